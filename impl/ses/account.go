@@ -1,0 +1,92 @@
+package ses
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+)
+
+// Quota is what the account may send. Every recipient counts as one.
+type Quota struct {
+	Max24Hour         float64 // -1 means unlimited
+	MaxPerSecond      float64
+	SentLast24Hours   float64
+	SendingEnabled    bool
+	EnforcementStatus string // HEALTHY, PROBATION or SHUTDOWN
+	ProductionAccess  bool   // false: the sandbox, where recipients must be verified too
+}
+
+// GetQuota reads the account's quota and state.
+func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	out, err := c.admin.GetAccount(ctx, &sesv2.GetAccountInput{})
+	if err != nil {
+		return Quota{}, fail("GetAccount", a, err)
+	}
+	quota := Quota{
+		SendingEnabled:    out.SendingEnabled,
+		EnforcementStatus: aws.ToString(out.EnforcementStatus),
+		ProductionAccess:  out.ProductionAccessEnabled,
+	}
+	if q := out.SendQuota; q != nil {
+		quota.Max24Hour, quota.MaxPerSecond, quota.SentLast24Hours = q.Max24HourSend, q.MaxSendRate, q.SentLast24Hours
+	}
+	return quota, nil
+}
+
+// EnsureConfigurationSet makes sure that the configured configuration set exists and that the
+// account's suppression list has no say in it: the list of each organization decides, and a message
+// that SES drops by a list of its own would be charged and never explained. Without a configured set
+// it does nothing.
+func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
+	if c.configurationSet == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	name := aws.String(c.configurationSet)
+	out, err := c.admin.GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: name})
+	var absent *types.NotFoundException
+	if errors.As(err, &absent) {
+		return c.createConfigurationSet(ctx, name)
+	}
+	if err != nil {
+		return fail("GetConfigurationSet", a, err)
+	}
+	if o := out.SuppressionOptions; o != nil && o.SuppressedReasons != nil && len(o.SuppressedReasons) == 0 {
+		return nil
+	}
+	_, err = c.admin.PutConfigurationSetSuppressionOptions(ctx, &sesv2.PutConfigurationSetSuppressionOptionsInput{
+		ConfigurationSetName: name,
+		SuppressedReasons:    []types.SuppressionListReason{},
+	})
+	if err != nil {
+		return fail("PutConfigurationSetSuppressionOptions", a, err)
+	}
+	c.log.Info("account suppression switched off in the configuration set", slog.String("configuration_set", *name))
+	return nil
+}
+
+func (c *Client) createConfigurationSet(ctx context.Context, name *string) error {
+	ctx, a := withAttempt(ctx)
+	_, err := c.admin.CreateConfigurationSet(ctx, &sesv2.CreateConfigurationSetInput{
+		ConfigurationSetName: name,
+		SuppressionOptions:   &types.SuppressionOptions{SuppressedReasons: []types.SuppressionListReason{}},
+	})
+	var exists *types.AlreadyExistsException
+	if errors.As(err, &exists) {
+		return nil // another process was first
+	}
+	if err != nil {
+		return fail("CreateConfigurationSet", a, err)
+	}
+	c.log.Info("configuration set created", slog.String("configuration_set", *name))
+	return nil
+}

@@ -1,0 +1,100 @@
+package ses
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+)
+
+// Identity is a domain (or address) in the SES account.
+type Identity struct {
+	Name string
+	// DKIMTokens are the three names of the Easy DKIM records: <token>._domainkey.<domain> is a CNAME
+	// of <token>.dkim.amazonses.com. They stay the same for a domain while its identity exists.
+	DKIMTokens         []string
+	DKIMVerified       bool
+	VerifiedForSending bool
+	MailFromDomain     string // empty while none is set
+	MailFromStatus     string // PENDING, SUCCESS, FAILED, TEMPORARY_FAILURE; empty while none is set
+}
+
+// CreateIdentity registers a domain with Easy DKIM. One that exists already is read, and created is
+// false.
+func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Identity, created bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	out, err := c.admin.CreateEmailIdentity(ctx, &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String(domain)})
+	var exists *types.AlreadyExistsException
+	if errors.As(err, &exists) {
+		identity, err = c.GetIdentity(ctx, domain)
+		return identity, false, err
+	}
+	if err != nil {
+		return Identity{}, false, fail("CreateEmailIdentity", a, err)
+	}
+	identity = Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
+	identity.addDKIM(out.DkimAttributes)
+	return identity, true, nil
+}
+
+// GetIdentity reads a domain's state as SES sees it. ErrNotFound: the account has no such identity.
+func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	out, err := c.admin.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: aws.String(domain)})
+	if err != nil {
+		return Identity{}, fail("GetEmailIdentity", a, err)
+	}
+	identity := Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
+	identity.addDKIM(out.DkimAttributes)
+	if m := out.MailFromAttributes; m != nil && aws.ToString(m.MailFromDomain) != "" {
+		identity.MailFromDomain = *m.MailFromDomain
+		identity.MailFromStatus = string(m.MailFromDomainStatus)
+	}
+	return identity, nil
+}
+
+// SetMailFrom sets the MAIL FROM domain of an identity. While its records are missing, mail goes out
+// with SES's own domain instead of failing.
+func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	_, err := c.admin.PutEmailIdentityMailFromAttributes(ctx, &sesv2.PutEmailIdentityMailFromAttributesInput{
+		EmailIdentity:       aws.String(domain),
+		MailFromDomain:      aws.String(mailFrom),
+		BehaviorOnMxFailure: types.BehaviorOnMxFailureUseDefaultValue,
+	})
+	if err != nil {
+		return fail("PutEmailIdentityMailFromAttributes", a, err)
+	}
+	return nil
+}
+
+// DeleteIdentity removes a domain from the account. One that is absent already is no error.
+func (c *Client) DeleteIdentity(ctx context.Context, domain string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	_, err := c.admin.DeleteEmailIdentity(ctx, &sesv2.DeleteEmailIdentityInput{EmailIdentity: aws.String(domain)})
+	if err == nil {
+		return nil
+	}
+	if failure := fail("DeleteEmailIdentity", a, err); failure.Class != NotFound {
+		return failure
+	}
+	return nil
+}
+
+func (i *Identity) addDKIM(d *types.DkimAttributes) {
+	if d == nil {
+		return
+	}
+	i.DKIMTokens = d.Tokens
+	i.DKIMVerified = d.Status == types.DkimStatusSuccess
+}
