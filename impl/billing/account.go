@@ -1,0 +1,98 @@
+package billing
+
+import (
+	"math"
+	"math/bits"
+)
+
+const (
+	// DefaultFreeAllowance is how many emails of a period cost nothing.
+	DefaultFreeAllowance = 3000
+	// DefaultPricePer1kCents is the price of 1,000 further ones, in cents.
+	DefaultPricePer1kCents = 40
+	// Unlimited is the [Account.Room] of an account that nothing limits.
+	Unlimited int64 = math.MaxInt64
+
+	emailsPerPrice = 1000
+)
+
+// Account is what decides how many emails an organization may send in one
+// period. Numbers below zero count as zero.
+type Account struct {
+	// Sent is how many emails were accepted in the period.
+	Sent int64
+	// FreeAllowance is how many emails of the period cost nothing.
+	FreeAllowance int64
+	// PricePer1kCents is the price of 1,000 billable emails, in cents.
+	PricePer1kCents int64
+	// HasPaymentMethod tells whether emails beyond the allowance can be billed.
+	HasPaymentMethod bool
+	// MonthlySpendCapCents limits what is billed in the period; nil is no limit.
+	MonthlySpendCapCents *int64
+}
+
+// FreeRemaining is how many more emails cost nothing.
+func (a Account) FreeRemaining() int64 {
+	return max(0, max(0, a.FreeAllowance)-max(0, a.Sent))
+}
+
+// Billable is how many of the emails sent are beyond the allowance.
+func (a Account) Billable() int64 {
+	return max(0, max(0, a.Sent)-max(0, a.FreeAllowance))
+}
+
+// Room is how many more emails may be accepted now; [Unlimited] when every
+// number fits. Emails fit as long as the allowance covers them, or there is a
+// payment method and billable × price ≤ cap × 1000 still holds after them. It
+// is exact: one more than Room breaks that rule.
+func (a Account) Room() int64 {
+	free := a.FreeRemaining()
+	if !a.HasPaymentMethod {
+		return free
+	}
+	payable, billable := a.payable(), uint64(a.Billable())
+	if payable <= billable {
+		return free
+	}
+	if payable-billable > uint64(Unlimited-free) {
+		return Unlimited
+	}
+	return free + int64(payable-billable)
+}
+
+// payable is how many billable emails the cap pays for in the whole period.
+// The largest number stands for no limit too: nobody can have room for more.
+func (a Account) payable() uint64 {
+	if a.MonthlySpendCapCents == nil || a.PricePer1kCents <= 0 {
+		return math.MaxUint64
+	}
+	price := uint64(a.PricePer1kCents)
+	high, low := bits.Mul64(uint64(max(0, *a.MonthlySpendCapCents)), emailsPerPrice)
+	if high >= price { // the quotient does not fit 64 bits
+		return math.MaxUint64
+	}
+	emails, _ := bits.Div64(high, low, price)
+	return emails
+}
+
+// Accepts tells whether n more emails may be accepted now. A negative number
+// never is.
+func (a Account) Accepts(n int64) bool { return n >= 0 && n <= a.Room() }
+
+// Reason is why emails were not accepted; its text is the error code of the API.
+type Reason string
+
+const (
+	// FreeTierExhausted: the allowance is used and there is no payment method.
+	FreeTierExhausted Reason = "free-tier-exhausted"
+	// SpendCapReached: more would cost more than the cap.
+	SpendCapReached Reason = "spend-cap-reached"
+)
+
+// Refusal is the reason that applies when emails do not fit the room.
+func (a Account) Refusal() Reason {
+	if a.HasPaymentMethod {
+		return SpendCapReached
+	}
+	return FreeTierExhausted
+}

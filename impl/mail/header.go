@@ -1,0 +1,28 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// CheckHeaderText refuses what must never stand in a header: control
+// characters (C0 with tab, CR, LF and NUL; DEL; C1), the Unicode line and
+// paragraph separators, and invalid UTF-8. One of them in a subject or a name
+// would let its author add headers or recipients of their own (RFC 5322
+// section 2.2, CWE-93).
+func CheckHeaderText(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("is not valid UTF-8")
+	}
+	for _, r := range s {
+		if isControl(r) {
+			return fmt.Errorf("contains the control character U+%04X", r)
+		}
+	}
+	return nil
+}
+
+func isControl(r rune) bool {
+	return r < 0x20 || (r >= 0x7f && r <= 0x9f) || r == '\u2028' || r == '\u2029'
+}

@@ -1,0 +1,79 @@
+package token
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	keyBytes = 32
+	// sealVersion is the first byte of everything sealed, so that another
+	// algorithm can follow this one.
+	sealVersion = 1
+)
+
+// ErrNotOpened is returned when none of the keys opens a sealed value: it was
+// sealed under another key or for another purpose, or it was changed.
+var ErrNotOpened = errors.New("sealed value cannot be opened")
+
+// Sealer encrypts and authenticates values with AES-256-GCM (NIST SP 800-38D)
+// under a random nonce, which is good for 2^32 values per key. It is safe for
+// concurrent use if its random source is.
+type Sealer struct {
+	random io.Reader
+	aeads  []cipher.AEAD
+}
+
+// NewSealer takes keys of 32 bytes: the first seals, all of them open, so that
+// a key is replaced by putting the new one in front of it.
+func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("a sealer needs at least one key")
+	}
+	s := &Sealer{random: random}
+	for i, key := range keys {
+		if len(key) != keyBytes {
+			return nil, fmt.Errorf("key %d has %d bytes, not %d", i+1, len(key), keyBytes)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("use key %d: %w", i+1, err)
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, fmt.Errorf("use key %d: %w", i+1, err)
+		}
+		s.aeads = append(s.aeads, aead)
+	}
+	return s, nil
+}
+
+// Seal encrypts the plaintext and binds it to aad, which says what it is for
+// (such as "cursor" or a row's id) and has to be the same on opening. It fails
+// only when the random source does.
+func (s *Sealer) Seal(plaintext, aad []byte) ([]byte, error) {
+	aead := s.aeads[0]
+	header := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(plaintext)+aead.Overhead())
+	header[0] = sealVersion
+	if _, err := io.ReadFull(s.random, header[1:]); err != nil {
+		return nil, fmt.Errorf("make a nonce: %w", err)
+	}
+	return aead.Seal(header, header[1:], plaintext, aad), nil
+}
+
+// Open returns the plaintext of a sealed value, or [ErrNotOpened].
+func (s *Sealer) Open(sealed, aad []byte) ([]byte, error) {
+	for _, aead := range s.aeads {
+		if len(sealed) < 1+aead.NonceSize() || sealed[0] != sealVersion {
+			return nil, ErrNotOpened
+		}
+		nonce, ciphertext := sealed[1:1+aead.NonceSize()], sealed[1+aead.NonceSize():]
+		if plaintext, err := aead.Open(nil, nonce, ciphertext, aad); err == nil {
+			return plaintext, nil
+		}
+	}
+	return nil, ErrNotOpened
+}
