@@ -1,0 +1,41 @@
+-- name: APIKeyInsert :one
+INSERT INTO api_keys (id, organization_id, name, prefix, secret_hash, scopes, expires_at, created_at)
+VALUES (@id, @organization_id, @name, @prefix, @secret_hash, @scopes, @expires_at, @created_at)
+RETURNING *;
+
+-- APIKeyGetByPrefix is the one look-up that precedes knowing the organization: it tells which it is.
+-- name: APIKeyGetByPrefix :one
+SELECT sqlc.embed(api_keys), organizations.suspended_at AS organization_suspended_at
+FROM api_keys
+JOIN organizations ON organizations.id = api_keys.organization_id
+WHERE api_keys.prefix = @prefix;
+
+-- name: APIKeyList :many
+SELECT * FROM api_keys
+WHERE organization_id = @organization_id
+  AND (revoked_at IS NULL OR revoked_at > @revoked_after::timestamptz)
+ORDER BY id DESC;
+
+-- name: APIKeyCountUnrevoked :one
+SELECT count(*) FROM api_keys WHERE organization_id = @organization_id AND revoked_at IS NULL;
+
+-- APIKeyRevoke keeps the first time: revoking again changes nothing.
+-- name: APIKeyRevoke :execrows
+UPDATE api_keys SET revoked_at = coalesce(revoked_at, @now::timestamptz)
+WHERE organization_id = @organization_id AND id = @id;
+
+-- APIKeyTouch records when keys were last used, many in one statement.
+-- name: APIKeyTouch :exec
+UPDATE api_keys SET last_used_at = greatest(last_used_at, used.at)
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@used_at::timestamptz[]) AS at) AS used
+WHERE api_keys.id = used.id;
+
+-- APIKeyUsable answers which of the given keys may still be used, their organizations active.
+-- name: APIKeyUsable :many
+SELECT api_keys.id
+FROM api_keys
+JOIN organizations ON organizations.id = api_keys.organization_id
+WHERE api_keys.id = ANY (@ids::uuid[])
+  AND api_keys.revoked_at IS NULL
+  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > @now::timestamptz)
+  AND organizations.suspended_at IS NULL;

@@ -1,0 +1,97 @@
+-- name: EmailInsert :exec
+INSERT INTO emails (
+    id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags,
+    queued_at, created_at
+)
+SELECT
+    unnest(@ids::uuid[]),
+    unnest(@organization_ids::uuid[]),
+    unnest(@api_key_ids::uuid[]),
+    unnest(@domain_ids::uuid[]),
+    unnest(@from_emails::text[]),
+    unnest(@from_names::text[]),
+    unnest(@to_emails::text[]),
+    unnest(@ccs::text[]),
+    unnest(@bccs::text[]),
+    unnest(@reply_tos::text[]),
+    unnest(@subjects::text[]),
+    string_to_array(unnest(@tags::text[]), ','),
+    @now::timestamptz,
+    @now::timestamptz;
+
+-- name: RecipientInsert :exec
+INSERT INTO recipients (email_id, position, organization_id, kind, name, address, address_key)
+SELECT
+    unnest(@email_ids::uuid[]),
+    unnest(@positions::smallint[]),
+    unnest(@organization_ids::uuid[]),
+    unnest(@kinds::text[]),
+    unnest(@names::text[]),
+    unnest(@addresses::text[]),
+    unnest(@address_keys::text[]);
+
+-- name: ContentInsert :exec
+INSERT INTO contents (email_id, organization_id, html, text)
+SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), unnest(@htmls::text[]), unnest(@texts::text[]);
+
+-- name: EmailGet :one
+SELECT * FROM emails WHERE organization_id = @organization_id AND id = @id;
+
+-- name: RecipientList :many
+SELECT * FROM recipients
+WHERE organization_id = @organization_id AND email_id = @email_id
+ORDER BY position;
+
+-- EmailMarkSent stores that SES took the messages. The highest outcome and the first provider id stand, whatever
+-- order facts arrive in.
+-- name: EmailMarkSent :exec
+UPDATE emails
+SET outcome = greatest(emails.outcome, @outcome::smallint),
+    provider_message_id = coalesce(emails.provider_message_id, sent.provider_message_id),
+    sent_at = coalesce(emails.sent_at, sent.sent_at),
+    error_message = CASE WHEN emails.outcome > @outcome::smallint THEN emails.error_message END
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@provider_message_ids::text[]) AS provider_message_id,
+        unnest(@sent_at::timestamptz[]) AS sent_at
+) AS sent
+WHERE emails.id = sent.id AND emails.organization_id = sent.organization_id;
+
+-- EmailMarkFailed stores that we gave up. What SES has taken stays taken.
+-- name: EmailMarkFailed :exec
+UPDATE emails
+SET outcome = greatest(emails.outcome, @outcome::smallint),
+    error_message = CASE WHEN emails.outcome > @outcome::smallint THEN emails.error_message ELSE failed.error_message END
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@error_messages::text[]) AS error_message
+) AS failed
+WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id;
+
+-- name: RecipientMark :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, @outcome::smallint)
+FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@organization_ids::uuid[]) AS organization_id) AS marked
+WHERE recipients.email_id = marked.email_id AND recipients.organization_id = marked.organization_id;
+
+-- EventInsert stores facts, each once.
+-- name: EventInsert :exec
+INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
+SELECT
+    unnest(@email_ids::uuid[]),
+    unnest(@fact_keys::text[]),
+    unnest(@ids::uuid[]),
+    unnest(@organization_ids::uuid[]),
+    unnest(@types::text[]),
+    unnest(@data::jsonb[]),
+    unnest(@occurred_at::timestamptz[])
+ON CONFLICT (email_id, fact_key) DO NOTHING;
+
+-- name: EventList :many
+SELECT * FROM events
+WHERE organization_id = @organization_id AND email_id = @email_id
+ORDER BY occurred_at, id;

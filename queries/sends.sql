@@ -1,0 +1,111 @@
+-- name: SendInsert :exec
+INSERT INTO sends (email_id, organization_id, due_at)
+SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), @due_at::timestamptz;
+
+-- SendNotify wakes the workers when the transaction commits.
+-- name: SendNotify :exec
+SELECT pg_notify('sends', '');
+
+-- SendClaim leases due messages, in turn over the organizations, at most per_lane of each. A row whose lease ran out
+-- was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried again.
+-- name: SendClaim :many
+WITH RECURSIVE lanes AS (
+    (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT s.organization_id FROM sends s
+        WHERE s.organization_id > lanes.lane ORDER BY s.organization_id LIMIT 1
+    )
+    FROM lanes
+    WHERE lanes.lane IS NOT NULL
+),
+candidates AS MATERIALIZED (
+    SELECT lanes.lane, due.email_id, due.due_at
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT s.email_id, s.due_at FROM sends s
+        WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz
+        ORDER BY s.due_at
+        LIMIT @per_lane
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+),
+taken AS (
+    SELECT ranked.email_id
+    FROM (
+        SELECT email_id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+        FROM candidates
+    ) AS ranked
+    ORDER BY ranked.turn, ranked.due_at
+    LIMIT @total
+)
+UPDATE sends
+SET attempt = sends.attempt + 1,
+    ambiguous_attempts = sends.ambiguous_attempts + (sends.leased_until IS NOT NULL)::integer,
+    due_at = @leased_until::timestamptz,
+    leased_until = @leased_until::timestamptz
+FROM taken
+WHERE sends.email_id = taken.email_id
+RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts;
+
+-- SendLoad reads what the claimed messages need to be sent, and looks again at what acceptance checked.
+-- name: SendLoad :many
+SELECT
+    sqlc.embed(emails),
+    coalesce(contents.html, '')::text AS html,
+    coalesce(contents.text, '')::text AS text,
+    (contents.email_id IS NOT NULL)::boolean AS has_content,
+    (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
+    EXISTS (
+        SELECT 1 FROM domains
+        WHERE domains.organization_id = emails.organization_id
+          AND domains.id = emails.domain_id
+          AND domains.status = 'Verified'
+    ) AS domain_verified,
+    EXISTS (
+        SELECT 1 FROM recipients
+        JOIN suppressions ON suppressions.organization_id = recipients.organization_id
+            AND suppressions.address_key = recipients.address_key
+        WHERE recipients.email_id = emails.id AND recipients.organization_id = emails.organization_id
+    ) AS recipient_suppressed
+FROM emails
+JOIN organizations ON organizations.id = emails.organization_id
+LEFT JOIN contents ON contents.email_id = emails.id AND contents.organization_id = emails.organization_id
+WHERE emails.id = ANY (@ids::uuid[]) AND emails.organization_id = ANY (@organization_ids::uuid[]);
+
+-- name: SendRecipients :many
+SELECT email_id, kind, name, address FROM recipients
+WHERE email_id = ANY (@email_ids::uuid[]) AND organization_id = ANY (@organization_ids::uuid[])
+ORDER BY email_id, position;
+
+-- SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
+-- make them more sent.
+-- name: SendFinish :exec
+DELETE FROM sends WHERE email_id = ANY (@email_ids::uuid[]);
+
+-- SendGiveUp ends the work of messages that failed for good, where the attempt is still ours.
+-- name: SendGiveUp :many
+DELETE FROM sends
+USING (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@attempts::integer[]) AS attempt) AS given_up
+WHERE sends.email_id = given_up.email_id AND sends.attempt = given_up.attempt
+RETURNING sends.email_id;
+
+-- SendPostpone puts messages back, where the attempt is still ours.
+-- name: SendPostpone :exec
+UPDATE sends
+SET due_at = postponed.due_at,
+    leased_until = NULL,
+    ambiguous_attempts = sends.ambiguous_attempts + postponed.ambiguous
+FROM (
+    SELECT
+        unnest(@email_ids::uuid[]) AS email_id,
+        unnest(@attempts::integer[]) AS attempt,
+        unnest(@due_at::timestamptz[]) AS due_at,
+        unnest(@ambiguous::integer[]) AS ambiguous
+) AS postponed
+WHERE sends.email_id = postponed.email_id AND sends.attempt = postponed.attempt;
+
+-- SendDueNow lets the waiting messages of an organization go at once.
+-- name: SendDueNow :exec
+UPDATE sends SET due_at = @now::timestamptz
+WHERE organization_id = @organization_id AND leased_until IS NULL AND due_at > @now::timestamptz;
