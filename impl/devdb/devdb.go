@@ -1,0 +1,35 @@
+// Package devdb runs a private Postgres server for development and for tests, from the Postgres
+// binaries that the machine has.
+//
+// The server listens on a Unix socket only, in a folder that nobody else can enter, so it needs no
+// password and takes no port. It also runs where the caller is root, which Postgres refuses to be,
+// and in a folder whose parents only the caller can enter.
+//
+//	server.go     start, stop, kill, restart
+//	binaries.go   where initdb and postgres are
+//	cluster.go    the data folder: lock, creation, owner, log, socket folder
+//	leftovers.go  what an earlier process left: a running Postgres, a stale pid file
+//	process.go    a child process that ends with us
+//
+// It is for Unix systems. On Linux Postgres also ends when its parent is killed; elsewhere such an
+// orphan is stopped at the next start.
+package devdb
+
+import "log/slog"
+
+// Database is the name of the database that every server has, empty at first.
+const Database = "mailstack"
+
+// Options of a server.
+type Options struct {
+	// DataDir is the folder that holds the data, Postgres's log and a lock; it is created when
+	// missing. One process can use it at a time.
+	DataDir string
+	// Durable keeps committed data through a crash of the machine. Without it a crash of the
+	// machine, though not one of Postgres, may destroy the data: that is for tests.
+	Durable bool
+	// MaxConnections is how many connections Postgres accepts. 0 means 100.
+	MaxConnections int
+	// Log is told about leftovers of earlier processes. Nil discards.
+	Log *slog.Logger
+}
