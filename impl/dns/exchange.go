@@ -32,11 +32,11 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16) (*mdns.
 			return got, nil
 		}
 		r.logFailure(ctx, server, qtype, got, err)
-		if ctx.Err() != nil {
-			break
-		}
 		if got != nil {
 			reply = got // says more than that another server is out of reach
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	return nil, &Error{
@@ -73,7 +73,7 @@ func (r *Resolver) roundTrip(ctx context.Context, network, server string, questi
 	client := &mdns.Client{Net: network, Timeout: r.timeout}
 	conn, err := client.DialContext(ctx, server)
 	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
+		return nil, ended(ctx, fmt.Errorf("dial: %w", err))
 	}
 	// The client heeds the context's deadline but not its cancellation.
 	// Closing twice is harmless, and nothing written is left to flush.
@@ -82,10 +82,20 @@ func (r *Resolver) roundTrip(ctx context.Context, network, server string, questi
 	defer func() { _ = conn.Close() }()
 
 	reply, _, err := client.ExchangeWithConnContext(ctx, question, conn)
-	if err != nil && ctx.Err() != nil {
-		return reply, ctx.Err()
+	return reply, ended(ctx, err)
+}
+
+// ended gives the context's error in place of the one that it caused. The
+// socket has the context's deadline and may notice it a moment earlier; the
+// caller must not then be told that its context has time left.
+func ended(ctx context.Context, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		<-ctx.Done()
 	}
-	return reply, err
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // answers tells whether the reply is to this question. The id alone is 16 bits,
@@ -114,7 +124,7 @@ func reason(ctx context.Context, reply *mdns.Msg, err error) string {
 	}
 	var network net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
 		return "no name server answered in time"
 	case errors.As(err, &network) && network.Timeout():
 		return "no name server answered in time"
