@@ -3,7 +3,7 @@ package mail
 import (
 	"errors"
 	"fmt"
-	netmail "net/mail"
+	"mime"
 	"strings"
 )
 
@@ -53,18 +53,25 @@ func (a Address) Key() string {
 	return strings.ToLower(quoteLocal(unquoteLocal(a.Local)) + "@" + a.Domain)
 }
 
-// String is the form for a header (RFC 5322 section 3.4): the name quoted, or
-// encoded where it is not ASCII (RFC 2047), before the address in angle
-// brackets. Without a name it is the bare address.
+// String is the form for a header (RFC 5322 section 3.4): the name in quotes,
+// or encoded where it is not printable ASCII (RFC 2047), before the address in
+// angle brackets. Without a name it is the bare address.
 func (a Address) String() string {
 	if a.Name == "" {
 		return a.Bare()
 	}
-	// The library would quote a quoted local part a second time, so that it
-	// is given an address of its own and only the name is taken.
-	const placeholder = "a@b"
-	named := (&netmail.Address{Name: a.Name, Address: placeholder}).String()
-	return strings.TrimSuffix(named, "<"+placeholder+">") + "<" + a.Bare() + ">"
+	return formatName(a.Name) + " <" + a.Bare() + ">"
+}
+
+func formatName(name string) string {
+	for i := range len(name) {
+		if name[i] < 0x20 || name[i] > 0x7e {
+			// Not the Q encoding of net/mail: it leaves a backslash as it is,
+			// which RFC 2047 section 5 forbids in a name.
+			return mime.BEncoding.Encode("utf-8", name)
+		}
+	}
+	return quote(name)
 }
 
 func checkInput(s string) error {
@@ -194,5 +201,10 @@ func quoteLocal(local string) string {
 	if isDotString(local) {
 		return local
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"`
+	return quote(local)
+}
+
+// quote writes a quoted string (RFC 5322 section 3.2.4).
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

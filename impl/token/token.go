@@ -113,7 +113,8 @@ func Mask(prefix string) string { return marker + prefix + "_" + hidden }
 // String is the masked key.
 func (t Token) String() string { return Mask(t.Prefix) }
 
-// Format writes the masked key whatever the verb, %#v and %d included.
+// Format writes the masked key whatever the verb, %#v and %d included. The one
+// that package fmt does not pass on is %p, and that vet refuses for a struct.
 func (t Token) Format(f fmt.State, _ rune) {
 	// There is nobody to tell: fmt.Formatter has no error.
 	_, _ = io.WriteString(f, t.String())
