@@ -1,0 +1,77 @@
+package sessim
+
+import (
+	"net/http"
+	"slices"
+)
+
+const (
+	statusHealthy  = "HEALTHY"
+	statusShutdown = "SHUTDOWN"
+)
+
+// account is the account's quota and state.
+type account struct {
+	Max24Hour         float64 `json:"max24Hour"` // -1: unlimited
+	MaxPerSecond      float64 `json:"maxPerSecond"`
+	SendingEnabled    bool    `json:"sendingEnabled"`
+	EnforcementStatus string  `json:"enforcementStatus"`
+	ProductionAccess  bool    `json:"productionAccess"`
+}
+
+// AccountChange changes the members that are set.
+type AccountChange struct {
+	Max24Hour         *float64 `json:"max24Hour"`    // -1: unlimited
+	MaxPerSecond      *float64 `json:"maxPerSecond"` // 0: every send is throttled
+	SendingEnabled    *bool    `json:"sendingEnabled"`
+	EnforcementStatus *string  `json:"enforcementStatus"` // HEALTHY, PROBATION or SHUTDOWN
+	ProductionAccess  *bool    `json:"productionAccess"`  // false: recipients must be verified too
+}
+
+// SetAccount changes the account, as AWS would.
+func (s *Simulator) SetAccount(c AccountChange) error {
+	if c.EnforcementStatus != nil && !slices.Contains([]string{statusHealthy, "PROBATION", statusShutdown}, *c.EnforcementStatus) {
+		return badRequest("EnforcementStatus is invalid.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.state.account
+	set(&a.Max24Hour, c.Max24Hour)
+	set(&a.MaxPerSecond, c.MaxPerSecond)
+	set(&a.SendingEnabled, c.SendingEnabled)
+	set(&a.EnforcementStatus, c.EnforcementStatus)
+	set(&a.ProductionAccess, c.ProductionAccess)
+	return s.commit(entry{At: s.now().UTC(), Account: &a})
+}
+
+func set[T any](target, value *T) {
+	if value != nil {
+		*target = *value
+	}
+}
+
+func (s *Simulator) getAccount(*http.Request, []byte) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.state.account
+	return map[string]any{
+		"DedicatedIpAutoWarmupEnabled": false,
+		"EnforcementStatus":            a.EnforcementStatus,
+		"ProductionAccessEnabled":      a.ProductionAccess,
+		"SendingEnabled":               a.SendingEnabled && a.EnforcementStatus != statusShutdown,
+		"SendQuota": map[string]float64{
+			"Max24HourSend":   a.Max24Hour,
+			"MaxSendRate":     a.MaxPerSecond,
+			"SentLast24Hours": float64(s.state.day.sent(s.now())),
+		},
+		"SuppressionAttributes": map[string]any{"SuppressedReasons": []string{reasonBounce, reasonComplaint}},
+	}, nil
+}
+
+func (s *Simulator) putAccountSending(_ *http.Request, body []byte) (any, error) {
+	request, err := decode[struct{ SendingEnabled bool }](body)
+	if err != nil {
+		return nil, err
+	}
+	return empty{}, s.SetAccount(AccountChange{SendingEnabled: &request.SendingEnabled})
+}

@@ -1,0 +1,222 @@
+// Package sessim simulates Amazon SES: it speaks the wire protocol of the SES API v2, refuses what SES
+// refuses with SES's own errors, and keeps what it accepted instead of delivering it. It serves
+// development, tests and benchmarks.
+//
+//   - simulator.go: Config, New, the routes
+//   - wire.go: requests, answers and errors as the AWS SDKs expect them
+//   - identities.go, verify.go: identities, and the DNS records that verify them
+//   - configuration_sets.go, suppressions.go, account.go: the other operations
+//   - send.go, refuse.go, limits.go: SendEmail, what is wrong with a message, rate and daily quota
+//   - messages.go: what was accepted, bounded in memory
+//   - journal.go: the state as lines in a file, replayed by New
+//   - faults.go, control.go: scripted faults and the control API under /_sim/
+//   - inbox.go: the accepted mail in a browser
+//
+// Every change of state is an entry: written to the journal first, then applied. A message is
+// answered only when its entry is written, so that killing the process loses nothing that was
+// answered; a crash of the machine may, as nothing is synced to the disk.
+package sessim
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/voostack/mailstack/impl/dns"
+)
+
+const (
+	defaultRegion       = "us-east-1"
+	defaultMaxPerSecond = 100_000
+	defaultKeepBodies   = 1_000
+	// patience is how long SES looks for the records of a new identity, and how long it tolerates
+	// that those of a verified one are gone.
+	patience = 72 * time.Hour
+)
+
+// Resolver looks up the records that verify an identity. A record set that does not exist is an empty
+// result; an error leaves the question open. *dns.Resolver is one.
+type Resolver interface {
+	CNAME(ctx context.Context, name string) ([]string, error)
+	TXT(ctx context.Context, name string) ([]string, error)
+	MX(ctx context.Context, name string) ([]dns.MX, error)
+}
+
+// Config describes the simulated account.
+type Config struct {
+	Region   string           // empty: us-east-1
+	Resolver Resolver         // nil: every identity and MAIL FROM domain is verified at once
+	Now      func() time.Time // nil: time.Now
+	Random   io.Reader        // nil: crypto/rand
+	Journal  string           // path of the journal; empty: everything stays in memory
+	// Max24Hour and MaxPerSecond are the account's quota and rate, counted in recipients, until the
+	// control API changes them. 0: unlimited a day, and 100,000 a second.
+	Max24Hour, MaxPerSecond float64
+	// KeepBodies is how many of the newest messages are kept in memory as a whole; 0: 1,000. Of the
+	// newest million older ones only the ids stay.
+	KeepBodies int
+	// LossGrace is how long a verified identity stays so without its records; 0: 72 hours, as SES
+	// has it; negative: not at all.
+	LossGrace time.Duration
+	// OnSend is called for every accepted message after it is journalled and before it is answered,
+	// by concurrent requests. nil: nothing is called.
+	OnSend func(Accepted)
+	Log    *slog.Logger // nil: nothing is logged
+}
+
+// Simulator is one SES account in one region, as an http.Handler. It is safe for concurrent use.
+type Simulator struct {
+	region    string
+	resolver  Resolver
+	now       func() time.Time
+	lossGrace time.Duration
+	onSend    func(Accepted)
+	log       *slog.Logger
+	mux       *http.ServeMux
+	faults    faults
+	closed    chan struct{}
+
+	randomMu sync.Mutex
+	random   io.Reader
+
+	mu      sync.RWMutex // guards everything below
+	journal *journal
+	state   state
+}
+
+// New starts a simulator, with the state that its journal holds.
+func New(c Config) (*Simulator, error) {
+	s := &Simulator{
+		region:    c.Region,
+		resolver:  c.Resolver,
+		now:       c.Now,
+		lossGrace: c.LossGrace,
+		onSend:    c.OnSend,
+		log:       c.Log,
+		random:    c.Random,
+		closed:    make(chan struct{}),
+		state:     newState(c),
+	}
+	s.setDefaults()
+	s.routes()
+	if c.Journal == "" {
+		return s, nil
+	}
+	j, err := openJournal(c.Journal, s.state.apply)
+	if err != nil {
+		return nil, fmt.Errorf("open the simulator's journal: %w", err)
+	}
+	s.journal = j
+	return s, nil
+}
+
+func (s *Simulator) setDefaults() {
+	if s.region == "" {
+		s.region = defaultRegion
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case s.lossGrace == 0:
+		s.lossGrace = patience
+	case s.lossGrace < 0:
+		s.lossGrace = 0
+	}
+}
+
+// Close ends requests that hang and closes the journal. Sends that come later fail.
+func (s *Simulator) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closed:
+		return nil
+	default:
+	}
+	close(s.closed)
+	if s.journal == nil {
+		return nil
+	}
+	return s.journal.close()
+}
+
+// ServeHTTP answers the SES API under /v2/ and the control API under /_sim/.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+func (s *Simulator) routes() {
+	s.mux = http.NewServeMux()
+	for pattern, op := range map[string]operation{
+		"POST /v2/email/identities":                                   {"CreateEmailIdentity", s.createIdentity},
+		"GET /v2/email/identities":                                    {"ListEmailIdentities", s.listIdentities},
+		"GET /v2/email/identities/{name}":                             {"GetEmailIdentity", s.getIdentity},
+		"DELETE /v2/email/identities/{name}":                          {"DeleteEmailIdentity", s.deleteIdentity},
+		"PUT /v2/email/identities/{name}/mail-from":                   {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
+		"POST /v2/email/configuration-sets":                           {"CreateConfigurationSet", s.createConfigurationSet},
+		"GET /v2/email/configuration-sets":                            {"ListConfigurationSets", s.listConfigurationSets},
+		"GET /v2/email/configuration-sets/{name}":                     {"GetConfigurationSet", s.getConfigurationSet},
+		"DELETE /v2/email/configuration-sets/{name}":                  {"DeleteConfigurationSet", s.deleteConfigurationSet},
+		"PUT /v2/email/configuration-sets/{name}/suppression-options": {"PutConfigurationSetSuppressionOptions", s.putSuppressionOptions},
+		"GET /v2/email/account":                                       {"GetAccount", s.getAccount},
+		"PUT /v2/email/account/sending":                               {"PutAccountSendingAttributes", s.putAccountSending},
+		"PUT /v2/email/suppression/addresses":                         {"PutSuppressedDestination", s.putSuppressed},
+		"GET /v2/email/suppression/addresses":                         {"ListSuppressedDestinations", s.listSuppressed},
+		"GET /v2/email/suppression/addresses/{name}":                  {"GetSuppressedDestination", s.getSuppressed},
+		"DELETE /v2/email/suppression/addresses/{name}":               {"DeleteSuppressedDestination", s.deleteSuppressed},
+		"POST /v2/email/outbound-emails":                              {opSendEmail, s.sendEmail},
+		"/":                                                           {"Unknown", unknownOperation},
+	} {
+		s.mux.Handle(pattern, s.serve(op))
+	}
+	s.controlRoutes()
+}
+
+// commit journals a change and applies it. The caller holds mu.
+func (s *Simulator) commit(e entry) error {
+	if s.journal != nil {
+		line, err := e.line()
+		if err != nil {
+			return err
+		}
+		return s.commitLine(e, line)
+	}
+	return s.commitLine(e, nil)
+}
+
+// commitLine is commit with the entry's line made beforehand, outside the lock.
+func (s *Simulator) commitLine(e entry, line []byte) error {
+	select {
+	case <-s.closed:
+		return errors.New("the simulator is closed")
+	default:
+	}
+	if s.journal != nil {
+		if err := s.journal.append(line); err != nil {
+			return err
+		}
+	}
+	s.state.apply(e)
+	return nil
+}
+
+// randomBytes fills b. A source of randomness that a test passes need not be safe for concurrent use.
+func (s *Simulator) randomBytes(b []byte) error {
+	s.randomMu.Lock()
+	defer s.randomMu.Unlock()
+	if _, err := io.ReadFull(s.random, b); err != nil {
+		return fmt.Errorf("read randomness: %w", err)
+	}
+	return nil
+}

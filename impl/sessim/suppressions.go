@@ -1,0 +1,108 @@
+package sessim
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// suppressed is an address on the account's suppression list.
+type suppressed struct {
+	Address   string    `json:"address"`
+	Reason    string    `json:"reason"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// answer gives times as the protocol has them, in seconds since 1970.
+func (d suppressed) answer() map[string]any {
+	return map[string]any{
+		"EmailAddress": d.Address, "Reason": d.Reason,
+		"LastUpdateTime": float64(d.UpdatedAt.UnixMilli()) / 1000,
+	}
+}
+
+func notSuppressed(address string) error {
+	return notFound(fmt.Sprintf("Email address %s does not exist on your suppression list.", address))
+}
+
+func (s *Simulator) putSuppressed(_ *http.Request, body []byte) (any, error) {
+	request, err := decode[struct{ EmailAddress, Reason string }](body)
+	if err != nil {
+		return nil, err
+	}
+	if request.Reason != reasonBounce && request.Reason != reasonComplaint {
+		return nil, badRequest("Reason is invalid.")
+	}
+	if _, err := parseAddress("EmailAddress", request.EmailAddress); err != nil {
+		return nil, err
+	}
+	d := suppressed{Address: strings.ToLower(request.EmailAddress), Reason: request.Reason, UpdatedAt: s.now().UTC()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return empty{}, s.commit(entry{At: d.UpdatedAt, Suppressed: &d})
+}
+
+func (s *Simulator) getSuppressed(r *http.Request, _ []byte) (any, error) {
+	address := strings.ToLower(r.PathValue("name"))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	d, ok := s.state.suppressed[address]
+	if !ok {
+		return nil, notSuppressed(address)
+	}
+	return map[string]any{"SuppressedDestination": d.answer()}, nil
+}
+
+func (s *Simulator) deleteSuppressed(r *http.Request, _ []byte) (any, error) {
+	address := strings.ToLower(r.PathValue("name"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.state.suppressed[address]; !ok {
+		return nil, notSuppressed(address)
+	}
+	return empty{}, s.commit(entry{At: s.now().UTC(), SuppressedDeleted: address})
+}
+
+func (s *Simulator) listSuppressed(r *http.Request, _ []byte) (any, error) {
+	reasons := r.URL.Query()["Reason"]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	addresses := slices.Collect(maps.Keys(s.state.suppressed))
+	if len(reasons) > 0 {
+		addresses = slices.DeleteFunc(addresses, func(a string) bool {
+			return !slices.Contains(reasons, s.state.suppressed[a].Reason)
+		})
+	}
+	addresses, next, err := page(r, addresses)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]map[string]any, 0, len(addresses))
+	for _, address := range addresses {
+		list = append(list, s.state.suppressed[address].answer())
+	}
+	return withNext(map[string]any{"SuppressedDestinationSummaries": list}, next), nil
+}
+
+// suppressedAmong returns the addresses that the account's list holds, unless the configuration set
+// leaves that list out. The caller holds mu.
+func (s *Simulator) suppressedAmong(addresses []string, set string) []string {
+	out := []string{}
+	if len(s.state.suppressed) == 0 {
+		return out
+	}
+	reasons := []string{reasonBounce, reasonComplaint}
+	if own := s.state.configurationSets[set].SuppressedReasons; own != nil {
+		reasons = *own
+	}
+	for _, address := range addresses {
+		d, ok := s.state.suppressed[strings.ToLower(address)]
+		if ok && slices.Contains(reasons, d.Reason) {
+			out = append(out, address)
+		}
+	}
+	return out
+}

@@ -1,0 +1,182 @@
+package sessim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// maxMessageBytes is the largest message that SES takes.
+	// https://docs.aws.amazon.com/ses/latest/dg/quotas.html
+	maxMessageBytes = 40 << 20
+	// maxRequestBytes leaves room for what JSON escapes.
+	maxRequestBytes = 64 << 20
+	defaultPageSize = 100
+	maxPageSize     = 1000
+)
+
+// apiError is an error of the SES API.
+type apiError struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+func badRequest(message string) error {
+	return &apiError{http.StatusBadRequest, "BadRequestException", message}
+}
+
+func notFound(message string) error {
+	return &apiError{http.StatusNotFound, "NotFoundException", message}
+}
+
+func alreadyExists(message string) error {
+	return &apiError{http.StatusBadRequest, "AlreadyExistsException", message}
+}
+
+// operation is one operation of the API. It returns what is answered as JSON, with status 200.
+type operation struct {
+	name string
+	do   func(r *http.Request, body []byte) (any, error)
+}
+
+// empty is the answer of operations that have none.
+type empty struct{}
+
+func unknownOperation(*http.Request, []byte) (any, error) {
+	return nil, &apiError{http.StatusNotFound, "UnknownOperationException", "Unknown operation."}
+}
+
+// serve wraps an operation in what all have in common: the faults, the signature, the errors.
+func (s *Simulator) serve(op operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.setRequestID(w)
+		// The body is read first: before that, the server does not notice that a client went away.
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+		if err == nil {
+			err = s.faults.before(r.Context(), op.name, s.closed)
+		}
+		if err == nil {
+			err = checkSignature(r)
+		}
+		var answer any
+		if err == nil {
+			answer, err = op.do(r, body)
+		}
+		if err != nil {
+			s.fail(w, op.name, err)
+			return
+		}
+		if op.name == opSendEmail && s.faults.dropAnswer() {
+			panic(http.ErrAbortHandler) // cuts the connection
+		}
+		s.write(w, http.StatusOK, answer)
+	})
+}
+
+// checkSignature wants a signature of version 4 to be there, and does not verify it: whoever reaches
+// a simulator may use it.
+func checkSignature(r *http.Request) error {
+	authorization := r.Header.Get("Authorization")
+	if authorization == "" {
+		return &apiError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
+	}
+	if !strings.HasPrefix(authorization, "AWS4-HMAC-SHA256 ") || !strings.Contains(authorization, "Credential=") ||
+		!strings.Contains(authorization, "SignedHeaders=") || !strings.Contains(authorization, "Signature=") {
+		return &apiError{
+			http.StatusForbidden, "IncompleteSignatureException",
+			"Authorization header requires 'Credential', 'Signature' and 'SignedHeaders' parameters.",
+		}
+	}
+	return nil
+}
+
+func (s *Simulator) fail(w http.ResponseWriter, op string, err error) {
+	if errors.Is(err, errCut) {
+		panic(http.ErrAbortHandler)
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		err = tooLong(tooLarge.Limit)
+	}
+	var refusal *apiError
+	if !errors.As(err, &refusal) {
+		s.log.Error("simulator failed", slog.String("operation", op), slog.Any("error", err))
+		refusal = &apiError{http.StatusInternalServerError, "InternalServiceErrorException", "Internal failure."}
+	}
+	w.Header().Set("X-Amzn-ErrorType", refusal.code)
+	s.write(w, refusal.status, map[string]string{"__type": refusal.code, "message": refusal.message})
+}
+
+func (s *Simulator) write(w http.ResponseWriter, status int, answer any) {
+	data, err := json.Marshal(answer)
+	if err != nil {
+		s.log.Error("encode an answer", slog.Any("error", err))
+		status, data = http.StatusInternalServerError, []byte("{}")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(status)
+	if _, err := w.Write(data); err != nil {
+		s.log.Debug("write an answer", slog.Any("error", err))
+	}
+}
+
+func (s *Simulator) setRequestID(w http.ResponseWriter) {
+	var id uuid.UUID
+	if err := s.randomBytes(id[:]); err != nil {
+		s.log.Error("make a request id", slog.Any("error", err))
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4
+	w.Header().Set("X-Amzn-RequestId", id.String())
+}
+
+// decode reads a request body. Unknown members are ignored, as SES does.
+func decode[T any](body []byte) (T, error) {
+	var request T
+	if err := json.Unmarshal(body, &request); err != nil {
+		return request, &apiError{http.StatusBadRequest, "SerializationException", "The request body is not valid JSON for this operation."}
+	}
+	return request, nil
+}
+
+// page returns one page of the sorted names and the token of the next. The token holds the last name.
+func page(r *http.Request, names []string) (part []string, next string, err error) {
+	size := defaultPageSize
+	if given := r.URL.Query().Get("PageSize"); given != "" {
+		size, err = strconv.Atoi(given)
+		if err != nil || size < 0 || size > maxPageSize {
+			return nil, "", badRequest("PageSize is invalid.")
+		}
+		if size == 0 { // an SDK's zero value
+			size = defaultPageSize
+		}
+	}
+	slices.Sort(names)
+	if token := r.URL.Query().Get("NextToken"); token != "" {
+		last, err := base64.RawURLEncoding.DecodeString(token)
+		if err != nil {
+			return nil, "", &apiError{http.StatusBadRequest, "InvalidNextTokenException", "The token is not valid."}
+		}
+		i, found := slices.BinarySearch(names, string(last))
+		if found {
+			i++
+		}
+		names = names[i:]
+	}
+	if len(names) <= size {
+		return names, "", nil
+	}
+	return names[:size], base64.RawURLEncoding.EncodeToString([]byte(names[size-1])), nil
+}
