@@ -77,11 +77,16 @@ func (c *cluster) clearLeftovers(ctx context.Context, name string, log *slog.Log
 // signalProcesses asks the postmaster, who stops its children in good order, or where there is none
 // the children. One that has ended by itself cannot be signalled, and need not be.
 func signalProcesses(processes []runningProcess, name string, leader, child syscall.Signal) {
+	led := false
 	for _, process := range processes {
+		// A child that was forked this moment looks like the postmaster, too.
 		if process.isLeader(name) {
+			led = true
 			_ = syscall.Kill(process.pid, leader)
-			return
 		}
+	}
+	if led {
+		return
 	}
 	for _, process := range processes {
 		_ = syscall.Kill(process.pid, child)

@@ -99,7 +99,8 @@ func (s *Server) Stop() error {
 	return errors.Join(s.shutDown(), s.release())
 }
 
-// Kill ends Postgres as a crash would. Restart brings it back.
+// Kill ends Postgres and all its connections as a crash would, and returns when nothing of it runs.
+// Restart brings it back.
 func (s *Server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +108,22 @@ func (s *Server) Kill() error {
 		return fmt.Errorf("killing Postgres: %w", err)
 	}
 	<-s.process.done
-	return nil
+	// Without this a backend that is at work could still finish it.
+	left, err := clusterProcesses(s.name, s.cluster.uid())
+	if err != nil {
+		return err
+	}
+	for _, process := range left {
+		// One that has ended by now need not be killed.
+		_ = syscall.Kill(process.pid, syscall.SIGKILL)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	gone, err := s.cluster.awaitGone(ctx, s.name, stopLimit)
+	if err == nil && !gone {
+		err = errors.New("killing Postgres: some of it does not end")
+	}
+	return err
 }
 
 // Restart stops Postgres if it runs, starts it again under the same DSN, and returns when it answers.

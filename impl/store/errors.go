@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+)
+
+// The constraints that are asked for by name. Those of partitioned tables have the name that the parent
+// table gives them.
+const (
+	OrganizationsName = "organizations_name_key"
+	APIKeysPrefix     = "api_keys_prefix_key"
+	APIKeysName       = "api_keys_name_key"
+	DomainsName       = "domains_organization_name_key"
+	TemplatesName     = "templates_organization_name_key"
+	SuppressionsKey   = "suppressions_pkey"
+	EmailsKey         = "emails_pkey"
+	EventsKey         = "events_pkey"
+	SendsKey          = "sends_pkey"
+	UsagePeriodsKey   = "usage_periods_pkey"
+)
+
+// unavailableStates are the classes and codes of SQLSTATE that speak of the server and not of the
+// statement (Postgres, Appendix A).
+var unavailableStates = []string{
+	"08",    // connection exception
+	"53",    // insufficient resources: connections, disk, memory
+	"57P",   // shutdown, crash, not ready yet, database dropped
+	"57014", // statement_timeout; a caller who gave up gets the error of its context
+	"55P03", // lock_timeout
+	"25006", // read-only: a standby
+	"25P03", // idle_in_transaction_session_timeout
+	"40001", // still not serialized after all attempts
+	"40P01", // still deadlocked after all attempts
+}
+
+// IsUnavailable says whether an error of the database means that it cannot be had now: gone, not
+// reachable, overloaded or too slow. It is not about the request, so a later try may succeed. It is false
+// when the caller gave up (context.Canceled). The error must come from a store.
+func IsUnavailable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, pgconn.ErrConnClosed) {
+		return true
+	}
+	if code := sqlState(err); code != "" {
+		return slices.ContainsFunc(unavailableStates, func(state string) bool { return strings.HasPrefix(code, state) })
+	}
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network)
+}
+
+var partitionMonth = regexp.MustCompile(`_\d{4}_\d{2}_`)
+
+// Constraint returns the name of the constraint that an error speaks of, or nothing.
+func Constraint(err error) string {
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) || !strings.HasPrefix(failure.Code, "23") {
+		return ""
+	}
+	return partitionMonth.ReplaceAllString(failure.ConstraintName, "_")
+}
+
+// IsNoRows says whether a statement for one row found none.
+func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+func sqlState(err error) string {
+	var failure *pgconn.PgError
+	if errors.As(err, &failure) {
+		return failure.Code
+	}
+	return ""
+}

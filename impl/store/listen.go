@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// quietTime is how long the line may be silent before we ask whether it is still there.
+	quietTime     = 30 * time.Second
+	firstBackoff  = 50 * time.Millisecond
+	longestPause  = 5 * time.Second
+	backoffFactor = 2
+)
+
+// Listen calls wake after each notification on a channel, and once after every connect, since what was
+// notified before is lost. It holds a connection beside the pool, reconnects for ever, and returns when
+// ctx ends. wake must not block.
+func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
+	wait := firstBackoff
+	for ctx.Err() == nil {
+		connected := false
+		err := s.listenOnce(ctx, channel, func() {
+			connected = true
+			wake()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			wait = firstBackoff
+		}
+		s.log.WarnContext(ctx, "lost the connection for notifications", "channel", channel, "error", err, "retry_in", wait.String())
+		if pause(ctx, wait) != nil {
+			return
+		}
+		wait = min(wait*backoffFactor, longestPause)
+	}
+}
+
+// listenOnce returns when the connection is lost or ctx ends.
+func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) error {
+	conn, err := pgx.ConnectConfig(ctx, s.conn)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	// Nothing is lost when closing fails.
+	defer func() {
+		finish, cancel := detach(ctx)
+		defer cancel()
+		_ = conn.Close(finish)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	wake()
+	for {
+		notified, err := awaitNotification(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if notified {
+			wake()
+		}
+	}
+}
+
+// awaitNotification returns false when there was none for a while and the connection still answers.
+func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	quiet, cancel := context.WithTimeout(ctx, quietTime)
+	defer cancel()
+	_, err := conn.WaitForNotification(quiet)
+	if err == nil {
+		return true, nil
+	}
+	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return false, fmt.Errorf("waiting for a notification: %w", err)
+	}
+	ask, cancelAsk := context.WithTimeout(ctx, pingTimeout)
+	defer cancelAsk()
+	if err := conn.Ping(ask); err != nil {
+		return false, fmt.Errorf("asking whether the connection is there: %w", err)
+	}
+	return false, nil
+}

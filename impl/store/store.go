@@ -1,0 +1,162 @@
+// Package store is the only room that knows Postgres. The statements are in gen/db, written in
+// queries/; here is what they run on.
+//
+//	store.go       the pool of connections and its limits
+//	tx.go          transactions
+//	listen.go      notifications
+//	migrate.go     the schema and its version
+//	partitions.go  monthly partitions, for retention
+//	errors.go      what a failure means: unavailable, a constraint, no row
+//
+// It needs sessions of its own: a connection pooler in front of Postgres must pool by session, as
+// notifications, advisory locks and prepared statements do not survive one that pools by transaction.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	pingTimeout    = 5 * time.Second
+	maxLifetime    = time.Hour
+	// restTime is how long a connection may rest before it is tried before use.
+	restTime = time.Second
+	// doubtTime is how long after the loss of one connection all others are tried before use. A
+	// Postgres that stops does not cut all of them in one moment.
+	doubtTime = 2 * time.Second
+)
+
+// Config of a store.
+type Config struct {
+	// URL of the database, with the meaning it has for libpq. What it sets goes before our defaults.
+	URL string
+	// MaxConns is the size of the pool. 0 leaves it to the URL or, without it there, the CPUs.
+	MaxConns int32
+	// Name is shown by Postgres beside each connection (application_name).
+	Name string
+	// Log is told when the connection for notifications is lost. Nil discards.
+	Log *slog.Logger
+}
+
+// Store is a database. It is safe for concurrent use.
+type Store struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+	conn    *pgx.ConnConfig
+	log     *slog.Logger
+}
+
+// Open prepares a pool. It does not connect: Postgres may come and go later, and each use says whether
+// it is there (IsUnavailable). It fails for a malformed URL. The error may show the URL, without its
+// password.
+func Open(ctx context.Context, config Config) (*Store, error) {
+	poolConfig, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	setLimits(poolConfig.ConnConfig, config.Name)
+	watch := &connectionWatch{}
+	poolConfig.ConnConfig.Tracer = watch
+	poolConfig.ShouldPing = watch.shouldPing
+	poolConfig.PingTimeout = pingTimeout
+	poolConfig.MaxConnLifetime = maxLifetime
+	poolConfig.MaxConnLifetimeJitter = maxLifetime / 10
+	if config.MaxConns > 0 {
+		poolConfig.MaxConns = config.MaxConns
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	s := &Store{pool: pool, queries: db.New(pool), conn: poolConfig.ConnConfig.Copy(), log: config.Log}
+	s.conn.Tracer = nil
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// setLimits bounds what a connection may wait for. What the URL sets stays.
+func setLimits(config *pgx.ConnConfig, name string) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	// A peer that vanished without a word is noticed after half a minute.
+	dialer := &net.Dialer{
+		Timeout:         config.ConnectTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
+	config.DialFunc = dialer.DialContext
+	for parameter, value := range map[string]string{
+		"application_name":                    name,
+		"timezone":                            "UTC",
+		"statement_timeout":                   "30s",
+		"lock_timeout":                        "10s",
+		"idle_in_transaction_session_timeout": "30s",
+	} {
+		if _, set := config.RuntimeParams[parameter]; !set {
+			config.RuntimeParams[parameter] = value
+		}
+	}
+}
+
+// Queries are the statements, each in a transaction of its own.
+func (s *Store) Queries() *db.Queries { return s.queries }
+
+// Pool is for what is not a statement of gen/db.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Ping says whether Postgres answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("asking Postgres for a sign of life: %w", err)
+	}
+	return nil
+}
+
+// Close waits for what is under way and closes all connections.
+func (s *Store) Close() { s.pool.Close() }
+
+// connectionWatch sees to it that a restart of Postgres is noticed once and not once per connection:
+// after a connection was lost all others are tried before use.
+type connectionWatch struct {
+	lost atomic.Pointer[time.Time]
+}
+
+func (w *connectionWatch) shouldPing(_ context.Context, params pgxpool.ShouldPingParams) bool {
+	if params.IdleDuration > restTime {
+		return true
+	}
+	lost := w.lost.Load()
+	return lost != nil && time.Now().Add(-params.IdleDuration).Before(lost.Add(doubtTime))
+}
+
+// TraceQueryStart is there for the interface.
+func (w *connectionWatch) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// TraceQueryEnd notes the loss of a connection. A caller who gives up closes its connection too, which
+// says nothing about the others.
+func (w *connectionWatch) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	if data.Err == nil || !conn.IsClosed() {
+		return
+	}
+	if errors.Is(data.Err, context.Canceled) || errors.Is(data.Err, context.DeadlineExceeded) {
+		return
+	}
+	now := time.Now()
+	w.lost.Store(&now)
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+const (
+	// maxAttempts bounds how often a transaction is tried that Postgres ended for the sake of another.
+	maxAttempts = 4
+	// finishTimeout bounds commit and rollback, which do not end with the caller's context.
+	finishTimeout = 10 * time.Second
+)
+
+// Tx runs do in a transaction (READ COMMITTED), which is committed when do returns nil, and rolled back
+// when it returns an error, panics, or ctx ended before the commit.
+//
+// A transaction that loses a deadlock or fails to serialize is run again from the start, a few times, so do
+// must set what it captures anew each time, and must return errors of its statements wrapped with %w. Once
+// the commit has begun, the end of ctx no longer disturbs it. A commit that fails because the connection
+// was lost may have happened.
+func (s *Store) Tx(ctx context.Context, do func(tx *db.Queries) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.runTx(ctx, do)
+		if err == nil || attempt == maxAttempts || !lostToAnother(err) {
+			return err
+		}
+		if pause(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) runTx(ctx context.Context, do func(tx *db.Queries) error) error {
+	tx, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	// After a commit this does nothing. A rollback that fails leaves a connection in a transaction, which
+	// the pool closes, and then Postgres rolls back.
+	defer func() {
+		finish, cancel := detach(ctx)
+		defer cancel()
+		_ = tx.Rollback(finish)
+	}()
+	if err := do(s.queries.WithTx(tx)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("before the commit: %w", err)
+	}
+	finish, cancel := detach(ctx)
+	defer cancel()
+	if err := tx.Commit(finish); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// begin tries once more when a connection of the pool turns out dead: nothing has been done on it yet.
+func (s *Store) begin(ctx context.Context) (pgx.Tx, error) {
+	tx, err := s.pool.Begin(ctx)
+	var refused *pgconn.ConnectError
+	if err != nil && ctx.Err() == nil && IsUnavailable(err) && !errors.As(err, &refused) {
+		tx, err = s.pool.Begin(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	return tx, nil
+}
+
+// detach returns a context that outlives ctx by a bounded time.
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+}
+
+func lostToAnother(err error) bool {
+	code := sqlState(err)
+	return code == "40001" || code == "40P01"
+}
+
+func pause(ctx context.Context, duration time.Duration) error {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
