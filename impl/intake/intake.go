@@ -1,0 +1,87 @@
+// Package intake accepts mail: everything that sends goes through it.
+//
+//   - intake.go: the door (Accept) and the one transaction behind it
+//   - check.go: what is looked at in that transaction: keys, domains, suppressions
+//   - reserve.go: the allowance
+//   - insert.go: the rows
+//   - message.go: what goes in and what comes out
+package intake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+// Store is what acceptance needs of the database.
+type Store interface {
+	Tx(ctx context.Context, work func(tx *db.Queries) error) error
+}
+
+// Config holds the parts of an [Intake].
+type Config struct {
+	Store Store
+	// Now decides the billing period and the times of a message, by one reading per transaction.
+	Now func() time.Time
+	// NewID makes version-7 ids: the month in them is the partition that a message goes to.
+	NewID func() uuid.UUID
+}
+
+// Intake accepts messages.
+type Intake struct {
+	config Config
+}
+
+// New makes an Intake.
+func New(config Config) *Intake {
+	return &Intake{config: config}
+}
+
+// submission is one request: its messages stand in order and are answered in order.
+type submission struct {
+	messages []Message
+	results  []Result
+}
+
+// Accept takes the messages of one request, in order, and answers each: with the id it was stored under, or with a
+// [*Refusal]. When it returns without an error, what it accepted is committed together with the work of sending it.
+// An error means that nothing was stored.
+//
+// Requests that arrive together can share accept's transaction: it takes several submissions.
+func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result, error) {
+	submitted := &submission{messages: messages}
+	err := intake.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		return intake.accept(ctx, tx, []*submission{submitted})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("accept messages: %w", err)
+	}
+	return submitted.results, nil
+}
+
+// accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []*submission) error {
+	now := intake.config.Now().UTC()
+	var all []*candidate
+	for _, submitted := range submissions {
+		submitted.results = make([]Result, len(submitted.messages))
+		for i := range submitted.messages {
+			all = append(all, &candidate{
+				message:    &submitted.messages[i],
+				result:     &submitted.results[i],
+				submission: submitted,
+			})
+		}
+	}
+	if err := check(ctx, tx, all, now); err != nil {
+		return err
+	}
+	if err := reserve(ctx, tx, all, now); err != nil {
+		return err
+	}
+	return intake.insert(ctx, tx, all, now)
+}

@@ -1,0 +1,82 @@
+package intake
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/mail"
+)
+
+// Message is a message ready to be sent: parsed, rendered, within every limit that needs no rows to be checked.
+type Message struct {
+	OrganizationID uuid.UUID
+	APIKeyID       uuid.UUID
+	From           mail.Address
+	FromName       string
+	To             []mail.Address
+	Cc             []mail.Address
+	Bcc            []mail.Address
+	ReplyTo        []mail.Address
+	Subject        string
+	HTML           string
+	Text           string
+	Tags           []string
+}
+
+// recipients is the number of emails that the message counts as.
+func (message *Message) recipients() int64 {
+	return int64(len(message.To) + len(message.Cc) + len(message.Bcc))
+}
+
+// Result is what became of a message: ID is set, or Refusal is.
+type Result struct {
+	ID      uuid.UUID
+	Refusal *Refusal
+}
+
+// Reason tells refusals apart; its text is the error code of the API.
+type Reason string
+
+// The reasons for which an otherwise well-formed message is not accepted.
+const (
+	KeyNotValid          Reason = "unauthorized"
+	OrganizationInactive Reason = "organization-inactive"
+	DomainNotVerified    Reason = "domain-not-verified"
+	RecipientSuppressed  Reason = "recipient-suppressed"
+	FreeTierExhausted    Reason = "free-tier-exhausted"
+	SpendCapReached      Reason = "spend-cap-reached"
+)
+
+// Refusal says why a message was not accepted.
+type Refusal struct {
+	Reason Reason
+	// Field is the member of the request that is to blame, empty when none is.
+	Field string
+}
+
+// Error makes a Refusal an error, for requests of one message.
+func (refusal *Refusal) Error() string { return "message refused: " + string(refusal.Reason) }
+
+// candidate is a message on its way through the transaction.
+type candidate struct {
+	message    *Message
+	result     *Result
+	submission *submission
+	domainID   uuid.UUID
+}
+
+func (c *candidate) refuse(reason Reason, field string) {
+	c.result.Refusal = &Refusal{Reason: reason, Field: field}
+}
+
+func (c *candidate) refused() bool { return c.result.Refusal != nil }
+
+// remaining are the candidates that nothing was found against.
+func remaining(all []*candidate) []*candidate {
+	kept := make([]*candidate, 0, len(all))
+	for _, c := range all {
+		if !c.refused() {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
