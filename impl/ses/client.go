@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -86,7 +87,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		// SES has no idempotency token: a repeated SendEmail can be a second message. The attempts
 		// are the caller's, who records each before it is made.
 		sender:           sesv2.NewFromConfig(cfg, base, func(o *sesv2.Options) { o.Retryer = aws.NopRetryer{} }),
-		admin:            sesv2.NewFromConfig(cfg, base, func(o *sesv2.Options) { o.RetryMaxAttempts = 3 }),
+		admin:            sesv2.NewFromConfig(cfg, base, func(o *sesv2.Options) { o.Retryer = adminRetries() }),
 		region:           cfg.Region,
 		configurationSet: c.ConfigurationSet,
 		timeout:          timeout,
@@ -113,6 +114,14 @@ func loadConfig(ctx context.Context, c Config) (aws.Config, error) {
 		return aws.Config{}, fmt.Errorf("load the AWS configuration: %w", err)
 	}
 	return cfg, nil
+}
+
+// adminRetries repeats what SES throttled or failed, briefly: somebody may be waiting for the answer.
+func adminRetries() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 3
+		o.MaxBackoff = 500 * time.Millisecond
+	})
 }
 
 func newTransport(maxConnections int) *transport {

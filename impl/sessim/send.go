@@ -140,17 +140,12 @@ func (s *Simulator) allowing(ctx context.Context, address string) (identity, boo
 	address = canonical(address)
 	_, domain, _ := strings.Cut(address, "@")
 	for name := address; name != ""; {
-		s.mu.RLock()
-		_, exists := s.state.identities[name]
-		s.mu.RUnlock()
-		if exists {
-			found, err := s.verify(ctx, name)
-			if err != nil && !isNotFound(err) {
-				return identity{}, false, err
-			}
-			if err == nil && found.Verification.ok() {
-				return found, true, nil
-			}
+		found, err := s.verifyForSending(ctx, name)
+		if err != nil && !isNotFound(err) {
+			return identity{}, false, err
+		}
+		if err == nil && found.Verification.ok() {
+			return found, true, nil
 		}
 		if name == address {
 			name = domain
@@ -159,6 +154,20 @@ func (s *Simulator) allowing(ctx context.Context, address string) (identity, boo
 		}
 	}
 	return identity{}, false, nil
+}
+
+// verifyForSending is verify, but for what was verified lately.
+func (s *Simulator) verifyForSending(ctx context.Context, name string) (identity, error) {
+	s.mu.RLock()
+	known, ok := s.state.identities[name]
+	s.mu.RUnlock()
+	if !ok {
+		return identity{}, noIdentity(name)
+	}
+	if known.settled(s.now()) {
+		return known, nil
+	}
+	return s.verify(ctx, name)
 }
 
 // accept makes the message that is kept of a request.

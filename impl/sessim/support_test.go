@@ -30,6 +30,8 @@ type zone struct {
 	asked int
 }
 
+var _ sessim.Resolver = (*dns.Resolver)(nil)
+
 func newZone() *zone {
 	return &zone{cname: map[string][]string{}, txt: map[string][]string{}, mx: map[string][]dns.MX{}}
 }

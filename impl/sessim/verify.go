@@ -46,6 +46,12 @@ func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Durat
 	return p
 }
 
+// settled reports whether sending needs no look-up: the identity was verified lately, and nothing
+// else is asked of its MAIL FROM domain, or that was verified too.
+func (i *identity) settled(now time.Time) bool {
+	return i.Verification.fresh(now) && (i.MailFromBehavior != rejectMessage || i.MailFrom == "" || i.MailFromProof.fresh(now))
+}
+
 // verify returns an identity after looking up what is not known to be verified.
 func (s *Simulator) verify(ctx context.Context, name string) (identity, error) {
 	s.mu.RLock()
