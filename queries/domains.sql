@@ -26,8 +26,17 @@ SELECT EXISTS (SELECT 1 FROM domains WHERE organization_id = @organization_id AN
 -- name: DomainCount :one
 SELECT count(*) FROM domains WHERE organization_id = @organization_id;
 
--- name: DomainDelete :execrows
-DELETE FROM domains WHERE organization_id = @organization_id AND id = @id;
+-- name: DomainDelete :one
+DELETE FROM domains WHERE organization_id = @organization_id AND id = @id RETURNING name;
+
+-- DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
+-- alone: nothing that an organization sees may come from another's row.
+-- name: DomainsByName :many
+SELECT sqlc.embed(domains), identities.dkim_tokens, identities.mail_from_domain
+FROM domains
+LEFT JOIN identities ON identities.name = domains.name
+WHERE domains.name = ANY (@names::text[])
+ORDER BY domains.id;
 
 -- DomainRecordCheck stores what a check found. checked_at is the fence: of two checks of a domain that overlap,
 -- the one that began from an older state changes nothing.
@@ -64,7 +73,7 @@ INSERT INTO domain_checks (domain_id, organization_id, due_at)
 VALUES (@domain_id, @organization_id, @due_at)
 ON CONFLICT (domain_id) DO UPDATE SET due_at = excluded.due_at, leased_until = NULL;
 
--- DomainCheckClaim leases due checks, in turn over the organizations.
+-- DomainCheckClaim leases due checks, in turn over the organizations that have any, as SendClaim does.
 -- name: DomainCheckClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT c.organization_id AS lane FROM domain_checks c ORDER BY c.organization_id LIMIT 1)
@@ -76,23 +85,30 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+active AS MATERIALIZED (
+    SELECT lanes.lane FROM lanes
+    WHERE EXISTS (SELECT 1 FROM domain_checks c WHERE c.organization_id = lanes.lane AND c.due_at <= @now::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
+    LIMIT @total
+),
 candidates AS MATERIALIZED (
-    SELECT lanes.lane, due.domain_id, due.due_at
-    FROM lanes
+    SELECT active.lane, due.domain_id, due.due_at
+    FROM active
     CROSS JOIN LATERAL (
         SELECT c.domain_id, c.due_at FROM domain_checks c
-        WHERE c.organization_id = lanes.lane AND c.due_at <= @now::timestamptz
+        WHERE c.organization_id = active.lane AND c.due_at <= @now::timestamptz
         ORDER BY c.due_at
-        LIMIT @per_lane
+        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@total AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
 taken AS (
     SELECT ranked.domain_id
     FROM (
-        SELECT domain_id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at) AS turn FROM candidates
+        SELECT domain_id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, domain_id) AS turn
+        FROM candidates
     ) AS ranked
-    ORDER BY ranked.turn, ranked.due_at
+    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
     LIMIT @total
 )
 UPDATE domain_checks
@@ -103,50 +119,92 @@ FROM taken
 WHERE domain_checks.domain_id = taken.domain_id
 RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.attempt;
 
+-- DomainCheckSettle sets the next look, unless the lease is no longer ours: another took over, or a check was asked
+-- for meanwhile. A look that failed keeps its count of attempts.
 -- name: DomainCheckSettle :execrows
-UPDATE domain_checks SET due_at = @due_at, leased_until = NULL
-WHERE domain_id = @domain_id AND attempt = @attempt;
+UPDATE domain_checks
+SET due_at = @due_at,
+    leased_until = NULL,
+    attempt = CASE WHEN @failed::boolean THEN attempt ELSE 0 END
+WHERE domain_id = @domain_id AND leased_until = @leased_until::timestamptz;
 
 -- name: IdentityGet :one
 SELECT * FROM identities WHERE name = @name;
 
+-- IdentityTouch says that an identity is about to be used, so that it is not deleted in the next while. One that is
+-- being deleted stays as it is.
+-- name: IdentityTouch :one
+UPDATE identities
+SET created_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN created_at ELSE greatest(created_at, @now::timestamptz) END
+WHERE name = @name
+RETURNING *;
+
 -- IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
 -- again.
--- name: IdentityUpsert :exec
+-- name: IdentityUpsert :one
 INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, created_at)
 VALUES (@name, @managed, @dkim_tokens, @mail_from_domain, @created_at)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
     dkim_tokens = excluded.dkim_tokens,
-    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain);
+    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain),
+    created_at = greatest(identities.created_at, excluded.created_at)
+RETURNING *;
 
 -- IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and answers with the one that then is.
 -- name: IdentityClaimMailFrom :one
 UPDATE identities SET mail_from_domain = coalesce(mail_from_domain, @mail_from_domain::text)
 WHERE name = @name
-RETURNING mail_from_domain;
+RETURNING *;
 
--- IdentityUnused lists the identities of ours that are to be deleted: those that no domain uses, and those below
--- another organization's verified domain that nobody has proven, which would take that domain's mail from it.
--- name: IdentityUnused :many
-SELECT identities.name FROM identities
-WHERE identities.managed
-  AND identities.created_at < @created_before::timestamptz
-  AND (
-    NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name)
-    OR (
-        NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL)
-        AND EXISTS (
-            SELECT 1 FROM domains
-            WHERE domains.status = 'Verified' AND right(identities.name, length(domains.name) + 1) = '.' || domains.name
-        )
-    )
-  )
-ORDER BY identities.name
-LIMIT @total;
-
--- IdentityDelete looks again for users of the name, in the statement that forgets it.
--- name: IdentityDelete :execrows
-DELETE FROM identities
+-- IdentityReleaseMailFrom lets the next organization that proves the name choose the MAIL FROM, once nobody who has
+-- proven it is left.
+-- name: IdentityReleaseMailFrom :exec
+UPDATE identities SET mail_from_domain = NULL
 WHERE identities.name = @name
+  AND identities.managed
   AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL);
+
+-- IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
+-- was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
+-- below another organization's verified domain, which they would take that domain's mail from. While being deleted
+-- an identity has no DKIM tokens, and nobody builds on it. created_at, the last moment of use, tells the claims apart.
+-- name: IdentityClaimUnused :many
+WITH unused AS MATERIALIZED (
+    SELECT identities.name, identities.dkim_tokens FROM identities
+    WHERE identities.managed
+      AND identities.created_at < @unused_since::timestamptz
+      AND (
+        cardinality(identities.dkim_tokens) = 0
+        OR NOT EXISTS (
+            SELECT 1 FROM domains AS used
+            WHERE used.name = identities.name
+              AND (
+                used.owned_at IS NOT NULL
+                OR NOT EXISTS (
+                    SELECT 1
+                    FROM generate_series(2, cardinality(string_to_array(used.name, '.')) - 1) AS label
+                    JOIN domains AS parent
+                        ON parent.name = array_to_string((string_to_array(used.name, '.'))[label:], '.')
+                    WHERE parent.status = 'Verified' AND parent.organization_id <> used.organization_id
+                )
+              )
+        )
+      )
+    ORDER BY identities.created_at, identities.name
+    LIMIT @total
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE identities SET dkim_tokens = '{}', created_at = @now
+FROM unused
+WHERE identities.name = unused.name
+RETURNING identities.name, unused.dkim_tokens;
+
+-- IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
+-- name: IdentityKeep :exec
+UPDATE identities SET dkim_tokens = @dkim_tokens
+WHERE name = @name AND cardinality(dkim_tokens) = 0 AND created_at = @claimed_at;
+
+-- IdentityDelete ends the deletion that was begun at the given moment.
+-- name: IdentityDelete :exec
+DELETE FROM identities WHERE name = @name AND cardinality(dkim_tokens) = 0 AND created_at = @claimed_at;

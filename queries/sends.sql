@@ -6,8 +6,10 @@ SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), @due_at::t
 -- name: SendNotify :exec
 SELECT pg_notify('sends', '');
 
--- SendClaim leases due messages, in turn over the organizations, at most per_lane of each. A row whose lease ran out
--- was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried again.
+-- SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
+-- them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
+-- whose lease ran out was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried
+-- again.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -19,24 +21,31 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+active AS MATERIALIZED (
+    SELECT lanes.lane FROM lanes
+    WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
+    LIMIT @total
+),
 candidates AS MATERIALIZED (
-    SELECT lanes.lane, due.email_id, due.due_at
-    FROM lanes
+    SELECT active.lane, due.email_id, due.due_at
+    FROM active
     CROSS JOIN LATERAL (
         SELECT s.email_id, s.due_at FROM sends s
-        WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz
+        WHERE s.organization_id = active.lane AND s.due_at <= @now::timestamptz
         ORDER BY s.due_at
-        LIMIT @per_lane
+        -- No more than could be taken: what is looked at is locked.
+        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@total AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
 taken AS (
     SELECT ranked.email_id
     FROM (
-        SELECT email_id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+        SELECT email_id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
         FROM candidates
     ) AS ranked
-    ORDER BY ranked.turn, ranked.due_at
+    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
     LIMIT @total
 )
 UPDATE sends
@@ -78,6 +87,10 @@ SELECT email_id, kind, name, address FROM recipients
 WHERE email_id = ANY (@email_ids::uuid[]) AND organization_id = ANY (@organization_ids::uuid[])
 ORDER BY email_id, position;
 
+-- SendLock locks the due rows of a group in one order for all, so that groups that share messages never deadlock.
+-- name: SendLock :exec
+SELECT email_id FROM sends WHERE email_id = ANY (@email_ids::uuid[]) ORDER BY email_id FOR UPDATE;
+
 -- SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
 -- make them more sent.
 -- name: SendFinish :exec
@@ -90,7 +103,7 @@ USING (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@attempts::integer[
 WHERE sends.email_id = given_up.email_id AND sends.attempt = given_up.attempt
 RETURNING sends.email_id;
 
--- SendPostpone puts messages back, where the attempt is still ours.
+-- SendPostpone puts messages back, where the attempt is still ours. Doing so twice is doing so once.
 -- name: SendPostpone :exec
 UPDATE sends
 SET due_at = postponed.due_at,
@@ -103,7 +116,9 @@ FROM (
         unnest(@due_at::timestamptz[]) AS due_at,
         unnest(@ambiguous::integer[]) AS ambiguous
 ) AS postponed
-WHERE sends.email_id = postponed.email_id AND sends.attempt = postponed.attempt;
+WHERE sends.email_id = postponed.email_id
+  AND sends.attempt = postponed.attempt
+  AND sends.leased_until IS NOT NULL;
 
 -- SendDueNow lets the waiting messages of an organization go at once.
 -- name: SendDueNow :exec

@@ -180,34 +180,40 @@ func (q *Queries) APIKeyTouch(ctx context.Context, arg APIKeyTouchParams) error 
 }
 
 const aPIKeyUsable = `-- name: APIKeyUsable :many
-SELECT api_keys.id
+SELECT api_keys.id, (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended
 FROM api_keys
 JOIN organizations ON organizations.id = api_keys.organization_id
 WHERE api_keys.id = ANY ($1::uuid[])
+  AND api_keys.organization_id = ANY ($2::uuid[])
   AND api_keys.revoked_at IS NULL
-  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $2::timestamptz)
-  AND organizations.suspended_at IS NULL
+  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $3::timestamptz)
 `
 
 type APIKeyUsableParams struct {
-	Ids []uuid.UUID
-	Now time.Time
+	Ids             []uuid.UUID
+	OrganizationIds []uuid.UUID
+	Now             time.Time
 }
 
-// APIKeyUsable answers which of the given keys may still be used, their organizations active.
-func (q *Queries) APIKeyUsable(ctx context.Context, arg APIKeyUsableParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, aPIKeyUsable, arg.Ids, arg.Now)
+type APIKeyUsableRow struct {
+	ID                    uuid.UUID
+	OrganizationSuspended bool
+}
+
+// APIKeyUsable answers which of the given keys may still be used, and whether their organizations are suspended.
+func (q *Queries) APIKeyUsable(ctx context.Context, arg APIKeyUsableParams) ([]APIKeyUsableRow, error) {
+	rows, err := q.db.Query(ctx, aPIKeyUsable, arg.Ids, arg.OrganizationIds, arg.Now)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []uuid.UUID
+	var items []APIKeyUsableRow
 	for rows.Next() {
-		var id uuid.UUID
-		if err := rows.Scan(&id); err != nil {
+		var i APIKeyUsableRow
+		if err := rows.Scan(&i.ID, &i.OrganizationSuspended); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

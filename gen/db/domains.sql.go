@@ -23,23 +23,30 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+active AS MATERIALIZED (
+    SELECT lanes.lane FROM lanes
+    WHERE EXISTS (SELECT 1 FROM domain_checks c WHERE c.organization_id = lanes.lane AND c.due_at <= $2::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, $3::bigint)
+    LIMIT $4
+),
 candidates AS MATERIALIZED (
-    SELECT lanes.lane, due.domain_id, due.due_at
-    FROM lanes
+    SELECT active.lane, due.domain_id, due.due_at
+    FROM active
     CROSS JOIN LATERAL (
         SELECT c.domain_id, c.due_at FROM domain_checks c
-        WHERE c.organization_id = lanes.lane AND c.due_at <= $2::timestamptz
+        WHERE c.organization_id = active.lane AND c.due_at <= $2::timestamptz
         ORDER BY c.due_at
-        LIMIT $3
+        LIMIT least($5::integer, (SELECT ceil(CAST($4 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
 taken AS (
     SELECT ranked.domain_id
     FROM (
-        SELECT domain_id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at) AS turn FROM candidates
+        SELECT domain_id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, domain_id) AS turn
+        FROM candidates
     ) AS ranked
-    ORDER BY ranked.turn, ranked.due_at
+    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $3::bigint)
     LIMIT $4
 )
 UPDATE domain_checks
@@ -54,8 +61,9 @@ RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.
 type DomainCheckClaimParams struct {
 	LeasedUntil time.Time
 	Now         time.Time
-	PerLane     int32
+	Seed        int64
 	Total       int32
+	PerLane     int32
 }
 
 type DomainCheckClaimRow struct {
@@ -64,13 +72,14 @@ type DomainCheckClaimRow struct {
 	Attempt        int32
 }
 
-// DomainCheckClaim leases due checks, in turn over the organizations.
+// DomainCheckClaim leases due checks, in turn over the organizations that have any, as SendClaim does.
 func (q *Queries) DomainCheckClaim(ctx context.Context, arg DomainCheckClaimParams) ([]DomainCheckClaimRow, error) {
 	rows, err := q.db.Query(ctx, domainCheckClaim,
 		arg.LeasedUntil,
 		arg.Now,
-		arg.PerLane,
+		arg.Seed,
 		arg.Total,
+		arg.PerLane,
 	)
 	if err != nil {
 		return nil, err
@@ -91,18 +100,29 @@ func (q *Queries) DomainCheckClaim(ctx context.Context, arg DomainCheckClaimPara
 }
 
 const domainCheckSettle = `-- name: DomainCheckSettle :execrows
-UPDATE domain_checks SET due_at = $1, leased_until = NULL
-WHERE domain_id = $2 AND attempt = $3
+UPDATE domain_checks
+SET due_at = $1,
+    leased_until = NULL,
+    attempt = CASE WHEN $2::boolean THEN attempt ELSE 0 END
+WHERE domain_id = $3 AND leased_until = $4::timestamptz
 `
 
 type DomainCheckSettleParams struct {
-	DueAt    time.Time
-	DomainID uuid.UUID
-	Attempt  int32
+	DueAt       time.Time
+	Failed      bool
+	DomainID    uuid.UUID
+	LeasedUntil time.Time
 }
 
+// DomainCheckSettle sets the next look, unless the lease is no longer ours: another took over, or a check was asked
+// for meanwhile. A look that failed keeps its count of attempts.
 func (q *Queries) DomainCheckSettle(ctx context.Context, arg DomainCheckSettleParams) (int64, error) {
-	result, err := q.db.Exec(ctx, domainCheckSettle, arg.DueAt, arg.DomainID, arg.Attempt)
+	result, err := q.db.Exec(ctx, domainCheckSettle,
+		arg.DueAt,
+		arg.Failed,
+		arg.DomainID,
+		arg.LeasedUntil,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -137,8 +157,8 @@ func (q *Queries) DomainCount(ctx context.Context, organizationID uuid.UUID) (in
 	return count, err
 }
 
-const domainDelete = `-- name: DomainDelete :execrows
-DELETE FROM domains WHERE organization_id = $1 AND id = $2
+const domainDelete = `-- name: DomainDelete :one
+DELETE FROM domains WHERE organization_id = $1 AND id = $2 RETURNING name
 `
 
 type DomainDeleteParams struct {
@@ -146,12 +166,11 @@ type DomainDeleteParams struct {
 	ID             uuid.UUID
 }
 
-func (q *Queries) DomainDelete(ctx context.Context, arg DomainDeleteParams) (int64, error) {
-	result, err := q.db.Exec(ctx, domainDelete, arg.OrganizationID, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) DomainDelete(ctx context.Context, arg DomainDeleteParams) (string, error) {
+	row := q.db.QueryRow(ctx, domainDelete, arg.OrganizationID, arg.ID)
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }
 
 const domainExists = `-- name: DomainExists :one
@@ -423,10 +442,63 @@ func (q *Queries) DomainVerifiedElsewhere(ctx context.Context, arg DomainVerifie
 	return exists, err
 }
 
+const domainsByName = `-- name: DomainsByName :many
+SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
+FROM domains
+LEFT JOIN identities ON identities.name = domains.name
+WHERE domains.name = ANY ($1::text[])
+ORDER BY domains.id
+`
+
+type DomainsByNameRow struct {
+	Domain         Domain
+	DkimTokens     []string
+	MailFromDomain *string
+}
+
+// DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
+// alone: nothing that an organization sees may come from another's row.
+func (q *Queries) DomainsByName(ctx context.Context, names []string) ([]DomainsByNameRow, error) {
+	rows, err := q.db.Query(ctx, domainsByName, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DomainsByNameRow
+	for rows.Next() {
+		var i DomainsByNameRow
+		if err := rows.Scan(
+			&i.Domain.ID,
+			&i.Domain.OrganizationID,
+			&i.Domain.Name,
+			&i.Domain.MailFromSubdomain,
+			&i.Domain.OwnershipToken,
+			&i.Domain.Status,
+			&i.Domain.StatusReason,
+			&i.Domain.OwnedAt,
+			&i.Domain.Observations,
+			&i.Domain.PendingSince,
+			&i.Domain.VerifiedAt,
+			&i.Domain.FailingSince,
+			&i.Domain.CheckedAt,
+			&i.Domain.CreatedAt,
+			&i.DkimTokens,
+			&i.MailFromDomain,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const identityClaimMailFrom = `-- name: IdentityClaimMailFrom :one
 UPDATE identities SET mail_from_domain = coalesce(mail_from_domain, $1::text)
 WHERE name = $2
-RETURNING mail_from_domain
+RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
 `
 
 type IdentityClaimMailFromParams struct {
@@ -435,26 +507,99 @@ type IdentityClaimMailFromParams struct {
 }
 
 // IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and answers with the one that then is.
-func (q *Queries) IdentityClaimMailFrom(ctx context.Context, arg IdentityClaimMailFromParams) (*string, error) {
+func (q *Queries) IdentityClaimMailFrom(ctx context.Context, arg IdentityClaimMailFromParams) (Identity, error) {
 	row := q.db.QueryRow(ctx, identityClaimMailFrom, arg.MailFromDomain, arg.Name)
-	var mail_from_domain *string
-	err := row.Scan(&mail_from_domain)
-	return mail_from_domain, err
+	var i Identity
+	err := row.Scan(
+		&i.Name,
+		&i.Managed,
+		&i.DkimTokens,
+		&i.MailFromDomain,
+		&i.CreatedAt,
+	)
+	return i, err
 }
 
-const identityDelete = `-- name: IdentityDelete :execrows
-DELETE FROM identities
-WHERE identities.name = $1
-  AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL)
+const identityClaimUnused = `-- name: IdentityClaimUnused :many
+WITH unused AS MATERIALIZED (
+    SELECT identities.name, identities.dkim_tokens FROM identities
+    WHERE identities.managed
+      AND identities.created_at < $2::timestamptz
+      AND (
+        cardinality(identities.dkim_tokens) = 0
+        OR NOT EXISTS (
+            SELECT 1 FROM domains AS used
+            WHERE used.name = identities.name
+              AND (
+                used.owned_at IS NOT NULL
+                OR NOT EXISTS (
+                    SELECT 1
+                    FROM generate_series(2, cardinality(string_to_array(used.name, '.')) - 1) AS label
+                    JOIN domains AS parent
+                        ON parent.name = array_to_string((string_to_array(used.name, '.'))[label:], '.')
+                    WHERE parent.status = 'Verified' AND parent.organization_id <> used.organization_id
+                )
+              )
+        )
+      )
+    ORDER BY identities.created_at, identities.name
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE identities SET dkim_tokens = '{}', created_at = $1
+FROM unused
+WHERE identities.name = unused.name
+RETURNING identities.name, unused.dkim_tokens
 `
 
-// IdentityDelete looks again for users of the name, in the statement that forgets it.
-func (q *Queries) IdentityDelete(ctx context.Context, name string) (int64, error) {
-	result, err := q.db.Exec(ctx, identityDelete, name)
+type IdentityClaimUnusedParams struct {
+	Now         time.Time
+	UnusedSince time.Time
+	Total       int32
+}
+
+type IdentityClaimUnusedRow struct {
+	Name       string
+	DkimTokens []string
+}
+
+// IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
+// was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
+// below another organization's verified domain, which they would take that domain's mail from. While being deleted
+// an identity has no DKIM tokens, and nobody builds on it. created_at, the last moment of use, tells the claims apart.
+func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnusedParams) ([]IdentityClaimUnusedRow, error) {
+	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.Total)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []IdentityClaimUnusedRow
+	for rows.Next() {
+		var i IdentityClaimUnusedRow
+		if err := rows.Scan(&i.Name, &i.DkimTokens); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const identityDelete = `-- name: IdentityDelete :exec
+DELETE FROM identities WHERE name = $1 AND cardinality(dkim_tokens) = 0 AND created_at = $2
+`
+
+type IdentityDeleteParams struct {
+	Name      string
+	ClaimedAt time.Time
+}
+
+// IdentityDelete ends the deletion that was begun at the given moment.
+func (q *Queries) IdentityDelete(ctx context.Context, arg IdentityDeleteParams) error {
+	_, err := q.db.Exec(ctx, identityDelete, arg.Name, arg.ClaimedAt)
+	return err
 }
 
 const identityGet = `-- name: IdentityGet :one
@@ -474,58 +619,73 @@ func (q *Queries) IdentityGet(ctx context.Context, name string) (Identity, error
 	return i, err
 }
 
-const identityUnused = `-- name: IdentityUnused :many
-SELECT identities.name FROM identities
-WHERE identities.managed
-  AND identities.created_at < $1::timestamptz
-  AND (
-    NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name)
-    OR (
-        NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL)
-        AND EXISTS (
-            SELECT 1 FROM domains
-            WHERE domains.status = 'Verified' AND right(identities.name, length(domains.name) + 1) = '.' || domains.name
-        )
-    )
-  )
-ORDER BY identities.name
-LIMIT $2
+const identityKeep = `-- name: IdentityKeep :exec
+UPDATE identities SET dkim_tokens = $1
+WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND created_at = $3
 `
 
-type IdentityUnusedParams struct {
-	CreatedBefore time.Time
-	Total         int32
+type IdentityKeepParams struct {
+	DkimTokens []string
+	Name       string
+	ClaimedAt  time.Time
 }
 
-// IdentityUnused lists the identities of ours that are to be deleted: those that no domain uses, and those below
-// another organization's verified domain that nobody has proven, which would take that domain's mail from it.
-func (q *Queries) IdentityUnused(ctx context.Context, arg IdentityUnusedParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, identityUnused, arg.CreatedBefore, arg.Total)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		items = append(items, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
+func (q *Queries) IdentityKeep(ctx context.Context, arg IdentityKeepParams) error {
+	_, err := q.db.Exec(ctx, identityKeep, arg.DkimTokens, arg.Name, arg.ClaimedAt)
+	return err
 }
 
-const identityUpsert = `-- name: IdentityUpsert :exec
+const identityReleaseMailFrom = `-- name: IdentityReleaseMailFrom :exec
+UPDATE identities SET mail_from_domain = NULL
+WHERE identities.name = $1
+  AND identities.managed
+  AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL)
+`
+
+// IdentityReleaseMailFrom lets the next organization that proves the name choose the MAIL FROM, once nobody who has
+// proven it is left.
+func (q *Queries) IdentityReleaseMailFrom(ctx context.Context, name string) error {
+	_, err := q.db.Exec(ctx, identityReleaseMailFrom, name)
+	return err
+}
+
+const identityTouch = `-- name: IdentityTouch :one
+UPDATE identities
+SET created_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN created_at ELSE greatest(created_at, $1::timestamptz) END
+WHERE name = $2
+RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
+`
+
+type IdentityTouchParams struct {
+	Now  time.Time
+	Name string
+}
+
+// IdentityTouch says that an identity is about to be used, so that it is not deleted in the next while. One that is
+// being deleted stays as it is.
+func (q *Queries) IdentityTouch(ctx context.Context, arg IdentityTouchParams) (Identity, error) {
+	row := q.db.QueryRow(ctx, identityTouch, arg.Now, arg.Name)
+	var i Identity
+	err := row.Scan(
+		&i.Name,
+		&i.Managed,
+		&i.DkimTokens,
+		&i.MailFromDomain,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const identityUpsert = `-- name: IdentityUpsert :one
 INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, created_at)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
     dkim_tokens = excluded.dkim_tokens,
-    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain)
+    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain),
+    created_at = greatest(identities.created_at, excluded.created_at)
+RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
 `
 
 type IdentityUpsertParams struct {
@@ -538,13 +698,21 @@ type IdentityUpsertParams struct {
 
 // IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
 // again.
-func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) error {
-	_, err := q.db.Exec(ctx, identityUpsert,
+func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) (Identity, error) {
+	row := q.db.QueryRow(ctx, identityUpsert,
 		arg.Name,
 		arg.Managed,
 		arg.DkimTokens,
 		arg.MailFromDomain,
 		arg.CreatedAt,
 	)
-	return err
+	var i Identity
+	err := row.Scan(
+		&i.Name,
+		&i.Managed,
+		&i.DkimTokens,
+		&i.MailFromDomain,
+		&i.CreatedAt,
+	)
+	return i, err
 }

@@ -23,24 +23,31 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+active AS MATERIALIZED (
+    SELECT lanes.lane FROM lanes
+    WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $2::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, $3::bigint)
+    LIMIT $4
+),
 candidates AS MATERIALIZED (
-    SELECT lanes.lane, due.email_id, due.due_at
-    FROM lanes
+    SELECT active.lane, due.email_id, due.due_at
+    FROM active
     CROSS JOIN LATERAL (
         SELECT s.email_id, s.due_at FROM sends s
-        WHERE s.organization_id = lanes.lane AND s.due_at <= $2::timestamptz
+        WHERE s.organization_id = active.lane AND s.due_at <= $2::timestamptz
         ORDER BY s.due_at
-        LIMIT $3
+        -- No more than could be taken: what is looked at is locked.
+        LIMIT least($5::integer, (SELECT ceil(CAST($4 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
 taken AS (
     SELECT ranked.email_id
     FROM (
-        SELECT email_id, due_at, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+        SELECT email_id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
         FROM candidates
     ) AS ranked
-    ORDER BY ranked.turn, ranked.due_at
+    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $3::bigint)
     LIMIT $4
 )
 UPDATE sends
@@ -56,8 +63,9 @@ RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_
 type SendClaimParams struct {
 	LeasedUntil time.Time
 	Now         time.Time
-	PerLane     int32
+	Seed        int64
 	Total       int32
+	PerLane     int32
 }
 
 type SendClaimRow struct {
@@ -67,14 +75,17 @@ type SendClaimRow struct {
 	AmbiguousAttempts int32
 }
 
-// SendClaim leases due messages, in turn over the organizations, at most per_lane of each. A row whose lease ran out
-// was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried again.
+// SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
+// them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
+// whose lease ran out was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried
+// again.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.LeasedUntil,
 		arg.Now,
-		arg.PerLane,
+		arg.Seed,
 		arg.Total,
+		arg.PerLane,
 	)
 	if err != nil {
 		return nil, err
@@ -261,6 +272,16 @@ func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadR
 	return items, nil
 }
 
+const sendLock = `-- name: SendLock :exec
+SELECT email_id FROM sends WHERE email_id = ANY ($1::uuid[]) ORDER BY email_id FOR UPDATE
+`
+
+// SendLock locks the due rows of a group in one order for all, so that groups that share messages never deadlock.
+func (q *Queries) SendLock(ctx context.Context, emailIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, sendLock, emailIds)
+	return err
+}
+
 const sendNotify = `-- name: SendNotify :exec
 SELECT pg_notify('sends', '')
 `
@@ -283,7 +304,9 @@ FROM (
         unnest($3::timestamptz[]) AS due_at,
         unnest($4::integer[]) AS ambiguous
 ) AS postponed
-WHERE sends.email_id = postponed.email_id AND sends.attempt = postponed.attempt
+WHERE sends.email_id = postponed.email_id
+  AND sends.attempt = postponed.attempt
+  AND sends.leased_until IS NOT NULL
 `
 
 type SendPostponeParams struct {
@@ -293,7 +316,7 @@ type SendPostponeParams struct {
 	Ambiguous []int32
 }
 
-// SendPostpone puts messages back, where the attempt is still ours.
+// SendPostpone puts messages back, where the attempt is still ours. Doing so twice is doing so once.
 func (q *Queries) SendPostpone(ctx context.Context, arg SendPostponeParams) error {
 	_, err := q.db.Exec(ctx, sendPostpone,
 		arg.EmailIds,

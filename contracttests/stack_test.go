@@ -1,0 +1,186 @@
+package contracttests
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/sessim"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/store/storetest"
+)
+
+const region = "us-east-1"
+
+// clock is the time of a stack: the real one, moved by what a test adds to it.
+type clock struct {
+	mutex sync.Mutex
+	ahead time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return time.Now().Add(c.ahead).UTC()
+}
+
+func (c *clock) advance(by time.Duration) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.ahead += by
+}
+
+// stack is a whole server for one test, with everything that it talks to.
+type stack struct {
+	t       testing.TB
+	url     string
+	clock   *clock
+	store   *store.Store
+	zone    *dns.StaticZone
+	sim     *sessim.Simulator
+	simURL  string
+	domains *domain.Service
+	server  *impl.Server
+	mailer  *dispatch.Dispatcher
+	http    *http.Client
+	answers *answers
+}
+
+// options vary a stack.
+type options struct {
+	store             *store.Store
+	requestsPerSecond float64
+	// worker runs the workers beside the API.
+	worker bool
+}
+
+func newStack(t testing.TB, vary ...options) *stack {
+	t.Helper()
+	var option options
+	if len(vary) > 0 {
+		option = vary[0]
+	}
+	s := &stack{t: t, clock: &clock{}, zone: dns.NewStaticZone(), answers: loadAnswers(t)}
+	s.store = option.store
+	if s.store == nil {
+		s.store = storetest.New(t)
+	}
+	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	resolver := s.startDNS(log)
+	provider := s.startSES(resolver, log)
+	s.domains = domain.New(domain.Config{
+		Store: s.store, SES: provider, DNS: resolver, Region: region, Now: s.clock.now, Random: rand.Reader, Log: log,
+	})
+	var err error
+	s.mailer, err = dispatch.New(dispatch.Config{
+		Store: s.store, SES: provider, Domains: s.domains, Now: s.clock.now, Log: log,
+	})
+	must(t, err)
+	s.startAPI(option, log)
+	if option.worker {
+		s.startWorker()
+	}
+	return s
+}
+
+func (s *stack) startDNS(log *slog.Logger) *dns.Resolver {
+	server, err := dns.Serve(s.t.Context(), s.zone, "", log)
+	must(s.t, err)
+	s.t.Cleanup(func() { must(s.t, server.Close(context.Background())) })
+	resolver, err := dns.New(dns.Config{Server: server.Addr(), Log: log})
+	must(s.t, err)
+	return resolver
+}
+
+func (s *stack) startSES(resolver *dns.Resolver, log *slog.Logger) *ses.Client {
+	var err error
+	s.sim, err = sessim.New(sessim.Config{Region: region, Resolver: resolver, Log: log})
+	must(s.t, err)
+	simulator := httptest.NewServer(s.sim)
+	s.t.Cleanup(func() {
+		s.sim.ClearFaults()
+		simulator.CloseClientConnections()
+		simulator.Close()
+		must(s.t, s.sim.Close())
+	})
+	s.simURL = simulator.URL
+	provider, err := ses.New(s.t.Context(), ses.Config{
+		Region: region, Endpoint: simulator.URL, ConfigurationSet: "mailstack",
+		StaticAccessKey: "test", StaticSecretKey: "test", Timeout: 3 * time.Second, Log: log,
+	})
+	must(s.t, err)
+	must(s.t, provider.EnsureConfigurationSet(s.t.Context()))
+	return provider
+}
+
+func (s *stack) startAPI(option options, log *slog.Logger) {
+	document, err := os.ReadFile("../openapi.yaml")
+	must(s.t, err)
+	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	s.server, err = impl.New(impl.Config{
+		Document: document, Store: s.store, Domains: s.domains,
+		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, NewID: newID}),
+		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: log,
+		RequestsPerSecond: option.requestsPerSecond,
+	})
+	must(s.t, err)
+	listener := httptest.NewServer(s.server)
+	s.t.Cleanup(listener.Close)
+	s.url = listener.URL
+	s.http = &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	s.t.Cleanup(s.http.CloseIdleConnections)
+}
+
+// startWorker runs the workers until the test ends.
+func (s *stack) startWorker() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.mailer.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("workers: %v", err)
+		}
+	})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for a condition, within a bound that only a defect reaches.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("waited in vain for: %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package impl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// maxDepth is how deep a document may nest.
+const maxDepth = 32
+
+// bodyRules is what the document says of a request body.
+type bodyRules struct {
+	schema  *openapi3.Schema
+	limit   int64
+	options []openapi3.SchemaValidationOption
+	// each is set where the items of a list are judged one by one.
+	each *itemRules
+}
+
+func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*bodyRules, error) {
+	limit, err := extension[int64](spec.Extensions, "x-max-body-bytes")
+	if err != nil {
+		return nil, err
+	}
+	media := spec.RequestBody.Value.Content.Get("application/json")
+	if media == nil || !spec.RequestBody.Value.Required {
+		return nil, errors.New("a body must be required and JSON")
+	}
+	rules := &bodyRules{
+		schema: media.Schema.Value,
+		limit:  limit,
+		options: append(doc.GetSchemaValidationOptions(),
+			openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.SetSchemaRegexCompiler(compilePattern)),
+	}
+	return rules, rules.prepareItems()
+}
+
+// read takes the body, within its limit, and turns it into the value that is validated and bound.
+func (rules *bodyRules) read(w http.ResponseWriter, r *http.Request) (any, []byte, error) {
+	if err := checkMediaType(r.Header); err != nil {
+		return nil, nil, err
+	}
+	if r.ContentLength > rules.limit {
+		return nil, nil, tooLarge(rules.limit)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rules.limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, nil, tooLarge(rules.limit)
+	case err != nil:
+		return nil, nil, &problem{code: api.ProblemCodeMalformedJSON, detail: "The body ended before it was complete."}
+	}
+	value, err := decode(raw)
+	return value, raw, err
+}
+
+func tooLarge(limit int64) *problem {
+	return &problem{
+		code:   api.ProblemCodePayloadTooLarge,
+		detail: fmt.Sprintf("The body of this operation is limited to %d bytes.", limit),
+	}
+}
+
+// checkMediaType wants JSON in UTF-8, as it is.
+func checkMediaType(header http.Header) error {
+	unsupported := &problem{
+		code:   api.ProblemCodeUnsupportedMediaType,
+		detail: `Send the body as "Content-Type: application/json", without a content encoding.`,
+	}
+	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return unsupported
+	}
+	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return unsupported
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return unsupported
+	}
+	return nil
+}
+
+// decode reads one JSON document. The decoder refuses what the standard library's lets pass: members given twice,
+// data after the document, invalid UTF-8, lone surrogates. Depth is looked at first, on the text, before anything is
+// built from it.
+func decode(raw []byte) (any, error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, malformed("The body is empty.")
+	}
+	if tooDeep(raw) {
+		return nil, malformed(fmt.Sprintf("The body nests deeper than %d levels.", maxDepth))
+	}
+	var value any
+	err := json.Unmarshal(raw, &value)
+	if err == nil {
+		return value, nil
+	}
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		problem := malformed(explain(syntax))
+		if syntax.JSONPointer != "" {
+			problem.errors = []api.ProblemError{{Pointer: clip(string(syntax.JSONPointer)), Detail: problem.detail}}
+		}
+		return nil, problem
+	}
+	return nil, malformed("The body holds a number that is out of range.")
+}
+
+func malformed(detail string) *problem {
+	return &problem{code: api.ProblemCodeMalformedJSON, detail: detail}
+}
+
+// explain says what is wrong with the text and where, without repeating what the client sent.
+func explain(err *jsontext.SyntacticError) string {
+	what := "is not valid JSON"
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		what = "holds a member twice"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		what = "ended before the JSON document was complete"
+	case strings.Contains(err.Error(), "UTF-8"):
+		what = "is not valid UTF-8"
+	case strings.Contains(err.Error(), "surrogate"):
+		what = "holds a lone surrogate"
+	case strings.Contains(err.Error(), "after top-level value"):
+		what = "holds data after the JSON document"
+	}
+	return fmt.Sprintf("The body %s (byte %d).", what, err.ByteOffset)
+}
+
+// tooDeep counts brackets outside strings; the decoder judges everything else.
+func tooDeep(raw []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			if quoted {
+				i++
+			}
+		case '"':
+			quoted = !quoted
+		case '{', '[':
+			if !quoted {
+				depth++
+			}
+		case '}', ']':
+			if !quoted {
+				depth--
+			}
+		}
+		if depth > maxDepth {
+			return true
+		}
+	}
+	return false
+}
+
+// validatedBody hands the value that was validated to the generated handler, which binds that very value.
+type validatedBody struct {
+	io.ReadCloser
+	value any
+}
+
+// ValidatedValue is what the generated handler looks for.
+func (body validatedBody) ValidatedValue() any { return body.value }

@@ -1,0 +1,245 @@
+package impl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/template"
+)
+
+const (
+	maxRecipients = 50
+	// maxSubject is in characters, as the document has it.
+	maxSubject = 998
+	// exactInteger is the largest number that every JSON reader keeps exactly (RFC 8259, 6).
+	exactInteger = 1 << 53
+)
+
+// templates are the published templates that a request has named so far, by id.
+type templates map[uuid.UUID]db.TemplateGetPublishedRow
+
+// compose turns a request into a message that is ready to be sent: addresses parsed, parts rendered. What it refuses is
+// a *problem.
+func (server *Server) compose(
+	ctx context.Context, request *api.SendEmailRequest, known templates,
+) (intake.Message, error) {
+	key := callerOf(ctx)
+	message := intake.Message{OrganizationID: key.organizationID, APIKeyID: key.keyID, FromName: request.FromName}
+	if err := address(&message, request); err != nil {
+		return message, err
+	}
+	parts, err := server.parts(ctx, request, known)
+	if err != nil {
+		return message, err
+	}
+	if parts.html == "" && parts.text == "" {
+		return message, invalid(api.ProblemCodeValidationFailed, "", "at least one of html, text and templateId is required")
+	}
+	if err := render(&message, request, parts); err != nil {
+		return message, err
+	}
+	return message, nil
+}
+
+// address parses what the document's formats have let through; an error here is one of theirs.
+func address(message *intake.Message, request *api.SendEmailRequest) error {
+	var err error
+	if message.From, err = mail.ParseAddress(request.From); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/from", err.Error())
+	}
+	for _, list := range []struct {
+		field string
+		given string
+		into  *[]mail.Address
+	}{
+		{"/to", request.To, &message.To},
+		{"/cc", request.Cc, &message.Cc},
+		{"/bcc", request.Bcc, &message.Bcc},
+		{"/replyTo", request.ReplyTo, &message.ReplyTo},
+	} {
+		if list.given == "" {
+			continue
+		}
+		if *list.into, err = mail.ParseList(list.given); err != nil {
+			return invalid(api.ProblemCodeValidationFailed, list.field, err.Error())
+		}
+		if len(*list.into) > maxRecipients {
+			return tooManyRecipients(list.field)
+		}
+	}
+	if len(message.To)+len(message.Cc)+len(message.Bcc) > maxRecipients {
+		return tooManyRecipients("/to")
+	}
+	if message.Tags, err = mail.ParseTags(request.Tags); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/tags", err.Error())
+	}
+	return nil
+}
+
+func tooManyRecipients(field string) *problem {
+	return invalid(api.ProblemCodeValidationFailed, field,
+		fmt.Sprintf("a message may have at most %d recipients", maxRecipients))
+}
+
+// sources are the parts of a message before rendering. A stored part is rendered in any case, an inline one only
+// when there are variables.
+type sources struct {
+	html, text             string
+	htmlStored, textStored bool
+}
+
+func (server *Server) parts(
+	ctx context.Context, request *api.SendEmailRequest, known templates,
+) (sources, error) {
+	parts := sources{html: request.HTML, text: request.Text}
+	if request.TemplateID == nil {
+		return parts, nil
+	}
+	stored, err := server.publishedTemplate(ctx, *request.TemplateID, known)
+	if err != nil {
+		return parts, err
+	}
+	if parts.html == "" {
+		parts.html, parts.htmlStored = stored.HTML, true
+	}
+	if parts.text == "" {
+		parts.text, parts.textStored = stored.Text, true
+	}
+	return parts, nil
+}
+
+// publishedTemplate reads a template once per request, however many items name it.
+func (server *Server) publishedTemplate(
+	ctx context.Context, id uuid.UUID, known templates,
+) (db.TemplateGetPublishedRow, error) {
+	if stored, found := known[id]; found {
+		return stored, nil
+	}
+	stored, err := server.config.Store.Queries().TemplateGetPublished(ctx, db.TemplateGetPublishedParams{
+		OrganizationID: callerOf(ctx).organizationID, ID: id,
+	})
+	if store.IsNoRows(err) {
+		return stored, invalid(api.ProblemCodeTemplateNotPublished, "/templateId",
+			"There is no such published template in your organization.")
+	}
+	if err != nil {
+		return stored, fmt.Errorf("read the template: %w", err)
+	}
+	known[id] = stored
+	return stored, nil
+}
+
+// render fills in the variables. The rendered subject passes every check of a sent one.
+func render(message *intake.Message, request *api.SendEmailRequest, parts sources) error {
+	message.Subject, message.HTML, message.Text = request.Subject, parts.html, parts.text
+	given := request.Variables != nil
+	variables := request.Variables
+	if variables == nil {
+		variables = map[string]any{}
+	}
+	if err := checkVariables(variables); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		pointer string
+		kind    template.Part
+		render  bool
+		text    *string
+		limit   int
+	}{
+		{"/subject", template.Subject, given || request.TemplateID != nil, &message.Subject, 4 * maxSubject},
+		{"/html", template.HTML, given || parts.htmlStored, &message.HTML, maxItemBytes},
+		{"/text", template.Text, given || parts.textStored, &message.Text, maxItemBytes},
+	} {
+		if !part.render {
+			continue
+		}
+		if err := renderPart(part.kind, part.text, variables, part.limit, part.pointer); err != nil {
+			return err
+		}
+	}
+	return checkSubject(message.Subject)
+}
+
+func renderPart(kind template.Part, text *string, variables map[string]any, limit int, pointer string) error {
+	parsed, err := template.Parse(kind, *text)
+	if err == nil {
+		*text, err = parsed.Render(variables, limit)
+	}
+	var missing *template.MissingError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &missing):
+		return missingProblem(missing)
+	default:
+		return invalid(api.ProblemCodeTemplateInvalid, pointer, clip(err.Error()))
+	}
+}
+
+func missingProblem(missing *template.MissingError) *problem {
+	p := &problem{
+		code:   api.ProblemCodeVariableMissing,
+		detail: clip("These variables have no value: " + strings.Join(missing.Names, ", ") + "."),
+	}
+	for _, name := range missing.Names[:min(len(missing.Names), maxErrors)] {
+		p.errors = append(p.errors, api.ProblemError{
+			Pointer: clip("/variables/" + strings.ReplaceAll(escapePointer(name), ".", "/")), Detail: "has no value",
+		})
+	}
+	return p
+}
+
+func checkSubject(subject string) error {
+	length := len([]rune(subject))
+	if length < 1 || length > maxSubject {
+		return invalid(api.ProblemCodeValidationFailed, "/subject",
+			fmt.Sprintf("is %d characters long when rendered; 1 to %d are allowed", length, maxSubject))
+	}
+	if err := mail.CheckHeaderText(subject); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/subject", err.Error())
+	}
+	return nil
+}
+
+// checkVariables refuses what rendering would change in silence.
+func checkVariables(variables map[string]any) error {
+	if err := template.CheckVariables(variables); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/variables", clip(err.Error()))
+	}
+	if !exact(variables) {
+		return invalid(api.ProblemCodeValidationFailed, "/variables",
+			"holds a number beyond ±2^53, which JSON does not keep exactly; send it as a string")
+	}
+	return nil
+}
+
+func exact(value any) bool {
+	switch value := value.(type) {
+	case float64:
+		return math.Abs(value) <= exactInteger
+	case map[string]any:
+		for _, member := range value {
+			if !exact(member) {
+				return false
+			}
+		}
+	case []any:
+		for _, item := range value {
+			if !exact(item) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,41 @@
+package impl
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// The two patterns that every string of the document carries. Go's regular expressions take 1.1 ms for 100 KB of html;
+// the matchers below take a hundredth of that.
+const (
+	headerPattern = `^[^\x00-\x1f\x7f]*$`
+	bodyPattern   = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`
+)
+
+// controlFree matches strings without control characters, but for those in except.
+type controlFree struct{ except string }
+
+// MatchString looks at bytes: in UTF-8 no byte of a longer sequence is below 0x80.
+func (m controlFree) MatchString(s string) bool {
+	for i := range len(s) {
+		if (s[i] < 0x20 || s[i] == 0x7f) && strings.IndexByte(m.except, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// compilePattern must be given to every validation: the library keeps compiled patterns for the whole process, and
+// whoever compiles one first decides.
+func compilePattern(expression string) (openapi3.RegexMatcher, error) {
+	switch expression {
+	case headerPattern:
+		return controlFree{}, nil
+	case bodyPattern:
+		return controlFree{except: "\t\n\r"}, nil
+	default:
+		return regexp.Compile(expression)
+	}
+}

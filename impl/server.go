@@ -1,0 +1,201 @@
+// Package impl is the API: the operations of openapi.yaml over HTTP.
+//
+//   - server.go: the parts, the middleware around every request; routes.go: what is served outside the document
+//   - spec.go, pattern.go: the document, made ready for validating
+//   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
+//   - auth.go, last_used.go: keys, scopes, rate
+//   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
+//   - emails.go with compose.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
+//   - docs.go: the API reference as a page
+//
+// The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
+// ses is Amazon SES and sessim its simulator, dns looks records up, mail, token, billing and template are rules without
+// I/O.
+package impl
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"golang.org/x/time/rate"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Config holds the parts of a [Server].
+type Config struct {
+	// Document is openapi.yaml, as it is in the repository.
+	Document []byte
+	Store    *store.Store
+	Intake   *intake.Intake
+	Domains  *domain.Service
+	Now      func() time.Time
+	NewID    func() uuid.UUID
+	Random   io.Reader
+	Log      *slog.Logger
+	// RequestsPerSecond limits each key in this process, with bursts of twice as many; 0 is no limit.
+	RequestsPerSecond float64
+	// Extra are routes that only some ways of running have, such as the inbox of dev.
+	Extra []Route
+}
+
+// Server answers the API's requests.
+type Server struct {
+	config   Config
+	echo     *echo.Echo
+	limits   rateLimits
+	lastUsed lastUsed
+	draining atomic.Bool
+}
+
+// rateLimits decides whether a key may make another request now.
+type rateLimits interface {
+	Allow(key string) (bool, error)
+}
+
+type unlimited struct{}
+
+func (unlimited) Allow(string) (bool, error) { return true, nil }
+
+var _ api.StrictServerInterface = (*Server)(nil)
+
+// New makes a Server. It fails when the document does not fit it.
+func New(config Config) (*Server, error) {
+	server := &Server{config: config, echo: echo.New(), limits: unlimited{}}
+	if config.RequestsPerSecond > 0 {
+		server.limits = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+			Rate:      rateOf(config.RequestsPerSecond),
+			Burst:     max(1, int(2*config.RequestsPerSecond)),
+			ExpiresIn: 3 * time.Minute,
+		})
+	}
+	server.echo.HTTPErrorHandler = server.handleError
+	server.echo.Use(server.identify, server.recoverPanic, server.refuseOptions, server.refuseWhileDraining)
+
+	doc, err := loadSpec(config.Document)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := operationsOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	guards := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for _, op := range operations {
+		guards[op.id] = []echo.MiddlewareFunc{server.guard(op)}
+	}
+	api.RegisterHandlersWithOptions(server.echo, api.NewStrictHandler(server, nil),
+		api.RegisterHandlersOptions{OperationMiddlewares: guards})
+	routes, err := server.routes(doc)
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range routes {
+		server.echo.Add(route.Method, route.Path, echo.WrapHandler(route.Handler))
+	}
+	return server, nil
+}
+
+func rateOf(perSecond float64) rate.Limit { return rate.Limit(perSecond) }
+
+// ServeHTTP answers one request.
+func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }
+
+// Drain makes the server refuse new work with 503, while requests under way finish.
+func (server *Server) Drain() { server.draining.Store(true) }
+
+func (server *Server) refuseWhileDraining(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if server.draining.Load() && c.Path() != "/healthz" && c.Path() != "" {
+			return &problem{
+				code: api.ProblemCodeDraining, detail: "This server is shutting down; try again.", retryAfter: 1,
+			}
+		}
+		return next(c)
+	}
+}
+
+// refuseOptions keeps the router from answering OPTIONS by itself: the contract knows no such answer.
+func (server *Server) refuseOptions(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Method == http.MethodOptions && c.Get(echo.ContextKeyHeaderAllow) != nil {
+			return echo.ErrMethodNotAllowed
+		}
+		return next(c)
+	}
+}
+
+// recoverPanic turns a panic into an error, which the log names and the client does not see.
+func (server *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if caught := recover(); caught != nil {
+				err = fmt.Errorf("panic: %v", caught)
+			}
+		}()
+		return next(c)
+	}
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// identify gives every exchange an id: the client's, where it is well-formed.
+func (server *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(requestIDHeader)
+		if !wellFormedID(id) {
+			id = server.config.NewID().String()
+		}
+		c.Response().Header().Set(requestIDHeader, id)
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(requestIDHeader) }
+
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for _, r := range id {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && r != '.' && r != '_' && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// log names the exchange: the route's pattern, never the URL, which may hold what is no log's business.
+func (server *Server) log(c echo.Context) *slog.Logger {
+	return server.config.Log.With(
+		slog.String("requestId", requestID(c)),
+		slog.String("method", c.Request().Method),
+		slog.String("route", c.Path()),
+	)
+}
+
+// ready tells whether the database answers and has the tables that this binary needs.
+func (server *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	have, want, err := server.config.Store.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if have < want {
+		return unavailable("The database is not migrated; run the migrations.")
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package impl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/token"
+)
+
+// operation is what the document says of one operation, prepared for the middleware.
+type operation struct {
+	id     string
+	path   string
+	method string
+	// secured operations need a key with any one of scopes.
+	secured bool
+	scopes  []string
+	// parameters are those of the path and the operation.
+	parameters       openapi3.Parameters
+	parameterOptions []openapi3.SchemaValidationOption
+	spec             *openapi3.Operation
+	// body is nil for an operation without one.
+	body *bodyRules
+}
+
+// loadSpec reads the document and teaches it the formats that it uses.
+func loadSpec(source []byte) (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(source)
+	if err != nil {
+		return nil, fmt.Errorf("read the API document: %w", err)
+	}
+	for name, check := range formats() {
+		doc.SetStringFormatValidator(name, check)
+	}
+	if err := doc.Validate(context.Background(), openapi3.SetRegexCompiler(compilePattern)); err != nil {
+		return nil, fmt.Errorf("check the API document: %w", err)
+	}
+	return doc, nil
+}
+
+// operationsOf prepares every operation of the document. An operation that is secured and names no scope is an error:
+// the server does not start with an open door.
+func operationsOf(doc *openapi3.T) ([]*operation, error) {
+	var operations []*operation
+	for path, item := range doc.Paths.Map() {
+		for method, spec := range item.Operations() {
+			prepared, err := prepareOperation(doc, path, method, item, spec)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			operations = append(operations, prepared)
+		}
+	}
+	return operations, nil
+}
+
+func prepareOperation(
+	doc *openapi3.T, path, method string, item *openapi3.PathItem, spec *openapi3.Operation,
+) (*operation, error) {
+	if spec.OperationID == "" {
+		return nil, errors.New("operation without an operationId")
+	}
+	op := &operation{
+		id: spec.OperationID, path: path, method: method, spec: spec,
+		secured:    spec.Security == nil || len(*spec.Security) > 0,
+		parameters: slices.Concat(item.Parameters, spec.Parameters), parameterOptions: doc.GetSchemaValidationOptions(),
+	}
+	if op.secured {
+		scopes, err := extension[[]string](spec.Extensions, "x-required-scopes")
+		if err != nil {
+			return nil, err
+		}
+		if unknown := token.Missing(token.Scopes(), scopes); len(unknown) > 0 {
+			return nil, fmt.Errorf("x-required-scopes names unknown scopes %v", unknown)
+		}
+		if len(scopes) == 0 {
+			return nil, errors.New("x-required-scopes is empty")
+		}
+		op.scopes = scopes
+	}
+	if spec.RequestBody != nil {
+		rules, err := prepareBody(doc, spec)
+		if err != nil {
+			return nil, err
+		}
+		op.body = rules
+	}
+	return op, nil
+}
+
+// extension reads a value that the document gives under an x-name.
+func extension[T any](extensions map[string]any, name string) (T, error) {
+	var value T
+	raw, found := extensions[name]
+	if !found {
+		return value, fmt.Errorf("%s is missing", name)
+	}
+	encoded, err := json.Marshal(raw)
+	if err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := json.Unmarshal(encoded, &value); err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
+	}
+	return value, nil
+}
+
+// formats are those of the document that mean a rule. A format that a generated type parses must be here: what the
+// schema lets through is bound without a second look.
+func formats() map[string]openapi3.StringFormatValidator {
+	check := openapi3.NewCallbackValidator[string]
+	return map[string]openapi3.StringFormatValidator{
+		"uuid": check(func(s string) error {
+			if len(s) != 36 || uuid.Validate(s) != nil {
+				return errors.New("is not a UUID")
+			}
+			return nil
+		}),
+		"date-time": check(func(s string) error {
+			if _, err := time.Parse(time.RFC3339, s); err != nil {
+				return errors.New("is not a date and time as RFC 3339 has them")
+			}
+			return nil
+		}),
+		"mailbox": check(func(s string) error { return second(mail.ParseAddress(s)) }),
+		"mailbox-list": check(func(s string) error {
+			if s == "" {
+				return nil
+			}
+			return second(mail.ParseList(s))
+		}),
+		"tag-list":       check(func(s string) error { return second(mail.ParseTags(s)) }),
+		"sending-domain": check(func(s string) error { return second(mail.ParseDomain(s)) }),
+		"dns-label":      check(func(s string) error { return second(mail.ParseLabel(s)) }),
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// serveSpec answers with the document as it is in the repository.
+func serveSpec(contentType string, document []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		// A write fails when the client has gone; there is nobody left to tell.
+		_, _ = w.Write(document)
+	}
+}

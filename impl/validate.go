@@ -1,0 +1,191 @@
+package impl
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+const (
+	// maxErrors and maxDetail bound what an answer repeats of a request that is wrong in many places.
+	maxErrors = 100
+	maxDetail = 300
+)
+
+// guard is the middleware of one operation: whoever gets past it is a known key with the scope, and what it sent is
+// what the document allows. The order of its checks is part of the contract.
+func (server *Server) guard(op *operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if op.secured {
+				if err := server.admit(c, op); err != nil {
+					return err
+				}
+			}
+			if err := op.validateParameters(c); err != nil {
+				return err
+			}
+			if op.body != nil {
+				if err := op.validateBody(c); err != nil {
+					return err
+				}
+			}
+			return next(c)
+		}
+	}
+}
+
+// validateParameters looks at the parameters in the path.
+func (op *operation) validateParameters(c echo.Context) error {
+	if len(op.parameters) == 0 {
+		return nil
+	}
+	values := make(map[string]string, len(c.ParamNames()))
+	for i, name := range c.ParamNames() {
+		values[name] = c.ParamValues()[i]
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request:    c.Request(),
+		PathParams: values,
+		Route:      &routers.Route{Path: op.path, Method: op.method, Operation: op.spec},
+		Options: &openapi3filter.Options{
+			RegexCompiler:           compilePattern,
+			SchemaValidationOptions: op.parameterOptions,
+		},
+	}
+	for _, parameter := range op.parameters {
+		if err := openapi3filter.ValidateParameter(c.Request().Context(), input, parameter.Value); err != nil {
+			return &problem{
+				code:   api.ProblemCodeValidationFailed,
+				detail: fmt.Sprintf("The %s in the %s %s.", parameter.Value.Name, parameter.Value.In, parameterFault(err)),
+			}
+		}
+	}
+	return nil
+}
+
+func parameterFault(err error) string {
+	var fault *openapi3.SchemaError
+	if errors.As(err, &fault) && fault.Schema != nil && fault.Schema.Format == "uuid" {
+		return "is not a UUID"
+	}
+	return "is not valid"
+}
+
+// validateBody reads, decodes and validates the body, and leaves the value for the handler to bind.
+func (op *operation) validateBody(c echo.Context) error {
+	request := c.Request()
+	value, raw, err := op.body.read(c.Response(), request)
+	if err != nil {
+		return err
+	}
+	if op.body.each != nil {
+		request, err = op.body.validateItems(request, value, raw)
+	} else {
+		err = op.body.validate(value)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = validatedBody{ReadCloser: http.NoBody, value: value}
+	c.SetRequest(request)
+	return nil
+}
+
+func (rules *bodyRules) validate(value any) error {
+	return schemaProblem(rules.schema.VisitJSON(value, rules.options...))
+}
+
+// schemaProblem turns what the schema says into pointers and sentences.
+func schemaProblem(err error) error {
+	if err == nil {
+		return nil
+	}
+	found := schemaErrors(nil, err)
+	if len(found) == 0 {
+		return fmt.Errorf("validate the body: %w", err)
+	}
+	return &problem{code: api.ProblemCodeValidationFailed, detail: found[0].Detail, errors: found}
+}
+
+func schemaErrors(found []api.ProblemError, err error) []api.ProblemError {
+	if several, ok := errors.AsType[openapi3.MultiError](err); ok {
+		for _, one := range several {
+			if len(found) >= maxErrors {
+				break
+			}
+			found = schemaErrors(found, one)
+		}
+		return found
+	}
+	if fault, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		found = append(found, api.ProblemError{Pointer: clip(pointerOf(fault)), Detail: clip(faultDetail(fault))})
+	}
+	return found
+}
+
+func pointerOf(fault *openapi3.SchemaError) string {
+	var pointer strings.Builder
+	for _, step := range fault.JSONPointer() {
+		pointer.WriteString("/" + escapePointer(step))
+	}
+	if name, unknown := unknownMember(fault); unknown {
+		pointer.WriteString("/" + escapePointer(name))
+	}
+	return pointer.String()
+}
+
+// unknownMember finds the name that the library gives only in its sentence.
+func unknownMember(fault *openapi3.SchemaError) (string, bool) {
+	if fault.SchemaField != "properties" {
+		return "", false
+	}
+	name, found := strings.CutPrefix(fault.Reason, `property "`)
+	if !found {
+		return "", false
+	}
+	return strings.CutSuffix(name, `" is unsupported`)
+}
+
+// escapePointer writes a name as RFC 6901 has it.
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func faultDetail(fault *openapi3.SchemaError) string {
+	if name, unknown := unknownMember(fault); unknown {
+		return fmt.Sprintf("property %q is unknown", name)
+	}
+	switch fault.SchemaField {
+	case "pattern":
+		if fault.Schema.Pattern == headerPattern || fault.Schema.Pattern == bodyPattern {
+			return "holds a control character"
+		}
+	case "format":
+		if cause := errors.Unwrap(fault); cause != nil {
+			return cause.Error()
+		}
+	}
+	return fault.Reason
+}
+
+// clip bounds what is repeated of a request.
+func clip(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	end := maxDetail
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}

@@ -1,0 +1,113 @@
+package impl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// maxItemBytes bounds an item that is judged by itself, as a single email is bounded.
+const maxItemBytes = 10 << 20
+
+// itemRules judge the items of a list one by one: `x-validate-items: each` on the list in the document.
+type itemRules struct {
+	// member names the list in the body.
+	member string
+	// envelope is the body's schema with items of any kind.
+	envelope *openapi3.Schema
+	item     *openapi3.Schema
+}
+
+// prepareItems looks for a list whose items are judged one by one. The schemas of the document stay as they are:
+// the envelope is a copy.
+func (rules *bodyRules) prepareItems() error {
+	for name, member := range rules.schema.Properties {
+		how, err := extension[string](member.Value.Extensions, "x-validate-items")
+		if err != nil {
+			continue
+		}
+		if how != "each" {
+			return fmt.Errorf("x-validate-items: %q is not known", how)
+		}
+		list := *member.Value
+		list.Items = openapi3.NewSchemaRef("", &openapi3.Schema{Nullable: true})
+		envelope := *rules.schema
+		envelope.Properties = make(openapi3.Schemas, len(rules.schema.Properties))
+		for other, schema := range rules.schema.Properties {
+			envelope.Properties[other] = schema
+		}
+		envelope.Properties[name] = openapi3.NewSchemaRef("", &list)
+		rules.each = &itemRules{member: name, envelope: &envelope, item: member.Value.Items.Value}
+	}
+	return nil
+}
+
+type itemProblemsKey struct{}
+
+// itemProblems are the items of the request that broke the schema, by index.
+func itemProblems(ctx context.Context) map[int]*problem {
+	found, _ := ctx.Value(itemProblemsKey{}).(map[int]*problem)
+	return found
+}
+
+// validateItems validates the envelope, then every item by itself. What is wrong with an item goes to the handler with
+// the request; in the value an empty object takes its place.
+func (rules *bodyRules) validateItems(r *http.Request, value any, raw []byte) (*http.Request, error) {
+	if err := schemaProblem(rules.each.envelope.VisitJSON(value, rules.options...)); err != nil {
+		return nil, err
+	}
+	// The envelope has been validated: the body is an object and the member a list.
+	items, ok := value.(map[string]any)[rules.each.member].([]any)
+	if !ok {
+		return nil, fmt.Errorf("member %q is not a list", rules.each.member)
+	}
+	found := rules.each.oversized(raw)
+	for i, item := range items {
+		if found[i] == nil {
+			err := schemaProblem(rules.each.item.VisitJSON(item, rules.options...))
+			var wrong *problem
+			if err != nil && !errors.As(err, &wrong) {
+				return nil, err
+			}
+			if wrong != nil {
+				found[i] = wrong
+			}
+		}
+		if found[i] != nil {
+			items[i] = map[string]any{}
+		}
+	}
+	return r.WithContext(context.WithValue(r.Context(), itemProblemsKey{}, found)), nil
+}
+
+// oversized finds items over their limit. Only a body that is itself larger than one item may be can hold one.
+func (rules *itemRules) oversized(raw []byte) map[int]*problem {
+	found := make(map[int]*problem)
+	if len(raw) <= maxItemBytes {
+		return found
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return found
+	}
+	var items []jsontext.Value
+	if err := json.Unmarshal(members[rules.member], &items); err != nil {
+		return found
+	}
+	for i, item := range items {
+		if len(item) > maxItemBytes {
+			found[i] = &problem{
+				code:   api.ProblemCodePayloadTooLarge,
+				detail: fmt.Sprintf("An item is limited to %d bytes.", maxItemBytes),
+			}
+		}
+	}
+	return found
+}
