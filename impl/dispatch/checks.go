@@ -1,0 +1,60 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/due"
+)
+
+// checkTimeout bounds one look at a domain, with all its records and its identity.
+const checkTimeout = 30 * time.Second
+
+// check is a domain that is due to be looked at.
+type check struct {
+	row         db.DomainCheckClaimRow
+	leasedUntil time.Time
+}
+
+func (d *Dispatcher) claimChecks(ctx context.Context, claim due.Claim) ([]check, error) {
+	rows, err := d.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim domain checks: %w", err)
+	}
+	claimed := make([]check, len(rows))
+	for i, row := range rows {
+		claimed[i] = check{row: row, leasedUntil: claim.LeasedUntil}
+	}
+	return claimed, nil
+}
+
+func (d *Dispatcher) handleCheck(ctx context.Context, c check) {
+	next, err := d.recheck(ctx, c)
+	if err != nil {
+		d.config.Log.WarnContext(ctx, "a domain could not be checked", "domain_id", c.row.DomainID, "error", err)
+		next = d.config.Now().Add(due.Backoff(c.row.Attempt, d.config.Random()))
+	}
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	_, settleErr := d.config.Store.Queries().DomainCheckSettle(settle, db.DomainCheckSettleParams{
+		DomainID: c.row.DomainID, DueAt: next, Failed: err != nil, LeasedUntil: c.leasedUntil,
+	})
+	if settleErr != nil {
+		// Checking once more is harmless: the lease runs out and somebody does.
+		d.config.Log.WarnContext(ctx, "a domain check could not be settled", "domain_id", c.row.DomainID, "error", settleErr)
+	}
+}
+
+func (d *Dispatcher) recheck(ctx context.Context, c check) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	next, err := d.config.Domains.Recheck(ctx, c.row.OrganizationID, c.row.DomainID)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("check a domain: %w", err)
+	}
+	return next, nil
+}

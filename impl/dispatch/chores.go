@@ -1,0 +1,99 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/voostack/mailstack/impl/due"
+)
+
+const (
+	daily      = 24 * time.Hour
+	sweepEvery = 10 * time.Minute
+	// choreTimeout bounds one pass.
+	choreTimeout = 5 * time.Minute
+	// choreRetry is the first wait after a pass that failed.
+	choreRetry = 30 * time.Second
+)
+
+// chore is a pass over the house that any process may repeat at any time, also while another does the same.
+type chore struct {
+	name  string
+	every time.Duration
+	run   func(ctx context.Context) error
+}
+
+func (d *Dispatcher) chores() []chore {
+	return []chore{
+		{"create partitions", daily, d.EnsurePartitions},
+		{"drop partitions", daily, d.DropPartitions},
+		{"sweep identities", sweepEvery, d.SweepIdentities},
+	}
+}
+
+// repeat runs a chore now and then, until ctx ends. One that fails is tried again sooner.
+func (d *Dispatcher) repeat(ctx context.Context, c chore) {
+	failures := int32(0)
+	for ctx.Err() == nil {
+		wait := due.Shorten(c.every, d.config.Random())
+		if err := runChore(ctx, c); err == nil {
+			failures = 0
+		} else if ctx.Err() == nil {
+			failures++
+			wait = due.Doubling(choreRetry, c.every, failures, d.config.Random())
+			d.config.Log.ErrorContext(ctx, "a chore failed", "chore", c.name, "error", err, "retry_in", wait.String())
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+func runChore(ctx context.Context, c chore) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s panicked: %s", c.name, due.PanicText(v))
+		}
+	}()
+	return c.run(ctx)
+}
+
+// EnsurePartitions creates the partitions of the coming months.
+func (d *Dispatcher) EnsurePartitions(ctx context.Context) error {
+	return d.config.Store.EnsurePartitions(ctx, d.config.Now())
+}
+
+// DropPartitions drops what has been kept long enough: bodies first, the rest much later.
+func (d *Dispatcher) DropPartitions(ctx context.Context) error {
+	now := d.config.Now()
+	kept := map[string]time.Duration{
+		"contents":   d.config.KeepContents,
+		"events":     d.config.KeepRest,
+		"recipients": d.config.KeepRest,
+		"emails":     d.config.KeepRest,
+	}
+	var failures []error
+	for table, keep := range kept {
+		dropped, err := d.config.Store.DropPartitions(ctx, table, now.Add(-keep))
+		for _, partition := range dropped {
+			d.config.Log.InfoContext(ctx, "a partition was dropped", "partition", partition)
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+// SweepIdentities removes the SES identities that nobody uses.
+func (d *Dispatcher) SweepIdentities(ctx context.Context) error {
+	if err := d.config.Domains.SweepIdentities(ctx); err != nil {
+		return fmt.Errorf("sweep identities: %w", err)
+	}
+	return nil
+}

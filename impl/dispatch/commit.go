@@ -1,0 +1,196 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// The facts that we know by ourselves. A fact of a message is stored once, whatever is repeated.
+const (
+	factSent   = "sent"
+	factFailed = "failed"
+	typeSent   = "email.sent"
+	typeFailed = "email.failed"
+)
+
+// committer returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
+// once, as a commit without an answer may have happened.
+func committer(s *store.Store) func(ctx context.Context, group []*settlement) error {
+	return func(ctx context.Context, group []*settlement) error {
+		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
+		return s.Tx(ctx, func(tx *db.Queries) error {
+			if err := tx.SendLock(ctx, idsOf(group)); err != nil {
+				return fmt.Errorf("lock due rows: %w", err)
+			}
+			if err := finish(ctx, tx, group); err != nil {
+				return err
+			}
+			if err := abandon(ctx, tx, only(group, gaveUp)); err != nil {
+				return err
+			}
+			return postpone(ctx, tx, only(group, postponed))
+		})
+	}
+}
+
+// finish ends the work of messages that SES took, and tells so.
+func finish(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	taken := only(group, sent)
+	done := slices.Concat(taken, only(group, finished))
+	if len(done) == 0 {
+		return nil
+	}
+	if err := tx.SendFinish(ctx, idsOf(done)); err != nil {
+		return fmt.Errorf("end the work of sent messages: %w", err)
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	marks := db.EmailMarkSentParams{Outcome: int16(mail.OutcomeSent)}
+	var facts facts
+	for _, one := range taken {
+		marks.Ids = append(marks.Ids, one.send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.outcome.providerMessageID)
+		marks.SentAt = append(marks.SentAt, one.outcome.at)
+		data := sentData{ProviderMessageID: one.outcome.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
+		if err := facts.add(one, factSent, typeSent, data); err != nil {
+			return err
+		}
+	}
+	if err := tx.EmailMarkSent(ctx, marks); err != nil {
+		return fmt.Errorf("mark messages as sent: %w", err)
+	}
+	return tell(ctx, tx, taken, mail.OutcomeSent, facts)
+}
+
+// abandon ends the work of messages that failed for good, where nobody else has taken them over, and tells so.
+func abandon(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	if len(group) == 0 {
+		return nil
+	}
+	ours := db.SendGiveUpParams{EmailIds: idsOf(group)}
+	for _, one := range group {
+		ours.Attempts = append(ours.Attempts, one.send.Attempt)
+	}
+	ended, err := tx.SendGiveUp(ctx, ours)
+	if err != nil {
+		return fmt.Errorf("end the work of failed messages: %w", err)
+	}
+	group = slices.DeleteFunc(slices.Clone(group), func(one *settlement) bool { return !slices.Contains(ended, one.send.EmailID) })
+	if len(group) == 0 {
+		return nil
+	}
+	marks := db.EmailMarkFailedParams{Outcome: int16(mail.OutcomeGaveUp)}
+	var facts facts
+	for _, one := range group {
+		marks.Ids = append(marks.Ids, one.send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		marks.ErrorMessages = append(marks.ErrorMessages, one.outcome.reason)
+		data := failedData{Code: one.outcome.code, Reason: one.outcome.reason}
+		if err := facts.add(one, factFailed, typeFailed, data); err != nil {
+			return err
+		}
+	}
+	if err := tx.EmailMarkFailed(ctx, marks); err != nil {
+		return fmt.Errorf("mark messages as failed: %w", err)
+	}
+	return tell(ctx, tx, group, mail.OutcomeGaveUp, facts)
+}
+
+// tell stores what happened to the recipients of messages, and the facts about them.
+func tell(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts facts) error {
+	marks := db.RecipientMarkParams{Outcome: int16(reached)}
+	for _, one := range group {
+		marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+	}
+	if err := tx.RecipientMark(ctx, marks); err != nil {
+		return fmt.Errorf("mark recipients: %w", err)
+	}
+	if err := tx.EventInsert(ctx, db.EventInsertParams(facts)); err != nil {
+		return fmt.Errorf("insert events: %w", err)
+	}
+	return nil
+}
+
+func postpone(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	if len(group) == 0 {
+		return nil
+	}
+	var waits db.SendPostponeParams
+	for _, one := range group {
+		ambiguous := int32(0)
+		if one.outcome.ambiguous {
+			ambiguous = 1
+		}
+		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
+		waits.Attempts = append(waits.Attempts, one.send.Attempt)
+		waits.DueAt = append(waits.DueAt, one.outcome.dueAt)
+		waits.Ambiguous = append(waits.Ambiguous, ambiguous)
+	}
+	if err := tx.SendPostpone(ctx, waits); err != nil {
+		return fmt.Errorf("postpone messages: %w", err)
+	}
+	return nil
+}
+
+// sentData and failedData are the data of the events.
+type sentData struct {
+	ProviderMessageID string `json:"providerMessageId"`
+	AmbiguousAttempts int32  `json:"ambiguousAttempts"`
+}
+
+type failedData struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+type facts db.EventInsertParams
+
+func (f *facts) add(one *settlement, key, eventType string, data any) error {
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode an event: %w", err)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make the id of an event: %w", err)
+	}
+	f.EmailIds = append(f.EmailIds, one.send.EmailID)
+	f.FactKeys = append(f.FactKeys, key)
+	f.Ids = append(f.Ids, id)
+	f.OrganizationIds = append(f.OrganizationIds, one.send.OrganizationID)
+	f.Types = append(f.Types, eventType)
+	f.Data = append(f.Data, encoded)
+	f.OccurredAt = append(f.OccurredAt, one.outcome.at.Truncate(time.Microsecond))
+	return nil
+}
+
+func only(group []*settlement, wanted kind) []*settlement {
+	var found []*settlement
+	for _, one := range group {
+		if one.outcome.kind == wanted {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func idsOf(group []*settlement) []uuid.UUID {
+	ids := make([]uuid.UUID, len(group))
+	for i, one := range group {
+		ids[i] = one.send.EmailID
+	}
+	return ids
+}

@@ -1,0 +1,215 @@
+// Package dispatch does what is due: it sends the accepted mail, looks at domains again, and keeps house.
+//
+//   - dispatch.go: Config, New, Run
+//   - mail.go: the work of one message: claim and load a group, one attempt each
+//   - decide.go: what becomes of a message before the attempt, and after each answer of SES
+//   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
+//   - brake.go: the pause that the whole process makes when the SES account has had enough
+//   - checks.go: domain checks
+//   - chores.go: partitions, retention, unused identities
+//
+// The promise about mail: nothing that was accepted is lost, and a message can be sent twice only where an answer
+// of SES never became our row: death, timeout, cut connection. Such an attempt is marked ambiguous before any
+// other is made. No number of attempts ends a message; 72 hours do.
+//
+// There is no job queue library beside package due. What is left next to mail and webhooks is one due table (domain
+// checks) and three passes that any process may repeat at any time: too little to carry a second mechanism, its
+// tables and its rules of recovery.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+const (
+	defaultSenders      = 64
+	defaultCheckers     = 8
+	defaultDrain        = 25 * time.Second
+	defaultContents     = 30 * 24 * time.Hour
+	defaultRest         = 400 * 24 * time.Hour
+	channelSends        = "sends"
+	checksPerLane       = 2
+	checkPoll           = time.Second
+	mailPoll            = 500 * time.Millisecond
+	drainShareOfSending = 0.8
+)
+
+// Sender makes one attempt to send a message. Errors are told apart by ses.ClassOf.
+type Sender interface {
+	Send(ctx context.Context, message ses.Message) (providerMessageID string, err error)
+}
+
+// Domains looks after the domains and their identities.
+type Domains interface {
+	// Recheck looks at a domain, stores what it finds, and returns when to look again. A domain that is gone is no
+	// error.
+	Recheck(ctx context.Context, organizationID, domainID uuid.UUID) (next time.Time, err error)
+	// SweepIdentities removes the SES identities that nobody uses. Any process may do so at any time.
+	SweepIdentities(ctx context.Context) error
+}
+
+// Config of a dispatcher. Store, SES and Domains are required.
+type Config struct {
+	Store   *store.Store
+	SES     Sender
+	Domains Domains
+	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
+	// memory. 0: 64.
+	Senders int
+	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
+	// rounded up to whole months. 0: 30 and 400 days.
+	KeepContents, KeepRest time.Duration
+	// DrainTimeout is how long Run goes on after its context ended. The last fifth is for storing outcomes: sends
+	// that are still without an answer then are cut off. 0: 25 seconds.
+	DrainTimeout time.Duration
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Random returns a number in [0, 1), concurrently. nil: math/rand/v2.
+	Random func() float64
+	// Log receives what an operator should know; never an address, a body or a secret. nil: nothing is logged.
+	Log *slog.Logger
+}
+
+// Dispatcher does due work until it is stopped. It can be run once.
+type Dispatcher struct {
+	config   Config
+	mail     *due.Engine[message]
+	checks   *due.Engine[check]
+	settler  *settler
+	throttle *brake
+	blocked  *brake
+	loud     *seldom
+}
+
+// New returns a dispatcher that does nothing until it is run.
+func New(config Config) (*Dispatcher, error) {
+	if config.Store == nil || config.SES == nil || config.Domains == nil {
+		return nil, errors.New("dispatch: Store, SES and Domains are required")
+	}
+	setDefaults(&config)
+	d := &Dispatcher{
+		config:   config,
+		throttle: newBrake(throttleFirst, throttleLongest),
+		blocked:  newBrake(blockFirst, blockLongest),
+		loud:     newSeldom(time.Minute),
+	}
+	d.settler = newSettler(config, d.settled, func() { d.mail.Wake() })
+	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfSending)
+	var err error
+	d.mail, err = due.New(due.Config[message]{
+		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Slots: config.Senders, Poll: mailPoll, Drain: drain,
+		Now: config.Now, Random: config.Random, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up sending: %w", err)
+	}
+	d.checks, err = due.New(due.Config[check]{
+		Name: "domain checks", Claim: d.claimChecks, Handle: d.handleCheck, Slots: defaultCheckers, PerLane: checksPerLane,
+		Poll: checkPoll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up domain checks: %w", err)
+	}
+	return d, nil
+}
+
+func setDefaults(config *Config) {
+	if config.Senders <= 0 {
+		config.Senders = defaultSenders
+	}
+	if config.KeepContents <= 0 {
+		config.KeepContents = defaultContents
+	}
+	if config.KeepRest <= 0 {
+		config.KeepRest = defaultRest
+	}
+	if config.DrainTimeout <= 0 {
+		config.DrainTimeout = defaultDrain
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Wake makes an idle dispatcher look for mail at once. It never blocks. Transactions that notify the channel
+// "sends" wake every process by themselves.
+func (d *Dispatcher) Wake() { d.mail.Wake() }
+
+// Run does due work until ctx ends, then claims no more, finishes what is in hand, and returns within the drain
+// timeout. It fails when outcomes could not be stored by then; their messages will be tried again as ambiguous.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(d.config.DrainTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			d.settler.halt()
+		case <-stopped:
+		}
+	})
+	defer unwatch()
+	defer close(stopped)
+	var parts sync.WaitGroup
+	parts.Go(func() { d.config.Store.Listen(ctx, channelSends, d.mail.Wake) })
+	parts.Go(func() { d.mail.Run(ctx) })
+	parts.Go(func() { d.checks.Run(ctx) })
+	for _, c := range d.chores() {
+		parts.Go(func() { d.repeat(ctx, c) })
+	}
+	parts.Wait()
+	if n := d.settler.unstored(); n > 0 {
+		return fmt.Errorf("dispatch: the outcomes of %d messages could not be stored in time", n)
+	}
+	return nil
+}
+
+// RunOnce makes one claim of mail and one of domain checks, waits until they are done, and returns how many rows
+// were claimed.
+func (d *Dispatcher) RunOnce(ctx context.Context) (int, error) {
+	sends, err := d.mail.RunOnce(ctx)
+	if err != nil {
+		return sends, err
+	}
+	checks, err := d.checks.RunOnce(ctx)
+	return sends + checks, err
+}
+
+// settled has the domains checked that SES did not know in a group of outcomes that was just stored.
+func (d *Dispatcher) settled(ctx context.Context, group []*settlement) {
+	asked := map[uuid.UUID]bool{}
+	for _, one := range group {
+		if !one.outcome.recheckDomain || asked[one.domainID] {
+			continue
+		}
+		asked[one.domainID] = true
+		err := d.config.Store.Queries().DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
+			DomainID: one.domainID, OrganizationID: one.send.OrganizationID, DueAt: d.config.Now(),
+		})
+		if err != nil {
+			// The message comes due again, and asks again. A domain that was deleted just now has no checks.
+			d.config.Log.WarnContext(ctx, "a domain cannot be scheduled for a check", "domain_id", one.domainID, "error", err)
+			continue
+		}
+		d.checks.Wake()
+	}
+}
