@@ -75,6 +75,8 @@ func problemOf(err error) *problem {
 		return &problem{code: api.ProblemCodeDomainExists, detail: "Your organization has registered this domain already."}
 	case errors.Is(err, domain.ErrLimit):
 		return &problem{code: api.ProblemCodeDomainLimitReached, detail: "An organization may have at most 100 domains."}
+	case errors.Is(err, domain.ErrInvalid):
+		return invalid(api.ProblemCodeValidationFailed, "/domain", clip(err.Error()))
 	case errors.As(err, &provider):
 		return unavailable("Amazon SES is not available; try again after the given time.")
 	case store.IsUnavailable(err):
