@@ -1,0 +1,142 @@
+package domain
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// busyWait is how long the deletion of an identity is waited for.
+const busyWait = 5 * time.Second
+
+// touchIdentity keeps an identity that we know from being swept for the next while. It fails while the identity
+// is being deleted: what is built on it now would lose it.
+func (s *Service) touchIdentity(ctx context.Context, name string) (identity db.Identity, found bool, err error) {
+	identity, err = s.store.Queries().IdentityTouch(ctx, db.IdentityTouchParams{Name: name, Now: s.clock()})
+	if store.IsNoRows(err) {
+		return db.Identity{}, false, nil
+	}
+	if err != nil {
+		return db.Identity{}, false, fmt.Errorf("claim the identity: %w", err)
+	}
+	if len(identity.DkimTokens) == 0 {
+		return db.Identity{}, false, fmt.Errorf("claim the identity: %w", beingDeleted())
+	}
+	return identity, true, nil
+}
+
+// beingDeleted is a failure of SES as far as callers are concerned: later it is over.
+func beingDeleted() error {
+	return &ses.Error{
+		Op: "DeleteEmailIdentity", Class: ses.Throttled, RetryAfter: busyWait,
+		Detail: "An earlier registration of the domain is being removed.",
+	}
+}
+
+// createIdentity creates the identity in SES, or reads the one that is there, and stores it.
+func (s *Service) createIdentity(ctx context.Context, name string) (db.Identity, error) {
+	found, created, err := s.ses.CreateIdentity(ctx, name)
+	if err != nil {
+		return db.Identity{}, fmt.Errorf("create the identity: %w", err)
+	}
+	return s.storeIdentity(ctx, found, created)
+}
+
+// storeIdentity does not end with its caller: an identity that SES has and we do not know is never swept.
+func (s *Service) storeIdentity(ctx context.Context, found ses.Identity, created bool) (db.Identity, error) {
+	if len(found.DKIMTokens) == 0 {
+		return db.Identity{}, fmt.Errorf("store the identity: %w", &ses.Error{
+			Op: "GetEmailIdentity", Class: ses.Misconfigured,
+			Detail: "The domain exists in the email service without Easy DKIM.",
+		})
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	upsert := db.IdentityUpsertParams{
+		Name: found.Name, Managed: created, DkimTokens: found.DKIMTokens, CreatedAt: s.clock(),
+	}
+	if found.MailFromDomain != "" {
+		upsert.MailFromDomain = &found.MailFromDomain
+	}
+	identity, err := s.store.Queries().IdentityUpsert(ctx, upsert)
+	if err != nil {
+		return db.Identity{}, fmt.Errorf("store the identity: %w", err)
+	}
+	return identity, nil
+}
+
+// unlock does what the first proof of ownership unlocks: the identity, where it was withheld, and the MAIL FROM,
+// where none is in force.
+func (s *Service) unlock(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, error) {
+	name := row.Domain.Name
+	if row.Domain.OwnedAt == nil || len(row.DkimTokens) == 0 {
+		identity, found, err := s.touchIdentity(ctx, name)
+		if err == nil && !found {
+			identity, err = s.createIdentity(ctx, name)
+		}
+		if err != nil {
+			return row, err
+		}
+		row.DkimTokens, row.MailFromDomain = identity.DkimTokens, identity.MailFromDomain
+	}
+	if row.MailFromDomain != nil {
+		return row, nil
+	}
+	mailFrom := row.Domain.MailFromSubdomain + "." + name
+	identity, err := s.store.Queries().IdentityClaimMailFrom(ctx, db.IdentityClaimMailFromParams{Name: name, MailFromDomain: mailFrom})
+	if store.IsNoRows(err) {
+		err = beingDeleted()
+	}
+	if err != nil {
+		return row, fmt.Errorf("claim the MAIL FROM: %w", err)
+	}
+	row.MailFromDomain = identity.MailFromDomain
+	if *identity.MailFromDomain != mailFrom {
+		return row, nil // another organization was first
+	}
+	if err := s.ses.SetMailFrom(ctx, name, mailFrom); err != nil {
+		return row, fmt.Errorf("set the MAIL FROM: %w", err)
+	}
+	return row, nil
+}
+
+// confirm asks SES about a domain whose records are complete: whether it can send. What SES has lost it gets back.
+func (s *Service) confirm(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, bool, error) {
+	name := row.Domain.Name
+	found, err := s.ses.GetIdentity(ctx, name)
+	lost := ses.ClassOf(err) == ses.NotFound
+	if err != nil && !lost {
+		return row, false, fmt.Errorf("read the identity: %w", err)
+	}
+	switch {
+	case lost:
+		s.log.WarnContext(ctx, "SES has lost an identity; creating it again", slog.String("domain_id", row.Domain.ID.String()))
+		identity, err := s.createIdentity(ctx, name)
+		if err != nil {
+			return row, false, err
+		}
+		row.DkimTokens = identity.DkimTokens
+		found = ses.Identity{} // whether it can send is for the next look to tell
+	case !slices.Equal(found.DKIMTokens, row.DkimTokens):
+		// Somebody else created it again: other records are wanted now.
+		identity, err := s.storeIdentity(ctx, found, false)
+		if err != nil {
+			return row, false, err
+		}
+		row.DkimTokens = identity.DkimTokens
+		found.VerifiedForSending = false
+	}
+	// SES stops looking for the records of a MAIL FROM that failed, until it is set again.
+	if wanted := row.MailFromDomain; wanted != nil && (found.MailFromDomain != *wanted || found.MailFromStatus == "FAILED") {
+		if err := s.ses.SetMailFrom(ctx, name, *wanted); err != nil {
+			return row, false, fmt.Errorf("set the MAIL FROM: %w", err)
+		}
+	}
+	return row, found.VerifiedForSending, nil
+}

@@ -1,0 +1,197 @@
+package domain
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+// The states of a domain.
+const (
+	StatusPending  = "Pending"
+	StatusVerified = "Verified"
+	StatusFailed   = "Failed"
+)
+
+const (
+	// patience is how long a domain may stay Pending.
+	patience = 72 * time.Hour
+	// grace is how long a verified domain stays so without its records.
+	grace = 24 * time.Hour
+	// never is longer than anything is kept.
+	never = 10 * 365 * 24 * time.Hour
+)
+
+// state is the part of a domain that its checks decide.
+type state struct {
+	Status       string
+	OwnedAt      *time.Time
+	PendingSince time.Time
+	VerifiedAt   *time.Time
+	FailingSince *time.Time
+}
+
+// finding is what a check found.
+type finding struct {
+	At time.Time
+	// Ownership is the status of the ownership record.
+	Ownership string
+	// Required records: how many there are, how many resolve to other than their value, and how many gave no
+	// answer.
+	Required, Wrong, Unknown int
+	// Withheld: there are no DKIM records yet.
+	Withheld bool
+	// Ready: SES can send for the domain. SES is asked only when the records are complete.
+	Ready bool
+}
+
+func stateOf(d db.Domain) state {
+	return state{
+		Status: d.Status, OwnedAt: d.OwnedAt, PendingSince: d.PendingSince, VerifiedAt: d.VerifiedAt, FailingSince: d.FailingSince,
+	}
+}
+
+func summarize(records []Record, at time.Time) finding {
+	f := finding{At: at, Withheld: true}
+	for _, r := range records {
+		switch r.Purpose {
+		case PurposeOwnership:
+			f.Ownership = r.Status
+		case PurposeDKIM:
+			f.Withheld = false
+		}
+		if !r.Required {
+			continue
+		}
+		f.Required++
+		switch r.Status {
+		case RecordVerified:
+		case RecordUnknown:
+			f.Unknown++
+		default:
+			f.Wrong++
+		}
+	}
+	return f
+}
+
+// complete says whether every required record resolves to its value.
+func (f finding) complete() bool { return !f.Withheld && f.Wrong == 0 && f.Unknown == 0 }
+
+// proven is what it takes to be verified.
+func (f finding) proven() bool { return f.complete() && f.Ready }
+
+// silent says that the DNS told nothing against the domain, and not enough for it.
+func (f finding) silent() bool { return !f.Withheld && f.Wrong == 0 && f.Unknown > 0 }
+
+// disowned says that the ownership record is known not to be there.
+func (f finding) disowned() bool {
+	return f.Ownership == RecordMissing || f.Ownership == RecordMismatch
+}
+
+// startedOver gives a failed domain another 72 hours.
+func (s state) startedOver(at time.Time) state {
+	s.Status, s.PendingSince = StatusPending, at
+	return s
+}
+
+// next is what becomes of a domain. A failed one stays so until it is started over.
+func (s state) next(f finding) state {
+	if s.OwnedAt == nil && f.Ownership == RecordVerified {
+		s.OwnedAt = &f.At
+	}
+	switch s.Status {
+	case StatusPending:
+		return s.fromPending(f)
+	case StatusVerified:
+		return s.fromVerified(f)
+	}
+	return s
+}
+
+func (s state) fromPending(f finding) state {
+	switch {
+	case f.proven():
+		s.Status, s.VerifiedAt, s.FailingSince = StatusVerified, &f.At, nil
+	case !f.At.Before(s.PendingSince.Add(patience)):
+		s.Status = StatusFailed
+		if f.disowned() {
+			s.OwnedAt = nil
+		}
+	}
+	return s
+}
+
+// fromVerified never takes silence for a loss: an outage of the DNS must not end anybody's mail.
+func (s state) fromVerified(f finding) state {
+	switch {
+	case f.proven():
+		s.FailingSince = nil
+	case f.silent():
+	case s.FailingSince == nil:
+		s.FailingSince = &f.At
+	case !f.At.Before(s.FailingSince.Add(grace)):
+		s.Status, s.PendingSince, s.FailingSince = StatusPending, f.At, nil
+		if f.disowned() {
+			s.OwnedAt = nil
+		}
+	}
+	return s
+}
+
+// due is when to look again. A failed domain is looked at only when somebody asks.
+func (s state) due(at time.Time) time.Time {
+	switch s.Status {
+	case StatusPending:
+		return at.Add(pendingPause(at.Sub(s.PendingSince)))
+	case StatusVerified:
+		if s.FailingSince == nil {
+			return at.Add(6 * time.Hour)
+		}
+		if at.Sub(*s.FailingSince) < time.Hour {
+			return at.Add(5 * time.Minute)
+		}
+		return at.Add(30 * time.Minute)
+	}
+	return at.Add(never)
+}
+
+func pendingPause(age time.Duration) time.Duration {
+	switch {
+	case age < time.Hour:
+		return time.Minute
+	case age < 6*time.Hour:
+		return 5 * time.Minute
+	}
+	return 30 * time.Minute
+}
+
+// reason says for people what stands between the domain and Verified, or threatens that. Nil: nothing.
+func (s state) reason(f finding) *string {
+	var text string
+	switch {
+	case s.Status == StatusFailed:
+		text = "The required records did not all resolve to their values within 72 hours. Verify the domain to start over."
+	case f.proven():
+		return nil
+	case s.Status == StatusVerified && s.FailingSince != nil:
+		text = f.obstacle() + " Without a change the domain falls back to Pending at " +
+			s.FailingSince.Add(grace).UTC().Format(time.RFC3339) + "."
+	default:
+		text = f.obstacle()
+	}
+	return &text
+}
+
+func (f finding) obstacle() string {
+	switch {
+	case f.Withheld && f.Ownership != RecordVerified:
+		return "The ownership record has not been seen; the DKIM records appear once it has."
+	case f.Wrong > 0:
+		return fmt.Sprintf("%d of %d required records do not resolve to their value.", f.Wrong, f.Required)
+	case f.Unknown > 0:
+		return fmt.Sprintf("The DNS gave no answer for %d of %d required records.", f.Unknown, f.Required)
+	}
+	return "All required records are in place; Amazon SES has yet to confirm them."
+}

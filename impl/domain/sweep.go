@@ -1,0 +1,74 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+const (
+	// sweepAge is how long an identity is left alone after its last use. It is far more than a registration or
+	// a deletion can take, so that neither meets the other unawares.
+	sweepAge   = 10 * time.Minute
+	sweepBatch = 10
+	deleteTime = 10 * time.Second
+)
+
+// SweepIdentities deletes the identities of ours that nobody uses, and those that stand unproven below another
+// organization's verified domain. Any number of processes may sweep at once.
+//
+// The order is: mark the row, delete in SES, delete the row. A registration that finds the mark is refused for the
+// moment; one that comes before it keeps the identity from being marked; one that comes after finds neither row nor
+// identity. Either row or identity first, without the mark, would let a registration build on what is about to go.
+func (s *Service) SweepIdentities(ctx context.Context) error {
+	for {
+		now := s.clock()
+		claimed, err := s.store.Queries().IdentityClaimUnused(ctx, db.IdentityClaimUnusedParams{
+			Now: now, UnusedSince: now.Add(-sweepAge), Total: sweepBatch,
+		})
+		if err != nil {
+			return fmt.Errorf("claim unused identities: %w", err)
+		}
+		var failures error
+		for _, identity := range claimed {
+			failures = errors.Join(failures, s.deleteIdentity(ctx, identity, now))
+		}
+		if failures != nil || len(claimed) < sweepBatch {
+			return failures
+		}
+	}
+}
+
+// deleteIdentity puts an identity back that SES did not delete. It may be gone nevertheless, when the answer was
+// lost; a later check or sweep finds out.
+func (s *Service) deleteIdentity(ctx context.Context, identity db.IdentityClaimUnusedRow, claimedAt time.Time) error {
+	sesCtx, cancel := context.WithTimeout(ctx, deleteTime)
+	defer cancel()
+	deleteErr := s.ses.DeleteIdentity(sesCtx, identity.Name)
+	ctx, cancelFinish := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
+	defer cancelFinish()
+	if deleteErr == nil {
+		s.log.InfoContext(ctx, "unused identity deleted")
+		err := s.store.Queries().IdentityDelete(ctx, db.IdentityDeleteParams{Name: identity.Name, ClaimedAt: claimedAt})
+		if err != nil {
+			return fmt.Errorf("forget an identity: %w", err)
+		}
+		return nil
+	}
+	s.log.WarnContext(ctx, "unused identity not deleted", slog.Any("error", deleteErr))
+	failure := fmt.Errorf("delete an identity: %w", deleteErr)
+	if len(identity.DkimTokens) == 0 {
+		return failure // begun by a process that died; it stays marked
+	}
+	err := s.store.Queries().IdentityKeep(ctx, db.IdentityKeepParams{
+		Name: identity.Name, DkimTokens: identity.DkimTokens, ClaimedAt: claimedAt,
+	})
+	if err != nil {
+		return errors.Join(failure, fmt.Errorf("keep the identity: %w", err))
+	}
+	return failure
+}

@@ -1,0 +1,206 @@
+package domain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/ses"
+)
+
+const (
+	// pace is how long the result of a check stands for the next one that is asked for.
+	pace = 2 * time.Second
+	// checkTime bounds a check: the time for look-ups, the time for SES, and the database.
+	checkTime = 9500 * time.Millisecond
+	sesTime   = 3500 * time.Millisecond
+	// queueTime is how long a verification waits for others to end.
+	queueTime = 300 * time.Millisecond
+	// retryPause is when a check is tried again that SES did not allow to be finished.
+	retryPause = time.Minute
+)
+
+// Verify looks the records of a domain up now, within 10 seconds, and returns the domain as found. A Failed domain
+// starts over. A domain that was looked at within the last two seconds, or that the process has no room to look at,
+// is returned as it was last found. When SES has to be asked and is not available nothing changes.
+func (s *Service) Verify(ctx context.Context, organization, id uuid.UUID) (View, error) {
+	// Calls for one domain share a check, which therefore must not end with the first caller.
+	result, err, _ := s.flights.Do(organization.String()+id.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTime)
+		defer cancel()
+		return s.verify(ctx, organization, id)
+	})
+	view, _ := result.(View)
+	return view, err
+}
+
+func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View, error) {
+	queue, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	if err := s.verifications.Acquire(queue, 1); err != nil {
+		return s.Get(ctx, organization, id)
+	}
+	defer s.verifications.Release(1)
+	row, err := s.read(ctx, organization, id)
+	if err != nil {
+		return View{}, err
+	}
+	at := s.clock()
+	before := stateOf(row.Domain)
+	switch {
+	case before.Status == StatusFailed:
+		before = before.startedOver(at)
+	case recent(row.Domain, at):
+		return newView(row, s.region)
+	}
+	if err := s.check(ctx, row, before, at, true); err != nil {
+		return View{}, fmt.Errorf("verify the domain: %w", err)
+	}
+	return s.Get(ctx, organization, id)
+}
+
+// Recheck looks at a domain in the background and returns when to look again. A domain that is gone needs no
+// further look, and one that SES did not allow to be checked is as it was.
+func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	err = s.recheck(ctx, organization, id)
+	now := s.clock()
+	var failure *ses.Error
+	if errors.As(err, &failure) {
+		s.log.WarnContext(ctx, "domain not checked", slog.String("domain_id", id.String()), slog.Any("error", err))
+		return now.Add(max(retryPause, failure.RetryAfter)), nil
+	}
+	if err == nil {
+		var row db.DomainGetRow
+		if row, err = s.read(ctx, organization, id); err == nil {
+			return stateOf(row.Domain).due(now), nil
+		}
+	}
+	if errors.Is(err, ErrNotFound) {
+		return now.Add(never), nil
+	}
+	return time.Time{}, fmt.Errorf("check the domain: %w", err)
+}
+
+func (s *Service) recheck(ctx context.Context, organization, id uuid.UUID) error {
+	row, err := s.read(ctx, organization, id)
+	if err != nil {
+		return err
+	}
+	at := s.clock()
+	if row.Domain.Status == StatusFailed || recent(row.Domain, at) {
+		return nil
+	}
+	return s.check(ctx, row, stateOf(row.Domain), at, false)
+}
+
+func recent(d db.Domain, at time.Time) bool {
+	return d.CheckedAt != nil && at.Sub(*d.CheckedAt).Abs() < pace
+}
+
+// check looks at a domain that was in the given state, and stores what became of it. The DNS comes first; SES is
+// asked only for what the records found there allow.
+func (s *Service) check(ctx context.Context, row db.DomainGetRow, before state, at time.Time, reschedule bool) error {
+	if previous := row.Domain.CheckedAt; previous != nil && !at.After(*previous) {
+		at = previous.Add(time.Microsecond) // the fence needs a new value
+	}
+	view, err := newView(row, s.region)
+	if err != nil {
+		return err
+	}
+	view.Records = s.lookUp(ctx, view.Records)
+	found, records, err := s.consult(ctx, row, view.Records, at)
+	if err != nil {
+		return err
+	}
+	return s.record(ctx, row.Domain, before, before.next(found), found, records, reschedule)
+}
+
+// consult does with SES what the records allow. What it changes there can change the records that are wanted.
+func (s *Service) consult(ctx context.Context, row db.DomainGetRow, looked []Record, at time.Time) (finding, []Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, sesTime)
+	defer cancel()
+	found := summarize(looked, at)
+	if found.Ownership != RecordVerified {
+		return found, looked, nil
+	}
+	row, err := s.unlock(ctx, row)
+	if err != nil {
+		return finding{}, nil, err
+	}
+	records, err := s.rejoin(row, looked)
+	if err != nil {
+		return finding{}, nil, err
+	}
+	if found = summarize(records, at); !found.complete() {
+		return found, records, nil
+	}
+	row, ready, err := s.confirm(ctx, row)
+	if err != nil {
+		return finding{}, nil, err
+	}
+	if records, err = s.rejoin(row, records); err != nil {
+		return finding{}, nil, err
+	}
+	found = summarize(records, at)
+	found.Ready = ready
+	return found, records, nil
+}
+
+// rejoin gives the records that are wanted now, with what the look-up found of them.
+func (s *Service) rejoin(row db.DomainGetRow, looked []Record) ([]Record, error) {
+	seen, err := json.Marshal(observations(looked))
+	if err != nil {
+		return nil, fmt.Errorf("write the observations: %w", err)
+	}
+	row.Domain.Observations = seen
+	view, err := newView(row, s.region)
+	return view.Records, err
+}
+
+func (s *Service) record(
+	ctx context.Context, d db.Domain, before, after state, found finding, records []Record, reschedule bool,
+) error {
+	seen, err := json.Marshal(observations(records))
+	if err != nil {
+		return fmt.Errorf("write the observations: %w", err)
+	}
+	return s.store.Tx(ctx, func(tx *db.Queries) error {
+		stored, err := tx.DomainRecordCheck(ctx, db.DomainRecordCheckParams{
+			OrganizationID:      d.OrganizationID,
+			ID:                  d.ID,
+			Status:              after.Status,
+			StatusReason:        after.reason(found),
+			OwnedAt:             after.OwnedAt,
+			Observations:        seen,
+			PendingSince:        after.PendingSince,
+			VerifiedAt:          after.VerifiedAt,
+			FailingSince:        after.FailingSince,
+			CheckedAt:           &found.At,
+			PreviouslyCheckedAt: d.CheckedAt,
+		})
+		if err != nil {
+			return fmt.Errorf("store the check: %w", err)
+		}
+		if stored == 0 {
+			return nil // another check was faster, or the domain is gone: what is stored stands
+		}
+		if before.Status != after.Status {
+			s.log.InfoContext(ctx, "domain status changed", slog.String("domain_id", d.ID.String()),
+				slog.String("from", before.Status), slog.String("to", after.Status))
+		}
+		if !reschedule {
+			return nil
+		}
+		return tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
+			DomainID: d.ID, OrganizationID: d.OrganizationID, DueAt: after.due(found.At),
+		})
+	})
+}
