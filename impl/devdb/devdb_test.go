@@ -195,33 +195,27 @@ func TestInterruptedCreation(t *testing.T) {
 
 func TestStalePIDFile(t *testing.T) {
 	t.Parallel()
+	other := t.TempDir()
+	start(t, other)
+	dir := t.TempDir()
+	server := start(t, dir)
 	for name, content := range map[string]string{
 		"of a dead process":    "999999999\n/x\n",
 		"of something else":    strconv.Itoa(os.Getpid()) + "\n/x\n",
 		"of init":              "1\n/x\n",
-		"of another Postgres":  "", // filled in below
+		"of another Postgres":  strconv.Itoa(pidOf(t, other)) + "\n/x\n",
 		"cut off when written": "",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			server := start(t, dir)
-			if err := server.Stop(); err != nil {
-				t.Fatal(err)
-			}
-			if name == "of another Postgres" {
-				other := t.TempDir()
-				start(t, other)
-				content = strconv.Itoa(pidOf(t, other)) + "\n/x\n"
-			}
-			if err := os.WriteFile(filepath.Join(dir, "cluster", "postmaster.pid"), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			server = start(t, dir)
-			if got := run(t, server.DSN(devdb.Database), "SELECT 1"); got != "1" {
-				t.Errorf("got %q", got)
-			}
-		})
+		if err := server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "cluster", "postmaster.pid"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		server = start(t, dir)
+		if got := run(t, server.DSN(devdb.Database), "SELECT 1"); got != "1" {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 
