@@ -27,7 +27,7 @@ func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
 	ctx, a := withAttempt(ctx)
 	out, err := c.admin.GetAccount(ctx, &sesv2.GetAccountInput{})
 	if err != nil {
-		return Quota{}, fail("GetAccount", a, err)
+		return Quota{}, fail(ctx, "GetAccount", a, err)
 	}
 	quota := Quota{
 		SendingEnabled:    out.SendingEnabled,
@@ -58,7 +58,7 @@ func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
 		return c.createConfigurationSet(ctx, name)
 	}
 	if err != nil {
-		return fail("GetConfigurationSet", a, err)
+		return fail(ctx, "GetConfigurationSet", a, err)
 	}
 	if o := out.SuppressionOptions; o != nil && o.SuppressedReasons != nil && len(o.SuppressedReasons) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
 		SuppressedReasons:    []types.SuppressionListReason{},
 	})
 	if err != nil {
-		return fail("PutConfigurationSetSuppressionOptions", a, err)
+		return fail(ctx, "PutConfigurationSetSuppressionOptions", a, err)
 	}
 	c.log.Info("account suppression switched off in the configuration set", slog.String("configuration_set", *name))
 	return nil
@@ -85,7 +85,7 @@ func (c *Client) createConfigurationSet(ctx context.Context, name *string) error
 		return nil // another process was first
 	}
 	if err != nil {
-		return fail("CreateConfigurationSet", a, err)
+		return fail(ctx, "CreateConfigurationSet", a, err)
 	}
 	c.log.Info("configuration set created", slog.String("configuration_set", *name))
 	return nil

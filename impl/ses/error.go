@@ -3,7 +3,6 @@ package ses
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -84,8 +83,8 @@ func ClassOf(err error) Class {
 	return Ambiguous
 }
 
-// fail describes the failed call op, whose last HTTP request was a.
-func fail(op string, a *attempt, err error) *Error {
+// fail describes the failed call op, which had the time of ctx, and whose last HTTP request was a.
+func fail(ctx context.Context, op string, a *attempt, err error) *Error {
 	e := &Error{Op: op, Err: err}
 	var response *awshttp.ResponseError
 	status := 0
@@ -101,7 +100,7 @@ func fail(op string, a *attempt, err error) *Error {
 	}
 	if status == 0 {
 		e.Code = ""
-		e.Class = unanswered(a, err)
+		e.Class = unanswered(ctx, a)
 	} else {
 		e.Class = answered(op, status, e.Code, message)
 	}
@@ -111,22 +110,16 @@ func fail(op string, a *attempt, err error) *Error {
 }
 
 // unanswered classifies a call that brought no HTTP answer.
-func unanswered(a *attempt, err error) Class {
+func unanswered(ctx context.Context, a *attempt) Class {
 	if a.maybeSent() {
 		return Ambiguous
 	}
-	if a.started.Load() || cutShort(err) {
+	if a.started.Load() || ctx.Err() != nil {
 		return Unreachable
 	}
-	// No request was made at all: there were no credentials to sign it, no endpoint, or the SDK
-	// found it incomplete.
+	// No request was made, though there was time: there are no credentials to sign it, or no
+	// endpoint. Credentials can be missing because their own source cannot be reached.
 	return Misconfigured
-}
-
-// cutShort reports whether a deadline, a cancellation or the network ended the call.
-func cutShort(err error) bool {
-	var network net.Error
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
 }
 
 // answered classifies an HTTP answer that is an error, or that the SDK could not read.

@@ -34,7 +34,7 @@ func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Id
 		return identity, false, err
 	}
 	if err != nil {
-		return Identity{}, false, fail("CreateEmailIdentity", a, err)
+		return Identity{}, false, fail(ctx, "CreateEmailIdentity", a, err)
 	}
 	identity = Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
 	identity.addDKIM(out.DkimAttributes)
@@ -48,7 +48,7 @@ func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, erro
 	ctx, a := withAttempt(ctx)
 	out, err := c.admin.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	if err != nil {
-		return Identity{}, fail("GetEmailIdentity", a, err)
+		return Identity{}, fail(ctx, "GetEmailIdentity", a, err)
 	}
 	identity := Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
 	identity.addDKIM(out.DkimAttributes)
@@ -71,7 +71,7 @@ func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error
 		BehaviorOnMxFailure: types.BehaviorOnMxFailureUseDefaultValue,
 	})
 	if err != nil {
-		return fail("PutEmailIdentityMailFromAttributes", a, err)
+		return fail(ctx, "PutEmailIdentityMailFromAttributes", a, err)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (c *Client) DeleteIdentity(ctx context.Context, domain string) error {
 	if err == nil {
 		return nil
 	}
-	if failure := fail("DeleteEmailIdentity", a, err); failure.Class != NotFound {
+	if failure := fail(ctx, "DeleteEmailIdentity", a, err); failure.Class != NotFound {
 		return failure
 	}
 	return nil

@@ -46,7 +46,7 @@ func (c *Client) Send(ctx context.Context, m Message) (string, error) {
 	ctx, a := withAttempt(ctx)
 	out, err := c.sender.SendEmail(ctx, input)
 	if err != nil {
-		return "", fail(opSendEmail, a, err)
+		return "", fail(ctx, opSendEmail, a, err)
 	}
 	if aws.ToString(out.MessageId) == "" {
 		err := errors.New("the answer holds no message id")

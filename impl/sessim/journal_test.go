@@ -1,6 +1,7 @@
 package sessim_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -80,6 +81,9 @@ func TestJournalWithATornLastLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := start(t, sessim.Config{Journal: path})
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("not cut back to whole lines: %s %v", got, err)
+	}
 	if _, err := second.client.Send(t.Context(), message()); err != nil {
 		t.Fatal(err)
 	}

@@ -44,8 +44,10 @@ func look[T any](z *zone, records map[string][]T, name string) ([]T, error) {
 }
 
 func (z *zone) CNAME(_ context.Context, name string) ([]string, error) { return look(z, z.cname, name) }
-func (z *zone) TXT(_ context.Context, name string) ([]string, error)   { return look(z, z.txt, name) }
-func (z *zone) MX(_ context.Context, name string) ([]dns.MX, error)    { return look(z, z.mx, name) }
+
+func (z *zone) TXT(_ context.Context, name string) ([]string, error) { return look(z, z.txt, name) }
+
+func (z *zone) MX(_ context.Context, name string) ([]dns.MX, error) { return look(z, z.mx, name) }
 
 func (z *zone) change(f func()) {
 	z.mu.Lock()
