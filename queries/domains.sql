@@ -140,14 +140,17 @@ WHERE name = @name
 RETURNING *;
 
 -- IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
--- again.
+-- again, and its MAIL FROM is what we say it is.
 -- name: IdentityUpsert :one
 INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, created_at)
 VALUES (@name, @managed, @dkim_tokens, @mail_from_domain, @created_at)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
     dkim_tokens = excluded.dkim_tokens,
-    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain),
+    mail_from_domain = CASE
+        WHEN identities.managed THEN identities.mail_from_domain
+        ELSE coalesce(identities.mail_from_domain, excluded.mail_from_domain)
+    END,
     created_at = greatest(identities.created_at, excluded.created_at)
 RETURNING *;
 

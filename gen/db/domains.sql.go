@@ -683,7 +683,10 @@ VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
     dkim_tokens = excluded.dkim_tokens,
-    mail_from_domain = coalesce(identities.mail_from_domain, excluded.mail_from_domain),
+    mail_from_domain = CASE
+        WHEN identities.managed THEN identities.mail_from_domain
+        ELSE coalesce(identities.mail_from_domain, excluded.mail_from_domain)
+    END,
     created_at = greatest(identities.created_at, excluded.created_at)
 RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
 `
@@ -697,7 +700,7 @@ type IdentityUpsertParams struct {
 }
 
 // IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
-// again.
+// again, and its MAIL FROM is what we say it is.
 func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) (Identity, error) {
 	row := q.db.QueryRow(ctx, identityUpsert,
 		arg.Name,
