@@ -117,7 +117,8 @@ func (server *Server) Drain() { server.draining.Store(true) }
 
 func (server *Server) refuseWhileDraining(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if server.draining.Load() && c.Path() != "/healthz" && c.Path() != "" {
+		routed := c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+		if server.draining.Load() && routed && c.Path() != "/healthz" {
 			return &problem{
 				code: api.ProblemCodeDraining, detail: "This server is shutting down; try again.", retryAfter: 1,
 			}

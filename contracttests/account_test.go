@@ -1,0 +1,44 @@
+package contracttests
+
+import (
+	"testing"
+
+	"github.com/voostack/mailstack/gen/db"
+)
+
+// in is the stack as a subtest uses it: what fails is the subtest.
+func (s *stack) in(t testing.TB) *stack {
+	inner := *s
+	inner.t = t
+	return &inner
+}
+
+// in is the tenant as a subtest uses it.
+func (t *tenant) in(inner testing.TB) *tenant {
+	same := *t
+	same.stack = t.stack.in(inner)
+	return &same
+}
+
+// suspend suspends the organization, as the command line does.
+func (t *tenant) suspend() {
+	t.t.Helper()
+	rows, err := t.store.Queries().OrganizationSuspend(t.t.Context(), db.OrganizationSuspendParams{ID: t.id, Now: t.clock.now()})
+	must(t.t, err)
+	if rows != 1 {
+		t.t.Fatal("no organization was suspended")
+	}
+}
+
+// setBilling sets what the command line sets of an organization.
+func (t *tenant) setBilling(paymentMethod bool, capCents *int64, allowance, pricePer1kCents int64) {
+	t.t.Helper()
+	rows, err := t.store.Queries().OrganizationBillingUpdate(t.t.Context(), db.OrganizationBillingUpdateParams{
+		ID: t.id, HasPaymentMethod: paymentMethod, MonthlySpendCapCents: capCents,
+		FreeMonthlyAllowance: allowance, PricePer1kCents: pricePer1kCents,
+	})
+	must(t.t, err)
+	if rows != 1 {
+		t.t.Fatal("no organization was changed")
+	}
+}

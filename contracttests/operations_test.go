@@ -1,0 +1,103 @@
+package contracttests
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/token"
+)
+
+// operation is what the document says of one operation, for tests that hold for all of them.
+type operation struct {
+	id, method, path string
+	secured          bool
+	scopes           []string
+	hasID            bool
+	// limit is the size of a body in bytes; 0 for operations without one.
+	limit int64
+	// example is the first example of a body, as JSON; empty for operations without one.
+	example string
+	spec    *openapi3.Operation
+}
+
+func document(t testing.TB) *openapi3.T {
+	t.Helper()
+	source, err := os.ReadFile("../openapi.yaml")
+	must(t, err)
+	doc, err := openapi3.NewLoader().LoadFromData(source)
+	must(t, err)
+	return doc
+}
+
+// operations are those of the document that pass every filter, in a fixed order.
+func operations(t testing.TB, filters ...func(operation) bool) []operation {
+	t.Helper()
+	var found []operation
+	for path, item := range document(t).Paths.Map() {
+		for method, spec := range item.Operations() {
+			op := operation{
+				id: spec.OperationID, method: method, path: path, spec: spec,
+				secured: spec.Security == nil || len(*spec.Security) > 0,
+				hasID:   strings.Contains(path, "{id}"),
+			}
+			scopes, _ := spec.Extensions["x-required-scopes"].([]any)
+			for _, scope := range scopes {
+				op.scopes = append(op.scopes, scope.(string))
+			}
+			if spec.RequestBody != nil {
+				limit, _ := spec.Extensions["x-max-body-bytes"].(float64)
+				op.limit, op.example = int64(limit), firstExample(t, spec)
+			}
+			if !slices.ContainsFunc(filters, func(passes func(operation) bool) bool { return !passes(op) }) {
+				found = append(found, op)
+			}
+		}
+	}
+	if len(found) == 0 {
+		t.Fatal("no operation of the document passes the filters")
+	}
+	slices.SortFunc(found, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	return found
+}
+
+func firstExample(t testing.TB, spec *openapi3.Operation) string {
+	t.Helper()
+	examples := spec.RequestBody.Value.Content.Get("application/json").Examples
+	for _, name := range slices.Sorted(maps.Keys(examples)) {
+		encoded, err := json.Marshal(examples[name].Value.Value)
+		must(t, err)
+		return string(encoded)
+	}
+	t.Fatalf("%s: no example of a body", spec.OperationID)
+	return ""
+}
+
+func secured(op operation) bool  { return op.secured }
+func withID(op operation) bool   { return op.hasID }
+func withBody(op operation) bool { return op.limit > 0 }
+
+// at is the path with an id in it.
+func (op operation) at(id string) string { return strings.ReplaceAll(op.path, "{id}", id) }
+
+// absent is the path with an id that nothing has.
+func (op operation) absent() string { return op.at(uuid.Must(uuid.NewV7()).String()) }
+
+// body is a body that passes the schema, or none.
+func (op operation) body() any {
+	if op.example == "" {
+		return nil
+	}
+	return op.example
+}
+
+// without are all scopes but these.
+func without(scopes []string) []string {
+	return slices.DeleteFunc(token.Scopes(), func(scope string) bool { return slices.Contains(scopes, scope) })
+}
