@@ -1,0 +1,111 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// adminFlags find the database of an operator's command.
+type adminFlags struct {
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres: postgres://user:password@host/database. Default: the database of the \"mailstack dev\" that runs on the data folder."`
+	dataFolderFlags
+}
+
+type jsonFlags struct {
+	JSON bool `name:"json" help:"Print JSON, for scripts."`
+}
+
+func (flags adminFlags) url() (string, error) {
+	if flags.DatabaseURL != "" {
+		return flags.DatabaseURL, nil
+	}
+	url, err := flags.DataDir.read(fileDatabaseURL)
+	if err == nil && url == "" {
+		err = usagef("no database is named: set DATABASE_URL, or run `mailstack dev` here first")
+	}
+	return url, err
+}
+
+// with opens the database, whose tables must be up to date, for the time that do takes.
+func (flags adminFlags) with(ctx context.Context, do func(database *store.Store) error) error {
+	url, err := flags.url()
+	if err != nil {
+		return err
+	}
+	database, err := store.Open(ctx, store.Config{URL: url, MaxConns: 2, Name: "mailstack command"})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	known, err := checkSchema(ctx, database)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return errors.New("the database does not answer")
+	}
+	return do(database)
+}
+
+// findOrganization finds an organization by its id or its name.
+func findOrganization(ctx context.Context, queries *db.Queries, idOrName string) (db.Organization, error) {
+	found, err := queries.OrganizationGetByName(ctx, idOrName)
+	if id, notAnID := uuid.Parse(idOrName); notAnID == nil {
+		found, err = queries.OrganizationGet(ctx, id)
+	}
+	if store.IsNoRows(err) {
+		return found, fmt.Errorf("there is no organization %q (see mailstack org list)", idOrName)
+	}
+	if err != nil {
+		return found, fmt.Errorf("look for the organization: %w", err)
+	}
+	return found, nil
+}
+
+// checkName holds names to what the API demands of them.
+func checkName(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return usagef("the name is blank")
+	}
+	if utf8.RuneCountInString(name) > 100 {
+		return usagef("the name is longer than 100 characters")
+	}
+	if err := mail.CheckHeaderText(name); err != nil {
+		return usagef("the name %w", err)
+	}
+	return nil
+}
+
+func (process *Process) printJSON(value any) error {
+	encoder := json.NewEncoder(process.Stdout)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write to the standard output: %w", err)
+	}
+	return nil
+}
+
+// printTable prints rows below their headings, in columns.
+func (process *Process) printTable(rows ...[]string) error {
+	table := tabwriter.NewWriter(process.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(table, strings.Join(row, "\t")); err != nil {
+			return fmt.Errorf("write to the standard output: %w", err)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("write to the standard output: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+type billingCommand struct {
+	Set billingSet `cmd:"" help:"Change payment method, spend cap, allowance or price of an organization."`
+}
+
+type billingSet struct {
+	Organization    string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
+	PaymentMethod   *bool  `placeholder:"BOOL" help:"Whether emails beyond the allowance can be billed: --payment-method, --payment-method=false. Applies at once."`
+	CapCents        *int64 `xor:"cap" placeholder:"N" help:"The most that a month may cost, in cents. Applies at once."`
+	NoCap           bool   `xor:"cap" help:"No limit of what a month may cost. Applies at once."`
+	Allowance       *int64 `placeholder:"N" help:"Emails that are free in a month. Applies from the next period."`
+	PricePer1kCents *int64 `name:"price-per-1k-cents" placeholder:"N" help:"Price of 1,000 emails beyond them, in cents. Applies from the next period."`
+	adminFlags
+	jsonFlags
+}
+
+// Help is shown by --help.
+func (*billingSet) Help() string {
+	return `A period is a calendar month in UTC. Allowance and price are written down when the first email of a period is accepted, so a change of them applies from the next period (or in this one, if nothing was accepted in it yet). Payment method and cap apply at once. What is not given stays as it is.`
+}
+
+func (c *billingSet) check() error {
+	if c.PaymentMethod == nil && c.CapCents == nil && !c.NoCap && c.Allowance == nil && c.PricePer1kCents == nil {
+		return usagef("nothing to set: give --payment-method, --cap-cents, --no-cap, --allowance or --price-per-1k-cents")
+	}
+	for name, value := range map[string]*int64{
+		"--cap-cents": c.CapCents, "--allowance": c.Allowance, "--price-per-1k-cents": c.PricePer1kCents,
+	} {
+		if value != nil && *value < 0 {
+			return usagef("%s is below zero", name)
+		}
+	}
+	return nil
+}
+
+// Run changes what is given.
+func (c *billingSet) Run(ctx context.Context, process *Process) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	return c.with(ctx, func(database *store.Store) error {
+		found, err := findOrganization(ctx, database.Queries(), c.Organization)
+		if err != nil {
+			return err
+		}
+		err = database.Tx(ctx, func(tx *db.Queries) error {
+			// Held, so that two who change different values at once both succeed.
+			if err := tx.OrganizationLock(ctx, found.ID); err != nil {
+				return err
+			}
+			row, err := tx.OrganizationGet(ctx, found.ID)
+			if err != nil {
+				return err
+			}
+			_, err = tx.OrganizationBillingUpdate(ctx, c.change(row))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("change the billing: %w", err)
+		}
+		return c.show(ctx, process, database, found.ID)
+	})
+}
+
+func (c *billingSet) change(row db.Organization) db.OrganizationBillingUpdateParams {
+	changed := db.OrganizationBillingUpdateParams{
+		ID:                   row.ID,
+		HasPaymentMethod:     row.HasPaymentMethod,
+		MonthlySpendCapCents: row.MonthlySpendCapCents,
+		FreeMonthlyAllowance: row.FreeMonthlyAllowance,
+		PricePer1kCents:      row.PricePer1kCents,
+	}
+	if c.PaymentMethod != nil {
+		changed.HasPaymentMethod = *c.PaymentMethod
+	}
+	if c.CapCents != nil || c.NoCap {
+		changed.MonthlySpendCapCents = c.CapCents
+	}
+	if c.Allowance != nil {
+		changed.FreeMonthlyAllowance = *c.Allowance
+	}
+	if c.PricePer1kCents != nil {
+		changed.PricePer1kCents = *c.PricePer1kCents
+	}
+	return changed
+}

@@ -1,0 +1,142 @@
+// Package command is the command line of mailstack: it reads flags and environment, puts the parts together, runs
+// them and drains them.
+//
+//   - command.go: the commands, [Run], exit codes
+//   - flags.go: flags that several commands have; secret_key.go, data_folder.go: what some of them stand for
+//   - parts.go: the rooms of the server, wired for production and for dev alike
+//   - serve.go, worker.go: production; run.go: running and draining; listen.go: HTTP
+//   - schema.go, wiring.go: what is checked at the start: the tables, SES, DNS
+//   - dev.go: everything on this machine; dev_data.go: what it registers at first
+//   - simulator.go, migrate.go
+//   - organizations.go, keys.go, billing.go: the operator's commands; admin.go: what they share
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/token"
+)
+
+// The exit codes of the process.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // the arguments or the environment are wrong; nothing was started
+)
+
+const description = `A transactional email API server: one binary, Postgres, and Amazon SES.
+
+Try it on this machine, without any account: "mailstack dev". In production: "mailstack migrate", then "mailstack serve", ` +
+	`and "mailstack org create" and "mailstack key create" for the first API key.
+
+Every flag that names a variable in its help can be set by that variable; a flag on the command line goes first. ` +
+	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL_SESV2, AWS_PROFILE, roles).
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
+
+// Process is what the world gives to the process.
+type Process struct {
+	Arguments      []string // without the name of the program
+	Stdout, Stderr io.Writer
+	Document       []byte // openapi.yaml
+	Now            func() time.Time
+	Random         io.Reader // fit for secrets, and safe for concurrent use
+}
+
+// newID makes a version-7 id. It panics when the source of randomness fails, without which nothing is safe.
+func (process *Process) newID() uuid.UUID { return uuid.Must(uuid.NewV7FromReader(process.Random)) }
+
+func (process *Process) printf(format string, values ...any) error {
+	if _, err := fmt.Fprintf(process.Stdout, format, values...); err != nil {
+		return fmt.Errorf("write to the standard output: %w", err)
+	}
+	return nil
+}
+
+type grammar struct {
+	Dev       devCommand          `cmd:"" help:"Run everything on this machine: API, workers, Postgres, a simulated SES."`
+	Serve     serveCommand        `cmd:"" help:"Serve the API and send mail."`
+	Worker    workerCommand       `cmd:"" help:"Send mail without serving the API."`
+	Migrate   migrateCommand      `cmd:"" help:"Bring the database to the version of this binary."`
+	Org       organizationCommand `cmd:"" help:"Create, list, suspend and resume organizations."`
+	Key       keyCommand          `cmd:"" help:"Create, list and revoke API keys."`
+	Billing   billingCommand      `cmd:"" help:"Set what an organization may send, and at which price."`
+	Simulator simulatorCommand    `cmd:"" help:"Run the simulated SES alone."`
+
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// usageError is a mistake in the arguments or the environment.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, values ...any) error { return usageError{fmt.Errorf(format, values...)} }
+
+// Run runs the command that the arguments name, until it is done or ctx ends, and returns the exit code.
+func Run(ctx context.Context, process Process) int {
+	err := run(ctx, &process)
+	if err == nil {
+		return exitDone
+	}
+	// There is nobody left to tell when this fails.
+	_, _ = fmt.Fprintf(process.Stderr, "mailstack: %v\n", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func run(ctx context.Context, process *Process) error {
+	answered := false // --help or --version
+	parser, err := kong.New(
+		&grammar{},
+		kong.Name("mailstack"),
+		kong.Description(description),
+		kong.Vars{"version": version(), "scopes": strings.Join(token.Scopes(), ",")},
+		kong.Writers(process.Stdout, process.Stderr),
+		kong.Exit(func(int) { answered = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(process),
+	)
+	if err != nil {
+		return fmt.Errorf("set up the command line: %w", err)
+	}
+	arguments := process.Arguments
+	if len(arguments) == 0 {
+		arguments = []string{"--help"}
+	}
+	parsed, err := parser.Parse(arguments)
+	if answered {
+		return nil
+	}
+	if err != nil {
+		return usagef("%w (see mailstack --help)", err)
+	}
+	return parsed.Run()
+}
+
+// version is what the build knows of itself.
+func version() string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "mailstack (unknown build)"
+	}
+	text := "mailstack " + build.Main.Version + " " + build.GoVersion
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" {
+			text += " " + setting.Value
+		}
+	}
+	return text
+}

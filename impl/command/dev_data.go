@@ -1,0 +1,198 @@
+package command
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
+)
+
+const (
+	devOrganization = "dev"
+	devKeyName      = "dev"
+	devDomain       = "mail.test"
+	// devVerifyTime bounds the wait for the domain: DNS and SES are in this process.
+	devVerifyTime = 20 * time.Second
+)
+
+// devAccount is who sends the first email.
+type devAccount struct {
+	key token.Token
+}
+
+// ensureSecretKey makes the key that production has in MAILSTACK_SECRET_KEY, so that dev stores secrets alike.
+func (dev *development) ensureSecretKey() error {
+	kept, err := dev.folder.read(fileSecretKey)
+	if err != nil {
+		return err
+	}
+	if kept == "" {
+		key := make([]byte, secretKeyBytes)
+		if _, err := io.ReadFull(dev.process.Random, key); err != nil {
+			return fmt.Errorf("make a secret key: %w", err)
+		}
+		kept = base64.StdEncoding.EncodeToString(key)
+		if err := dev.folder.write(fileSecretKey, kept); err != nil {
+			return err
+		}
+	}
+	if err := (secretKeyFlags{SecretKey: kept}).check(dev.process.Random); err != nil {
+		return fmt.Errorf("%s: %w", dev.folder.path(fileSecretKey), err)
+	}
+	return nil
+}
+
+// register sees to an organization with a key and a verified domain. What is there already stays as it is.
+func (dev *development) register(ctx context.Context) (devAccount, error) {
+	organization, err := dev.ensureOrganization(ctx)
+	if err != nil {
+		return devAccount{}, err
+	}
+	key, err := dev.ensureKey(ctx, organization)
+	if err != nil {
+		return devAccount{}, err
+	}
+	return devAccount{key: key}, dev.ensureDomain(ctx, organization)
+}
+
+// ensureOrganization gives the organization a payment method, so that nobody who tries things out runs into the end
+// of the allowance by surprise; `mailstack billing set` takes it away.
+func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, error) {
+	found, err := dev.apiStore.Queries().OrganizationGetByName(ctx, devOrganization)
+	if err == nil {
+		return found.ID, nil
+	}
+	if !store.IsNoRows(err) {
+		return uuid.Nil, fmt.Errorf("look for the organization: %w", err)
+	}
+	var id uuid.UUID
+	err = dev.apiStore.Tx(ctx, func(tx *db.Queries) error {
+		var err error
+		if id, err = createOrganization(ctx, dev.process, tx, devOrganization); err != nil {
+			return err
+		}
+		row, err := tx.OrganizationGet(ctx, id)
+		if err != nil {
+			return err
+		}
+		billed := true
+		_, err = tx.OrganizationBillingUpdate(ctx, (&billingSet{PaymentMethod: &billed}).change(row))
+		return err
+	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("create the organization: %w", err)
+	}
+	return id, nil
+}
+
+// ensureKey returns the key of the last start. One that was kept but that the database does not know is stored again;
+// one that was revoked, or that lacks a scope, is replaced.
+func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (token.Token, error) {
+	kept, err := dev.keptKey()
+	if err != nil {
+		return token.Token{}, err
+	}
+	if kept != nil {
+		row, err := dev.apiStore.Queries().APIKeyGetByPrefix(ctx, kept.Prefix)
+		switch {
+		case store.IsNoRows(err):
+			return *kept, dev.storeKey(ctx, organization, *kept)
+		case err != nil:
+			return token.Token{}, fmt.Errorf("look for the API key: %w", err)
+		case dev.usable(row.APIKey, organization, *kept):
+			return *kept, nil
+		}
+	}
+	secret, err := token.New(dev.process.Random)
+	if err != nil {
+		return token.Token{}, fmt.Errorf("make an API key: %w", err)
+	}
+	// Kept before it is stored: one that nobody knows could not be used by anybody.
+	if err := dev.folder.write(fileAPIKey, secret.Reveal()); err != nil {
+		return token.Token{}, err
+	}
+	return secret, dev.storeKey(ctx, organization, secret)
+}
+
+// keptKey is nil when there is no key, or none that can be read.
+func (dev *development) keptKey() (*token.Token, error) {
+	text, err := dev.folder.read(fileAPIKey)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	kept, err := token.Parse(text)
+	if err != nil {
+		dev.log.Warn("the kept API key cannot be read and is replaced", "file", dev.folder.path(fileAPIKey))
+		return nil, nil
+	}
+	return &kept, nil
+}
+
+func (dev *development) usable(row db.APIKey, organization uuid.UUID, key token.Token) bool {
+	return row.OrganizationID == organization && key.Matches(row.SecretHash) &&
+		keyOf(row, dev.process.Now()).IsActive && len(token.Missing(row.Scopes, token.Scopes())) == 0
+}
+
+// storeKey stores the key in the place of an earlier one of its name.
+func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, key token.Token) error {
+	rows, err := listKeys(ctx, dev.process, dev.apiStore.Queries(), organization.String())
+	if err != nil {
+		return err
+	}
+	if earlier, found := pickKey(rows, devKeyName); found {
+		if _, err := dev.apiStore.Queries().APIKeyRevoke(ctx, db.APIKeyRevokeParams{
+			OrganizationID: organization, ID: earlier.ID, Now: dev.process.Now(),
+		}); err != nil {
+			return fmt.Errorf("revoke the earlier API key: %w", err)
+		}
+	}
+	_, err = createKey(ctx, dev.apiStore, db.APIKeyInsertParams{
+		ID: dev.process.newID(), OrganizationID: organization, Name: devKeyName, Scopes: token.Scopes(),
+		CreatedAt: dev.process.Now(),
+	}, key)
+	return err
+}
+
+// ensureDomain registers and verifies the domain the way everybody else does.
+func (dev *development) ensureDomain(ctx context.Context, organization uuid.UUID) error {
+	ctx, cancel := context.WithTimeout(ctx, devVerifyTime)
+	defer cancel()
+	domains := dev.parts.domains(dev.apiStore)
+	view, err := findDomain(ctx, domains, organization)
+	if errors.Is(err, domain.ErrNotFound) {
+		view, err = domains.Create(ctx, organization, devDomain, "")
+	}
+	for err == nil && view.Status != domain.StatusVerified {
+		if view, err = domains.Verify(ctx, organization, view.ID); err == nil && view.Status != domain.StatusVerified {
+			if !pause(ctx, 50*time.Millisecond) {
+				return fmt.Errorf("the domain %s does not become verified", devDomain)
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("register the domain %s: %w", devDomain, err)
+	}
+	return nil
+}
+
+func findDomain(ctx context.Context, domains *domain.Service, organization uuid.UUID) (domain.View, error) {
+	views, err := domains.List(ctx, organization)
+	if err != nil {
+		return domain.View{}, err
+	}
+	for _, view := range views {
+		if view.Name == devDomain {
+			return view, nil
+		}
+	}
+	return domain.View{}, domain.ErrNotFound
+}

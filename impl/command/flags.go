@@ -1,0 +1,115 @@
+package command
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type logFlags struct {
+	LogLevel *slog.Level `env:"MAILSTACK_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info; for dev: warn."`
+}
+
+// json is the log of production, a JSON object per line.
+func (flags logFlags) json(process *Process) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(process.Stderr, flags.options(slog.LevelInfo)))
+}
+
+// text is the log of dev, for people who read a terminal.
+func (flags logFlags) text(process *Process) *slog.Logger {
+	return slog.New(slog.NewTextHandler(process.Stderr, flags.options(slog.LevelWarn)))
+}
+
+func (flags logFlags) options(level slog.Level) *slog.HandlerOptions {
+	if flags.LogLevel != nil {
+		level = *flags.LogLevel
+	}
+	return &slog.HandlerOptions{Level: level}
+}
+
+type databaseFlags struct {
+	DatabaseURL         string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres: postgres://user:password@host/database. Required."`
+	DatabaseConnections int32  `env:"MAILSTACK_DATABASE_CONNECTIONS" default:"16" placeholder:"N" help:"Connections in a pool; the API and the workers of a process have a pool each. Default: 16."`
+}
+
+func (flags databaseFlags) check() error {
+	if flags.DatabaseURL == "" {
+		return usagef("no database is named: set DATABASE_URL (postgres://user:password@host/database)")
+	}
+	if flags.DatabaseConnections < 2 {
+		return usagef("MAILSTACK_DATABASE_CONNECTIONS is %d: at least 2 are needed", flags.DatabaseConnections)
+	}
+	return nil
+}
+
+type sesFlags struct {
+	ConfigurationSet string `env:"MAILSTACK_CONFIGURATION_SET" default:"mailstack" placeholder:"NAME" help:"SES configuration set of every send; created when missing. Default: mailstack."`
+}
+
+type dnsFlags struct {
+	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for looking domains up. Default: those of /etc/resolv.conf."`
+}
+
+type apiFlags struct {
+	RateLimit float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
+}
+
+func (flags apiFlags) check() error {
+	if !(flags.RateLimit >= 0) {
+		return usagef("MAILSTACK_RATE_LIMIT is %v: it must be 0 or more", flags.RateLimit)
+	}
+	return nil
+}
+
+type workerFlags struct {
+	Senders          int       `env:"MAILSTACK_SENDERS" default:"64" placeholder:"N" help:"Messages in hand at once. Default: 64."`
+	ContentRetention retention `env:"MAILSTACK_CONTENT_RETENTION" default:"30d" placeholder:"TIME" help:"How long bodies are kept, rounded up to whole months, as 30d or 720h. Default: 30d."`
+	MessageRetention retention `env:"MAILSTACK_MESSAGE_RETENTION" default:"400d" placeholder:"TIME" help:"How long messages are kept, without their bodies, likewise. Default: 400d."`
+}
+
+func (flags workerFlags) check() error {
+	if flags.Senders < 1 {
+		return usagef("MAILSTACK_SENDERS is %d: at least 1 is needed", flags.Senders)
+	}
+	if flags.ContentRetention > flags.MessageRetention {
+		return usagef("MAILSTACK_CONTENT_RETENTION is longer than MAILSTACK_MESSAGE_RETENTION: bodies cannot outlive their messages")
+	}
+	return nil
+}
+
+type drainFlags struct {
+	DrainTimeout time.Duration `env:"MAILSTACK_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" help:"How long a process that was told to stop goes on with what is under way. Whoever stops it has to wait 5 seconds longer. Default: 25s."`
+}
+
+func (flags drainFlags) check() error {
+	if flags.DrainTimeout <= 0 {
+		return usagef("MAILSTACK_DRAIN_TIMEOUT is %s: it must be longer than nothing", flags.DrainTimeout)
+	}
+	return nil
+}
+
+// retention is a time that may be given in days, which Go's durations do not know.
+type retention time.Duration
+
+// UnmarshalText reads 30d, or a Go duration of at least an hour.
+func (r *retention) UnmarshalText(text []byte) error {
+	given := string(text)
+	length, err := time.ParseDuration(given)
+	if days, found := strings.CutSuffix(given, "d"); found {
+		var n uint16
+		n, err = parseDays(days)
+		length = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || length < time.Hour {
+		return fmt.Errorf("%q is not a time such as 30d or 720h, of an hour at least", given)
+	}
+	*r = retention(length)
+	return nil
+}
+
+func parseDays(text string) (uint16, error) {
+	days, err := strconv.ParseUint(text, 10, 16)
+	return uint16(days), err
+}

@@ -1,0 +1,85 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+const (
+	headerTimeout  = 10 * time.Second
+	requestTimeout = 60 * time.Second // the largest body over a slow line
+	idleTimeout    = 2 * time.Minute  // longer than the load balancers' usual minute, so that they hang up first
+	maxHeaderBytes = 32 << 10
+)
+
+// listen takes the address before anything else is started.
+func listen(ctx context.Context, address, variable string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use by another process: stop that one, or set %s to another address", address, variable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (%s): %w", address, variable, err)
+	}
+	return listener, nil
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// serveHTTP serves until ctx ends, calls drain, and lets the requests under way finish within the timeout.
+func serveHTTP(ctx context.Context, server *http.Server, listener net.Listener, drain func(), timeout time.Duration) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	drain()
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	if err := server.Shutdown(finish); err != nil {
+		return errors.Join(fmt.Errorf("finish the requests under way: %w", err), server.Close())
+	}
+	return nil
+}
+
+// baseURL is how a program on this machine reaches the listener.
+func baseURL(listener net.Listener) string {
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return "http://" + listener.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// pause waits, and tells whether ctx is still alive then.
+func pause(ctx context.Context, duration time.Duration) bool {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,42 @@
+package command
+
+import (
+	"context"
+
+	"github.com/voostack/mailstack/impl/store"
+)
+
+type migrateCommand struct {
+	adminFlags
+	jsonFlags
+	logFlags
+}
+
+// Help is shown by --help.
+func (*migrateCommand) Help() string {
+	return `Safe to repeat, and to run from several places at once. A migration leaves a database on which the previous version of the binary still runs, so migrate first and then replace the processes.`
+}
+
+// Run migrates the database.
+func (c *migrateCommand) Run(ctx context.Context, process *Process) error {
+	url, err := c.url()
+	if err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, url, c.json(process)); err != nil {
+		return err
+	}
+	database, err := store.Open(ctx, store.Config{URL: url, MaxConns: 1, Name: "mailstack migrate"})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	have, _, err := database.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return process.printJSON(map[string]int64{"schemaVersion": have})
+	}
+	return process.printf("the database has schema version %d\n", have)
+}

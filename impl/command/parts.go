@@ -1,0 +1,89 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Times that depend on each other:
+//
+//	one send (sendTimeout, 20 s) ≤ 4/5 of the drain (25 s): what is being sent when the process is told to stop
+//	    gets its answer, and the last fifth of the drain is for storing it
+//	the drain + 5 s for closing ≤ the 30 s that Kubernetes, Docker Compose and others wait before they kill
+//	one send < 3/4 of the lease of a message (60 s, package due): nobody takes over what may still succeed
+//	a request (requestTimeout, 60 s) may outlast the drain: it is cut off then, and was not answered with 202
+const sendTimeout = 20 * time.Second
+
+// parts are what the processes of production and of dev have in common.
+type parts struct {
+	process  *Process
+	log      *slog.Logger
+	ses      *ses.Client
+	resolver *dns.Resolver
+}
+
+func newParts(ctx context.Context, process *Process, log *slog.Logger, account sesFlags, names dnsFlags) (*parts, error) {
+	client, err := ses.New(ctx, ses.Config{
+		ConfigurationSet: account.ConfigurationSet, Timeout: sendTimeout, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up Amazon SES: %w", err)
+	}
+	resolver, err := dns.New(dns.Config{Server: names.DNSServer, Log: log})
+	if err != nil {
+		return nil, usagef("MAILSTACK_DNS_SERVER: %w", err)
+	}
+	return &parts{process: process, log: log, ses: client, resolver: resolver}, nil
+}
+
+func (p *parts) openStore(ctx context.Context, flags databaseFlags, name string) (*store.Store, error) {
+	return store.Open(ctx, store.Config{
+		URL: flags.DatabaseURL, MaxConns: flags.DatabaseConnections, Name: name, Log: p.log,
+	})
+}
+
+func (p *parts) domains(database *store.Store) *domain.Service {
+	return domain.New(domain.Config{
+		Store: database, SES: p.ses, DNS: p.resolver, Region: p.ses.Region(),
+		Now: p.process.Now, Random: p.process.Random, Log: p.log,
+	})
+}
+
+func (p *parts) api(database *store.Store, flags apiFlags, extra ...impl.Route) (*impl.Server, error) {
+	return impl.New(impl.Config{
+		Document:          p.process.Document,
+		Store:             database,
+		Intake:            intake.New(intake.Config{Store: database, Now: p.process.Now, NewID: p.process.newID}),
+		Domains:           p.domains(database),
+		Now:               p.process.Now,
+		NewID:             p.process.newID,
+		Random:            p.process.Random,
+		Log:               p.log,
+		RequestsPerSecond: flags.RateLimit,
+		Extra:             extra,
+	})
+}
+
+func (p *parts) dispatcher(database *store.Store, flags workerFlags, drain drainFlags) (*dispatch.Dispatcher, error) {
+	return dispatch.New(dispatch.Config{
+		Store:        database,
+		SES:          p.ses,
+		Domains:      p.domains(database),
+		Senders:      flags.Senders,
+		KeepContents: time.Duration(flags.ContentRetention),
+		KeepRest:     time.Duration(flags.MessageRetention),
+		DrainTimeout: drain.DrainTimeout,
+		Now:          p.process.Now,
+		Log:          p.log,
+	})
+}

@@ -1,0 +1,53 @@
+package command
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/voostack/mailstack/impl/token"
+)
+
+const secretKeyBytes = 32
+
+type secretKeyFlags struct {
+	SecretKey string `env:"MAILSTACK_SECRET_KEY" placeholder:"KEY" help:"32 random bytes in base64 or hex (openssl rand -base64 32), under which stored secrets are encrypted. Several, separated by commas, while rotating: the first encrypts. Required; better set by the variable, since arguments can be seen by others."`
+}
+
+// check makes sure at the start that what was encrypted can be read, and what will be encrypted is safe.
+func (flags secretKeyFlags) check(random io.Reader) error {
+	if strings.TrimSpace(flags.SecretKey) == "" {
+		return usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
+	}
+	var keys [][]byte
+	for part := range strings.SplitSeq(flags.SecretKey, ",") {
+		key, err := decodeKey(strings.TrimSpace(part))
+		if err != nil {
+			return usageError{err}
+		}
+		keys = append(keys, key)
+	}
+	if _, err := token.NewSealer(random, keys...); err != nil {
+		return usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
+	}
+	return nil
+}
+
+// decodeKey never repeats the key in its error.
+func decodeKey(text string) ([]byte, error) {
+	decoders := []func(string) ([]byte, error){
+		hex.DecodeString,
+		base64.StdEncoding.DecodeString,
+		base64.RawStdEncoding.DecodeString,
+		base64.URLEncoding.DecodeString,
+		base64.RawURLEncoding.DecodeString,
+	}
+	for _, decode := range decoders {
+		if key, err := decode(text); err == nil && len(key) == secretKeyBytes {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("MAILSTACK_SECRET_KEY holds a key that is not %d bytes in base64 or hex", secretKeyBytes)
+}

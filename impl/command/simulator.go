@@ -1,0 +1,60 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/sessim"
+)
+
+// simulatorDrain is how long calls under way may take when the simulator is told to stop.
+const simulatorDrain = 5 * time.Second
+
+type simulatorCommand struct {
+	Addr         string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Where it listens. Default: 127.0.0.1:8579."`
+	Journal      string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: they are lost."`
+	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients. Default: 100000."`
+	Max24Hour    float64 `name:"max-24-hour" placeholder:"N" help:"Daily quota of the account, in recipients; -1 is unlimited. Default: unlimited."`
+	DNSServer    string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver by which identities verify. Default: every identity is verified at once."`
+	logFlags
+}
+
+// Help is shown by --help.
+func (*simulatorCommand) Help() string {
+	return `Speaks the protocol of the Amazon SES API v2, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/.`
+}
+
+// Run serves until ctx ends.
+func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error) {
+	log := c.json(process)
+	listener, err := listen(ctx, c.Addr, "MAILSTACK_SIMULATOR_ADDR")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ignoreClosed(listener.Close)()) }()
+	config := sessim.Config{
+		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour,
+		Now: process.Now, Random: process.Random, Log: log,
+	}
+	if c.DNSServer != "" {
+		resolver, err := dns.New(dns.Config{Server: c.DNSServer, Log: log})
+		if err != nil {
+			return usagef("MAILSTACK_DNS_SERVER: %w", err)
+		}
+		config.Resolver = resolver
+	}
+	simulator, err := sessim.New(config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, simulator.Close()) }()
+	mux := http.NewServeMux()
+	mux.Handle("/", simulator)
+	mux.Handle("/dev/", simulator.Inbox())
+	log.InfoContext(ctx, "simulating Amazon SES", slog.String("url", baseURL(listener)))
+	return serveHTTP(ctx, newHTTPServer(mux, log), listener, simulator.ClearFaults, simulatorDrain)
+}

@@ -1,0 +1,57 @@
+package command
+
+import "context"
+
+type workerCommand struct {
+	secretKeyFlags
+	databaseFlags
+	sesFlags
+	dnsFlags
+	workerFlags
+	drainFlags
+	logFlags
+}
+
+// Help is shown by --help.
+func (*workerCommand) Help() string {
+	return `Sends what was accepted, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
+}
+
+func (c *workerCommand) check(process *Process) error {
+	if err := c.secretKeyFlags.check(process.Random); err != nil {
+		return err
+	}
+	for _, check := range []func() error{c.databaseFlags.check, c.workerFlags.check, c.drainFlags.check} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run works until ctx ends.
+func (c *workerCommand) Run(ctx context.Context, process *Process) error {
+	if err := c.check(process); err != nil {
+		return err
+	}
+	log := c.json(process)
+	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags)
+	if err != nil {
+		return err
+	}
+	database, err := p.openStore(ctx, c.databaseFlags, "mailstack worker")
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	running := &service{drainTimeout: c.DrainTimeout, log: log}
+	if running.ready, err = requireSchema(ctx, database, log); err != nil {
+		return err
+	}
+	if running.dispatcher, err = p.dispatcher(database, c.workerFlags, c.drainFlags); err != nil {
+		return err
+	}
+	running.background = []func(context.Context) error{checkSES(p.ses, log), checkDNS(p.resolver, log)}
+	log.InfoContext(ctx, "working")
+	return running.run(ctx)
+}
