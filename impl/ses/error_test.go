@@ -16,7 +16,13 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-func wantFailure(t *testing.T, err error, want ses.Class) *ses.Error {
+func wantFailure(t *testing.T, err error, want ses.Class) {
+	t.Helper()
+	_ = failureOf(t, err, want)
+}
+
+// failureOf returns the failure, which must be of a class and complete.
+func failureOf(t *testing.T, err error, want ses.Class) *ses.Error {
 	t.Helper()
 	var failure *ses.Error
 	if !errors.As(err, &failure) {
@@ -100,7 +106,7 @@ func TestAnswersOfSendEmail(t *testing.T) {
 			}))
 			defer server.Close()
 			_, err := connect(t, ses.Config{Endpoint: server.URL}).Send(t.Context(), message())
-			failure := wantFailure(t, err, c.want)
+			failure := failureOf(t, err, c.want)
 			if calls.Load() != 1 {
 				t.Error("SES was called", calls.Load(), "times")
 			}
@@ -128,7 +134,7 @@ func TestRetryAfterOfTheAnswer(t *testing.T) {
 	}))
 	defer server.Close()
 	_, err := connect(t, ses.Config{Endpoint: server.URL}).Send(t.Context(), message())
-	if got := wantFailure(t, err, ses.Throttled).RetryAfter; got != 17*time.Second {
+	if got := failureOf(t, err, ses.Throttled).RetryAfter; got != 17*time.Second {
 		t.Error(got)
 	}
 }

@@ -71,7 +71,7 @@ func TestUnknownConfigurationSetIsOurFault(t *testing.T) {
 	_, url := simulate(t)
 	client := connect(t, ses.Config{Endpoint: url, ConfigurationSet: "internal-name"})
 	_, err := client.Send(t.Context(), message())
-	failure := wantFailure(t, err, ses.Misconfigured)
+	failure := failureOf(t, err, ses.Misconfigured)
 	if strings.Contains(failure.Detail, "internal-name") || failure.Code != "NotFoundException" {
 		t.Errorf("%+v", failure)
 	}

@@ -34,7 +34,7 @@ type sendRequest struct {
 type simpleContent struct {
 	Subject *content
 	Body    struct {
-		Html *content //nolint:revive // the name of the API
+		Html *content
 		Text *content
 	}
 	Headers     []nameValue

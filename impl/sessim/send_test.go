@@ -3,6 +3,7 @@ package sessim_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -311,28 +312,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// spaces is a body without an end.
-type spaces struct{}
+// zeros is a body without an end.
+type zeros struct{}
 
-func (spaces) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
 	return len(p), nil
 }
 
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	r := ready(t, sessim.Config{})
-	m := message()
-	m.HTML = strings.Repeat("x", 40<<20)
-	_, err := r.client.Send(t.Context(), m)
-	wantClass(t, err, ses.Rejected)
-	w := httptest.NewRecorder()
-	endless := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v2/email/outbound-emails", spaces{})
-	r.ServeHTTP(w, endless)
-	if w.Code != http.StatusBadRequest {
-		t.Error(w.Code, w.Body)
+	text := strings.Repeat("x", 40<<20)
+	body := `{"FromEmailAddress":"a@mail.test","Destination":{"ToAddresses":["b@example.com"]},` +
+		`"Content":{"Simple":{"Subject":{"Data":"s"},"Body":{"Text":{"Data":"` + text + `"}}}}}`
+	for name, reader := range map[string]io.Reader{"40 MiB and a subject": strings.NewReader(body), "endless": zeros{}} {
+		w := httptest.NewRecorder()
+		q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v2/email/outbound-emails", reader)
+		q.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=00")
+		r.ServeHTTP(w, q)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "Message length is more than") {
+			t.Error(name, w.Code, w.Body)
+		}
 	}
 	if n := r.Stats().Accepted; n != 0 {
 		t.Error("accepted", n)
