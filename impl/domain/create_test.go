@@ -69,7 +69,12 @@ func TestCreateRefusesNames(t *testing.T) {
 	organization := w.organization("a")
 	long := strings.Repeat(strings.Repeat("a", 60)+".", 4) + "test"
 	for _, names := range [][2]string{
-		{"co.uk", ""}, {"*.acme.test", ""}, {"127.0.0.1", ""}, {"acme.test", "a.b"}, {"acme.test", "-a"}, {long, ""},
+		{"co.uk", ""},
+		{"*.acme.test", ""},
+		{"127.0.0.1", ""},
+		{"acme.test", "a.b"},
+		{"acme.test", "-a"},
+		{long, ""},
 		{long[40:], strings.Repeat("a", 63)},
 	} {
 		if _, err := w.Create(t.Context(), organization, names[0], names[1]); !errors.Is(err, domain.ErrInvalid) {
