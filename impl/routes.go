@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
 )
 
 // Route is something that is served outside the document.
@@ -33,4 +35,38 @@ func (server *Server) routes(doc *openapi3.T) ([]Route, error) {
 		{http.MethodGet, "/problems", http.HandlerFunc(serveProblemIndex)},
 		{http.MethodGet, "/problems/:code", http.HandlerFunc(serveProblemPage)},
 	}, server.config.Extra...), nil
+}
+
+// Routes lists what the router knows, as "METHOD /path/:parameter".
+func (server *Server) Routes() []string {
+	var known []string
+	for _, route := range server.echo.Routes() {
+		known = append(known, route.Method+" "+route.Path)
+	}
+	return known
+}
+
+// refuseMisrouted answers 404 where the router is too generous: it lets a parameter be empty, and one at the end of a
+// pattern hold slashes.
+func (server *Server) refuseMisrouted(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Path() != "" && !fits(c.Path(), echo.GetPath(c.Request())) {
+			return echo.ErrNotFound
+		}
+		return next(c)
+	}
+}
+
+// fits tells whether a path has the segments of a pattern: a parameter is one that is not empty, * is all the rest.
+func fits(pattern, path string) bool {
+	given := strings.Split(path, "/")
+	for i, segment := range strings.Split(pattern, "/") {
+		switch {
+		case segment == "*":
+			return true
+		case i >= len(given), segment != "" && given[i] == "":
+			return false
+		}
+	}
+	return strings.Count(pattern, "/") == strings.Count(path, "/")
 }

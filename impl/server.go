@@ -81,7 +81,8 @@ func New(config Config) (*Server, error) {
 		})
 	}
 	server.echo.HTTPErrorHandler = server.handleError
-	server.echo.Use(server.identify, server.recoverPanic, server.refuseOptions, server.refuseWhileDraining)
+	server.echo.Use(server.identify, server.recoverPanic, server.refuseMisrouted, server.refuseOptions,
+		server.refuseWhileDraining)
 
 	doc, err := loadSpec(config.Document)
 	if err != nil {
