@@ -124,17 +124,20 @@ func malformed(detail string) *problem {
 
 // explain says what is wrong with the text and where, without repeating what the client sent.
 func explain(err *jsontext.SyntacticError) string {
-	what := "is not valid JSON"
+	what, cause := "is not valid JSON", ""
+	if err.Err != nil {
+		cause = err.Err.Error()
+	}
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		what = "holds a member twice"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		what = "ended before the JSON document was complete"
-	case strings.Contains(err.Error(), "UTF-8"):
+	case strings.Contains(cause, "UTF-8"):
 		what = "is not valid UTF-8"
-	case strings.Contains(err.Error(), "surrogate"):
+	case strings.Contains(cause, "surrogate"):
 		what = "holds a lone surrogate"
-	case strings.Contains(err.Error(), "after top-level value"):
+	case strings.Contains(cause, "after top-level value"):
 		what = "holds data after the JSON document"
 	}
 	return fmt.Sprintf("The body %s (byte %d).", what, err.ByteOffset)

@@ -1,10 +1,12 @@
 package impl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -21,8 +23,8 @@ const (
 	maxRecipients = 50
 	// maxSubject is in characters, as the document has it.
 	maxSubject = 998
-	// exactInteger is the largest number that every JSON reader keeps exactly (RFC 8259, 6).
-	exactInteger = 1 << 53
+	// inexact is the smallest integer that a JSON reader may have made from another one (RFC 8259, 6).
+	inexact = 1 << 53
 )
 
 // templates are the published templates that a request has named so far, by id.
@@ -56,6 +58,9 @@ func address(message *intake.Message, request *api.SendEmailRequest) error {
 	var err error
 	if message.From, err = mail.ParseAddress(request.From); err != nil {
 		return invalid(api.ProblemCodeValidationFailed, "/from", err.Error())
+	}
+	if err := mail.CheckHeaderText(request.FromName); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/fromName", err.Error())
 	}
 	for _, list := range []struct {
 		field string
@@ -91,13 +96,10 @@ func tooManyRecipients(field string) *problem {
 		fmt.Sprintf("a message may have at most %d recipients", maxRecipients))
 }
 
-// sources are the parts of a message before rendering. A stored part is rendered in any case, an inline one only
-// when there are variables.
-type sources struct {
-	html, text             string
-	htmlStored, textStored bool
-}
+// sources are the parts of a message before rendering.
+type sources struct{ html, text string }
 
+// parts takes the template's, where the request does not bring its own.
 func (server *Server) parts(
 	ctx context.Context, request *api.SendEmailRequest, known templates,
 ) (sources, error) {
@@ -109,13 +111,7 @@ func (server *Server) parts(
 	if err != nil {
 		return parts, err
 	}
-	if parts.html == "" {
-		parts.html, parts.htmlStored = stored.HTML, true
-	}
-	if parts.text == "" {
-		parts.text, parts.textStored = stored.Text, true
-	}
-	return parts, nil
+	return sources{html: cmp.Or(parts.html, stored.HTML), text: cmp.Or(parts.text, stored.Text)}, nil
 }
 
 // publishedTemplate reads a template once per request, however many items name it.
@@ -139,11 +135,22 @@ func (server *Server) publishedTemplate(
 	return stored, nil
 }
 
-// render fills in the variables. The rendered subject passes every check of a sent one.
+// render fills in the variables, if there are any or a template makes none mean an empty set. The rendered subject
+// passes every check of a sent one.
 func render(message *intake.Message, request *api.SendEmailRequest, parts sources) error {
 	message.Subject, message.HTML, message.Text = request.Subject, parts.html, parts.text
-	given := request.Variables != nil
-	variables := request.Variables
+	if request.Variables != nil || request.TemplateID != nil {
+		if err := substitute(message, request.Variables); err != nil {
+			return err
+		}
+	}
+	if message.HTML == "" && message.Text == "" {
+		return invalid(api.ProblemCodeTemplateInvalid, "", "nothing is left of html and text when they are rendered")
+	}
+	return checkSubject(message.Subject)
+}
+
+func substitute(message *intake.Message, variables map[string]any) error {
 	if variables == nil {
 		variables = map[string]any{}
 	}
@@ -153,22 +160,18 @@ func render(message *intake.Message, request *api.SendEmailRequest, parts source
 	for _, part := range []struct {
 		pointer string
 		kind    template.Part
-		render  bool
 		text    *string
 		limit   int
 	}{
-		{"/subject", template.Subject, given || request.TemplateID != nil, &message.Subject, 4 * maxSubject},
-		{"/html", template.HTML, given || parts.htmlStored, &message.HTML, maxItemBytes},
-		{"/text", template.Text, given || parts.textStored, &message.Text, maxItemBytes},
+		{"/subject", template.Subject, &message.Subject, 4 * maxSubject},
+		{"/html", template.HTML, &message.HTML, maxItemBytes},
+		{"/text", template.Text, &message.Text, maxItemBytes},
 	} {
-		if !part.render {
-			continue
-		}
 		if err := renderPart(part.kind, part.text, variables, part.limit, part.pointer); err != nil {
 			return err
 		}
 	}
-	return checkSubject(message.Subject)
+	return nil
 }
 
 func renderPart(kind template.Part, text *string, variables map[string]any, limit int, pointer string) error {
@@ -212,34 +215,45 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-// checkVariables refuses what rendering would change in silence.
+// checkVariables refuses what cannot be rendered, and what rendering would change in silence.
 func checkVariables(variables map[string]any) error {
 	if err := template.CheckVariables(variables); err != nil {
 		return invalid(api.ProblemCodeValidationFailed, "/variables", clip(err.Error()))
 	}
-	if !exact(variables) {
-		return invalid(api.ProblemCodeValidationFailed, "/variables",
-			"holds a number beyond ±2^53, which JSON does not keep exactly; send it as a string")
-	}
-	return nil
+	return checkValue("/variables", variables)
 }
 
-func exact(value any) bool {
+// checkValue holds variables to what the document's patterns hold every other string to.
+func checkValue(pointer string, value any) error {
+	wrong := ""
 	switch value := value.(type) {
+	case string:
+		if !(controlFree{except: bodyControls}).MatchString(value) {
+			wrong = "holds a control character"
+		}
 	case float64:
-		return math.Abs(value) <= exactInteger
-	case map[string]any:
-		for _, member := range value {
-			if !exact(member) {
-				return false
-			}
+		if math.Abs(value) >= inexact {
+			wrong = "is a number that JSON does not keep exactly, which end before ±2^53; send it as a string"
 		}
 	case []any:
-		for _, item := range value {
-			if !exact(item) {
-				return false
+		for i, item := range value {
+			if err := checkValue(pointer+"/"+strconv.Itoa(i), item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for name, member := range value {
+			if !(controlFree{}).MatchString(name) {
+				wrong = "has a name that holds a control character"
+				break
+			}
+			if err := checkValue(pointer+"/"+escapePointer(name), member); err != nil {
+				return err
 			}
 		}
 	}
-	return true
+	if wrong == "" {
+		return nil
+	}
+	return invalid(api.ProblemCodeValidationFailed, clip(pointer), wrong)
 }

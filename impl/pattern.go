@@ -12,6 +12,8 @@ import (
 const (
 	headerPattern = `^[^\x00-\x1f\x7f]*$`
 	bodyPattern   = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`
+	// bodyControls are the control characters that bodyPattern lets pass.
+	bodyControls = "\t\n\r"
 )
 
 // controlFree matches strings without control characters, but for those in except.
@@ -34,7 +36,7 @@ func compilePattern(expression string) (openapi3.RegexMatcher, error) {
 	case headerPattern:
 		return controlFree{}, nil
 	case bodyPattern:
-		return controlFree{except: "\t\n\r"}, nil
+		return controlFree{except: bodyControls}, nil
 	default:
 		return regexp.Compile(expression)
 	}

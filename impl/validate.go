@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -144,16 +145,17 @@ func pointerOf(fault *openapi3.SchemaError) string {
 	return pointer.String()
 }
 
-// unknownMember finds the name that the library gives only in its sentence.
+// unknownMember finds the name that the library gives only in its sentence, quoted as Go does.
 func unknownMember(fault *openapi3.SchemaError) (string, bool) {
 	if fault.SchemaField != "properties" {
 		return "", false
 	}
-	name, found := strings.CutPrefix(fault.Reason, `property "`)
+	quoted, found := strings.CutPrefix(fault.Reason, "property ")
 	if !found {
 		return "", false
 	}
-	return strings.CutSuffix(name, `" is unsupported`)
+	name, err := strconv.Unquote(strings.TrimSuffix(quoted, " is unsupported"))
+	return name, err == nil
 }
 
 // escapePointer writes a name as RFC 6901 has it.

@@ -13,9 +13,6 @@ import (
 // insert stores the messages that are left, in one statement per table, and wakes the workers at the commit.
 func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
 	accepted := remaining(all)
-	if len(accepted) == 0 {
-		return nil
-	}
 	for _, c := range accepted {
 		c.result.ID = intake.config.NewID()
 	}

@@ -9,6 +9,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -57,11 +58,15 @@ func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result,
 	err := intake.config.Store.Tx(ctx, func(tx *db.Queries) error {
 		return intake.accept(ctx, tx, []*submission{submitted})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errNothingAccepted) {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
 }
+
+// errNothingAccepted rolls the transaction back: what is refused leaves nothing behind, not even a period that was
+// opened to look at, whose price and allowance would then stand.
+var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
 func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []*submission) error {
@@ -82,6 +87,9 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []
 	}
 	if err := reserve(ctx, tx, all, now); err != nil {
 		return err
+	}
+	if len(remaining(all)) == 0 {
+		return errNothingAccepted
 	}
 	return intake.insert(ctx, tx, all, now)
 }

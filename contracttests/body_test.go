@@ -1,0 +1,205 @@
+package contracttests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+const (
+	singlePath = "/v1/emails"
+	batchPath  = "/v1/emails/batch"
+)
+
+// asText is the request as it goes over the wire, to be damaged.
+func asText(t testing.TB, request any) string {
+	t.Helper()
+	encoded, err := json.Marshal(request)
+	must(t, err)
+	return string(encoded)
+}
+
+// with adds members, as they are, to the text of an object.
+func with(text, members string) string { return strings.TrimSuffix(text, "}") + "," + members + "}" }
+
+func nested(depth int) string {
+	return strings.Repeat("[", depth) + strings.Repeat("]", depth)
+}
+
+func TestMalformedBodies(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	whole := asText(t, email(from))
+	for name, damaged := range map[string]struct {
+		body    any
+		pointer string
+	}{
+		"none":                     {nil, ""},
+		"empty":                    {"", ""},
+		"blank":                    {" \r\n\t ", ""},
+		"not JSON":                 {"from=hello@acme.test", ""},
+		"truncated":                {whole[:len(whole)-1], ""},
+		"truncated in a string":    {whole[:len(whole)-4], ""},
+		"truncated everywhere":     {"{", ""},
+		"trailing data":            {whole + "x", ""},
+		"trailing bracket":         {whole + "}", ""},
+		"trailing NUL":             {whole + "\x00", ""},
+		"two documents":            {whole + "\n" + whole, ""},
+		"byte order mark":          {"\ufeff" + whole, ""},
+		"UTF-16":                   {"{\x00}\x00", ""},
+		"comment":                  {"/* */" + whole, ""},
+		"trailing comma":           {strings.TrimSuffix(whole, "}") + ",}", ""},
+		"single quotes":            {"{'from':'a'}", ""},
+		"not a number":             {with(whole, `"variables":{"a":NaN}`), "/variables/a"},
+		"a number too large":       {with(whole, `"variables":{"a":1e999}`), ""},
+		"a number with zeros":      {with(whole, `"variables":{"a":007}`), ""},
+		"twice":                    {with(whole, `"subject":"Welcome"`), "/subject"},
+		"twice, escaped":           {with(whole, `"s\u0075bject":"Welcome"`), "/subject"},
+		"twice, nested":            {with(whole, `"variables":{"a":{"b":1,"b":2}}`), "/variables/a/b"},
+		"twice, unknown":           {with(whole, `"a/b":1,"a/b":1`), "/a~1b"},
+		"invalid UTF-8":            {with(whole, "\"html\":\"a\xffb\""), "/html"},
+		"overlong UTF-8":           {with(whole, "\"html\":\"a\xc0\x80b\""), "/html"},
+		"a surrogate in UTF-8":     {with(whole, "\"html\":\"\xed\xa0\x80\""), "/html"},
+		"invalid UTF-8 in a name":  {with(whole, "\"variables\":{\"\xff\":1}"), "/variables"},
+		"a high surrogate":         {with(whole, `"html":"\ud83d"`), "/html"},
+		"a low surrogate":          {with(whole, `"html":"\udc00 and more text"`), "/html"},
+		"surrogates in disorder":   {with(whole, `"html":"\udc00\ud83d"`), "/html"},
+		"a surrogate in variables": {with(whole, `"variables":{"a":["\ud83d"]}`), "/variables/a/0"},
+		"a raw control character":  {with(whole, "\"html\":\"a\x01\""), "/html"},
+		"a raw line feed":          {with(whole, "\"html\":\"a\n\""), "/html"},
+		"33 levels":                {with(whole, `"variables":{"a":`+nested(31)+`}`), ""},
+		"many levels":              {strings.Repeat(`{"a":[`, 1<<20), ""},
+	} {
+		for _, path := range []string{singlePath, batchPath} {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				body, prefix := damaged.body, ""
+				if text, isText := body.(string); path == batchPath && isText && strings.HasPrefix(text, whole[:len(whole)-4]) {
+					body, prefix = `{"emails":[`+text+`]}`, "/emails/0"
+				}
+				came := tenant.in(t).refused(path, body, "Content-Type", "application/json")
+				found := came.problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
+				if named := pointers(found); damaged.pointer != "" && !slices.Equal(named, []string{prefix + damaged.pointer}) {
+					t.Errorf("names %q: %s", named, came.body)
+				}
+			})
+		}
+	}
+}
+
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	whole := asText(t, email(from))
+	// The object and its variables are the first two levels.
+	tenant.refused(singlePath, with(whole, `"variables":{"a":`+nested(30)+`}`)).
+		problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+	tenant.sends(1, 1, singlePath, with(whole, `"variables":{"a":`+nested(7)+`}`)).is(http.StatusAccepted)
+	tenant.refused(singlePath, with(whole, `"variables":{"a":`+nested(8)+`}`)).
+		problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+	brackets := strings.Repeat(`[{\"`, 100)
+	tenant.sends(1, 1, singlePath, with(whole, `"html":"`+brackets+`"`)).is(http.StatusAccepted)
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	for pointer, members := range map[string]string{
+		"/sujbect":      `"sujbect":"x"`,
+		"/Subject":      `"Subject":"x"`,
+		"/FROM":         `"FROM":"x"`,
+		"/templateid":   `"templateid":null`,
+		"/reply_to":     `"reply_to":"x"`,
+		"/attachments":  `"attachments":[]`,
+		"/a~1b~0c":      `"a/b~c":1`,
+		`/a"b\c`:        `"a\"b\\c":1`,
+		"/ä🎉":           `"ä🎉":1`,
+		"/":             `"":1`,
+		"/a\x00\u0085b": `"a\u0000\u0085b":1`,
+	} {
+		t.Run(members, func(t *testing.T) {
+			t.Parallel()
+			came := tenant.in(t).refused(singlePath, with(asText(t, email(from)), members))
+			found := came.problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+			if named := pointers(found); !slices.Equal(named, []string{pointer}) {
+				t.Errorf("names %q, want %q: %s", named, pointer, came.body)
+			}
+		})
+	}
+	t.Run("many", func(t *testing.T) {
+		t.Parallel()
+		var members []string
+		for i := range 5000 {
+			members = append(members, fmt.Sprintf(`"%d%s":1`, i, strings.Repeat("x", 500)))
+		}
+		came := tenant.in(t).refused(singlePath, with(asText(t, email(from)), strings.Join(members, ",")))
+		found := came.problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+		if len(found.Errors) != 100 || len(came.body) > 100<<10 {
+			t.Errorf("%d errors in %d bytes", len(found.Errors), len(came.body))
+		}
+	})
+	for _, body := range []string{"null", "5", `"x"`, "[]", "true", "{}"} {
+		for _, path := range []string{singlePath, batchPath} {
+			tenant.refused(path, body).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+		}
+	}
+}
+
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	for _, media := range []string{
+		"", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+		"application/problem+json", "application/xml", "application/*", "*/*", "json", "application/json; charset=latin1",
+		"application/json; charset=utf-16", "application/json; charset", "application/json;;", "application/json, text/plain",
+	} {
+		tenant.refused(singlePath, email(from), "Content-Type", media).
+			problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+	}
+	for _, encoding := range []string{"gzip", "br", "deflate", "identity, gzip", "x"} {
+		tenant.refused(singlePath, email(from), "Content-Encoding", encoding).
+			problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+	}
+	// The type is looked at before the size, and both before the text.
+	tenant.refused(singlePath, filled(from, 11<<20), "Content-Type", "text/plain").
+		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+	tenant.refused(batchPath, "{", "Content-Type", "text/plain").
+		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+}
+
+// filled is the text of a message of exactly so many bytes.
+func filled(from string, size int) string {
+	head := fmt.Sprintf(`{"from":%q,"to":"user@example.com","subject":"Welcome","text":"`, from)
+	return head + strings.Repeat("x", size-len(head)-2) + `"}`
+}
+
+func TestBodySizes(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	const single, batch = 10 << 20, 20 << 20
+	tenant.sends(1, 1, singlePath, filled(from, single)).is(http.StatusAccepted)
+	for path, limit := range map[string]int{singlePath: single, batchPath: batch} {
+		over := strings.Repeat(" ", limit+1)
+		came := tenant.refused(path, over)
+		came.problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
+
+		// A body of unknown length is sent in chunks.
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tenant.url+path,
+			io.MultiReader(bytes.NewReader([]byte(over))))
+		must(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", "Bearer "+tenant.key)
+		tenant.do(request).problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
+	}
+	tenant.refused(batchPath, strings.Repeat(" ", batch)).problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
+	if found := tenant.rows(); found.emails != 1 {
+		t.Errorf("left %+v", found)
+	}
+}
