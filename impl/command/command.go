@@ -102,7 +102,7 @@ func run(ctx context.Context, process *Process) error {
 		&grammar{},
 		kong.Name("mailstack"),
 		kong.Description(description),
-		kong.Vars{"version": version(), "scopes": strings.Join(token.Scopes(), ",")},
+		kong.Vars{"version": version(), "scopes": strings.Join(token.Scopes(), ","), "scope_list": strings.Join(token.Scopes(), ", ")},
 		kong.Writers(process.Stdout, process.Stderr),
 		kong.Exit(func(int) { answered = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),

@@ -54,10 +54,10 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	dev := &development{process: process, folder: c.DataDir, log: c.text(process)}
 	dev.onClose(ignoreClosed(listener.Close))
 	defer func() { err = errors.Join(err, dev.close()) }()
-	if err := dev.start(ctx); err != nil {
-		return err
+	account, err := dev.start(ctx)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("stopped before everything was started")
 	}
-	account, err := dev.register(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,16 +116,24 @@ func (dev *development) close() error {
 	return errors.Join(failures...)
 }
 
-func (dev *development) start(ctx context.Context) error {
+// start starts everything that the API and the workers need, and registers who may use them.
+func (dev *development) start(ctx context.Context) (devAccount, error) {
 	if err := dev.folder.create(); err != nil {
-		return err
+		return devAccount{}, err
 	}
 	if err := dev.ensureSecretKey(); err != nil {
-		return err
+		return devAccount{}, err
 	}
 	if err := dev.startPostgres(ctx); err != nil {
-		return err
+		return devAccount{}, err
 	}
+	if err := dev.startSES(ctx); err != nil {
+		return devAccount{}, err
+	}
+	return dev.register(ctx)
+}
+
+func (dev *development) startSES(ctx context.Context) error {
 	resolver, err := dev.startDNS(ctx)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type keyCommand struct {
 type keyCreate struct {
 	Organization string     `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	Name         string     `required:"" help:"Its name, 1 to 100 characters, different from the organization's other keys."`
-	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"What it may do; repeat for several, leave out for all: ${scopes}."`
+	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"What it may do; repeat for several, leave out for all: ${scope_list}."`
 	ExpiresAt    *time.Time `placeholder:"TIME" help:"When it stops working, as 2027-01-31T12:00:00Z. Default: never."`
 	adminFlags
 	jsonFlags

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const startLimit = 60 * time.Second
+
+// server is a running `mailstack dev`.
+type server struct {
+	command   *exec.Cmd
+	ended     chan struct{}
+	data      string
+	url, key  string
+	simulator string
+	client    *http.Client
+}
+
+// start returns when the server has printed what to paste.
+func start(ctx context.Context, binary, data string) (*server, error) {
+	command := exec.CommandContext(ctx, binary, "dev")
+	command.Env = append(os.Environ(), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_DATA_DIR="+data)
+	command.Stderr = os.Stderr
+	output, err := command.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("read what mailstack prints: %w", err)
+	}
+	if err := command.Start(); err != nil {
+		return nil, fmt.Errorf("start mailstack: %w", err)
+	}
+	s := &server{
+		command: command, data: data, ended: make(chan struct{}),
+		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
+	}
+	giveUp := time.AfterFunc(startLimit, s.kill)
+	lines := bufio.NewScanner(output)
+	for (s.url == "" || s.key == "") && lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), "export MAILSTACK_URL="); found {
+			s.url = value
+		}
+		if value, found := strings.CutPrefix(lines.Text(), "export MAILSTACK_API_KEY="); found {
+			s.key = value
+		}
+	}
+	giveUp.Stop()
+	go func() {
+		// How it ends is our own doing; what it still prints is not needed.
+		_, _ = io.Copy(io.Discard, output)
+		_ = command.Wait()
+		close(s.ended)
+	}()
+	if s.url == "" || s.key == "" {
+		s.end()
+		return nil, fmt.Errorf("mailstack did not start within %s", startLimit)
+	}
+	at, err := os.ReadFile(filepath.Join(data, "simulator-url"))
+	if err != nil {
+		s.end()
+		return nil, fmt.Errorf("find the simulated SES: %w", err)
+	}
+	s.simulator = strings.TrimSpace(string(at))
+	return s, nil
+}
+
+// kill is SIGKILL, to this one process. One that has ended already is none to kill.
+func (s *server) kill() { _ = s.command.Process.Kill() }
+
+// end stops the process if it still runs, by force when it takes too long.
+func (s *server) end() {
+	_ = s.command.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(30*time.Second, s.kill)
+	defer timer.Stop()
+	<-s.ended
+}
+
+// delay makes the simulated SES slow, so that there is a middle to be killed in. It lasts as long as the process.
+func (s *server) delay(ctx context.Context, by time.Duration) error {
+	_, err := s.call(ctx, http.MethodPost, s.simulator+"/_sim/faults", map[string]any{"delayMs": by.Milliseconds()}, nil)
+	return err
+}
+
+// sendAndKill sends all at once, kills the process as soon as enough are accepted, and returns the ids of all that
+// were answered with 202, also while it died.
+func (s *server) sendAndKill(ctx context.Context, set settings) []string {
+	var (
+		mutex    sync.Mutex
+		accepted []string
+		sending  sync.WaitGroup
+	)
+	for i := range set.sends {
+		sending.Go(func() {
+			var answer struct {
+				ID string `json:"id"`
+			}
+			status, err := s.call(ctx, http.MethodPost, s.url+"/v1/emails", map[string]string{
+				"from": "hello@mail.test", "to": fmt.Sprintf("you+%d@example.com", i), "subject": "Crash", "text": "Still here?",
+			}, &answer)
+			if err != nil || status != http.StatusAccepted {
+				return // the process died meanwhile: nothing was promised
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			accepted = append(accepted, answer.ID)
+			if len(accepted) == set.killAfter {
+				s.kill()
+			}
+		})
+	}
+	sending.Wait()
+	s.kill()
+	<-s.ended
+	return accepted
+}
+
+// call makes one request with JSON in and out; nil is none.
+func (s *server) call(ctx context.Context, method, url string, in, out any) (status int, err error) {
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return 0, fmt.Errorf("write a request: %w", err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, url, &body)
+	if err != nil {
+		return 0, fmt.Errorf("make a request: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if strings.HasPrefix(url, s.url) {
+		request.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("ask: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, fmt.Errorf("read an answer: %w", err)
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		return response.StatusCode, fmt.Errorf("%s %s: %s", method, response.Status, answer)
+	}
+	if out == nil {
+		return response.StatusCode, nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return 0, fmt.Errorf("read an answer: %w", err)
+	}
+	return response.StatusCode, nil
+}
