@@ -165,6 +165,7 @@ func (s *Service) rejoin(row db.DomainGetRow, looked []Record) ([]Record, error)
 	return view.Records, err
 }
 
+// record stores a check, if no other was stored since it began, and perhaps the time of the next.
 func (s *Service) record(
 	ctx context.Context, d db.Domain, before, after state, found finding, records []Record, reschedule bool,
 ) error {
@@ -172,8 +173,9 @@ func (s *Service) record(
 	if err != nil {
 		return fmt.Errorf("write the observations: %w", err)
 	}
-	return s.store.Tx(ctx, func(tx *db.Queries) error {
-		stored, err := tx.DomainRecordCheck(ctx, db.DomainRecordCheckParams{
+	var stored int64
+	err = s.store.Tx(ctx, func(tx *db.Queries) error {
+		stored, err = tx.DomainRecordCheck(ctx, db.DomainRecordCheckParams{
 			OrganizationID:      d.OrganizationID,
 			ID:                  d.ID,
 			Status:              after.Status,
@@ -189,18 +191,20 @@ func (s *Service) record(
 		if err != nil {
 			return fmt.Errorf("store the check: %w", err)
 		}
-		if stored == 0 {
-			return nil // another check was faster, or the domain is gone: what is stored stands
-		}
-		if before.Status != after.Status {
-			s.log.InfoContext(ctx, "domain status changed", slog.String("domain_id", d.ID.String()),
-				slog.String("from", before.Status), slog.String("to", after.Status))
-		}
-		if !reschedule {
+		// None: another check was faster, or the domain is gone. What is stored stands.
+		if stored == 0 || !reschedule {
 			return nil
 		}
 		return tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
 			DomainID: d.ID, OrganizationID: d.OrganizationID, DueAt: after.due(found.At),
 		})
 	})
+	if err != nil {
+		return fmt.Errorf("record the check: %w", err)
+	}
+	if stored > 0 && before.Status != after.Status {
+		s.log.InfoContext(ctx, "domain status changed", slog.String("domain_id", d.ID.String()),
+			slog.String("from", before.Status), slog.String("to", after.Status))
+	}
+	return nil
 }

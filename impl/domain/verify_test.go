@@ -3,6 +3,7 @@ package domain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -248,29 +249,59 @@ func TestConcurrentVerificationsShareTheLookUps(t *testing.T) {
 	}
 }
 
+func TestOneMoreVerificationThanThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	organization := w.organization("a")
+	begun, end := make(chan struct{}, 1000), make(chan struct{})
+	w.dns.intercept(func(context.Context) error {
+		begun <- struct{}{}
+		<-end
+		return nil
+	})
+	var workers sync.WaitGroup
+	for i := range 16 {
+		view := w.create(organization, fmt.Sprintf("d%d.test", i), "")
+		workers.Go(func() {
+			if found, err := w.Verify(t.Context(), organization, view.ID); err != nil || found.CheckedAt == nil {
+				t.Errorf("checked at %v, %v", found.CheckedAt, err)
+			}
+		})
+		for range view.Records {
+			<-begun
+		}
+	}
+	view := w.create(organization, "late.test", "")
+	if found, err := w.Verify(t.Context(), organization, view.ID); err != nil || found.CheckedAt != nil {
+		t.Errorf("without room: checked at %v, %v", found.CheckedAt, err)
+	}
+	w.dns.intercept(nil)
+	close(end)
+	workers.Wait()
+	if view = w.look(view); view.CheckedAt == nil {
+		t.Error("with room: not checked")
+	}
+}
+
 // A check that began from an older state changes nothing.
 func TestOverlappingChecks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	view := w.create(w.organization("a"), "acme.test", "")
-	other := w.another()
-	first := make(chan struct{}, 1)
-	first <- struct{}{}
-	w.dns.intercept(func(ctx context.Context) error {
-		select {
-		case <-first:
-		default:
-			return nil
-		}
+	other := domain.New(domain.Config{Store: w.store, SES: w.ses, DNS: w.dns.Resolver, Region: region, Now: w.clock.Now})
+	// All look-ups of the slower check wait for the faster one, and then find nothing.
+	overtake := sync.OnceFunc(func() {
 		w.publish(view)
-		found, err := other.Verify(ctx, view.OrganizationID, view.ID)
-		if err == nil && found.Status != domain.StatusVerified {
-			err = errors.New("not verified")
+		if found, err := other.Verify(t.Context(), view.OrganizationID, view.ID); err != nil || found.Status != domain.StatusVerified {
+			t.Errorf("the faster one: %s, %v", found.Status, err)
 		}
 		for _, r := range view.Records {
 			w.zone.Remove(r.Name)
 		}
-		return err
+	})
+	w.dns.intercept(func(context.Context) error {
+		overtake()
+		return nil
 	})
 	found, err := w.Verify(t.Context(), view.OrganizationID, view.ID)
 	if err != nil || found.Status != domain.StatusVerified || found.FailingSince != nil {
