@@ -82,10 +82,32 @@ JOIN organizations ON organizations.id = emails.organization_id
 LEFT JOIN contents ON contents.email_id = emails.id AND contents.organization_id = emails.organization_id
 WHERE emails.id = ANY (@ids::uuid[]) AND emails.organization_id = ANY (@organization_ids::uuid[]);
 
+-- SendRecipients looks each message up by itself: before a new partition has statistics, one look-up for all would
+-- read the whole of it. Nobody has more than 50 recipients.
 -- name: SendRecipients :many
-SELECT email_id, kind, name, address FROM recipients
-WHERE email_id = ANY (@email_ids::uuid[]) AND organization_id = ANY (@organization_ids::uuid[])
-ORDER BY email_id, position;
+SELECT found.email_id, found.position, found.kind, found.name, found.address
+FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@organization_ids::uuid[]) AS organization_id) AS wanted
+CROSS JOIN LATERAL (
+    SELECT recipients.email_id, recipients.position, recipients.kind, recipients.name, recipients.address
+    FROM recipients
+    WHERE recipients.email_id = wanted.email_id AND recipients.organization_id = wanted.organization_id
+    ORDER BY recipients.email_id, recipients.position
+    LIMIT 50
+) AS found;
+
+-- SendMarkRecipients stores what became of the recipients of messages, by their whole key for the same reason.
+-- name: SendMarkRecipients :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, @outcome::smallint)
+FROM (
+    SELECT
+        unnest(@email_ids::uuid[]) AS email_id,
+        unnest(@positions::smallint[]) AS position,
+        unnest(@organization_ids::uuid[]) AS organization_id
+) AS marked
+WHERE recipients.email_id = marked.email_id
+  AND recipients.position = marked.position
+  AND recipients.organization_id = marked.organization_id;
 
 -- SendLock locks the due rows of a group in one order for all, so that groups that share messages never deadlock.
 -- name: SendLock :exec

@@ -282,6 +282,38 @@ func (q *Queries) SendLock(ctx context.Context, emailIds []uuid.UUID) error {
 	return err
 }
 
+const sendMarkRecipients = `-- name: SendMarkRecipients :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, $1::smallint)
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS email_id,
+        unnest($3::smallint[]) AS position,
+        unnest($4::uuid[]) AS organization_id
+) AS marked
+WHERE recipients.email_id = marked.email_id
+  AND recipients.position = marked.position
+  AND recipients.organization_id = marked.organization_id
+`
+
+type SendMarkRecipientsParams struct {
+	Outcome         int16
+	EmailIds        []uuid.UUID
+	Positions       []int16
+	OrganizationIds []uuid.UUID
+}
+
+// SendMarkRecipients stores what became of the recipients of messages, by their whole key for the same reason.
+func (q *Queries) SendMarkRecipients(ctx context.Context, arg SendMarkRecipientsParams) error {
+	_, err := q.db.Exec(ctx, sendMarkRecipients,
+		arg.Outcome,
+		arg.EmailIds,
+		arg.Positions,
+		arg.OrganizationIds,
+	)
+	return err
+}
+
 const sendNotify = `-- name: SendNotify :exec
 SELECT pg_notify('sends', '')
 `
@@ -328,9 +360,15 @@ func (q *Queries) SendPostpone(ctx context.Context, arg SendPostponeParams) erro
 }
 
 const sendRecipients = `-- name: SendRecipients :many
-SELECT email_id, kind, name, address FROM recipients
-WHERE email_id = ANY ($1::uuid[]) AND organization_id = ANY ($2::uuid[])
-ORDER BY email_id, position
+SELECT found.email_id, found.position, found.kind, found.name, found.address
+FROM (SELECT unnest($1::uuid[]) AS email_id, unnest($2::uuid[]) AS organization_id) AS wanted
+CROSS JOIN LATERAL (
+    SELECT recipients.email_id, recipients.position, recipients.kind, recipients.name, recipients.address
+    FROM recipients
+    WHERE recipients.email_id = wanted.email_id AND recipients.organization_id = wanted.organization_id
+    ORDER BY recipients.email_id, recipients.position
+    LIMIT 50
+) AS found
 `
 
 type SendRecipientsParams struct {
@@ -339,12 +377,15 @@ type SendRecipientsParams struct {
 }
 
 type SendRecipientsRow struct {
-	EmailID uuid.UUID
-	Kind    string
-	Name    string
-	Address string
+	EmailID  uuid.UUID
+	Position int16
+	Kind     string
+	Name     string
+	Address  string
 }
 
+// SendRecipients looks each message up by itself: before a new partition has statistics, one look-up for all would
+// read the whole of it. Nobody has more than 50 recipients.
 func (q *Queries) SendRecipients(ctx context.Context, arg SendRecipientsParams) ([]SendRecipientsRow, error) {
 	rows, err := q.db.Query(ctx, sendRecipients, arg.EmailIds, arg.OrganizationIds)
 	if err != nil {
@@ -356,6 +397,7 @@ func (q *Queries) SendRecipients(ctx context.Context, arg SendRecipientsParams) 
 		var i SendRecipientsRow
 		if err := rows.Scan(
 			&i.EmailID,
+			&i.Position,
 			&i.Kind,
 			&i.Name,
 			&i.Address,

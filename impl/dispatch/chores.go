@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/voostack/mailstack/impl/due"
@@ -59,7 +60,7 @@ func runChore(ctx context.Context, c chore) (err error) {
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%s panicked: %s", c.name, due.PanicText(v))
+			err = fmt.Errorf("%s panicked: %s\n%s", c.name, due.PanicText(v), debug.Stack())
 		}
 	}()
 	return c.run(ctx)

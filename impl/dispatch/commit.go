@@ -110,12 +110,15 @@ func abandon(ctx context.Context, tx *db.Queries, group []*settlement) error {
 
 // tell stores what happened to the recipients of messages, and the facts about them.
 func tell(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts facts) error {
-	marks := db.RecipientMarkParams{Outcome: int16(reached)}
+	marks := db.SendMarkRecipientsParams{Outcome: int16(reached)}
 	for _, one := range group {
-		marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
-		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		for _, position := range one.positions {
+			marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
+			marks.Positions = append(marks.Positions, position)
+			marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		}
 	}
-	if err := tx.RecipientMark(ctx, marks); err != nil {
+	if err := tx.SendMarkRecipients(ctx, marks); err != nil {
 		return fmt.Errorf("mark recipients: %w", err)
 	}
 	if err := tx.EventInsert(ctx, db.EventInsertParams(facts)); err != nil {

@@ -43,7 +43,6 @@ const (
 	channelSends        = "sends"
 	checksPerLane       = 2
 	checkPoll           = time.Second
-	mailPoll            = 500 * time.Millisecond
 	drainShareOfSending = 0.8
 )
 
@@ -69,6 +68,8 @@ type Config struct {
 	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
 	// memory. 0: 64.
 	Senders int
+	// Poll is how long an idle dispatcher waits before it looks for mail again, if nothing notifies it. 0: 500 ms.
+	Poll time.Duration
 	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
 	// rounded up to whole months. 0: 30 and 400 days.
 	KeepContents, KeepRest time.Duration
@@ -110,7 +111,7 @@ func New(config Config) (*Dispatcher, error) {
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfSending)
 	var err error
 	d.mail, err = due.New(due.Config[message]{
-		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Slots: config.Senders, Poll: mailPoll, Drain: drain,
+		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Slots: config.Senders, Poll: config.Poll, Drain: drain,
 		Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {

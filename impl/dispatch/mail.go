@@ -83,6 +83,9 @@ func (d *Dispatcher) handleMail(ctx context.Context, m message) {
 	if m.loaded != nil {
 		one.domainID = m.loaded.Email.DomainID
 	}
+	for _, recipient := range m.recipients {
+		one.positions = append(one.positions, recipient.Position)
+	}
 	// What happened must be stored whether or not there was time left for the attempt.
 	d.settler.settle(context.WithoutCancel(ctx), one)
 }

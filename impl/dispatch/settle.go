@@ -26,10 +26,11 @@ const (
 
 // settlement is an outcome on its way into the rows.
 type settlement struct {
-	send     db.SendClaimRow
-	domainID uuid.UUID
-	outcome  outcome
-	done     chan struct{}
+	send      db.SendClaimRow
+	domainID  uuid.UUID
+	positions []int16 // of the recipients
+	outcome   outcome
+	done      chan struct{}
 }
 
 // settler stores outcomes in groups: what arrives while one group is being committed is the next group, so nobody
@@ -132,8 +133,8 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 	for {
 		err := s.try(ctx, group)
 		if err == nil {
-			s.release(group)
 			s.after(ctx, group)
+			s.release(group)
 			return true
 		}
 		s.stall(ctx, len(group), err)
