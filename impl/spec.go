@@ -12,6 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
+	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/token"
 )
@@ -47,8 +48,8 @@ func loadSpec(source []byte) (*openapi3.T, error) {
 	return doc, nil
 }
 
-// operationsOf prepares every operation of the document. An operation that is secured and names no scope is an error:
-// the server does not start with an open door.
+// operationsOf prepares every operation of the document. An operation that is secured and names no scope is an error,
+// and so is one that the generated code does not know: the server does not start with an open door.
 func operationsOf(doc *openapi3.T) ([]*operation, error) {
 	var operations []*operation
 	for path, item := range doc.Paths.Map() {
@@ -60,7 +61,31 @@ func operationsOf(doc *openapi3.T) ([]*operation, error) {
 			operations = append(operations, prepared)
 		}
 	}
-	return operations, nil
+	return operations, matchGenerated(operations)
+}
+
+// matchGenerated compares the operations with those that the generated code registers. Guards are hung on operations
+// by their id: one that the document calls otherwise would be served unguarded.
+func matchGenerated(operations []*operation) error {
+	generated, err := api.GetSpec()
+	if err != nil {
+		return fmt.Errorf("read the document of the generated code: %w", err)
+	}
+	registered := make(map[string]string)
+	for path, item := range generated.Paths.Map() {
+		for method, spec := range item.Operations() {
+			registered[method+" "+path] = spec.OperationID
+		}
+	}
+	for _, op := range operations {
+		if id, found := registered[op.method+" "+op.path]; !found || id != op.id {
+			return fmt.Errorf("%s %s: operation %s is not in the generated code", op.method, op.path, op.id)
+		}
+	}
+	if len(registered) != len(operations) {
+		return fmt.Errorf("the generated code has %d operations, the document %d", len(registered), len(operations))
+	}
+	return nil
 }
 
 func prepareOperation(

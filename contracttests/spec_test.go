@@ -1,0 +1,292 @@
+package contracttests
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/token"
+)
+
+func TestDocumentIsValid(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	must(t, doc.Validate(context.Background()))
+	if doc.OpenAPI != "3.0.3" || len(doc.Servers) != 2 || doc.Servers[0].URL != "https://api.mailstack.voostack.com" || doc.Servers[1].URL != "/" {
+		t.Errorf("OpenAPI %s with servers %+v", doc.OpenAPI, doc.Servers)
+	}
+	var scopes []string
+	for _, scope := range doc.Components.Schemas["Scope"].Value.Enum {
+		scopes = append(scopes, scope.(string))
+	}
+	if want := token.Scopes(); !slices.Equal(slices.Sorted(slices.Values(scopes)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("the document's scopes are %q, the code's %q", scopes, want)
+	}
+}
+
+func TestOperationsAreDescribed(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	var tags []string
+	for _, tag := range doc.Tags {
+		tags = append(tags, tag.Name)
+		if tag.Description == "" {
+			t.Errorf("tag %s: no description", tag.Name)
+		}
+	}
+	camelCase := regexp.MustCompile(`^[a-z]+([A-Z][a-z]+)+$`)
+	seen := map[string]bool{}
+	for _, op := range operations(t) {
+		switch {
+		case !camelCase.MatchString(op.id) || seen[op.id]:
+			t.Errorf("%s %s: operationId %q", op.method, op.path, op.id)
+		case len(op.spec.Tags) != 1 || !slices.Contains(tags, op.spec.Tags[0]):
+			t.Errorf("%s: tags %q", op.id, op.spec.Tags)
+		case op.spec.Summary == "" || op.spec.Description == "":
+			t.Errorf("%s: no summary or no description", op.id)
+		case op.secured != strings.HasPrefix(op.path, "/v1/"):
+			t.Errorf("%s: secured is %v", op.id, op.secured)
+		case op.secured != (len(op.scopes) > 0):
+			t.Errorf("%s: x-required-scopes %q", op.id, op.scopes)
+		case len(token.Missing(token.Scopes(), op.scopes)) > 0:
+			t.Errorf("%s: unknown scopes in %q", op.id, op.scopes)
+		case op.spec.RequestBody != nil && (op.limit <= 0 || !op.spec.RequestBody.Value.Required || op.spec.RequestBody.Value.Description == ""):
+			t.Errorf("%s: a body without limit or description, or one that is not required", op.id)
+		}
+		seen[op.id] = true
+	}
+}
+
+// creates are the operations that create something unique, sends those that are paid for.
+var (
+	creates = []string{"createDomain", "createApiKey"}
+	sends   = []string{"sendEmail", "sendBatch"}
+)
+
+func TestOperationsListTheirStatuses(t *testing.T) {
+	t.Parallel()
+	success := map[string]string{
+		"sendEmail": "202", "sendBatch": "202", "createDomain": "201", "createApiKey": "201", "deleteDomain": "204", "revokeApiKey": "204",
+	}
+	for _, op := range operations(t) {
+		want := []string{"500"}
+		add := func(when bool, statuses ...string) {
+			if when {
+				want = append(want, statuses...)
+			}
+		}
+		add(true, "200")
+		if other, found := success[op.id]; found {
+			want[len(want)-1] = other
+		}
+		add(op.secured, "401", "403", "429", "503")
+		add(op.limit > 0, "400", "413", "415")
+		add(op.hasID, "400", "404")
+		add(slices.Contains(creates, op.id), "409")
+		add(slices.Contains(sends, op.id), "402")
+		add(op.id == "getReadiness", "503")
+		slices.Sort(want)
+		want = slices.Compact(want)
+		if got := slices.Sorted(maps.Keys(op.spec.Responses.Map())); !slices.Equal(got, want) {
+			t.Errorf("%s: lists %q, want %q", op.id, got, want)
+		}
+	}
+}
+
+func TestExamplesAreWhatTheyIllustrate(t *testing.T) {
+	t.Parallel()
+	codes := map[string][]string{}
+	for _, op := range operations(t) {
+		if op.spec.RequestBody != nil {
+			checkExamples(t, op.id+" request", op.spec.RequestBody.Value.Content)
+		}
+		for status, response := range op.spec.Responses.Map() {
+			where := op.id + " " + status
+			if response.Value.Headers["X-Request-Id"] == nil {
+				t.Errorf("%s: no X-Request-Id", where)
+			}
+			if status == "204" {
+				if len(response.Value.Content) != 0 {
+					t.Errorf("%s: has a body", where)
+				}
+				continue
+			}
+			media := checkExamples(t, where, response.Value.Content)
+			if status < "400" {
+				continue
+			}
+			if response.Value.Content["application/problem+json"] == nil {
+				t.Errorf("%s: is no problem document", where)
+			}
+			for _, example := range media {
+				members := example.(map[string]any)
+				code := members["code"].(string)
+				if members["status"] != float64(status[0]-'0')*100+float64(status[1]-'0')*10+float64(status[2]-'0') || members["type"] != "/problems/"+code {
+					t.Errorf("%s: the example is %v", where, members)
+				}
+				codes[code] = append(codes[code], where)
+			}
+			for header, statuses := range map[string]string{"WWW-Authenticate": "401", "Retry-After": "429 503", "Location": "201"} {
+				if strings.Contains(statuses, status) != (response.Value.Headers[header] != nil) {
+					t.Errorf("%s: header %s", where, header)
+				}
+			}
+		}
+	}
+}
+
+// checkExamples holds examples against their schema and returns them.
+func checkExamples(t *testing.T, where string, content openapi3.Content) []any {
+	t.Helper()
+	var found []any
+	if len(content) != 1 {
+		t.Errorf("%s: %d media types", where, len(content))
+	}
+	for _, media := range content {
+		if len(media.Examples) == 0 {
+			t.Errorf("%s: no example", where)
+		}
+		for name, example := range media.Examples {
+			if example.Value.Summary == "" {
+				t.Errorf("%s: example %s has no summary", where, name)
+			}
+			if err := media.Schema.Value.VisitJSON(example.Value.Value, openapi3.MultiErrors(), openapi3.EnableFormatValidation()); err != nil {
+				t.Errorf("%s: example %s: %v", where, name, err)
+			}
+			found = append(found, example.Value.Value)
+		}
+	}
+	return found
+}
+
+// walk visits a schema and everything below it, each by its path.
+func walk(path string, schema *openapi3.SchemaRef, visit func(path string, schema *openapi3.Schema)) {
+	visit(path, schema.Value)
+	for name, property := range schema.Value.Properties {
+		walk(path+"."+name, property, visit)
+	}
+	if schema.Value.Items != nil {
+		walk(path+"[]", schema.Value.Items, visit)
+	}
+}
+
+func TestSchemasAreDescribed(t *testing.T) {
+	t.Parallel()
+	for name, schema := range document(t).Components.Schemas {
+		walk(name, schema, func(path string, schema *openapi3.Schema) {
+			if schema.Description == "" && !strings.HasSuffix(path, "[]") {
+				t.Errorf("%s: no description", path)
+			}
+		})
+	}
+}
+
+// What comes from outside is bounded.
+func TestRequestSchemasAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations(t, withBody) {
+		walk(op.id, op.spec.RequestBody.Value.Content.Get("application/json").Schema, func(path string, schema *openapi3.Schema) {
+			switch {
+			case schema.Type.Is("string"):
+				fixed := schema.Enum != nil || schema.Format == "uuid" || schema.Format == "date-time"
+				if !fixed && (schema.MaxLength == nil || schema.Pattern == "") {
+					t.Errorf("%s: a string without bounds", path)
+				}
+			case schema.Type.Is("array"):
+				if schema.MaxItems == nil {
+					t.Errorf("%s: a list without an end", path)
+				}
+			case schema.Type.Is("integer"), schema.Type.Is("number"):
+				if schema.Min == nil || schema.Max == nil {
+					t.Errorf("%s: a number without bounds", path)
+				}
+			case schema.Type.Is("object"):
+				if len(schema.Properties) > 0 && (schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has) {
+					t.Errorf("%s: takes unknown members", path)
+				}
+				if len(schema.Properties) == 0 && schema.MaxProps == nil {
+					t.Errorf("%s: a map without an end", path)
+				}
+			case schema.Type.Is("boolean"):
+			default:
+				t.Errorf("%s: type %v", path, schema.Type)
+			}
+		})
+	}
+	for _, path := range document(t).Paths.Map() {
+		for _, parameter := range path.Parameters {
+			if schema := parameter.Value.Schema.Value; schema.Format != "uuid" && schema.MaxLength == nil {
+				t.Errorf("parameter %s: without bounds", parameter.Value.Name)
+			}
+		}
+	}
+}
+
+// An answer must be able to grow without breaking clients that were shipped.
+func TestResponseSchemasStayOpen(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations(t) {
+		for status, response := range op.spec.Responses.Map() {
+			for _, media := range response.Value.Content {
+				walk(op.id+" "+status, media.Schema, func(path string, schema *openapi3.Schema) {
+					if has := schema.AdditionalProperties.Has; has != nil && !*has {
+						t.Errorf("%s: is closed", path)
+					}
+					if schema.Enum != nil && !strings.Contains(schema.Description, "ore values may come") {
+						t.Errorf("%s: an enum that does not say it may grow", path)
+					}
+				})
+			}
+		}
+	}
+}
+
+// start makes a server of a document, with nothing behind it.
+func start(document string) error {
+	_, err := impl.New(impl.Config{
+		Document: []byte(document), Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	return err
+}
+
+// A server that does not fit its document does not start; above all not with an open door.
+func TestServerRefusesABrokenDocument(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../openapi.yaml")
+	must(t, err)
+	whole := string(source)
+	must(t, start(whole))
+	for what, broken := range map[string]string{
+		"no scopes":       strings.Replace(whole, `      x-required-scopes: ["domains:read"]`+"\n", "", 1),
+		"an empty list":   strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: []`, 1),
+		"no list":         strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: domains:read`, 1),
+		"null":            strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: null`, 1),
+		"unknown scope":   strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: ["domains:all"]`, 1),
+		"no body limit":   strings.Replace(whole, "      x-max-body-bytes: 10485760\n", "", 1),
+		"no operationId":  strings.Replace(whole, "      operationId: listDomains\n", "", 1),
+		"another id":      strings.Replace(whole, "operationId: listDomains", "operationId: readDomains", 1),
+		"a new operation": strings.Replace(whole, "  /healthz:\n", "  /v1/new:\n    get:\n      operationId: getNew\n      x-required-scopes: [\"domains:read\"]\n      responses:\n        \"200\":\n          description: New.\n\n  /healthz:\n", 1),
+		"not YAML":        "{",
+		"empty":           "",
+		"one less":        strings.Replace(whole, "  /readyz:\n    get:", "  /readyz:\n    x-get:", 1),
+		"another path":    strings.Replace(whole, "  /v1/domains:\n", "  /v1/names:\n", 1),
+	} {
+		if broken == whole {
+			t.Errorf("%s: the document was not changed", what)
+		} else if start(broken) == nil {
+			t.Errorf("%s: the server started", what)
+		}
+	}
+}
