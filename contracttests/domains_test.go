@@ -20,18 +20,18 @@ import (
 
 const domainsPath = "/v1/domains"
 
-func path(domain api.Domain) string { return domainsPath + "/" + domain.ID.String() }
+func domainPath(domain api.Domain) string { return domainsPath + "/" + domain.ID.String() }
 
 // verify asks for a check that is not answered from the last one.
 func (t *tenant) verify(domain api.Domain) api.Domain {
 	t.t.Helper()
 	t.clock.advance(3 * time.Second)
-	return decoded[api.Domain](t.call(http.MethodPost, path(domain)+"/verify", nil).is(http.StatusOK))
+	return decoded[api.Domain](t.call(http.MethodPost, domainPath(domain)+"/verify", nil).is(http.StatusOK))
 }
 
 func (t *tenant) domain(domain api.Domain) api.Domain {
 	t.t.Helper()
-	return decoded[api.Domain](t.call(http.MethodGet, path(domain), nil).is(http.StatusOK))
+	return decoded[api.Domain](t.call(http.MethodGet, domainPath(domain), nil).is(http.StatusOK))
 }
 
 func (t *tenant) listDomains() api.DomainList {
@@ -72,7 +72,7 @@ func TestDomainIsRegistered(t *testing.T) {
 	owner, other := s.newTenant(), s.newTenant()
 	answer := owner.call(http.MethodPost, domainsPath, map[string]any{"domain": "one.example", "mailFromSubdomain": "Bounce"}).is(http.StatusCreated)
 	created := decoded[api.Domain](answer)
-	if answer.header.Get("Location") != path(created) || created.ID.Version() != 7 {
+	if answer.header.Get("Location") != domainPath(created) || created.ID.Version() != 7 {
 		t.Errorf("Location is %q for %s", answer.header.Get("Location"), created.ID)
 	}
 	if created.Domain != "one.example" || created.Status != api.DomainStatusPending || created.CustomMailFromDomain != "bounce.one.example" ||
@@ -185,7 +185,7 @@ func TestDomainConflicts(t *testing.T) {
 	}
 	other.register("taken.example")
 	owner.register("below.taken.example")
-	owner.call(http.MethodDelete, path(first), nil).is(http.StatusNoContent)
+	owner.call(http.MethodDelete, domainPath(first), nil).is(http.StatusNoContent)
 	owner.register("taken.example")
 	statuses := concurrently(10, func(int) int {
 		return owner.call(http.MethodPost, domainsPath, map[string]any{"domain": "raced.example"}).status
@@ -222,7 +222,7 @@ func TestDomainLimit(t *testing.T) {
 	}
 	// A name that is taken is told from a limit that is reached.
 	owner.call(http.MethodPost, domainsPath, map[string]any{"domain": list[0].Domain}).problem(http.StatusConflict, api.ProblemCodeDomainExists)
-	owner.call(http.MethodDelete, path(list[0]), nil).is(http.StatusNoContent)
+	owner.call(http.MethodDelete, domainPath(list[0]), nil).is(http.StatusNoContent)
 	owner.register("one-more.example")
 }
 
@@ -306,9 +306,9 @@ func TestVerifyIsPaced(t *testing.T) {
 	s := newStack(t)
 	owner := s.newTenant()
 	registered := owner.register("paced.example")
-	first := decoded[api.Domain](owner.call(http.MethodPost, path(registered)+"/verify", nil))
+	first := decoded[api.Domain](owner.call(http.MethodPost, domainPath(registered)+"/verify", nil))
 	s.publish(registered.DNSRecords...)
-	if paced := decoded[api.Domain](owner.call(http.MethodPost, path(registered)+"/verify", nil)); !reflect.DeepEqual(paced, first) {
+	if paced := decoded[api.Domain](owner.call(http.MethodPost, domainPath(registered)+"/verify", nil)); !reflect.DeepEqual(paced, first) {
 		t.Errorf("a check within the pace: %+v", paced)
 	}
 	if later := owner.verify(registered); later.Status != api.DomainStatusVerified || !later.LastCheckedAt.After(*first.LastCheckedAt) {
@@ -440,7 +440,7 @@ func TestDomainWithoutSES(t *testing.T) {
 		before := owner.domain(registered)
 		s.clock.advance(3 * time.Second)
 		for _, answer := range []answer{
-			owner.call(http.MethodPost, domainsPath, unregistered), owner.call(http.MethodPost, path(registered)+"/verify", nil),
+			owner.call(http.MethodPost, domainsPath, unregistered), owner.call(http.MethodPost, domainPath(registered)+"/verify", nil),
 		} {
 			answer.problem(http.StatusServiceUnavailable, api.ProblemCodeDependencyUnavailable)
 			if answer.header.Get("Retry-After") == "" {
@@ -467,11 +467,11 @@ func TestDomainIsDeleted(t *testing.T) {
 	owner, from := s.newSender()
 	deleted := owner.listDomains()[0]
 	queued := owner.send(email(from))
-	if gone := owner.call(http.MethodDelete, path(deleted), nil).is(http.StatusNoContent); len(gone.body) != 0 {
+	if gone := owner.call(http.MethodDelete, domainPath(deleted), nil).is(http.StatusNoContent); len(gone.body) != 0 {
 		t.Errorf("204 came with %q", gone.body)
 	}
 	for _, again := range [][2]string{{http.MethodDelete, ""}, {http.MethodGet, ""}, {http.MethodPost, "/verify"}} {
-		owner.call(again[0], path(deleted)+again[1], nil).problem(http.StatusNotFound, api.ProblemCodeNotFound)
+		owner.call(again[0], domainPath(deleted)+again[1], nil).problem(http.StatusNotFound, api.ProblemCodeNotFound)
 	}
 	if list := owner.listDomains(); len(list) != 0 {
 		t.Errorf("listed %+v", list)
@@ -499,7 +499,7 @@ func TestStrangerCannotTouchADomain(t *testing.T) {
 	s := newStack(t, options{worker: true})
 	owner, stranger := s.newTenant(), s.newTenant()
 	verified := owner.verified("owned.example")
-	read := func() []byte { return owner.call(http.MethodGet, path(verified), nil).is(http.StatusOK).body }
+	read := func() []byte { return owner.call(http.MethodGet, domainPath(verified), nil).is(http.StatusOK).body }
 	before := read()
 	identityBefore, err := s.identity("owned.example")
 	must(t, err)
@@ -538,7 +538,7 @@ func TestStrangerCannotTouchADomain(t *testing.T) {
 		t.Errorf("after 73 hours: %s", failed.Status)
 	}
 	unchanged("failed")
-	stranger.call(http.MethodDelete, path(registered), nil).is(http.StatusNoContent)
+	stranger.call(http.MethodDelete, domainPath(registered), nil).is(http.StatusNoContent)
 	s.clock.advance(time.Hour)
 	must(t, s.domains.SweepIdentities(t.Context()))
 	unchanged("deleted")
@@ -609,13 +609,13 @@ func TestDomainSharedByTwo(t *testing.T) {
 			}
 		}
 	}
-	first.call(http.MethodDelete, path(verified), nil).is(http.StatusNoContent)
+	first.call(http.MethodDelete, domainPath(verified), nil).is(http.StatusNoContent)
 	s.clock.advance(time.Hour)
 	must(t, s.domains.SweepIdentities(t.Context()))
 	if found := second.verify(registered); found.Status != api.DomainStatusVerified {
 		t.Errorf("after the other's deletion: %+v", found)
 	}
-	second.call(http.MethodDelete, path(registered), nil).is(http.StatusNoContent)
+	second.call(http.MethodDelete, domainPath(registered), nil).is(http.StatusNoContent)
 	s.clock.advance(time.Hour)
 	must(t, s.domains.SweepIdentities(t.Context()))
 	if _, err := s.identity("both.example"); ses.ClassOf(err) != ses.NotFound {
