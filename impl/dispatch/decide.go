@@ -92,9 +92,10 @@ func (d *Dispatcher) after(ctx context.Context, send db.SendClaimRow, providerMe
 	}
 	class := ses.ClassOf(err)
 	if d.loud.allows(string(class), now) {
+		code, requestID := traceOf(err)
 		d.config.Log.LogAttrs(ctx, severity(class), "SES did not take a message",
-			slog.String("class", string(class)), slog.String("message_id", send.EmailID.String()),
-			slog.Int("attempt", int(send.Attempt)), slog.String("code", codeOf(err)))
+			slog.String("class", string(class)), slog.String("code", code), slog.String("aws_request_id", requestID),
+			slog.String("message_id", send.EmailID.String()), slog.Int("attempt", int(send.Attempt)))
 	}
 	switch class {
 	case ses.Throttled:
@@ -142,13 +143,13 @@ func severity(class ses.Class) slog.Level {
 	return slog.LevelWarn
 }
 
-// codeOf is SES's error code. The rest of an error can name addresses and is not logged.
-func codeOf(err error) string {
+// traceOf is what AWS needs to find a failure again. The rest of an error can name addresses and is not logged.
+func traceOf(err error) (code, requestID string) {
 	var failure *ses.Error
 	if errors.As(err, &failure) {
-		return failure.Code
+		return failure.Code, failure.RequestID
 	}
-	return ""
+	return "", ""
 }
 
 // detailOf is what people are told about a refusal.

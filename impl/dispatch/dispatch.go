@@ -197,6 +197,8 @@ func (d *Dispatcher) RunOnce(ctx context.Context) (int, error) {
 
 // settled has the domains checked that SES did not know in a group of outcomes that was just stored.
 func (d *Dispatcher) settled(ctx context.Context, group []*settlement) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	asked := map[uuid.UUID]bool{}
 	for _, one := range group {
 		if !one.outcome.recheckDomain || asked[one.domainID] {
