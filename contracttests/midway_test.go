@@ -1,0 +1,112 @@
+package contracttests
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// midway lets something happen after a request was let in and before it is accepted.
+type midway struct {
+	*store.Store
+	happen func()
+}
+
+func (m midway) Tx(ctx context.Context, work func(tx *db.Queries) error) error {
+	m.happen()
+	return m.Store.Tx(ctx, work)
+}
+
+// interrupted is the stack with a server in which something happens midway.
+func (s *stack) interrupted(happen func()) *stack {
+	s.t.Helper()
+	document, err := os.ReadFile("../openapi.yaml")
+	must(s.t, err)
+	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	server, err := impl.New(impl.Config{
+		Document: document, Store: s.store, Domains: s.domains,
+		Intake: intake.New(intake.Config{Store: midway{s.store, happen}, Now: s.clock.now, NewID: newID}),
+		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
+	})
+	must(s.t, err)
+	listener := httptest.NewServer(server)
+	s.t.Cleanup(listener.Close)
+	changed := *s
+	changed.url = listener.URL
+	return &changed
+}
+
+// TestMidway takes something away from a request that has passed every check before the transaction.
+func TestMidway(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	for name, event := range map[string]struct {
+		statement string
+		status    int
+		code      api.ProblemCode
+		// item is set where a batch is answered item by item.
+		item bool
+	}{
+		"key revoked":    {`UPDATE api_keys SET revoked_at = now() WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized, false},
+		"key expired":    {`UPDATE api_keys SET expires_at = now() - interval '1 day' WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized, false},
+		"key gone":       {`DELETE FROM api_keys WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized, false},
+		"suspended":      {`UPDATE organizations SET suspended_at = now() WHERE id = $1`, 403, api.ProblemCodeOrganizationInactive, false},
+		"domain lost":    {`UPDATE domains SET status = 'Pending' WHERE organization_id = $1`, 400, api.ProblemCodeDomainNotVerified, true},
+		"domain gone":    {`DELETE FROM domains WHERE organization_id = $1`, 400, api.ProblemCodeDomainNotVerified, true},
+		"suppressed":     {`INSERT INTO suppressions VALUES ($1, 'user@example.com', 'bounce', now())`, 400, api.ProblemCodeRecipientSuppressed, true},
+		"nothing to pay": {`UPDATE organizations SET free_monthly_allowance = 0 WHERE id = $1`, 402, api.ProblemCodeFreeTierExhausted, false},
+	} {
+		for _, path := range []string{singlePath, batchPath} {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				tenant, from := s.in(t).newSender()
+				tenant.stack = tenant.interrupted(func() { tenant.execute(event.statement, tenant.id) })
+				if path == singlePath {
+					tenant.refused(path, email(from)).problem(event.status, event.code)
+					return
+				}
+				came := tenant.refused(path, batchOf(email(from), email(from)))
+				if !event.item {
+					came.problem(event.status, event.code)
+					return
+				}
+				for _, result := range judged(came, 2).Results {
+					if result.Code == nil || *result.Code != event.code {
+						t.Errorf("result is %+v", result)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRevokedKeySendsNothing: from the 204 on a key is worth nothing, at once and on other servers.
+func TestRevokedKeySendsNothing(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	elsewhere := tenant.interrupted(func() {})
+	id, key := tenant.insertKey("second", []string{"emails:send"}, nil)
+	elsewhere.exchange(http.MethodPost, singlePath, key, email(from)).is(http.StatusAccepted)
+	tenant.call(http.MethodDelete, "/v1/api-keys/"+id.String(), nil).is(http.StatusNoContent)
+	before := tenant.rows()
+	for _, instance := range []*stack{tenant.stack, elsewhere} {
+		instance.exchange(http.MethodPost, singlePath, key, email(from)).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+		instance.exchange(http.MethodPost, batchPath, key, batchOf(email(from))).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+	}
+	if after := tenant.rows(); after != before {
+		t.Errorf("rows went from %+v to %+v", before, after)
+	}
+}
