@@ -83,8 +83,10 @@ func run(ctx context.Context, set settings) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("accepted=%d sent=%d lost=%d duplicated=%d in_flight=%d seconds=%.1f\n",
-		len(accepted), found.sent, len(accepted)-found.sent, found.duplicated, found.inFlight, found.took.Seconds())
+	if _, err := fmt.Fprintf(os.Stdout, "accepted=%d sent=%d lost=%d duplicated=%d in_flight=%d seconds=%.1f\n",
+		len(accepted), found.sent, len(accepted)-found.sent, found.duplicated, found.inFlight, found.took.Seconds()); err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
 	if found.sent < len(accepted) || found.duplicated > found.inFlight {
 		return errors.New("the promise is broken: nothing accepted may be lost, and nothing doubled that was not in flight")
 	}

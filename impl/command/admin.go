@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -48,12 +47,8 @@ func (flags adminFlags) with(ctx context.Context, do func(database *store.Store)
 		return err
 	}
 	defer database.Close()
-	known, err := checkSchema(ctx, database)
-	if err != nil {
+	if err := checkSchema(ctx, database); err != nil {
 		return err
-	}
-	if !known {
-		return errors.New("the database does not answer")
 	}
 	return do(database)
 }

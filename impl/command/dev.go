@@ -243,10 +243,13 @@ func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolv
 
 // announce prints what to paste once the server answers.
 func (dev *development) announce(ctx context.Context, url string, account devAccount) error {
-	if err := awaitAnswer(ctx, url+"/readyz"); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	err := awaitAnswer(ctx, url+"/readyz")
+	select {
+	case <-ctx.Done():
+		return nil // told to stop meanwhile
+	default:
+	}
+	if err != nil {
 		return err
 	}
 	return dev.process.printf(`export MAILSTACK_URL=%s

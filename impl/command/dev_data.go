@@ -129,12 +129,11 @@ func (dev *development) keptKey() (*token.Token, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
-	kept, err := token.Parse(text)
-	if err != nil {
-		dev.log.Warn("the kept API key cannot be read and is replaced", "file", dev.folder.path(fileAPIKey))
-		return nil, nil
+	if kept, err := token.Parse(text); err == nil {
+		return &kept, nil
 	}
-	return &kept, nil
+	dev.log.Warn("the kept API key cannot be read and is replaced", "file", dev.folder.path(fileAPIKey))
+	return nil, nil
 }
 
 func (dev *development) usable(row db.APIKey, organization uuid.UUID, key token.Token) bool {

@@ -213,6 +213,37 @@ func TestServeOutlivesPostgres(t *testing.T) {
 	serving.stops()
 }
 
+func TestServeEndsWhenPostgresComesBackWithAnOldSchema(t *testing.T) {
+	t.Parallel()
+	postgres := storetest.Server(t)
+	s := storetest.Open(t, postgres.DSN(devdb.Database))
+	if _, err := s.Pool().Exec(t.Context(), "DELETE FROM goose_db_version WHERE version_id > 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p := &production{environment: environmentOf(postgres.DSN(devdb.Database), "http://127.0.0.1:1", "127.0.0.1:1")}
+	serving, _ := p.serve(t)
+	if err := postgres.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	serving.exits(1)
+	if !strings.Contains(serving.stderr.String(), "mailstack migrate") {
+		t.Error("it does not say what to do")
+	}
+}
+
+func TestServeStopsWhileItWaitsForPostgres(t *testing.T) {
+	t.Parallel()
+	p := &production{environment: environmentOf("postgres://nobody@127.0.0.1:1/none", "http://127.0.0.1:1", "127.0.0.1:1")}
+	serving, c := p.serve(t)
+	if status := c.do(t, http.MethodGet, "/readyz", "", nil); status != http.StatusServiceUnavailable {
+		t.Errorf("without a database /readyz is %d", status)
+	}
+	serving.stops()
+}
+
 func TestServeSaysThatItsPortIsTaken(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

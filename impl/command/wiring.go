@@ -16,25 +16,27 @@ const wiringRetryLongest = time.Minute
 func checkSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		for wait := time.Second; ; wait = min(2*wait, wiringRetryLongest) {
-			err := client.EnsureConfigurationSet(ctx)
-			var quota ses.Quota
-			if err == nil {
-				quota, err = client.GetQuota(ctx)
-			}
+			quota, err := prepareSES(ctx, client)
 			if err == nil {
 				reportQuota(ctx, quota, client.Region(), log)
 				return nil
 			}
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				log.ErrorContext(ctx, "Amazon SES cannot be used as it is", slog.Any("error", err),
+					slog.String("class", string(ses.ClassOf(err))), slog.String("retry_in", wait.String()))
 			}
-			log.ErrorContext(ctx, "Amazon SES cannot be used as it is", slog.Any("error", err),
-				slog.String("class", string(ses.ClassOf(err))), slog.String("retry_in", wait.String()))
 			if !pause(ctx, wait) {
 				return nil
 			}
 		}
 	}
+}
+
+func prepareSES(ctx context.Context, client *ses.Client) (ses.Quota, error) {
+	if err := client.EnsureConfigurationSet(ctx); err != nil {
+		return ses.Quota{}, err
+	}
+	return client.GetQuota(ctx)
 }
 
 func reportQuota(ctx context.Context, quota ses.Quota, region string, log *slog.Logger) {
