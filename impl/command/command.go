@@ -6,7 +6,8 @@
 //   - parts.go: the rooms of the server, wired for production and for dev alike
 //   - serve.go, worker.go: production; run.go: running and draining; listen.go: HTTP
 //   - schema.go, wiring.go: what is checked at the start: the tables, SES, DNS
-//   - dev.go: everything on this machine; dev_data.go: what it registers at first
+//   - dev.go: everything on this machine; dev_world.go: what stands in for Postgres, SES and DNS; dev_data.go: what is
+//     registered at first
 //   - simulator.go, migrate.go
 //   - organizations.go, keys.go, billing.go: the operator's commands; admin.go: what they share
 package command

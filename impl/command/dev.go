@@ -4,25 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/devdb"
-	"github.com/voostack/mailstack/impl/dns"
-	"github.com/voostack/mailstack/impl/domain"
-	"github.com/voostack/mailstack/impl/ses"
-	"github.com/voostack/mailstack/impl/sessim"
-	"github.com/voostack/mailstack/impl/store"
 )
 
-const (
-	devRegion = "us-east-1"
-	// devAnswerTime bounds the wait for our own server, which only has to be scheduled.
-	devAnswerTime = 10 * time.Second
-)
+// devAnswerTime bounds the wait for our own server, which only has to be scheduled.
+const devAnswerTime = 10 * time.Second
 
 type devCommand struct {
 	Addr string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: 127.0.0.1:8080."`
@@ -90,157 +80,6 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	return running, err
 }
 
-// development is what stands in for the world outside: Postgres, SES and DNS on this machine.
-type development struct {
-	process *Process
-	folder  dataFolder
-	log     *slog.Logger
-
-	postgres              *devdb.Server
-	apiStore, workerStore *store.Store
-	simulator             *sessim.Simulator
-	parts                 *parts
-
-	closers []func() error
-}
-
-func (dev *development) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
-
-// close ends what was started, the last first.
-func (dev *development) close() error {
-	var failures []error
-	for i := len(dev.closers) - 1; i >= 0; i-- {
-		failures = append(failures, dev.closers[i]())
-	}
-	dev.closers = nil
-	return errors.Join(failures...)
-}
-
-// start starts everything that the API and the workers need, and registers who may use them.
-func (dev *development) start(ctx context.Context) (devAccount, error) {
-	if err := dev.folder.create(); err != nil {
-		return devAccount{}, err
-	}
-	if err := dev.ensureSecretKey(); err != nil {
-		return devAccount{}, err
-	}
-	if err := dev.startPostgres(ctx); err != nil {
-		return devAccount{}, err
-	}
-	if err := dev.startSES(ctx); err != nil {
-		return devAccount{}, err
-	}
-	return dev.register(ctx)
-}
-
-func (dev *development) startSES(ctx context.Context) error {
-	resolver, err := dev.startDNS(ctx)
-	if err != nil {
-		return err
-	}
-	endpoint, err := dev.startSimulator(ctx, resolver)
-	if err != nil {
-		return err
-	}
-	client, err := ses.New(ctx, ses.Config{
-		Region: devRegion, Endpoint: endpoint, ConfigurationSet: "mailstack",
-		StaticAccessKey: "development", StaticSecretKey: "development", Timeout: sendTimeout, Log: dev.log,
-	})
-	if err != nil {
-		return fmt.Errorf("set up the client of the simulated SES: %w", err)
-	}
-	if err := client.EnsureConfigurationSet(ctx); err != nil {
-		return fmt.Errorf("set up the simulated SES: %w", err)
-	}
-	dev.parts = &parts{process: dev.process, log: dev.log, ses: client, resolver: resolver}
-	return nil
-}
-
-func (dev *development) startPostgres(ctx context.Context) error {
-	var err error
-	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.path(folderPostgres), Durable: true, Log: dev.log})
-	if err != nil {
-		return err
-	}
-	dev.onClose(dev.postgres.Stop)
-	url := dev.postgres.DSN(devdb.Database)
-	if err := store.Migrate(ctx, url, dev.log); err != nil {
-		return err
-	}
-	for _, one := range []struct {
-		store **store.Store
-		name  string
-	}{{&dev.apiStore, "mailstack api"}, {&dev.workerStore, "mailstack worker"}} {
-		opened, err := store.Open(ctx, store.Config{URL: url, MaxConns: 16, Name: one.name, Log: dev.log})
-		if err != nil {
-			return err
-		}
-		*one.store = opened
-		dev.onClose(func() error { opened.Close(); return nil })
-	}
-	return dev.publish(fileDatabaseURL, url)
-}
-
-// publish writes down where something is as long as it is there.
-func (dev *development) publish(name, url string) error {
-	dev.onClose(func() error { return dev.folder.remove(name) })
-	return dev.folder.write(name, url)
-}
-
-// watchPostgres ends everything when Postgres ends by itself.
-func (dev *development) watchPostgres(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-dev.postgres.Done():
-		return fmt.Errorf("the database ended; %s says why", dev.folder.path(folderPostgres+"/postgres.log"))
-	}
-}
-
-func (dev *development) startDNS(ctx context.Context) (*dns.Resolver, error) {
-	zone := &domain.DevZone{Store: dev.apiStore, Region: devRegion}
-	server, err := dns.Serve(ctx, zone, "", dev.log)
-	if err != nil {
-		return nil, err
-	}
-	dev.onClose(func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		return server.Close(ctx)
-	})
-	return dns.New(dns.Config{Server: server.Addr(), Log: dev.log})
-}
-
-func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
-	dev.simulator, err = sessim.New(sessim.Config{
-		Region: devRegion, Resolver: resolver, Now: dev.process.Now, Random: dev.process.Random,
-		Journal: dev.folder.path(fileJournal), Log: dev.log,
-	})
-	if err != nil {
-		return "", err
-	}
-	dev.onClose(dev.simulator.Close)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("listen for the simulated SES: %w", err)
-	}
-	server := newHTTPServer(dev.simulator, dev.log)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			dev.log.ErrorContext(ctx, "the simulated SES ended", slog.Any("error", err))
-		}
-	}()
-	dev.onClose(func() error {
-		err := server.Close()
-		<-served
-		return err
-	})
-	endpoint = baseURL(listener)
-	return endpoint, dev.publish(fileSimulatorURL, endpoint)
-}
-
 // announce prints what to paste once the server answers.
 func (dev *development) announce(ctx context.Context, url string, account devAccount) error {
 	err := awaitAnswer(ctx, url+"/readyz")
@@ -282,15 +121,5 @@ func awaitAnswer(ctx context.Context, url string) error {
 		if !pause(ctx, 5*time.Millisecond) {
 			return fmt.Errorf("our own server does not answer: %w", err)
 		}
-	}
-}
-
-// ignoreClosed is for what may have been closed by others in the meantime.
-func ignoreClosed(closer func() error) func() error {
-	return func() error {
-		if err := closer(); !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
 	}
 }

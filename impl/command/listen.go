@@ -83,3 +83,13 @@ func pause(ctx context.Context, duration time.Duration) bool {
 		return true
 	}
 }
+
+// ignoreClosed is for what may have been closed by others in the meantime.
+func ignoreClosed(closer func() error) func() error {
+	return func() error {
+		if err := closer(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
