@@ -1,8 +1,13 @@
 package contracttests
 
 import (
+	"crypto/rand"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/token"
 )
 
@@ -107,6 +113,12 @@ func TestAPIKeyRequests(t *testing.T) {
 		"a date":                {newKey("a", "expiresAt", "2099-01-01"), "/expiresAt"},
 		"no date":               {newKey("a", "expiresAt", "2099-02-30T00:00:00Z"), "/expiresAt"},
 		"no zone":               {newKey("a", "expiresAt", "2099-01-01T00:00:00"), "/expiresAt"},
+		"comma in a second":     {newKey("a", "expiresAt", "2099-01-01T00:00:00,5Z"), "/expiresAt"},
+		"hour of one digit":     {newKey("a", "expiresAt", "2099-01-01T0:00:00Z"), "/expiresAt"},
+		"zone of 24 hours":      {newKey("a", "expiresAt", "2099-01-01T00:00:00+24:00"), "/expiresAt"},
+		"minute 60 of a zone":   {newKey("a", "expiresAt", "2099-01-01T00:00:00+01:60"), "/expiresAt"},
+		"year 10000 in UTC":     {newKey("a", "expiresAt", "9999-12-31T23:59:59-14:00"), "/expiresAt"},
+		"leap second":           {newKey("a", "expiresAt", "2099-12-31T23:59:60Z"), "/expiresAt"},
 		"number for a date":     {newKey("a", "expiresAt", 4070908800), "/expiresAt"},
 	} {
 		found := owner.call(http.MethodPost, keysPath, c.request).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
@@ -279,6 +291,29 @@ func TestRevokingAPIKey(t *testing.T) {
 		t.Error("a revoked key is listed after 90 days")
 	}
 	owner.call(http.MethodDelete, id, nil).is(http.StatusNoContent)
+}
+
+// A prefix that is taken is drawn again.
+func TestAPIKeyPrefixIsTaken(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner := s.newTenant()
+	document, err := os.ReadFile("../openapi.yaml")
+	must(t, err)
+	server, err := impl.New(impl.Config{
+		Document: document, Store: s.store, Domains: s.domains, Now: s.clock.now, NewID: uuid.New, Log: slog.New(slog.DiscardHandler),
+		// 40 bytes make a key: the second and third are like the first.
+		Random: io.MultiReader(strings.NewReader(strings.Repeat("A", 3*40)), rand.Reader),
+	})
+	must(t, err)
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	owner.stack = owner.in(t).stack
+	owner.url = listener.URL
+	first, second := owner.createKey(newKey("first of its prefix")), owner.createKey(newKey("second of its prefix"))
+	if first.Key.KeyPrefix == second.Key.KeyPrefix || len(owner.keys()) != 3 {
+		t.Errorf("prefixes %s and %s, keys %+v", first.Key.KeyPrefix, second.Key.KeyPrefix, owner.keys())
+	}
 }
 
 // A key may revoke itself, and that is its last act.

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	maxKeys = 100
+	maxKeys  = 100
+	maxDraws = 5
 	// revokedKept is how long a revoked key stays in the list.
 	revokedKept = 90 * 24 * time.Hour
 )
@@ -44,11 +45,7 @@ func (server *Server) CreateAPIKey(
 	if err := checkNewKey(callerOf(ctx), request.Body, now); err != nil {
 		return nil, err
 	}
-	secret, err := token.New(server.config.Random)
-	if err != nil {
-		return nil, fmt.Errorf("make an API key: %w", err)
-	}
-	row, err := server.insertKey(ctx, request.Body, secret, now)
+	secret, row, err := server.drawKey(ctx, request.Body, now)
 	if store.Constraint(err) == store.APIKeysName {
 		return nil, &problem{
 			code: api.ProblemCodeKeyNameExists, detail: "An unrevoked key of your organization has this name already.",
@@ -83,6 +80,21 @@ func checkNewKey(creator caller, wanted *api.CreateAPIKeyRequest, now time.Time)
 		}
 	}
 	return nil
+}
+
+// drawKey makes a key and stores it. Of the 36^8 prefixes some are taken: another one is drawn then.
+func (server *Server) drawKey(
+	ctx context.Context, wanted *api.CreateAPIKeyRequest, now time.Time,
+) (secret token.Token, row db.APIKey, err error) {
+	for range maxDraws {
+		if secret, err = token.New(server.config.Random); err != nil {
+			return token.Token{}, db.APIKey{}, fmt.Errorf("make an API key: %w", err)
+		}
+		if row, err = server.insertKey(ctx, wanted, secret, now); store.Constraint(err) != store.APIKeysPrefix {
+			break
+		}
+	}
+	return secret, row, err
 }
 
 // insertKey holds the organization while it counts, so that concurrent creators cannot exceed the limit together.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -150,13 +151,8 @@ func formats() map[string]openapi3.StringFormatValidator {
 			}
 			return nil
 		}),
-		"date-time": check(func(s string) error {
-			if _, err := time.Parse(time.RFC3339, s); err != nil {
-				return errors.New("is not a date and time as RFC 3339 has them")
-			}
-			return nil
-		}),
-		"mailbox": check(func(s string) error { return second(mail.ParseAddress(s)) }),
+		"date-time": check(checkTime()),
+		"mailbox":   check(func(s string) error { return second(mail.ParseAddress(s)) }),
 		"mailbox-list": check(func(s string) error {
 			if s == "" {
 				return nil
@@ -166,6 +162,19 @@ func formats() map[string]openapi3.StringFormatValidator {
 		"tag-list":       check(func(s string) error { return second(mail.ParseTags(s)) }),
 		"sending-domain": check(func(s string) error { return second(mail.ParseDomain(s)) }),
 		"dns-label":      check(func(s string) error { return second(mail.ParseLabel(s)) }),
+	}
+}
+
+// checkTime is strict where time.Parse is not: it takes commas, hours of one digit and zones of a day. A time whose year
+// has other than four digits in UTC could be stored and never be shown.
+func checkTime() func(string) error {
+	shape := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+	return func(s string) error {
+		at, err := time.Parse(time.RFC3339, s)
+		if year := at.UTC().Year(); err != nil || !shape.MatchString(s) || year < 0 || year > 9999 {
+			return errors.New("is not a date and time as RFC 3339 has them")
+		}
+		return nil
 	}
 }
 
