@@ -1,10 +1,12 @@
 package contracttests
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,6 +77,8 @@ func TestMalformedBodies(t *testing.T) {
 		"a raw control character":  {with(whole, "\"html\":\"a\x01\""), "/html"},
 		"a raw line feed":          {with(whole, "\"html\":\"a\n\""), "/html"},
 		"33 levels":                {with(whole, `"variables":{"a":`+nested(31)+`}`), ""},
+		"200,001 values":           {with(whole, `"variables":{"a":[`+strings.Repeat("1,", 200_000)+`1]}`), ""},
+		"200,001 members":          {with(whole, strings.Repeat(`"a":1,`, 200_000)+`"b":1`), ""},
 		"many levels":              {strings.Repeat(`{"a":[`, 1<<20), ""},
 	} {
 		for _, path := range []string{singlePath, batchPath} {
@@ -104,8 +108,39 @@ func TestDepth(t *testing.T) {
 	tenant.sends(1, 1, singlePath, with(whole, `"variables":{"a":`+nested(7)+`}`)).is(http.StatusAccepted)
 	tenant.refused(singlePath, with(whole, `"variables":{"a":`+nested(8)+`}`)).
 		problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
-	brackets := strings.Repeat(`[{\"`, 100)
+	// What stands in a string is text.
+	brackets := strings.Repeat(`[{,\"`, 100_000)
 	tenant.sends(1, 1, singlePath, with(whole, `"html":"`+brackets+`"`)).is(http.StatusAccepted)
+}
+
+// TestBodyCutOff: a client that goes away in the middle of its body is told so, and nothing is taken.
+func TestBodyCutOff(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	whole := asText(t, email(from))
+	for _, path := range []string{singlePath, batchPath} {
+		var dialer net.Dialer
+		connection, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(tenant.url, "http://"))
+		must(t, err)
+		_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, tenant.key, len(whole)+1, whole)
+		must(t, err)
+		half, _ := connection.(*net.TCPConn)
+		must(t, half.CloseWrite())
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tenant.url+path, nil)
+		must(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(connection), request)
+		must(t, err)
+		received, err := io.ReadAll(response.Body)
+		must(t, err)
+		must(t, response.Body.Close())
+		tenant.answers.check(t, request, response, received)
+		answer{t, response.StatusCode, response.Header, received}.problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
+		must(t, connection.Close())
+	}
+	if found := tenant.rows(); found != (rows{}) {
+		t.Errorf("left %+v", found)
+	}
 }
 
 func TestMembers(t *testing.T) {

@@ -71,6 +71,9 @@ func wrongFields(from string) map[string][]any {
 			wrong[field+" list "+name] = []any{"/" + field, field, list}
 		}
 	}
+	wrong["replyTo too long when encoded"] = []any{
+		"/replyTo", "replyTo", strings.Repeat(strings.Repeat("ü", 190)+" <user@example.com>,", 39) + "user@example.com",
+	}
 	for name, sender := range map[string]string{
 		"two": from + "," + from, "named": "Acme <" + from + ">", "in brackets": "<" + from + ">", "comment": from + " (Acme)",
 	} {

@@ -16,8 +16,13 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// maxDepth is how deep a document may nest.
-const maxDepth = 32
+const (
+	// maxDepth is how deep a document may nest.
+	maxDepth = 32
+	// maxValues is how many members and items a document may hold in all. Each costs microseconds to judge and some
+	// hundred bytes, however short it is: without a limit ten megabytes of them take seconds.
+	maxValues = 200_000
+)
 
 // bodyRules is what the document says of a request body.
 type bodyRules struct {
@@ -93,14 +98,17 @@ func checkMediaType(header http.Header) error {
 }
 
 // decode reads one JSON document. The decoder refuses what the standard library's lets pass: members given twice,
-// data after the document, invalid UTF-8, lone surrogates. Depth is looked at first, on the text, before anything is
+// data after the document, invalid UTF-8, lone surrogates. Its extent is looked at first, on the text, before anything is
 // built from it.
 func decode(raw []byte) (any, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, malformed("The body is empty.")
 	}
-	if tooDeep(raw) {
+	switch depth, values := extent(raw); {
+	case depth > maxDepth:
 		return nil, malformed(fmt.Sprintf("The body nests deeper than %d levels.", maxDepth))
+	case values > maxValues:
+		return nil, malformed(fmt.Sprintf("The body holds more than %d members and items.", maxValues))
 	}
 	var value any
 	err := json.Unmarshal(raw, &value)
@@ -143,31 +151,27 @@ func explain(err *jsontext.SyntacticError) string {
 	return fmt.Sprintf("The body %s (byte %d).", what, err.ByteOffset)
 }
 
-// tooDeep counts brackets outside strings; the decoder judges everything else.
-func tooDeep(raw []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			if quoted {
-				i++
-			}
-		case '"':
+// extent counts brackets and commas outside strings, and stops when there are too many; the decoder judges everything
+// else.
+func extent(raw []byte) (depth, values int) {
+	quoted := false
+	for i := 0; i < len(raw) && depth <= maxDepth && values <= maxValues; i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
 			quoted = !quoted
-		case '{', '[':
-			if !quoted {
-				depth++
-			}
-		case '}', ']':
-			if !quoted {
-				depth--
-			}
-		}
-		if depth > maxDepth {
-			return true
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			values++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',':
+			values++
 		}
 	}
-	return false
+	return depth, values
 }
 
 // validatedBody hands the value that was validated to the generated handler, which binds that very value.

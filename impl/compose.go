@@ -85,6 +85,10 @@ func address(message *intake.Message, request *api.SendEmailRequest) error {
 	if len(message.To)+len(message.Cc)+len(message.Bcc) > maxRecipients {
 		return tooManyRecipients("/to")
 	}
+	// The list is kept as text and read again at sending; encoding a name makes it longer.
+	if _, err := mail.ParseList(mail.FormatList(message.ReplyTo)); err != nil && len(message.ReplyTo) > 0 {
+		return invalid(api.ProblemCodeValidationFailed, "/replyTo", err.Error())
+	}
 	if message.Tags, err = mail.ParseTags(request.Tags); err != nil {
 		return invalid(api.ProblemCodeValidationFailed, "/tags", err.Error())
 	}
