@@ -1,8 +1,13 @@
 package contracttests
 
 import (
+	"bytes"
+	"crypto/rand"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store/storetest"
@@ -211,3 +217,35 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 		t.Errorf("%d messages are queued", stored)
 	}
 }
+
+// A defect is answered with a problem that tells nothing of it; the log has all that finds it.
+func TestPanicIsAnswered(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../openapi.yaml")
+	must(t, err)
+	var log bytes.Buffer
+	server, err := impl.New(impl.Config{
+		Document: source, Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		Extra: []impl.Route{{Method: http.MethodGet, Path: "/defect/:id", Handler: http.HandlerFunc(defect)}},
+	})
+	must(t, err)
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/defect/somebody@example.com", nil)
+	request.Header.Set("X-Request-Id", "incident-1")
+	server.ServeHTTP(recorder, request)
+	answer{t, recorder.Code, recorder.Header(), recorder.Body.Bytes()}.
+		problem(http.StatusInternalServerError, api.ProblemCodeInternalError)
+	if strings.Contains(recorder.Body.String(), "index out of range") {
+		t.Errorf("the answer tells of the defect: %s", recorder.Body)
+	}
+	for _, wanted := range []string{"index out of range", "contracttests.defect", "incident-1", "/defect/:id"} {
+		if !strings.Contains(log.String(), wanted) {
+			t.Errorf("the log does not name %s: %s", wanted, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "somebody") {
+		t.Errorf("the log holds the URL: %s", log.String())
+	}
+}
+
+func defect(_ http.ResponseWriter, r *http.Request) { _ = strings.Split(r.URL.Path, "/")[7] }

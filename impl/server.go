@@ -19,6 +19,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -143,7 +144,7 @@ func (server *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			if caught := recover(); caught != nil {
-				err = fmt.Errorf("panic: %v", caught)
+				err = fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
 			}
 		}()
 		return next(c)
