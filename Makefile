@@ -14,7 +14,7 @@ run: build
 
 ## build: the binary, into bin/
 build:
-	$(GO) build -trimpath -o bin/mailstack .
+	@$(GO) build -trimpath -o bin/mailstack .
 
 ## test: every test; needs the Postgres binaries and nothing else
 test:

@@ -7,7 +7,7 @@ import (
 )
 
 // kinds maps every code of the contract to its status, its title and the text of its page.
-var kinds = map[api.ProblemCode]kind{
+var kinds = map[api.ProblemCode]kind{ //nolint:gochecknoglobals // a table that nobody writes
 	api.ProblemCodeMalformedJSON: {
 		http.StatusBadRequest, "The body is not one JSON document.",
 		"The body must be exactly one JSON document in UTF-8, at most 32 levels deep, without a member given twice, " +

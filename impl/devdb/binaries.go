@@ -19,7 +19,7 @@ import (
 
 // installPlaces are the folders into which the packages of Debian, Red Hat, Alpine, Homebrew,
 // MacPorts and Postgres.app put their binaries, mostly without adding them to PATH.
-var installPlaces = []string{
+var installPlaces = []string{ //nolint:gochecknoglobals // a table that nobody writes
 	"/usr/lib/postgresql/*/bin",
 	"/usr/pgsql-*/bin",
 	"/usr/libexec/postgresql*",

@@ -33,16 +33,16 @@ func TestMain(m *testing.M) {
 func beChild(dir string) int {
 	server, err := devdb.Start(context.Background(), devdb.Options{DataDir: dir})
 	if err != nil {
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
-	fmt.Println(server.DSN(devdb.Database))
+	_, _ = fmt.Fprintln(os.Stdout, server.DSN(devdb.Database))
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	if err := server.Stop(); err != nil {
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	return 0

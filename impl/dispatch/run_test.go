@@ -219,8 +219,8 @@ func TestStopFinishesWhatIsInHand(t *testing.T) {
 	<-asked
 	stop()
 	select {
-	case <-ended:
-		t.Fatal("it stopped with messages in hand")
+	case err := <-ended:
+		t.Fatalf("it stopped with messages in hand: %v", err)
 	default:
 	}
 	close(answer)

@@ -170,8 +170,8 @@ func (e *Engine[T]) pass(ctx, work context.Context, inHand *sync.WaitGroup) (int
 		Now:         now,
 		LeasedUntil: now.Add(e.config.Lease).Truncate(time.Microsecond),
 		Seed:        int64(e.config.Random() * (1 << 53)),
-		PerLane:     int32(e.config.PerLane), //nolint:gosec // a number of goroutines
-		Total:       int32(free),             //nolint:gosec // likewise
+		PerLane:     int32(e.config.PerLane),
+		Total:       int32(free),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("claim due work: %w", err)

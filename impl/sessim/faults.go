@@ -67,7 +67,7 @@ func (f *faults) set(faults Faults, active bool) {
 	}
 	f.cleared = make(chan struct{})
 	f.active, f.current = active, faults
-	f.random = rand.New(rand.NewPCG(faults.Seed, faults.Seed))
+	f.random = rand.New(rand.NewPCG(faults.Seed, faults.Seed)) //nolint:gosec // faults are to be repeatable
 }
 
 // strikes decides one fault and uses it up. The caller holds mu.

@@ -31,7 +31,7 @@ const (
 
 // unavailableStates are the classes and codes of SQLSTATE that speak of the server and not of the
 // statement (Postgres, Appendix A).
-var unavailableStates = []string{
+var unavailableStates = []string{ //nolint:gochecknoglobals // a table that nobody writes
 	"08",    // connection exception
 	"53",    // insufficient resources: connections, disk, memory
 	"57P",   // shutdown, crash, not ready yet, database dropped

@@ -25,7 +25,7 @@ const externalServer = "MAILSTACK_TEST_DATABASE_URL"
 const templateLock = 0x6d61696c74657374
 
 // shared is the server of this test binary: the one thing that tests share which only know their own T.
-var shared testServer
+var shared testServer //nolint:gochecknoglobals // TestMain and the tests have nothing else in common
 
 type testServer struct {
 	once     sync.Once
