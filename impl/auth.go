@@ -82,6 +82,8 @@ func (server *Server) authenticate(ctx context.Context, header http.Header) (cal
 	if err != nil {
 		return caller{}, false, unauthorized
 	}
+	ctx, cancel := context.WithTimeout(ctx, server.config.Patience)
+	defer cancel()
 	row, err := server.config.Store.Queries().APIKeyGetByPrefix(ctx, presented.Prefix)
 	if store.IsNoRows(err) {
 		return caller{}, false, unauthorized

@@ -47,6 +47,9 @@ type Config struct {
 	Log      *slog.Logger
 	// RequestsPerSecond limits each key in this process, with bursts of twice as many; 0 is no limit.
 	RequestsPerSecond float64
+	// Patience is how long a request may take from the moment it is understood, and its key's look-up before; then its
+	// answer is 503. 0: 15 seconds, more than any operation needs.
+	Patience time.Duration
 	// Extra are routes that only some ways of running have, such as the inbox of dev.
 	Extra []Route
 }
@@ -73,6 +76,9 @@ var _ api.StrictServerInterface = (*Server)(nil)
 
 // New makes a Server. It fails when the document does not fit it.
 func New(config Config) (*Server, error) {
+	if config.Patience <= 0 {
+		config.Patience = 15 * time.Second
+	}
 	server := &Server{config: config, echo: echo.New(), limits: unlimited{}}
 	if config.RequestsPerSecond > 0 {
 		server.limits = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
@@ -95,7 +101,7 @@ func New(config Config) (*Server, error) {
 	}
 	guards := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for _, op := range operations {
-		guards[op.id] = []echo.MiddlewareFunc{server.guard(op)}
+		guards[op.id] = []echo.MiddlewareFunc{server.guard(op), server.limitTime}
 	}
 	api.RegisterHandlersWithOptions(server.echo, api.NewStrictHandler(server, nil),
 		api.RegisterHandlersOptions{OperationMiddlewares: guards})
@@ -135,6 +141,16 @@ func (server *Server) refuseOptions(next echo.HandlerFunc) echo.HandlerFunc {
 		if c.Request().Method == http.MethodOptions && c.Get(echo.ContextKeyHeaderAllow) != nil {
 			return echo.ErrMethodNotAllowed
 		}
+		return next(c)
+	}
+}
+
+// limitTime bounds the work of an operation. The bound begins behind the guard: a large body may take its time.
+func (server *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), server.config.Patience)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}
 }
