@@ -135,15 +135,15 @@ SELECT * FROM identities WHERE name = @name;
 -- being deleted stays as it is.
 -- name: IdentityTouch :one
 UPDATE identities
-SET created_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN created_at ELSE greatest(created_at, @now::timestamptz) END
+SET used_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN used_at ELSE greatest(used_at, @now::timestamptz) END
 WHERE name = @name
 RETURNING *;
 
 -- IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
 -- again, and its MAIL FROM is what we say it is.
 -- name: IdentityUpsert :one
-INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, created_at)
-VALUES (@name, @managed, @dkim_tokens, @mail_from_domain, @created_at)
+INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, used_at)
+VALUES (@name, @managed, @dkim_tokens, @mail_from_domain, @used_at)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
     dkim_tokens = excluded.dkim_tokens,
@@ -151,7 +151,7 @@ SET managed = identities.managed OR excluded.managed,
         WHEN identities.managed THEN identities.mail_from_domain
         ELSE coalesce(identities.mail_from_domain, excluded.mail_from_domain)
     END,
-    created_at = greatest(identities.created_at, excluded.created_at)
+    used_at = greatest(identities.used_at, excluded.used_at)
 RETURNING *;
 
 -- IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and answers with the one that then is.
@@ -171,12 +171,12 @@ WHERE identities.name = @name
 -- IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
 -- was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
 -- below another organization's verified domain, which they would take that domain's mail from. While being deleted
--- an identity has no DKIM tokens, and nobody builds on it. created_at, the last moment of use, tells the claims apart.
+-- an identity has no DKIM tokens, and nobody builds on it. used_at tells the claims apart.
 -- name: IdentityClaimUnused :many
 WITH unused AS MATERIALIZED (
     SELECT identities.name, identities.dkim_tokens FROM identities
     WHERE identities.managed
-      AND identities.created_at < @unused_since::timestamptz
+      AND identities.used_at < @unused_since::timestamptz
       AND (
         cardinality(identities.dkim_tokens) = 0
         OR NOT EXISTS (
@@ -194,11 +194,11 @@ WITH unused AS MATERIALIZED (
               )
         )
       )
-    ORDER BY identities.created_at, identities.name
+    ORDER BY identities.used_at, identities.name
     LIMIT @total
     FOR UPDATE SKIP LOCKED
 )
-UPDATE identities SET dkim_tokens = '{}', created_at = @now
+UPDATE identities SET dkim_tokens = '{}', used_at = @now
 FROM unused
 WHERE identities.name = unused.name
 RETURNING identities.name, unused.dkim_tokens;
@@ -206,8 +206,8 @@ RETURNING identities.name, unused.dkim_tokens;
 -- IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
 -- name: IdentityKeep :exec
 UPDATE identities SET dkim_tokens = @dkim_tokens
-WHERE name = @name AND cardinality(dkim_tokens) = 0 AND created_at = @claimed_at;
+WHERE name = @name AND cardinality(dkim_tokens) = 0 AND used_at = @claimed_at;
 
 -- IdentityDelete ends the deletion that was begun at the given moment.
 -- name: IdentityDelete :exec
-DELETE FROM identities WHERE name = @name AND cardinality(dkim_tokens) = 0 AND created_at = @claimed_at;
+DELETE FROM identities WHERE name = @name AND cardinality(dkim_tokens) = 0 AND used_at = @claimed_at;

@@ -9,7 +9,8 @@ CREATE TABLE identities (
     dkim_tokens      text[] NOT NULL,
     -- Set by the first organization that proves the name; NULL until then.
     mail_from_domain text,
-    created_at       timestamptz NOT NULL
+    -- When it was last registered, proven or claimed for deletion: what was used a moment ago is not deleted.
+    used_at          timestamptz NOT NULL
 );
 
 CREATE TABLE domains (

@@ -498,7 +498,7 @@ func (q *Queries) DomainsByName(ctx context.Context, names []string) ([]DomainsB
 const identityClaimMailFrom = `-- name: IdentityClaimMailFrom :one
 UPDATE identities SET mail_from_domain = coalesce(mail_from_domain, $1::text)
 WHERE name = $2
-RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
+RETURNING name, managed, dkim_tokens, mail_from_domain, used_at
 `
 
 type IdentityClaimMailFromParams struct {
@@ -515,7 +515,7 @@ func (q *Queries) IdentityClaimMailFrom(ctx context.Context, arg IdentityClaimMa
 		&i.Managed,
 		&i.DkimTokens,
 		&i.MailFromDomain,
-		&i.CreatedAt,
+		&i.UsedAt,
 	)
 	return i, err
 }
@@ -524,7 +524,7 @@ const identityClaimUnused = `-- name: IdentityClaimUnused :many
 WITH unused AS MATERIALIZED (
     SELECT identities.name, identities.dkim_tokens FROM identities
     WHERE identities.managed
-      AND identities.created_at < $2::timestamptz
+      AND identities.used_at < $2::timestamptz
       AND (
         cardinality(identities.dkim_tokens) = 0
         OR NOT EXISTS (
@@ -542,11 +542,11 @@ WITH unused AS MATERIALIZED (
               )
         )
       )
-    ORDER BY identities.created_at, identities.name
+    ORDER BY identities.used_at, identities.name
     LIMIT $3
     FOR UPDATE SKIP LOCKED
 )
-UPDATE identities SET dkim_tokens = '{}', created_at = $1
+UPDATE identities SET dkim_tokens = '{}', used_at = $1
 FROM unused
 WHERE identities.name = unused.name
 RETURNING identities.name, unused.dkim_tokens
@@ -566,7 +566,7 @@ type IdentityClaimUnusedRow struct {
 // IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
 // was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
 // below another organization's verified domain, which they would take that domain's mail from. While being deleted
-// an identity has no DKIM tokens, and nobody builds on it. created_at, the last moment of use, tells the claims apart.
+// an identity has no DKIM tokens, and nobody builds on it. used_at tells the claims apart.
 func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnusedParams) ([]IdentityClaimUnusedRow, error) {
 	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.Total)
 	if err != nil {
@@ -588,7 +588,7 @@ func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnus
 }
 
 const identityDelete = `-- name: IdentityDelete :exec
-DELETE FROM identities WHERE name = $1 AND cardinality(dkim_tokens) = 0 AND created_at = $2
+DELETE FROM identities WHERE name = $1 AND cardinality(dkim_tokens) = 0 AND used_at = $2
 `
 
 type IdentityDeleteParams struct {
@@ -603,7 +603,7 @@ func (q *Queries) IdentityDelete(ctx context.Context, arg IdentityDeleteParams) 
 }
 
 const identityGet = `-- name: IdentityGet :one
-SELECT name, managed, dkim_tokens, mail_from_domain, created_at FROM identities WHERE name = $1
+SELECT name, managed, dkim_tokens, mail_from_domain, used_at FROM identities WHERE name = $1
 `
 
 func (q *Queries) IdentityGet(ctx context.Context, name string) (Identity, error) {
@@ -614,14 +614,14 @@ func (q *Queries) IdentityGet(ctx context.Context, name string) (Identity, error
 		&i.Managed,
 		&i.DkimTokens,
 		&i.MailFromDomain,
-		&i.CreatedAt,
+		&i.UsedAt,
 	)
 	return i, err
 }
 
 const identityKeep = `-- name: IdentityKeep :exec
 UPDATE identities SET dkim_tokens = $1
-WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND created_at = $3
+WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND used_at = $3
 `
 
 type IdentityKeepParams struct {
@@ -652,9 +652,9 @@ func (q *Queries) IdentityReleaseMailFrom(ctx context.Context, name string) erro
 
 const identityTouch = `-- name: IdentityTouch :one
 UPDATE identities
-SET created_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN created_at ELSE greatest(created_at, $1::timestamptz) END
+SET used_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN used_at ELSE greatest(used_at, $1::timestamptz) END
 WHERE name = $2
-RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
+RETURNING name, managed, dkim_tokens, mail_from_domain, used_at
 `
 
 type IdentityTouchParams struct {
@@ -672,13 +672,13 @@ func (q *Queries) IdentityTouch(ctx context.Context, arg IdentityTouchParams) (I
 		&i.Managed,
 		&i.DkimTokens,
 		&i.MailFromDomain,
-		&i.CreatedAt,
+		&i.UsedAt,
 	)
 	return i, err
 }
 
 const identityUpsert = `-- name: IdentityUpsert :one
-INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, created_at)
+INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, used_at)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE
 SET managed = identities.managed OR excluded.managed,
@@ -687,8 +687,8 @@ SET managed = identities.managed OR excluded.managed,
         WHEN identities.managed THEN identities.mail_from_domain
         ELSE coalesce(identities.mail_from_domain, excluded.mail_from_domain)
     END,
-    created_at = greatest(identities.created_at, excluded.created_at)
-RETURNING name, managed, dkim_tokens, mail_from_domain, created_at
+    used_at = greatest(identities.used_at, excluded.used_at)
+RETURNING name, managed, dkim_tokens, mail_from_domain, used_at
 `
 
 type IdentityUpsertParams struct {
@@ -696,7 +696,7 @@ type IdentityUpsertParams struct {
 	Managed        bool
 	DkimTokens     []string
 	MailFromDomain *string
-	CreatedAt      time.Time
+	UsedAt         time.Time
 }
 
 // IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
@@ -707,7 +707,7 @@ func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) 
 		arg.Managed,
 		arg.DkimTokens,
 		arg.MailFromDomain,
-		arg.CreatedAt,
+		arg.UsedAt,
 	)
 	var i Identity
 	err := row.Scan(
@@ -715,7 +715,7 @@ func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) 
 		&i.Managed,
 		&i.DkimTokens,
 		&i.MailFromDomain,
-		&i.CreatedAt,
+		&i.UsedAt,
 	)
 	return i, err
 }

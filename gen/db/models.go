@@ -76,7 +76,7 @@ type Identity struct {
 	Managed        bool
 	DkimTokens     []string
 	MailFromDomain *string
-	CreatedAt      time.Time
+	UsedAt         time.Time
 }
 
 type Organization struct {

@@ -59,7 +59,7 @@ func (s *Service) storeIdentity(ctx context.Context, found ses.Identity, created
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	upsert := db.IdentityUpsertParams{
-		Name: found.Name, Managed: created, DkimTokens: found.DKIMTokens, CreatedAt: s.clock(),
+		Name: found.Name, Managed: created, DkimTokens: found.DKIMTokens, UsedAt: s.clock(),
 	}
 	if found.MailFromDomain != "" {
 		upsert.MailFromDomain = &found.MailFromDomain
