@@ -149,7 +149,9 @@ func TestDomainNames(t *testing.T) {
 	}
 	before := len(owner.listDomains())
 	for _, given := range []any{
-		nil, 1, true, []string{"a.example"}, "", "a", "localhost", "com", "test", "co.uk", "github.io", "xn--p1ai", "127.0.0.1", "::1", "[::1]",
+		nil, 1, true,
+		[]string{"a.example"},
+		"", "a", "localhost", "com", "test", "co.uk", "github.io", "xn--p1ai", "127.0.0.1", "::1", "[::1]",
 		"[127.0.0.1]", "2130706433", "0x7f.1", "1.2.3", "*.a.example", "a.*", "http://a.example", "a.example/", "a.example:25", "me@a.example",
 		"a_b.example", "_dmarc.a.example", "-a.example", "a-.example", "a..example", ".a.example", "a.example..", "a .example", " a.example",
 		"a.example ", "a\n.example", "a.example\x00", strings.Repeat("a", 64) + ".example", "xn--zz--9.example", "xn--.example",
