@@ -66,16 +66,13 @@ func TestBatchEnvelope(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
 	one := asText(t, email(from))
-	hundred := make([]any, 100)
-	for i := range hundred {
-		hundred[i] = email(from)
-	}
+	hundred := repeated(email(from), 100)
 	for name, wrong := range map[string]struct {
 		body    any
 		pointer string
 	}{
 		"empty":             {`{"emails":[]}`, "/emails"},
-		"101":               {batchOf(append(hundred, email(from))...), "/emails"},
+		"101":               {batchOf(repeated(email(from), 101)...), "/emails"},
 		"101 of any kind":   {`{"emails":[` + strings.Repeat("null,", 100) + `null]}`, "/emails"},
 		"null":              {`{"emails":null}`, "/emails"},
 		"an object":         {`{"emails":{"0":` + one + `}}`, "/emails"},
@@ -105,9 +102,15 @@ func TestBatchItemsAreJudgedAlone(t *testing.T) {
 	tenant.suppress("gone@example.com")
 	good := email(from)
 	items := []any{
-		5, good, nil, []any{}, "x", true, map[string]any{}, good, email(from, "to", "a@b"), email(from, "sujbect", "x"),
+		5, good, nil,
+		[]any{},
+		"x", true,
+		map[string]any{},
+		good, email(from, "to", "a@b"), email(from, "sujbect", "x"),
 		email("a@elsewhere.test"), email(from, "cc", "gone@example.com"), email(from, "text", "{{a}}", "variables", values{}),
-		email(from, "Subject", "x"), email(from, "to", addresses(51)), []any{good}, batchOf(good), good,
+		email(from, "Subject", "x"), email(from, "to", addresses(51)),
+		[]any{good},
+		batchOf(good), good,
 	}
 	found := judged(tenant.sends(3, 3, batchPath, batchOf(items...)), len(items))
 	for i, result := range found.Results {

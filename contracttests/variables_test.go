@@ -49,7 +49,8 @@ func TestVariables(t *testing.T) {
 		"false sections": {
 			[]any{
 				"text", "{{#a}}A{{x}}{{/a}}{{#b}}B{{/b}}{{#c}}C{{/c}}{{#d}}D{{/d}}{{#e}}E{{/e}}{{^a}}none{{/a}}",
-				"variables", values{"b": false, "c": []any{}, "d": nil, "e": ""},
+				"variables",
+				values{"b": false, "c": []any{}, "d": nil, "e": ""},
 			},
 			"Welcome", "", "none",
 		},
