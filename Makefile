@@ -58,3 +58,5 @@ crash: build
 
 clean:
 	rm -rf bin
+
+include contracttests/sdk/sdk.mk

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// What a later version could answer: members, enum values and a status that the document of today does not have.
+const (
+	futureEmail = `{
+  "id": %q, "fromEmail": "hello@mail.test", "fromName": null, "toEmail": "sam@example.com,ada@example.com",
+  "cc": null, "bcc": null, "replyTo": null, "subject": "From the future", "status": "Teleported",
+  "providerMessageId": null, "errorMessage": null, "tags": null,
+  "recipients": [
+    {"email": "sam@example.com", "kind": "hologram", "status": "Teleported", "distance": {"unit": "parsec", "value": 4.2}},
+    {"email": "ada@example.com", "kind": "to", "status": "Delivered", "distance": null}
+  ],
+  "queuedAt": "2036-06-18T10:00:00Z", "sentAt": null, "createdAt": "2036-06-18T10:00:00Z",
+  "warpFactor": 9, "route": ["earth", null, {"planet": "mars"}]
+}`
+	futureProblem = `{
+  "type": "/problems/teleport-forbidden", "title": "Teleporting is forbidden.", "status": 451,
+  "detail": "Not across this border.", "code": "teleport-forbidden", "requestId": %q,
+  "errors": [{"pointer": "/to", "detail": "is abroad", "border": 7}], "embassy": {"open": false}
+}`
+)
+
+// future answers every id with a message, except the one that ends in 451.
+func future(requestID string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		id := request.URL.Path[strings.LastIndex(request.URL.Path, "/")+1:]
+		w.Header().Set("X-Request-Id", requestID)
+		if strings.HasSuffix(id, "451") {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnavailableForLegalReasons)
+			_, _ = fmt.Fprintf(w, futureProblem, requestID) // a runner that hangs up fails by itself
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, futureEmail, id)
+	})
+}

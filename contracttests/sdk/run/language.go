@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// language is a client to be generated and the runner that goes through the scenario with it. The runner's folder is
+// copied to the build folder, where all commands run.
+type language struct {
+	name string
+	// folder is where the runner is, beside this program.
+	folder string
+	// tools must be there; a missing one is a failure.
+	tools []string
+	// sources ends the names of the runner's source files.
+	sources string
+	// raw matches what would go round the generated client.
+	raw *regexp.Regexp
+	// prepare installs what is pinned, generates the client and builds the runner.
+	prepare []command
+	run     command
+}
+
+// command is a program, with its arguments, and where it runs below the build folder.
+type command []string
+
+// rawAnywhere matches other programs, which could do anything.
+var rawAnywhere = regexp.MustCompile(`subprocess|child_process|os/exec|ProcessBuilder|Runtime\.getRuntime|\bcurl\b|[sS]ocket`)
+
+// missing names the tools that are not installed.
+func (l language) missing() []string {
+	var missing []string
+	for _, tool := range l.tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	return missing
+}
+
+// checkSources fails for a runner that makes requests of its own.
+func (l language) checkSources(folder string) error {
+	checked := 0
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, l.sources) {
+			return err
+		}
+		checked++
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, forbidden := range []*regexp.Regexp{l.raw, rawAnywhere} {
+			if found := forbidden.Find(text); found != nil {
+				return fmt.Errorf("%s goes round the generated client: %q", filepath.Base(path), found)
+			}
+		}
+		return nil
+	})
+	if err == nil && checked == 0 {
+		err = fmt.Errorf("there is no *%s in %s", l.sources, folder)
+	}
+	return err
+}
+
+// build makes the runner anew in the build folder.
+func (l language) build(ctx context.Context, source, build string, environment []string) error {
+	if missing := l.missing(); len(missing) > 0 {
+		return fmt.Errorf("not installed: %s", strings.Join(missing, ", "))
+	}
+	if err := l.checkSources(source); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(build); err != nil {
+		return fmt.Errorf("clear the build folder: %w", err)
+	}
+	if err := os.CopyFS(build, os.DirFS(source)); err != nil {
+		return fmt.Errorf("copy the runner: %w", err)
+	}
+	for _, one := range l.prepare {
+		command := one.in(ctx, build, environment)
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", strings.Join(one, " "), err, output)
+		}
+	}
+	return nil
+}
+
+// runScenario returns what the runner prints.
+func (l language) runScenario(ctx context.Context, build string, environment []string) ([]byte, error) {
+	command := l.run.in(ctx, build, environment)
+	var failure bytes.Buffer
+	command.Stderr = &failure
+	output, err := command.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w\n%s", strings.Join(l.run, " "), err, failure.String())
+	}
+	return output, err
+}
+
+func (c command) in(ctx context.Context, folder string, environment []string) *exec.Cmd {
+	name := c[0]
+	if strings.HasPrefix(name, "./") {
+		name = filepath.Join(folder, name)
+	}
+	made := exec.CommandContext(ctx, name, c[1:]...)
+	made.Dir, made.Env = folder, environment
+	return made
+}

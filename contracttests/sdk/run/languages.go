@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+)
+
+// languages lists every client there is. Versions are pinned beside the runners: by lock files, pom.xml and
+// requirements.txt; Go's client is gen/api, which go.mod pins.
+func languages(root string) []language {
+	document := filepath.Join(root, "openapi.yaml")
+	return []language{
+		{
+			name: "go", folder: "go", tools: []string{"go"}, sources: ".go",
+			raw:     regexp.MustCompile(`http\.(Get|Post|Head|NewRequest|Client|DefaultClient|Transport)|\.Do\(|WithBody|api\.NewClient\(`),
+			prepare: []command{{"go", "build", "-C", root, "-o", filepath.Join(root, "bin/sdk/go/runner"), "./contracttests/sdk/go"}},
+			run:     command{"./runner"},
+		},
+		typescript("openapi-fetch", command{"npx", "--no-install", "openapi-typescript", document, "-o", "src/api.d.ts"}),
+		typescript("hey-api", command{"npx", "--no-install", "openapi-ts", "-i", document, "-o", "src/api"}),
+		{
+			name: "python", folder: "python", tools: []string{"python3"}, sources: ".py",
+			raw: regexp.MustCompile(`httpx|requests|urllib|http\.client|aiohttp|importlib|__import__`),
+			prepare: []command{
+				{"python3", "-m", "venv", "venv"},
+				{"./venv/bin/pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "-r", "requirements.txt"},
+				{
+					"./venv/bin/openapi-python-client", "generate", "--path", document, "--meta", "none", "--output-path", "mailstack",
+					"--config", "generator.yaml", "--custom-template-path", "templates", "--fail-on-warning",
+				},
+				{"./venv/bin/mypy", "--strict", "runner.py"},
+			},
+			run: command{"./venv/bin/python", "runner.py"},
+		},
+	}
+}
+
+// typescript is a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node.
+func typescript(client string, generate command) language {
+	return language{
+		name: "typescript-" + client, folder: "typescript", tools: []string{"node", "npm", "npx"}, sources: ".ts",
+		raw: regexp.MustCompile(`\bfetch\(|XMLHttpRequest|axios|undici|node:https?\b|["']https?["']|[cC]lient(Of\(\w+\))?\.(get|post|put|patch|delete|request)\(|\bimport\(|require\(`),
+		prepare: []command{
+			{"npm", "ci", "--no-audit", "--no-fund"},
+			generate,
+			{"npx", "--no-install", "tsc", "--project", "tsconfig." + client + ".json"},
+		},
+		run: command{"node", "dist/" + client + ".js"},
+	}
+}

@@ -1,0 +1,194 @@
+// Command run generates clients from openapi.yaml in several languages and goes through one scenario with each,
+// against a server that it starts. It is `make sdk`; arguments name the languages, all when there are none.
+//
+// scenario.json holds the steps. A runner (the folders beside this one) takes each of them by the typed method of its
+// generated client and prints what the typed answer says, one line of JSON per step; it judges nothing. This program
+// compares the lines with the scenario, and what the server was asked for with the operations of the steps.
+//
+//	openapi.yaml → bin/sdk/<language> (generated client + runner) → recording proxy → mailstack dev
+//	                                                              → a server from the future (future.go)
+//
+// A line per language tells how many steps passed. Anything less than all, a missing tool included, is exit code 1.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// runLimit bounds one language's run of the scenario.
+const runLimit = 2 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "sdk:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, names []string, out io.Writer) (err error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("find the project: %w", err)
+	}
+	chosen, err := choose(languages(root), names)
+	if err != nil {
+		return err
+	}
+	routes, err := documentedRoutes()
+	if err != nil {
+		return err
+	}
+	binary := filepath.Join(root, "bin", "sdk", "mailstack")
+	building := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	building.Stderr = os.Stderr
+	if err := building.Run(); err != nil {
+		return fmt.Errorf("build mailstack: %w", err)
+	}
+	data, remove, err := newData()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	started, err := startServer(ctx, binary, data)
+	if err != nil {
+		return err
+	}
+	defer started.end()
+	return (&workshop{root: root, server: started, routes: routes, out: out}).all(ctx, chosen)
+}
+
+func choose(known []language, names []string) ([]language, error) {
+	if len(names) == 0 {
+		return known, nil
+	}
+	var chosen []language
+	for _, name := range names {
+		i := slices.IndexFunc(known, func(one language) bool { return one.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no language %q", name)
+		}
+		chosen = append(chosen, known[i])
+	}
+	return chosen, nil
+}
+
+// workshop is where languages are built and run.
+type workshop struct {
+	root   string
+	server *server
+	routes []route
+	out    io.Writer
+}
+
+// all builds two languages at a time, since half of it is waiting for downloads, and prints a line for each.
+func (w *workshop) all(ctx context.Context, chosen []language) error {
+	var (
+		waiting sync.WaitGroup
+		slots   = make(chan struct{}, 2)
+		failed  = make([]bool, len(chosen))
+	)
+	for i, one := range chosen {
+		waiting.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			begun := time.Now()
+			result, err := w.one(ctx, one)
+			if err != nil {
+				result.failures = append(result.failures, err.Error())
+			}
+			failed[i] = !result.ok()
+			var lines strings.Builder
+			fmt.Fprintf(&lines, "%s: %d/%d passed (%.0f s)\n", one.name, result.passed, result.steps, time.Since(begun).Seconds())
+			for _, failure := range result.failures {
+				fmt.Fprintf(&lines, "  %s\n", strings.ReplaceAll(failure, "\n", "\n  "))
+			}
+			_, _ = io.WriteString(w.out, lines.String()) // a whole result at a time
+		})
+	}
+	waiting.Wait()
+	if slices.Contains(failed, true) {
+		return errors.New("not every language passed")
+	}
+	return nil
+}
+
+// one takes a language through the scenario as an organization of its own.
+func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
+	requestID := "sdk-" + one.name
+	steps, err := loadScenario(filepath.Join(w.root, "contracttests", "sdk", "scenario.json"), map[string]string{
+		"domain": one.name + ".test", "exhaustedDomain": exhaustedDomain, "requestId": requestID,
+	})
+	if err != nil {
+		return verdict{steps: 1}, err
+	}
+	unproven := verdict{steps: len(steps.Steps)}
+	build := filepath.Join(w.root, "bin", "sdk", one.name)
+	source := filepath.Join(w.root, "contracttests", "sdk", one.folder)
+	if err := one.build(ctx, source, build, w.server.environment()); err != nil {
+		return unproven, err
+	}
+	key, err := w.server.organization(ctx, one.name)
+	if err != nil {
+		return unproven, err
+	}
+	file := filepath.Join(build, "scenario.json")
+	if err := steps.write(file); err != nil {
+		return unproven, err
+	}
+	calls := &recorder{routes: w.routes}
+	target, err := url.Parse(w.server.url)
+	if err != nil {
+		return unproven, fmt.Errorf("read the server's address: %w", err)
+	}
+	proxy := httptest.NewServer(calls.before(&httputil.ReverseProxy{Rewrite: func(request *httputil.ProxyRequest) {
+		request.SetURL(target)
+		request.Out.Header.Set("X-Request-Id", requestID)
+	}}))
+	defer proxy.Close()
+	ahead := httptest.NewServer(calls.before(future(requestID)))
+	defer ahead.Close()
+
+	ctx, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	output, runErr := one.runScenario(ctx, build, append(os.Environ(),
+		"MAILSTACK_SCENARIO="+file, "MAILSTACK_URL="+proxy.URL, "MAILSTACK_FUTURE_URL="+ahead.URL,
+		"MAILSTACK_API_KEY="+key, "MAILSTACK_EXHAUSTED_API_KEY="+w.server.exhaustedKey,
+	))
+	found, err := findings(output)
+	if err != nil {
+		return unproven, errors.Join(runErr, err)
+	}
+	return judge(steps, found), errors.Join(runErr, calls.check(steps.operations()))
+}
+
+// findings reads the lines of a runner.
+func findings(output []byte) ([]finding, error) {
+	var found []finding
+	for line := range bytes.Lines(output) {
+		var one finding
+		if err := json.Unmarshal(line, &one); err != nil {
+			return nil, fmt.Errorf("the runner printed %q: %w", line, err)
+		}
+		found = append(found, one)
+	}
+	return found, nil
+}

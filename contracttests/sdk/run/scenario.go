@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// scenario is what every language goes through, in order.
+type scenario struct {
+	Steps []step `json:"steps"`
+}
+
+// step is one call of one operation and what a runner must find in the typed answer.
+type step struct {
+	Name      string `json:"name"`
+	Operation string `json:"operation"`
+	// Client is whom to call as: nobody special, "exhausted" (an organization without an allowance) or "future"
+	// (a server that has grown).
+	Client string         `json:"client,omitempty"`
+	Input  any            `json:"input,omitempty"`
+	Expect map[string]any `json:"expect"`
+}
+
+// finding is a line that a runner prints: the step it took and what the typed answer says.
+type finding struct {
+	Step     string         `json:"step"`
+	Observed map[string]any `json:"observed"`
+}
+
+// loadScenario reads the file and puts the values in the place of their {{names}}.
+func loadScenario(path string, values map[string]string) (scenario, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return scenario{}, fmt.Errorf("read the scenario: %w", err)
+	}
+	pairs := make([]string, 0, 2*len(values))
+	for name, value := range values {
+		pairs = append(pairs, "{{"+name+"}}", value)
+	}
+	decoder := json.NewDecoder(strings.NewReader(strings.NewReplacer(pairs...).Replace(string(text))))
+	decoder.DisallowUnknownFields()
+	var loaded scenario
+	if err := decoder.Decode(&loaded); err != nil {
+		return scenario{}, fmt.Errorf("read the scenario: %w", err)
+	}
+	return loaded, nil
+}
+
+func (s scenario) write(path string) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the scenario: %w", err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write the scenario: %w", err)
+	}
+	return nil
+}
+
+// operations is what a server must have been asked for, in order.
+func (s scenario) operations() []string {
+	var operations []string
+	for _, step := range s.Steps {
+		operations = append(operations, step.Operation)
+	}
+	return operations
+}

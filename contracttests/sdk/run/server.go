@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+const (
+	startLimit      = 60 * time.Second
+	stopLimit       = 30 * time.Second
+	exhaustedDomain = "exhausted.test"
+)
+
+// server is a running `mailstack dev` with a data folder of its own.
+type server struct {
+	binary, data string
+	url          string
+	exhaustedKey string
+
+	process *exec.Cmd
+	ended   chan struct{}
+}
+
+// startServer returns when the server answers.
+func startServer(ctx context.Context, binary, data string) (*server, error) {
+	s := &server{binary: binary, data: data, ended: make(chan struct{})}
+	s.process = exec.Command(binary, "dev") //nolint:noctx // it is ended by end, gently
+	s.process.Env = s.environment("MAILSTACK_ADDR=127.0.0.1:0")
+	s.process.Stderr = os.Stderr
+	output, err := s.process.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("read what mailstack prints: %w", err)
+	}
+	if err := s.process.Start(); err != nil {
+		return nil, fmt.Errorf("start mailstack: %w", err)
+	}
+	giveUp := time.AfterFunc(startLimit, s.kill)
+	lines := bufio.NewScanner(output)
+	for s.url == "" && lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), "export MAILSTACK_URL="); found {
+			s.url = value
+		}
+	}
+	giveUp.Stop()
+	go func() {
+		defer close(s.ended)
+		_, _ = io.Copy(io.Discard, output) // what it still prints is not needed
+		_ = s.process.Wait()               // how it ends is our own doing
+	}()
+	if s.url == "" {
+		s.end()
+		return nil, fmt.Errorf("mailstack did not start within %s", startLimit)
+	}
+	if err := s.exhaust(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// environment is ours without what would lead mailstack to another database.
+func (s *server) environment(more ...string) []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "MAILSTACK_") && !strings.HasPrefix(variable, "DATABASE_URL=") {
+			kept = append(kept, variable)
+		}
+	}
+	return append(append(kept, "MAILSTACK_DATA_DIR="+s.data), more...)
+}
+
+func (s *server) kill() { _ = s.process.Process.Kill() } // one that has ended already is none to kill
+
+// end stops the process, by force when it takes too long.
+func (s *server) end() {
+	_ = s.process.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(stopLimit, s.kill)
+	defer timer.Stop()
+	<-s.ended
+}
+
+// command runs one of the operator's commands and returns what it prints.
+func (s *server) command(ctx context.Context, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, s.binary, arguments...)
+	command.Env = s.environment()
+	output, err := command.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
+	if err != nil {
+		return "", fmt.Errorf("mailstack %s: %w", strings.Join(arguments, " "), err)
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// organization makes one with a key that may do everything.
+func (s *server) organization(ctx context.Context, name string) (key string, err error) {
+	if _, err := s.command(ctx, "org", "create", name); err != nil {
+		return "", err
+	}
+	return s.command(ctx, "key", "create", "--org", name, "--name", "first")
+}
+
+// exhaust makes the organization that has a verified domain and no allowance.
+func (s *server) exhaust(ctx context.Context) error {
+	var err error
+	if s.exhaustedKey, err = s.organization(ctx, "exhausted"); err != nil {
+		return err
+	}
+	if _, err := s.command(ctx, "billing", "set", "--org", "exhausted", "--allowance", "0"); err != nil {
+		return err
+	}
+	client, err := api.NewClientWithResponses(s.url, api.WithRequestEditorFn(func(_ context.Context, request *http.Request) error {
+		request.Header.Set("Authorization", "Bearer "+s.exhaustedKey)
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	created, err := client.CreateDomainWithResponse(ctx, api.CreateDomainRequest{Domain: exhaustedDomain})
+	if err != nil || created.JSON201 == nil {
+		return fmt.Errorf("register %s: %w", exhaustedDomain, errors.Join(err, errors.New(created.Status())))
+	}
+	verified, err := client.VerifyDomainWithResponse(ctx, created.JSON201.ID)
+	if err != nil || verified.JSON200 == nil || verified.JSON200.Status != api.DomainStatusVerified {
+		return errors.Join(fmt.Errorf("verify %s", exhaustedDomain), err)
+	}
+	return nil
+}
+
+// newData is a data folder; done removes it.
+func newData() (folder string, done func() error, err error) {
+	parent, err := os.MkdirTemp("", "mailstack-sdk-")
+	if err != nil {
+		return "", nil, fmt.Errorf("make a folder: %w", err)
+	}
+	return filepath.Join(parent, "data"), func() error { return os.RemoveAll(parent) }, nil
+}
