@@ -75,7 +75,7 @@ func acceptedShapes(from string) []accepted {
 		{
 			"internationalised", email("HELLO@News."+domain, "to", "Jörg <joerg@BÜCHER.example>"), nil,
 			api.Email{
-				FromEmail: "HELLO@news." + domain, ToEmail: "=?utf-8?b?SsO2cmc=?= <joerg@xn--bcher-kva.example>",
+				FromEmail: "HELLO@news." + domain, ToEmail: `"Jörg" <joerg@xn--bcher-kva.example>`,
 				Recipients: []api.EmailRecipient{{Email: "joerg@xn--bcher-kva.example", Kind: "to"}},
 			},
 			sessim.Accepted{

@@ -46,15 +46,11 @@ func (server *Server) admit(c echo.Context, op *operation) error {
 	if err != nil {
 		return err
 	}
-	allowed, err := server.limits.Allow(key.keyID.String())
-	if err != nil {
-		return fmt.Errorf("limit the rate: %w", err)
-	}
-	if !allowed {
+	if retryAfter, allowed := server.rates.take(key.keyID, server.config.Now(), c.Response().Header()); !allowed {
 		return &problem{
 			code:       api.ProblemCodeRateLimited,
 			detail:     "This key sends requests faster than it may; try again after the given time.",
-			retryAfter: 1,
+			retryAfter: retryAfter,
 		}
 	}
 	if !token.Covers(key.scopes, op.scopes) {

@@ -85,7 +85,7 @@ func address(message *intake.Message, request *api.SendEmailRequest) error {
 	if len(message.To)+len(message.Cc)+len(message.Bcc) > maxRecipients {
 		return tooManyRecipients("/to")
 	}
-	// The list is kept as text and read again at sending; encoding a name makes it longer.
+	// The list is kept as text and read again at sending; quoting a name makes it longer.
 	if _, err := mail.ParseList(mail.FormatList(message.ReplyTo)); err != nil && len(message.ReplyTo) > 0 {
 		return invalid(api.ProblemCodeValidationFailed, "/replyTo", err.Error())
 	}

@@ -3,7 +3,7 @@
 //   - server.go: the parts, the middleware around every request; routes.go: what is served outside the document
 //   - spec.go, pattern.go: the document, made ready for validating
 //   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
-//   - auth.go, last_used.go: keys, scopes, rate
+//   - auth.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - emails.go with compose.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
 //   - docs.go: the API reference as a page
@@ -25,8 +25,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
-	"golang.org/x/time/rate"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/domain"
@@ -56,21 +54,14 @@ type Config struct {
 
 // Server answers the API's requests.
 type Server struct {
-	config   Config
-	echo     *echo.Echo
-	limits   rateLimits
+	config Config
+	echo   *echo.Echo
+	// methods are those of every path without parameters, separated by commas.
+	methods  map[string]string
+	rates    *rates
 	lastUsed lastUsed
 	draining atomic.Bool
 }
-
-// rateLimits decides whether a key may make another request now.
-type rateLimits interface {
-	Allow(key string) (bool, error)
-}
-
-type unlimited struct{}
-
-func (unlimited) Allow(string) (bool, error) { return true, nil }
 
 var _ api.StrictServerInterface = (*Server)(nil)
 
@@ -79,14 +70,7 @@ func New(config Config) (*Server, error) {
 	if config.Patience <= 0 {
 		config.Patience = 15 * time.Second
 	}
-	server := &Server{config: config, echo: echo.New(), limits: unlimited{}}
-	if config.RequestsPerSecond > 0 {
-		server.limits = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
-			Rate:      rateOf(config.RequestsPerSecond),
-			Burst:     max(1, int(2*config.RequestsPerSecond)),
-			ExpiresIn: 3 * time.Minute,
-		})
-	}
+	server := &Server{config: config, echo: echo.New(), rates: newRates(config.RequestsPerSecond)}
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.identify, server.recoverPanic, server.refuseMisrouted, server.refuseOptions,
 		server.refuseWhileDraining)
@@ -112,10 +96,9 @@ func New(config Config) (*Server, error) {
 	for _, route := range routes {
 		server.echo.Add(route.Method, route.Path, echo.WrapHandler(route.Handler))
 	}
+	server.methods = methodsOf(server.echo.Routes())
 	return server, nil
 }
-
-func rateOf(perSecond float64) rate.Limit { return rate.Limit(perSecond) }
 
 // ServeHTTP answers one request.
 func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }

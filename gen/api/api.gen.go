@@ -452,7 +452,7 @@ type BatchResult struct {
 
 // CreateAPIKeyRequest The key to create.
 type CreateAPIKeyRequest struct {
-	// ExpiresAt When the key stops working; null for never.
+	// ExpiresAt When the key stops working, in the future; null for never.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 
 	// Name Unique among the organization's unrevoked keys.
@@ -859,7 +859,8 @@ type SendEmailRequest struct {
 	// Example: user@example.com
 	To string `json:"to"`
 
-	// Variables Substitutions: strings, numbers, booleans, and lists or objects for templates that use them. With
+	// Variables Substitutions: strings, numbers, booleans, and lists or objects for templates that use them. Strings
+	// hold no control characters but tabs and line breaks, names none; numbers lie between ±2^53. With
 	// `variables` absent or null an inline body is sent as it is, braces and all.
 	//
 	//
@@ -2421,7 +2422,9 @@ func (r GetReadinessResponse) ContentType() string {
 
 // ListAPIKeysResponse200Headers the declared response headers of an HTTP 200 response for ListAPIKeys
 type ListAPIKeysResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // ListAPIKeysResponse401Headers the declared response headers of an HTTP 401 response for ListAPIKeys
@@ -2432,13 +2435,17 @@ type ListAPIKeysResponse401Headers struct {
 
 // ListAPIKeysResponse403Headers the declared response headers of an HTTP 403 response for ListAPIKeys
 type ListAPIKeysResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // ListAPIKeysResponse429Headers the declared response headers of an HTTP 429 response for ListAPIKeys
 type ListAPIKeysResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // ListAPIKeysResponse500Headers the declared response headers of an HTTP 500 response for ListAPIKeys
@@ -2542,13 +2549,17 @@ func (r ListAPIKeysResponse) ContentType() string {
 
 // CreateAPIKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateAPIKey
 type CreateAPIKeyResponse201Headers struct {
-	Location   string
-	XRequestID *string
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse400Headers the declared response headers of an HTTP 400 response for CreateAPIKey
 type CreateAPIKeyResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse401Headers the declared response headers of an HTTP 401 response for CreateAPIKey
@@ -2559,28 +2570,38 @@ type CreateAPIKeyResponse401Headers struct {
 
 // CreateAPIKeyResponse403Headers the declared response headers of an HTTP 403 response for CreateAPIKey
 type CreateAPIKeyResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse409Headers the declared response headers of an HTTP 409 response for CreateAPIKey
 type CreateAPIKeyResponse409Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse413Headers the declared response headers of an HTTP 413 response for CreateAPIKey
 type CreateAPIKeyResponse413Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse415Headers the declared response headers of an HTTP 415 response for CreateAPIKey
 type CreateAPIKeyResponse415Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse429Headers the declared response headers of an HTTP 429 response for CreateAPIKey
 type CreateAPIKeyResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // CreateAPIKeyResponse500Headers the declared response headers of an HTTP 500 response for CreateAPIKey
@@ -2720,12 +2741,16 @@ func (r CreateAPIKeyResponse) ContentType() string {
 
 // RevokeAPIKeyResponse204Headers the declared response headers of an HTTP 204 response for RevokeAPIKey
 type RevokeAPIKeyResponse204Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // RevokeAPIKeyResponse400Headers the declared response headers of an HTTP 400 response for RevokeAPIKey
 type RevokeAPIKeyResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // RevokeAPIKeyResponse401Headers the declared response headers of an HTTP 401 response for RevokeAPIKey
@@ -2736,18 +2761,24 @@ type RevokeAPIKeyResponse401Headers struct {
 
 // RevokeAPIKeyResponse403Headers the declared response headers of an HTTP 403 response for RevokeAPIKey
 type RevokeAPIKeyResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // RevokeAPIKeyResponse404Headers the declared response headers of an HTTP 404 response for RevokeAPIKey
 type RevokeAPIKeyResponse404Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // RevokeAPIKeyResponse429Headers the declared response headers of an HTTP 429 response for RevokeAPIKey
 type RevokeAPIKeyResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // RevokeAPIKeyResponse500Headers the declared response headers of an HTTP 500 response for RevokeAPIKey
@@ -2862,7 +2893,9 @@ func (r RevokeAPIKeyResponse) ContentType() string {
 
 // GetUsageResponse200Headers the declared response headers of an HTTP 200 response for GetUsage
 type GetUsageResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetUsageResponse401Headers the declared response headers of an HTTP 401 response for GetUsage
@@ -2873,13 +2906,17 @@ type GetUsageResponse401Headers struct {
 
 // GetUsageResponse403Headers the declared response headers of an HTTP 403 response for GetUsage
 type GetUsageResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetUsageResponse429Headers the declared response headers of an HTTP 429 response for GetUsage
 type GetUsageResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // GetUsageResponse500Headers the declared response headers of an HTTP 500 response for GetUsage
@@ -2983,7 +3020,9 @@ func (r GetUsageResponse) ContentType() string {
 
 // ListDomainsResponse200Headers the declared response headers of an HTTP 200 response for ListDomains
 type ListDomainsResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // ListDomainsResponse401Headers the declared response headers of an HTTP 401 response for ListDomains
@@ -2994,13 +3033,17 @@ type ListDomainsResponse401Headers struct {
 
 // ListDomainsResponse403Headers the declared response headers of an HTTP 403 response for ListDomains
 type ListDomainsResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // ListDomainsResponse429Headers the declared response headers of an HTTP 429 response for ListDomains
 type ListDomainsResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // ListDomainsResponse500Headers the declared response headers of an HTTP 500 response for ListDomains
@@ -3104,13 +3147,17 @@ func (r ListDomainsResponse) ContentType() string {
 
 // CreateDomainResponse201Headers the declared response headers of an HTTP 201 response for CreateDomain
 type CreateDomainResponse201Headers struct {
-	Location   string
-	XRequestID *string
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse400Headers the declared response headers of an HTTP 400 response for CreateDomain
 type CreateDomainResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse401Headers the declared response headers of an HTTP 401 response for CreateDomain
@@ -3121,28 +3168,38 @@ type CreateDomainResponse401Headers struct {
 
 // CreateDomainResponse403Headers the declared response headers of an HTTP 403 response for CreateDomain
 type CreateDomainResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse409Headers the declared response headers of an HTTP 409 response for CreateDomain
 type CreateDomainResponse409Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse413Headers the declared response headers of an HTTP 413 response for CreateDomain
 type CreateDomainResponse413Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse415Headers the declared response headers of an HTTP 415 response for CreateDomain
 type CreateDomainResponse415Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // CreateDomainResponse429Headers the declared response headers of an HTTP 429 response for CreateDomain
 type CreateDomainResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // CreateDomainResponse500Headers the declared response headers of an HTTP 500 response for CreateDomain
@@ -3282,12 +3339,16 @@ func (r CreateDomainResponse) ContentType() string {
 
 // DeleteDomainResponse204Headers the declared response headers of an HTTP 204 response for DeleteDomain
 type DeleteDomainResponse204Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // DeleteDomainResponse400Headers the declared response headers of an HTTP 400 response for DeleteDomain
 type DeleteDomainResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // DeleteDomainResponse401Headers the declared response headers of an HTTP 401 response for DeleteDomain
@@ -3298,18 +3359,24 @@ type DeleteDomainResponse401Headers struct {
 
 // DeleteDomainResponse403Headers the declared response headers of an HTTP 403 response for DeleteDomain
 type DeleteDomainResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // DeleteDomainResponse404Headers the declared response headers of an HTTP 404 response for DeleteDomain
 type DeleteDomainResponse404Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // DeleteDomainResponse429Headers the declared response headers of an HTTP 429 response for DeleteDomain
 type DeleteDomainResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // DeleteDomainResponse500Headers the declared response headers of an HTTP 500 response for DeleteDomain
@@ -3424,12 +3491,16 @@ func (r DeleteDomainResponse) ContentType() string {
 
 // GetDomainResponse200Headers the declared response headers of an HTTP 200 response for GetDomain
 type GetDomainResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetDomainResponse400Headers the declared response headers of an HTTP 400 response for GetDomain
 type GetDomainResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetDomainResponse401Headers the declared response headers of an HTTP 401 response for GetDomain
@@ -3440,18 +3511,24 @@ type GetDomainResponse401Headers struct {
 
 // GetDomainResponse403Headers the declared response headers of an HTTP 403 response for GetDomain
 type GetDomainResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetDomainResponse404Headers the declared response headers of an HTTP 404 response for GetDomain
 type GetDomainResponse404Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetDomainResponse429Headers the declared response headers of an HTTP 429 response for GetDomain
 type GetDomainResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // GetDomainResponse500Headers the declared response headers of an HTTP 500 response for GetDomain
@@ -3573,12 +3650,16 @@ func (r GetDomainResponse) ContentType() string {
 
 // VerifyDomainResponse200Headers the declared response headers of an HTTP 200 response for VerifyDomain
 type VerifyDomainResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // VerifyDomainResponse400Headers the declared response headers of an HTTP 400 response for VerifyDomain
 type VerifyDomainResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // VerifyDomainResponse401Headers the declared response headers of an HTTP 401 response for VerifyDomain
@@ -3589,18 +3670,24 @@ type VerifyDomainResponse401Headers struct {
 
 // VerifyDomainResponse403Headers the declared response headers of an HTTP 403 response for VerifyDomain
 type VerifyDomainResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // VerifyDomainResponse404Headers the declared response headers of an HTTP 404 response for VerifyDomain
 type VerifyDomainResponse404Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // VerifyDomainResponse429Headers the declared response headers of an HTTP 429 response for VerifyDomain
 type VerifyDomainResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // VerifyDomainResponse500Headers the declared response headers of an HTTP 500 response for VerifyDomain
@@ -3722,12 +3809,16 @@ func (r VerifyDomainResponse) ContentType() string {
 
 // SendEmailResponse202Headers the declared response headers of an HTTP 202 response for SendEmail
 type SendEmailResponse202Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse400Headers the declared response headers of an HTTP 400 response for SendEmail
 type SendEmailResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse401Headers the declared response headers of an HTTP 401 response for SendEmail
@@ -3738,28 +3829,38 @@ type SendEmailResponse401Headers struct {
 
 // SendEmailResponse402Headers the declared response headers of an HTTP 402 response for SendEmail
 type SendEmailResponse402Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse403Headers the declared response headers of an HTTP 403 response for SendEmail
 type SendEmailResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse413Headers the declared response headers of an HTTP 413 response for SendEmail
 type SendEmailResponse413Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse415Headers the declared response headers of an HTTP 415 response for SendEmail
 type SendEmailResponse415Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendEmailResponse429Headers the declared response headers of an HTTP 429 response for SendEmail
 type SendEmailResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // SendEmailResponse500Headers the declared response headers of an HTTP 500 response for SendEmail
@@ -3899,12 +4000,16 @@ func (r SendEmailResponse) ContentType() string {
 
 // SendBatchResponse202Headers the declared response headers of an HTTP 202 response for SendBatch
 type SendBatchResponse202Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse400Headers the declared response headers of an HTTP 400 response for SendBatch
 type SendBatchResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse401Headers the declared response headers of an HTTP 401 response for SendBatch
@@ -3915,28 +4020,38 @@ type SendBatchResponse401Headers struct {
 
 // SendBatchResponse402Headers the declared response headers of an HTTP 402 response for SendBatch
 type SendBatchResponse402Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse403Headers the declared response headers of an HTTP 403 response for SendBatch
 type SendBatchResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse413Headers the declared response headers of an HTTP 413 response for SendBatch
 type SendBatchResponse413Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse415Headers the declared response headers of an HTTP 415 response for SendBatch
 type SendBatchResponse415Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // SendBatchResponse429Headers the declared response headers of an HTTP 429 response for SendBatch
 type SendBatchResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // SendBatchResponse500Headers the declared response headers of an HTTP 500 response for SendBatch
@@ -4076,12 +4191,16 @@ func (r SendBatchResponse) ContentType() string {
 
 // GetEmailResponse200Headers the declared response headers of an HTTP 200 response for GetEmail
 type GetEmailResponse200Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetEmailResponse400Headers the declared response headers of an HTTP 400 response for GetEmail
 type GetEmailResponse400Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetEmailResponse401Headers the declared response headers of an HTTP 401 response for GetEmail
@@ -4092,18 +4211,24 @@ type GetEmailResponse401Headers struct {
 
 // GetEmailResponse403Headers the declared response headers of an HTTP 403 response for GetEmail
 type GetEmailResponse403Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetEmailResponse404Headers the declared response headers of an HTTP 404 response for GetEmail
 type GetEmailResponse404Headers struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 // GetEmailResponse429Headers the declared response headers of an HTTP 429 response for GetEmail
 type GetEmailResponse429Headers struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 
 // GetEmailResponse500Headers the declared response headers of an HTTP 500 response for GetEmail
@@ -4716,6 +4841,20 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ListAPIKeysResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4743,6 +4882,20 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers ListAPIKeysResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4753,6 +4906,20 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListAPIKeysResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -4896,6 +5063,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 			}
 			headers.Location = value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4906,6 +5087,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers201 = &headers
 	case rsp.StatusCode == 400:
 		var headers CreateAPIKeyResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4933,6 +5128,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers CreateAPIKeyResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4943,6 +5152,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateAPIKeyResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4953,6 +5176,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers CreateAPIKeyResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4963,6 +5200,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers CreateAPIKeyResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -4973,6 +5224,20 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateAPIKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5091,6 +5356,20 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 	switch {
 	case rsp.StatusCode == 204:
 		var headers RevokeAPIKeyResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5101,6 +5380,20 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		response.Headers204 = &headers
 	case rsp.StatusCode == 400:
 		var headers RevokeAPIKeyResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5128,6 +5421,20 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers RevokeAPIKeyResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5138,6 +5445,20 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers RevokeAPIKeyResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5148,6 +5469,20 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers RevokeAPIKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5256,6 +5591,20 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers GetUsageResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5283,6 +5632,20 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers GetUsageResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5293,6 +5656,20 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetUsageResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5401,6 +5778,20 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 	switch {
 	case rsp.StatusCode == 200:
 		var headers ListDomainsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5428,6 +5819,20 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers ListDomainsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5438,6 +5843,20 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers ListDomainsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5581,6 +6000,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 			}
 			headers.Location = value
 		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5591,6 +6024,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers201 = &headers
 	case rsp.StatusCode == 400:
 		var headers CreateDomainResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5618,6 +6065,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers CreateDomainResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5628,6 +6089,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateDomainResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5638,6 +6113,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers CreateDomainResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5648,6 +6137,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers CreateDomainResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5658,6 +6161,20 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateDomainResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5776,6 +6293,20 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 	switch {
 	case rsp.StatusCode == 204:
 		var headers DeleteDomainResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5786,6 +6317,20 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		response.Headers204 = &headers
 	case rsp.StatusCode == 400:
 		var headers DeleteDomainResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5813,6 +6358,20 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers DeleteDomainResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5823,6 +6382,20 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers DeleteDomainResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5833,6 +6406,20 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers DeleteDomainResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -5955,6 +6542,20 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers GetDomainResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5965,6 +6566,20 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetDomainResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -5992,6 +6607,20 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers GetDomainResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6002,6 +6631,20 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetDomainResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6012,6 +6655,20 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetDomainResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -6134,6 +6791,20 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 	switch {
 	case rsp.StatusCode == 200:
 		var headers VerifyDomainResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6144,6 +6815,20 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers VerifyDomainResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6171,6 +6856,20 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers VerifyDomainResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6181,6 +6880,20 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers VerifyDomainResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6191,6 +6904,20 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers VerifyDomainResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -6327,6 +7054,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 	switch {
 	case rsp.StatusCode == 202:
 		var headers SendEmailResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6337,6 +7078,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers202 = &headers
 	case rsp.StatusCode == 400:
 		var headers SendEmailResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6364,6 +7119,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 402:
 		var headers SendEmailResponse402Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6374,6 +7143,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers402 = &headers
 	case rsp.StatusCode == 403:
 		var headers SendEmailResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6384,6 +7167,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 413:
 		var headers SendEmailResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6394,6 +7191,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers SendEmailResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6404,6 +7215,20 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
 		var headers SendEmailResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -6540,6 +7365,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 	switch {
 	case rsp.StatusCode == 202:
 		var headers SendBatchResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6550,6 +7389,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers202 = &headers
 	case rsp.StatusCode == 400:
 		var headers SendBatchResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6577,6 +7430,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 402:
 		var headers SendBatchResponse402Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6587,6 +7454,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers402 = &headers
 	case rsp.StatusCode == 403:
 		var headers SendBatchResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6597,6 +7478,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 413:
 		var headers SendBatchResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6607,6 +7502,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers SendBatchResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6617,6 +7526,20 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.Headers415 = &headers
 	case rsp.StatusCode == 429:
 		var headers SendBatchResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -6739,6 +7662,20 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers GetEmailResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6749,6 +7686,20 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers GetEmailResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6776,6 +7727,20 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		response.Headers401 = &headers
 	case rsp.StatusCode == 403:
 		var headers GetEmailResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6786,6 +7751,20 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers GetEmailResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6796,6 +7775,20 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		response.Headers404 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetEmailResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -7120,7 +8113,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 }
 
 type APIKeyConflictResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type APIKeyConflictApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7129,7 +8124,9 @@ type APIKeyConflictApplicationProblemPlusJSONResponse struct {
 }
 
 type APIKeyForbiddenResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type APIKeyForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7138,7 +8135,9 @@ type APIKeyForbiddenApplicationProblemPlusJSONResponse struct {
 }
 
 type BadRequestResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type BadRequestApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7147,7 +8146,9 @@ type BadRequestApplicationProblemPlusJSONResponse struct {
 }
 
 type DomainConflictResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type DomainConflictApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7156,7 +8157,9 @@ type DomainConflictApplicationProblemPlusJSONResponse struct {
 }
 
 type ForbiddenResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type ForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7174,7 +8177,9 @@ type InternalErrorApplicationProblemPlusJSONResponse struct {
 }
 
 type MalformedIDResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type MalformedIDApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7183,7 +8188,9 @@ type MalformedIDApplicationProblemPlusJSONResponse struct {
 }
 
 type NotFoundResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type NotFoundApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7192,7 +8199,9 @@ type NotFoundApplicationProblemPlusJSONResponse struct {
 }
 
 type PayloadTooLargeResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type PayloadTooLargeApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7201,7 +8210,9 @@ type PayloadTooLargeApplicationProblemPlusJSONResponse struct {
 }
 
 type PaymentRequiredResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type PaymentRequiredApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7210,7 +8221,9 @@ type PaymentRequiredApplicationProblemPlusJSONResponse struct {
 }
 
 type SendBadRequestResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type SendBadRequestApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7229,8 +8242,10 @@ type ServiceUnavailableApplicationProblemPlusJSONResponse struct {
 }
 
 type TooManyRequestsResponseHeaders struct {
-	RetryAfter int
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
 }
 type TooManyRequestsApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7249,7 +8264,9 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 }
 
 type UnsupportedMediaTypeResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 type UnsupportedMediaTypeApplicationProblemPlusJSONResponse struct {
 	Body Problem
@@ -7385,7 +8402,9 @@ type ListAPIKeysResponseObject interface {
 }
 
 type ListAPIKeys200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type ListAPIKeys200JSONResponse struct {
@@ -7400,6 +8419,12 @@ func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7439,6 +8464,12 @@ func (response ListAPIKeys403ApplicationProblemPlusJSONResponse) VisitListAPIKey
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7458,6 +8489,12 @@ func (response ListAPIKeys429ApplicationProblemPlusJSONResponse) VisitListAPIKey
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -7515,8 +8552,10 @@ type CreateAPIKeyResponseObject interface {
 }
 
 type CreateAPIKey201ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type CreateAPIKey201JSONResponse struct {
@@ -7532,6 +8571,12 @@ func (response CreateAPIKey201JSONResponse) VisitCreateAPIKeyResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7551,6 +8596,12 @@ func (response CreateAPIKey400ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7590,6 +8641,12 @@ func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7609,6 +8666,12 @@ func (response CreateAPIKey409ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7628,6 +8691,12 @@ func (response CreateAPIKey413ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7647,6 +8716,12 @@ func (response CreateAPIKey415ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7666,6 +8741,12 @@ func (response CreateAPIKey429ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -7723,7 +8804,9 @@ type RevokeAPIKeyResponseObject interface {
 }
 
 type RevokeAPIKey204ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type RevokeAPIKey204Response struct {
@@ -7731,6 +8814,12 @@ type RevokeAPIKey204Response struct {
 }
 
 func (response RevokeAPIKey204Response) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7749,6 +8838,12 @@ func (response RevokeAPIKey400ApplicationProblemPlusJSONResponse) VisitRevokeAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7788,6 +8883,12 @@ func (response RevokeAPIKey403ApplicationProblemPlusJSONResponse) VisitRevokeAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7807,6 +8908,12 @@ func (response RevokeAPIKey404ApplicationProblemPlusJSONResponse) VisitRevokeAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7826,6 +8933,12 @@ func (response RevokeAPIKey429ApplicationProblemPlusJSONResponse) VisitRevokeAPI
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -7882,7 +8995,9 @@ type GetUsageResponseObject interface {
 }
 
 type GetUsage200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type GetUsage200JSONResponse struct {
@@ -7897,6 +9012,12 @@ func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7936,6 +9057,12 @@ func (response GetUsage403ApplicationProblemPlusJSONResponse) VisitGetUsageRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7955,6 +9082,12 @@ func (response GetUsage429ApplicationProblemPlusJSONResponse) VisitGetUsageRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8011,7 +9144,9 @@ type ListDomainsResponseObject interface {
 }
 
 type ListDomains200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type ListDomains200JSONResponse struct {
@@ -8026,6 +9161,12 @@ func (response ListDomains200JSONResponse) VisitListDomainsResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8065,6 +9206,12 @@ func (response ListDomains403ApplicationProblemPlusJSONResponse) VisitListDomain
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8084,6 +9231,12 @@ func (response ListDomains429ApplicationProblemPlusJSONResponse) VisitListDomain
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8141,8 +9294,10 @@ type CreateDomainResponseObject interface {
 }
 
 type CreateDomain201ResponseHeaders struct {
-	Location   string
-	XRequestID *string
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type CreateDomain201JSONResponse struct {
@@ -8158,6 +9313,12 @@ func (response CreateDomain201JSONResponse) VisitCreateDomainResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8177,6 +9338,12 @@ func (response CreateDomain400ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8216,6 +9383,12 @@ func (response CreateDomain403ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8235,6 +9408,12 @@ func (response CreateDomain409ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8254,6 +9433,12 @@ func (response CreateDomain413ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8273,6 +9458,12 @@ func (response CreateDomain415ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8292,6 +9483,12 @@ func (response CreateDomain429ApplicationProblemPlusJSONResponse) VisitCreateDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8349,7 +9546,9 @@ type DeleteDomainResponseObject interface {
 }
 
 type DeleteDomain204ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type DeleteDomain204Response struct {
@@ -8357,6 +9556,12 @@ type DeleteDomain204Response struct {
 }
 
 func (response DeleteDomain204Response) VisitDeleteDomainResponse(w http.ResponseWriter) error {
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8375,6 +9580,12 @@ func (response DeleteDomain400ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8414,6 +9625,12 @@ func (response DeleteDomain403ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8433,6 +9650,12 @@ func (response DeleteDomain404ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8452,6 +9675,12 @@ func (response DeleteDomain429ApplicationProblemPlusJSONResponse) VisitDeleteDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8509,7 +9738,9 @@ type GetDomainResponseObject interface {
 }
 
 type GetDomain200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type GetDomain200JSONResponse struct {
@@ -8524,6 +9755,12 @@ func (response GetDomain200JSONResponse) VisitGetDomainResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8543,6 +9780,12 @@ func (response GetDomain400ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8582,6 +9825,12 @@ func (response GetDomain403ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8601,6 +9850,12 @@ func (response GetDomain404ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8620,6 +9875,12 @@ func (response GetDomain429ApplicationProblemPlusJSONResponse) VisitGetDomainRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8677,7 +9938,9 @@ type VerifyDomainResponseObject interface {
 }
 
 type VerifyDomain200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type VerifyDomain200JSONResponse struct {
@@ -8692,6 +9955,12 @@ func (response VerifyDomain200JSONResponse) VisitVerifyDomainResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8711,6 +9980,12 @@ func (response VerifyDomain400ApplicationProblemPlusJSONResponse) VisitVerifyDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8750,6 +10025,12 @@ func (response VerifyDomain403ApplicationProblemPlusJSONResponse) VisitVerifyDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8769,6 +10050,12 @@ func (response VerifyDomain404ApplicationProblemPlusJSONResponse) VisitVerifyDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8788,6 +10075,12 @@ func (response VerifyDomain429ApplicationProblemPlusJSONResponse) VisitVerifyDom
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -8845,7 +10138,9 @@ type SendEmailResponseObject interface {
 }
 
 type SendEmail202ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type SendEmail202JSONResponse struct {
@@ -8860,6 +10155,12 @@ func (response SendEmail202JSONResponse) VisitSendEmailResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8879,6 +10180,12 @@ func (response SendEmail400ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8918,6 +10225,12 @@ func (response SendEmail402ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8937,6 +10250,12 @@ func (response SendEmail403ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8956,6 +10275,12 @@ func (response SendEmail413ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8975,6 +10300,12 @@ func (response SendEmail415ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8994,6 +10325,12 @@ func (response SendEmail429ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -9051,7 +10388,9 @@ type SendBatchResponseObject interface {
 }
 
 type SendBatch202ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type SendBatch202JSONResponse struct {
@@ -9066,6 +10405,12 @@ func (response SendBatch202JSONResponse) VisitSendBatchResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9085,6 +10430,12 @@ func (response SendBatch400ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9124,6 +10475,12 @@ func (response SendBatch402ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9143,6 +10500,12 @@ func (response SendBatch403ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9162,6 +10525,12 @@ func (response SendBatch413ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9181,6 +10550,12 @@ func (response SendBatch415ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9200,6 +10575,12 @@ func (response SendBatch429ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -9257,7 +10638,9 @@ type GetEmailResponseObject interface {
 }
 
 type GetEmail200ResponseHeaders struct {
-	XRequestID *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
 }
 
 type GetEmail200JSONResponse struct {
@@ -9272,6 +10655,12 @@ func (response GetEmail200JSONResponse) VisitGetEmailResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9291,6 +10680,12 @@ func (response GetEmail400ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9330,6 +10725,12 @@ func (response GetEmail403ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9349,6 +10750,12 @@ func (response GetEmail404ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9368,6 +10775,12 @@ func (response GetEmail429ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
@@ -9903,179 +11316,185 @@ func (sh *strictHandler) GetEmail(ctx echo.Context, id EmailID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3ti/8Kqj+piqXr1siKcm25Jo6ozj2Hu+JHR9JHmdiaodgNygiagKdBloUk9KpeYf9BueP82Dz",
-	"JKewcGl0N5qkJDozk5OpKUcku3FZWDcsrPXDL1HKFwVnhEkRnfwSkVu8KHICf78jLKPs6mu+wJSpL0S1",
-	"WOByFZ1EpyiDb9GPlZCoJFdUSFKSLIqjG5xXRD2dlgRLkp3K6CQaDUZPksGTZPjsYjg4Gaj/fx/FUVoJ",
-	"yRdvMM1flXxhO4oWmOZ7K16VupO9lC+iOMqYOCMpLzMRnXz8JWJ4QaKT6Af1sJA4ve6+waeClDcki04+",
-	"XsZRUZUFF+qdb5eMlGJOiyiOSvJTRdXIT2RZkTgSEstKRCd29lEcSZlHJ8Nng0EcyVWhGrj47qKeaeRG",
-	"kNyQks5oiiXl7I8/jRZHN7c/H6ymT5ZMPkt/LIezK4GPSXU4L7Kn19Fd7Gahv+l/Y+8HPbFrstp+ml//",
-	"5fWbh87wxdvTNy+9OW4cYHZNF3t4gX/mTBABI/PmF17RvoG/OX39DXp19u2DR//mO2/owwGaEZJN1QKJ",
-	"hSz2KpEQLGQy3NV4z9+92g0n3fxRFLMhoizNq4ycNIaH/hfOc3+MP2QLXKb3YIc3p2cvGuOc4Vw8dKDQ",
-	"2vA5Kv7IOCPPo7vLOMqsAHfGRLPoJBoMj59OR+lh8mQ6GiZPsyOcPCMHs2SEh9NBepw9I09nURzlWMgX",
-	"c5Jea93BqjwPjlF/dUaw4Mw+pgWwfvHu7i6O5gRnpASV9g3Xwqn+zohIS1roj9HFnKACyzniMyTnBJVE",
-	"8KpMCZJzLNESC2T02V4UWy0ZnUT7N8N9PVOxv+X8OnySzskCqxHNeLnASl1WJU1KMiMlYSmJ3BoIWaqp",
-	"qzmdEVmuTmeSlN2pnJOUs0wgydESU4mmZMZLgmS5ouwK4Su1LP4khuvGtKCMLqoFPGWGQZkkV6SEcXz4",
-	"8OG0knPCpFJ7JExXaI2o8WDvWbSkch4jLNDZqxfoydOjAZpjgahsUvgrgktSrqVblzzfnZGfKiLk66w7",
-	"ord4QQSScyoQuU3nmF0RRBksOghO+ZlAOb/aQ6doSfI8UatCMjT5LjGNJq+zSc0m8BX6fPiPv//3cPQM",
-	"8dmY5URKUooYZfSKShGjyd4kRpMf1D/J5AtEBbomhdwbs8ZMHf8c4cEseYqHw+RZOholg2xIRrMDfDg9",
-	"SqPG2uDbbwi7kvPoZDh6Fqu1cp+7THMXRwUu8YJIIwynBf0LWYVIpBaNZnaOyuiEB/o0PRglT8mTaXI8",
-	"OxwkB9NROswG5Hj2bKCEXjWlZCqKrc6i2ZYCUMGT3YXVPsLmMRvtEx72evn8FMN+qQzK5lEviBD4ioBQ",
-	"qM+YiSUp7a+CsAxd4RvSkRGPc4aD5GmaHiTH2SFJhrMBHk0P0sPsiHySmd2pl0UBRqpmqReczXKaSvAC",
-	"OZOEwZ+4KHLjHO0XJZ/mZPH//yi0Mvb9TnJLhfZGa4dTCa2S0kqQho/JMzWea7JK1IQS82ocZURimitP",
-	"laGKleSGX5NMcbIipjJPiJdXmNGfYTigeEAjqFYQzkuCM2D6stYjW8unMVWHg+M4klTCCp3avute9Fj9",
-	"zgx1LXHEfnteit45XVDZJM4F52iB2Ur1IXrIA68lJcHpHNx0n0ANUizwCs0Vk2GJFlxINBwMmiQUuySM",
-	"EoDOUmBRzweBTXDD6qVTc4LAmjUf/6Eks+gk+v/2693Ovv5V7L/TrehXmtIZYh4ZGrBb1RjxUj1SEoRL",
-	"ArTT7yzUwD1PxLcmfSM0j+971gwGqaXsFS+nNMsIe7CYpYRkLTl7ozwFkfICTCTWZhE8H+U7KBLMcR+L",
-	"mQYTeJyXPpNdtFvJOBGIcalZDbSb6tTobXGyLKkkj+azg7YAppipTrUrhzgz7p0ZudGrQfZqT07zFy9I",
-	"i35UCDVH/VOXTgv9e2J/9yhEBeIFKTVTMRhPTRdc0ERJw+4Jo5bm9N1rIE+O02uBsO4zSIrm+HcjZRfa",
-	"xzC9uznHXVGjmmdwKumNEzXEyBLeX/IqzzRDLRQbFxyMZ4nwmOWcXZES5XRGar5266/5AdYffLIdyelX",
-	"ODPfPFBEKbvBOc1aLEYWU1IKPfJpSfC1oRksQ5floAnoK5lhmje1f1EqnpMrNI5E9eOUpHIcKTJX7Jrx",
-	"JfinZclLHXK5x1sFV7uEUvGOeQJ2iI9i2kGTaa3rbZgCphnk2S4B1OIscK49+5ajwSXwxX+ef/sWZTyt",
-	"FmrNAoJsX09g4TySZpVeXIL49EeSSrSABdNGXxEMvh1H0W7JMeXZytKiM4GwLDensDth9lZmWXJ2FSvP",
-	"TcxxocRZ/b0gmFF29VwNdq7UpdpfZ5yRHRpJvVP4BK7omYt2Wt8twB7ajgX80b8Ffc86gqpdCRNd/QSO",
-	"6IXbHKnlKTtzCXJKczabvFBjw/up8jhf1DT/qzmhpr9t/NDg/HYnV2G3s8krYBXVby1S7UiqHut0UqaN",
-	"d5N1vvUnVlv4AAf5JEhcYy1Ps0Enu+eyPg4VSFSiICzTsbxd+lH9zkqQXcKT+ZU9SwLHFyeCsOz/EbfS",
-	"uI3rF2tH8vJaeUEM5y+VF/VgmdFtdI7gyEz5VV1WsC8k4Lu1pUMHOZF2hSAoC1Gm5414Js3AX9F0oyyl",
-	"mfEiHsEfR22XpTGSIF+0ZrKjXb2hXB1XU8PYQ2+NM0IFAjdW0Qasz5QQtmv35I11vvSrD2CLNQ4sRu/f",
-	"v/76vnsBE4s0sXA4DLFiAe3tRf9CDvyuNMSmCe9oud9y+YpX7MFrrfVje6WRqNK5O6oKrDfjMplBv811",
-	"LomeabMBRYlObPTRq37YWPVwz8Flrwe/m+VWkgGhOTABWO09SHOunwmtBeXSakUBYTzQfjTF+Q454h1e",
-	"5RxnF5x/g8sr8kDGyO27njOldKqahfbRu0xR6J4TyXmi328pAdhKWr+p9hyo0E1qqzEcHD47evpkgKYr",
-	"SR7tjQ8PwrtZyTmCMQY5pDuT3SkGOwJot7RBowZBJL4mYrcsoTbrZ+445kEskeKiaBuFc+XvohQXqN51",
-	"tdkCfOIkxUVwZ5ampIDoLdBAh9p0TFSfXHEm5/kKCdvRo9XGqMkQnQ709hUGGuSN7nQUicntHFdCtulz",
-	"mud8iVlKUCVIFiv9VOjFQAsi5zxEr1lJSCIpKZO60ZYgqUcQdm1bkSpISXkGATNBMlQVCLPMnBpo5djs",
-	"fNe0bA2rHkeQkKF57k7MescC6QFdWjj3vY8RdiSL54Rlj47fiqooSiJEh91QSVJaUDUt2I+6x7ps5p5M",
-	"Go85PjsLt7TXE7pd87gXs5V8p+Ha3vkGGS44Y7UmFbP5Pa3IE/ARXyR1YAscSvtwbyBKeRjeUw3ZNW3x",
-	"GRpHqnEd4dbOoX3HeyjoN4UWYFdte6ulmth5eH0NQdfFvhok3Z2aMJkR9wwp/1SRasdaobyhKXnP8A2m",
-	"OZ7mD/XbMgIRKJauurt6+wuC4B4cp3T41z2UVN5Y2iyMJZ5iQRxz2QefI1mudCYYwjNp/MUrekMYknRB",
-	"Hr3Rbxy8NmfUGEiYk8KTA8YoMWWdjZAXS1DaZV5J8FT6aGfbaMfIeprwiLVLuqwZdJgqdti7ESq1S1C+",
-	"s/J2bNN6XxTgwEZsZI7zWSIkL0nWIo0nZJCfmLgExXUy5qUy3sWPks4Lzt9gtjLfioduqfQep3XogyWx",
-	"u5+QkcaSJPXPTb66JivI3RI24iHQDAtpNxX6UOETi+ThyD/usCc1djxhM+zPabch2Y3U+FfgpvcMV3LO",
-	"S/rzg7diVauJRuymEkqtKXoEGKrxpsdQyi1VTgLOaebi61igcXRqnodRnSCdNosW4oec3pAf/vH3/zOO",
-	"Hr2PGIbj+1QgE6BSCmR9LK8xsV3FddQoQHm5jA41JBsfjW1eQozIbaF21upRk9bV4rQPHz4k7YTmdUzT",
-	"zn9+NM8pl5eXkmRvSEbxxap4qIchV+0TpLdcQlZAkN1cv8lCdZzA623GkzYuAhz3Qg8qUYM8Qf641HjG",
-	"UQxbOF4pr9ZMABGW8oyyq0fHi476sx8ykuYYjrQFzLeHD4Mz3n38KDQi5bC+v3iVPAOmpcCuhkIJUGiH",
-	"Tqubj5eg281D/qCEZoFXaErM4QefIazk6jliBJwUqTyktCRwDGQygKgJOdWlXt2GCbNZ5P1lFLo+7DAZ",
-	"jC6Go7o+zKUfZ8oWKTPYzUFWzSihFht7F5IXAi15ea03ClWeo5lSWGp+e33dqce0o6+Tozvd00+WQL8h",
-	"+zqOqDh1p+ktnUgoRLdt8irjpVV+jaE05jTlPCeYqZavyepdSWb0tq9SppTe7IzOhSj5jJJuEQeepsPR",
-	"7ern0CRyLOR7sSX3qIchQvQcuDXHV2i6QoIvlDMNZS8hxoLCw8HxydHROsbauNILLK5JFpQf69lA0KoW",
-	"FaRfaY7J2mRLlB/+8ff/7f4fopDO1Q91CTllVNcnga/Y7OldybMqhecDzRre2Iru5lkjNXRmO2VcPlxy",
-	"dJ5xjzKyvatlzrjqhEqyEJu08rnOIHC94bLEq0gXKtiw+kdd9gBk9VndX2E3ugaD+srGJ6AnirGnDS/d",
-	"MHQqYOSSt7+hIkB241CJGDGyJEKiGS2F3HruRrl3Jh9HX2GZzl9LsjgjosplD8mnJFX8xGfgR6kuA6oe",
-	"HIatLOML9eidiYKFulzp7AJJFobHFI0UkxUlEcpbWCo21JzWZOyzjeFEzzyYINwvwbCSl0uLS2KDSya4",
-	"psaUY7WsSHI32K3Xw9BB534EVoVuWxAUpIgX3bp3JdBmy8Iy0qP71dQ/E6jIceoK54wrF0PUEA0aYxoo",
-	"sbrVRYTHx3FdUTjoVhTWHt4GKScsO9dPdkQbRu4aCokgSEOfJHzLoPizyiUqwO0hi1axH8QeeZlpp6Ep",
-	"HhjOyUhgYf/Ml3rTDayDlqQkoRUcetQaDgabyGVlZrv+7NOP61HRRoQJR5gsV45usWUPIFaLiltLUVt3",
-	"gSG+fa1ftQO2Hzfofbc8HuXqKYV45QUoc61ZvcMgnGVUzRvn77z1NwXVYddAcuP7drnmn+zBhv2L94z+",
-	"VBGEFxxOfUkrUyJQE9bjePhlqma5vDLVAktJStXhf338r/H4djBIxuPb4Ww8vn06u/zyD9HjHIfniLmg",
-	"gFxbhXR/F8Njw4N1XBhHFdDS/KxWoc2YxhcxE+tnRJ3V/nBGNAc6krvU7y43Zg7wo503p98pIW4FrqcJ",
-	"uUxJzpeIyuco50tSJikWarPLMiSrkul8kaJiK+U87KG3HL1+h3CWKaMdo6Ka5jQdM1HNZvRWNbmkeZbi",
-	"MmsXSHdgBRy7C40KYM6rmjw3Ojpq8NzBw3huYVBKzqtpH4EUgXM8JblVdQ7IwtJdE0qnkTDyHE1UqxNt",
-	"1XMyk4hXrZ2TeqAh2Ewk0Edzkk8O2nLVlnp/zqfJ9zj5eZAcX35e/51cfun98MX/6FIhjm6TKw6BkkRc",
-	"0yLhhWa9xB1GhnjbkKufqbO+qIRRnZ8JtCASZ1ji2KZKoJlSfmZn3eRf9Utvc+419Fo7j3PI9NQrkhJo",
-	"XmkEfcCxYeP2/eJV+f13b/O/Hfxnnv3H93M8+uvP3394u/r+u7PF3z7IPB399cd08dfBm4vXIZa61oPc",
-	"xqVvkVQHje1EQ5T92qLlhOT467fnqIRftWROcyrmXUL27zuBirretY7xyRLTXJ9htZj4UfA2HbLVACeh",
-	"oUFo0wQKBNE7YqfW7zGkAKBNUCtYEzAadB18B76yfpHdWr0zzzdWO+ARQGinhjkwOf1UqtWckpQvCJr8",
-	"1RzCT7aK92zndruBWt/bIMWE1kE5H2o8udk9GS6DzQsAf1AWDNlo1BnnkY6Gh08Pnx08OXwar8UiiV3A",
-	"e6sJQGD9zguE9zBSSz52zD8tqTYxd+ML6KFpCtes5L3hVs0TibWq4F3Njj1+k1EKVCi3cg9BNbgRKOVO",
-	"Kc4CMjC1Ch8twpSP16SxkHyELY07dOkTz7zXkaY2f3UGOjHwPxMHaqOUES2FRDnn10lVxGhiKmWMWdVp",
-	"dTpWxYj+eaG2FM3f1T+QECziMZu81wdG9SO2eVusECaN9lcMcWqkor/WKUZmbPovGEYUR6a3Jo08MKZe",
-	"MtnjoVAJpvr9M4HUy5sX0sJ9AXDWxXcXzaHYX7sD6fUUjUNmFRSERRUZa8tjgi5FyR2gyf0PFWzzjRLK",
-	"3giwDz233dFCGKAuRPCOq/e5Gh9hNyTnhcZuIeVn4os99EGjQwTSz12CqMkLmWOh6cPGDFIelcvtPEnF",
-	"/7GrY6dMiWxK2j5zGMmsM1EfXK+fn0RLHW61Xao9kUAIbJ0rrf2LekcBJsNtI9bvDB5wSvMIyKCN4bQW",
-	"plmQn6kUjsygjsCFUXrH5eY+MMy+nW2H6deGvQmvFrQYQmKWCTQlckmaAqm86NoDiSFIURBe6IyvjSP2",
-	"Ydy2kX2gFJSK1OmTOolGufJTAnWT/KEUDJ0duI2mM8ENevVojoacNabZZpFNpwi6wfApwnlD9z70MMEM",
-	"OSCzDU5ZY6IrJmmOyA0pdaYRZF4YD6Mkguc3RMRo8gos6sQs2NMRmvOqFG5fIao0JULsoVO3tmNmwxiK",
-	"C3Mu4MSxlp4ZznOBpji9VvqqHpDuYXSoe3iwDdcD3tpaA/ZXyEY6tC87VTWHKc+oLippWsNpmvZqZn0U",
-	"IvSR/TSnLEMpL1YxEqTApeIiNIXZLfQ5ykb527avR/ayhYG3eb9Kym3wdof2Hc6G3ug++k+o7CC073dv",
-	"bTYr+aKHCS7mtWtgI2LN6c3pn1a86rNqqum3vbt013JGRZHjFVjUZvOn6a6SHAyRPs1xlPKCaEbsUvUh",
-	"6bks8UyrhlPYfqHzl+eAm9ce22Ckxvds9gTGkhxlh+RgNsKJsu2JGlrybHaMk8F0mI6yA3I4O8LJAP63",
-	"Dcn04c7W3B06zXsUb9fC2h3BS6OU7SmqS1vgS4a0JdvaUABruwPZZlDkaP3pjBpkka8ueJBGcGBV5JQI",
-	"dMUfrmYEYbJ3FTwOkZxf93NydylG339ijwwI6zlkGjioR9T1jyinao9bguC3uekDyZWFC/GKxFc9jr/6",
-	"pZf2ddtL1/bGyUu+RhnWTLtFp5Ug5Z/Mx60CLKBcanXs6c96WGD9YrC3NXvW1Pc8vq5SahkUQ9eGKHp6",
-	"wbHmJmevJWE9R9ZWlsEyezzcOmrsp33Q/mymcRxdU5bdT0v8Rb3xMEFoLSkxiwZjWHvqHxhBOLZNSW7s",
-	"h7KXmQ2M6fc2x1Ik93mo4SXCT2EHsc+d/mCymduIFBDkbZle5HxKONbQ4B1zejVX3j+fWR/ZsOJnRtET",
-	"sTdmk/N0TrJKO+Jq8/YCs5TojyVBRY4Zg6S7jS7z/wT2jqCCUrH21ySnN+ZugK94xVL46wVfFDmmzHeo",
-	"48gNQj1hBtCkoGm0Q8M/E5zLeZ8bZFCdrXELiMV2jKh76eHENazXeK+7Y+LXk81sxa+blODXITrYpOTA",
-	"dsOkPjtMOPT52asX6Pjw6OkXO0nzsqniQQ5egpdRcltArixl25Gu57YZX3AHWV51UpUaBqSQHg4GD07u",
-	"auWkdB2dXkByNcQwurjFJ997CE74Gq+j2/+fLy7eeY6f6+ywcRhz1MjfOhwEE4RMWn7wLFdtTfnMsqLP",
-	"ABp4AyKc6ksdNbAsa3RXN+63BYyM53j0Rsst8D9GhVKeeKp248CnrRG3wP/XINTE90HzDxwCaSp63oYR",
-	"r1iLps9QIY3jy+Y9lqLkVyVeiM3aqAN/GUQWClZZ9xS0S6IsgiTwuIkxN3+waKiqs5IqHzNZuOOUVsFU",
-	"GJwhBHHRxk3rQ5gLIxz7ADslr8zw7TcasgC+AogDnyo1NGQYFLGLaR6C8Q5hufQW87SqFAMwYX1VxXXJ",
-	"LHd1o01zFFr/Puv0MpwQrNxYg5Vqa7hAUQcylNaZGvua3dT2mxlXc68cMOv+BsMPNr2l37oAZj/W1T3v",
-	"9OPawD45Hgy/eI7IopArGInSc8s5z3WJUEujhDzEloKwg3EqIST/2gvbFHqsLzfxY2tNWv+TIz+Pzwfe",
-	"sC04t1CLAVbCfgVCUCciOOwApChfPXqgiupb/akkuJb/zkcA9o7iyCF9m9+byN9qV0HznLIr+/uSTOec",
-	"X4vOZ/u81Z/uifoL+4hVxJTX42p8px9sCHxzip110/gpkGf9kFzF94XGmBpY7hIxUkoPpfqIBE1XyiUg",
-	"+axniyvWRgjFHnqpWjMVb5XpDb2hX8UI5zmS/Epn2Yzgy+1zQwnLzEZTT/s+2cpxdJsYPUoS012kZh3e",
-	"9fbwc3sE9yO8VsJ2PylRTrDQgNJ8hiZzucgnMZpIcivNRtFyk3JbqXAHPVueYJytOb0wyeNKRUDnkk9a",
-	"VWVlOqc3pBWecCpFEWHKb5OcCtlKQ35y8OxwfYrkVmmh2yZEhk9UzoKnKRtnrR77d5gyoNIEjfxU7cGM",
-	"uVWmUPiQ1EEEnHb6OdTN6mRaA8vpnZiQPOd/6s8VNjRqkudgNNhFkvCuzmP89GWlM37FZVMiHh6++kX7",
-	"LGjyyy9q7Hd3E5sEMAPoEOuYx4iIFBftCPS4GgwO0gL+Q/5M9cd987ldKaDhBbed++CZ+meq/knVP2Rn",
-	"BLnHEcVG2TWO+Wbu/JeQ4K1PHLZhiBtSTrGki74zCW+mx8fPdlElEj7UeMEXC5y4s4XYw5Y3LgafoeE/",
-	"/v7fTw5R9yI3c4cbXOm2h84hSRzJki4WpFOuUJ+JuNWV+Cq0soPRr7uwtc0OBgrt5hvZ50IqeA+dMkSZ",
-	"Wn7jFyidbDwDtUssaWbyMgpc9l1Y9iw7PEiezp6mCR4cDZPD9CAbEbVHOB4Gdgebz5bIbQ+7ql+2Vl5h",
-	"Xv0z/VdVUZKHDa2rseElEuSGlDgPnarpnxc05TlnQuej6Docm9rfMFhjdmpE5mjgp4RQBhovRpM0Nc7h",
-	"VP1lfem2fASOlrZXg4+31Xa5Rb+HrFezlV1VTYWkspKwMUK6PREjVkGQOUYmq17oUpUcLnnjpbkMRvOa",
-	"24HpDXgliL4iDH2gcj5mEze0CcJTCFHzUlf7YSdzFl8EftZ3U1DVe4lTIqBrnOctkru7Y8/xwuxM/OkO",
-	"ByFfo7XDaO1EwMuL9cmWtRd925K1Z1x18TmgQOmoLwafaXM48id76OSqOht7VfdzhwnehzN/4Gsgotlt",
-	"63MjqwfTqiwV2TWQa2CrQzUJX/bsRPX3aEpW3FQzOQTUZi0EOH9OKCiTTw6jTQW6em94HjwpNh3baI+D",
-	"Pod5PHe5evYoOeWVEmwsOl724UNGNisJeaNxfB3gbu8Y9cVcSstYRMfGYBujORg8cDRnilgWUDAcS9Rl",
-	"ebM1q3T/rudYGKznNxpduLfIh/RzCkoxQ1MCHLolqosBUQY06Be4eBFODtJwy0LWRbMGsFhLnimAT9XL",
-	"fg0yt7DPbhhHm5elR9l4tNJ9v2TZmjwqpoy7GeSUXJkrb9rJO0+TwfBicO88Kt1ub0FhinPCMlxqhGqN",
-	"7PQimDsUNe3UIDm+/OXwLtF/jO7+0N/5ucTlujyyeuqYhdOWHjbzkqbkHSmH12s4BR4CnzkeDAbIqj7D",
-	"uTWrtI4V7ykz7Ri4W5MmiXx2aWjCHuXT1gJxW3V3iRCQ3h7BugzZTkHSqqRydQ53Ymvfw1W/TgG075Vz",
-	"gky9qdk2A0iN3iubrzTIkNs+dy4vtQB9wQiKdRwmG5EDYROrL/FW+sReyG0mN5ey0CBolM24RavDet9o",
-	"/I03OsMlvY7iqCpz85Y42d8HMqtf9m4413/ou/jbrFZiJnCqfTTNXLDLQBidvTy/mFW5Pns5ffd6D/mQ",
-	"fF4COhEm0xHbSRoCPbegAWNmE9OR5F3cZe3S2QbtpRlCXywEtbRwg+SYffmlBSH98kvIOGigvu0hU/Fl",
-	"MxNil6JgAD+X1JQi1zW1WGJoqSQzQEhfalfxcDCYxAaiLSt5UWirLmhOlJ1Cp34+kwl3T5TWncAnnAuu",
-	"vnLF53r0cEJnx95OHBF15kiMJn14hJMvLK2F1LuqBU7nlJGkJDhT34zZJOUZmZhY/ETx00SHAAt3OOXX",
-	"Q8F/hBniqbmfQ83iquTLvS+/RG/J0lESCrnJEikX0bqOymLioiC49M5tEJYIsxWkpDxHaQ6bmTETc7jj",
-	"gF4xW2fImb4PaYUyDgeHag21h53TlDDhe9hvXl90eJ0XhJn7Tnh5tW9e2l9Q6eVN1LKiuFNXiQgtA8O9",
-	"wd4AKqALwnBBo5PoYG+wd6ANyxyUyf4cco1+Vn9fkRDGlJn1aDBQ0p9zdmWvGy9KnhJhyF3js8ZoOcfS",
-	"gQC6U2JKhEHmcldiAJbjFZEmHat1O/hoMFgDZhkCseTX7XsaWtfC2eNB9eQ9sBvN+HqgGy0dVGe7vN/j",
-	"SM8/9Iqj037zxjDfZEQnHy9jjxh+IXhjyDbx9ORjpLkhulTt7MMFgdtxhqt7dRjiTlpYpgHugJRwR4t/",
-	"la4vr1CWHuSPM4IzyvRp+45Z5Kx9I+cnYREzQ6VQJL4mgMnzT+YU9dbB5rcCEPbbMllo0n28djPctyfX",
-	"vQxn4D1E2D/xq9ashZNzQkuDrSj20JkHQKTMzMruEXMKBYHlmB0PUIZXQqvpJh+qhzS+xi7YkLWvYWLE",
-	"XCfYhHj+2Khs7kM+9RChlLHWBTjb4obWsKB6U+WBefpInD7wZh9Qpgd5uRG30li+BvaThzGp52Ghm5o5",
-	"Epd3l9tLpoeg2I8xvku9fTgYbparBlw4vLSFMNbXqao3Rseb32hj3P9zlIXjcrUK1ov27Y6T/cs4uk3s",
-	"1i2pV7+Z5nIJSVahYtYX5mp2nYoDYU1jiFzNEoDRaJ0Q10g+yvUNX/lv3VK4/lQZrTGjsokFZnJLYsDN",
-	"dbaNVxLsq/Ly0al3JXETCg3w7xpHJQHlk3q4cnU251c8W91T8ehD5fYtIg6UV7nHnOUac983ix0NExLf",
-	"PmndXlhD+HlrbgZogOTVO353FNvQ0cN7ksro3e7lIWqf0MLhdyBSj0V9MiBP/4I6X3fyq2n4ezNN5sCv",
-	"+thlLTBYbLC9uInXesbgG665ZJMhcM89Etb/cBsN7d029kltjqZq0/IMjrd9z12or14bbtFd+55LeO9o",
-	"m7kFrkL4N7WSmp8RdhG5Xku5wLfJlGerBG7VjE6eHB0dPNlkQk12Ztvv3v+FZnfaouZEklACmhJd4RAz",
-	"lYljKYkRZybIpT3+E4Rd/Ewa4I9SCu+emslocGjS/yA6pYyvUQxj5lnhKYGr+iS9wQD0DM/A2Y40d99Q",
-	"YRqTnIfspm7Vs5sNi3DYj8xORc+VH59csP2rnn9Fb1ITY/0b7lrif1PB0hysncMHeZ9WdOKowCVeEEnM",
-	"fX2hgdWPGGWoFvTSSJ05KN6v7Ily75bXHinX14DK3nMkBEdMvIJ6AioQucWpPDFXhpREo76ZXe+YyTpI",
-	"bord4KBXeAXBAZG6IvK9qVd+5Cb4x6q9C36HhT5CbN7zGVsnvP+W1fYZuj4L9w+3zRl08FDZnAg3j3gH",
-	"oZNX7S6FT0b1AaZ3Atl3kuidEfqnff7hXd9RXOeQ7XBwD09JL1yPh9RNU/h9Q/zJTb2meWKEu2onknha",
-	"yn7Tp6QahR7Oupt6kV4N89IY7gb+XiDAhj5XO1eT/PhFO9zmNtceYN9eMIL2tRnPp4mgFY15bIiidYBS",
-	"wvB9PZh4PgTeR3eO8yjo2hqp9uOlhwZr8S+b+9u61slHk5K5hUQ1x60WjNEQ4kFApHeXNfJeFzuvue1c",
-	"j3zXArYzO8DuPJpocvoxH+VNfXOfGKCHf9aj/Iyc/K71frUwYFPn+NFA+02fpmuUxPXHAs8MxKdoQA0K",
-	"H+GtHR/sYI7W+JWNCJ4ZwZh1YnfggU0coO3Ew8jN6AyquqVXsu6/+xwtoUTAG21OiRgzXbkSggD9TLTL",
-	"XzTEp9IYbhLmCBvwyqkEmNApIUzDXffGGh0G4cNjjTVaZ+PGYg/jFXtAqMIh5fs4y71qJwCwr9Hv7x04",
-	"al6SsFY/tG9C2HXI0divvnHbR/cNB1vQxXvqwfVzjGtRCMO4/h4ZC+6ft1DDmvy/x8QetHXXUmdyvBtO",
-	"XtBu3Cc01iyqbvvOWwTGFvyG+GZmDxlQL4GEpHlu4Pr0fVdUIriWV9Rgpp7EKZen6zrrrj2dvE0cq66S",
-	"vDIJ2b/HsX4TcayvgRsQ3iACW3B63B93qh0mc4EcwCabgvrndZq9qEGnEePLYAJPH+MO/g3t4+9y9JuR",
-	"o/8gGqvAd0lbUYxHbUvuFSPWvOfHiH37sw9+PnjgD262b6P0DefXoq7mUdsVLcvhDVKtGAC4SPuLlKHh",
-	"wN3QArsgvYk34INizGqEd3N3Up63gb6FRfqGns9fqmVQDoy2rfrGYAn3iUPRgOS64GvMoOmV0ke4tqpm",
-	"oOb4SS2sgwvnN7bAsKmrNJV/S+oqdguFfqygPGr5uwb7DZ1oJWCRQWVhe6HB6hEegdE9NSpOT6KV6lX4",
-	"gE6xPWASLeRQm2XZOshSo4Vr08xVVAZBx6qZMVvy8hrxmfP3IY0KTUaDEZwdZxXcLHjSgMaGm/EXCyqh",
-	"Yrm+9EcrMQ32pX5ke2PWRrX+vC5HjnUt8hfNkkZdRxJSG8Ki6DwqXmKxNPxoicP8VmQBSA1IXCG3snH6",
-	"laY2TFr/pRFVegFOHPaIRRHR3W9E3XAAFyZ6a1EffMBo4D0P0cBHENCv6dJ7XSQvebi82yu5hoBvuwq7",
-	"plOjyloXa/iFz41MrbVU6cwmRrb8P/IG3fiS6wpppCnVnoemW4xOM2yewBnuPhC15uZXXt8jotUFlArb",
-	"BofoZizoFrGs0T252VRRN/m5vlDXLUjz/GA9/ps7KjCN34MyPsTdBqJQYe5zBFlbqv37FOB45K9tOTUs",
-	"2g7CWaOtokwLwuSZZYOHGd3f41nbGW5gR4SRoOzKlr96VrtGbOtGsmogkaBBb6VR+uZ8fwpXyPUadW0R",
-	"AU1BGdI2dt5Jnds8LQm+FgijsspBYCYWSmFSb6N0MMtcOgaX5Y0Zru8xV+/ATdoTNOd5Zkxs90pwfXc6",
-	"OmX1/WgNwE/0OeP62vIYAMfHTM6x2o4MYmUHqkbx5Bde2pnB1YTxQmUk1ApeuDsCgRDQlcv2nlHZKqs3",
-	"EJ2AFYtSXKBU3zCko3lC7qmmR5MmlueYUWF8EpLphGsoocI+gh50X2ChRmpOi8BD0g6fvnmWQbpPnulU",
-	"OX183OegfGXuD3y4gyKXvJUNveQOI7GRLW68x4/3trfRNq7BXbyTdmtA4Wbrl/c0uA3gyvW2RXxKi7ug",
-	"t22D+y2z4hYDT3nX2LvFcrfcnww9RBT9wVze//F+ZpqyjNxCAlXHYMcWLL4P2FmjC3twh2CO3RN7dfND",
-	"r3k37Hstnlk4NcnQurWAZojTjr+2G/C7C/DbdQEqB11LLIbENk7AaHD8dHg0eogTYI+zeiP/1g+uQ/8O",
-	"Aejz7uVzX8S6wFdH+3RZBZa1wNR3oYxZq9JIDa/GFSgJzqB23JM51bID4Q0no9b77kfF6oR5LrT5hgGf",
-	"vzyH3AmJrwnbuPneIt2seZtcvWc3MNzNu9y62/X7KOTAhWiPvdCsvq+sb37+jWIf3VVCoY2+vhHIoIJZ",
-	"lQ5Zu3eX3YCDuaCr746tZgPbBijsLVMBZ2N7e7LN7vL34Otv6vgI19rSIh3YKzhCarxfVRsc9abivu8Z",
-	"EjCgPkJqFunXsEEfL5VM6Uod3WYAupcLpeyFJsBeB5kEF3SvF4mn/04lD/LB3SoEil4pt7qXfZB6Q72+",
-	"22qdP63IXgI+xFXbeABIYl2HaNYhPEITBje2yTVe6rgPjDDeeC95q0Mbeg/3CLW/uuyiNk0CYR+MSHXo",
-	"NegKVbot3huC0DRps8q7LfbihejayaX5mUpAeIAV9to16A53l3f/NwAA//8=",
+	"7L3tchs30i9+K6j5b1XiPDMSSUm2JVfqv4pjP+tnY8dHktfZmNoQnAFFRENgMsCIYlI+tffw3MH5cL6f",
+	"WziXsldyCo2XwcxgSOrFm7XXW1sORc4L0Gh0N/rl179FKV8UnBEmRXT0W0Su8aLICXx+TVhG2cW3fIEp",
+	"U1+IarHA5So6io5RBt+inyshUUkuqJCkJFkUR1c4r4i6Oi0JliQ7ltFRNBqMHiaDh8nw8dlwcDRQ//8x",
+	"iqO0EpIvXmKaPy/5wr4oWmCa76x4VeqX7KR8EcVRxsQJSXmZiejo3W8RwwsSHUU/qYuFxOll9w4+FaS8",
+	"Ill09O48joqqLLhQ93y/ZKQUc1pEcVSSXyqqRn4ky4rEkZBYViI6srOP4kjKPDoaPh4M4kiuCvWAsx/O",
+	"6plGbgTJFSnpjKZYUs6+/mW0OLi6/nVvNX24ZPJx+nM5nF0IfEiq/XmRPbqM3sduFvqb/jt2ftITuySr",
+	"7af57Z9fvLztDJ++On75zJvjxgFml3Sxgxf4V84EETAyb37hFe0b+MvjF9+h5yff33r0L3/whj4coBkh",
+	"2VQtkFjIYqcSCcFCJsP7Gu/p6+f3w0lXX4tiNkSUpXmVkaPG8ND/xHnuj/GnbIHL9Abs8PL45GljnDOc",
+	"i9sOFJ42fIKKrxln5En0/jyOMruBO2OiWXQUDYaHj6ajdD95OB0Nk0fZAU4ek71ZMsLD6SA9zB6TR7Mo",
+	"jnIs5NM5SS+17GBVngfHqL86IVhwZi/TG7C+8f3793E0JzgjJYi077jenOpzRkRa0kL/GZ3NCSqwnCM+",
+	"Q3JOUEkEr8qUIDnHEi2xQEae7USxlZLRUbR7NdzVMxW7W86vwyfpnCywGtGMlwusxGVV0qQkM1ISlpLI",
+	"rYGQpZq6mtMJluQ7uqCyO5O3asBUoJzMpJ3NJVl9IVCJJUGUwTdFyVMihJ4eZmKpxPcRmpQTpAZIhBQx",
+	"wixDOM/tU36puMQIXyjBj2eSlGM2kRMkSMpZJtCXWYlnMqFEzpK5lAUuaKJematxJmYVkuHgwQ46ngrC",
+	"JFrOSUkQ4wguUYMWRO6MWYPE4+iSrMbRk/Lr4eHh4RP59TDyiVZgKUmpJv63+sp3g+Tw/D+eSPPhD+tp",
+	"+JrnNF2FeaJJOYLTuSXdEZr8UhNL/YrRkrKMLxW9JktHmDH7wJT55evRYDB4svx6tIkyv1jKLNdThshy",
+	"daxWuEuUU7PakqMlphJNyYyXBMlyRdmFZo7GFhmu4/gFZXRRLeAqMwzKJLkgJYzj7du3x5WcEyaVUiXh",
+	"FYKnETUe7F2LllTOY4QFOnn+FD18dDBAcywQlc39+w3BJSnX7soueX440Yv+IuuO6BVeELWrqEDkOp1j",
+	"duG2HIjl8guBcn6xg47RkuR5ovY8ydDkh8Q8NHmRTWohBF+hL4f/+Pt/D0ePEZ+NWU7UsooYZfSCql06",
+	"2ZnEaPKT+ieZPFC8ckmKDrM46XSAB7PkER4Ok8fpaJQMsiEZzfbw/vQgbbDPAl9/R9iFnEdHw9HjWK2V",
+	"+7vLNO/jqMAlXhBpRO1xQf9MViESqUWjmSeadsIDfZTujZJH5OE0OZztD5K96SgdZgNyOHs8UCpFPUpJ",
+	"7Ci2GpFmW4rXCq7sLqy2QDeP2ei28LDXS/8PMexnylzZPOoFEQJfENgU6m8t9e2vgrAMXeAr0tkjHucM",
+	"B8mjNN1LDrN9kgxnAzya7qX72QH5IDN7r24WBZhANUs95WyW0xQ0X8qZJAw+4qLIjem9W5R8mpPFf/ws",
+	"tKr3TzXkmgp91qmPM2rTql1aCdI4wfBMjeeSrBI1ocTcGkcZkZjm6hzEUMVKcsUvSaY4WRFTGT+IlxeY",
+	"0V9hOCB4QCKopyCclwRnwPRlLUe23p/GENofHMaRpBJW6Ni+u36LHqv/MkNdSxyx256XondubYqaOGec",
+	"owVmK/UO0UMerchKpR7hEOgTqEGKBV6huWIyLNGCC4mGg0GThOI+CaM2QGcpsKjng0AnuGH10qk5QWDN",
+	"mo//UJJZdBT9f7v1WXpX/yp2X+un6FuauzPEPDI0YLeqMeKluqQkCJcEaKfvWaiBe3ZuwzwMDc9cu1tf",
+	"6BtESW0RbXWzuVypRk+NbbrdU6NAHb29n/NySrOMsFvv75SQrLXBXyoTRaS8AN2MtT4Gg14ZLYr2c9zH",
+	"2+aBCVzOS5+7z9pPyTgRiHGpeRzEqnqpURjiaFlSSe7M4HvtnZ9ipl6qTyiIM3NqMSM3Aj3I1+3Jacbm",
+	"BWnRjwqh5qh/6tJpoX9P7O8ehahAvCCl5mYG46npogxhtQ3vnzBqaY5fvwDy5Di9FAjrdwZJ0Rz//Wxv",
+	"c3owb3dzjrt7nGqewamkV26PI0aWcP+SV3mmGWqh2LjgoLVLhMcs5+yClCinM1LztVt/zQ+w/mAMfuwC",
+	"4hucmW9uKRsou8I5zVq8TRZTUpqT8LQk+NIsFqx/l9fhEfCuZIZp3tR3RamYXa7QOBLVz1OSynGk1rdi",
+	"l4wvwSIvS15qF+YN7iq4OheVimnNFeBxudNuGTR3iz1sGG6EaQY3S5cAanEWONdnmZZpxSUw5H+dfv8K",
+	"ZTytFmrNAhLE3p7AwnkkzSq9uATx6c8klWgBC6bNHEUw+HYcRfdLjinPVpYWnQmEhUhzCvcnRbyVWZac",
+	"XcTKVhVzXCg5oj4vCGaUXTxRg50rOb3EAmWckU/BLNCHsg9g9Z+4sIU1kwN8qTV3wPT/a9DMr0Mh2moz",
+	"YZIPYPOfuXOo4ouyM5cgizZns8ngN1ZLP1XuZvabx//T7H3zvm1M/uD87m9Dhy38Jq+AHaB+a5HqY9/O",
+	"d7XvKdN2UpNnv/cpWhtTAdb1aZ+4h7WM+sYC2XO1NSepQKISBWGZjgbcp8nabxcG+TQ8mX+yEU8gAHok",
+	"CMv+TSx4Y6GvX6yPfaO+UAYnw/kzZbDeerPqZ3SyB8hMmbBdHrQ3JGAmt7el9qAjbXWCxx9cmE8aznKa",
+	"gWmoF4yylGbGYLsDYx60rcPGSIIM2ZrJPbmMDOVqp60axg56Zew+KhCcGBRtQN9OCWEhS/AujPHS2rn6",
+	"1luwxZqzAkZv3rz49qbHLuPotrFNLOduP8LzdqJ/obPSfYmmTRP+2AXQKy6f84rdmsm0RmizGBJVOnfh",
+	"/QCjMS6TGby3yWAl0SRuPkAtQcfjf2d222+wW/jNQX6rB38/fKa2JDicQelhdb4kzbl+IbT4lUsrjgU4",
+	"p0Hs0hTnnwIrvsarnOPsjPPvcHlBbsmRub3Xs1uVFlHk0+ewLjcW+s2J5DzR97fEHvgprIlaG2lU6Edq",
+	"PTkc7D8+ePRwgKYrSe584hruhV0lknMEYwyyZncm9ycK7QjguaV1hTYIIvElEZ8ILy4IkycurHorXkxx",
+	"UbT176k606AUF6g+0rf5Ec49SYqL4LE/TUkBwRAgvvZc6xCDjkBzJuf5Cgn7ojsLylGTEzsv0L4RGGiQ",
+	"KbvTUSQm13NcCdmmz3Ge8yVmKUGVIFmsJHKhFwMtiJzzEL1mJSGJpKRM6oe2drC6BGH3bLuXC1JSnoEb",
+	"WJAMVQWkY0lPHTRfft+0bA2rHkeQkKF53t/+7h0LpPl0aeGOaH2M8LELgVPCsjuHQ0RVFCURosPnqCQp",
+	"LaiiJzg73GVd/nZXJo3LHIOfhJ+00xMJWXO5FwKR/F6jH73zDXJ6cMZqTSpm009b/lRgYL5IanctHBrs",
+	"xb3uVWXMeVc1hIZ5Fp+hcaQergNG+gBg7/EuCpqooQW4r2d7q6Uece/RqjUEXefRbZD0/uSTSa26YYTm",
+	"l4pUn4o4Kq9oSt4wfIVpjqf5bU3kjIBflekZNF1G9hcEvnIIi3Y2jrsoqbyxtPcOlniKBXFcbS98gmS5",
+	"8hOcQYdc0CvCkKQLcmcvUiNzozmjxkDCLByeHHBkiSnrHHY9R5USa/NKgm3WRzv7jLbnt+cRHrHuky5r",
+	"Bh2mih32/exmdSBTxxRl39lH67NvgAMbjrc5zmeJkLwkWYs0/u4mslwlLrV67Ratk7DvuDvPOH+J2cp8",
+	"K257etXHyVYMFUtiD5oh6wBLktQ/N/nqkqwg61TUSfQzLKQ9v+kY3QfekvsjP3poA592PGH978/pfgMN",
+	"G6nxr6Irfhc2fsNwJee8pL/e+tRbtR7RcAxWQslTtRABTm7c6XGyMsSVWYRzmrlwFRZoHB2b62FUR0hX",
+	"GqCF+CmnV+Snf/z9f4+jOx/ZhuFwGRXIeD+V5FrvoW5M7L6chmoUIDVdLpoakvX6xzaxKUbkuqAlydSl",
+	"JhO2xeJv375N2jUg65imXTJyZ55TRj4vJclekozis1VxW9NGrtoB2VdcQlpRkN3ce5OFenECt7cZT1rf",
+	"F3DcUz2oRA3yCPnjUuMZRzGclnml7HgzAURYyjPKLu7sEzzoT5/KSJpjSE0RMN8ePgzO+P59hKERKRP9",
+	"zdnz5DEwrS64MhRKgEKfgpnuCOkVU/SUDy7wCk2JiSXyGcJqQz9BjIBZJpVNmJYEoqomd5Eat2Jd9N19",
+	"MGG24qe/oFJXiu8ng9HZcFRXirtSkUxpX6X4u/Ui6jFKmoiNbxeSFwIteXmpz2RVnqOZkpRqfjt9r1OX",
+	"6aONLmTpvJ5+sGKnDZUycUTFscuKaQljQiFmYwsNGC+t1G0MpTGnKec5wUw9+ZKsXpdkRq/7amZLv8rU",
+	"CHuI/cwo6Rbc4Wk6HF2vfg1NIsdCvhFbco+6GLyAT4Bbc3yBpisk+ILYussQYwEEweDw6OBgHWNtXOkF",
+	"FpckC+4fa8uBY7LeKkjf0hyTNQYsUX76x9//l/t/iEK6rir0SsiGpbpSGazj5ptelzyrUrg+8FjDG1vR",
+	"3Vxrdg2d2ZcyLm+/c3RpRo8wsm9Xy5xx9RIqyUJsUgenOhPIvQ2XJV5FuqjMhk7e6RI1IKvP6v4Ku9E1",
+	"GNQXNj4Bva0Ye9Lw3A1DJzFHrt7lOyoCZDeWnIgRI0siJJrRUsit526Ee2fycfQNlun8hSSLEyKqvK98",
+	"fEpSxU98BgacemVA1IOlspVKfqoufW8cjqFXrnSyjiQLw2OKRorJipLYemhmOK3J2CcbPbeeejD+zt+C",
+	"HjyvCgCXxPrxjB9TjSnHalmR5G6wW6+HoYNOpQqsCt22eDNIEc+ReOOqzc2ahWWkR/arqX8hUJHj1BU5",
+	"GxsyBgctGjTGNFDb6loXfB8exnX196Bb/V2blht2OWHZqb6ys7Vh5O5BoS0Iu6FvJ3zPAAaiyiUqwOwh",
+	"i1ZhNrh5eZlpo6G5PTDEQklgYf/El9rNAKyDlqQkoRUcetQaDgabyGX3zHbvs1ff7Y2KNiJMOMJkuXJ0",
+	"iy17ALFaVNx6F7VlFyji6xf6Vjtg++cGue+Wx6NcPaUQrzwFYa4lqxd3w1lG1bxx/tpbfwOtEjYNJDe2",
+	"b5drbmXBOurOKlmV5P4M2rC58YbRXyqC8IJDoJ+00oEC5bw9doiPMGBWz0MY8OAr3v1tPL4eDJLx+Ho4",
+	"G4+vH83Ux8PZeFyNBqPH+j+H51/9IbqbbfEEMeewkGtrO29uhXicureOUeOoAvqan9XKtHnXmCtmYv28",
+	"qitnbs+rJrwmuSsv6TJs5tDB2pmq+p4SfGpgnRp30JTkfImofIJyviRlkmKhDuIsQ7Iqmc5XKiq2UvbF",
+	"DnrF0YvXCGeZ0usxKqppTtMxE9VsRq/VI5c0z1JcZm28iw4GkdsCQkMImehhkw9HBwcNPty7Pz5cGJiz",
+	"02raRzRF9BxPiUPccUhYdi008XRqEyNP0EQ9daKNAQ34U7UOXOqChgBgIoF3NCf+cK+9/9rSwafDcfIj",
+	"Tn4dJIfnX9afk/OvvB8e/P9dKsTRdXLBwbGTiEtaJLzQ7Ji4cHGI3w25+hk963Nm1Ag+CyJxhiWObRYN",
+	"mikhaQ7kTZ5Wv/Q+zt2GXmibcw751npFUgKPV1JCR4I2nPd+XDwvf/zhVf7Xvf/Ks//8cY5Hf/n1x7ev",
+	"Vj/+cLL461uZp6O//Jwu/jJ4efYixFKXZLXtSaBFUu3kthMNUfZbC7cX2tvfvjpFJfyqd+s0p2LeJWT/",
+	"cRWoqCENap+kLDHNdbCvxcR3wsfrkK1GSAsNDVyxxr8giD5IO1F/gyEFEPGCUsGqhdGgey5w6G3rF9mt",
+	"1WtzfWO1A4YEeIRqJBtT0kOlWs0pSfmCoMlfTJrEZCs30XbWuhuoNdkN1FxoHZSRosaTm0OX4TI48wC2",
+	"E2VBT4+GrXOG7Gi4/2j/8d7D/UfxWrip2Dnot5oABALee477HkZq7Y975p/WrjYxAmMf6KFpCtes5N3h",
+	"Vs3bEmtFweuaHXtsKSMUqFDm5w4C3A2zoZSJpTgLyMDUKryzEJU+4KMGU/QhOjVw4blPPHNfZze1+asz",
+	"0InBD5w43DIljGgpJMo5v0yqIkYTUyhn1KrOuNQuLkb0zwt1Emn+rv6B7HgRj9nkjQ5w1ZfYx9uSoTBp",
+	"tA1jiFNDHf6lTgIzY9OfYBhRHJm3NWnkoTn2ksmGs0I15+r3LwRSN29eSIsXCsibZz+cNYdif+0OpNd6",
+	"NEaaFVDgTVVkrDWP8dUUJXeYVTePRdjHN0q3ex3HPnbtdhGJMMJtiOAdU+9LNT7CrkjOCw3PRcovxIMd",
+	"9FYDAAVqMVzusEmgmWOh6cPGDLJhlRnuLEnF/7FDDKFMbdmUtO3oMBRqZ6I+Om8/P4mWONzqCFVbIgHP",
+	"2TpTWtsX9SkDVIY7Wqw/LdwiuHMHVLiNXrgWKGqQn6kUjswgjsCEUXLHpW3f0ju/nW6H6deKvYnPGtQY",
+	"QmKWCTQlckmaG1JZ0bUFEoMzoyC80KlxG0fs48Bus/eBUlA3VSe46mwjZcpPCZRN89tSMBRycIdPp4Ib",
+	"9OqRHI191phmm0U2BR/0A8PBh9OG7L1tDMIMObBnG5yyRkVXTNIckStS6pQsyBQxFkZJBM+viIjR5Dlo",
+	"1IlZsEcjNOdVKdy5QlRpSoTYQcdubcfMujYUF+ZcQKCy3j0znOcCTXF6qeRVPSD9htG+fsOtdbge8Nba",
+	"GuAdQzrSATraqao5THlGdaFTUxtO07RXMusIitCR/mlOWYZSXqxiJEiBS8VFaAqzW+jwy8b9t+277viW",
+	"LRS8zcxWu9z6fO9Rv0NI6aV+R39gyw5C2343lmazki96mOBsXpsG1kvWnN6c/nHFqz6tph79qveU7p6c",
+	"UVHkeAUatfn44/S+ciMMkT5MFEtZQTQjdqn6wFJdHn+mRcMxHL/Q6bNTgEZtj20wUuN7PHsIY0kOsn2y",
+	"NxvhROn2RA0teTw7xMlgOkxH2R7Znx3gZAD/24ZkOia0NXeHgoB34u16s3ZH8MwIZRt8ddkOfMmQ1mRb",
+	"KwpgbRfHbTpFDtYHddQgi3x1xoM0gjhXkVMi0AW/vZgRhMneVfA4RHJ+2c/J3aUY/fiBLTIgrGeQaaS0",
+	"nq2uf0Q5VWfcEjZ+m5veklxpuBCvSHzRY/irX3ppXz976Z69cfKSrxGGNdNu8dJKkPKP5s+tHCwgXGpx",
+	"7MnPelig/WLQtzV71tT3LL6uUGopFEPXxlb05IJjzU3GXmuH9US67V4GzezxcCtC2U/7oP7ZTOM4uqQs",
+	"u5mU+LO643YbobWkxCwajGFtskBgBGHfNiW50R9KX2bWMabv2+xLkdznoYaVCD+FDcQ+c9q2g2jjwoCT",
+	"t6V6kbMpIayhIXTm9GKurH8+szayYcUvjKAnYmfMJqfpnGSVNsTV4e0pZinRf5YEFTlmDHL1NprM/wPY",
+	"O4IaV8Xa35KcXpnmQt/wiqXw6SlfFDmmzDeo48gNQl1hBtCkoHloh4Z/IjiX8z4zyAD3W+UW2BbbMaJ+",
+	"Sw8nrmG9xn3dExO/nGxmK37ZpAS/DNHBJlEHjhsmVduBYKIvT54/RYf7B48e3Et2mE1tD3LwEqyMklts",
+	"AaUp24Z0PbfNgKr3kBxW52KpYUDm6f5gcOucsFYqS9fQ6e05oYYYbiBhW1Ds3KYVxBqro/v+P52dvfYM",
+	"P/ey/UYw5qCR9rU/COYVmTKCYCxXHU35zLKizwAahQY8nOpL7TWwLGtkV9fvtwWYk2d49HrLbecgjAol",
+	"PPFUncaBT1sjbnUPWoMTFd+kHVAgCKSp6FkbZnvFemv6DBWSOP7evMFSlPyixAuxWRp18H6D+F7BOvge",
+	"yAFJlEaQBC43PubmDxb+Wb2spMrGTBYunNIq8ArjdoTQT9qwiX0Ak2EseR9tquSVGb79RqNZwFeAfuFT",
+	"pYakDYOxdttWhDo1hPCFeouPWuWcAbC+vvLruraYuwLbpjoKrX+fdnoWziNWZqwBh7Y1ZyCoA1lL61SN",
+	"vc0eavvVjENFUAaYNX+D7geb3tKvXaAtC9bVSK/15VrBPjwcDB88QWRRyBWMRMm55ZznuqSpJVFCFmJL",
+	"QNjBOJEQ2v/aCtvkeqy7o/m+tSatf2fPz93TiDccC04t0mqAlbBfuBCUidA3TMOm+eLRw1RV3+q/SoLr",
+	"/d/5E1ooRHHkeiqY35s9FtSpguY5ZRf29yWZzjm/FJ2/7fVWfror6i/sJVYQU16Pq/GdvrCx4ZtT7Kyb",
+	"RriB9Ozb5C++KTTu2cByl4h197ZUh0jQdKVMApLPeo64Yq2HUOygZ+ppplCuMm9DL+k3MbTMk/xCZ9mM",
+	"4Mvt80UJy8xBU0/7JknOcXSdGDlKEvO6SM06fOrt4ef2CG5GeC2E7XlSopxgoRH0+QxN5nKRT2I0keRa",
+	"moOi5SZltlLhAj1bRjBO1kQvbFY0L8ECnEg+aRWjlemcXpGWe8KJFEWEKb9OcipkK1354d7j/fUpkrdO",
+	"Fd02STIcZTkJRlg2UkJd9rGSAfCFgsbAVJ3VjFpWKlP4kPlBLKN2OjvUA+ukWwOi60VWSJ7zP/bnGRu6",
+	"NUm2Nxp8qATj+4rl+OnQSt78zsurREZ4SuoXbQOhyW+/qfm8fz+xSQUzwGyxhn6MiEhx0fZoj6vBYC8t",
+	"4D/kT1T/uWv+blcoaAjNbekxeKz+map/UvUP8Yh0N4LcIOSxcd8bQ38zF//L7v6toxrbMMkVKadY0kVf",
+	"3MOb/eHh4w9VsRIOpjzliwVOXEwj9nppGNOGz9DwH3//74f7qNsj1LQHhW6hO+gUktORLOliQTqlE3Us",
+	"xnGBxBchDhiMfn8GqO2HoNPSOgKQvS4k5nfQMUOUKTYxNoqS+8ZKUSfWkmYmR6TAZV9/zMfZ/l7yaPYo",
+	"TfDgYJjsp3vZiKjzyuEwcFLZHOci1z1srX7ZWvCFefpP9F9VvEkeVuauBoiXSJArUuI8FOHTPy9oynPO",
+	"hM6N0XVCtsygoQDH7Nhso4OBn55CGUjLGE3S1BiqU/XJ2vXtPRMIc20vQj+MPWBZQPRb8HqFW9lf1VRI",
+	"KisJBzeknydixCpwgsfIZP2b/uA59BnlpenOpfnPnRC1g6ASRHepRKf6aWM253mGGAeUlZLnKJ3jEqdQ",
+	"aT2tJJJ4KszjlR1XEnyphgB9HaDhvB0OyilxCYT/9/+M/nawt4PeUjkfs4kjwARh3Vabl7o2ErvdblFh",
+	"4GfdGYiqOZY4JcI2QG8ttmvBf4oX5nzmE3U4CFlNrXNW6zwGNmys43tWo/UdztZG+urKfQAN075vDNbf",
+	"ZqfsLzb05kpiGyd293OH1d6E85/gayCi8Tno6JmVwGlVlorsGuk4cOCjmoTPes7j+ns0JStuarocRHCz",
+	"IgTMWLcdKZMP96NN1c36hHwajJebF1ufl2vDAPN44jIWbUA95ZUSKVh0zhD7txnZrCTkpQa6dojUvWPU",
+	"jSCVfLPIo43BNkazN7jlaE4UsSz+ZNijqosTZ2tW6eavnmNhwNBfavjt3lIn0s8pKMUMTQlw6JaQOAZl",
+	"HODSn+LiaThFSuORC1mXExtEb73zDHpAqm72K7a5xUV3wzjYvCw9wsajlX73M5atySZjyqwwg5ySC9Nw",
+	"rJ3C9CgZDM8GN84m08/tLatMcU5YhksN4a7xuJ4GM6iipoYcJIfnv+2/T/SH0fs/9L/8VOJyXTZdPXXM",
+	"wslbt5t5SVPympTDyzWcAheBBR8PBgNkRZ/h3JpVWsHVG+6ZdiTArUmTRD67NCRhj/BpS4G4Lbq7RAjs",
+	"3p6NdR7SnYKkVUnl6jSdk4WxcFwN8BSgFp8788tU3ZrDPiD86BO++UojNLlDf6dLt4VVDPqHrOEw2Yj3",
+	"CEdv8POCPIHfa36ZS1lo6DrKZtxiDGJ9sjX2xkud55NeRnFUlbm5Sxzt7gKZ1S87V5zrD8oI7QLhlZgJ",
+	"nGpLUDMXnG8QRifPTs9mVa4jUMevX+wgH0jRS8MnwuR7YjtJQ6AnFk5hzGx6PpK8iw+uDUf7QNtHR+ju",
+	"alBRDB2Lx+yrryxm7VdfQd5FA6tvB5m6N5ufEbtEDYMPu6SmILuuLMYSw5NKMoMWAkttKu4PBpPY4Ntl",
+	"JS8KrdUFzYnSU+jYz+oyTv+JkroT+AvngquvXAm+Hj3EKe3Y2+kzos6fidGkD0Vy8sDSWkh9nlvgdE4Z",
+	"SUqCM/XNmE1SnpGJiUhMFD9NtIOzcCE6vyoM/iPMEI9Nyx41i4uSL3e++gq9IktHSShnJ0ukTERrOiqN",
+	"iYuC4NKLXiEsEWYrSMx5gtIcjlFjJubQBIReMFttyZnuzbZCGYfwqVpDbWHnNCVM+Bb2yxdnHV7nBWGm",
+	"BRIvL3bNTbsGYtGCULq9orhT18oIvQeGO4OdAdSBF4ThgkZH0d7OYGdPK5Y5CJPdOWRc/ao+X5AQQJeZ",
+	"9WgwULs/5+wCYZ0wV5Q8JcKQu4bzjdFyjqVDUHSxckqEgTVzzWoAgfOCSJOUBrg0BZQBq4GMBoM1EKQh",
+	"6FF+2W5k0uqNaYOk6sobIG6a8fUAblo6qJeJe+w/d6DnH7rF0Wm32b3QVxnR0bvz2COGXw7fGLJNvz16",
+	"F2luiM7Vc3ahPet2nOGqfx3kvNstLNPogEBK6J7kt2739ysU5wf544TgjDKdc3DPLHLS7of8QVjEzFAJ",
+	"FIkvCQAa/c6cou7a23xXoOPBtkwWmnQfr10Nd238vpfhDMiJCNsnfu2e1XByTmhpgCnFDjrx4JqUmlnZ",
+	"M2JOoSyyHLPDAcrwSmgx3eRDdZFGGbkPNmTtBmmMmJ6qTWDud4367j7YWA9OSylrXYa0LehqjamqD1Ue",
+	"EqoPY+qjlvahjHp4oRtBP43mayBleQCdeh4W1KqZKXL+/nz7nenBT/ZD0n8SHdP2B8PNG7qBLg83bSEF",
+	"6mbW6o7R4eY72r0Yfh8p5baXWn5rvvsKzwmd8zi6TuyZManZrplldA45bqFaYg3QJEwmFPhTjQZ0JWOA",
+	"BaSFUVwDKSmbW92SYqaMRL3ZQUFaexiaTyttOWZUNuHZTGpPDGjHTqnySoJiV8cLdOx1om8i1gFqYSM6",
+	"FJB6qYcGWCfTfsOz1Q0lno7Lt7vdOChlZZdzluveEL4+7oi2kNzoExPbS4kQ6uGaDhYNaMPa1eAi1w3l",
+	"MLwhqYzA7za5UQeUVtsGh+F1V9Atg7H1L6hs9Ev+aarlxkyTOeyxPnZZi8sWG2g1bhzFnhb6jmsu2aQI",
+	"3HW+Dvq4NNcWqsHrA/hBlZ1ezqbKGxxue99TzmY51VGs/eEWr2v33IX7DraZW6Blx0eqnvVGQtj5IHtV",
+	"9AJfJ1OerRLo8BsdPTw42Hu4SXebrNz2SWP3N5q916o8J5KEkgyVzBAOPVXpVpaSGHFm3Hr6jHOEsPMY",
+	"SgP4UkrhNXKajAb7Ju0T/HFK6xuJNGae+p8S6N4p6RUGXHC4BqJZ0jSHosI8THIeUtj6qZ7Cbqii/X4g",
+	"fyp6WtN8uhLF7/D/T7Sf9Sqsv8M1hf9Id7TeOtocvpW9bfdsHBW4xAsiiWnhGRpYfYmRwmpBz812NzH5",
+	"3coG73u9CzZ6X7cklr0hOwTRPF5BAQsViFzjVB6Znjol0TCDxsEwZrKOR5jqSoipC68CPbCXL4h8Ywrk",
+	"7+hv+LlqOxxeY6Gjtc2ew7E9dvR3fG6nK+i0Az+PwIT7g/F7E3xvRtMHoSC3NhDDQWgdK/aCvX1BWy8c",
+	"6wdW/ThpX9SzE8/cH9zANtQL12MTdjNCPvsePlnfw1O92ImRKlU7WcgTj/abPunYKGly9oypjOoVbc+M",
+	"qdJAmgw4UdGXw8HApts+aLtUnR/Dg6bcCXpJvzXj+TBe0qIxjw2e0g4kUBiosgf90Qd7fOdidXcCaa4x",
+	"md+de7jHFum16Uqoq/p83DSZW/BfE1K3sKOGELeC3H1/XmNMdlEimyf89RiPLQhHc9juzqOJm6gv8/EM",
+	"1Tc38fN6SH89Utfsk8/i9tN39TaFne/xtd/0idhG1Wm/v/fEoOiKBpqn8EEU2z7gDqxvDRHb8NKaEYxZ",
+	"xz8LNufEYUZPPBjqjM4AOEF6qBD+vU/QEqpmvNHmlIgx00VfIZTdL0S7ckyj6CpR5SZh8iOgJQCVgMQ7",
+	"JYRpRPlef7KD+by9P7kGxG10T/dglLGHNSxcMwofyrxX3gV6WOgGEzd2DjZ7k6wVTO0GJPftVjaKs2/c",
+	"9tJdw8EW1/SGAnj9HON6K4SRkj97P39n7+fN/Z563T/7PW/lJdHb3VQuNMzaoMK6ifuzCZjQPi1s4fxc",
+	"8Cvi67cdZAD7BBKS5rmB4tQt8KhE0CJc1EDF3lZXRl73sKBf7SmDbXyVdWXzhSkz+Oyr/OyrvMsu/BbY",
+	"EOENe2+LLRb3+xZrE9E0swQsdoPS8aSuWhE1kj1ifBnMh+vbMYOP0CL4vIE/b+C7buD/JBp5xbf+W56q",
+	"O50AbxSA0EzvByB8jbsLRypg0Fs/tu9M+h3nl6KuylMnQy1EwmfRWiIBDJs2zSlDw4HrNwUHTu2oMVCq",
+	"YszqfhWmE1yet9sWCNu3AN58+kwtgzLZtDWh26bLFSCBTXPoHQWFm2MGj14pQYhrO8IM1ARV1cK65gf8",
+	"ypYoN4WkpvKnJCdjt1Do5wrKHJefRedn0Xn3E0gCNgjISmz7wqzuYAMZoVeDi/UkTKq3Ch8XL7ZhU9EC",
+	"YLZp2q3wrBotdJ80Hf0MEJmVb2O25OUl4jN3tIJ0SDQZDUaQipFV0LT1qNFhgArAV6ASwBbq3mlaemrM",
+	"RPUj2xmzdnOAL2skhVjDKDxo1kTrQrSQvBIWjOxOPjELIeR7xFzrBEUWQBKCBDRyLRsx3TS1Pvj6kwac",
+	"6sV/cjBMFlBJv34j2JDD9TGhAQts4+PuA+95AC0++Im+TaOGaHwPycPIFB4yBEQT2mARNZ0aYBC62stH",
+	"TmhkXK6lSmc2MbLIJZE36MaXXEMsIE2p9jw03WJ0nGFzBc5w94KoNTcfuuEGXssuLl9YKTlgTKO6t/BX",
+	"jm7IzQaGocnPdTtztyDN4NR6GE0XhzIPvwFlfKTQDUShwrTFhb22pHmOpoBMJv9tVLaGtbwHl+VoK0/i",
+	"gjB5Yvnvdtr+s89yO4sB9gHCSFB2YQv3PXOhRtzseitr8KWgJdHKw/btiN0ptADttSa0KgYcGKXB29in",
+	"R3VxhMbYQRiVVQ47dWJBYCb1wVE7LE3TSGh2Oma4JLb3kLpHVLkUEzTneWZ0O5PlCmoq1DAAyYCXGSkB",
+	"c8v1t2wANqMvGYerRQwNI8ZMzrE6gA1ipYCqRtn3Ay991OAiw3ihphuqnM9cj1cgBLzKlYvMqGwBghiI",
+	"ZcD6RikuUKo7xGmPrZA76tGjSROLecyoMMYQyXTFBhR/Yh8BFV5fYKFGakKRYJppS1N3DmeQPZdnOuVV",
+	"J0X0WUbfmP6vt7eM5JK3yimW3GHcNspNjNn67saKPtrGJnkf38tza0D45tPPb6jpG8DD65Wa+JCqfkGv",
+	"25r+e2a3Www85aCavMWywESASugu0H/A/oR1vIl9QFlGriEfsWMpxLbZRx8wv0aH96BpwQ5wV+zUjx96",
+	"j3fDvtHimYVTkwytWwsiizjp+G9jf3y2PT5d26NymOfEwu5sY32MBoePhgej21gfNlbaG92xln8d3nGg",
+	"aV92u5Y+iDUmgnas6oIwLOudWjfRGrNWjaQaXg3FUhKcAdyGt9nVkx16ezipvPY03MktKsx1IXcDDPj0",
+	"2SlkBEl8SdhGd8MW2ZvNNqS1l8L0b2g2Ae06KG6iCQKdNO/aCbNudNk3P78V5TvXgy7k2tCt5AyQotUl",
+	"kH3//rzrYjGdHfuaMzYfsK1LxrYnDFg52yuybc7Tn/3cn/3c9xEixLWYtqg0tmlUSH/06wjT+aOpMW4a",
+	"JwTO12HCJqBKDfH27lxtZl1jqJ8ZAIfnQmkZoQmw00GRwgXd6UVN6+8C6MHzuD54oGGUVK3fsgvixlCv",
+	"r7+6O0EospeA5XPR1loAm1uXbpt1CI/QRByMUnQPL7WLDUYY96TcqjuUZCftF9ooR/iNAJeg67ZqnSgQ",
+	"9oHj1Au9B7pKt+4TbwwXax5pq0O6T+zFdtLl5kvzM5WAxgMr7D3XIPG8P3///wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

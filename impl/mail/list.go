@@ -35,11 +35,15 @@ func ParseList(s string) ([]Address, error) {
 	return addresses, nil
 }
 
-// FormatList writes addresses so that [ParseList] reads the same ones.
+// FormatList writes addresses for people, so that [ParseList] reads the same ones: names are not encoded as they are
+// in a header.
 func FormatList(addresses []Address) string {
 	written := make([]string, len(addresses))
 	for i, a := range addresses {
-		written[i] = a.String()
+		written[i] = a.Bare()
+		if a.Name != "" {
+			written[i] = quote(a.Name) + " <" + written[i] + ">"
+		}
 	}
 	return strings.Join(written, ", ")
 }
