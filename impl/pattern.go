@@ -5,12 +5,14 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/voostack/mailstack/impl/mail"
 )
 
 // The two patterns that every string of the document carries. Go's regular expressions take 1.1 ms for 100 KB of html;
 // the matchers below take a hundredth of that.
 const (
-	headerPattern = `^[^\x00-\x1f\x7f]*$`
+	headerPattern = `^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$`
 	bodyPattern   = `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`
 	// bodyControls are the control characters that bodyPattern lets pass.
 	bodyControls = "\t\n\r"
@@ -29,12 +31,18 @@ func (m controlFree) MatchString(s string) bool {
 	return true
 }
 
+// headerText matches what may stand in a header.
+type headerText struct{}
+
+// MatchString holds for what [mail.CheckHeaderText] lets pass.
+func (headerText) MatchString(s string) bool { return mail.CheckHeaderText(s) == nil }
+
 // compilePattern must be given to every validation: the library keeps compiled patterns for the whole process, and
 // whoever compiles one first decides.
 func compilePattern(expression string) (openapi3.RegexMatcher, error) {
 	switch expression {
 	case headerPattern:
-		return controlFree{}, nil
+		return headerText{}, nil
 	case bodyPattern:
 		return controlFree{except: bodyControls}, nil
 	default:

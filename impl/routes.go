@@ -46,12 +46,33 @@ func (server *Server) Routes() []string {
 	return known
 }
 
-// refuseMisrouted answers 404 where the router is too generous: it lets a parameter be empty, and one at the end of a
-// pattern hold slashes.
+// methodsOf lists the methods of every path without parameters.
+func methodsOf(routes []*echo.Route) map[string]string {
+	methods := make(map[string]string)
+	for _, route := range routes {
+		switch listed := methods[route.Path]; {
+		case strings.ContainsAny(route.Path, ":*"):
+		case listed == "":
+			methods[route.Path] = route.Method
+		default:
+			methods[route.Path] = listed + ", " + route.Method
+		}
+	}
+	return methods
+}
+
+// refuseMisrouted answers where the router is too generous. It lets a parameter be empty, and one at the end of a
+// pattern hold slashes: 404. And it takes a path that the document names for another's parameter when the method is
+// that one's: 405 (OpenAPI, Path Templating Matching: concrete paths come first).
 func (server *Server) refuseMisrouted(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if c.Path() != "" && !fits(c.Path(), echo.GetPath(c.Request())) {
+		path := echo.GetPath(c.Request())
+		if c.Path() != "" && !fits(c.Path(), path) {
 			return echo.ErrNotFound
+		}
+		if methods := server.methods[path]; methods != "" && c.Path() != path {
+			c.Set(echo.ContextKeyHeaderAllow, methods)
+			return echo.ErrMethodNotAllowed
 		}
 		return next(c)
 	}
