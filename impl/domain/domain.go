@@ -56,6 +56,7 @@ type Identities interface {
 	CreateIdentity(ctx context.Context, domain string) (identity ses.Identity, created bool, err error)
 	GetIdentity(ctx context.Context, domain string) (ses.Identity, error)
 	SetMailFrom(ctx context.Context, domain, mailFrom string) error
+	RestartDKIM(ctx context.Context, domain string) error
 	DeleteIdentity(ctx context.Context, domain string) error
 }
 

@@ -132,6 +132,12 @@ func (s *Service) confirm(ctx context.Context, row db.DomainGetRow) (db.DomainGe
 		row.DkimTokens = identity.DkimTokens
 		found.VerifiedForSending = false
 	}
+	// SES has stopped looking for records that appeared too late.
+	if found.DKIMFailed {
+		if err := s.ses.RestartDKIM(ctx, name); err != nil {
+			return row, false, fmt.Errorf("restart DKIM: %w", err)
+		}
+	}
 	// SES stops looking for the records of a MAIL FROM that failed, until it is set again.
 	if wanted := row.MailFromDomain; wanted != nil && (found.MailFromDomain != *wanted || found.MailFromStatus == "FAILED") {
 		if err := s.ses.SetMailFrom(ctx, name, *wanted); err != nil {

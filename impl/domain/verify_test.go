@@ -126,6 +126,26 @@ func TestFailedDomainStartsOver(t *testing.T) {
 	}
 }
 
+func TestSESLooksAgainForRecordsThatCameLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	view := w.create(w.organization("a"), "acme.test", "")
+	w.clock.Add(73 * time.Hour)
+	if found, _ := w.identity(view.Name); !found.DKIMFailed {
+		t.Fatalf("SES still looks: %+v", found)
+	}
+	if view, _ = w.recheck(view); view.Status != domain.StatusFailed {
+		t.Fatalf("after 73 hours: %s", view.Status)
+	}
+	w.publish(view)
+	if view = w.look(view); view.Status != domain.StatusPending {
+		t.Fatalf("%s, although SES had stopped looking", view.Status)
+	}
+	if view = w.look(view); view.Status != domain.StatusVerified {
+		t.Errorf("%s, %q", view.Status, reason(view))
+	}
+}
+
 func TestVerifiedDomainThatLosesItsRecords(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

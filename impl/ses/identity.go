@@ -14,8 +14,11 @@ type Identity struct {
 	Name string
 	// DKIMTokens are the three names of the Easy DKIM records: <token>._domainkey.<domain> is a CNAME
 	// of <token>.dkim.amazonses.com. They stay the same for a domain while its identity exists.
-	DKIMTokens         []string
-	DKIMVerified       bool
+	DKIMTokens   []string
+	DKIMVerified bool
+	// DKIMFailed says that SES no longer looks for the records: it did not find them for 72 hours. RestartDKIM makes it
+	// look again. https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
+	DKIMFailed         bool
 	VerifiedForSending bool
 	MailFromDomain     string // empty while none is set
 	MailFromStatus     string // PENDING, SUCCESS, FAILED, TEMPORARY_FAILURE; empty while none is set
@@ -76,6 +79,21 @@ func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error
 	return nil
 }
 
+// RestartDKIM makes SES look for the Easy DKIM records of an identity again, for another 72 hours.
+func (c *Client) RestartDKIM(ctx context.Context, domain string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	_, err := c.admin.PutEmailIdentityDkimSigningAttributes(ctx, &sesv2.PutEmailIdentityDkimSigningAttributesInput{
+		EmailIdentity:           aws.String(domain),
+		SigningAttributesOrigin: types.DkimSigningAttributesOriginAwsSes,
+	})
+	if err != nil {
+		return fail(ctx, "PutEmailIdentityDkimSigningAttributes", a, err)
+	}
+	return nil
+}
+
 // DeleteIdentity removes a domain from the account. One that is absent already is no error.
 func (c *Client) DeleteIdentity(ctx context.Context, domain string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -97,4 +115,5 @@ func (i *Identity) addDKIM(d *types.DkimAttributes) {
 	}
 	i.DKIMTokens = d.Tokens
 	i.DKIMVerified = d.Status == types.DkimStatusSuccess
+	i.DKIMFailed = d.Status == types.DkimStatusFailed
 }

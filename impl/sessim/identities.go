@@ -177,11 +177,37 @@ func (s *Simulator) putMailFrom(r *http.Request, body []byte) (any, error) {
 		return nil, noIdentity(name)
 	}
 	at := s.now().UTC()
-	if changed.MailFrom != mailFrom {
+	if changed.MailFrom != mailFrom || changed.MailFromProof.Status == statusFailed {
 		changed.MailFromProof = proof{Status: statusPending, Since: at}
 	}
 	changed.MailFrom, changed.MailFromBehavior = mailFrom, behavior
 	return empty{}, s.commit(entry{At: at, Identity: &changed})
+}
+
+// putDKIMSigning starts Easy DKIM over. Keys brought along are not simulated.
+func (s *Simulator) putDKIMSigning(r *http.Request, body []byte) (any, error) {
+	name := canonical(r.PathValue("name"))
+	request, err := decode[struct{ SigningAttributesOrigin string }](body)
+	if err != nil {
+		return nil, err
+	}
+	if request.SigningAttributesOrigin != "AWS_SES" {
+		return nil, badRequest("SigningAttributesOrigin is invalid.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	restarted, ok := s.state.identities[name]
+	if !ok {
+		return nil, noIdentity(name)
+	}
+	at := s.now().UTC()
+	if !restarted.Verification.ok() {
+		restarted.Verification = proof{Status: statusPending, Since: at}
+		if err := s.commit(entry{At: at, Identity: &restarted}); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"DkimStatus": restarted.Verification.Status, "DkimTokens": tokens(name)}, nil
 }
 
 type identityAnswer struct {

@@ -122,9 +122,10 @@ func TestVerifiedIdentitySurvivesLossForAWhile(t *testing.T) {
 
 func TestIdentityThatNeverVerifiesFails(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	r := start(t, sessim.Config{Resolver: newZone(), Now: c.Now})
-	if _, _, err := r.client.CreateIdentity(t.Context(), "acme.test"); err != nil {
+	c, z := newClock(), newZone()
+	r := start(t, sessim.Config{Resolver: z, Now: c.Now})
+	created, _, err := r.client.CreateIdentity(t.Context(), "acme.test")
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.advance(73 * time.Hour)
@@ -132,6 +133,17 @@ func TestIdentityThatNeverVerifiesFails(t *testing.T) {
 	if answer["VerificationStatus"] != "FAILED" {
 		t.Error(answer)
 	}
+	z.publishDKIM("acme.test", created.DKIMTokens)
+	if late, err := r.client.GetIdentity(t.Context(), "acme.test"); err != nil || !late.DKIMFailed || late.VerifiedForSending {
+		t.Errorf("records that came too late: %+v, %v", late, err)
+	}
+	if err := r.client.RestartDKIM(t.Context(), "acme.test"); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := r.client.GetIdentity(t.Context(), "acme.test"); err != nil || again.DKIMFailed || !again.VerifiedForSending {
+		t.Errorf("restarted: %+v, %v", again, err)
+	}
+	wantClass(t, r.client.RestartDKIM(t.Context(), "absent.test"), ses.NotFound)
 }
 
 func TestListIdentitiesInPages(t *testing.T) {

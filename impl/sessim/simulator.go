@@ -159,11 +159,14 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Se
 func (s *Simulator) routes() {
 	s.mux = http.NewServeMux()
 	for pattern, op := range map[string]operation{
-		"POST /v2/email/identities":                                   {"CreateEmailIdentity", s.createIdentity},
-		"GET /v2/email/identities":                                    {"ListEmailIdentities", s.listIdentities},
-		"GET /v2/email/identities/{name}":                             {"GetEmailIdentity", s.getIdentity},
-		"DELETE /v2/email/identities/{name}":                          {"DeleteEmailIdentity", s.deleteIdentity},
-		"PUT /v2/email/identities/{name}/mail-from":                   {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
+		"POST /v2/email/identities":                 {"CreateEmailIdentity", s.createIdentity},
+		"GET /v2/email/identities":                  {"ListEmailIdentities", s.listIdentities},
+		"GET /v2/email/identities/{name}":           {"GetEmailIdentity", s.getIdentity},
+		"DELETE /v2/email/identities/{name}":        {"DeleteEmailIdentity", s.deleteIdentity},
+		"PUT /v2/email/identities/{name}/mail-from": {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
+		// Older SDKs have this one below /v1.
+		"PUT /v1/email/identities/{name}/dkim/signing":                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
+		"PUT /v2/email/identities/{name}/dkim/signing":                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
 		"POST /v2/email/configuration-sets":                           {"CreateConfigurationSet", s.createConfigurationSet},
 		"GET /v2/email/configuration-sets":                            {"ListConfigurationSets", s.listConfigurationSets},
 		"GET /v2/email/configuration-sets/{name}":                     {"GetConfigurationSet", s.getConfigurationSet},

@@ -32,10 +32,10 @@ func (p proof) ok() bool { return p.Status == statusSuccess }
 func (p proof) fresh(now time.Time) bool { return p.ok() && now.Sub(p.VerifiedAt) < verifiedFor }
 
 // seen returns the proof after a look-up. Records that vanish are tolerated for a while; a look-up
-// that gave no answer proves nothing either way.
+// that gave no answer proves nothing either way. Once it failed SES looks no more, until it is restarted.
 func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Duration) proof {
 	switch {
-	case err != nil:
+	case err != nil || p.Status == statusFailed:
 	case present:
 		p.Status, p.VerifiedAt = statusSuccess, now
 	case p.ok() && now.Sub(p.VerifiedAt) >= lossGrace:
