@@ -5,10 +5,18 @@ import (
 	"regexp"
 )
 
+const (
+	generatorVersion        = "7.25.0"
+	dependencyPluginVersion = "3.8.1"
+)
+
 // languages lists every client there is. Versions are pinned beside the runners: by lock files, pom.xml and
 // requirements.txt; Go's client is gen/api, which go.mod pins.
 func languages(root string) []language {
 	document := filepath.Join(root, "openapi.yaml")
+	// What pom.xml names goes into lib, the generator for the languages of the JVM into generator.
+	libraries := maven("copy-dependencies", "-DoutputDirectory=lib")
+	generator := maven("copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")
 	return []language{
 		{
 			name: "go", folder: "go", tools: []string{"go"}, sources: ".go",
@@ -32,6 +40,17 @@ func languages(root string) []language {
 			},
 			run: command{"./venv/bin/python", "runner.py"},
 		},
+		{
+			name: "java", folder: "java", tools: []string{"java", "javac", "mvn"}, sources: ".java",
+			raw: regexp.MustCompile(`java\.net|javax\.net|HttpClient|HttpRequest|URLConnection|invokeAPI|Class\.forName`),
+			prepare: []command{
+				libraries, generator,
+				generate(document, "java", "library=native,invokerPackage=com.voostack.mailstack,"+
+					"apiPackage=com.voostack.mailstack.api,modelPackage=com.voostack.mailstack.model"),
+				{"javac", "-d", "classes", "-cp", "lib/*", "-sourcepath", "generated/src/main/java", "-Xlint:-options", "src/Runner.java", "src/Steps.java"},
+			},
+			run: command{"java", "-cp", "classes:lib/*", "Runner"},
+		},
 	}
 }
 
@@ -46,5 +65,20 @@ func typescript(client string, generate command) language {
 			{"npx", "--no-install", "tsc", "--project", "tsconfig." + client + ".json"},
 		},
 		run: command{"node", "dist/" + client + ".js"},
+	}
+}
+
+func maven(goal string, settings ...string) command {
+	plugin := "org.apache.maven.plugins:maven-dependency-plugin:" + dependencyPluginVersion + ":"
+	return append(command{"mvn", "--quiet", "--batch-mode", "--no-transfer-progress", plugin + goal}, settings...)
+}
+
+// generate runs openapi-generator. Its enums must take values that come later: that is an option there.
+func generate(document, language, settings string) command {
+	return command{
+		"java", "-jar", "generator/openapi-generator-cli-" + generatorVersion + ".jar", "generate",
+		"--generator-name", language, "--input-spec", document, "--output", "generated",
+		"--global-property", "apis,models,supportingFiles,apiDocs=false,modelDocs=false,apiTests=false,modelTests=false",
+		"--additional-properties", "enumUnknownDefaultCase=true,hideGenerationTimestamp=true," + settings,
 	}
 }
