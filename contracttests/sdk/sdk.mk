@@ -1,4 +1,4 @@
-# make sdk: clients in five languages, made from openapi.yaml, go through contracttests/sdk/scenario.json.
+# make sdk: clients in several languages, made from openapi.yaml, go through contracttests/sdk/scenario.json.
 
 .PHONY: sdk
 

@@ -96,12 +96,16 @@ func matches(expected, value any, seen map[string]map[string]any) bool {
 }
 
 // fulfils knows the rules {"is": "uuid"|"time"|"text"}, {"matches": expression}, {"time": instant},
-// {"unknown": value of an enum} and {"from": step, "member": name}.
+// {"set": values in any order, written here in order}, {"unknown": value of an enum} and {"from": step, "member": name}.
 func fulfils(rule map[string]any, value any, seen map[string]map[string]any) bool {
 	if source, fromStep := rule["from"].(string); fromStep {
 		member, _ := rule["member"].(string)
 		earlier, there := seen[source][member]
 		return there && reflect.DeepEqual(earlier, value)
+	}
+	if wanted, isSet := rule["set"].([]any); isSet {
+		values, isList := value.([]any)
+		return isList && matches(wanted, slices.SortedFunc(slices.Values(values), byText), seen)
 	}
 	text, isText := value.(string)
 	if !isText || len(rule) != 1 {
@@ -133,6 +137,8 @@ func fulfils(rule map[string]any, value any, seen map[string]map[string]any) boo
 	}
 	return false
 }
+
+func byText(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
 
 func shown(value any) string {
 	text, err := json.Marshal(value)

@@ -40,6 +40,7 @@ func TestJudgeRules(t *testing.T) {
 		"instant": {map[string]any{"time": "2099-12-31T23:59:59Z"}, "2099-12-31T23:59:59+00:00", []any{"2099-12-31T23:59:58Z", nil}},
 		"unknown": {map[string]any{"unknown": "new"}, "new", []any{"old", nil}},
 		"dropped": {map[string]any{"unknown": "new"}, "unknown_default_open_api", []any{""}},
+		"set":     {map[string]any{"set": []any{"a", "b"}}, []any{"b", "a"}, []any{[]any{"a"}, []any{"a", "a"}, []any{"a", "b", "c"}, "a", nil}},
 		"earlier": {map[string]any{"from": "make", "member": "id"}, madeID, []any{"x", nil}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // language is a client to be generated and the runner that goes through the scenario with it. The runner's folder is
@@ -29,7 +30,7 @@ type language struct {
 	run     command
 }
 
-// command is a program, with its arguments, and where it runs below the build folder.
+// command is a program and its arguments; it runs in the build folder.
 type command []string
 
 // rawAnywhere matches other programs, which could do anything.
@@ -72,7 +73,7 @@ func (l language) checkSources(folder string) error {
 }
 
 // build makes the runner anew in the build folder.
-func (l language) build(ctx context.Context, source, build string, environment []string) error {
+func (l language) build(ctx context.Context, source, build string, environment []string, maven sync.Locker) error {
 	if missing := l.missing(); len(missing) > 0 {
 		return fmt.Errorf("not installed: %s", strings.Join(missing, ", "))
 	}
@@ -86,10 +87,20 @@ func (l language) build(ctx context.Context, source, build string, environment [
 		return fmt.Errorf("copy the runner: %w", err)
 	}
 	for _, one := range l.prepare {
-		command := one.in(ctx, build, environment)
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", strings.Join(one, " "), err, output)
+		if err := one.do(ctx, build, environment, maven); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (c command) do(ctx context.Context, folder string, environment []string, maven sync.Locker) error {
+	if c[0] == "mvn" {
+		maven.Lock()
+		defer maven.Unlock()
+	}
+	if output, err := c.in(ctx, folder, environment).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(c, " "), err, output)
 	}
 	return nil
 }

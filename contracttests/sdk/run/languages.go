@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	generatorVersion        = "7.25.0"
-	dependencyPluginVersion = "3.8.1"
+	generatorVersion = "7.25.0"
+	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 )
 
 // languages lists every client there is. Versions are pinned beside the runners: by lock files, pom.xml and
@@ -15,8 +15,8 @@ const (
 func languages(root string) []language {
 	document := filepath.Join(root, "openapi.yaml")
 	// What pom.xml names goes into lib, the generator for the languages of the JVM into generator.
-	libraries := maven("copy-dependencies", "-DoutputDirectory=lib")
-	generator := maven("copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")
+	libraries := maven(dependencyPlugin+":copy-dependencies", "-DoutputDirectory=lib")
+	generator := maven(dependencyPlugin+":copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")
 	return []language{
 		{
 			name: "go", folder: "go", tools: []string{"go"}, sources: ".go",
@@ -51,6 +51,16 @@ func languages(root string) []language {
 			},
 			run: command{"java", "-cp", "classes:lib/*", "Runner"},
 		},
+		{
+			name: "kotlin", folder: "kotlin", tools: []string{"java", "mvn"}, sources: ".kt",
+			raw: regexp.MustCompile(`java\.net|javax\.net|ok[hH]ttp|HttpClient|URLConnection|RequestConfig|request<|readText|Class\.forName`),
+			prepare: []command{
+				libraries, generator,
+				generate(document, "kotlin", "library=jvm-okhttp4,serializationLibrary=jackson,packageName=com.voostack.mailstack"),
+				maven("org.jetbrains.kotlin:kotlin-maven-plugin:compile"),
+			},
+			run: command{"java", "-cp", "target/classes:lib/*", "RunnerKt"},
+		},
 	}
 }
 
@@ -69,8 +79,7 @@ func typescript(client string, generate command) language {
 }
 
 func maven(goal string, settings ...string) command {
-	plugin := "org.apache.maven.plugins:maven-dependency-plugin:" + dependencyPluginVersion + ":"
-	return append(command{"mvn", "--quiet", "--batch-mode", "--no-transfer-progress", plugin + goal}, settings...)
+	return append(command{"mvn", "--quiet", "--batch-mode", "--no-transfer-progress", goal}, settings...)
 }
 
 // generate runs openapi-generator. Its enums must take values that come later: that is an option there.

@@ -97,6 +97,8 @@ type workshop struct {
 	server *server
 	routes []route
 	out    io.Writer
+	// maven is held while it runs: two at once could spoil the folder in which it keeps what it has downloaded.
+	maven sync.Mutex
 }
 
 // all builds two languages at a time, since half of it is waiting for downloads, and prints a line for each.
@@ -110,14 +112,13 @@ func (w *workshop) all(ctx context.Context, chosen []language) error {
 		waiting.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			begun := time.Now()
 			result, err := w.one(ctx, one)
 			if err != nil {
 				result.failures = append(result.failures, err.Error())
 			}
 			failed[i] = !result.ok()
 			var lines strings.Builder
-			fmt.Fprintf(&lines, "%s: %d/%d passed (%.0f s)\n", one.name, result.passed, result.steps, time.Since(begun).Seconds())
+			fmt.Fprintf(&lines, "%s: %d/%d passed\n", one.name, result.passed, result.steps)
 			for _, failure := range result.failures {
 				fmt.Fprintf(&lines, "  %s\n", strings.ReplaceAll(failure, "\n", "\n  "))
 			}
@@ -143,7 +144,7 @@ func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	unproven := verdict{steps: len(steps.Steps)}
 	build := filepath.Join(w.root, "bin", "sdk", one.name)
 	source := filepath.Join(w.root, "contracttests", "sdk", one.folder)
-	if err := one.build(ctx, source, build, w.server.environment()); err != nil {
+	if err := one.build(ctx, source, build, w.server.environment(), &w.maven); err != nil {
 		return unproven, err
 	}
 	key, err := w.server.organization(ctx, one.name)
