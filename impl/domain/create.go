@@ -17,8 +17,10 @@ import (
 
 const (
 	defaultSubdomain = "mail"
-	// maxName leaves room for "<32 characters>._domainkey." in the 253 that a name may have (RFC 1035).
-	maxName = 253 - 44
+	// maxFull is how long a name may be in DNS (RFC 1035 section 2.3.4), without its final dot.
+	maxFull = 253
+	// maxName leaves room for "<32 characters>._domainkey.".
+	maxName = maxFull - 44
 	// firstLook is when a new domain is looked at without being asked.
 	firstLook = time.Minute
 	// createSESTime bounds what SES may take of a registration.
@@ -69,9 +71,8 @@ func parseNames(name, subdomain string) (domain, label string, err error) {
 	if label, err = mail.ParseLabel(subdomain); err != nil {
 		return "", "", fmt.Errorf("%w: the MAIL FROM subdomain %w", ErrInvalid, err)
 	}
-	// A name that fits may be too long with a label before it.
-	if _, err = mail.ParseDomain(label + "." + domain); err != nil {
-		return "", "", fmt.Errorf("%w: the MAIL FROM domain %w", ErrInvalid, err)
+	if len(label+"."+domain) > maxFull {
+		return "", "", fmt.Errorf("%w: the MAIL FROM domain is longer than %d octets", ErrInvalid, maxFull)
 	}
 	return domain, label, nil
 }

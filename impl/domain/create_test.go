@@ -63,6 +63,16 @@ func TestCreateShowsTheRecordsToPublish(t *testing.T) {
 	}
 }
 
+// A label may have hyphens where IDNA would not: it is one of DNS, whatever the domain below it is.
+func TestCreateTakesHyphensBeforeAnInternationalName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	view, err := w.Create(t.Context(), w.organization("a"), "bücher.test", "9z--mail")
+	if err != nil || view.MailFromDomain != "9z--mail.xn--bcher-kva.test" {
+		t.Errorf("got %q, %v", view.MailFromDomain, err)
+	}
+}
+
 func TestCreateRefusesNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
