@@ -57,6 +57,9 @@ func run(ctx context.Context, names []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := fence(filepath.Join(root, "bin", "sdk")); err != nil {
+		return err
+	}
 	binary := filepath.Join(root, "bin", "sdk", "mailstack")
 	building := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
 	building.Stderr = os.Stderr
@@ -74,6 +77,17 @@ func run(ctx context.Context, names []string, out io.Writer) (err error) {
 	}
 	defer started.end()
 	return (&workshop{root: root, server: started, routes: routes, out: out}).all(ctx, chosen)
+}
+
+// fence keeps the Go files in the build folders, some of them from npm, out of this module's ./... .
+func fence(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the build folder: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "go.mod"), []byte("module sdk\n"), 0o600); err != nil {
+		return fmt.Errorf("fence the build folder: %w", err)
+	}
+	return nil
 }
 
 func choose(known []language, names []string) ([]language, error) {
