@@ -60,3 +60,5 @@ clean:
 	rm -rf bin
 
 include contracttests/sdk/sdk.mk
+include contracttests/contract.mk
+include contracttests/document.mk

@@ -227,7 +227,7 @@ func TestPanicIsAnswered(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/defect/somebody@example.com", nil)
 	request.Header.Set("X-Request-Id", "incident-1")
 	server.ServeHTTP(recorder, request)
-	answer{t, recorder.Code, recorder.Header(), recorder.Body.Bytes()}.
+	answer{t: t, status: recorder.Code, header: recorder.Header(), body: recorder.Body.Bytes()}.
 		problem(http.StatusInternalServerError, api.ProblemCodeInternalError)
 	if strings.Contains(recorder.Body.String(), "index out of range") {
 		t.Errorf("the answer tells of the defect: %s", recorder.Body)

@@ -134,8 +134,9 @@ func TestBodyCutOff(t *testing.T) {
 		received, err := io.ReadAll(response.Body)
 		must(t, err)
 		must(t, response.Body.Close())
-		tenant.answers.check(t, request, response, received)
-		answer{t, response.StatusCode, response.Header, received}.problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
+		seen := exchange{request: request, status: response.StatusCode, header: response.Header, body: received}
+		must(t, loadContract(t).checkAnswer(seen))
+		answer{t, response.StatusCode, response.Header, received, seen}.problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
 		must(t, connection.Close())
 	}
 	if found := tenant.rows(); found != (rows{}) {

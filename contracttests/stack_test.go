@@ -58,7 +58,6 @@ type stack struct {
 	server  *impl.Server
 	mailer  *dispatch.Dispatcher
 	http    *http.Client
-	answers *answers
 }
 
 // options vary a stack.
@@ -75,7 +74,7 @@ func newStack(t testing.TB, vary ...options) *stack {
 	if len(vary) > 0 {
 		option = vary[0]
 	}
-	s := &stack{t: t, clock: &clock{}, zone: dns.NewStaticZone(), answers: loadAnswers(t)}
+	s := &stack{t: t, clock: &clock{}, zone: dns.NewStaticZone()}
 	s.store = option.store
 	if s.store == nil {
 		s.store = storetest.New(t)
@@ -142,11 +141,17 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	listener := httptest.NewServer(s.server)
 	s.t.Cleanup(listener.Close)
 	s.url = listener.URL
-	s.http = &http.Client{
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
+	s.http = newClient(s.t, loadContract(s.t))
+}
+
+// newClient is a client whose every exchange is held against the document.
+func newClient(t testing.TB, c *contract) *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 256, ExpectContinueTimeout: 5 * time.Second}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{
+		Transport:     &recorder{next: transport, contract: c, ledger: &counted},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	s.t.Cleanup(s.http.CloseIdleConnections)
 }
 
 // startWorker runs the workers until the test ends.

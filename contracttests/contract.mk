@@ -1,0 +1,17 @@
+# The table of promises: every operation with every status that openapi.yaml lists, proven through HTTP.
+#
+#     make contract                                  every test of contracttests/, then the matrix
+#     make contract URL=https://… KEY=ms_live_…      what can be proven from outside, against a deployment
+#
+# FROM=… names the address to send from; without it, one of a verified domain of the key's organization.
+
+.PHONY: contract
+
+URL ?=
+KEY ?=
+FROM ?=
+
+## contract: prove every answer that openapi.yaml documents and print the matrix; URL=… KEY=…: against that server
+contract:
+	@mkdir -p bin && $(GO) test -c -o bin/contract.test ./contracttests
+	@cd contracttests && ../bin/contract.test -test.timeout=10m $(if $(URL),-url="$(URL)" -key="$(KEY)" -from="$(FROM)")

@@ -1,0 +1,194 @@
+package contracttests
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// announced is how many emails a run against a deployment sends: a single one to read, and one for each kind of send.
+const announced = 3
+
+// TestDeployment makes the promises that can be made from outside: against the server that -url names, or else against
+// one of its own. What it creates is gone afterwards.
+func TestDeployment(t *testing.T) {
+	t.Parallel()
+	c, server, key := target(t)
+	scene, err := lookAround(t, server, key, deployment.from)
+	must(t, err)
+	scene.interrupted = interruptible(t)
+	rows := slices.DeleteFunc(table(operations(t)), func(r row) bool { return r.on != anywhere })
+	announce(t, fmt.Sprintf(
+		"%s: will send %d emails, all from %s to %s; will create domains and API keys whose names begin with %s, and remove them",
+		server.url, announced, scene.from, recipient, scene.marker))
+	// Not a cleanup: the requests of those have no context any more.
+	defer scene.sweep()
+	scene.furnish()
+	proof := scene.run(rows)
+
+	reachable := map[cell]bool{}
+	for _, promised := range rows {
+		reachable[promised.cell()] = true
+	}
+	for fault := range judge(c, reachable, proof) {
+		t.Error(fault)
+	}
+	scene.checkEmails(proof)
+	if deployment.url != "" {
+		report(c, reachable, provenBy(c, proof))
+	}
+}
+
+// target is the server to go to, with a key of it.
+func target(t *testing.T) (*contract, *stack, string) {
+	t.Helper()
+	c, err := readContract()
+	must(t, err)
+	if deployment.url == "" {
+		s := newStack(t)
+		owner, _ := s.newSender()
+		return c, s, owner.key
+	}
+	c.behindProxy = true
+	return c, &stack{t: t, url: strings.TrimRight(deployment.url, "/"), http: newClient(t, c)}, deployment.key
+}
+
+// announce tells whoever asked for a run against a deployment what is about to happen.
+func announce(t *testing.T, what string) {
+	t.Helper()
+	if deployment.url == "" {
+		t.Log(what)
+		return
+	}
+	_, err := fmt.Fprintln(os.Stdout, what)
+	must(t, err)
+}
+
+// interruptible is the context of the test, which ends when somebody stops a run against a deployment: what it has made
+// there is removed then too.
+func interruptible(t *testing.T) context.Context {
+	t.Helper()
+	if deployment.url == "" {
+		return t.Context()
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	t.Cleanup(stop)
+	return ctx
+}
+
+// report draws the matrix of a deployment: a dash is a cell that nobody can reach from outside.
+func report(c *contract, reachable map[cell]bool, proven provenCells) {
+	mark := func(one cell) string {
+		if !reachable[one] {
+			return "-"
+		}
+		return proven.mark(one)
+	}
+	counted.tell(matrix(c, mark), func(int) string {
+		return fmt.Sprintf("cells: %d documented, %d reachable from outside, %d proven", len(c.cells()), len(reachable), len(proven))
+	})
+}
+
+// lookAround finds out, without changing anything, whether a key suffices, when it ends, and what it may send from.
+func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
+	t.Helper()
+	if strings.Count(key, "_") < 3 {
+		return nil, fmt.Errorf("name a key of %s (-key ms_live_…)", server.url)
+	}
+	listed := server.exchange(http.MethodGet, "/v1/api-keys", key, nil)
+	if listed.status != http.StatusOK {
+		return nil, fmt.Errorf("the key may not list the keys (it needs every scope): %d %s", listed.status, listed.body)
+	}
+	prefix := strings.Split(key, "_")[2]
+	known := decoded[api.APIKeyList](listed)
+	own := slices.IndexFunc(known, func(k api.APIKey) bool { return k.KeyPrefix == prefix })
+	if own < 0 {
+		return nil, fmt.Errorf("the server lists no key %s", prefix)
+	}
+	for _, op := range operations(t, secured) {
+		if !slices.ContainsFunc(known[own].Scopes, func(scope api.Scope) bool { return slices.Contains(op.scopes, string(scope)) }) {
+			return nil, fmt.Errorf("the key lacks a scope: %s needs %s", op.id, strings.Join(op.scopes, " or "))
+		}
+	}
+	// No key may outlive the one that creates it.
+	expires := time.Now().Add(time.Hour).UTC()
+	if end := known[own].ExpiresAt; end != nil && end.Before(expires) {
+		expires = *end
+	}
+	if from == "" {
+		domains := decoded[api.DomainList](server.exchange(http.MethodGet, "/v1/domains", key, nil).is(http.StatusOK))
+		verified := slices.IndexFunc(domains, func(d api.Domain) bool { return d.Status == api.DomainStatusVerified })
+		if verified < 0 {
+			return nil, fmt.Errorf("the organization has no verified domain to send from")
+		}
+		from = "contract@" + domains[verified].Domain
+	}
+	return newScene(t, server, key, from, expires), nil
+}
+
+// sweep deletes and revokes everything that bears the marker of this run, and looks whether it is gone.
+func (w *scene) sweep() {
+	w.t.Helper()
+	w.interrupted = context.Background()
+	domains, keys := w.left()
+	for _, found := range domains {
+		w.call(http.MethodDelete, "/v1/domains/"+found.ID.String())
+	}
+	for _, found := range keys {
+		w.call(http.MethodDelete, "/v1/api-keys/"+found.ID.String())
+	}
+	if domains, keys := w.left(); len(domains)+len(keys) > 0 {
+		w.t.Errorf("still there: %+v, %+v", domains, keys)
+	}
+}
+
+// left are the domains and unrevoked keys of this run that are there now.
+func (w *scene) left() ([]api.Domain, []api.APIKey) {
+	w.t.Helper()
+	domains := decoded[api.DomainList](w.call(http.MethodGet, "/v1/domains").is(http.StatusOK))
+	keys := decoded[api.APIKeyList](w.call(http.MethodGet, "/v1/api-keys").is(http.StatusOK))
+	return slices.DeleteFunc(domains, func(d api.Domain) bool { return !strings.HasPrefix(d.Domain, w.marker) }),
+		slices.DeleteFunc(keys, func(k api.APIKey) bool { return !strings.HasPrefix(k.Name, w.marker) || k.RevokedAt != nil })
+}
+
+func (w *scene) call(method, path string) answer {
+	w.t.Helper()
+	return w.ask(w.server, operation{method: method, path: path}, request{key: w.key}, 0)
+}
+
+// checkEmails holds what was sent against what was announced.
+func (w *scene) checkEmails(proof []evidence) {
+	w.t.Helper()
+	if w.emails != announced {
+		w.t.Errorf("%d emails were accepted, %d were announced", w.emails, announced)
+	}
+	for _, one := range proof {
+		var sent struct {
+			To, CC, BCC string
+			Emails      []struct{ To, CC, BCC string }
+		}
+		if one.seen.status != http.StatusAccepted {
+			continue
+		}
+		must(w.t, json.Unmarshal(one.seen.sent, &sent))
+		addressed := []string{sent.To + sent.CC + sent.BCC}
+		for _, item := range sent.Emails {
+			addressed = append(addressed, item.To+item.CC+item.BCC)
+		}
+		for _, address := range addressed {
+			if address != "" && address != recipient {
+				w.t.Errorf("%s was sent to %s", one.row, address)
+			}
+		}
+	}
+}

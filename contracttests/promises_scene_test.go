@@ -1,0 +1,245 @@
+package contracttests
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/store/storetest"
+)
+
+// recipient is an address of Amazon's mailbox simulator: mail to it counts as delivered and harms nobody's reputation
+// (Amazon SES Developer Guide, "Sending test emails").
+const recipient = "success@simulator.amazonses.com"
+
+// scene is what the rows of the table need to make their requests.
+type scene struct {
+	t      testing.TB
+	server *stack
+	ops    map[string]operation
+	// key has every scope, from is an address that it may send from.
+	key, from string
+	// marker is what the names of everything made here begin with.
+	marker string
+	names  int
+	// expires is when keys made here end, should nobody revoke them.
+	expires time.Time
+	// emails counts those that were accepted.
+	emails int
+	// interrupted ends when nothing more should be done.
+	interrupted context.Context
+
+	message, domain, apiKey made
+	// narrow are keys with one scope; keyMaker has api-keys:write alone.
+	narrow   map[string]string
+	keyMaker string
+
+	// What follows needs hands on the database.
+	broke               struct{ key, from string }
+	suspended, stranger string
+	limited, cutOff     struct {
+		server *stack
+		key    string
+	}
+}
+
+// made is a resource that was created here.
+type made struct {
+	id      string
+	request any
+	answer  answer
+}
+
+// request is what a row asks.
+type request struct {
+	id, key string
+	body    any
+	headers []string
+}
+
+// newScene prepares a scene on a server of which nothing is known but a key, through the API alone.
+func newScene(t testing.TB, server *stack, key, from string, expires time.Time) *scene {
+	t.Helper()
+	w := &scene{
+		t: t, server: server, key: key, from: from, expires: expires, marker: "contract-" + uuid.NewString()[:8],
+		ops: map[string]operation{}, narrow: map[string]string{}, interrupted: t.Context(),
+	}
+	for _, op := range operations(t) {
+		w.ops[op.id] = op
+	}
+	return w
+}
+
+// furnish makes what rows ask for.
+func (w *scene) furnish() {
+	w.t.Helper()
+	w.message, w.domain, w.apiKey = w.create("sendEmail"), w.create("createDomain"), w.create("createApiKey")
+	for _, scope := range []string{"billing:read", "domains:read"} {
+		w.narrow[scope] = w.createKey(scope)
+	}
+	w.keyMaker = w.createKey("api-keys:write")
+}
+
+// newInside is a scene with hands on the database, and with a server each that limits and whose Postgres is gone.
+func newInside(t testing.TB) *scene {
+	t.Helper()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(time.Hour))
+	w.furnish()
+
+	broke, brokeFrom := s.newSender()
+	broke.setBilling(false, nil, 0, 40)
+	w.broke.key, w.broke.from = broke.key, brokeFrom
+	suspended := s.newTenant()
+	suspended.suspend()
+	w.suspended, w.stranger = suspended.key, s.newTenant().key
+
+	w.limited.server = newStack(t, options{requestsPerSecond: 0.001})
+	w.limited.key = w.limited.server.newTenant().key
+	w.limited.server.exchange(http.MethodGet, "/v1/domains", w.limited.key, nil).is(http.StatusOK)
+
+	postgres := storetest.Server(t)
+	w.cutOff.server = newStack(t, options{store: storetest.Open(t, postgres.DSN(devdb.Database))})
+	w.cutOff.key = w.cutOff.server.newTenant().key
+	must(t, postgres.Kill())
+	return w
+}
+
+// name is one that nothing had before.
+func (w *scene) name() string {
+	w.names++
+	return fmt.Sprintf("%s-%d", w.marker, w.names)
+}
+
+// succeeding is the request that an operation answers with success.
+func (w *scene) succeeding(op operation) request {
+	r := request{}
+	if op.secured {
+		r.key = w.key
+	}
+	if op.hasID {
+		r.id = map[string]string{"emails": w.message.id, "domains": w.domain.id, "api-keys": w.apiKey.id}[strings.Split(op.path, "/")[2]]
+	}
+	switch op.id {
+	case "sendEmail":
+		r.body = email(w.from, "to", recipient)
+	case "sendBatch":
+		r.body = batchOf(email(w.from, "to", recipient), email("a@unverified.example", "to", recipient))
+	case "createDomain":
+		r.body = map[string]any{"domain": w.name() + ".example"}
+	case "createApiKey":
+		r.body = w.keyRequest("domains:read")
+	default:
+		r.body = op.body()
+	}
+	return r
+}
+
+func (w *scene) keyRequest(scope string) map[string]any {
+	return map[string]any{"name": w.name(), "scopes": []string{scope}, "expiresAt": w.expires.Format(time.RFC3339)}
+}
+
+// make makes the request of a row.
+func (w *scene) make(promised row) answer {
+	w.t.Helper()
+	op, server := w.ops[promised.operation], w.server
+	r := w.succeeding(op)
+	switch promised.on {
+	case limited:
+		server, r.key = w.limited.server, w.limited.key
+	case cutOff:
+		server, r.key = w.cutOff.server, w.cutOff.key
+	}
+	if promised.change != nil {
+		promised.change(w, &r)
+	}
+	return w.ask(server, op, r, promised.status)
+}
+
+// ask makes a request, again when there were too many and that is not what was wanted.
+func (w *scene) ask(server *stack, op operation, r request, want int) answer {
+	w.t.Helper()
+	for {
+		if w.interrupted.Err() != nil {
+			w.t.Fatal("interrupted")
+		}
+		came := server.exchange(op.method, op.at(r.id), r.key, r.body, append([]string{"X-Request-Id", w.marker}, r.headers...)...)
+		if came.status != http.StatusTooManyRequests || want == http.StatusTooManyRequests {
+			w.count(op, came)
+			return came
+		}
+		seconds, err := strconv.Atoi(came.header.Get("Retry-After"))
+		must(w.t, err)
+		w.wait(time.Duration(min(seconds, 60)) * time.Second)
+	}
+}
+
+func (w *scene) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.interrupted.Done():
+	}
+}
+
+// count keeps account of the emails that were accepted.
+func (w *scene) count(op operation, came answer) {
+	switch {
+	case came.status != http.StatusAccepted:
+	case op.id == "sendEmail":
+		w.emails++
+	case op.id == "sendBatch":
+		w.emails += decoded[api.BatchResult](came).Accepted
+	}
+}
+
+// create makes a resource.
+func (w *scene) create(operation string) made {
+	w.t.Helper()
+	return w.createBy(operation, w.succeeding(w.ops[operation]))
+}
+
+func (w *scene) createBy(operation string, r request) made {
+	w.t.Helper()
+	came := w.ask(w.server, w.ops[operation], r, 0)
+	if came.status >= http.StatusMultipleChoices {
+		w.t.Fatalf("%s: answered %d: %s", operation, came.status, came.body)
+	}
+	found := made{request: r.body, answer: came}
+	if operation == "createApiKey" {
+		found.id = decoded[api.CreatedAPIKey](came).Key.ID.String()
+	} else {
+		found.id = decoded[struct{ ID uuid.UUID }](came).ID.String()
+	}
+	return found
+}
+
+// createKey makes a key with one scope and returns it.
+func (w *scene) createKey(scope string) string {
+	w.t.Helper()
+	r := w.succeeding(w.ops["createApiKey"])
+	r.body = w.keyRequest(scope)
+	return decoded[api.CreatedAPIKey](w.createBy("createApiKey", r).answer).FullKey
+}
+
+// lesser is a key with none of these scopes.
+func (w *scene) lesser(scopes []string) string {
+	for scope, key := range w.narrow {
+		if !slices.Contains(scopes, scope) {
+			return key
+		}
+	}
+	w.t.Fatalf("no key is without %q", scopes)
+	return ""
+}

@@ -1,0 +1,145 @@
+package contracttests
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// row is a promise: this operation answers with this status, and here is how to make it.
+type row struct {
+	operation string
+	status    int
+	// code is that of the problem; empty for success.
+	code api.ProblemCode
+	on   place
+	// change turns the request that succeeds into the one that is answered so; nil: it is that very request.
+	change func(w *scene, r *request)
+}
+
+// place is the server that a row needs.
+type place int
+
+const (
+	// anywhere is a server of which nothing is known but its URL, a key with every scope and a verified domain.
+	anywhere place = iota
+	// inside is the same server, with hands on its database.
+	inside
+	// limited is a server whose keys have used up their rate.
+	limited
+	// cutOff is a server whose Postgres is gone.
+	cutOff
+)
+
+// table is every promise of the document, but for 500, which nobody may ever see.
+func table(ops []operation) []row {
+	rows := []row{
+		{"sendEmail", 202, "", anywhere, nil},
+		{"sendEmail", 400, api.ProblemCodeDomainNotVerified, anywhere, func(_ *scene, r *request) { r.body = email("a@unverified.example", "to", recipient) }},
+		{"sendEmail", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, email(w.broke.from) }},
+		{"sendBatch", 202, "", anywhere, nil},
+		{"sendBatch", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, batchOf(email(w.broke.from)) }},
+		{"getEmail", 200, "", anywhere, nil},
+
+		{"listDomains", 200, "", anywhere, nil},
+		{"createDomain", 201, "", anywhere, nil},
+		{"createDomain", 409, api.ProblemCodeDomainExists, anywhere, func(w *scene, r *request) { r.body = w.domain.request }},
+		{"getDomain", 200, "", anywhere, nil},
+		{"verifyDomain", 200, "", anywhere, nil},
+		{"deleteDomain", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createDomain").id }},
+
+		{"listApiKeys", 200, "", anywhere, nil},
+		{"createApiKey", 201, "", anywhere, nil},
+		{"createApiKey", 403, api.ProblemCodeKeyExceedsCreator, anywhere, func(w *scene, r *request) { r.key = w.keyMaker }},
+		{"createApiKey", 409, api.ProblemCodeKeyNameExists, anywhere, func(w *scene, r *request) { r.body = w.apiKey.request }},
+		{"revokeApiKey", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createApiKey").id }},
+
+		{"getUsage", 200, "", anywhere, nil},
+		{"getHealth", 200, "", anywhere, nil},
+		{"getReadiness", 200, "", anywhere, nil},
+		{"getReadiness", 503, api.ProblemCodeDependencyUnavailable, cutOff, nil},
+	}
+	for _, op := range ops {
+		rows = append(rows, derived(op)...)
+	}
+	return rows
+}
+
+// derived are the promises that follow from what an operation is: secured, with an id, with a body.
+func derived(op operation) []row {
+	var rows []row
+	add := func(status int, code api.ProblemCode, on place, change func(w *scene, r *request)) {
+		rows = append(rows, row{op.id, status, code, on, change})
+	}
+	if op.secured {
+		add(401, api.ProblemCodeUnauthorized, anywhere, func(_ *scene, r *request) { r.key = "" })
+		add(403, api.ProblemCodeMissingScope, anywhere, func(w *scene, r *request) { r.key = w.lesser(op.scopes) })
+		add(403, api.ProblemCodeOrganizationInactive, inside, func(w *scene, r *request) { r.key = w.suspended })
+		add(429, api.ProblemCodeRateLimited, limited, nil)
+		add(503, api.ProblemCodeDependencyUnavailable, cutOff, nil)
+	}
+	if op.hasID {
+		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.id = "zzz" })
+		add(404, api.ProblemCodeNotFound, anywhere, func(_ *scene, r *request) { r.id = uuid.NewString() })
+		add(404, api.ProblemCodeNotFound, inside, func(w *scene, r *request) { r.key = w.stranger })
+	}
+	if op.spec.RequestBody != nil {
+		add(400, api.ProblemCodeMalformedJSON, anywhere, func(_ *scene, r *request) { r.body = "{" })
+		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.body = `{"sujbect":1}` })
+		add(413, api.ProblemCodePayloadTooLarge, anywhere, func(_ *scene, r *request) {
+			// The server says so before it is sent all of it.
+			r.body, r.headers = padded("{}", op.limit+1), []string{"Expect", "100-continue"}
+		})
+		add(415, api.ProblemCodeUnsupportedMediaType, anywhere, func(_ *scene, r *request) { r.headers = []string{"Content-Type", "text/plain"} })
+	}
+	return rows
+}
+
+// valid tells whether the request of a row is one that the document describes.
+func (r row) valid() bool {
+	return r.status != http.StatusBadRequest && r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusUnsupportedMediaType ||
+		r.code == api.ProblemCodeDomainNotVerified
+}
+
+func (r row) cell() cell { return cell{r.operation, r.status} }
+
+func (r row) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %d %s", r.operation, r.status, r.code))
+}
+
+// evidence is a row with what came of it.
+type evidence struct {
+	row  row
+	seen exchange
+}
+
+// run makes the request of every row.
+func (w *scene) run(rows []row) []evidence {
+	w.t.Helper()
+	proof := make([]evidence, 0, len(rows))
+	for _, promised := range rows {
+		proof = append(proof, evidence{promised, w.make(promised).seen})
+	}
+	return proof
+}
+
+// TestPromises proves every cell of operations × statuses, and then that the proof notices whatever is changed in the
+// document or in the answers.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	c := loadContract(t)
+	proof := newInside(t).run(table(operations(t)))
+	for fault := range judge(c, c.cells(), proof) {
+		t.Error(fault)
+	}
+	documented, proven := c.cells(), provenBy(c, proof)
+	report := append(matrix(c, proven.mark), mutate(t, proof))
+	counted.tell(report, func(undocumented int) string {
+		return fmt.Sprintf("cells: %d documented, %d proven, %d undocumented answers", len(documented), len(proven), undocumented)
+	})
+}
