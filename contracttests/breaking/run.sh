@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Compares openapi.yaml with contracttests/released.yaml, the document as clients know it, and fails when a client of
+# the released one would break. Before that it shows that the comparison works: every one of a list of breakages must
+# be caught, and what the document promises to add some day must pass.
+#
+#     contracttests/breaking/run.sh OASDIFF
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+oasdiff=$1
+released=contracttests/released.yaml
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# What oasdiff judges otherwise than we do:
+# - the document says that enums of answers may grow, and lists what is planned;
+# - an answer that is documented no more, a tag or the name of an operation that is gone break generated clients, and a
+#   key that is asked for breaks those that send none.
+cat >"$folder/levels" <<'END'
+response-property-enum-value-added info
+response-non-success-status-removed err
+api-operation-id-removed err
+api-tag-removed err
+api-security-added err
+END
+
+compare() {
+  "$oasdiff" breaking --fail-on WARN --format singleline --color never --allow-external-refs=false \
+    --severity-levels "$folder/levels" "$1" "$2" >"$folder/report" 2>&1
+}
+
+# changed makes a copy by a sed script, which must change something.
+changed() {
+  sed -E "$1" "$released" >"$folder/changed.yaml"
+  if cmp -s "$released" "$folder/changed.yaml"; then
+    echo "this changes nothing, adapt it: $1" >&2
+    exit 1
+  fi
+}
+
+caught=0
+while IFS= read -r script; do
+  changed "$script"
+  if compare "$released" "$folder/changed.yaml"; then
+    echo "this breakage is not caught: $script" >&2
+    exit 1
+  fi
+  grep -q '\[[a-z-]*\]' "$folder/report" || { cat "$folder/report" >&2; exit 1; }
+  caught=$((caught + 1))
+done <<'END'
+s|^  /v1/billing/usage:|  /v1/usage:|
+s|operationId: getUsage|operationId: readUsage|
+s|tags: \[billing\]|tags: [usage]|
+s|providerMessageId|sesMessageId|
+s|required: \[from, to, subject\]|required: [from, to, subject, text]|
+/^    Scope:/,/^    Usage:/s|^        - billing:read$||
+/operationId: createDomain/,/operationId: getDomain/s|"201":|"200":|
+/operationId: createDomain/,/operationId: getDomain/s|"409":|"422":|
+s|maxLength: 998|maxLength: 78|
+s|maxItems: 100|maxItems: 10|
+/^    QueuedEmail:/,/^    SendStatus:/s|required: \[id, status\]|required: [id]|
+/^    Usage:/,/^    Health:/s|type: integer|type: string|
+/^    TooManyRequests:/,/^    InternalError:/s|^        Retry-After:|        Try-Later:|
+/operationId: getHealth/,/operationId: getReadiness/s|security: \[\]|security: [apiKey: []]|
+/^    DomainStatus:/,/^    DnsRecord:/s|type: string|type: integer|
+s|format: mailbox$|format: email|
+END
+
+allowed=0
+while IFS= read -r script; do
+  changed "$script"
+  if ! compare "$released" "$folder/changed.yaml"; then
+    echo "this is allowed, and was refused: $script" >&2
+    cat "$folder/report" >&2
+    exit 1
+  fi
+  allowed=$((allowed + 1))
+done <<'END'
+s|enum: \[Pending, Verified, Failed\]|enum: [Pending, Verified, Failed, Blocked]|
+s|^( *)- malformed-json$|\1- malformed-json\n\1- brand-new|
+/^    Health:/,/^    Problem:/s|^        status:|        since:\n          type: string\n        status:|
+s|maxLength: 998|maxLength: 999|
+/^    CreateDomainRequest:/,/^    DomainList:/s|^        domain:|        note:\n          type: string\n        domain:|
+END
+
+if ! compare "$released" openapi.yaml; then
+  cat "$folder/report" >&2
+  echo "openapi.yaml breaks clients of $released" >&2
+  exit 1
+fi
+echo "oasdiff: 0 breaking changes; $caught of $caught breakages caught, $allowed of $allowed additions allowed"

@@ -1,0 +1,53 @@
+# The document as a product, and tools of other languages as judges. They need node with npm, and python3 with venv.
+# Everything is pinned, installed where it is ignored by git, and used from there.
+
+PYTHON ?= python3
+OASDIFF_VERSION := v1.33.0
+OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
+LINTERS := contracttests/lint/node_modules/.package-lock.json
+VENV := bin/venv
+
+.PHONY: lint-spec breaking released schemathesis boto
+
+# Beside every target, how long it takes on two cores: installed, and with nothing installed.
+
+# 8 s, 25 s.
+## lint-spec: redocly and spectral over openapi.yaml, zero findings
+lint-spec: $(LINTERS)
+	@node contracttests/lint/lint.mjs
+
+$(LINTERS): contracttests/lint/package-lock.json
+	@command -v npm >/dev/null || { echo "lint-spec needs node with npm" >&2; exit 1; }
+	npm ci --prefix contracttests/lint --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# 3 s, 1 min. Not the newest oasdiff: v1.34 and v1.35 need a module that the Go proxy does not serve.
+## breaking: fail when openapi.yaml breaks a client of the document as it was released
+breaking: $(OASDIFF)
+	@contracttests/breaking/run.sh $(OASDIFF)
+
+## released: take openapi.yaml for what was released; part of every release, and of nothing else
+released:
+	cp openapi.yaml contracttests/released.yaml
+
+$(OASDIFF):
+	GOBIN=$(TOOLS) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	mv $(TOOLS)/oasdiff $@
+
+# 75 s, 2 min.
+## schemathesis: generated requests of every operation against a server, under every check
+schemathesis: build $(VENV)/schemathesis/installed
+	@contracttests/with-dev.sh $(VENV)/schemathesis/bin/schemathesis \
+		--config-file contracttests/schemathesis/schemathesis.toml run openapi.yaml
+
+# 3 s, 20 s.
+## boto: boto3 drives the simulator of Amazon SES through every operation that we use
+boto: build $(VENV)/boto/installed
+	@$(VENV)/boto/bin/python contracttests/boto/drive.py bin/mailstack
+
+$(VENV)/%/installed: contracttests/%/requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$* needs $(PYTHON) with venv" >&2; exit 1; }
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@
