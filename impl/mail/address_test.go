@@ -119,3 +119,30 @@ func wantError(t *testing.T, what, given, want string, err error) {
 		t.Errorf("%s(%.60q): the error has %d octets", what, given, len(err.Error()))
 	}
 }
+
+// FuzzParseAddress: an address survives being written, and whatever is one address is a list of one.
+func FuzzParseAddress(f *testing.F) {
+	for _, seed := range []string{
+		"ann@example.com", " ANN@Example.COM ", `"a@b"@x.example`, `"a\"b"@x.example`, "ann@bücher.example", "a@[::1]", "<a@b.cc>", "a@b@c.dd",
+		`"ann"@example.com`, "a@xn--bcher-kva.example", "a@１.example", "a@b。cc", `"\`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		read, err := mail.ParseAddress(s)
+		if err != nil {
+			if len(err.Error()) > 200 {
+				t.Fatalf("the error has %d octets", len(err.Error()))
+			}
+			return
+		}
+		if read.Name != "" {
+			t.Fatalf("%q has the name %q", s, read.Name)
+		}
+		checkAddress(t, read)
+		list, err := mail.ParseList(read.Bare())
+		if err != nil || len(list) != 1 || list[0] != read {
+			t.Fatalf("%q is %+v, as a list %+v, %v", s, read, list, err)
+		}
+	})
+}

@@ -122,3 +122,25 @@ func FuzzParseDomain(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseLabel: what is a label can stand before a domain.
+func FuzzParseLabel(f *testing.F) {
+	for _, seed := range []string{"mail", "A-1", "a--b", "-a", "a.b", "ä", "xn--a", strings.Repeat("a", 64)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		label, err := mail.ParseLabel(s)
+		if err != nil {
+			if len(err.Error()) > 200 {
+				t.Fatalf("the error has %d octets", len(err.Error()))
+			}
+			return
+		}
+		if label != strings.ToLower(s) || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(label) > 63 {
+			t.Fatalf("%q became %q", s, label)
+		}
+		if again, err := mail.ParseLabel(label); err != nil || again != label {
+			t.Fatalf("%q became %q, which became %q, %v", s, label, again, err)
+		}
+	})
+}

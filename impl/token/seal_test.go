@@ -101,3 +101,31 @@ func TestSealFailsWithItsSource(t *testing.T) {
 		t.Errorf("sealed %x without a nonce", sealed)
 	}
 }
+
+// FuzzOpen: whoever has no key makes nothing that opens, and what opens is what was sealed.
+func FuzzOpen(f *testing.F) {
+	s, err := token.NewSealer(rand.Reader, keyB, keyA)
+	if err != nil {
+		f.Fatal(err)
+	}
+	sealed, err := s.Seal([]byte("x"), []byte("cursor"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{nil, {1}, sealed[:13], sealed[:len(sealed)-1], append(slices.Clone(sealed), 0)} {
+		f.Add(seed, []byte("cursor"))
+	}
+	f.Add(sealed, []byte("another"))
+	f.Fuzz(func(t *testing.T, given, aad []byte) {
+		if opened, err := s.Open(given, aad); !errors.Is(err, token.ErrNotOpened) {
+			t.Fatalf("%x opened as %x, %v", given, opened, err)
+		}
+		sealed, err := s.Seal(given, aad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened, err := s.Open(sealed, aad); err != nil || string(opened) != string(given) {
+			t.Fatalf("%x became %x, %v", given, opened, err)
+		}
+	})
+}
