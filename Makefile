@@ -62,3 +62,4 @@ clean:
 include contracttests/sdk/sdk.mk
 include contracttests/contract.mk
 include contracttests/document.mk
+include contracttests/fuzz.mk
