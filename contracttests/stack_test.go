@@ -135,9 +135,14 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 		Document: document, Store: s.store, Domains: s.domains,
 		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, NewID: newID}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: log,
-		RequestsPerSecond: option.requestsPerSecond,
+		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true,
 	})
 	must(s.t, err)
+	s.t.Cleanup(func() {
+		if invalid := s.server.InvalidResponses(); invalid != 0 {
+			s.t.Errorf("the server found %d of its own answers invalid", invalid)
+		}
+	})
 	listener := httptest.NewServer(s.server)
 	s.t.Cleanup(listener.Close)
 	s.url = listener.URL

@@ -5,6 +5,7 @@
 //   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
 //   - auth.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
+//   - validate_responses.go: the server's own answers, held against the document
 //   - emails.go with compose.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
 //   - docs.go: the API reference as a page
 //
@@ -48,6 +49,9 @@ type Config struct {
 	// Patience is how long a request may take from the moment it is understood, and its key's look-up before; then its
 	// answer is 503. 0: 15 seconds, more than any operation needs.
 	Patience time.Duration
+	// ValidateResponses holds every answer against the document, once it is written: what breaks it is logged and
+	// counted, see [Server.InvalidResponses].
+	ValidateResponses bool
 	// Extra are routes that only some ways of running have, such as the inbox of dev.
 	Extra []Route
 }
@@ -61,6 +65,8 @@ type Server struct {
 	rates    *rates
 	lastUsed lastUsed
 	draining atomic.Bool
+	// watch is nil where answers are not validated.
+	watch *watch
 }
 
 var _ api.StrictServerInterface = (*Server)(nil)
@@ -72,7 +78,15 @@ func New(config Config) (*Server, error) {
 	}
 	server := &Server{config: config, echo: echo.New(), rates: newRates(config.RequestsPerSecond)}
 	server.echo.HTTPErrorHandler = server.handleError
-	server.echo.Use(server.identify, server.recoverPanic, server.refuseMisrouted, server.refuseOptions,
+	server.echo.Use(server.identify)
+	if config.ValidateResponses {
+		var err error
+		if server.watch, err = newWatch(config.Document); err != nil {
+			return nil, err
+		}
+		server.echo.Use(server.validateResponses)
+	}
+	server.echo.Use(server.recoverPanic, server.refuseMisrouted, server.refuseOptions,
 		server.refuseWhileDraining)
 
 	doc, err := loadSpec(config.Document)

@@ -53,7 +53,8 @@ type dnsFlags struct {
 }
 
 type apiFlags struct {
-	RateLimit float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
+	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
+	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Hold every answer against openapi.yaml once it is written, and log those that break it."`
 }
 
 func (flags apiFlags) check() error {

@@ -70,6 +70,7 @@ func (p *parts) api(database *store.Store, flags apiFlags, extra ...impl.Route) 
 		Random:            p.process.Random,
 		Log:               p.log,
 		RequestsPerSecond: flags.RateLimit,
+		ValidateResponses: flags.ValidateResponses,
 		Extra:             extra,
 	})
 }
