@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -199,6 +200,12 @@ func (c *contract) checkRequest(x exchange) error {
 	route, parameters, err := c.router.FindRoute(x.request)
 	if err != nil {
 		return nil //nolint:nilerr // what the document does not know it does not describe
+	}
+	for name, value := range parameters {
+		// The router leaves escapes as they are.
+		if parameters[name], err = url.PathUnescape(value); err != nil {
+			return fmt.Errorf("read the %s in the path: %w", name, err)
+		}
 	}
 	request := x.request.Clone(x.request.Context())
 	request.Body = io.NopCloser(bytes.NewReader(x.sent))

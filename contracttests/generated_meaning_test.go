@@ -30,6 +30,8 @@ type world struct {
 	weak        string
 	weakScopes  []string
 	weakExpires time.Time
+	// times are some around that.
+	times []string
 	// existing makes or finds what an operation's id can name. A new operation with an id is to be added; without, every
 	// id that it is asked for is one that nothing has.
 	existing map[string]func(*world) uuid.UUID
@@ -44,7 +46,10 @@ func newWorld(s *stack) *world {
 	w := &world{
 		tenant: tenant, domain: strings.TrimPrefix(from, "hello@"),
 		published:  tenant.template("<p>"+placeholder+"</p>", "Hi", true),
-		weakScopes: []string{"api-keys:write", "emails:send"}, weakExpires: s.clock.now().Add(24 * time.Hour),
+		weakScopes: []string{"api-keys:write", "emails:send"}, weakExpires: s.clock.now().Add(24 * time.Hour).Truncate(time.Second),
+	}
+	for _, by := range []time.Duration{-time.Hour, 0, time.Second} {
+		w.times = append(w.times, w.weakExpires.Add(by).Format(time.RFC3339))
 	}
 	_, w.weak = tenant.insertKey("weak", w.weakScopes, &w.weakExpires)
 	gone, key := tenant.insertKey("gone", token.Scopes(), nil)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -52,7 +53,14 @@ func (op *operation) validateParameters(c echo.Context) error {
 	}
 	values := make(map[string]string, len(c.ParamNames()))
 	for i, name := range c.ParamNames() {
-		values[name] = c.ParamValues()[i]
+		// The router leaves escapes as they are; the generated code binds what they stand for.
+		value, err := url.PathUnescape(c.ParamValues()[i])
+		if err != nil {
+			return &problem{
+				code: api.ProblemCodeValidationFailed, detail: fmt.Sprintf("The %s in the path is not valid.", name),
+			}
+		}
+		values[name] = value
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request:    c.Request(),
