@@ -75,9 +75,10 @@ func documentMutations(c *contract, proof []evidence) []mutation {
 // tableMutations drop the rows of each cell.
 func tableMutations(c *contract, proof []evidence) []mutation {
 	var found []mutation
-	for one := range c.cells() {
+	cells := c.cells()
+	for one := range cells {
 		found = append(found, mutation{fmt.Sprintf("%v dropped from the table", one), func() iter.Seq[string] {
-			return judge(c, c.cells(), slices.DeleteFunc(slices.Clone(proof), func(e evidence) bool { return e.row.cell() == one }))
+			return judge(c, cells, slices.DeleteFunc(slices.Clone(proof), func(e evidence) bool { return e.row.cell() == one }))
 		}})
 	}
 	return found
@@ -86,16 +87,17 @@ func tableMutations(c *contract, proof []evidence) []mutation {
 // answerMutations change each recorded answer in every way that the document speaks of.
 func answerMutations(c *contract, proof []evidence) []mutation {
 	var found []mutation
+	cells := c.cells()
 	for i, one := range proof {
 		add := func(name string, changed exchange) {
 			found = append(found, mutation{one.row.String() + ": " + name, func() iter.Seq[string] {
 				// The changed one is judged first: the others are known to be right.
 				rest := slices.Concat(proof[:i], proof[i+1:])
-				return judge(c, c.cells(), append([]evidence{{one.row, changed}}, rest...))
+				return judge(c, cells, append([]evidence{{one.row, changed}}, rest...))
 			}})
 		}
 		response := c.responseTo(one)
-		for name, changed := range statusMutations(c, one) {
+		for name, changed := range statusMutations(cells, one) {
 			add(name, changed)
 		}
 		for name, changed := range headerMutations(one.seen, response) {
@@ -118,9 +120,9 @@ func (c *contract) responseTo(one evidence) *openapi3.Response {
 }
 
 // statusMutations rewrite the status into each other one that the operation documents, which is the hardest to notice.
-func statusMutations(c *contract, one evidence) iter.Seq2[string, exchange] {
+func statusMutations(cells map[cell]bool, one evidence) iter.Seq2[string, exchange] {
 	return func(yield func(string, exchange) bool) {
-		for other := range c.cells() {
+		for other := range cells {
 			if other.operation != one.row.operation || other.status == one.row.status {
 				continue
 			}
