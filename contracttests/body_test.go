@@ -135,7 +135,7 @@ func TestBodyCutOff(t *testing.T) {
 		must(t, err)
 		must(t, response.Body.Close())
 		seen := exchange{request: request, status: response.StatusCode, header: response.Header, body: received}
-		must(t, loadContract(t).checkAnswer(seen))
+		(&recorder{contract: loadContract(t), ledger: &counted}).judge(t, seen)
 		answer{t, response.StatusCode, response.Header, received, seen}.problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
 		must(t, connection.Close())
 	}

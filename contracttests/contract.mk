@@ -3,7 +3,8 @@
 #     make contract                                  every test of contracttests/, then the matrix
 #     make contract URL=https://… KEY=ms_live_…      what can be proven from outside, against a deployment
 #
-# FROM=… names the address to send from; without it, one of a verified domain of the key's organization.
+# FROM=… names the address to send from; without it, one of a verified domain of the key's organization. Without KEY it is
+# the key in MAILSTACK_API_KEY.
 
 .PHONY: contract
 

@@ -14,8 +14,10 @@ var counted ledger
 
 // ledger counts answers, and keeps what the report says of the table of promises.
 type ledger struct {
-	mutex        sync.Mutex
+	mutex sync.Mutex
+	// answers counts those of the document's operations, all those of every path.
 	answers      map[cell]int
+	all          int
 	undocumented int
 	report       []string
 	// summary is the last line, which needs the number of undocumented answers of all tests.
@@ -30,6 +32,7 @@ func (l *ledger) count(c *contract, x exchange, fault error) {
 	if l.answers == nil {
 		l.answers = map[cell]int{}
 	}
+	l.all++
 	if documented {
 		l.answers[found]++
 	}
@@ -53,7 +56,16 @@ func (l *ledger) print(w io.Writer) {
 		return
 	}
 	// A report that cannot be written is missed by whoever asked for it.
-	_, _ = fmt.Fprintf(w, "%s\n%s\n", strings.Join(l.report, "\n"), l.summary(l.undocumented))
+	_, _ = fmt.Fprintf(w, "%s\nexchanges: %d recorded, %d of them in %d cells\n%s\n",
+		strings.Join(l.report, "\n"), l.all, l.documented(), len(l.answers), l.summary(l.undocumented))
+}
+
+func (l *ledger) documented() int {
+	sum := 0
+	for _, count := range l.answers {
+		sum += count
+	}
+	return sum
 }
 
 // matrix draws operations × statuses. Each cell has a mark, or a dot where the document has none.

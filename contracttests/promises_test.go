@@ -61,6 +61,7 @@ func table(ops []operation) []row {
 
 		{"getUsage", 200, "", anywhere, nil},
 		{"getHealth", 200, "", anywhere, nil},
+		{"getHealth", 200, "", cutOff, nil},
 		{"getReadiness", 200, "", anywhere, nil},
 		{"getReadiness", 503, api.ProblemCodeDependencyUnavailable, cutOff, nil},
 	}
