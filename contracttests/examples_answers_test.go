@@ -1,0 +1,154 @@
+package contracttests
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+)
+
+// happenings are bodies that came, by operation and status.
+type happenings map[cell][]any
+
+func (h happenings) add(operation string, came answer) {
+	var body any
+	if json.Unmarshal(came.body, &body) == nil {
+		at := cell{operation, came.status}
+		h[at] = append(h[at], body)
+	}
+}
+
+// everyAnswer makes all answers of the table of promises, and those that the document shows besides.
+func everyAnswer(t *testing.T) happenings {
+	t.Helper()
+	all := happenings{}
+	for _, part := range []func(*testing.T) happenings{
+		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers,
+	} {
+		for at, bodies := range part(t) {
+			all[at] = append(all[at], bodies...)
+		}
+	}
+	return all
+}
+
+func tableAnswers(t *testing.T) happenings {
+	found := happenings{}
+	for _, one := range newInside(t).run(table(operations(t))) {
+		found.add(one.row.operation, answer{status: one.seen.status, body: one.seen.body})
+	}
+	return found
+}
+
+func drainingAnswers(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t)
+	owner := s.newTenant()
+	s.server.Drain()
+	for _, op := range operations(t) {
+		found.add(op.id, owner.call(op.method, op.absent(), op.body()))
+	}
+	return found
+}
+
+func refusedSends(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t)
+	owner, from := s.newSender()
+	send := func(body any) { found.add("sendEmail", owner.call(http.MethodPost, singlePath, body)) }
+	batch := func(body any) { found.add("sendBatch", owner.call(http.MethodPost, batchPath, body)) }
+	owner.suppress("suppressed@example.com")
+	send(email(from, "to", "suppressed@example.com"))
+	batch(batchOf(email(from), email(from, "to", "suppressed@example.com")))
+	batch(map[string]any{"emails": []any{email(from)}, "sujbect": "Welcome"})
+	owner, from = s.newSender()
+	none := int64(0)
+	owner.setBilling(true, &none, 0, 40)
+	send(email(from))
+	batch(batchOf(email(from)))
+	return found
+}
+
+// sentAnswers sends the example and reads it once it was sent.
+func sentAnswers(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t, options{worker: true})
+	owner := s.newTenant()
+	owner.verified("yourdomain.com")
+	for _, one := range examplesOf(document(t)) {
+		if one.cell != (cell{"sendEmail", 0}) {
+			continue
+		}
+		id := decoded[api.QueuedEmail](owner.call(http.MethodPost, singlePath, one.value).is(http.StatusAccepted)).ID
+		eventually(t, "the example is sent", func() bool { return owner.read(id).Status == api.EmailStatusSent })
+		found.add("getEmail", owner.call(http.MethodGet, singlePath+"/"+id.String(), nil))
+	}
+	return found
+}
+
+func domainAnswers(t *testing.T) happenings {
+	found := happenings{}
+	owner := newStack(t).newTenant()
+	registered := owner.register("yourdomain.com")
+	at := domainsPath + "/" + registered.ID.String()
+	found.add("listDomains", owner.call(http.MethodGet, domainsPath, nil))
+	found.add("getDomain", owner.call(http.MethodGet, at, nil))
+	found.add("verifyDomain", owner.call(http.MethodPost, at+"/verify", nil))
+	owner.publish(registered.DNSRecords...)
+	owner.clock.advance(time.Minute)
+	found.add("verifyDomain", owner.call(http.MethodPost, at+"/verify", nil))
+	for i := range 99 {
+		_, err := owner.store.Queries().DomainInsert(t.Context(), db.DomainInsertParams{
+			ID: uuid.Must(uuid.NewV7()), OrganizationID: owner.id, Name: fmt.Sprintf("filler-%d.example", i), MailFromSubdomain: "mail",
+			OwnershipToken: "x", Now: owner.clock.now(),
+		})
+		must(t, err)
+	}
+	found.add("createDomain", owner.call(http.MethodPost, domainsPath, map[string]any{"domain": "one-more.example"}))
+	return found
+}
+
+func keyAnswers(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t)
+	owner := s.newTenant()
+	create := func(as string, change map[string]any) {
+		request := map[string]any{"name": "key " + uuid.NewString(), "scopes": []string{"emails:send"}, "expiresAt": nil}
+		maps.Copy(request, change)
+		found.add("createApiKey", owner.exchange(http.MethodPost, keysPath, as, request))
+	}
+	_, maker := owner.insertKey("maker", []string{"api-keys:write"}, nil)
+	create(maker, map[string]any{"scopes": []string{"domains:write"}})
+	create(owner.key, nil)
+	create(owner.key, map[string]any{"sujbect": "Welcome"})
+
+	must(t, s.server.FlushLastUsed(t.Context()))
+	owner.execute("DELETE FROM api_keys WHERE organization_id = $1", owner.id)
+	_, owner.key = owner.insertKey("Production", []string{"api-keys:read", "api-keys:write"}, nil)
+	owner.call(http.MethodGet, keysPath, nil).is(http.StatusOK)
+	must(t, s.server.FlushLastUsed(t.Context()))
+	found.add("listApiKeys", owner.call(http.MethodGet, keysPath, nil))
+
+	for i := range 99 {
+		owner.insertKey(fmt.Sprint(i), []string{"emails:send"}, nil)
+	}
+	create(owner.key, map[string]any{"scopes": []string{"api-keys:read"}})
+	return found
+}
+
+func usageAnswers(t *testing.T) happenings {
+	found := happenings{}
+	owner := newStack(t).newTenant()
+	cents := int64(5000)
+	owner.setBilling(true, &cents, 3000, 40)
+	owner.spend(4200)
+	found.add("getUsage", owner.call(http.MethodGet, "/v1/billing/usage", nil))
+	return found
+}
