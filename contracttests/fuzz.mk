@@ -14,6 +14,6 @@ fuzz:
 		$(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 	done && echo "fuzz: $$(echo "$$targets" | wc -l) targets, $(FUZZTIME) each, no failures"
 
-## generated: requests made from openapi.yaml, CHECKS (5000) for every operation, five times as many for those with a body
+## generated: requests made from openapi.yaml, CHECKS (5000) for every operation, three times as many for those with a body
 generated:
 	$(GO) test ./contracttests -run '^TestGeneratedRequests$$' -count=1 -timeout=60m -rapid.checks=$(CHECKS)

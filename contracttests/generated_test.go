@@ -29,7 +29,7 @@ func TestGeneratedRequests(t *testing.T) {
 			parameters := slices.Concat(document(t).Paths.Find(op.path).Parameters, op.spec.Parameters)
 			rounds := 1
 			if op.limit > 0 {
-				rounds = 5
+				rounds = 3
 			}
 			for range rounds {
 				rapid.Check(t, func(drawn *rapid.T) { world.in(attempt{t, drawn}).request(drawn, op, parameters).send() })

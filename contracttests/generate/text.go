@@ -36,8 +36,12 @@ func (m Maker) text(t *rapid.T, schema *openapi3.Schema, shortest, longest int) 
 	phrases := filtered(m.Phrases, func(s string) bool {
 		return allowed(s) && utf8.RuneCountInString(made+s) <= longest
 	})
-	if len(phrases) > 0 && rapid.IntRange(0, 3).Draw(t, "phrase") == 3 {
-		made += rapid.SampledFrom(phrases).Draw(t, "phrase")
+	if len(phrases) > 0 && rapid.Bool().Draw(t, "phrased") {
+		phrase := rapid.SampledFrom(phrases).Draw(t, "phrase")
+		if rapid.Bool().Draw(t, "alone") && utf8.RuneCountInString(phrase) >= shortest {
+			return phrase
+		}
+		made += phrase
 	}
 	return made
 }

@@ -17,7 +17,7 @@ import (
 type Maker struct {
 	// Formats are the formats of strings that mean a rule. A schema with another one cannot be made.
 	Formats map[string]Format
-	// Phrases are put into strings now and then, where their pattern allows it.
+	// Phrases are put into strings now and then, where their pattern allows it. Maps have members for those in two braces.
 	Phrases []string
 	// Longest is the longest string that is made to reach a limit, in characters, and the longest list.
 	Longest int
@@ -124,21 +124,33 @@ func propertyNames(schema *openapi3.Schema) []string {
 	return slices.Sorted(maps.Keys(schema.Properties))
 }
 
-// validMap makes members of any name. Phrases may be names, so that something refers to them.
+// validMap makes members of any name. Half of the maps have a simple value for what phrases name.
 func (m Maker) validMap(t *rapid.T, schema *openapi3.Schema) Object {
 	made := Object{}
 	for range rapid.IntRange(0, min(3, m.end(schema.MaxProps))).Draw(t, "members") {
 		made = made.with(m.name(t), m.anything(t, rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3, 6, 7, 8, 9}).Draw(t, "depth")))
 	}
+	if names := m.named(); len(names) > 0 && m.end(schema.MaxProps) > 3 && rapid.Bool().Draw(t, "named") {
+		simple := []any{"Sam", "", "a\nb", "\u0085", strings.Repeat("v", 1000), json.Number("0"), json.Number("1.5"), true}
+		made = made.with(rapid.SampledFrom(names).Draw(t, "name"), rapid.SampledFrom(simple).Draw(t, "value"))
+	}
 	return made
 }
 
-// name is mostly one that a phrase has.
-func (m Maker) name(t *rapid.T) string {
-	names := []string{"a", "a.b", "\u00e4", "\U0001f389", "__proto__"}
+// named are the names in phrases like {{name}}.
+func (m Maker) named() []string {
+	var names []string
 	for _, phrase := range m.Phrases {
-		names = append(names, strings.Trim(phrase, "{}"))
+		if inner, braced := strings.CutPrefix(phrase, "{{"); braced {
+			names = append(names, strings.TrimSuffix(inner, "}}"))
+		}
 	}
+	return names
+}
+
+// name is mostly an ordinary one.
+func (m Maker) name(t *rapid.T) string {
+	names := append([]string{"a", "a.b", "\u00e4", "\U0001f389", "__proto__"}, m.named()...)
 	if rapid.IntRange(0, 19).Draw(t, "odd") == 7 {
 		names = []string{"", "a\nb", strings.Repeat("n", 200), strings.Repeat("n", 201), strings.Repeat("\u00e9", 101)}
 	}
