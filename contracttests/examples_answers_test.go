@@ -90,6 +90,10 @@ func sentAnswers(t *testing.T) happenings {
 		eventually(t, "the example is sent", func() bool { return owner.read(id).Status == api.EmailStatusSent })
 		found.add("getEmail", owner.call(http.MethodGet, singlePath+"/"+id.String(), nil))
 	}
+	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?limit=100", nil))
+	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?limit=1&to=user@example.com", nil))
+	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?tag=welcome", nil))
+	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?cursor=AAAA", nil))
 	return found
 }
 

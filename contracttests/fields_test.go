@@ -71,9 +71,8 @@ func wrongFields(from string) map[string][]any {
 			wrong[field+" list "+name] = []any{"/" + field, field, list}
 		}
 	}
-	wrong["replyTo too long when encoded"] = []any{
-		"/replyTo", "replyTo", strings.Repeat(strings.Repeat("ü", 190)+" <user@example.com>,", 39) + "user@example.com",
-	}
+	long := strings.Repeat("x", 200) + " <" + strings.Repeat("a", 60) + "@" + strings.Repeat("b", 60) + ".example>,"
+	wrong["replyTo too long when quoted"] = []any{"/replyTo", "replyTo", strings.Repeat(long, 49) + "user@example.com"}
 	for name, sender := range map[string]string{
 		"two": from + "," + from, "named": "Acme <" + from + ">", "in brackets": "<" + from + ">", "comment": from + " (Acme)",
 	} {

@@ -133,7 +133,7 @@ func (t *tenant) hurried() *tenant {
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	server, err := impl.New(impl.Config{
 		Document: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader,
-		Intake: intake.New(intake.Config{Store: t.store, Now: t.clock.now, NewID: newID}),
+		Intake: intake.New(intake.Config{Store: t.store, Now: t.clock.now, Random: rand.Reader}),
 		Log:    slog.New(slog.DiscardHandler), Patience: 500 * time.Millisecond,
 	})
 	must(t.t, err)

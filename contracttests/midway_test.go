@@ -38,7 +38,7 @@ func (s *stack) interrupted(happen func()) *stack {
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	server, err := impl.New(impl.Config{
 		Document: document, Store: s.store, Domains: s.domains,
-		Intake: intake.New(intake.Config{Store: midway{s.store, happen}, Now: s.clock.now, NewID: newID}),
+		Intake: intake.New(intake.Config{Store: midway{s.store, happen}, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})
 	must(s.t, err)

@@ -62,6 +62,8 @@ type made struct {
 // request is what a row asks.
 type request struct {
 	id, key string
+	// query is what follows the path, with its question mark.
+	query   string
 	body    any
 	headers []string
 }
@@ -173,7 +175,7 @@ func (w *scene) ask(server *stack, op operation, r request, want int) answer {
 		if w.interrupted.Err() != nil {
 			w.t.Fatal("interrupted")
 		}
-		came := server.exchange(op.method, op.at(r.id), r.key, r.body, append([]string{"X-Request-Id", w.marker}, r.headers...)...)
+		came := server.exchange(op.method, op.at(r.id)+r.query, r.key, r.body, append([]string{"X-Request-Id", w.marker}, r.headers...)...)
 		if came.status != http.StatusTooManyRequests || want == http.StatusTooManyRequests {
 			w.count(op, came)
 			return came

@@ -3,9 +3,11 @@ package contracttests
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
@@ -45,6 +47,7 @@ func table(ops []operation) []row {
 		{"sendBatch", 202, "", anywhere, nil},
 		{"sendBatch", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, batchOf(email(w.broke.from)) }},
 		{"getEmail", 200, "", anywhere, nil},
+		{"listEmails", 200, "", anywhere, nil},
 
 		{"listDomains", 200, "", anywhere, nil},
 		{"createDomain", 201, "", anywhere, nil},
@@ -83,6 +86,9 @@ func derived(op operation) []row {
 		add(403, api.ProblemCodeOrganizationInactive, inside, func(w *scene, r *request) { r.key = w.suspended })
 		add(429, api.ProblemCodeRateLimited, limited, nil)
 		add(503, api.ProblemCodeDependencyUnavailable, cutOff, nil)
+	}
+	if slices.ContainsFunc(op.spec.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
+		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.query = "?statsu=Sent" })
 	}
 	if op.hasID {
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.id = "zzz" })

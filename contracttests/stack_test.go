@@ -133,8 +133,8 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	s.server, err = impl.New(impl.Config{
 		Document: document, Store: s.store, Domains: s.domains,
-		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, NewID: newID}),
-		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: log,
+		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
+		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log,
 		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true,
 	})
 	must(s.t, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,14 @@ func (t *tenant) insertKey(name string, scopes []string, expiresAt *time.Time) (
 	})
 	must(t.t, err)
 	return row.ID, secret.Reveal()
+}
+
+// sealer seals as every process of a deployment does.
+func sealer(t testing.TB) *token.Sealer {
+	t.Helper()
+	sealer, err := token.NewSealer(rand.Reader, []byte("a key for tests, of 32 bytes ...")[:32])
+	must(t, err)
+	return sealer
 }
 
 // call makes a request with the tenant's key.

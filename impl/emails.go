@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
@@ -149,23 +148,24 @@ func emailOf(row db.Email, rows []db.Recipient) api.Email {
 			Status: api.EmailStatus(mail.Outcome(recipient.Outcome).Status()),
 		})
 	}
+	summary := emailSummaryOf(row)
 	return api.Email{
-		ID:                row.ID,
-		FromEmail:         row.FromEmail,
-		FromName:          orNull(row.FromName),
-		ToEmail:           row.ToEmail,
-		Cc:                orNull(row.Cc),
-		Bcc:               orNull(row.Bcc),
-		ReplyTo:           orNull(row.ReplyTo),
-		Subject:           row.Subject,
-		Status:            api.EmailStatus(mail.Outcome(row.Outcome).Status()),
-		ProviderMessageID: row.ProviderMessageID,
-		ErrorMessage:      row.ErrorMessage,
-		Tags:              orNull(strings.Join(row.Tags, ",")),
+		ID:                summary.ID,
+		FromEmail:         summary.FromEmail,
+		FromName:          summary.FromName,
+		ToEmail:           summary.ToEmail,
+		Cc:                summary.Cc,
+		Bcc:               summary.Bcc,
+		ReplyTo:           summary.ReplyTo,
+		Subject:           summary.Subject,
+		Status:            summary.Status,
+		ProviderMessageID: summary.ProviderMessageID,
+		ErrorMessage:      summary.ErrorMessage,
+		Tags:              summary.Tags,
+		QueuedAt:          summary.QueuedAt,
+		SentAt:            summary.SentAt,
+		CreatedAt:         summary.CreatedAt,
 		Recipients:        recipients,
-		QueuedAt:          row.QueuedAt.UTC(),
-		SentAt:            utc(row.SentAt),
-		CreatedAt:         row.CreatedAt.UTC(),
 	}
 }
 

@@ -6,7 +6,8 @@
 //   - auth.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - validate_responses.go: the server's own answers, held against the document
-//   - emails.go with compose.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
+//   - page.go: what all lists share
+//   - emails.go with compose.go and email_list.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
 //   - docs.go: the API reference as a page
 //
 // The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
@@ -31,6 +32,7 @@ import (
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
 )
 
 // Config holds the parts of a [Server].
@@ -43,7 +45,9 @@ type Config struct {
 	Now      func() time.Time
 	NewID    func() uuid.UUID
 	Random   io.Reader
-	Log      *slog.Logger
+	// Sealer authenticates the cursors of lists.
+	Sealer *token.Sealer
+	Log    *slog.Logger
 	// RequestsPerSecond limits each key in this process, with bursts of twice as many; 0 is no limit.
 	RequestsPerSecond float64
 	// Patience is how long a request may take from the moment it is understood, and its key's look-up before; then its

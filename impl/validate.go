@@ -51,6 +51,11 @@ func (op *operation) validateParameters(c echo.Context) error {
 	if len(op.parameters) == 0 {
 		return nil
 	}
+	if unknown := op.unknownQuery(c.QueryParams()); unknown != "" {
+		return &problem{
+			code: api.ProblemCodeValidationFailed, detail: clip(fmt.Sprintf("The query parameter %q is unknown.", unknown)),
+		}
+	}
 	values := make(map[string]string, len(c.ParamNames()))
 	for i, name := range c.ParamNames() {
 		// The router leaves escapes as they are; the generated code binds what they stand for.

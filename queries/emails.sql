@@ -95,3 +95,55 @@ ON CONFLICT (email_id, fact_key) DO NOTHING;
 SELECT * FROM events
 WHERE organization_id = @organization_id AND email_id = @email_id
 ORDER BY occurred_at, id;
+
+-- TagInsert makes messages findable by their tags.
+-- name: TagInsert :exec
+INSERT INTO email_tags (organization_id, tag, email_id)
+SELECT unnest(@organization_ids::uuid[]), unnest(@tags::text[]), unnest(@email_ids::uuid[]);
+
+-- EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
+-- in its id, to the millisecond, so that these bounds are also those of times.
+-- name: EmailList :many
+SELECT * FROM emails
+WHERE organization_id = @organization_id AND id >= @floor AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- name: EmailListByStatus :many
+SELECT * FROM emails
+WHERE organization_id = @organization_id
+  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = @outcome::smallint
+  AND id >= @floor AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- name: EmailListByFrom :many
+SELECT * FROM emails
+WHERE organization_id = @organization_id AND lower(from_email) = @address_key::text AND id >= @floor AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- EmailListByTo finds a message once, even where it names the address twice.
+-- name: EmailListByTo :many
+SELECT emails.* FROM (
+    SELECT DISTINCT recipients.email_id FROM recipients
+    WHERE recipients.organization_id = @organization_id
+      AND recipients.address_key = @address_key
+      AND recipients.email_id >= @floor AND recipients.email_id < @ceiling
+    ORDER BY recipients.email_id DESC
+    LIMIT @total
+) AS found
+JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
+ORDER BY emails.id DESC;
+
+-- name: EmailListByTag :many
+SELECT emails.* FROM (
+    SELECT email_tags.email_id FROM email_tags
+    WHERE email_tags.organization_id = @organization_id
+      AND email_tags.tag = @tag
+      AND email_tags.email_id >= @floor AND email_tags.email_id < @ceiling
+    ORDER BY email_tags.email_id DESC
+    LIMIT @total
+) AS found
+JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
+ORDER BY emails.id DESC;

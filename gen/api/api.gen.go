@@ -678,6 +678,15 @@ type Email struct {
 	ToEmail string `json:"toEmail"`
 }
 
+// EmailList A page of messages, newest first.
+type EmailList struct {
+	// Data The messages.
+	Data []EmailSummary `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // EmailRecipient One recipient of a message.
 type EmailRecipient struct {
 	// Email The address.
@@ -708,6 +717,78 @@ type EmailRecipientKind string
 //
 // Example: Sent
 type EmailStatus string
+
+// EmailSummary A message, without its bodies and recipients.
+type EmailSummary struct {
+	// Bcc The recipients of a blind copy, separated by commas.
+	Bcc *string `json:"bcc"`
+
+	// Cc The recipients of a copy, separated by commas.
+	Cc *string `json:"cc"`
+
+	// CreatedAt When the message was accepted.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ErrorMessage Why the message failed, for people.
+	ErrorMessage *string `json:"errorMessage"`
+
+	// FromEmail The sender's address.
+	//
+	// Example: hi@you.com
+	FromEmail string `json:"fromEmail"`
+
+	// FromName The sender's display name.
+	//
+	// Example: Acme
+	FromName *string `json:"fromName"`
+
+	// ID The id of the message.
+	//
+	// Example: 0197b2c4-5a10-7cc3-9d4e-1f0a2b3c4d5e
+	ID openapi_types.UUID `json:"id"`
+
+	// ProviderMessageID The message id that Amazon SES gave.
+	//
+	// Example: 010201978f6a2b3c-5d4e3f2a-1b0c-4d5e-8f9a-0b1c2d3e4f5a-000000
+	ProviderMessageID *string `json:"providerMessageId"`
+
+	// QueuedAt When the message was queued.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	QueuedAt time.Time `json:"queuedAt"`
+
+	// ReplyTo Where replies go, separated by commas.
+	ReplyTo *string `json:"replyTo"`
+
+	// SentAt When Amazon SES took the message.
+	//
+	// Example: 2026-06-18T10:00:02Z
+	SentAt *time.Time `json:"sentAt"`
+
+	// Status What is known to have become of the message. A message shows the highest of its recipients' statuses.
+	// `Scheduled` and `Canceled` are planned; more values may come.
+	//
+	//
+	// Example: Sent
+	Status EmailStatus `json:"status"`
+
+	// Subject The subject line, rendered.
+	//
+	// Example: Welcome
+	Subject string `json:"subject"`
+
+	// Tags The tags, separated by commas.
+	//
+	// Example: welcome
+	Tags *string `json:"tags"`
+
+	// ToEmail The recipients, separated by commas.
+	//
+	// Example: user@example.com
+	ToEmail string `json:"toEmail"`
+}
 
 // Health The server's own state.
 type Health struct {
@@ -931,17 +1012,26 @@ type Usage struct {
 // APIKeyID defines model for ApiKeyId.
 type APIKeyID = openapi_types.UUID
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
 // DomainID defines model for DomainId.
 type DomainID = openapi_types.UUID
 
 // EmailID defines model for EmailId.
 type EmailID = openapi_types.UUID
 
+// Limit defines model for Limit.
+type Limit = int
+
 // APIKeyConflict A problem document (RFC 9457).
 type APIKeyConflict = Problem
 
 // APIKeyForbidden A problem document (RFC 9457).
 type APIKeyForbidden = Problem
+
+// BadQuery A problem document (RFC 9457).
+type BadQuery = Problem
 
 // BadRequest A problem document (RFC 9457).
 type BadRequest = Problem
@@ -981,6 +1071,34 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// ListEmailsParams defines parameters for ListEmails.
+type ListEmailsParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Status Only messages that show this status.
+	Status *EmailStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// To Only messages to this address, whether in `to`, `cc` or `bcc`.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// From Only messages from this address.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// Tag Only messages with this tag.
+	Tag *string `form:"tag,omitempty" json:"tag,omitempty"`
+
+	// CreatedAfter Only messages accepted at this time or later.
+	CreatedAfter *time.Time `form:"createdAfter,omitempty" json:"createdAfter,omitempty"`
+
+	// CreatedBefore Only messages accepted before this time.
+	CreatedBefore *time.Time `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
+}
 
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
@@ -1177,6 +1295,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/domains/{id}/verify (the `VerifyDomain` operationId).
 	VerifyDomain(ctx context.Context, id DomainID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEmails List messages
+	//
+	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
+	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
+	// arrive. A query parameter that is not listed here is refused.
+	//
+	// Corresponds with GET /v1/emails (the `ListEmails` operationId).
+	ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SendEmailWithBody Queue a single email
 	//
@@ -1467,6 +1594,25 @@ func (c *Client) GetDomain(ctx context.Context, id DomainID, reqEditors ...Reque
 // Corresponds with POST /v1/domains/{id}/verify (the `VerifyDomain` operationId).
 func (c *Client) VerifyDomain(ctx context.Context, id DomainID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyDomainRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEmails List messages
+//
+// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
+// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
+// arrive. A query parameter that is not listed here is refused.
+//
+// Corresponds with GET /v1/emails (the `ListEmails` operationId).
+func (c *Client) ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEmailsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1936,6 +2082,144 @@ func NewVerifyDomainRequest(server string, id DomainID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListEmailsRequest constructs an http.Request for the ListEmails method
+func NewListEmailsRequest(server string, params *ListEmailsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/emails")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "mailbox"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "mailbox"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Tag != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "tag", *params.Tag, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdAfter", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdBefore", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewSendEmailRequest calls the generic SendEmail builder with application/json body
 func NewSendEmailRequest(server string, body SendEmailJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2221,6 +2505,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/domains/{id}/verify (the `VerifyDomain` operationId).
 	VerifyDomainWithResponse(ctx context.Context, id DomainID, reqEditors ...RequestEditorFn) (*VerifyDomainResponse, error)
+
+	// ListEmailsWithResponse List messages
+	//
+	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
+	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
+	// arrive. A query parameter that is not listed here is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/emails (the `ListEmails` operationId).
+	ListEmailsWithResponse(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*ListEmailsResponse, error)
 
 	// SendEmailWithBodyWithResponse Queue a single email
 	//
@@ -3809,6 +4104,149 @@ func (r VerifyDomainResponse) ContentType() string {
 	return ""
 }
 
+// ListEmailsResponse200Headers the declared response headers of an HTTP 200 response for ListEmails
+type ListEmailsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailsResponse400Headers the declared response headers of an HTTP 400 response for ListEmails
+type ListEmailsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailsResponse401Headers the declared response headers of an HTTP 401 response for ListEmails
+type ListEmailsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListEmailsResponse403Headers the declared response headers of an HTTP 403 response for ListEmails
+type ListEmailsResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailsResponse429Headers the declared response headers of an HTTP 429 response for ListEmails
+type ListEmailsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListEmailsResponse500Headers the declared response headers of an HTTP 500 response for ListEmails
+type ListEmailsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListEmailsResponse503Headers the declared response headers of an HTTP 503 response for ListEmails
+type ListEmailsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListEmailsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmailList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListEmailsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListEmailsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListEmailsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListEmailsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListEmailsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListEmailsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListEmailsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEmailsResponse) GetJSON200() *EmailList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListEmailsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEmailsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEmailsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEmailsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEmailsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // SendEmailResponse202Headers the declared response headers of an HTTP 202 response for SendEmail
 type SendEmailResponse202Headers struct {
 	RateLimit       *string
@@ -4554,6 +4992,23 @@ func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, id D
 		return nil, err
 	}
 	return ParseVerifyDomainResponse(rsp)
+}
+
+// ListEmailsWithResponse List messages
+//
+// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
+// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
+// arrive. A query parameter that is not listed here is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/emails (the `ListEmails` operationId).
+func (c *ClientWithResponses) ListEmailsWithResponse(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*ListEmailsResponse, error) {
+	rsp, err := c.ListEmails(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEmailsResponse(rsp)
 }
 
 // SendEmailWithBodyWithResponse Queue a single email
@@ -6967,6 +7422,224 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 	return response, nil
 }
 
+// ParseListEmailsResponse parses an HTTP response from a ListEmailsWithResponse call
+func ParseListEmailsResponse(rsp *http.Response) (*ListEmailsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEmailsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmailList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListEmailsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListEmailsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListEmailsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListEmailsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListEmailsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListEmailsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListEmailsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseSendEmailResponse parses an HTTP response from a SendEmailWithResponse call
 func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7873,6 +8546,9 @@ type ServerInterface interface {
 	// VerifyDomain Re-check DNS and verify
 	// (POST /v1/domains/{id}/verify)
 	VerifyDomain(ctx echo.Context, id DomainID) error
+	// ListEmails List messages
+	// (GET /v1/emails)
+	ListEmails(ctx echo.Context, params ListEmailsParams) error
 	// SendEmail Queue a single email
 	// (POST /v1/emails)
 	SendEmail(ctx echo.Context) error
@@ -8016,6 +8692,73 @@ func (w *ServerInterfaceWrapper) VerifyDomain(ctx echo.Context) error {
 	return err
 }
 
+// ListEmails converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEmails(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEmailsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "mailbox"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "mailbox"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "tag" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tag", ctx.QueryParams(), &params.Tag, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tag: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdAfter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdAfter", ctx.QueryParams(), &params.CreatedAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdAfter: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdBefore" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdBefore", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdBefore: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEmails(ctx, params)
+	return err
+}
+
 // SendEmail converts echo context to params.
 func (w *ServerInterfaceWrapper) SendEmail(ctx echo.Context) error {
 	var err error
@@ -8097,6 +8840,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/v1/emails", wrapper.ListEmails, options.OperationMiddlewares["listEmails"]...)
 	router.POST(options.BaseURL+"/v1/emails", wrapper.SendEmail, options.OperationMiddlewares["sendEmail"]...)
 	router.POST(options.BaseURL+"/v1/emails/batch", wrapper.SendBatch, options.OperationMiddlewares["sendBatch"]...)
 	router.GET(options.BaseURL+"/v1/emails/:id", wrapper.GetEmail, options.OperationMiddlewares["getEmail"]...)
@@ -8134,6 +8878,17 @@ type APIKeyForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers APIKeyForbiddenResponseHeaders
+}
+
+type BadQueryResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type BadQueryApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BadQueryResponseHeaders
 }
 
 type BadRequestResponseHeaders struct {
@@ -10131,6 +10886,181 @@ func (response VerifyDomain503ApplicationProblemPlusJSONResponse) VisitVerifyDom
 	return err
 }
 
+type ListEmailsRequestObject struct {
+	Params ListEmailsParams
+}
+
+type ListEmailsResponseObject interface {
+	VisitListEmailsResponse(w http.ResponseWriter) error
+}
+
+type ListEmails200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListEmails200JSONResponse struct {
+	Body    EmailList
+	Headers ListEmails200ResponseHeaders
+}
+
+func (response ListEmails200JSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails400ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails401ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails403ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails429ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails500ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmails503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmails503ApplicationProblemPlusJSONResponse) VisitListEmailsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendEmailRequestObject struct {
 	Body *SendEmailJSONRequestBody
 }
@@ -10866,6 +11796,9 @@ type StrictServerInterface interface {
 	// VerifyDomain Re-check DNS and verify
 	// (POST /v1/domains/{id}/verify)
 	VerifyDomain(ctx context.Context, request VerifyDomainRequestObject) (VerifyDomainResponseObject, error)
+	// ListEmails List messages
+	// (GET /v1/emails)
+	ListEmails(ctx context.Context, request ListEmailsRequestObject) (ListEmailsResponseObject, error)
 	// SendEmail Queue a single email
 	// (POST /v1/emails)
 	SendEmail(ctx context.Context, request SendEmailRequestObject) (SendEmailResponseObject, error)
@@ -11196,6 +12129,31 @@ func (sh *strictHandler) VerifyDomain(ctx echo.Context, id DomainID) error {
 	return nil
 }
 
+// ListEmails operation middleware
+func (sh *strictHandler) ListEmails(ctx echo.Context, params ListEmailsParams) error {
+	var request ListEmailsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEmails(ctx.Request().Context(), request.(ListEmailsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEmails")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEmailsResponseObject); ok {
+		return validResponse.VisitListEmailsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // SendEmail operation middleware
 func (sh *strictHandler) SendEmail(ctx echo.Context) error {
 	var request SendEmailRequestObject
@@ -11318,193 +12276,206 @@ func (sh *strictHandler) GetEmail(ctx echo.Context, id EmailID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3/ctw2si/+KiierUqcQ0qckWRbUqW+qzjOWZ+NHX8leZ2NR5vBkBgNIg7AEKBGk5RP7TucN7h/3P/v",
-	"K9xH2Se5hQZAgiQ4vyRv1jne2nJGM/wBNBrdjf7x6V+DhM9zzgiTIjj5NSB3eJ5nBD6/Jiyl7PprPseU",
-	"qS9EOZ/jYhmcBGcohW/RT6WQqCDXVEhSkDQIg1uclURdnRQES5KeyeAkGMbDx1H8OBo8vRzEJ7H6/w9B",
-	"GCSlkHz+EtPsm4LP7YuCOabZ3pKXhX7JXsLnQRikTJyThBepCE7e/RowPCfBSfCjulhInNx07+ATQYpb",
-	"kgYn767CIC+LnAt1z3cLRgoxo3kQBgX5uaRq5CeyKEkYCIllKYITO/sgDKTMgpPB0zgOA7nM1QMuv7+s",
-	"ZxpUI4huSUGnNMGScvblz8P50e3dLwfLyeMFk0+Tn4rB9FrgY1IezvL0yU3wPqxmob/pv2PvRz2xG7Lc",
-	"fJpf//nFy11n+OzV2cvnzhzXDjC9ofM9PMe/cCaIgJE58/OvaN/AX569+BZ9c/7dzqN/+b0z9EGMpoSk",
-	"E7VAYi7zvVJEBAsZDR5qvBevv3kYTrr9UuTTAaIsycqUnDSGh/4LZ5k7xh/TOS6SLdjh5dn5s8Y4pzgT",
-	"uw4UnjY4RfmXjDNyGry/CoPUbuDOmGganATx4PjJZJgcRo8nw0H0JD3C0VNyMI2GeDCJk+P0KXkyDcIg",
-	"w0I+m5HkRssOVmaZd4z6q3OCBWf2Mr0B6xvfvw+Dv5jvVsqxxYwLggotX9CCFARNecn+dQXazlJne0lo",
-	"CfhxicKdRNZW8nMlXf7ZAnRzMbe9qF050Q8vazcQi9uI4y3Y+aHlsUdubimitxr8P01Gt8ThgRWHvmGv",
-	"E9v+Z71XknxGcEoKsE2/5Vq0qM8pEUlBc/1ncDkjKMdyhvgUyZmS6YKXRUKQnGGJFlggI8f3gtCau8FJ",
-	"sH872NfkEPsbEqHDYcmMzLEa0ZQXc6zmUhY0KsiUFIQlJKgWSshC6TA1p3Msybd0TmV3Jm/VgKlAGZlK",
-	"O5sbsvxMoAJLgiiDb/KCJ0QIPT3MhNJd6QkaF2OkBkiEFCHCLEU4y+xTfi65xAhfK82Hp5IUIzaWYyRI",
-	"wlkq0OdpgacyokROo5mUOc5ppF6ZqXFGZhWiQfxoD51NBGESLWZKYzKO4BI1aEHk3og1SDwKbshyFJwW",
-	"Xw6Oj49P5ZeDwCVajqUkhZr43+or38XR8dW/n0rz4Q+rafiaZzRZ+nmiSTmCk5kl3Qka/1wTS/2K0YKy",
-	"lC8UvcaLijAj9oEp8/OXwziOTxdfDtdR5mdLmcVqyhBZLM/UCneJcmFWW3K0wFSiCZnygiBZLCm71szR",
-	"2CKDVRw/p4zOyzlcZYZBmSTXpIBxvH379qyUM8KkMgmIf4XgaUSNBzvXogWVsxBhgc6/eYYePzmK0QwL",
-	"RGVz/35FcEGKlbuyS57vz/Wiv0i7I3qF50TtKioQuUtmmF1XWw7kefGZQBm/3kNnaEGyLFJ7nqRo/H1k",
-	"Hhq9SMe1EIKv0OeDf/z9vwfDp4hPRywjallFiFJ6TdUuHe+NQzT+Uf0TjR8pXrkheYdZKul0hONp9AQP",
-	"BtHTZDiM4nRAhtMDfDg5ShrsM8d33xJ2LWfByWD4NFRrVf3dZZr3YZDjAs+JNKL2LKd/JksfidSi0dQR",
-	"TXv+gT5JDobRE/J4Eh1PD+PoYDJMBmlMjqdPY6V31KOUxA5Cq0ppuqF4LeHK7sJqy3v9mI0C9A97tfT/",
-	"EMN+rmyh9aOeEyHwNYFNof7WUt/+KghL0TW+JZ094nDOII6eJMlBdJwekmgwjfFwcpAcpkfkg8zsvbpZ",
-	"5GA71Sz1jLNpRhPQfAlnkjD4iPM8MweH/bzgk4zM//0noVW9654id1Rop1V9nlObVu3SUpDGyY2najw3",
-	"ZBmpCUXm1jBIicQ0UwdBhkpWkFt+Q1LFyYqYykJCvLjGjP4CwwHBAxJBPQXhrCA4BaYvajmy8f40ttFh",
-	"fBwGkkpYoTP77voteqzuywx1LXHEfnteit6ZtSlq4lxyjuaYLdU7RA95tCIrlHoEa80lUIMUc7xEM8Vk",
-	"WKI5FxIN4rhJQvGQhFEboLMUWNTzQaATqmH10qk5QWDNmo//UJBpcBL8237tFN3Xv4r91/op+pbm7vQx",
-	"j/QNuFrVEPFCXVIQhAsCtNP3zNXAHTu3YR76hmeu3a8vdA2iqLaINrrZXK5Uo6PG1t3uqFGgjt7e3/Bi",
-	"QtOUsJ33d0JI2trgL5WJIhKeg27GWh+DQa+MFkX7Ge7jbfPACC7nhcvdl+2npJwIxLjUPA5iVb3UKAxx",
-	"siioJPdm8IP2zk8wUy/VJxTEmTm1mJEbge7l6/bkNGPznLToR4VQc9Q/dek0179H9neHQlQgnpNCczOD",
-	"8dR0UYaw2oYPTxi1NGevXwB5MpzcCIT1O72kaI7/Yba3OT2Yt1dzDrt7nGqewYmkt9UeR4ws4P4FL7NU",
-	"M9RcsXHOQWsXCI9Yxtk1KVBGp6Tm62r9NT/A+oMx+LELiK9war7ZUTZQdoszmrZ4m8wnpDAn4UlB8I1Z",
-	"LFj/Lq/DI+Bd0RTTrKnv8kIxu1yiUSDKnyYkkaNArW/JbhhfgEVeFLzQrtst7sq5OhcVimnNFeCWuddu",
-	"iZu7xR42DDfCNL2bpUsAtThznOmzTMu04hIY8j8vvnuFUp6Uc7VmHglib49g4VpCdsLTJSIsJWl13py1",
-	"nql9NFyttSTo88lSEjR4dG+R0iISDMRQqDMtv2hpTuzhZIuzXouCs+tQWbBihnMlXdTnOcGMsutTNdiZ",
-	"kt6KQiln5PdgLOij2gc4C5xXUWlrPHu4Vetzz4Hgr17jv450a1vORI8+wEngsjqdKr4oOnPxsmhzNuuO",
-	"AcaW6afK/Q4D5vH/tFOAed8mBwHv/B5uQ/vt/iavgHWgfmuR6mPfzve1+inT1lOTZ79zKVqbWB7WdWkf",
-	"VQ9raaHGAtnTtjUyqUCiFDkoqYc2ZPutRS+f+ifzTzbtCQR1TwRh6f8Qu97Y7asX62PfqC+UGcpw9lyZ",
-	"sTtvVv2MTlIFmSrDtsuD9oYIjOf2ttR+daRtUYgDgGPztOFCpyl4UPSCUZbQ1Bhs92DMo7Z12BiJlyFb",
-	"M3kgR5KhXO3KVcPYQ6+M3UcFgnOEog3o2wkhzGcJ3ocxXlo7V9+6A1usOEFg9ObNi6+3PYwZ97eNeGI5",
-	"q/YjPO+hDwf3OkE9lGhaN+GPXQC94vIbSLHakcm0RmizGBJlMquC/h5GY1xGNrXLZbCCaBI3H6CWoBMH",
-	"uDe7HTbYzf9mL7/Vg38YPlNbEtzQoPSwOl+S5lw/E1r8yoUVxwJc1iB2aYKz3wMrvsbLjOP0kvNvcXFN",
-	"duTIzN7r2K1Kiyjy6XNYlxtz/eZIch7p+30OE2ui1kYaFfqRWk8O4sOnR08ex2iylOTeJ67Bgd9VIjlH",
-	"MEYva3Zn8nCi0I4AnltYB2mDIBLfEPE74cU5YfK8CrbuxIsJzvO2/r1QZxqU4BzVR/o2P8K5J0pw7j32",
-	"JwnJIUQCxNf+bB140HFpzuQsWyJhX3RvQTlscmLnBdo3AgP1MmV3OorE5G6GSyHb9DnLMr7ALCGoFCQN",
-	"lUTO9WKgOZEz7qPXtCAkkpQUUf3Q1g5WlyBcPdvu5ZwUlKfgHBYkRWUOSVrSUQfNlz80LVvDqsfhJaRv",
-	"ng+3v3vHAsk/XVpUR7Q+RvjYhcAFYem9gySizPOCCNHhc1SQhOZU0ROcHdVlXf6urowal1UMfu5/0l5P",
-	"fGTF5U5gRPIHjYn0ztfL6d4ZqzUpmU1TbflTgYH5PKrdtXBoqFNee9yryphzrmoIDfMsPkWjQD1ch5H0",
-	"AcDe41zkNVF9C/BQz3ZWSz3iwWNYKwi6yqPbIOnDySeTcLVlhObnkpS/F3FU3NKEvGH4FtMMT7JdTeSU",
-	"gF+V6Rk0XUb2FwS+cgiWdjZOdVFUOmNp7x0s8QQLUnG1vfAUyWLppj2DDrmmt4QhSefk3l6kRj5Hc0aN",
-	"gfhZ2D854MgCU9Y57DqOKiXWZqUE26yPdvYZbc9vzyMcYj0kXVYM2k8VO+yH2c3qQKaOKcq+s4/WZ18P",
-	"BzYcbzOcTSMheUHSFmnc3U1ksYyqhOuVW7ROzb7n7rzk/CVmS/Ot2PX0qo+TrRgqlsQeNH3WAZYkqn9u",
-	"8tUNWUIuqqhT66dYSHt+0zG6D7wlD4du9NAGPu14/PrfndPDBhrWUuNfRVf8Jmz8huFSznhBf9n51Fu2",
-	"HtFwDJZCyVO1EB5ObtzpcLIyxJVZhDOaVuEqLNAoODPXw6hOkK4/QHPxY0ZvyY//+Pv/HgX3PrIN/OEy",
-	"KpDxfirJtdpD3ZjYQzkN1ShAalYZampI1usf2nSnEJG7nBYkVZea/NgWi799+zZqV4asYpp2Icm9eU4Z",
-	"+byQJH1JUoovl/mupo1ctgOyr7iEtCIvu1XvjebqxRHc3mY8aX1fwHHP9KAiNcgT5I5LjWcUhHBa5qWy",
-	"480EEGEJTym7vrdP8Kg/fSolSYYhNUXAfHv40Dvjh/cR+kakTPQ3l99ET4FpdRmWoVAEFPo9mOkVIZ0S",
-	"i56iwjleogkxsUQ+RVht6FPECJhlUtmESUEgqmoyGqlxK9Yl8N0HE2brgPrLLHVx52EUDy8Hw7puviog",
-	"SZX2VYq/W0WiHqOkiVj7diF5LtCCFzf6TFZmGZoqSanmt9f3OnWZPtro8pbO6+kHK4FaUz8TBlScVVkx",
-	"LWFMKMRsbPkB44WVuo2hNOY04TwjmKkn35Dl64JM6V1fJW3h1p4aYQ+xnykl3TI8PEkGw7vlL75JZFjI",
-	"N2JD7lEXgxfwFLg1w9doskSCz4mtxvQxFlQNx8cnR0erGGvtSs+xuCGpd/9YWw4ck/VWQfqW5pisMWCJ",
-	"8uM//v6/qv/7KKSrrXyvhFIgqnNjwTpuvul1wdMyges9jzW8sRHdzbVm19CpfSnjcvedows2eoSRfbta",
-	"5pSrl1BJ5mKdOrjQmUDV23BR4GWgS81s6OSdLlwDsrqs7q5wNboGg7rCxiWgsxVDRxpeVcPgk58gp9tW",
-	"wXxLhYfsxpITIWJkQYREU1oIufHcjXDvTD4MvsIymb2QZH5ORJn1FZVPSKL4iU/BgFOv9Ih6sFQ2UsnP",
-	"1KXvjcPR98qlTtaRZG54TNFIMVleEFslzQynNRn7fK3n1lEPxt/5q9eD59QG4IJYP57xY6oxZVgtK5K8",
-	"GuzG62HooFOpPKtCNy3p9FLEcSRuXcu5XrOwlPTIfjX1zwTKM5xUpc/GhgzBQYvixphita3udBn48XFY",
-	"14TH3Zrw2rRcs8sJSy/0lZ2tDSOvHuTbgrAb+nbCdwzAIcpMohzMHjJvlWuDm5cXqTYamtsDQyyUeBb2",
-	"T3yh3QzAOhpLyLOCA4dagzheRy67ZzZ7n736fm9UtBF+whEmi2VFt9CyBxCrRcWNd1FbdoEivnuhb7UD",
-	"tn+ukfvV8jiUq6fk45VnIMy1ZHXibjhNqZo3zl47629gWfymgeTG9u1yzU4WbEXdaSnLgjycQes3N9Sx",
-	"dZJhdnOKSkZ/LgnCcw4xf9LKDPLU+/aYJC4EgVlIB4LAwbd497fR6C6Oo9HobjAdje6eTNXH4+loVA7j",
-	"4VP9n+OrL/4Q3M/MOEWs8l3IlcWf2xskDtMerOLZMND0NT+rRWqzsbFczMT62VYX0ezOtibSJnlVadLl",
-	"3bTCT2snrep7CnCvgaFqPEMTkvEFovIUZXxBiijBQp3JWYpkWTCdupSXbKlMjRBhNKUMZyjlErJ51Ml0",
-	"uodecfTi9YjhNFWqP0R5OclogkQ5ndI79aYFzdIEF+keOjPVJ8P4GCUzXOBE2nQ1wNCRM8JCtJjRZIYy",
-	"gm+JQAXnc9hKckZGTCcW8ykY9gYMzoDn2EcfDZHk1wTOXHAGGM8N2ttFOdEkGrcROzpQS9V2FRrNzkQ6",
-	"mxtlOGhulIOH2yidIfsNgAxPSIUZVCGFWWbRq6vTsBg51YQYa8NFQxaVrcOhuqAhrJiI4B3NiT8+aAuI",
-	"tiRz6XAW/YCjX+Lo+Orz+nN09YXzw6P/r0uFMLiLrjk4oSJxQ/OI53q/RFVo27chDbn6d2La53ipMYjm",
-	"ROIUSxzajB80VQLdOA+am0790vu46jb0QtvHM8gN1yuSEHi8EmM6arXmbPrD/Jvih+9fZX89+M8s/Y8f",
-	"Znj4l19+ePtq+cP35/O/vpVZMvzLT8n8L/HLyxc+lrohy01PLS2Saoe8naiPsl9boESf8Pn61YXZqlqc",
-	"TDIqZl1C9h+tgYoalKH2n8oC00wHJltMfC98wg7ZanA439DAbWx8IYLoQ3+li7YYkgdb0CsVrN4axt0z",
-	"TIVSt3qRq7V6ba5vrLbH6AFJWmPxmPIjKtVqTkjC5wSNLXzceCOX1mYni2qg9nhhEPV866AMKjWezBwQ",
-	"DZfB+QzQqSjzeqU0Ol9ldA8Hh08Onx48PnwSrgTMCqtgwkYTgKDFeyfI0MNIrf3xwPzT2tUmnmEMGD00",
-	"TeGalZw7qlVztsRKUfC6ZsceY88IBSqUft9DgBxiNpSyARVnARmYWoV3Fu3TBcTUQJIuRqoGaLxyiWfu",
-	"6+ymNn91Bjo2ULZjtxIe/EAo4/wmKvMQjU1Rn1GrOjtUu+MY0T/P1amp+bv6BzL5RThi4zc6GFdfYh9v",
-	"y5v8pNE2jCFOjbrrIDmaselPMIwgDMzbmjRygIV7yWRDb776ePX7ZwKpm9cvpEVeBWDSy+8vm0Oxv3YH",
-	"0mveGiOtggpWVp8iY615jF8pL3iFurV93MQ+vlFm3uvkdlGHN4ue+LGJfQTvmHqfq/ERdksynmuAMVJ8",
-	"Jh7tobcawshTN1LlOZtknxkWmj5sxCBzV50TKktS8X9YYZ5QprZsQtp2tB8ptjNRF1e5n59ESxxudMar",
-	"LRGPl2+VKa3ti/oYBCrDnn32Vp8WdghE3QPXbq3HsIX96uVn5/ykxRGYMEruVCnmO0YSNtPtMP1asTcx",
-	"Z70aQ0jMUoEmRC5Ic0MqK7q2QEI4LeaE5zqNb+2IXWzbTfY+UApqvOpkXJ0ZpUz5CYESb74rBX3hkerw",
-	"WangBr16JEdjnzWm2WaRdYES/UB/oOSiIXt3jZeYIXv2bINTVqjokkmaIXJLCp0+BlktxsIoiODZLREh",
-	"Gn8DGnVsFuzJEM14WYjqXCHKJCFC7KGzam1HzPpeFBdmXEBQtd49U5xlAk1wcqPkVT0g/YbhoX7Dzjpc",
-	"D3hjbQ0AlT4dWUFS2qmqOUx4SnVRVlMbTpKkVzLraI/QWQmTjLIUJTxfhkiQHBeKi9AEZjfXoaK1+2/T",
-	"d93zLRsoeJtFrna59U8/oH6H8NdL/Y7+IJwdhLb9tpZm04LPe5jgclabBsi465rTm9E/LnnZp9XUo1/1",
-	"ntKrJ6dU5BlegkZtPv4seag8DkOkDxNxU1YQTYldqj6416rmINWi4QyOX+ji+QWAu7bHFg/V+J5OH8NY",
-	"oqP0kBxMhzhSuj1SQ4ueTo9xFE8GyTA9IIfTIxzF8L9NSKbjVxtzty9geS/erjdrdwTPjVC2geIqM4Mv",
-	"GNKabGNFAaxdxZybTpGj1QEoNcg8W15yL40gJpdnlAh0zXcXM4Iw2bsKDodIzm/6Obm7FMMfPrBFBoR1",
-	"DLJSa3//Vtc/ooyqM24BG7/NTW9JpjScj1ckvu4x/NUvvbSvn72onr128pKvEIY1027w0lKQ4o/mz40c",
-	"LCBcanHsyM96WKD9QtC3NXvW1Hcsvq5QaikUQ9fGVnTkQsWa64y91g7ricrbvQya2eHhVjS1n/Ze/bOe",
-	"xmFwQ1m6nZT4s7pjt43QWlJiFg3GsDKxwTMCv2+bkszoD6UvU+sY0/et96VI7vJQw0qEn/wGYp85bRta",
-	"tDFswMnbUr2osikhrKHhfmb0eqas/zpCZ1jxMyPoidgbsfFFMiNpqQ1xdXh7hllC9J8FQXmGGYO8wrUm",
-	"8/8P7B1APa5i7a9JRm9Nn7uveMkS+PSMz/MMU+Ya1GFQDUJdYQbQpKB5aIeGfyI4k7M+M8i0HrDKzbMt",
-	"NmNE/ZYeTlzBeo37uicmfjNez1b8pkkJfuOjg0349hw3TFp5jRn6+fk3z9Dx4dGTRw+SyWbT8L0cvAAr",
-	"o+AWB0FpyrYhXc9tPSTsAySy1XljahiQJXsYxzvnr7XSbrqGTm/XDDVEfwsM20Rjb5dmFiusju77/3R5",
-	"+dox/KqXHTaCMUeNFLXD2JsDZUoevLFcdTTlU8uKLgNoxBzwcKovtdfAsqyRXV2/3wbAU47h0estt72P",
-	"MMqV8MQTdRoHPm2NuNX/aAWmVbhNQyNPEEhT0bE2zPYK9dZ0Gconcdy9ucVSFPy6wHOxXhp1EIu9WGTe",
-	"mv0eeARJlEaQBC43PubmDxbAWr2soMrGjOZVOKVVjObHGPEhtbQhHvvAMP1o+C4yVsFLM3z7jUbegK8A",
-	"qcOlSg2f6weO7Tbe8PWa8GEh9RZKtUpPPcCCfaXidR00r4qBm+rIt/592um5P+dZmbFaVFf1cSCoPWlV",
-	"q1SNvc0eavvVTIXgoAwwa/563Q82vaVfu0BjGawrp17ry7WCfXwcDx6dIjLP5dJmTaHFjGe6/KolUXwW",
-	"YktA2MFUIsG3/7UVts71WPd3c31rTVr/xp6f+6c8rzkWXFhUWA8rYbfIwisTofOZhnhzxaOD/6q+1X8V",
-	"BNf7v/MnNIEIwqDqCmF+b3aJUKcKmmWUXdvfF2Qy4/xGdP6211v5WV1Rf2EvsYKY8npcje/0hY0N35xi",
-	"Z900Gg+kku+SYPkm1xhtseUuEer+c4kOkaDJUpkEJJv2HHHFSg+h2EPP1dNMUV9p3oZe0q9CaPpX5SsO",
-	"4cvNE1oJS81BU097m4TsMLiLjBwlkXldoGbtP/X28HN7BNsRXgthe56UKCNYaLR/PkXjmZxn4xCNJbmT",
-	"5qBouUmZrVRUgZ4NIxjnK6IXNoObF2ABjiUftwrnimRGb0nLPVGJFEWECb+LMipkK5/68cHTw9Upkjun",
-	"im6aJOmPspx7IyxrKaEu+1jJAFhIXmNgos5qRi2bbtM1vJEXd6mdbw+1yzrp1gD+OpEVkmX8j/15xoZu",
-	"TZIdDD9YgvFDxXLcdGglb37j5VUiwz8l9Yu2gdD411/VfN6/H9ukgingy1hDP0REJDhve7RHZRwfJDn8",
-	"h/yJ6j/3zd/tEgoN97kpPeKn6p+J+idR/xCHSPcjyBYhj7X73hj667n4X3b3bxzV2IRJbkkxwZLO++Ie",
-	"zuyPj59+qJIafzDlGZ/PcVTFNEKn74cxbfgUDf7x9/9+fIi6XU5Ng1Pod7qHLiA5HcmCzuckbad81bGY",
-	"igskvvZxQDz87Rmgth+8TkvrCED2Op+Y30NnDFGm2MTYKEruGytFnVgLmpockRwXfR0+n6aHB9GT6ZMk",
-	"wvHRIDpMDtIhUeeV44HnpLI+zkXuetha/bKx4PPz9J/ov6p4k9yvzKtiJF4gQW5JgTNfhE//PKcJzzgT",
-	"OjdGVyzZMoOGAhwxW8B0FLvpKZSBtAzROEmMoTpRn6xd394znjDX5iL0w9gDlgVEvwWvV7iV/VVOhKSy",
-	"lHBwQ/p5IkSsBCd4iEzWvynSyqBTKi+QPkFo/qtOiNpBUApItJ6fVjLr6Yhl5JZkAqWE5CEaxmEcx/Zw",
-	"DB17sj2k20FDwGqgDljDOEY8kUQKJcJgXGjGsxQxDtAyBc/cGrRJKUdM4okwA1UWYUHwjZoMPBk69NuJ",
-	"oYySKhXx//6f4d+ODvbQW6g2qyg5Rlh3GOeFLgjFVmyMmMXCgd91PySqqFXghAjbDL7FNrZEJrjAc3PS",
-	"c5dnEPvsr9aJrXWyA2s41JFCqxv7jnkrY4Y1XgFApWkvOgY7cr1792cbxKsKgRtn/+rnDtO+8WdSwddA",
-	"ROO90HE4K8uTsigU2TW+s+foSDUJn/ec7PX3aEKW3FSHVcDIzdoSMIirjU2ZfHwYrKvp1mftC2/k3bzY",
-	"es+q5hMwj9Mq99GG5hNeKuGERec0crjLyKYFIS81vHeFw907Rt0UU21ei7faGGxjNAfxjqM5V8SyqJt+",
-	"36wuc5yuWKXtXz3DwkDAv9Sg471FU6SfU1CCGZoQ4NANgYAMtjqAxD/D+TN/spVGYReyrpw2OOZ65xnM",
-	"hETd7Napc4sGXw3jaP2y9Agbh1b63c9ZuiIvjSkDxQxyQq5Nm7V2MtSTKB5cxlvnpenn9hZoJjgjLMWF",
-	"Bq7XKGTPvLlYQVPXxtHx1a+H7yP9Yfj+D/0vv5C4WJWXV08dM38a2G4zL2hCXpNicLOCU+AiOAuASrWi",
-	"z3BuzSqtMO2We6YdU6jWpEkil10akrBH+LSlQNgW3V0ieHZvz8a68ulOQZKyoHJ5kczI3NhKVTXxBAAm",
-	"v6kMOVO/a9wGgGukfQXmK41LVbkPOh3LLZik19NkDYfxWpRLOMSDxxjkCfxe88tMylwD9lE25RZZEesz",
-	"srE3XuqMoeQmCIOyyMxd4mR/H8isftm75Vx/UOZsF/6vwEzgRNuUmrngpIQwOn9+cTktMx3LOnv9Yg+5",
-	"8JFOQj8RJnMU20kaAp1a5IgRs4n+yv7roKJrE9Q+0HYPErqnHNQmQ/fmEfviC4vU+8UXkMHRQCjcQ6aC",
-	"zmZ6hFXKh0HFXVBT2l3XKGOJ4UkFmULjBDWRERsfxvE4NKh+acHzXGt1QTOi9BQ6c/PDTPhgrKTuGP7C",
-	"meDqq6qYH51plEUG8LXWfj4YVga0GpUygusflSkQQ+RDz0FdAdGAU2vNa6tZBxHfMJrwlDiGs6EYRFkt",
-	"vdrJP6LO/gnRuA+vc/zIrq+Q+jQ6x8mMMhIVBKfqmxEbq7ePTTxlrHh4rN2zeRVgdGva4D92iGemOZKi",
-	"3HXBF3tffIFekUVj5owskDJLrbmqtDTOc4ILJ/amaIfZEtKKTlGSwSFwxMQM2q3Qa2ZrRTnTXfCWKOUQ",
-	"/FV8o636jCaECdeqf/nisrO/eE6YaTbFi+t9c9O+AbO0cJ/V/lQ7Qlf6CL3vBnvxXgxV7DlhOKfBSXCw",
-	"F+8daGU2AwG2P4N8sV/U52vig0Izs1YHKixQxtk1wjrdLy94QoQhdw2cHKLFDMsKq7KK9FMiDIBc1RYI",
-	"sE6viTQpdYAAlEMRsxrIMI5XgL36QF75TbtlTKsLqQ3xqiu3wDY14+uBNrV0UC8TD9jp70jP33dLRaf9",
-	"Zp9IV00FJ++uQocYbjF/Y8g2efjkXaC5IbhSz9mHRribcUZVu1yB+1e7BSSKMG3eoU+V2zrf3a8ALeDl",
-	"j3OCU8p0xsQDs8h5u/P0B2ERM0MlUCS+IQAd9RtzirrrYP1dnt4SmzKZb9J9vHY72LfZB70MZyBahN8m",
-	"cisPrVaVM0ILAwEq9tC5g4al1MzSnkszCkWdxYgdxyjFS6HFdJMP1UUaI+Uh2JC1W9ExYrrXNiHQ3zWq",
-	"0/sAeh3gMmUg6CKqTeFta/RafZBzMGddwFgXH7YPz9VBZl0Lr2o031mqDg9Cako30DzNXCxu2Lt1CStX",
-	"768237AO/md/T4DfRcu6w3iwfp834P3hpg2EQ91NXN0xPF5/R7sZxm8jvKpdp5bfniRcPVjJoqswuIvs",
-	"8TXq48QrSNzzFUhr1Clh0rvAtWsUY1UHBwBHWkaFNTqUsubVLQlmynbUMgD0pjWTofu3UqIjRmUTFM/k",
-	"K4UAN13pWl5K0PfqpFOBsQ3iuIUTCLCRjZCXRxgmDhxjnSH8FU+XWwpCnWzQbjdUYVkrc52zTDfncNV0",
-	"R+IZcdLANazXy00hu9pCrftgJ1e0EGlgS9Zejyoc39AZgy1JZfRAt8uQOre0+mZUwGT3RRIzwGH/gjpI",
-	"v2QHjdNgkRXaps0zWzJNWgGq9bHLSrC50ODFceOzdrTQt1xzyTpFUF3n6qCPS3NtoBqcRowfVNnp5Wyq",
-	"vPh40/uecTbNqA6oHQ42eF276THcd7TJ3Dw9Uz5S9aw3EsKVO7RXRc/xXTTh6TKCFsvByeOjo4PH63S3",
-	"tRpbB5D9X2n6XqvyjEjiy5xUMkNUmLVKt7KEhIgz42HUR58ThCvnpTQoNoUUTiet8TA+NLms4BpUWt9I",
-	"pBFz1P+EQPtUSW8xALPDNRBYk6Y7FxXmYZJzn8LWT3UUdkMVHfZ3UqCipzfQ71eivLQVRy/S4J9oP+tV",
-	"WH1H1ZX/I93Reutoc3gne9vu2TDIcYHnRBLTQ9U3sPoSI4XVgl6Z7W7SA/ZLm0fQ63SwiQR1T2jZGz1E",
-	"EFjkJVTlUIHIHU7kiWlqVBCNnWj8DiMm69CIKRmF8L5wyuo9e/mayDem6v+eboifyrYf4jUWOnDcbPoc",
-	"2mNHf8vtduaEzoBwUxpM5oE3lcDkATQD+7Ev3q4NRH88XIetnbhzX/zYiQy7MV43ZNsXgO2EVg/jLWxD",
-	"vXA9NmE3OeWT7+F363t4phc7MlKlbOctOeLRftMnHRt1WpU9Y8q9ekXbc2OqNOAzPb5V9Pkgjm3I8FHb",
-	"01r5MRy8zT2v8/RrM54P4zzNG/NY40Dt4Bz50Td7IC1dBMt3VQjvxzoe3rmjxpF+d+VgNTfAa5vugroc",
-	"0QV8k5lFLTYR/MvvL+upBtUITBG0puGX/dDBGlo4eB9Ws7gXfnbfNA0I704ztIiwdo67oCE78/OvaN/A",
-	"XbjhnUYPKLd26IMYTQlJJ2qBxFzme6WICBYyGjzUeDUk8gNw0u2XIp8OEGVJVqbkpDE89F84y9wx/pjO",
-	"cZFswQ4A0+yO09QH7jRQeNrgFOVfQpIu9Lq3WK9dtNamU2o11moLStX4h7pjbOKX6stcXFH1zTahCQdx",
-	"s8dQMKL9k4Xw+49ONPWzG6Sw3/RZBY3q7/4QxblBsxYNVF3hgpm2wxYdeO0aqrkRWDAjGLFOSAGOSeNK",
-	"/Y0dOPiUTgHARDroLO69p2gB1WvOaDNKxIjp4ksf2vVnol3BqdGslV6qJmEyfaA1B5WAiD0hhOnODr0h",
-	"kApud/cQSA1M7YZAXDhz7GB+i6opjNtSoFfeeXrJ6EYvW/uzm02MVgqmdqeih46EGFuvb9z20n3DwRZf",
-	"eEsBvHqOYb0V/Ijlnxz2v7HDfntXvV73T676nRx7erubup/GScyrsLbx2DeBS9oH3A389XN+S1z9tocM",
-	"cKZAQtIsM5C4um0mlYgwaE5eAYY7W10Zed3zrX61oww2ca/XCAPXpkjnk3v9k3v9Prvwa2BDhNfsvQ22",
-	"WNjvDq9NRNMAF3oiGLSc07rmS9QdJRDjC29mZ9+OiT9Ci+DTBv60ge+7gf+DaAQk1/pvOVfvdQLcKmam",
-	"md6Nmbkadx+OVMCgOz+270z6Lec3oq5pVSdDLUT8Z9FaIgEcojbNKUODuOr7BgdO7agxkMZixOq+MaYj",
-	"Y5a124cI2z8E3nzxXC2DMtm0NUFTwiSVS0Dkm2TQww3KnkcMHr1UghDXdoQZqMkDUAtbNSHhtxYqoCkk",
-	"NZUfSk5W4JjrBKWlzAc6O9mlQj+VUCa8+CQ8PwnP+59BIrBCQFpi26FpeQ8ryIi9GuavJ8tXvVW4CJWh",
-	"jfWLFhS6LTlo5RSo0UIfWNNb021hDJkCC17cID6tDleQw4vGw3gI+UNpCf2dTxq9PqgApBMqAfak7mKo",
-	"5adGL1U/sr0Ra7fp+LzGNAk1oMmjJqaALuT0SSxhYQHv5RWzYF6uT6xqYqLIAphekDVJ7mQjESFJrBe+",
-	"/qSh33qR2CpANAttpl+/FvarQtgywQELMeV2wADec6CSXBgifZvG79FIO5L7MWIcjBaIJ7RhW2o6NWBZ",
-	"dOWiRSxSB+5GmvBKqnRmEyKLIRQ4g258yTVECdKUas9D0y1EZyk2V+AUdy8IWnNzoU+28Ft2ETL9SqmC",
-	"qDXKewOP5XBLbjYwJk1+NlAe7oI0w1OrAW2rSJR5+BaUcTF71xCFCtOgGvbagmYZmgBGoPzoVXYYZJTd",
-	"rOtVYgkB02/C3eheop1DrRV+rllslvYPlo/21Fb8t32aGo7eyHbQSLcP4D0dbuTUnBMmz+1G2M3s+OQ+",
-	"3cx0gQ2JMBKUXVsEDsduqUF4u47TGo/Na9K0qhhcg2Z/Al2Be80abRMAoJMyJdpwyCd1aZEGy0IYFWUG",
-	"ImNs0ZzG9RlW+05NH1nofzxiuCC2HZm6R5SZFGMDUgBGBpPFEiqS1DAAkoQXKSkAhq9qedvAcEefM65B",
-	"DELoITNicobVWTAOlSYsG/gNj5zka4NyAOMFcAaADris2j4DIeBVVbHVlMoWso9BXQf4f5TgHCW6aaR2",
-	"Hgu5px49HDfh2UeMCmOVkVTXO0FFNXZBkeH1ORZqpCYqCjaiNnkBv0BdlgAOASSM6+yLPhPtK9MSencT",
-	"TS54qxhpwSvY60axlrGf321tcQSbGEfvwwd5bt0jovn0qy1NjgYW+WrtKj6kzTGnd22T4ztmt1sIPFVh",
-	"rjmLZRHGAKi0ukD/AfsT1nEbQ4WylNxBNm/HZAlt/5++Xh26YYSDVg0GSXXFXlD343lXd2tYdXmFIgkt",
-	"EN5fVeMbOOOr5r3V6puVV1TyLXwLLI9U4vV/jPPjk/Hy+zVeyqqPArEAXJuYL8P4+MngaLiL+WLjvr2R",
-	"qsp0r0JVFXzi591OyI9CjVSincS6HhPLeqfWjflGrFWirIZXgzIVBHuOCqLuCOGv6ah9Jvdy8Qpznc9x",
-	"AgO+eH4B2U0S3xC21nGyQfJ0s7Vx7W8xPWGajYW7rpZtVImnO+99u+vWzXP75ue2t31XnRV9ThrdntJA",
-	"qlpdAsUvSs+0nUWmW2xfw9fmAzZ1LtmWpx4zaXNFtoln4JPH/pPH/iHCnbjhYaklcI/+6NcRBhSmqTG2",
-	"jXkC5+uQZxPmqAZ7fHelNrMu8bVmZ6fhBBdKywhNgL0OthvO6V4vfmJ/Z1EHNKvqrQkaRknV+i37IG4M",
-	"9dpPuzARhOoIosheAMLWdVtryZk2To0D1qyDf4QmdmKUYvXwQjsLYYRhT/qwukNJdtJ+oY3X+N8IaCW6",
-	"bLLWiQJhF0JSvdB5YFVo2n3i1sDR5pG2OKv7xF7EtdA4E/XPVAJGFqyw81yDj/X+6v3/CwAA//8=",
+	"7H39chs3lu+roHqnKnG2myIpybakSt1VHHvHO7HjkZRxElNjgt2giKgJdBpoUUzKW/MO+wb3j/v/fYX7",
+	"KPMkt3AAdKO70fySnMQeT005FNkfBwcHB+cLv/NrEPN5xhlhUgTHvwbkFs+zlMDnV4QllF19zeeYMvWF",
+	"KOZznC+D4+AUJfAt+qkQEuXkigpJcpIEYXCD04Koq+OcYEmSUxkcB8P+8GHUfxgNHl8M+sd99f8fgzCI",
+	"CyH5/AWm6bOcz+2LgjmmaW/Ji1y/pBfzeRAGCRNnJOZ5IoLjN78GDM9JcBy8VRcLiePr9h18Ikh+Q5Lg",
+	"+M1lGGRFnnGh7vl2wUguZjQLwiAnPxdUUX4s84KEgZBYFiI4tqMPwkDKNDgePO73w0AuM/WAi+8vqpEG",
+	"JQXRDcnplMZYUs6+/Hk4P7y5/WV/OXm4YPJx/FM+mF4JfESKg1mWPLoO3oXlKPQ33Xf03uqBXZPl5sP8",
+	"+i/PX+w6wicvT188dca4lsDkms57eI5/4UwQAZQ54/PPaBfhL06ff4OenX27M/UvvndIH/TRlJBkoiZI",
+	"zGXWK0REsJDR4L7oPX/17H4k6eZLkU0HiLI4LRJyXCMP/TdOU5fGt8kc5/EW4vDi9OxJjc4pTsWuhMLT",
+	"Bico+5JxRk6Cd5dhkNgF3KKJJsFx0B8cPZoM44Po4WQ4iB4lhzh6TPan0RAPJv34KHlMHk2DMEixkE9m",
+	"JL7WuoMVaeqlUX91RrDgzF6mF2B147t3YfA3891KPbaYcUFQrvULWpCcoCkv2B9Xoe2sdbbXhJaBH5Yq",
+	"3EllbaU/V/Llt1agm6u57VXtyoG+f127gVrcRh1vIc73rY89enNLFb0V8b+Zjm6ow32rDn1kr1Pb/me9",
+	"U5p8RnBCcrBNv+FatajPCRFxTjP9Z3AxIyjDcob4FMmZ0umCF3lMkJxhiRZYIKPHe0Fozd3gONi7Gexp",
+	"doi9DZnQkrB4RuZYUTTl+RyrsRQ5jXIyJTlhMQnKiRIyV3uYGtMZluQbOqeyPZLXimAqUEqm0o7mmiw/",
+	"EyjHkiDK4Jss5zERQg8PM6H2ruQYjfMxUgQSIUWIMEsQTlP7lJ8LLjHCV2rnw1NJ8hEbyzESJOYsEejz",
+	"JMdTGVEip9FMygxnNFKvTBWdkZmFaNB/0EOnE0GYRIuZ2jEZR3CJIloQ2RuxGotHwTVZjoKT/MvB0dHR",
+	"ifxyELhMy7CUJFcD/3t15Zt+dHT57yfSfPjTah6+4imNl36ZqHOO4HhmWXeMxj9XzFK/YrSgLOELxa/x",
+	"omTMiL1nzvz85bDf758svhyu48zPljOL1ZwhMl+eqhluM+XczLbkaIGpRBMy5TlBMl9SdqWFo7ZEBqsk",
+	"fk4ZnRdzuMqQQZkkVyQHOl6/fn1ayBlhUpkExD9D8DSi6MHOtWhB5SxEWKCzZ0/Qw0eHfTTDAlFZX79f",
+	"EZyTfOWqbLPn+zM96c+TNkUv8ZyoVUUFIrfxDLOrcsmBPs8/EyjlVz10ihYkTSO15kmCxt9H5qHR82Rc",
+	"KSH4Cn0++Oc//mcwfIz4dMRSoqZVhCihV1St0nFvHKLxW/VPNH6gZOWaZC1hKbXTIe5Po0d4MIgex8Nh",
+	"1E8GZDjdxweTw7gmPnN8+w1hV3IWHA+Gj0M1V+XfbaF5FwYZzvGcSKNqTzP6F7L0sUhNGk0c1dTzE/oo",
+	"3h9Gj8jDSXQ0PehH+5NhPEj65Gj6uK/2HfUopbGD0G6lNNlQvRZwZXtinxS54Lmf4jEjt1JfUM5Phq+I",
+	"WQAhmvK8+hLUo5I29FwtkZSzK1gynBGUUgGKWX3m+RVm9BfYlEBkR2rPVYtdXTGlqWJncypP/3p7/eP3",
+	"P8gf9v+2jIdHy2++P+M/fP9XOZkf0cnw7PCb1y9nEzpY/vj62bXl1M8FyZcVq2I90o75PhwMm/PtKJM3",
+	"p9GPOPqlHx29jbo0iPZh1s++MSX8ArB6H30fAvBUWZXrqZ4TIfAVAfWi/tb7p/1VEJagK3xDWtrGWYOD",
+	"fvQojvejo+SARINpHw8n+/FBckje08g6jIU/8wWaY7ZEhMmcEoGwll+lK7FEcy7qQzjs++UJtqmaOCVk",
+	"iotU6lvm+NboeWV3rtT679Q4RQYGc6VHnnA2TWkMI4g5k4TBR5xlqfEW97KcT1Iy//efhLbv3JgkuaVC",
+	"RyorJ15paqWaC0Fq7jpPFEHXZBmpsUXm1jBIiMQ0VcuPoYLl5IZfk0SpLzXvyiyuL+YZNtuAegrCaU5w",
+	"ApourzaPjZWyMYgP+kdhIKnUWsC+u3qLptV9mWGvZY7Ya45L8Tu1slEx54JzLRfXZCk62KOtl1zZRGCi",
+	"uwyqsWKOl2im1oORKDTo9+ssFPfJGLVWW1OBRTUeBIZASVYnn+oDBNGs5PtPOZkGx8G/7VWR8D39q9h7",
+	"pZ+ib6kvOJ/wSB/B5ayGSG8sOUE4J8A7fc9cEe44NzWfwEeeuXavutC1gqPKDN7oZnO5socc22Xd7Y7t",
+	"BNzRy/sZzyc0SQjbeX3HhCSNBf5C2aUi5hkYZFgbYeDFKUtV8X6Gu2TbPDCCy2GjLKX7ovmUhBOBGJda",
+	"xmEHUC81e5s4XuRUkjsL+H5z5ceYqZdqtxSMCfDlDOVm7/HKdXNwWrB5Rhr8o0KoMeqf2nya698j+7vD",
+	"ISoQz0iupZkBPRVflPejluH9M0ZNzemr58CeFMfXajuDd3pZUaf/fpa3cRnN28sxh+01TrXM4FjSm3KN",
+	"I0YWcP+CF2miBWquxDjjYGDkCI+YMiZJjlI6JZVcl/Ov5QHmH8zGD11BfIWTv4KtsZtmiEuT3g3f62/R",
+	"NOdzRFJBwN32iPgNTmkCL4mmmKb1bQ4UgX6Q8fDAKLIzC+a92Z2VyX9nQe/XBd06h+Z1QKpXztuDuKet",
+	"zIy39PsUKQW7ZnzBQsQLcGGoFDqGIUDGS115xcHd0bKrdjfR+ziE1Xyzo7hSBrPVUMRkPiG5idVNcoKv",
+	"jWaBCdxSarNcaWa5RKNAFD9NSCxHgTNxytjPc57r5NIWd2Vc2fC5kjxzBQSO/zASr5yQVEdbGn6AWav/",
+	"df7tS5TwuJirOfNsd/b2CCauoQgmPFFOVEKSMiI2azxTR5G5mmtJ0OeTpSRo8OC+1QIQ4qigGgn+fbA+",
+	"sPvbCJ35WuScXYVKT4oZztRWqD7PCWaUXZ0oYmfK1FAcSjgjH4Mu0CGQ9+C4npV1M9bT80irNj493usP",
+	"Xk+1qsXRG5bJb78Ht/WijPoouchbY/GKaH0063xWY3h3c+Vunqt5/G/mspr3beK1esd3fwva76TWZQW2",
+	"efVbg1Uf+nK+q4tKmTb16zL7rcvRyh/wiK7L+6h8WGMXqk2QNT6tR0QFEoXIYJO6b6+r27Xxyql/ML+x",
+	"H0qg7ORYEJb8izihxslcPVkf+kJ9rsxQhtOnyozdebHqZ7TKvshUGbZtGbQ3RGA8N5elzvwhbYtCphIS",
+	"Bie1JB9NINynJ4yymCbGYLuDYB42rcMaJV6BbIzkvlxFzbkqRaLI6KGXxu6jAoEfoXgD++2EEOazBO8i",
+	"GC+snatv3UEsVngQGH333fOvdwkh0KSsycByVq5HeN5HFzPYZMAfugJ6yeUzKALdUcj0jtAUMSSKeFaW",
+	"JXkEjXEZ2eJTV8Byollcf4CaglbS6s7idlATN/+bvfJWEX8/cqaWJORMYNPDDEJMtbF+JrT6lQurjgXk",
+	"V0Dt0hinH4MovsLLlOPkgvNvcH5FdpTI1N7r2K1qF1Hss4nfpjRm+s2R5DzS9/sCJtZErYw0asKFep8c",
+	"9A8eHz562EeTpSR39rgG+/5QieQcAY1e0WyP5P5UoaUAnpvbaH6NIRJfE/GRyOKcMHlWFjHsFs/HWdbc",
+	"f8+VT4NinKHKpW/KI/g9UYwzr9sfxySDfB4wXydfdJZM13twJmfpEgn7ojsrymFdElsv0LERINQrlO3h",
+	"KBaT2xkuhGzy5zRN+QKzmKBCkCRUGjnTk4HmRM64j1/TnJBIUpJH1UMbK1hdgnD5bLuWM5JTnkBwWJAE",
+	"FRmUkUpnO6i//L552SCrosPLSN847299d9Kikx8tXpQuWpcgfOhK4Jyw5M5JElFkWU6EaMk5yklMM6r4",
+	"CcGO8rK2fJdXRrXLSgE/8z+p15EfWXG5kxiR/F5zIp3j9Uq6d8RqTgpmC+kb8VQQYD6PqnAtOA1VUX5H",
+	"eFUZc85VNaVhnsWnaBSoh+s0knYA7D3ORV4T1TcB9/VsZ7bUI+49h7WCoasiujWW3p9+MoWMW2Zofi5I",
+	"8bGoo/yGxuQ7hm8wTfEk3dVETgjEVZkeQT1kZH9BECuHZGlr4ZQXRYVDS3PtYIknWJBSqu2FJ0jmS/dg",
+	"BuwhV/SGMCTpnNw5ilQrPqqPqEaIX4T9gwOJzDFlLWfXCVQptTYrJNhmXbyzz2hGfjse4TDrPvmygmg/",
+	"VyzZ97OalUOm3BRl39lHa9/XI4G1wNsMp9NISJ6TpMEad3UTmS+j8kjIyiVaHR654+q84PwFZkvzrdjV",
+	"e9XuZCOHiiWxjqbPOsCSRNXPdbm6Jkuo8RbV4Z8pFtL6bzpH956X5MHQzR7axKelx7//u2O630TDWm78",
+	"UfaK30WMv2O4kDOe01929nqLxiNqgcFCKH2qJsIjybU7HUlWhrgyi3BKkzJdhQUaBafmeqDqGOkTUmgu",
+	"3qb0hrz95z/+zyi4s8s28KfLqEAm+qk01+oIdW1g9xU0VFSA1izLKRVJNuofVtVt5DajOUnUpaaYuyHi",
+	"r1+/jppn11YJTfOo251lThn5PJckeUESii+W2a6mjVw2E7IvuYSyIq+4le+N5urFEdzeFDxpY18gcU80",
+	"UZEi8hi5dCl6RkEI3jIvlB1vBoAIi3lC2dWdY4KH3eVTCYlTDKUpAsbbIYfeEd9/jNBHkTLRv7t4Fj0G",
+	"odUHRQ2HIuDQx2Cml4x0zgN1HHue4yWaEJNL5FOE1YI+QYyAWSaVTRjnBLKqpqKRmrBiBdLRfjBh9qRi",
+	"90Fwffz8IOoPLwbDCtmjPJiVqN1Xbfzt01nqMUqbiLVvF5JnAi14fq19siJN4dghjK/X9Tp1mXZt9LGx",
+	"1uvpezukueZcWhhQcVpWxTSUMaGQs7FnZRjPrdatkVIb04TzlGCmnnxNlq9yMqW3XWf9c/d0vFH2kPuZ",
+	"UtI+KIwn8WB4u/zFN4gUC/md2FB61MUQBTwBaU3xFZoskeBzYs+L+wQLcA36R8eHh6sEa+1Mz7G4Jol3",
+	"/VhbDgKT1VJB+pY6TdYYsEx5+89//O/y/z4O6VOCvlfCuTWqa2PBOq6/6VXOkyKG6z2PNbKxEd/NtWbV",
+	"0Kl9KeNy95WjTxd1KCP7djXNCVcvoZLMxbrt4FxXApVvw3mOl4E+F2lTJ2/0gVBgqyvq7gyX1NUE1FU2",
+	"LgOdpRg62vCyJINPfoKabntk6xsqPGw3lpwIESMLIiSa0lwffdho7Ea5twYfBl9hGc+eSzI/IwKOlXpZ",
+	"PiGxkidzuFq90qPqwVLZaEt+oi59ZwKOvlcudbGOJHMjY4pHSsiynFgcB2YkrS7YZ2sjt872YOKdv3oj",
+	"eM7ZAJwTG8czcUxFU4rVtCLJS2I3ng/DB11K5ZkVuulRaS9HnEDi1mek1+8sLCEdul8N/TOBshTHJTiD",
+	"sSFDfSaoX6PJPcB8dOScX+63zy9XpuWaVU5Ycq6vbC1toLx8kG8JwmroWgnfMoCvKVKJMjB7yLwBKAFh",
+	"Xp4n2mioLw8MuVCSrDgrDqKj0c48MzjoPO7tZZddM5u9z159tzcq3gg/4wiT+bLkW2jFA5jV4OLGq6ip",
+	"u2Ajvn2ub7UE2z/X6P1yehzOVUPyycoTUOZaszp5N5wkVI0bp6+c+TfAUX7TQHJj+7alZicLtuTutJBF",
+	"Tu7PoPWbG8ptnaSYXZ+ggtGfC4LwnEPOnzQqgzyH0ztMEhckxUxkB2jG30ej234/Go1uB9PR6PbRVH08",
+	"mo5GxbA/fKz/c3T5xZ+Cu5kZJ4iVsQu58qTy9gaJI7T7q2Q2DDR/zc9qkppibCwXM7BusdWHaHYXW5Np",
+	"k7w8adKW3aREeGwWrep7cgivgaFqIkMTkvIFovIEpXxB8ijGQvnkLEGyyJkuXcoKtlSmRogwmlKGU5Rw",
+	"CdU8yjOd9tBLjp6/GjGcJGrrD1FWTFIaI1FMp/RWvWlB0yTGedJDp+b0ybB/hOIZznEsbbkaoHzJGWEh",
+	"WsxoPEMpwTdEoJzzuYWkGTFdWGyOYxq4SgPvZR99OESSXxHwucAHGM8NHuV5MdEsGjeBaFpgcOVyFRpv",
+	"02Q66wtlOKgvlP37Wygtkv0GQIonpEQ1K7EMrbDo2dVlWIycaEaMteGiQdWKhnOoLqgpKyYieEd94A/3",
+	"mwqiqcm8KDuXn1efo8svnB8e/K82F8LgNrriEISKxDXNIp7p9RKVqW3fgjTs6l6JSVfgpUJJmxOJEyxx",
+	"aCt+0FQpdBM8qC869Uvn48rb0HNtH8+gNlzPSEzg8UqN6azVGt/0x/mz/MfvX6Y/7P9XmvznjzM8/Nsv",
+	"P75+ufzx+7P5D69lGg//9lM8/1v/xcVzn0hdk+WmXkuDpTogbwfq4+zXFsrVp3y+fnlulqpWJ5OUilmb",
+	"kd2uNXBRI4hU8VOZY5rqxGRDiO+EoNpiWwVf6SMNwsYmFiKIdvrLvWgLkjzop16tYPetYb/tw5Q4mqsn",
+	"uZyrV+b62mx7jB7QpBXGlTl+RKWazQmJ+ZygsQW4HG8U0trMsygJte6Fwfz0zYMyqBQ9qXEQjZSBfwb4",
+	"eZR5o1IaP7Q0uoeDg0cHj/cfHjxaDe4UlsmEjQYASYt3TpKhQ5Aa6+Oe5aexqk0+wxgwmjTN4UqUnDvK",
+	"WXOWxEpV8KoSxw5jzygFKtT+3kMAc2MWlLIBlWQBG5iahTcWj9iF7NVQty6Ks4aQvXSZZ+5rraamfLUI",
+	"HRuw7bF7Eh7iQCjl/DoqshCNzaE+s63q6lAdjmNE/zxXXlP9d/WPBosIR2z8nU7GVZfYx9vjTX7WaBvG",
+	"MKfCBXewZg1t+hOQEYSBeVudRw70eSebbOrNdz5e/f6ZQOrm9RNpsaEBOvni+4s6KfbXNiGd5q0x0kow",
+	"c4vHUe08Jq6U5bxEs9s+b2IfXztm3hnkdnHRN8ue+NHTfQxvmXqfK/oIuyEpzzRwH8k/Ew966LXG2/Kc",
+	"GynrnE2xzwwLzR82YlC5q/yE0pLU0JAWoIcytWRj0rSj/VjWrYG6yO/d8iQa6nAjH6+yRDxRvlWmtLYv",
+	"KjcItgzr+/RWews7JKLugBe5NmLYQKf2yrPjP2l1BCaM0jtlifmOmYTN9nYYfrWx11GxvTuGkJglAk2I",
+	"XJD6glRWdGWBaADTjPBMl/GtpdhF395k7QOn4IxXVYyrK6OUKT8hcMSb78pBX3qkdD7LLbjGrw7NUVtn",
+	"tWE2RWRdokQ/0J8oOa/p3l3zJYZkz5qtScqKLbpgkqaI3JBcl49BVYuxMHIieHpDRIjGz2BHHZsJezRE",
+	"M17kovQrRBHHRIgeOi3ndsRs7EVJYcoFJFWr1TPFaSrQBMfXSl9VBOk3DA/0G3bewzXBG+/WAPzq2yNL",
+	"qFc7VDWGCU+oPpRV3w0ncdypmXW2R+iqhElKWYJini1DJEiGcyVFaAKjm+tU0dr1t+m77viWDTZ4W0Wu",
+	"VrmNT9/j/g7prxf6Hd1JOEuEtv221mbTnM87hOBiVpkGyITr6sOb0f9Y8qJrV1OPftnppZdPTqjIUryE",
+	"HbX++NP4vuo4DJPeT8ZNWUE0IXaqumCUyzMHiVYNp+B+ofOn5wCa3KStP1T0PZ4+BFqiw+SA7E+HOFJ7",
+	"e6RIix5Pj3DUnwziYbJPDqaHOOrD/zZhmc5fbSzdvoTlnWS7WqxtCp4apWwTxWVlBl8wpHeyjTcKEO0y",
+	"51wPihyuTkApIrN0ecG9PIKcXJZSItAV313NCMJk5yw4EiI5v+6W5PZUDH98zxYZMNYxyAq9+/uXuv4R",
+	"pVT5uDks/KY0vSap2uF8siLxVYfhr37p5H317EX57LWDl3yFMqyEdoOXFoLk/2H+3CjAAsqlUseO/qzI",
+	"gt0vhP22Es+K+47F11ZKjQ3F8LW2FB29UIrmOmMPCOsoitGY6nxqpdZj7jVSUljildpzy5V/bmp325nn",
+	"5lqvuhz4328AT81+oq6GwZncLTdxGKwHtZ3NDoOuUdDJ50qTdVQ/WJ0JFpCjKxpZ624Z9+7z62U5DK4p",
+	"S7bTxn9Rd+ymcBocJGZxAA0rC0g8FPhzCJSkZp9WdkliA5D6vvUxK8ndtVqzxuEnvyHe5bbY1kZNrCAI",
+	"pjdMHFTa7pA+0rBKM3o1I0I6mVCz5D8zGyoRvREbn8czkhTa4VFO8hPMYqL/zAnKUswY1G+udU3+Cmok",
+	"gHPPSoV8TVJ6YzqefsULFsOnJ3yepZgy13EJg5IIdYUhoM5B89AOHtpy/a18GhhvxZZPLs4nF+eTi/PJ",
+	"xbmbi/PJe/jkPXzs3sP2DsOfCU7lrEtjmlZx1tX3GK+bSZh+S4e9uMJArN3Xjh/z6/F6449f1+0Vfu0T",
+	"THv8zec26Z8qBPXPz549QUcHh48e3Etdvz2U6LUzFxBzyblFhVIrv7nnVmNbD5B/D2X9VRW9IgPODB30",
+	"+ztX869xBfPuLofQEM/bstA2Pezt0nxwhRZtv//PFxevnDBY+bKDWmnKYa1g/6DvrQg3B0C9lW3KiuVT",
+	"K4quAGj8QMj3qi91DsWKrPEw2lnQDWA4HUXaWTtge9Wafm14oux4kNMGxY1+tSsQPsNtGtB6SmI0Fx3t",
+	"aZZXqJemK1A+jeOuzS2mIudXOZ6L9dqo1b/Bi8zqRTDqAIuSRPltksDlJuNe/8G281Avy6naM6N5WVzS",
+	"OJrvR1zz4dY1Aa+7oMH9jaxcnNCcF4Z8+43GIYOvALfM5UrVTMAPo9/umedrE+dDhuw8Nt4A4vDALHcB",
+	"51SoMLyERqlvR77579qdnvpPgH3LrKou0QJAUXsiequ2GnubDfF3bzMlnpUyZKyn5vVUbLFv9+4C7Sux",
+	"Pkf+Sl+uN9iHR/3BgxNE5plclm1NFzOe6sPoDY3ii+M0FIQlplQJvvWvYyXrErFVP27XDa/z+nd2Eu9+",
+	"AGxN8O7cYuR7RAm7R069OhE6VWvAW1c9Omj46lv9V05wtf5bf0L/tiAMyoZu5vd6gzdladM0pezK/r4g",
+	"kxnn16L1t73e6s/yiuoLe4lVxJRXdNW+0xfWFnx9iK1509iEcLBul+Mm32UasbbvRPmhX3isC0aUi0Ol",
+	"IOm0IxAt1kT80VP1NANxUJi3oRf0qxCatJenN4bw5ebHewhLTDhYD3ub42lhcBsZPUoi87pAjdofm+6Q",
+	"5yYF2zFeK2Eb9ZUoJViU7dfGMzlPxyEaS3IrTTjXSpMyW6koy142DHaerQh02vNsPAcLcCz5uAEjkMcz",
+	"ekMaLm2pUhQTJvw2SqmQjdNlD/cfH6w+MLLzwZlNj4z4A7Jn3mDsWk6oyz5UNgAypNcYmChfzWzLassU",
+	"brMjLwpl8/QhILnoI0im/YEThCVpyv+j+9SV4VudZfvD93bc6r7Cvu7hMKVvfufpVSrDPyT1i7aB0PjX",
+	"X9V43r0b2xLLKaDtWUM/RETEOGtG6EZFv78fZ/Af8meq/9wzfzcPlGrw80350X+s/pmof2L1D3GYdDeG",
+	"bBHCXbvujaG/Xor/sKt/4yjtJkJyQ/IJlnTeFcd1Rn909Ph9HTD2B4ef8PkcR2WMNnS6oBnThk/R4J//",
+	"+J+HByglihIRooReQbPP8Vu160bqn964h87hqB6SOZ3PSdIsgK9iy6UUSHzlk4D+8PcXgMp+8AYtbSAA",
+	"2et8ar6HThmiTImJsVGU3jdWivJYc5qYitkM57LDU3mcHOxHj6aP4gj3DwfRQbyfDInyV44GHk9lfdye",
+	"3HaItfplY8Xnl+k/0z+qepPcv5mXR7N5jgS5ITlOfRkL/fOcxjzlTOisuj6/bQ9d1jbAEbPHuQ/7biab",
+	"MtCWIRrHsTFUJ+qTteuba8aTGtlchb4fe8CKgOi24PUMN2rhi4mQVBYSHDeknydCxAoIgofInIE0R9bV",
+	"oIDp2oPQ8ld6iDpAUAg4djY/KXXW4xFLyQ1JBUoIyUI07If9ft86x9C/MO2hl3BQHspKBsrBGvb7iMeS",
+	"SKFUGNCFZjxNEOMAtJfz1D2RPynkiEk8EYZQZRHmBF+rwcCTGZwoNwNDKSXlwYz/93+Hfz/c76HXcPa+",
+	"5OQY4QlE/HmuS6ywVRsjZpEB4XfdHZIqbuU4NpUcakx1sbEHhoNzPDeenjs9g77P/mp4bA3PDqzhUNfz",
+	"2L2xy81bWdlToTcBcKyOomOwI9eHd3+2pTYlLErN9y9/bgntd/6iC/gamGiiFzoPZ3V5XOS5YrvuduFx",
+	"Halm4dMOz15/jyZkyc1Z+bJNRP2kLRjE5cKmTD48CNYh3Ghf+9xbH2debKNnZSsuGMdJeRLEFtDFvFDK",
+	"CYuWN3KwC2XTnJAXutlJ2ZWkk0bdz14tXos+XyO2Rs1+f0dqzhSzLAa5PzarQR+mK2Zp+1fPsDANcV7o",
+	"FiydR8hJt6SgGDM0ISChG8Iimk4z0DLnCc6e+EvPdU8aISscGdPVRa88gyAVq5td1B5ue+OUZByun5YO",
+	"ZePwSr/7KUtWlLDoSlRN5IRcmaazzeKOR1F/cNHfuoRFP7cTriLGKWEJznUbH43J+sRbWxLU99p+dHT5",
+	"68G7SH8YvvtT98vPJc5XlfBUQ8fMX9ay28hzGpNXJB9cr5AUuAh8AdhSreozkluJSiNNu+WaaeYUyjmp",
+	"s8gVl5om7FA+TS0QNlV3mwme1duxsC59e6cgcZFTuTyPZ2RubKUSW2UCcNvPSkPOoJmYsAGgPOpYgflK",
+	"o3SW4YOGM8JKaG1vpMkaDuO1mN/gxEPEGPQJ/F7Jy0zKTMMXUzblFmcaax/Z2BsvdKVTfB2EQZGn5i5x",
+	"vLcHbFa/9G441x+UOdsGQ84xEzjWNqUWLvCUEEZnT88vpkWqc1mnr573kAum7RxvJMKco8F2kIZBJxZH",
+	"a8TssUdl/7V6xGgT1D7Q9lIUusMuILVQ2RuxEfviC9u34IsvoIKjhtfcQwZPwFZ6hGXJh+kRsKAG6KZC",
+	"bMESw5NyMoU2UmogIzY+6PfHocE4TnKeZXpXFzQlap9Cp24Vt0kfjJXWHcNfOBVcfVVCG6FTjTnNAMzf",
+	"2s/7w9KAVlQpI7j6UZkCfch86DGoKyAbcGKteW016yTid4zGPCGO4Ww4BllWy69m8Y+oqn9CNO5CLx8/",
+	"sPMrpPZG5zieUUainOBEfTNiY/X2scmnjJUMj3V4NisTjO4Jf/iPJfHUtIpUnLvK+aL3xRfoJVnURs7I",
+	"Aimz1JqrapfGWUZw7uTeFO8wW0JZ0QmKU3ACR0zMoPkcvWIWOYMz3RN4iRIOyV8lN9qqT2lMmHCt+hfP",
+	"L1rri2eEmdabPL/aMzftGWhvC35erk+1IvS5Z6HX3aDX7/UB0ycjDGc0OA72e/3evt7MZqDA9mZQL/aL",
+	"+nxFfGdgzKiVQ4UFSjm7QlgX5Wc5j4kw7K7aSIRoMcOyRO4uM/2UCAOnWzZJBOT3KyJNSR3gIWYA6aII",
+	"Gfb7K6DvfZD3/LrZQK/Rk92meNWVWyC9G/o6gN4tH9TLxD32PT7U4/fdUvJpr941292mguM3l6HDDBfa",
+	"qEayLYY8fhNoaQgu1XP21MJbbiYZJZJL2eqoXC2gUZSeVayErp0GVKO1XgFoySsfZwQnlOmKiXsWEfXo",
+	"5XsXETNCpVAkviYApPk7S4q6a3/9XZ5OW5sKmW/QXbJ2M9iz1QedAmcA64TfJnIP5tldVc4IzQ0guuih",
+	"MwcbVG0zS+uXphQgLvIRO+qjBC+FVtN1OVQXacS4+xBD1mzMy4jp5V9vCPOmhtXT1a7AgXFVBoI+b7Ep",
+	"2H+F5a8dOQeB34XPd9Hyu9DtHZz6tWDzZuc7TZTzIKTmdA3b3IzFoqi+WVewcvnucvMF66Chd3dI+iga",
+	"+B70B+vXea3ZEdy0gXJ4xvMJTRICEYqD4dH6O5qtwX4f5VWuOjX91pNw98FSF12GwW1k3deoSxIvoXDP",
+	"d4RYY3AKU94FoV2zMZaoAAD3qHVUWGFlKmte3RJjpmxHrQNg37RmsqIFNtERo7IOEWzqlUJovlHutbyQ",
+	"sN8rT6eEph30+w3UZADRrqW8PMowdsCpqwrhr3iy3FIR6mKDZvPFsrOHMtc5S3WrMnebbmk8o05qKM/V",
+	"fLklZJdbbOs+EO4VDdVqSNtV1KNMx9f2jMGWrDL7QLvnovJbGl3ESpjWu+KqGhjVP+AepF+yw45TE5EV",
+	"u01TZrYUmqSEl+0Sl5XQu6FBz+UmZu3sQt9wLSXrNoLyOncP+rB2rg22Bqct9Xvd7PR01re8/tGm9z3h",
+	"bJpSnVA7GGzwule63P6C82+g2B7uO9xkbJ4Och/o9qwXEsJlOLRzi57j22jCk2U0WUq1eh8eHu4/XLd3",
+	"W6ux4YDs/UqTd3orT4kkvspJpTNEieCv9lYWkxBxZiKM2vU5RrgMXkqD6ZdL4fQVHQ/7B6aWFUKDatc3",
+	"GmnEnO1/QqCZvKQ3GNrUwDWQWJOmVykV5mGSc9+GrZ/qbNi1reigu68UFR2dEj9ejfLCnjh6ngS/of2s",
+	"Z2H1HS+5fAYnfj7QFa2XjjaHd7K37ZoNgwzneE4kMR3lfYRVlxgtrCb00ix3Ux6wV9g6gs6ggy0kMLk6",
+	"E8PyZw8RJBZ5AadyqEDkFsfy2LR4zIlGkjZxhxGTVWrEHBmF9L5wwG88a/mKyO/MKeY7hiF+KppxiFdY",
+	"6MTxNCdOxjq0bkem02dobvNnpcnZrJzQFRBuSYOpPPCWEpg6gHpiv+/Lt2sD0Z8P12lrJ+/clT92MsNu",
+	"jtdN2XYlYFup1YP+FrahnrgOm7BdnPIp9vDRxh6e6MmOjFYpmnVLjnq033Rpx9o5rdKeMce9OlXbU2Oq",
+	"1MDEPbFV9Pmg37cpwwfNSGsZx3DQx3ve4OnXhp73EzzNauNYE0BtQaL4scg7AL5dPO83ZQrvbZUPb91R",
+	"ddV4c+l0rqhB+dfDBdVxRBf+Vqa2h4PJ4F98f1ENNSgpMIegNQ+/7G6koBstBO/CchR36ibSNUzTkmCn",
+	"EVp8fDvGXXpDOOPzz2gX4W7zhZ2oB8x/S/qgj6aEJBM1QWIus14hIoKFjAb3Ra9uEHEPknTzpcimA0RZ",
+	"nBYJOa6Rh/4bp6lL49tkjvN4C3GAphUuneZ84E6EwtMGJyj7Eop0g3eXFfJ9G7u+HpRajTzfAJY38aE2",
+	"jXU0d32Zi7KuvtkmNeHgj3cYCka1f7IQPv7sRH1/dpMU9psuq6B2+rs7RXFmenuIWo8B4UK7N9MWrWYj",
+	"VeOKWmLBUDBirZQCuEnjcvsbO81xEjoFABPpoLO4956gBZxec6hNKREjpg9f+np/fCaaJzh1bw+1L5WD",
+	"MJU+0KiMSugPMiGE6T5XnSmQsvnA7imQqk2HmwJxm7tgpwOKKFvkuQ2WOvWdp7Oebnu3dTy73tJxpWJq",
+	"9m2870yIsfW66LaX7hkJtt0WtlTAq8cYVkvB37/lU8D+dw7Ybx+q1/P+KVS/U2BPL3dz7qfmiXk3rG0i",
+	"9nXgkqaDu0G8fs5viLu/9ZABAhRISJqmBj1TNxGnEhG144mqfYqz1JWR1/Zv9audzWCT8HqFMHBlDul8",
+	"Cq9/Cq/fZRV+DWKI8Jq1t8ESC7vD4ZWJSGXVIcqg5ZxUZ75E1V8LMb7wVnZ2rZj+B2gRfFrAnxbwXRfw",
+	"fxKNgORa/43g6p08wK1yZlro3ZyZu+PugUsFArrzY7t80m84vxbVmVblGWol4vdFK40EcIjaNKcMDfpl",
+	"F1xwOHWgxjQeECNWddEz/anTtNlMTdhuavDm86dqGpTJpq0JmhAmqVwCIt8khY62cOx5xODRS6UIcWVH",
+	"GEJNHYCa2LIlG7+xUAF1Jam5fF96sgTHXKcoLWfek+9kpwr9VMAx4cUn5flJed7dB4nACgFtiW2/yuUd",
+	"rCCj9iqYP69R9MLbHahq06GPIfgbdZTxMot7p3UUIN8BqIhySSz+Hb4aj5g5CQjHDUM0IQIAZ8Y2yTWV",
+	"JDfXm6++gm624x56BQ4PIxQCZOKaZlAgnJOMAAJl2U5gRlPbsHnEcJ7TG6hH/rkApGSryUvoVMYlHKEg",
+	"CYLInFPP1HGOojqiu9XOYRf62gtNHyJ1ZRMeJl2WyIymKGvGF+YcUhuU2vZqgbgZjL+qI626k26kGBsN",
+	"gNZQxjVJJZTNwhysqaPN8FyDzawF3/fRr4E/Stq3RqNrYceuHhL41u6gVjQq8ZFr4Ep+O4KNeUEFkviq",
+	"q6eCl7H4qkaoCx1wGv2Io1/60dHbXnT56yB8eOBDD1hHWokCYo/QSTonShpSbEKua3EEfIS7OsTP6hWg",
+	"AxvTXHaXN3RvBPiwglyt37an9/LO1pRyfNvl+OAOZ7o+q4rQQ2e4NwabVOcInU/rKxTqrYb0bU5noPr6",
+	"qQAeLVRjPe+5GinZ0y3nrt1uqmY2XeMrsQpNmtW0hunq7lKmYY2CLsH93F4qsOs7i7Xsb9JWkUoa3B56",
+	"kLPd3Oqtugh6DN92H8F/GWv3K5z8FRbtp0zv2kyvFQ7HXq3Al73mqov2veIMmrKJhYufHtpKVNFop2cP",
+	"xDYqXpU1KSTP4foKsNr63yO24Pm1km8b+ocTZmg87A+huj0pcjXo41rTKioAh4/K2p5gT45rbH31I+uN",
+	"WLOl7ueVDRRqC+hBHfFKw4z4zE9hQavvlLO1ULNuxrY0nxVbAHEWzvSQW1krk/Xpfw1M3IkT3NLm+vVr",
+	"QWmbOnUjHemAZOrbNLqkxoGU3G9fOgiCWnM2QAUrPtVAAzWuhsXTnPD6UfzVXGmNJkQW4TJwiK59yTWA",
+	"HtKcao5D8y1Epwk2V+AEty8IGmNzgfm22DLa+O3+kEnZQMGEljbIpw+3lGYDsleXZ2OuuROyjRFRbtDm",
+	"4Vtwxu0osYYp4LUBQq1aawuapso3VsbDB7/FhkFK2fW6freWETD8Ohgjld6Ui1V+ruttpvZPVo56ain+",
+	"2x5NjERvtNfrPgz3kNsfbpRynxMmz+xC2M1S+JTc38w8gQWJMBKUXVl8uA4rpZnWr9CCV1kw9oytG27b",
+	"m2AZQ589v1mjbQKAG1WmRLNZx3F18F1DuSKM8iIFlTG2WKPjKsOiM/u6LqwKfRHbV1PdI4pUirGB0AIj",
+	"g8l8CeflFRkAmMfzhOQAEk3YDUntGf2qVdDnjGuIrRD6EI+YnGGGBv1+qHbCooYu9sAJpRkMLqAXoMMA",
+	"2Er3es6F1IyAV5VQAFMqG7iTpicQNKdCMc5QnHJhKiNyImRPPXo4rjcPGjEqjFVGEn0aH/B+sNuyA16f",
+	"YaEoNTV7YCPqgCyga6nLYkDJguOMuja4y0SDhi53MtHkgjd88wV3bewKSsBEd99sbXEEmxhH78J7eW7V",
+	"wazht25pctQ65azeXcX7tDnm9LZpcnzL7HILQaZKRGBnsmwUCWD0ywv0H7A+YR63MVQoS8gtnDVrmSyh",
+	"7U7Z1UlOtzNzeqmAQVJe0QuqbpFvql5iqy4vMc6hQde7y5K+gUNfOe6tZt/MvOKSb+IbUM6kVK//SsGK",
+	"T8bLR2q8FGWXL2JzT5uYL8P+0aPB4XAX88VWJXbWUZWme1lIVYbIP293+H8Qahw9XcKg0UKwrFZqqaF6",
+	"I9YA0FHkVZChOcEeV0FUsUn/ieMqZnKnkLkw1/kCJ0Dw+dNzqL2X+JqwtYGTT4HzamvSmwzpinCHwTWF",
+	"I9E671eLn+tcyO8bgN8y2L7GdvlUT/KpnuQ+ivFwLcJSaeDdgvRhY8fYtgACJF8X5NVBOCso8jeXajFr",
+	"ABprdrbaoXEo1hCaAb0W8jDOaK8T3bu7770D6Vp2focdRmnV6i17oG4M95pPOzcZhCptDPUyGL5s7Fpy",
+	"po1TE4A18+Cn0FT2mE2xfHiug4VAYdhxuE3doTQ7ab7QVhP53whYehrUo9oTBcIuwLl6ofPAEgal/cSt",
+	"25qYR1rogPYTO/GAQxNMNAUnEhBcYYad5xr01neX7/5/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

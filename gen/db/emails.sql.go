@@ -126,6 +126,321 @@ func (q *Queries) EmailInsert(ctx context.Context, arg EmailInsertParams) error 
 	return err
 }
 
+const emailList = `-- name: EmailList :many
+SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+WHERE organization_id = $1 AND id >= $2 AND id < $3
+ORDER BY id DESC
+LIMIT $4
+`
+
+type EmailListParams struct {
+	OrganizationID uuid.UUID
+	Floor          uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+// EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
+// in its id, to the millisecond, so that these bounds are also those of times.
+func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailList,
+		arg.OrganizationID,
+		arg.Floor,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const emailListByFrom = `-- name: EmailListByFrom :many
+SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+WHERE organization_id = $1 AND lower(from_email) = $2::text AND id >= $3 AND id < $4
+ORDER BY id DESC
+LIMIT $5
+`
+
+type EmailListByFromParams struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+	Floor          uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+func (q *Queries) EmailListByFrom(ctx context.Context, arg EmailListByFromParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailListByFrom,
+		arg.OrganizationID,
+		arg.AddressKey,
+		arg.Floor,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const emailListByStatus = `-- name: EmailListByStatus :many
+SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+WHERE organization_id = $1
+  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = $2::smallint
+  AND id >= $3 AND id < $4
+ORDER BY id DESC
+LIMIT $5
+`
+
+type EmailListByStatusParams struct {
+	OrganizationID uuid.UUID
+	Outcome        int16
+	Floor          uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+func (q *Queries) EmailListByStatus(ctx context.Context, arg EmailListByStatusParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailListByStatus,
+		arg.OrganizationID,
+		arg.Outcome,
+		arg.Floor,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const emailListByTag = `-- name: EmailListByTag :many
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT email_tags.email_id FROM email_tags
+    WHERE email_tags.organization_id = $1
+      AND email_tags.tag = $2
+      AND email_tags.email_id >= $3 AND email_tags.email_id < $4
+    ORDER BY email_tags.email_id DESC
+    LIMIT $5
+) AS found
+JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+ORDER BY emails.id DESC
+`
+
+type EmailListByTagParams struct {
+	OrganizationID uuid.UUID
+	Tag            string
+	Floor          uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+func (q *Queries) EmailListByTag(ctx context.Context, arg EmailListByTagParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailListByTag,
+		arg.OrganizationID,
+		arg.Tag,
+		arg.Floor,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const emailListByTo = `-- name: EmailListByTo :many
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT DISTINCT recipients.email_id FROM recipients
+    WHERE recipients.organization_id = $1
+      AND recipients.address_key = $2
+      AND recipients.email_id >= $3 AND recipients.email_id < $4
+    ORDER BY recipients.email_id DESC
+    LIMIT $5
+) AS found
+JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+ORDER BY emails.id DESC
+`
+
+type EmailListByToParams struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+	Floor          uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+// EmailListByTo finds a message once, even where it names the address twice.
+func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailListByTo,
+		arg.OrganizationID,
+		arg.AddressKey,
+		arg.Floor,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const emailMarkFailed = `-- name: EmailMarkFailed :exec
 UPDATE emails
 SET outcome = greatest(emails.outcome, $1::smallint),
@@ -360,5 +675,22 @@ type RecipientMarkParams struct {
 
 func (q *Queries) RecipientMark(ctx context.Context, arg RecipientMarkParams) error {
 	_, err := q.db.Exec(ctx, recipientMark, arg.Outcome, arg.EmailIds, arg.OrganizationIds)
+	return err
+}
+
+const tagInsert = `-- name: TagInsert :exec
+INSERT INTO email_tags (organization_id, tag, email_id)
+SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[])
+`
+
+type TagInsertParams struct {
+	OrganizationIds []uuid.UUID
+	Tags            []string
+	EmailIds        []uuid.UUID
+}
+
+// TagInsert makes messages findable by their tags.
+func (q *Queries) TagInsert(ctx context.Context, arg TagInsertParams) error {
+	_, err := q.db.Exec(ctx, tagInsert, arg.OrganizationIds, arg.Tags, arg.EmailIds)
 	return err
 }

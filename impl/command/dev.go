@@ -68,7 +68,7 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	}
 	var err error
 	inbox := dev.simulator.Inbox()
-	running.api, err = dev.parts.api(dev.apiStore, c.apiFlags,
+	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags,
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},

@@ -45,7 +45,7 @@ func (dev *development) ensureSecretKey() error {
 			return err
 		}
 	}
-	if err := (secretKeyFlags{SecretKey: kept}).check(dev.process.Random); err != nil {
+	if dev.sealer, err = (secretKeyFlags{SecretKey: kept}).sealer(dev.process.Random); err != nil {
 		return fmt.Errorf("%s: %w", dev.folder.path(fileSecretKey), err)
 	}
 	return nil

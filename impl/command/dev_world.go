@@ -15,6 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
 )
 
 const devRegion = "us-east-1"
@@ -29,6 +30,7 @@ type development struct {
 	apiStore, workerStore *store.Store
 	simulator             *sessim.Simulator
 	parts                 *parts
+	sealer                *token.Sealer
 
 	closers []func() error
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
 )
 
 // Times that depend on each other:
@@ -59,15 +60,18 @@ func (p *parts) domains(database *store.Store) *domain.Service {
 	})
 }
 
-func (p *parts) api(database *store.Store, flags apiFlags, extra ...impl.Route) (*impl.Server, error) {
+func (p *parts) api(
+	database *store.Store, sealer *token.Sealer, flags apiFlags, extra ...impl.Route,
+) (*impl.Server, error) {
 	return impl.New(impl.Config{
 		Document:          p.process.Document,
 		Store:             database,
-		Intake:            intake.New(intake.Config{Store: database, Now: p.process.Now, NewID: p.process.newID}),
+		Intake:            intake.New(intake.Config{Store: database, Now: p.process.Now, Random: p.process.Random}),
 		Domains:           p.domains(database),
 		Now:               p.process.Now,
 		NewID:             p.process.newID,
 		Random:            p.process.Random,
+		Sealer:            sealer,
 		Log:               p.log,
 		RequestsPerSecond: flags.RateLimit,
 		ValidateResponses: flags.ValidateResponses,

@@ -18,21 +18,28 @@ type secretKeyFlags struct {
 
 // check makes sure at the start that what was encrypted can be read, and what will be encrypted is safe.
 func (flags secretKeyFlags) check(random io.Reader) error {
+	_, err := flags.sealer(random)
+	return err
+}
+
+// sealer encrypts and authenticates under the keys.
+func (flags secretKeyFlags) sealer(random io.Reader) (*token.Sealer, error) {
 	if strings.TrimSpace(flags.SecretKey) == "" {
-		return usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
+		return nil, usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
 	}
 	var keys [][]byte
 	for part := range strings.SplitSeq(flags.SecretKey, ",") {
 		key, err := decodeKey(strings.TrimSpace(part))
 		if err != nil {
-			return usageError{err}
+			return nil, usageError{err}
 		}
 		keys = append(keys, key)
 	}
-	if _, err := token.NewSealer(random, keys...); err != nil {
-		return usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
+	sealer, err := token.NewSealer(random, keys...)
+	if err != nil {
+		return nil, usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
 	}
-	return nil
+	return sealer, nil
 }
 
 // decodeKey never repeats the key in its error.

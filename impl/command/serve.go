@@ -65,7 +65,11 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	running := &service{listener: listener, ready: ready, drainTimeout: c.DrainTimeout, log: log}
-	if running.api, err = p.api(database, c.apiFlags); err != nil {
+	sealer, err := c.sealer(process.Random)
+	if err != nil {
+		return err
+	}
+	if running.api, err = p.api(database, sealer, c.apiFlags); err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}
 	running.background = append(running.background, checkDNS(p.resolver, log))

@@ -13,8 +13,12 @@ import (
 // insert stores the messages that are left, in one statement per table, and wakes the workers at the commit.
 func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
 	accepted := remaining(all)
-	for _, c := range accepted {
-		c.result.ID = intake.config.NewID()
+	ids, err := newIDs(intake.config.Random, now, len(accepted))
+	if err != nil {
+		return err
+	}
+	for i, c := range accepted {
+		c.result.ID = ids[i]
 	}
 	if err := tx.EmailInsert(ctx, emailRows(accepted, now)); err != nil {
 		return fmt.Errorf("insert messages: %w", err)
@@ -24,6 +28,9 @@ func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candida
 	}
 	if err := tx.ContentInsert(ctx, contentRows(accepted)); err != nil {
 		return fmt.Errorf("insert contents: %w", err)
+	}
+	if err := insertTags(ctx, tx, accepted); err != nil {
+		return err
 	}
 	due := db.SendInsertParams{DueAt: now}
 	for _, c := range accepted {
@@ -57,6 +64,24 @@ func emailRows(accepted []*candidate, now time.Time) db.EmailInsertParams {
 		rows.Tags = append(rows.Tags, strings.Join(message.Tags, ","))
 	}
 	return rows
+}
+
+func insertTags(ctx context.Context, tx *db.Queries, accepted []*candidate) error {
+	var rows db.TagInsertParams
+	for _, c := range accepted {
+		for _, tag := range c.message.Tags {
+			rows.OrganizationIds = append(rows.OrganizationIds, c.message.OrganizationID)
+			rows.Tags = append(rows.Tags, tag)
+			rows.EmailIds = append(rows.EmailIds, c.result.ID)
+		}
+	}
+	if len(rows.Tags) == 0 {
+		return nil
+	}
+	if err := tx.TagInsert(ctx, rows); err != nil {
+		return fmt.Errorf("insert tags: %w", err)
+	}
+	return nil
 }
 
 func contentRows(accepted []*candidate) db.ContentInsertParams {

@@ -3,7 +3,7 @@
 //   - intake.go: the door (Accept) and the one transaction behind it
 //   - check.go: what is looked at in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance
-//   - insert.go: the rows
+//   - insert.go, id.go: the rows
 //   - message.go: what goes in and what comes out
 package intake
 
@@ -11,9 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
 )
@@ -28,8 +27,8 @@ type Config struct {
 	Store Store
 	// Now decides the billing period and the times of a message, by one reading per transaction.
 	Now func() time.Time
-	// NewID makes version-7 ids: the month in them is the partition that a message goes to.
-	NewID func() uuid.UUID
+	// Random makes the ids of messages hard to guess.
+	Random io.Reader
 }
 
 // Intake accepts messages.
@@ -70,7 +69,8 @@ var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
 func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []*submission) error {
-	now := intake.config.Now().UTC()
+	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
+	now := intake.config.Now().UTC().Truncate(time.Millisecond)
 	var all []*candidate
 	for _, submitted := range submissions {
 		submitted.results = make([]Result, len(submitted.messages))

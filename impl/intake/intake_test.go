@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"testing"
@@ -94,7 +95,7 @@ func (one *sender) message(from, to string) intake.Message {
 
 func open(s intake.Store) *intake.Intake {
 	return intake.New(intake.Config{
-		Store: s, Now: time.Now, NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Store: s, Now: time.Now, Random: rand.Reader,
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // partitionedTables are those with a partition per month. The migrations have the same list.
-var partitionedTables = []string{"emails", "recipients", "contents", "events"} //nolint:gochecknoglobals // a table that nobody writes
+var partitionedTables = []string{"emails", "recipients", "contents", "events", "email_tags"} //nolint:gochecknoglobals // a table that nobody writes
 
 // EnsurePartitions creates the partitions from the month before now to three months after it, where they
 // are missing. Several processes may do so at once.
