@@ -56,7 +56,10 @@ func newWorld(s *stack) *world {
 	w.revoked = key
 	tenant.call(http.MethodDelete, "/v1/api-keys/"+gone.String(), nil).is(http.StatusNoContent)
 
-	sent := tenant.send(email(from))
+	sent := tenant.send(email(from, "tags", "a"))
+	for range 3 {
+		sent = tenant.send(email(from))
+	}
 	pending := tenant.register("pending." + w.domain).ID
 	w.existing = map[string]func(*world) uuid.UUID{
 		"getEmail":     func(*world) uuid.UUID { return sent },

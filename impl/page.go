@@ -5,8 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -98,21 +99,26 @@ func lower(a, b uuid.UUID) uuid.UUID {
 	return b
 }
 
-// unknownQuery names a query parameter that a list does not have. A filter that is misspelt would otherwise filter
-// nothing, in silence. Operations without query parameters look at none.
-func (op *operation) unknownQuery(given map[string][]string) string {
+// checkQuery refuses what would be dropped in silence, and a filter with it: a parameter that the operation does not have,
+// one given twice, and a query that cannot be read. Operations without query parameters look at none.
+func (op *operation) checkQuery(raw string) error {
 	if !slices.ContainsFunc(op.parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
-		return ""
+		return nil
 	}
-	var unknown []string
-	for name := range given {
-		if op.parameters.GetByInAndName("query", name) == nil {
-			unknown = append(unknown, name)
+	wrong := func(format string, args ...any) error {
+		return &problem{code: api.ProblemCodeValidationFailed, detail: clip(fmt.Sprintf(format, args...))}
+	}
+	given, err := url.ParseQuery(raw)
+	if err != nil {
+		return wrong("The query is not well-formed.")
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch {
+		case op.parameters.GetByInAndName("query", name) == nil:
+			return wrong("The query parameter %q is unknown.", name)
+		case len(given[name]) > 1:
+			return wrong("The query parameter %q is given twice.", name)
 		}
 	}
-	slices.SortFunc(unknown, strings.Compare)
-	if len(unknown) == 0 {
-		return ""
-	}
-	return unknown[0]
+	return nil
 }

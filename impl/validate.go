@@ -51,10 +51,8 @@ func (op *operation) validateParameters(c echo.Context) error {
 	if len(op.parameters) == 0 {
 		return nil
 	}
-	if unknown := op.unknownQuery(c.QueryParams()); unknown != "" {
-		return &problem{
-			code: api.ProblemCodeValidationFailed, detail: clip(fmt.Sprintf("The query parameter %q is unknown.", unknown)),
-		}
+	if err := op.checkQuery(c.Request().URL.RawQuery); err != nil {
+		return err
 	}
 	values := make(map[string]string, len(c.ParamNames()))
 	for i, name := range c.ParamNames() {

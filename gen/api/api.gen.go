@@ -1300,7 +1300,7 @@ type ClientInterface interface {
 	//
 	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-	// arrive. A query parameter that is not listed here is refused.
+	// arrive. A query parameter that is not listed here, or given twice, is refused.
 	//
 	// Corresponds with GET /v1/emails (the `ListEmails` operationId).
 	ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1608,7 +1608,7 @@ func (c *Client) VerifyDomain(ctx context.Context, id DomainID, reqEditors ...Re
 //
 // Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 // may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-// arrive. A query parameter that is not listed here is refused.
+// arrive. A query parameter that is not listed here, or given twice, is refused.
 //
 // Corresponds with GET /v1/emails (the `ListEmails` operationId).
 func (c *Client) ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2510,7 +2510,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-	// arrive. A query parameter that is not listed here is refused.
+	// arrive. A query parameter that is not listed here, or given twice, is refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4998,7 +4998,7 @@ func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, id D
 //
 // Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 // may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-// arrive. A query parameter that is not listed here is refused.
+// arrive. A query parameter that is not listed here, or given twice, is refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12452,30 +12452,30 @@ var swaggerSpec = []string{
 	"GEJNHYCa2LIlG7+xUAF1Jam5fF96sgTHXKcoLWfek+9kpwr9VMAx4cUn5flJed7dB4nACgFtiW2/yuUd",
 	"rCCj9iqYP69R9MLbHahq06GPIfgbdZTxMot7p3UUIN8BqIhySSz+Hb4aj5g5CQjHDUM0IQIAZ8Y2yTWV",
 	"JDfXm6++gm624x56BQ4PIxQCZOKaZlAgnJOMAAJl2U5gRlPbsHnEcJ7TG6hH/rkApGSryUvoVMYlHKEg",
-	"CYLInFPP1HGOojqiu9XOYRf62gtNHyJ1ZRMeJl2WyIymKGvGF+YcUhuU2vZqgbgZjL+qI626k26kGBsN",
-	"gNZQxjVJJZTNwhysqaPN8FyDzawF3/fRr4E/Stq3RqNrYceuHhL41u6gVjQq8ZFr4Ep+O4KNeUEFkviq",
-	"q6eCl7H4qkaoCx1wGv2Io1/60dHbXnT56yB8eOBDD1hHWokCYo/QSTonShpSbEKua3EEfIS7OsTP6hWg",
-	"AxvTXHaXN3RvBPiwglyt37an9/LO1pRyfNvl+OAOZ7o+q4rQQ2e4NwabVOcInU/rKxTqrYb0bU5noPr6",
-	"qQAeLVRjPe+5GinZ0y3nrt1uqmY2XeMrsQpNmtW0hunq7lKmYY2CLsH93F4qsOs7i7Xsb9JWkUoa3B56",
-	"kLPd3Oqtugh6DN92H8F/GWv3K5z8FRbtp0zv2kyvFQ7HXq3Al73mqov2veIMmrKJhYufHtpKVNFop2cP",
-	"xDYqXpU1KSTP4foKsNr63yO24Pm1km8b+ocTZmg87A+huj0pcjXo41rTKioAh4/K2p5gT45rbH31I+uN",
-	"WLOl7ueVDRRqC+hBHfFKw4z4zE9hQavvlLO1ULNuxrY0nxVbAHEWzvSQW1krk/Xpfw1M3IkT3NLm+vVr",
-	"QWmbOnUjHemAZOrbNLqkxoGU3G9fOgiCWnM2QAUrPtVAAzWuhsXTnPD6UfzVXGmNJkQW4TJwiK59yTWA",
-	"HtKcao5D8y1Epwk2V+AEty8IGmNzgfm22DLa+O3+kEnZQMGEljbIpw+3lGYDsleXZ2OuuROyjRFRbtDm",
-	"4Vtwxu0osYYp4LUBQq1aawuapso3VsbDB7/FhkFK2fW6freWETD8Ohgjld6Ui1V+ruttpvZPVo56ain+",
-	"2x5NjERvtNfrPgz3kNsfbpRynxMmz+xC2M1S+JTc38w8gQWJMBKUXVl8uA4rpZnWr9CCV1kw9oytG27b",
-	"m2AZQ589v1mjbQKAG1WmRLNZx3F18F1DuSKM8iIFlTG2WKPjKsOiM/u6LqwKfRHbV1PdI4pUirGB0AIj",
-	"g8l8CeflFRkAmMfzhOQAEk3YDUntGf2qVdDnjGuIrRD6EI+YnGGGBv1+qHbCooYu9sAJpRkMLqAXoMMA",
-	"2Er3es6F1IyAV5VQAFMqG7iTpicQNKdCMc5QnHJhKiNyImRPPXo4rjcPGjEqjFVGEn0aH/B+sNuyA16f",
-	"YaEoNTV7YCPqgCyga6nLYkDJguOMuja4y0SDhi53MtHkgjd88wV3bewKSsBEd99sbXEEmxhH78J7eW7V",
-	"wazht25pctQ65azeXcX7tDnm9LZpcnzL7HILQaZKRGBnsmwUCWD0ywv0H7A+YR63MVQoS8gtnDVrmSyh",
-	"7U7Z1UlOtzNzeqmAQVJe0QuqbpFvql5iqy4vMc6hQde7y5K+gUNfOe6tZt/MvOKSb+IbUM6kVK//SsGK",
-	"T8bLR2q8FGWXL2JzT5uYL8P+0aPB4XAX88VWJXbWUZWme1lIVYbIP293+H8Qahw9XcKg0UKwrFZqqaF6",
-	"I9YA0FHkVZChOcEeV0FUsUn/ieMqZnKnkLkw1/kCJ0Dw+dNzqL2X+JqwtYGTT4HzamvSmwzpinCHwTWF",
-	"I9E671eLn+tcyO8bgN8y2L7GdvlUT/KpnuQ+ivFwLcJSaeDdgvRhY8fYtgACJF8X5NVBOCso8jeXajFr",
-	"ABprdrbaoXEo1hCaAb0W8jDOaK8T3bu7770D6Vp2focdRmnV6i17oG4M95pPOzcZhCptDPUyGL5s7Fpy",
-	"po1TE4A18+Cn0FT2mE2xfHiug4VAYdhxuE3doTQ7ab7QVhP53whYehrUo9oTBcIuwLl6ofPAEgal/cSt",
-	"25qYR1rogPYTO/GAQxNMNAUnEhBcYYad5xr01neX7/5/AAAA//8=",
+	"CZqRnADuinMaMnQLnDoOVlRndrfaSuzKX3uhaUykrmzixaTLEqrRVGnN+MIcTGqjVNvmLRBIA4ZUhaVV",
+	"u9KNNGWjI9AayrgmqcS2WZiTNnX4GZ5r9Jm1aPw++jUSSEn71vB0LTDZ1UMCZ9sd1IrOJT5yDX7Jb0ew",
+	"sTeoQBJfdTVZ8DIWX9UIdbEETqMfcfRLPzp624sufx2EDw98cALrSCthQeyZOknnRElDik0Mdi2wgI9w",
+	"V6n4Wb0ChWBjmst284bujRAgVpCrFd729F7e2bxSnnC7Ph/840wXbFUhe2gV98aAleqkofNpfclCvfeQ",
+	"vs1pFVRfPxXio8VurCdCV0Mne9rn3LX9TdXdpmt8JXihybuaXjFd7V7KvKxR0CXan9tcBcwAZ7GWDU/a",
+	"KlJJg9tUD5K4m5vBVVtBjyXcbiz4L2P+foWTv8Ki/ZT6XZv6tcLhGLAVGrPXfnXhv1ccSlNGsnAB1UNb",
+	"mioa/fXsCdlGCawyL4XkOVxfIVhbh3zEFjy/VvJtcwFw5AyNh/0hlLsnRa4GfVzrYkUFAPNRWdsT7FFy",
+	"DbavfmS9EWv22P28soFCbQE9qENgadwRn/kpLIr1nZK4FnvWTeGW9rRiC0DQwiEfcitrdbM+/a+RijuB",
+	"g1vaXL9+LUptU6dupCMd1Ex9m4ab1MCQkvvtSwdSUGvOBspgxacaiqAG2rAAmxNeP5u/miut0YTIQl4G",
+	"DtG1L7lG1EOaU81xaL6F6DTB5gqc4PYFQWNsLlLfFltGG9DdH0MpOyqYWNMGCfbhltJsUPfq8mzMNXdC",
+	"tjEiyg3aPHwLzrgtJtYwBbw2gKxVa21B01Q5y8p4+OC32DBIKbte1wDXMgKGX0dnpNKbg7HKz3W9zdT+",
+	"ycpRTy3Ff9ujiZHojfZ63ZjhHpL9w41y8HPC5JldCLtZCp+y/ZuZJ7AgEUaCsisLGNdhpTTz/BV88CoL",
+	"xh66deNvexMsY2i85zdrtE0A+KPKlGh27ziuTsJrbFeEUV6koDLGFnx0XKVcdKpfF4pVsTBiG22qe0SR",
+	"SjE2mFpgZDCZL+EAvSIDEPR4npAcUKMJuyGpPbRf9Q76nHGNuRVCY+IRkzPM0KDfD9VOWNTgxh44oTQD",
+	"ygX0ApYYIF3p5s+5kJoR8KoSG2BKZQOI0jQJgm5VKMYZilMuTKlEToTsqUcPx/VuQiNGhbHKSKKP5wMA",
+	"EHZ7eMDrMywUpaaID2xEHaEFuC11WQywWXC+URcLd5lo0OHlTiaaXPCGb77gro1dYQuYcO+brS2OYBPj",
+	"6F14L8+tWpo1/NYtTY5a65zVu6t4nzbHnN42TY5vmV1uIchUCRHsTJaNIgGufnmB/gPWJ8zjNoYKZQm5",
+	"hcNnLZMltO0qu1rL6f5mTnMVMEjKK3pB1T7yTdVcbNXlJeg5dOx6d1nSN3DoK8e91eybmVdc8k18A9uZ",
+	"lOr1XylY8cl4+UiNl6Js+0Vs7mkT82XYP3o0OBzuYr7YMsXOwqrSdC8rq8oQ+eftlv8PQg2sp2saNHwI",
+	"ltVKLTVUb8QaiDqKvApDNCfY4yqIKjbpP4JcxUzuFDIX5jpf4AQIPn96DsX4El8TtjZw8ilwXm1NepMh",
+	"XRHuMLimcEZa5/1q8XOdC/l9A/BbBtvX2C6fCkw+FZjcR3UerkVYKg28W5A+bOwY2xZAgOTrCr06KmeF",
+	"Tf7mUi1mjUhjzc5WfzQO1RtCM6DXgiLGGe11wn13N8J3MF7LVvCwwyitWr1lD9SN4V7zaecmg1CljaGA",
+	"BsOXjV1LzrRxagKwZh78FJpSH7Mplg/PdbAQKAw7TrupO5RmJ80X2vIi/xsBXE+jfFR7okDYRTxXL3Qe",
+	"WOKitJ+4dZ8T80iLJdB+YidAcGiCiabgRAKkK8yw81wD5/ru8t3/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
