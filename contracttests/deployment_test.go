@@ -29,7 +29,7 @@ func TestDeployment(t *testing.T) {
 	scene.interrupted = interruptible(t)
 	rows := slices.DeleteFunc(table(operations(t)), func(r row) bool { return r.on != anywhere })
 	announce(t, fmt.Sprintf(
-		"%s: will send %d emails, all from %s to %s; will create domains and API keys whose names begin with %s, and remove them",
+		"%s: will send %d emails, all from %s to %s; will create domains, API keys and suppressed addresses that begin with %s, and remove them",
 		server.url, announced, scene.from, recipient, scene.marker))
 	// Not a cleanup: the requests of those have no context any more.
 	defer scene.sweep()
@@ -140,25 +140,31 @@ func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
 func (w *scene) sweep() {
 	w.t.Helper()
 	w.interrupted = context.Background()
-	domains, keys := w.left()
+	domains, keys, suppressions := w.left()
 	for _, found := range domains {
 		w.call(http.MethodDelete, "/v1/domains/"+found.ID.String())
 	}
 	for _, found := range keys {
 		w.call(http.MethodDelete, "/v1/api-keys/"+found.ID.String())
 	}
-	if domains, keys := w.left(); len(domains)+len(keys) > 0 {
-		w.t.Errorf("still there: %+v, %+v", domains, keys)
+	for _, found := range suppressions {
+		w.call(http.MethodDelete, "/v1/suppressions/"+found.Address)
+	}
+	if domains, keys, suppressions := w.left(); len(domains)+len(keys)+len(suppressions) > 0 {
+		w.t.Errorf("still there: %+v, %+v, %+v", domains, keys, suppressions)
 	}
 }
 
-// left are the domains and unrevoked keys of this run that are there now.
-func (w *scene) left() ([]api.Domain, []api.APIKey) {
+// left are the domains, unrevoked keys and suppressed addresses of this run that are there now. Of the addresses it looks
+// at the newest hundred: no run makes as many.
+func (w *scene) left() ([]api.Domain, []api.APIKey, []api.Suppression) {
 	w.t.Helper()
 	domains := decoded[api.DomainList](w.call(http.MethodGet, "/v1/domains").is(http.StatusOK))
 	keys := decoded[api.APIKeyList](w.call(http.MethodGet, "/v1/api-keys").is(http.StatusOK))
+	suppressions := decoded[api.SuppressionList](w.call(http.MethodGet, "/v1/suppressions?limit=100").is(http.StatusOK)).Data
 	return slices.DeleteFunc(domains, func(d api.Domain) bool { return !strings.HasPrefix(d.Domain, w.marker) }),
-		slices.DeleteFunc(keys, func(k api.APIKey) bool { return !strings.HasPrefix(k.Name, w.marker) || k.RevokedAt != nil })
+		slices.DeleteFunc(keys, func(k api.APIKey) bool { return !strings.HasPrefix(k.Name, w.marker) || k.RevokedAt != nil }),
+		slices.DeleteFunc(suppressions, func(s api.Suppression) bool { return !strings.HasPrefix(s.Address, w.marker) })
 }
 
 func (w *scene) call(method, path string) answer {

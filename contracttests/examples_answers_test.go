@@ -30,7 +30,7 @@ func everyAnswer(t *testing.T) happenings {
 	t.Helper()
 	all := happenings{}
 	for _, part := range []func(*testing.T) happenings{
-		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers,
+		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers, suppressionAnswers,
 	} {
 		for at, bodies := range part(t) {
 			all[at] = append(all[at], bodies...)
@@ -154,5 +154,15 @@ func usageAnswers(t *testing.T) happenings {
 	owner.setBilling(true, &cents, 3000, 40)
 	owner.spend(4200)
 	found.add("getUsage", owner.call(http.MethodGet, "/v1/billing/usage", nil))
+	return found
+}
+
+func suppressionAnswers(t *testing.T) happenings {
+	found := happenings{}
+	owner := newStack(t).newTenant()
+	owner.suppressFor(api.SuppressionReasonBounce, "former@example.com", "smtp; 550 5.1.1 user unknown", uuid.Must(uuid.NewV7()))
+	found.add("createSuppressions", owner.call(http.MethodPost, suppressionsPath, suppressing("former@example.com", "leaver@example.com")))
+	found.add("listSuppressions", owner.call(http.MethodGet, suppressionsPath, nil))
+	found.add("listSuppressions", owner.call(http.MethodGet, suppressionsPath+"?cursor=AAAA", nil))
 	return found
 }

@@ -100,6 +100,8 @@ func mailboxList() *rapid.Generator[string] {
 const (
 	countable  = ".example"
 	suppressed = "gone@r" + countable
+	// theirs is suppressed by another organization.
+	theirs = "theirs@r" + countable
 )
 
 func mailboxElement() *rapid.Generator[string] {

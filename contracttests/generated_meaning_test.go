@@ -69,6 +69,7 @@ func newWorld(s *stack) *world {
 		"revokeApiKey": func(*world) uuid.UUID { return gone },
 	}
 	other, sender := s.newSender()
+	other.suppress(theirs)
 	w.foreign = []uuid.UUID{other.id, other.keyID, other.send(email(sender)), other.register("sub." + strings.TrimPrefix(sender, "hello@")).ID}
 	return w
 }

@@ -93,7 +93,9 @@ func (g *generated) withQuery() {
 }
 
 // queryMeanings say of queries that the schemas allow what the document says of them in words.
-var queryMeanings = map[string]func(*generated) (int, string){"listEmails": meaningOfEmailList}
+var queryMeanings = map[string]func(*generated) (int, string){
+	"listEmails": meaningOfEmailList, "listSuppressions": meaningOfSuppressionList,
+}
 
 // meaningOfEmailList also draws a cursor that is one of the list, in place of the one that the schema made.
 func meaningOfEmailList(g *generated) (int, string) {

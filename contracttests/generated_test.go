@@ -99,6 +99,10 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 		g.queryParameter(parameter)
 		return
 	}
+	if parameter.In == openapi3.ParameterInPath && parameter.Schema.Value.Format == "mailbox" {
+		g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(g.address(parameter)))
+		return
+	}
 	if parameter.In != openapi3.ParameterInPath || parameter.Schema.Value.Format != "uuid" {
 		g.world.t.Fatalf("%s: parameter %s in %s is of a kind that is not made yet", g.op.id, parameter.Name, parameter.In)
 	}
@@ -320,7 +324,7 @@ func (g *generated) send() {
 	if came.status == http.StatusAccepted && g.items != nil {
 		g.judge(came)
 	}
-	if came.status == http.StatusCreated {
+	if came.status == http.StatusCreated && g.op.id != "createSuppressions" {
 		// What stays would reach the limits of the organization.
 		g.world.call(http.MethodDelete, came.header.Get("Location"), nil).is(http.StatusNoContent)
 	}

@@ -144,6 +144,7 @@ func TestEmailListRefusesQueries(t *testing.T) {
 	}{
 		"two filters":                {owner, "status=Sent&tag=a"},
 		"unknown parameter":          {owner, "statsu=Sent"},
+		"an empty limit":             {owner, "limit="},
 		"unknown status":             {owner, "status=Gone"},
 		"not an address":             {owner, "to=nobody"},
 		"not a tag":                  {owner, "tag=a%20b"},

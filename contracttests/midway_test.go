@@ -66,7 +66,7 @@ func TestMidway(t *testing.T) {
 		"suspended":      {`UPDATE organizations SET suspended_at = now() WHERE id = $1`, 403, api.ProblemCodeOrganizationInactive, false},
 		"domain lost":    {`UPDATE domains SET status = 'Pending' WHERE organization_id = $1`, 400, api.ProblemCodeDomainNotVerified, true},
 		"domain gone":    {`DELETE FROM domains WHERE organization_id = $1`, 400, api.ProblemCodeDomainNotVerified, true},
-		"suppressed":     {`INSERT INTO suppressions VALUES ($1, 'user@example.com', 'bounce', now())`, 400, api.ProblemCodeRecipientSuppressed, true},
+		"suppressed":     {`INSERT INTO suppressions (id, organization_id, address_key, reason, created_at) VALUES (gen_random_uuid(), $1, 'user@example.com', 'Bounce', now())`, 400, api.ProblemCodeRecipientSuppressed, true},
 		"nothing to pay": {`UPDATE organizations SET free_monthly_allowance = 0 WHERE id = $1`, 402, api.ProblemCodeFreeTierExhausted, false},
 	} {
 		for _, path := range []string{singlePath, batchPath} {

@@ -19,7 +19,8 @@ type operation struct {
 	id, method, path string
 	secured          bool
 	scopes           []string
-	hasID            bool
+	// variable is what the path names a resource by: id, address, or nothing.
+	variable string
 	// parameters tells whether there are any, in the path or elsewhere.
 	parameters bool
 	// limit is the size of a body in bytes; 0 for operations without one.
@@ -63,7 +64,7 @@ func operationsOf(doc *openapi3.T) []operation {
 			op := operation{
 				id: spec.OperationID, method: method, path: path, spec: spec,
 				secured:    spec.Security == nil || len(*spec.Security) > 0,
-				hasID:      strings.Contains(path, "{id}"),
+				variable:   variableOf(path),
 				parameters: len(item.Parameters)+len(spec.Parameters) > 0,
 			}
 			scopes, _ := spec.Extensions["x-required-scopes"].([]any)
@@ -92,14 +93,31 @@ func firstExample(spec *openapi3.Operation) string {
 }
 
 func secured(op operation) bool  { return op.secured }
-func withID(op operation) bool   { return op.hasID }
+func named(op operation) bool    { return op.variable != "" }
+func withID(op operation) bool   { return op.variable == "id" }
 func withBody(op operation) bool { return op.limit > 0 }
 
-// at is the path with an id in it.
-func (op operation) at(id string) string { return strings.ReplaceAll(op.path, "{id}", id) }
+func variableOf(path string) string {
+	_, rest, _ := strings.Cut(path, "{")
+	variable, _, _ := strings.Cut(rest, "}")
+	return variable
+}
 
-// absent is the path with an id that nothing has.
-func (op operation) absent() string { return op.at(uuid.Must(uuid.NewV7()).String()) }
+// at is the path with the name of a resource in it.
+func (op operation) at(name string) string {
+	return strings.ReplaceAll(op.path, "{"+op.variable+"}", name)
+}
+
+// absent is the path with a name that nothing has.
+func (op operation) absent() string { return op.at(op.name(uuid.Must(uuid.NewV7()))) }
+
+// name is one that a resource could have.
+func (op operation) name(id uuid.UUID) string {
+	if op.variable == "address" {
+		return id.String() + "@example.com"
+	}
+	return id.String()
+}
 
 // body is a body that passes the schema, or none.
 func (op operation) body() any {

@@ -122,9 +122,10 @@ func TestNotFoundTellsNothing(t *testing.T) {
 	owner, from := s.newSender()
 	message := owner.send(email(from)).String()
 	domains := decoded[api.DomainList](owner.call(http.MethodGet, "/v1/domains", nil))
-	ids := map[string]string{"emails": message, "domains": domains[0].ID.String(), "api-keys": owner.keyID.String()}
+	ids := map[string]string{"emails": message, "domains": domains[0].ID.String(), "api-keys": owner.keyID.String(), "suppressions": "gone@example.com"}
+	owner.suppress("gone@example.com")
 	stranger := s.newTenant()
-	for _, op := range operations(t, secured, withID) {
+	for _, op := range operations(t, secured, named) {
 		owned := ids[strings.Split(op.path, "/")[2]]
 		if owned == "" {
 			t.Fatalf("%s: this test knows no resource of its kind", op.id)
@@ -137,7 +138,7 @@ func TestNotFoundTellsNothing(t *testing.T) {
 			}
 			return answer
 		}
-		absent, others, zero := of(op.absent()), of(op.at(owned)), of(op.at(uuid.Nil.String()))
+		absent, others, zero := of(op.absent()), of(op.at(owned)), of(op.at(op.name(uuid.Nil)))
 		if !bytes.Equal(absent.body, others.body) || !bytes.Equal(absent.body, zero.body) {
 			t.Errorf("%s: absent %s\nanother's %s", op.id, absent.body, others.body)
 		}
@@ -150,6 +151,7 @@ func TestNotFoundTellsNothing(t *testing.T) {
 	// What the stranger tried had no effect.
 	owner.call(http.MethodGet, "/v1/emails/"+message, nil).is(http.StatusOK)
 	owner.call(http.MethodGet, "/v1/domains/"+ids["domains"], nil).is(http.StatusOK)
+	owner.isSuppressed("gone@example.com", true)
 }
 
 func TestMalformedID(t *testing.T) {

@@ -38,7 +38,7 @@ type scene struct {
 	// interrupted ends when nothing more should be done.
 	interrupted context.Context
 
-	message, domain, apiKey made
+	message, domain, apiKey, suppression made
 	// narrow are keys with one scope; keyMaker has api-keys:write alone.
 	narrow   map[string]string
 	keyMaker string
@@ -85,6 +85,7 @@ func newScene(t testing.TB, server *stack, key, from string, expires time.Time) 
 func (w *scene) furnish() {
 	w.t.Helper()
 	w.message, w.domain, w.apiKey = w.create("sendEmail"), w.create("createDomain"), w.create("createApiKey")
+	w.suppression = w.create("createSuppressions")
 	for _, scope := range []string{"billing:read", "domains:read"} {
 		w.narrow[scope] = w.createKey(scope)
 	}
@@ -129,8 +130,10 @@ func (w *scene) succeeding(op operation) request {
 	if op.secured {
 		r.key = w.key
 	}
-	if op.hasID {
-		r.id = map[string]string{"emails": w.message.id, "domains": w.domain.id, "api-keys": w.apiKey.id}[strings.Split(op.path, "/")[2]]
+	if named(op) {
+		r.id = map[string]string{
+			"emails": w.message.id, "domains": w.domain.id, "api-keys": w.apiKey.id, "suppressions": w.suppression.id,
+		}[strings.Split(op.path, "/")[2]]
 	}
 	switch op.id {
 	case "sendEmail":
@@ -141,6 +144,8 @@ func (w *scene) succeeding(op operation) request {
 		r.body = map[string]any{"domain": w.name() + ".example"}
 	case "createApiKey":
 		r.body = w.keyRequest("domains:read")
+	case "createSuppressions":
+		r.body = map[string]any{"addresses": []string{w.name() + "@example.com"}}
 	default:
 		r.body = op.body()
 	}
@@ -219,9 +224,12 @@ func (w *scene) createBy(operation string, r request) made {
 		w.t.Fatalf("%s: answered %d: %s", operation, came.status, came.body)
 	}
 	found := made{request: r.body, answer: came}
-	if operation == "createApiKey" {
+	switch operation {
+	case "createApiKey":
 		found.id = decoded[api.CreatedAPIKey](came).Key.ID.String()
-	} else {
+	case "createSuppressions":
+		found.id = decoded[api.CreatedSuppressions](came).Data[0].Address
+	default:
 		found.id = decoded[struct{ ID uuid.UUID }](came).ID.String()
 	}
 	return found

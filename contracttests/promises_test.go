@@ -62,6 +62,10 @@ func table(ops []operation) []row {
 		{"createApiKey", 409, api.ProblemCodeKeyNameExists, anywhere, func(w *scene, r *request) { r.body = w.apiKey.request }},
 		{"revokeApiKey", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createApiKey").id }},
 
+		{"listSuppressions", 200, "", anywhere, nil},
+		{"createSuppressions", 201, "", anywhere, nil},
+		{"deleteSuppression", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createSuppressions").id }},
+
 		{"getUsage", 200, "", anywhere, nil},
 		{"getHealth", 200, "", anywhere, nil},
 		{"getHealth", 200, "", cutOff, nil},
@@ -90,9 +94,9 @@ func derived(op operation) []row {
 	if slices.ContainsFunc(op.spec.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.query = "?statsu=Sent" })
 	}
-	if op.hasID {
+	if named(op) {
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.id = "zzz" })
-		add(404, api.ProblemCodeNotFound, anywhere, func(_ *scene, r *request) { r.id = uuid.NewString() })
+		add(404, api.ProblemCodeNotFound, anywhere, func(_ *scene, r *request) { r.id = op.name(uuid.New()) })
 		add(404, api.ProblemCodeNotFound, inside, func(w *scene, r *request) { r.key = w.stranger })
 	}
 	if op.spec.RequestBody != nil {

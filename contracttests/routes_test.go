@@ -26,7 +26,7 @@ func TestRoutesAreTheDocumentAndTheTable(t *testing.T) {
 	t.Parallel()
 	want := slices.Clone(served)
 	for _, op := range operations(t) {
-		want = append(want, op.method+" "+op.at(":id"))
+		want = append(want, op.method+" "+op.at(":"+op.variable))
 	}
 	got := newStack(t).server.Routes()
 	slices.Sort(want)
@@ -68,7 +68,7 @@ func TestMethodNotAllowed(t *testing.T) {
 	allowed := map[string][]string{}
 	for _, route := range s.server.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		path = strings.NewReplacer(":id", id, ":code", "draining", "*", "index.html").Replace(path)
+		path = strings.NewReplacer(":id", id, ":address", "a@example.com", ":code", "draining", "*", "index.html").Replace(path)
 		allowed[path] = append(allowed[path], method)
 	}
 	for path, methods := range allowed {

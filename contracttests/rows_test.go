@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/billing"
 )
@@ -63,8 +64,7 @@ func (t *tenant) refused(path string, body any, headers ...string) answer {
 func (t *tenant) suppress(addresses ...string) {
 	t.t.Helper()
 	for _, address := range addresses {
-		t.execute(`INSERT INTO suppressions (organization_id, address_key, reason, created_at) VALUES ($1, $2, 'bounce', now())`,
-			t.id, address)
+		t.suppressFor(api.SuppressionReasonBounce, address, "", uuid.Must(uuid.NewV7()))
 	}
 }
 

@@ -78,6 +78,7 @@ var (
 // successes are the statuses of success, where they are not 200.
 var successes = map[string]string{
 	"sendEmail": "202", "sendBatch": "202", "createDomain": "201", "createApiKey": "201", "deleteDomain": "204", "revokeApiKey": "204",
+	"createSuppressions": "201", "deleteSuppression": "204",
 }
 
 // statuses are what an operation must list, derived from what it is: to document less is no way to promise less.
@@ -94,7 +95,7 @@ func statuses(op operation) []string {
 	add(op.secured, "401", "403", "429", "503")
 	add(op.spec.RequestBody != nil, "400", "413", "415")
 	add(op.parameters, "400")
-	add(op.hasID, "404")
+	add(named(op), "404")
 	add(slices.Contains(creates, op.id), "409")
 	add(slices.Contains(sends, op.id), "402")
 	add(op.id == "getReadiness", "503")

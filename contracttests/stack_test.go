@@ -55,6 +55,7 @@ type stack struct {
 	sim     *sessim.Simulator
 	simURL  string
 	domains *domain.Service
+	ses     *ses.Client
 	server  *impl.Server
 	mailer  *dispatch.Dispatcher
 	http    *http.Client
@@ -81,13 +82,13 @@ func newStack(t testing.TB, vary ...options) *stack {
 	}
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
 	resolver := s.startDNS(log)
-	provider := s.startSES(resolver, log)
+	s.ses = s.startSES(resolver, log)
 	s.domains = domain.New(domain.Config{
-		Store: s.store, SES: provider, DNS: resolver, Region: region, Now: s.clock.now, Random: rand.Reader, Log: log,
+		Store: s.store, SES: s.ses, DNS: resolver, Region: region, Now: s.clock.now, Random: rand.Reader, Log: log,
 	})
 	var err error
 	s.mailer, err = dispatch.New(dispatch.Config{
-		Store: s.store, SES: provider, Domains: s.domains, Now: s.clock.now, Log: log,
+		Store: s.store, SES: s.ses, Domains: s.domains, Now: s.clock.now, Log: log,
 	})
 	must(t, err)
 	s.startAPI(option, log)
@@ -132,7 +133,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	s.server, err = impl.New(impl.Config{
-		Document: document, Store: s.store, Domains: s.domains,
+		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log,
 		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true,

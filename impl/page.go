@@ -100,7 +100,7 @@ func lower(a, b uuid.UUID) uuid.UUID {
 }
 
 // checkQuery refuses what would be dropped in silence, and a filter with it: a parameter that the operation does not have,
-// one given twice, and a query that cannot be read. Operations without query parameters look at none.
+// one given twice or without a value, and a query that cannot be read. Operations without query parameters look at none.
 func (op *operation) checkQuery(raw string) error {
 	if !slices.ContainsFunc(op.parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
 		return nil
@@ -118,6 +118,8 @@ func (op *operation) checkQuery(raw string) error {
 			return wrong("The query parameter %q is unknown.", name)
 		case len(given[name]) > 1:
 			return wrong("The query parameter %q is given twice.", name)
+		case given.Get(name) == "":
+			return wrong("The query parameter %q is empty.", name)
 		}
 	}
 	return nil

@@ -93,7 +93,8 @@ var kinds = map[api.ProblemCode]kind{ //nolint:gochecknoglobals // a table that 
 	},
 	api.ProblemCodePayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large.",
-		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 64 KiB elsewhere.",
+		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 1 MiB for a list of " +
+			"addresses, 64 KiB elsewhere.",
 	},
 	api.ProblemCodeUnsupportedMediaType: {
 		http.StatusUnsupportedMediaType, "The body is not declared as JSON.",

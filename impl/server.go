@@ -7,7 +7,8 @@
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - validate_responses.go: the server's own answers, held against the document
 //   - page.go: what all lists share
-//   - emails.go with compose.go and email_list.go, domains.go, api_keys.go, billing.go, health.go: the operations, a file per tag
+//   - emails.go with compose.go and email_list.go, domains.go, api_keys.go, suppressions.go, billing.go, health.go: the
+//     operations, a file per tag
 //   - docs.go: the API reference as a page
 //
 // The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
@@ -42,9 +43,11 @@ type Config struct {
 	Store    *store.Store
 	Intake   *intake.Intake
 	Domains  *domain.Service
-	Now      func() time.Time
-	NewID    func() uuid.UUID
-	Random   io.Reader
+	// AccountSuppressions is Amazon SES.
+	AccountSuppressions AccountSuppressions
+	Now                 func() time.Time
+	NewID               func() uuid.UUID
+	Random              io.Reader
 	// Sealer authenticates the cursors of lists.
 	Sealer *token.Sealer
 	Log    *slog.Logger

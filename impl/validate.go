@@ -46,7 +46,7 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 	}
 }
 
-// validateParameters looks at the parameters in the path.
+// validateParameters looks at the parameters in the path and the query.
 func (op *operation) validateParameters(c echo.Context) error {
 	if len(op.parameters) == 0 {
 		return nil
@@ -54,20 +54,9 @@ func (op *operation) validateParameters(c echo.Context) error {
 	if err := op.checkQuery(c.Request().URL.RawQuery); err != nil {
 		return err
 	}
-	values := make(map[string]string, len(c.ParamNames()))
-	for i, name := range c.ParamNames() {
-		// The router leaves escapes as they are; the generated code binds what they stand for.
-		value, err := url.PathUnescape(c.ParamValues()[i])
-		if err != nil {
-			return &problem{
-				code: api.ProblemCodeValidationFailed, detail: fmt.Sprintf("The %s in the path is not valid.", name),
-			}
-		}
-		values[name] = value
-	}
 	input := &openapi3filter.RequestValidationInput{
 		Request:    c.Request(),
-		PathParams: values,
+		PathParams: pathValues(c),
 		Route:      &routers.Route{Path: op.path, Method: op.method, Operation: op.spec},
 		Options: &openapi3filter.Options{
 			RegexCompiler:           compilePattern,
@@ -83,6 +72,21 @@ func (op *operation) validateParameters(c echo.Context) error {
 		}
 	}
 	return nil
+}
+
+// pathValues are the parameters in the path, as the generated handler reads them: the router matches, and hands over,
+// the path as it was sent wherever that differs from how Go would write it.
+func pathValues(c echo.Context) map[string]string {
+	values := make(map[string]string, len(c.ParamNames()))
+	for i, name := range c.ParamNames() {
+		value := c.ParamValues()[i]
+		if c.Request().URL.RawPath != "" {
+			// The whole path has been unescaped before: its parts can be.
+			value, _ = url.PathUnescape(value)
+		}
+		values[name] = value
+	}
+	return values
 }
 
 func parameterFault(err error) string {

@@ -2,3 +2,64 @@
 -- name: SuppressionAmong :many
 SELECT organization_id, address_key FROM suppressions
 WHERE organization_id = ANY (@organization_ids::uuid[]) AND address_key = ANY (@address_keys::text[]);
+
+-- SuppressionInsert suppresses what bounced or was complained about. What is suppressed already keeps its reason. The
+-- order keeps transactions that insert the same addresses from waiting for each other in a circle. An empty detail is
+-- none.
+-- name: SuppressionInsert :execrows
+INSERT INTO suppressions (id, organization_id, address_key, reason, detail, email_id, created_at)
+SELECT given.id, given.organization_id, given.address_key, given.reason, nullif(given.detail, ''), given.email_id, given.created_at
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@address_keys::text[]) AS address_key,
+        unnest(@reasons::text[]) AS reason,
+        unnest(@details::text[]) AS detail,
+        unnest(@email_ids::uuid[]) AS email_id,
+        unnest(@created_at::timestamptz[]) AS created_at
+) AS given
+ORDER BY given.organization_id, given.address_key
+ON CONFLICT (organization_id, address_key) DO NOTHING;
+
+-- SuppressionAdd suppresses addresses by hand, in the order of SuppressionInsert, and returns them all. The update
+-- changes nothing: it holds and returns the rows that are there already, so that none can be deleted in between.
+-- name: SuppressionAdd :many
+INSERT INTO suppressions (id, organization_id, address_key, reason, created_at)
+SELECT given.id, @organization_id, given.address_key, 'Manual', @now
+FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@address_keys::text[]) AS address_key) AS given
+ORDER BY given.address_key
+ON CONFLICT (organization_id, address_key) DO UPDATE SET address_key = excluded.address_key
+RETURNING *;
+
+-- name: SuppressionGet :one
+SELECT * FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
+
+-- SuppressionSentTo finds the forms in which a message was sent to an address.
+-- name: SuppressionSentTo :many
+SELECT DISTINCT address FROM recipients
+WHERE organization_id = @organization_id AND email_id = @email_id AND address_key = @address_key;
+
+-- name: SuppressionDelete :execrows
+DELETE FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
+
+-- SuppressionList and its likes read a page, newest first, of the ids below ceiling.
+-- name: SuppressionList :many
+SELECT * FROM suppressions
+WHERE organization_id = @organization_id AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- name: SuppressionListByReason :many
+SELECT * FROM suppressions
+WHERE organization_id = @organization_id AND reason = @reason AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- SuppressionListByAddress finds one at most.
+-- name: SuppressionListByAddress :many
+SELECT * FROM suppressions
+WHERE organization_id = @organization_id
+  AND address_key = @address_key
+  AND reason = coalesce(sqlc.narg('reason')::text, reason)
+  AND id < @ceiling;

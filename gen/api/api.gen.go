@@ -353,6 +353,27 @@ func (e SendStatus) Valid() bool {
 	}
 }
 
+// Defines values for SuppressionReason.
+const (
+	SuppressionReasonBounce    SuppressionReason = "Bounce"
+	SuppressionReasonComplaint SuppressionReason = "Complaint"
+	SuppressionReasonManual    SuppressionReason = "Manual"
+)
+
+// Valid indicates whether the value is a known member of the SuppressionReason enum.
+func (e SuppressionReason) Valid() bool {
+	switch e {
+	case SuppressionReasonBounce:
+		return true
+	case SuppressionReasonComplaint:
+		return true
+	case SuppressionReasonManual:
+		return true
+	default:
+		return false
+	}
+}
+
 // APIKey What may be known of a key; never its secret.
 type APIKey struct {
 	// CreatedAt When the key was created.
@@ -480,6 +501,12 @@ type CreateDomainRequest struct {
 	MailFromSubdomain string `json:"mailFromSubdomain,omitempty"`
 }
 
+// CreateSuppressionsRequest The addresses to suppress.
+type CreateSuppressionsRequest struct {
+	// Addresses Bare addresses. In which case they are written does not matter.
+	Addresses []string `json:"addresses"`
+}
+
 // CreatedAPIKey The key's metadata, and the full key.
 type CreatedAPIKey struct {
 	// FullKey The full key. It is shown this once and not stored.
@@ -489,6 +516,12 @@ type CreatedAPIKey struct {
 
 	// Key What may be known of a key; never its secret.
 	Key APIKey `json:"key"`
+}
+
+// CreatedSuppressions Addresses that were asked to be suppressed, each once.
+type CreatedSuppressions struct {
+	// Data The addresses, in the order in which they were first named.
+	Data []Suppression `json:"data"`
 }
 
 // DNSRecord A DNS record to publish.
@@ -956,6 +989,51 @@ type SendEmailRequest struct {
 // Example: queued
 type SendStatus string
 
+// Suppression An address that the organization does not send to.
+type Suppression struct {
+	// Address The bare address in the form in which addresses are compared, all in lower case, its domain in punycode.
+	//
+	// Example: user@example.com
+	Address string `json:"address"`
+
+	// CreatedAt Since when the address is suppressed.
+	//
+	// Example: 2026-06-18T10:00:05Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Detail What the mail system said about it, such as the diagnostic of the bounce.
+	//
+	// Example: smtp; 550 5.1.1 user unknown
+	Detail *string `json:"detail"`
+
+	// EmailID The message that bounced or was complained about. It may no longer be kept.
+	//
+	// Example: 0197b2c4-5a10-7cc3-9d4e-1f0a2b3c4d5e
+	EmailID *openapi_types.UUID `json:"emailId"`
+
+	// Reason `Bounce`: a message to the address bounced for good. `Complaint`: its owner reported a message as spam.
+	// `Manual`: it was suppressed over the API. More values may come.
+	//
+	//
+	// Example: Bounce
+	Reason SuppressionReason `json:"reason"`
+}
+
+// SuppressionList A page of suppressed addresses, newest first.
+type SuppressionList struct {
+	// Data The addresses.
+	Data []Suppression `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// SuppressionReason `Bounce`: a message to the address bounced for good. `Complaint`: its owner reported a message as spam.
+// `Manual`: it was suppressed over the API. More values may come.
+//
+// Example: Bounce
+type SuppressionReason string
+
 // Usage Usage and billing state of the current period.
 type Usage struct {
 	// BillableEmails Emails beyond the allowance.
@@ -1024,6 +1102,9 @@ type EmailID = openapi_types.UUID
 // Limit defines model for Limit.
 type Limit = int
 
+// SuppressedAddress defines model for SuppressedAddress.
+type SuppressedAddress = string
+
 // APIKeyConflict A problem document (RFC 9457).
 type APIKeyConflict = Problem
 
@@ -1044,6 +1125,9 @@ type Forbidden = Problem
 
 // InternalError A problem document (RFC 9457).
 type InternalError = Problem
+
+// MalformedAddress A problem document (RFC 9457).
+type MalformedAddress = Problem
 
 // MalformedID A problem document (RFC 9457).
 type MalformedID = Problem
@@ -1100,6 +1184,22 @@ type ListEmailsParams struct {
 	CreatedBefore *time.Time `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
 }
 
+// ListSuppressionsParams defines parameters for ListSuppressions.
+type ListSuppressionsParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Address Only this address, however it is written. In a query a `+` stands for a space: write it as `%2B`.
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
+
+	// Reason Only addresses suppressed for this reason.
+	Reason *SuppressionReason `form:"reason,omitempty" json:"reason,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
 
@@ -1111,6 +1211,9 @@ type SendEmailJSONRequestBody = SendEmailRequest
 
 // SendBatchJSONRequestBody defines body for SendBatch for application/json ContentType.
 type SendBatchJSONRequestBody = SendBatchRequest
+
+// CreateSuppressionsJSONRequestBody defines body for CreateSuppressions for application/json ContentType.
+type CreateSuppressionsJSONRequestBody = CreateSuppressionsRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1362,6 +1465,46 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 	GetEmail(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSuppressions List suppressed addresses
+	//
+	// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
+	// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
+	// given twice, is refused.
+	//
+	// Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
+	ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSuppressionsWithBody Suppress addresses
+	//
+	// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+	// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+	// already stays as it is, with its reason; one that is named several times counts once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+	CreateSuppressionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSuppressions Suppress addresses
+	//
+	// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+	// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+	// already stays as it is, with its reason; one that is named several times counts once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+	CreateSuppressions(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSuppression Send to an address again
+	//
+	// Takes the address off the organization's list and off the suppression list of the Amazon SES account, so that
+	// messages to it are accepted and sent again. Should Amazon SES not be available, the answer is `503` and the
+	// address stays suppressed.
+	//
+	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
+	DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetHealth Whether the process lives
@@ -1721,6 +1864,86 @@ func (c *Client) SendBatch(ctx context.Context, body SendBatchJSONRequestBody, r
 // Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 func (c *Client) GetEmail(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEmailRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSuppressions List suppressed addresses
+//
+// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
+// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
+// given twice, is refused.
+//
+// Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
+func (c *Client) ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSuppressionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSuppressionsWithBody Suppress addresses
+//
+// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+// already stays as it is, with its reason; one that is named several times counts once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+func (c *Client) CreateSuppressionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSuppressions Suppress addresses
+//
+// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+// already stays as it is, with its reason; one that is named several times counts once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+func (c *Client) CreateSuppressions(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSuppression Send to an address again
+//
+// Takes the address off the organization's list and off the suppression list of the Amazon SES account, so that
+// messages to it are accepted and sent again. Should Amazon SES not be available, the answer is `503` and the
+// address stays suppressed.
+//
+// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
+func (c *Client) DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSuppressionRequest(c.Server, address)
 	if err != nil {
 		return nil, err
 	}
@@ -2334,6 +2557,170 @@ func NewGetEmailRequest(server string, id EmailID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListSuppressionsRequest constructs an http.Request for the ListSuppressions method
+func NewListSuppressionsRequest(server string, params *ListSuppressionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/suppressions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Address != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "address", *params.Address, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "mailbox"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSuppressionsRequest calls the generic CreateSuppressions builder with application/json body
+func NewCreateSuppressionsRequest(server string, body CreateSuppressionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSuppressionsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateSuppressionsRequestWithBody constructs an http.Request for the CreateSuppressions method, with any body, and a specified content type
+func NewCreateSuppressionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/suppressions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteSuppressionRequest constructs an http.Request for the DeleteSuppression method
+func NewDeleteSuppressionRequest(server string, address SuppressedAddress) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "address", address, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "mailbox"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/suppressions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -2576,6 +2963,50 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 	GetEmailWithResponse(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*GetEmailResponse, error)
+
+	// ListSuppressionsWithResponse List suppressed addresses
+	//
+	// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
+	// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
+	// given twice, is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
+	ListSuppressionsWithResponse(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*ListSuppressionsResponse, error)
+
+	// CreateSuppressionsWithBodyWithResponse Suppress addresses
+	//
+	// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+	// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+	// already stays as it is, with its reason; one that is named several times counts once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+	CreateSuppressionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
+
+	// CreateSuppressionsWithResponse Suppress addresses
+	//
+	// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+	// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+	// already stays as it is, with its reason; one that is named several times counts once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+	CreateSuppressionsWithResponse(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
+
+	// DeleteSuppressionWithResponse Send to an address again
+	//
+	// Takes the address off the organization's list and off the suppression list of the Amazon SES account, so that
+	// messages to it are accepted and sent again. Should Amazon SES not be available, the answer is `503` and the
+	// address stays suppressed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
+	DeleteSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*DeleteSuppressionResponse, error)
 }
 
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
@@ -4788,6 +5219,477 @@ func (r GetEmailResponse) ContentType() string {
 	return ""
 }
 
+// ListSuppressionsResponse200Headers the declared response headers of an HTTP 200 response for ListSuppressions
+type ListSuppressionsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListSuppressionsResponse400Headers the declared response headers of an HTTP 400 response for ListSuppressions
+type ListSuppressionsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListSuppressionsResponse401Headers the declared response headers of an HTTP 401 response for ListSuppressions
+type ListSuppressionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListSuppressionsResponse403Headers the declared response headers of an HTTP 403 response for ListSuppressions
+type ListSuppressionsResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListSuppressionsResponse429Headers the declared response headers of an HTTP 429 response for ListSuppressions
+type ListSuppressionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListSuppressionsResponse500Headers the declared response headers of an HTTP 500 response for ListSuppressions
+type ListSuppressionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListSuppressionsResponse503Headers the declared response headers of an HTTP 503 response for ListSuppressions
+type ListSuppressionsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListSuppressionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SuppressionList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListSuppressionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListSuppressionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListSuppressionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListSuppressionsResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListSuppressionsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListSuppressionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListSuppressionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSuppressionsResponse) GetJSON200() *SuppressionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListSuppressionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSuppressionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSuppressionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSuppressionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSuppressionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSuppressionsResponse201Headers the declared response headers of an HTTP 201 response for CreateSuppressions
+type CreateSuppressionsResponse201Headers struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse400Headers the declared response headers of an HTTP 400 response for CreateSuppressions
+type CreateSuppressionsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse401Headers the declared response headers of an HTTP 401 response for CreateSuppressions
+type CreateSuppressionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse403Headers the declared response headers of an HTTP 403 response for CreateSuppressions
+type CreateSuppressionsResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse413Headers the declared response headers of an HTTP 413 response for CreateSuppressions
+type CreateSuppressionsResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse415Headers the declared response headers of an HTTP 415 response for CreateSuppressions
+type CreateSuppressionsResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse429Headers the declared response headers of an HTTP 429 response for CreateSuppressions
+type CreateSuppressionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse500Headers the declared response headers of an HTTP 500 response for CreateSuppressions
+type CreateSuppressionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// CreateSuppressionsResponse503Headers the declared response headers of an HTTP 503 response for CreateSuppressions
+type CreateSuppressionsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CreateSuppressionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *CreatedSuppressions
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateSuppressionsResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSuppressionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateSuppressionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateSuppressionsResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CreateSuppressionsResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateSuppressionsResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateSuppressionsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateSuppressionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateSuppressionsResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSuppressionsResponse) GetJSON201() *CreatedSuppressions {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSuppressionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSuppressionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSuppressionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSuppressionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteSuppressionResponse204Headers the declared response headers of an HTTP 204 response for DeleteSuppression
+type DeleteSuppressionResponse204Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSuppression
+type DeleteSuppressionResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse401Headers the declared response headers of an HTTP 401 response for DeleteSuppression
+type DeleteSuppressionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse403Headers the declared response headers of an HTTP 403 response for DeleteSuppression
+type DeleteSuppressionResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse404Headers the declared response headers of an HTTP 404 response for DeleteSuppression
+type DeleteSuppressionResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse429Headers the declared response headers of an HTTP 429 response for DeleteSuppression
+type DeleteSuppressionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// DeleteSuppressionResponse500Headers the declared response headers of an HTTP 500 response for DeleteSuppression
+type DeleteSuppressionResponse500Headers struct {
+	XRequestID *string
+}
+
+// DeleteSuppressionResponse503Headers the declared response headers of an HTTP 503 response for DeleteSuppression
+type DeleteSuppressionResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type DeleteSuppressionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedAddress
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteSuppressionResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSuppressionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteSuppressionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSuppressionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteSuppressionResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteSuppressionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteSuppressionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteSuppressionResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON400() *MalformedAddress {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteSuppressionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSuppressionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSuppressionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSuppressionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSuppressionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthWithResponse Whether the process lives
 //
 // Answers 200 as long as the process serves requests, whatever its dependencies do.
@@ -5099,6 +6001,74 @@ func (c *ClientWithResponses) GetEmailWithResponse(ctx context.Context, id Email
 		return nil, err
 	}
 	return ParseGetEmailResponse(rsp)
+}
+
+// ListSuppressionsWithResponse List suppressed addresses
+//
+// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
+// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
+// given twice, is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
+func (c *ClientWithResponses) ListSuppressionsWithResponse(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*ListSuppressionsResponse, error) {
+	rsp, err := c.ListSuppressions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSuppressionsResponse(rsp)
+}
+
+// CreateSuppressionsWithBodyWithResponse Suppress addresses
+//
+// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+// already stays as it is, with its reason; one that is named several times counts once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+func (c *ClientWithResponses) CreateSuppressionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
+	rsp, err := c.CreateSuppressionsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSuppressionsResponse(rsp)
+}
+
+// CreateSuppressionsWithResponse Suppress addresses
+//
+// Suppresses up to 1,000 addresses, all or, where one of them is not an address, none. From the `201` on no
+// message to any of them is accepted, and one that still waits to be sent fails. An address that is suppressed
+// already stays as it is, with its reason; one that is named several times counts once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
+func (c *ClientWithResponses) CreateSuppressionsWithResponse(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
+	rsp, err := c.CreateSuppressions(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSuppressionsResponse(rsp)
+}
+
+// DeleteSuppressionWithResponse Send to an address again
+//
+// Takes the address off the organization's list and off the suppression list of the Amazon SES account, so that
+// messages to it are accepted and sent again. Should Amazon SES not be available, the answer is `503` and the
+// address stays suppressed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
+func (c *ClientWithResponses) DeleteSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*DeleteSuppressionResponse, error) {
+	rsp, err := c.DeleteSuppression(ctx, address, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSuppressionResponse(rsp)
 }
 
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call
@@ -8511,6 +9481,756 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 	return response, nil
 }
 
+// ParseListSuppressionsResponse parses an HTTP response from a ListSuppressionsWithResponse call
+func ParseListSuppressionsResponse(rsp *http.Response) (*ListSuppressionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSuppressionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SuppressionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListSuppressionsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListSuppressionsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListSuppressionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListSuppressionsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListSuppressionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListSuppressionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListSuppressionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateSuppressionsResponse parses an HTTP response from a CreateSuppressionsWithResponse call
+func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSuppressionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest CreatedSuppressions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateSuppressionsResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSuppressionsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateSuppressionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateSuppressionsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers CreateSuppressionsResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateSuppressionsResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateSuppressionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateSuppressionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateSuppressionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSuppressionResponse parses an HTTP response from a DeleteSuppressionWithResponse call
+func ParseDeleteSuppressionResponse(rsp *http.Response) (*DeleteSuppressionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSuppressionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedAddress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteSuppressionResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteSuppressionResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteSuppressionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSuppressionResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteSuppressionResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteSuppressionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteSuppressionResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteSuppressionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Whether the process lives
@@ -8558,6 +10278,15 @@ type ServerInterface interface {
 	// GetEmail Get a message and its status
 	// (GET /v1/emails/{id})
 	GetEmail(ctx echo.Context, id EmailID) error
+	// ListSuppressions List suppressed addresses
+	// (GET /v1/suppressions)
+	ListSuppressions(ctx echo.Context, params ListSuppressionsParams) error
+	// CreateSuppressions Suppress addresses
+	// (POST /v1/suppressions)
+	CreateSuppressions(ctx echo.Context) error
+	// DeleteSuppression Send to an address again
+	// (DELETE /v1/suppressions/{address})
+	DeleteSuppression(ctx echo.Context, address SuppressedAddress) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -8793,6 +10522,70 @@ func (w *ServerInterfaceWrapper) GetEmail(ctx echo.Context) error {
 	return err
 }
 
+// ListSuppressions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSuppressions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSuppressionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "address" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "address", ctx.QueryParams(), &params.Address, runtime.BindQueryParameterOptions{Type: "string", Format: "mailbox"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSuppressions(ctx, params)
+	return err
+}
+
+// CreateSuppressions converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSuppressions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSuppressions(ctx)
+	return err
+}
+
+// DeleteSuppression converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSuppression(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "address" -------------
+	var address SuppressedAddress
+
+	err = runtime.BindStyledParameterWithOptions("simple", "address", ctx.Param("address"), &address, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "mailbox", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSuppression(ctx, address)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -8852,6 +10645,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/v1/suppressions", wrapper.ListSuppressions, options.OperationMiddlewares["listSuppressions"]...)
+	router.POST(options.BaseURL+"/v1/suppressions", wrapper.CreateSuppressions, options.OperationMiddlewares["createSuppressions"]...)
+	router.DELETE(options.BaseURL+"/v1/suppressions/:address", wrapper.DeleteSuppression, options.OperationMiddlewares["deleteSuppression"]...)
 	router.GET(options.BaseURL+"/v1/billing/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
@@ -8931,6 +10727,17 @@ type InternalErrorApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers InternalErrorResponseHeaders
+}
+
+type MalformedAddressResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type MalformedAddressApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers MalformedAddressResponseHeaders
 }
 
 type MalformedIDResponseHeaders struct {
@@ -11761,6 +13568,600 @@ func (response GetEmail503ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 	return err
 }
 
+type ListSuppressionsRequestObject struct {
+	Params ListSuppressionsParams
+}
+
+type ListSuppressionsResponseObject interface {
+	VisitListSuppressionsResponse(w http.ResponseWriter) error
+}
+
+type ListSuppressions200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListSuppressions200JSONResponse struct {
+	Body    SuppressionList
+	Headers ListSuppressions200ResponseHeaders
+}
+
+func (response ListSuppressions200JSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions400ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions401ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions403ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions429ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions500ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSuppressions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSuppressions503ApplicationProblemPlusJSONResponse) VisitListSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressionsRequestObject struct {
+	Body *CreateSuppressionsJSONRequestBody
+}
+
+type CreateSuppressionsResponseObject interface {
+	VisitCreateSuppressionsResponse(w http.ResponseWriter) error
+}
+
+type CreateSuppressions201ResponseHeaders struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type CreateSuppressions201JSONResponse struct {
+	Body    CreatedSuppressions
+	Headers CreateSuppressions201ResponseHeaders
+}
+
+func (response CreateSuppressions201JSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions400ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions401ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions403ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions413ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions415ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions429ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions500ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions503ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppressionRequestObject struct {
+	Address SuppressedAddress `json:"address"`
+}
+
+type DeleteSuppressionResponseObject interface {
+	VisitDeleteSuppressionResponse(w http.ResponseWriter) error
+}
+
+type DeleteSuppression204ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type DeleteSuppression204Response struct {
+	Headers DeleteSuppression204ResponseHeaders
+}
+
+func (response DeleteSuppression204Response) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSuppression400ApplicationProblemPlusJSONResponse struct {
+	MalformedAddressApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression400ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression401ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression403ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression404ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression429ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression500ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSuppression503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSuppression503ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetHealth Whether the process lives
@@ -11808,6 +14209,15 @@ type StrictServerInterface interface {
 	// GetEmail Get a message and its status
 	// (GET /v1/emails/{id})
 	GetEmail(ctx context.Context, request GetEmailRequestObject) (GetEmailResponseObject, error)
+	// ListSuppressions List suppressed addresses
+	// (GET /v1/suppressions)
+	ListSuppressions(ctx context.Context, request ListSuppressionsRequestObject) (ListSuppressionsResponseObject, error)
+	// CreateSuppressions Suppress addresses
+	// (POST /v1/suppressions)
+	CreateSuppressions(ctx context.Context, request CreateSuppressionsRequestObject) (CreateSuppressionsResponseObject, error)
+	// DeleteSuppression Send to an address again
+	// (DELETE /v1/suppressions/{address})
+	DeleteSuppression(ctx context.Context, request DeleteSuppressionRequestObject) (DeleteSuppressionResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -12271,211 +14681,328 @@ func (sh *strictHandler) GetEmail(ctx echo.Context, id EmailID) error {
 	return nil
 }
 
+// ListSuppressions operation middleware
+func (sh *strictHandler) ListSuppressions(ctx echo.Context, params ListSuppressionsParams) error {
+	var request ListSuppressionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSuppressions(ctx.Request().Context(), request.(ListSuppressionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSuppressions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSuppressionsResponseObject); ok {
+		return validResponse.VisitListSuppressionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSuppressions operation middleware
+func (sh *strictHandler) CreateSuppressions(ctx echo.Context) error {
+	var request CreateSuppressionsRequestObject
+
+	var body CreateSuppressionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSuppressions(ctx.Request().Context(), request.(CreateSuppressionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSuppressions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSuppressionsResponseObject); ok {
+		return validResponse.VisitCreateSuppressionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSuppression operation middleware
+func (sh *strictHandler) DeleteSuppression(ctx echo.Context, address SuppressedAddress) error {
+	var request DeleteSuppressionRequestObject
+
+	request.Address = address
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSuppression(ctx.Request().Context(), request.(DeleteSuppressionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSuppression")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSuppressionResponseObject); ok {
+		return validResponse.VisitDeleteSuppressionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs3lu+roHqnKnG2myIpybakSt1VHHvHO7HjkZRxElNjgt2giKgJdBpoUUzKW/MO+wb3j/v/fYX7",
-	"KPMkt3AAdKO70fySnMQeT005FNkfBwcHB+cLv/NrEPN5xhlhUgTHvwbkFs+zlMDnV4QllF19zeeYMvWF",
-	"KOZznC+D4+AUJfAt+qkQEuXkigpJcpIEYXCD04Koq+OcYEmSUxkcB8P+8GHUfxgNHl8M+sd99f8fgzCI",
-	"CyH5/AWm6bOcz+2LgjmmaW/Ji1y/pBfzeRAGCRNnJOZ5IoLjN78GDM9JcBy8VRcLiePr9h18Ikh+Q5Lg",
-	"+M1lGGRFnnGh7vl2wUguZjQLwiAnPxdUUX4s84KEgZBYFiI4tqMPwkDKNDgePO73w0AuM/WAi+8vqpEG",
-	"JQXRDcnplMZYUs6+/Hk4P7y5/WV/OXm4YPJx/FM+mF4JfESKg1mWPLoO3oXlKPQ33Xf03uqBXZPl5sP8",
-	"+i/PX+w6wicvT188dca4lsDkms57eI5/4UwQAZQ54/PPaBfhL06ff4OenX27M/UvvndIH/TRlJBkoiZI",
-	"zGXWK0REsJDR4L7oPX/17H4k6eZLkU0HiLI4LRJyXCMP/TdOU5fGt8kc5/EW4vDi9OxJjc4pTsWuhMLT",
-	"Bico+5JxRk6Cd5dhkNgF3KKJJsFx0B8cPZoM44Po4WQ4iB4lhzh6TPan0RAPJv34KHlMHk2DMEixkE9m",
-	"JL7WuoMVaeqlUX91RrDgzF6mF2B147t3YfA3891KPbaYcUFQrvULWpCcoCkv2B9Xoe2sdbbXhJaBH5Yq",
-	"3EllbaU/V/Llt1agm6u57VXtyoG+f127gVrcRh1vIc73rY89enNLFb0V8b+Zjm6ow32rDn1kr1Pb/me9",
-	"U5p8RnBCcrBNv+FatajPCRFxTjP9Z3AxIyjDcob4FMmZ0umCF3lMkJxhiRZYIKPHe0Fozd3gONi7Gexp",
-	"doi9DZnQkrB4RuZYUTTl+RyrsRQ5jXIyJTlhMQnKiRIyV3uYGtMZluQbOqeyPZLXimAqUEqm0o7mmiw/",
-	"EyjHkiDK4Jss5zERQg8PM6H2ruQYjfMxUgQSIUWIMEsQTlP7lJ8LLjHCV2rnw1NJ8hEbyzESJOYsEejz",
-	"JMdTGVEip9FMygxnNFKvTBWdkZmFaNB/0EOnE0GYRIuZ2jEZR3CJIloQ2RuxGotHwTVZjoKT/MvB0dHR",
-	"ifxyELhMy7CUJFcD/3t15Zt+dHT57yfSfPjTah6+4imNl36ZqHOO4HhmWXeMxj9XzFK/YrSgLOELxa/x",
-	"omTMiL1nzvz85bDf758svhyu48zPljOL1ZwhMl+eqhluM+XczLbkaIGpRBMy5TlBMl9SdqWFo7ZEBqsk",
-	"fk4ZnRdzuMqQQZkkVyQHOl6/fn1ayBlhUpkExD9D8DSi6MHOtWhB5SxEWKCzZ0/Qw0eHfTTDAlFZX79f",
-	"EZyTfOWqbLPn+zM96c+TNkUv8ZyoVUUFIrfxDLOrcsmBPs8/EyjlVz10ihYkTSO15kmCxt9H5qHR82Rc",
-	"KSH4Cn0++Oc//mcwfIz4dMRSoqZVhCihV1St0nFvHKLxW/VPNH6gZOWaZC1hKbXTIe5Po0d4MIgex8Nh",
-	"1E8GZDjdxweTw7gmPnN8+w1hV3IWHA+Gj0M1V+XfbaF5FwYZzvGcSKNqTzP6F7L0sUhNGk0c1dTzE/oo",
-	"3h9Gj8jDSXQ0PehH+5NhPEj65Gj6uK/2HfUopbGD0G6lNNlQvRZwZXtinxS54Lmf4jEjt1JfUM5Phq+I",
-	"WQAhmvK8+hLUo5I29FwtkZSzK1gynBGUUgGKWX3m+RVm9BfYlEBkR2rPVYtdXTGlqWJncypP/3p7/eP3",
-	"P8gf9v+2jIdHy2++P+M/fP9XOZkf0cnw7PCb1y9nEzpY/vj62bXl1M8FyZcVq2I90o75PhwMm/PtKJM3",
-	"p9GPOPqlHx29jbo0iPZh1s++MSX8ArB6H30fAvBUWZXrqZ4TIfAVAfWi/tb7p/1VEJagK3xDWtrGWYOD",
-	"fvQojvejo+SARINpHw8n+/FBckje08g6jIU/8wWaY7ZEhMmcEoGwll+lK7FEcy7qQzjs++UJtqmaOCVk",
-	"iotU6lvm+NboeWV3rtT679Q4RQYGc6VHnnA2TWkMI4g5k4TBR5xlqfEW97KcT1Iy//efhLbv3JgkuaVC",
-	"RyorJ15paqWaC0Fq7jpPFEHXZBmpsUXm1jBIiMQ0VcuPoYLl5IZfk0SpLzXvyiyuL+YZNtuAegrCaU5w",
-	"ApourzaPjZWyMYgP+kdhIKnUWsC+u3qLptV9mWGvZY7Ya45L8Tu1slEx54JzLRfXZCk62KOtl1zZRGCi",
-	"uwyqsWKOl2im1oORKDTo9+ssFPfJGLVWW1OBRTUeBIZASVYnn+oDBNGs5PtPOZkGx8G/7VWR8D39q9h7",
-	"pZ+ib6kvOJ/wSB/B5ayGSG8sOUE4J8A7fc9cEe44NzWfwEeeuXavutC1gqPKDN7oZnO5socc22Xd7Y7t",
-	"BNzRy/sZzyc0SQjbeX3HhCSNBf5C2aUi5hkYZFgbYeDFKUtV8X6Gu2TbPDCCy2GjLKX7ovmUhBOBGJda",
-	"xmEHUC81e5s4XuRUkjsL+H5z5ceYqZdqtxSMCfDlDOVm7/HKdXNwWrB5Rhr8o0KoMeqf2nya698j+7vD",
-	"ISoQz0iupZkBPRVflPejluH9M0ZNzemr58CeFMfXajuDd3pZUaf/fpa3cRnN28sxh+01TrXM4FjSm3KN",
-	"I0YWcP+CF2miBWquxDjjYGDkCI+YMiZJjlI6JZVcl/Ov5QHmH8zGD11BfIWTv4KtsZtmiEuT3g3f62/R",
-	"NOdzRFJBwN32iPgNTmkCL4mmmKb1bQ4UgX6Q8fDAKLIzC+a92Z2VyX9nQe/XBd06h+Z1QKpXztuDuKet",
-	"zIy39PsUKQW7ZnzBQsQLcGGoFDqGIUDGS115xcHd0bKrdjfR+ziE1Xyzo7hSBrPVUMRkPiG5idVNcoKv",
-	"jWaBCdxSarNcaWa5RKNAFD9NSCxHgTNxytjPc57r5NIWd2Vc2fC5kjxzBQSO/zASr5yQVEdbGn6AWav/",
-	"df7tS5TwuJirOfNsd/b2CCauoQgmPFFOVEKSMiI2azxTR5G5mmtJ0OeTpSRo8OC+1QIQ4qigGgn+fbA+",
-	"sPvbCJ35WuScXYVKT4oZztRWqD7PCWaUXZ0oYmfK1FAcSjgjH4Mu0CGQ9+C4npV1M9bT80irNj493usP",
-	"Xk+1qsXRG5bJb78Ht/WijPoouchbY/GKaH0063xWY3h3c+Vunqt5/G/mspr3beK1esd3fwva76TWZQW2",
-	"efVbg1Uf+nK+q4tKmTb16zL7rcvRyh/wiK7L+6h8WGMXqk2QNT6tR0QFEoXIYJO6b6+r27Xxyql/ML+x",
-	"H0qg7ORYEJb8izihxslcPVkf+kJ9rsxQhtOnyozdebHqZ7TKvshUGbZtGbQ3RGA8N5elzvwhbYtCphIS",
-	"Bie1JB9NINynJ4yymCbGYLuDYB42rcMaJV6BbIzkvlxFzbkqRaLI6KGXxu6jAoEfoXgD++2EEOazBO8i",
-	"GC+snatv3UEsVngQGH333fOvdwkh0KSsycByVq5HeN5HFzPYZMAfugJ6yeUzKALdUcj0jtAUMSSKeFaW",
-	"JXkEjXEZ2eJTV8Byollcf4CaglbS6s7idlATN/+bvfJWEX8/cqaWJORMYNPDDEJMtbF+JrT6lQurjgXk",
-	"V0Dt0hinH4MovsLLlOPkgvNvcH5FdpTI1N7r2K1qF1Hss4nfpjRm+s2R5DzS9/sCJtZErYw0asKFep8c",
-	"9A8eHz562EeTpSR39rgG+/5QieQcAY1e0WyP5P5UoaUAnpvbaH6NIRJfE/GRyOKcMHlWFjHsFs/HWdbc",
-	"f8+VT4NinKHKpW/KI/g9UYwzr9sfxySDfB4wXydfdJZM13twJmfpEgn7ojsrymFdElsv0LERINQrlO3h",
-	"KBaT2xkuhGzy5zRN+QKzmKBCkCRUGjnTk4HmRM64j1/TnJBIUpJH1UMbK1hdgnD5bLuWM5JTnkBwWJAE",
-	"FRmUkUpnO6i//L552SCrosPLSN847299d9Kikx8tXpQuWpcgfOhK4Jyw5M5JElFkWU6EaMk5yklMM6r4",
-	"CcGO8rK2fJdXRrXLSgE/8z+p15EfWXG5kxiR/F5zIp3j9Uq6d8RqTgpmC+kb8VQQYD6PqnAtOA1VUX5H",
-	"eFUZc85VNaVhnsWnaBSoh+s0knYA7D3ORV4T1TcB9/VsZ7bUI+49h7WCoasiujWW3p9+MoWMW2Zofi5I",
-	"8bGoo/yGxuQ7hm8wTfEk3dVETgjEVZkeQT1kZH9BECuHZGlr4ZQXRYVDS3PtYIknWJBSqu2FJ0jmS/dg",
-	"BuwhV/SGMCTpnNw5ilQrPqqPqEaIX4T9gwOJzDFlLWfXCVQptTYrJNhmXbyzz2hGfjse4TDrPvmygmg/",
-	"VyzZ97OalUOm3BRl39lHa9/XI4G1wNsMp9NISJ6TpMEad3UTmS+j8kjIyiVaHR654+q84PwFZkvzrdjV",
-	"e9XuZCOHiiWxjqbPOsCSRNXPdbm6Jkuo8RbV4Z8pFtL6bzpH956X5MHQzR7axKelx7//u2O630TDWm78",
-	"UfaK30WMv2O4kDOe01929nqLxiNqgcFCKH2qJsIjybU7HUlWhrgyi3BKkzJdhQUaBafmeqDqGOkTUmgu",
-	"3qb0hrz95z/+zyi4s8s28KfLqEAm+qk01+oIdW1g9xU0VFSA1izLKRVJNuofVtVt5DajOUnUpaaYuyHi",
-	"r1+/jppn11YJTfOo251lThn5PJckeUESii+W2a6mjVw2E7IvuYSyIq+4le+N5urFEdzeFDxpY18gcU80",
-	"UZEi8hi5dCl6RkEI3jIvlB1vBoAIi3lC2dWdY4KH3eVTCYlTDKUpAsbbIYfeEd9/jNBHkTLRv7t4Fj0G",
-	"odUHRQ2HIuDQx2Cml4x0zgN1HHue4yWaEJNL5FOE1YI+QYyAWSaVTRjnBLKqpqKRmrBiBdLRfjBh9qRi",
-	"90Fwffz8IOoPLwbDCtmjPJiVqN1Xbfzt01nqMUqbiLVvF5JnAi14fq19siJN4dghjK/X9Tp1mXZt9LGx",
-	"1uvpezukueZcWhhQcVpWxTSUMaGQs7FnZRjPrdatkVIb04TzlGCmnnxNlq9yMqW3XWf9c/d0vFH2kPuZ",
-	"UtI+KIwn8WB4u/zFN4gUC/md2FB61MUQBTwBaU3xFZoskeBzYs+L+wQLcA36R8eHh6sEa+1Mz7G4Jol3",
-	"/VhbDgKT1VJB+pY6TdYYsEx5+89//O/y/z4O6VOCvlfCuTWqa2PBOq6/6VXOkyKG6z2PNbKxEd/NtWbV",
-	"0Kl9KeNy95WjTxd1KCP7djXNCVcvoZLMxbrt4FxXApVvw3mOl4E+F2lTJ2/0gVBgqyvq7gyX1NUE1FU2",
-	"LgOdpRg62vCyJINPfoKabntk6xsqPGw3lpwIESMLIiSa0lwffdho7Ea5twYfBl9hGc+eSzI/IwKOlXpZ",
-	"PiGxkidzuFq90qPqwVLZaEt+oi59ZwKOvlcudbGOJHMjY4pHSsiynFgcB2YkrS7YZ2sjt872YOKdv3oj",
-	"eM7ZAJwTG8czcUxFU4rVtCLJS2I3ng/DB11K5ZkVuulRaS9HnEDi1mek1+8sLCEdul8N/TOBshTHJTiD",
-	"sSFDfSaoX6PJPcB8dOScX+63zy9XpuWaVU5Ycq6vbC1toLx8kG8JwmroWgnfMoCvKVKJMjB7yLwBKAFh",
-	"Xp4n2mioLw8MuVCSrDgrDqKj0c48MzjoPO7tZZddM5u9z159tzcq3gg/4wiT+bLkW2jFA5jV4OLGq6ip",
-	"u2Ajvn2ub7UE2z/X6P1yehzOVUPyycoTUOZaszp5N5wkVI0bp6+c+TfAUX7TQHJj+7alZicLtuTutJBF",
-	"Tu7PoPWbG8ptnaSYXZ+ggtGfC4LwnEPOnzQqgzyH0ztMEhckxUxkB2jG30ej234/Go1uB9PR6PbRVH08",
-	"mo5GxbA/fKz/c3T5xZ+Cu5kZJ4iVsQu58qTy9gaJI7T7q2Q2DDR/zc9qkppibCwXM7BusdWHaHYXW5Np",
-	"k7w8adKW3aREeGwWrep7cgivgaFqIkMTkvIFovIEpXxB8ijGQvnkLEGyyJkuXcoKtlSmRogwmlKGU5Rw",
-	"CdU8yjOd9tBLjp6/GjGcJGrrD1FWTFIaI1FMp/RWvWlB0yTGedJDp+b0ybB/hOIZznEsbbkaoHzJGWEh",
-	"WsxoPEMpwTdEoJzzuYWkGTFdWGyOYxq4SgPvZR99OESSXxHwucAHGM8NHuV5MdEsGjeBaFpgcOVyFRpv",
-	"02Q66wtlOKgvlP37Wygtkv0GQIonpEQ1K7EMrbDo2dVlWIycaEaMteGiQdWKhnOoLqgpKyYieEd94A/3",
-	"mwqiqcm8KDuXn1efo8svnB8e/K82F8LgNrriEISKxDXNIp7p9RKVqW3fgjTs6l6JSVfgpUJJmxOJEyxx",
-	"aCt+0FQpdBM8qC869Uvn48rb0HNtH8+gNlzPSEzg8UqN6azVGt/0x/mz/MfvX6Y/7P9XmvznjzM8/Nsv",
-	"P75+ufzx+7P5D69lGg//9lM8/1v/xcVzn0hdk+WmXkuDpTogbwfq4+zXFsrVp3y+fnlulqpWJ5OUilmb",
-	"kd2uNXBRI4hU8VOZY5rqxGRDiO+EoNpiWwVf6SMNwsYmFiKIdvrLvWgLkjzop16tYPetYb/tw5Q4mqsn",
-	"uZyrV+b62mx7jB7QpBXGlTl+RKWazQmJ+ZygsQW4HG8U0trMsygJte6Fwfz0zYMyqBQ9qXEQjZSBfwb4",
-	"eZR5o1IaP7Q0uoeDg0cHj/cfHjxaDe4UlsmEjQYASYt3TpKhQ5Aa6+Oe5aexqk0+wxgwmjTN4UqUnDvK",
-	"WXOWxEpV8KoSxw5jzygFKtT+3kMAc2MWlLIBlWQBG5iahTcWj9iF7NVQty6Ks4aQvXSZZ+5rraamfLUI",
-	"HRuw7bF7Eh7iQCjl/DoqshCNzaE+s63q6lAdjmNE/zxXXlP9d/WPBosIR2z8nU7GVZfYx9vjTX7WaBvG",
-	"MKfCBXewZg1t+hOQEYSBeVudRw70eSebbOrNdz5e/f6ZQOrm9RNpsaEBOvni+4s6KfbXNiGd5q0x0kow",
-	"c4vHUe08Jq6U5bxEs9s+b2IfXztm3hnkdnHRN8ue+NHTfQxvmXqfK/oIuyEpzzRwH8k/Ew966LXG2/Kc",
-	"GynrnE2xzwwLzR82YlC5q/yE0pLU0JAWoIcytWRj0rSj/VjWrYG6yO/d8iQa6nAjH6+yRDxRvlWmtLYv",
-	"KjcItgzr+/RWews7JKLugBe5NmLYQKf2yrPjP2l1BCaM0jtlifmOmYTN9nYYfrWx11GxvTuGkJglAk2I",
-	"XJD6glRWdGWBaADTjPBMl/GtpdhF395k7QOn4IxXVYyrK6OUKT8hcMSb78pBX3qkdD7LLbjGrw7NUVtn",
-	"tWE2RWRdokQ/0J8oOa/p3l3zJYZkz5qtScqKLbpgkqaI3JBcl49BVYuxMHIieHpDRIjGz2BHHZsJezRE",
-	"M17kovQrRBHHRIgeOi3ndsRs7EVJYcoFJFWr1TPFaSrQBMfXSl9VBOk3DA/0G3bewzXBG+/WAPzq2yNL",
-	"qFc7VDWGCU+oPpRV3w0ncdypmXW2R+iqhElKWYJini1DJEiGcyVFaAKjm+tU0dr1t+m77viWDTZ4W0Wu",
-	"VrmNT9/j/g7prxf6Hd1JOEuEtv221mbTnM87hOBiVpkGyITr6sOb0f9Y8qJrV1OPftnppZdPTqjIUryE",
-	"HbX++NP4vuo4DJPeT8ZNWUE0IXaqumCUyzMHiVYNp+B+ofOn5wCa3KStP1T0PZ4+BFqiw+SA7E+HOFJ7",
-	"e6RIix5Pj3DUnwziYbJPDqaHOOrD/zZhmc5fbSzdvoTlnWS7WqxtCp4apWwTxWVlBl8wpHeyjTcKEO0y",
-	"51wPihyuTkApIrN0ecG9PIKcXJZSItAV313NCMJk5yw4EiI5v+6W5PZUDH98zxYZMNYxyAq9+/uXuv4R",
-	"pVT5uDks/KY0vSap2uF8siLxVYfhr37p5H317EX57LWDl3yFMqyEdoOXFoLk/2H+3CjAAsqlUseO/qzI",
-	"gt0vhP22Es+K+47F11ZKjQ3F8LW2FB29UIrmOmMPCOsoitGY6nxqpdZj7jVSUljildpzy5V/bmp325nn",
-	"5lqvuhz4328AT81+oq6GwZncLTdxGKwHtZ3NDoOuUdDJ50qTdVQ/WJ0JFpCjKxpZ624Z9+7z62U5DK4p",
-	"S7bTxn9Rd+ymcBocJGZxAA0rC0g8FPhzCJSkZp9WdkliA5D6vvUxK8ndtVqzxuEnvyHe5bbY1kZNrCAI",
-	"pjdMHFTa7pA+0rBKM3o1I0I6mVCz5D8zGyoRvREbn8czkhTa4VFO8hPMYqL/zAnKUswY1G+udU3+Cmok",
-	"gHPPSoV8TVJ6YzqefsULFsOnJ3yepZgy13EJg5IIdYUhoM5B89AOHtpy/a18GhhvxZZPLs4nF+eTi/PJ",
-	"xbmbi/PJe/jkPXzs3sP2DsOfCU7lrEtjmlZx1tX3GK+bSZh+S4e9uMJArN3Xjh/z6/F6449f1+0Vfu0T",
-	"THv8zec26Z8qBPXPz549QUcHh48e3Etdvz2U6LUzFxBzyblFhVIrv7nnVmNbD5B/D2X9VRW9IgPODB30",
-	"+ztX869xBfPuLofQEM/bstA2Pezt0nxwhRZtv//PFxevnDBY+bKDWmnKYa1g/6DvrQg3B0C9lW3KiuVT",
-	"K4quAGj8QMj3qi91DsWKrPEw2lnQDWA4HUXaWTtge9Wafm14oux4kNMGxY1+tSsQPsNtGtB6SmI0Fx3t",
-	"aZZXqJemK1A+jeOuzS2mIudXOZ6L9dqo1b/Bi8zqRTDqAIuSRPltksDlJuNe/8G281Avy6naM6N5WVzS",
-	"OJrvR1zz4dY1Aa+7oMH9jaxcnNCcF4Z8+43GIYOvALfM5UrVTMAPo9/umedrE+dDhuw8Nt4A4vDALHcB",
-	"51SoMLyERqlvR77579qdnvpPgH3LrKou0QJAUXsiequ2GnubDfF3bzMlnpUyZKyn5vVUbLFv9+4C7Sux",
-	"Pkf+Sl+uN9iHR/3BgxNE5plclm1NFzOe6sPoDY3ii+M0FIQlplQJvvWvYyXrErFVP27XDa/z+nd2Eu9+",
-	"AGxN8O7cYuR7RAm7R069OhE6VWvAW1c9Omj46lv9V05wtf5bf0L/tiAMyoZu5vd6gzdladM0pezK/r4g",
-	"kxnn16L1t73e6s/yiuoLe4lVxJRXdNW+0xfWFnx9iK1509iEcLBul+Mm32UasbbvRPmhX3isC0aUi0Ol",
-	"IOm0IxAt1kT80VP1NANxUJi3oRf0qxCatJenN4bw5ebHewhLTDhYD3ub42lhcBsZPUoi87pAjdofm+6Q",
-	"5yYF2zFeK2Eb9ZUoJViU7dfGMzlPxyEaS3IrTTjXSpMyW6koy142DHaerQh02vNsPAcLcCz5uAEjkMcz",
-	"ekMaLm2pUhQTJvw2SqmQjdNlD/cfH6w+MLLzwZlNj4z4A7Jn3mDsWk6oyz5UNgAypNcYmChfzWzLassU",
-	"brMjLwpl8/QhILnoI0im/YEThCVpyv+j+9SV4VudZfvD93bc6r7Cvu7hMKVvfufpVSrDPyT1i7aB0PjX",
-	"X9V43r0b2xLLKaDtWUM/RETEOGtG6EZFv78fZ/Af8meq/9wzfzcPlGrw80350X+s/pmof2L1D3GYdDeG",
-	"bBHCXbvujaG/Xor/sKt/4yjtJkJyQ/IJlnTeFcd1Rn909Ph9HTD2B4ef8PkcR2WMNnS6oBnThk/R4J//",
-	"+J+HByglihIRooReQbPP8Vu160bqn964h87hqB6SOZ3PSdIsgK9iy6UUSHzlk4D+8PcXgMp+8AYtbSAA",
-	"2et8ar6HThmiTImJsVGU3jdWivJYc5qYitkM57LDU3mcHOxHj6aP4gj3DwfRQbyfDInyV44GHk9lfdye",
-	"3HaItfplY8Xnl+k/0z+qepPcv5mXR7N5jgS5ITlOfRkL/fOcxjzlTOisuj6/bQ9d1jbAEbPHuQ/7biab",
-	"MtCWIRrHsTFUJ+qTteuba8aTGtlchb4fe8CKgOi24PUMN2rhi4mQVBYSHDeknydCxAoIgofInIE0R9bV",
-	"oIDp2oPQ8ld6iDpAUAg4djY/KXXW4xFLyQ1JBUoIyUI07If9ft86x9C/MO2hl3BQHspKBsrBGvb7iMeS",
-	"SKFUGNCFZjxNEOMAtJfz1D2RPynkiEk8EYZQZRHmBF+rwcCTGZwoNwNDKSXlwYz/93+Hfz/c76HXcPa+",
-	"5OQY4QlE/HmuS6ywVRsjZpEB4XfdHZIqbuU4NpUcakx1sbEHhoNzPDeenjs9g77P/mp4bA3PDqzhUNfz",
-	"2L2xy81bWdlToTcBcKyOomOwI9eHd3+2pTYlLErN9y9/bgntd/6iC/gamGiiFzoPZ3V5XOS5YrvuduFx",
-	"Halm4dMOz15/jyZkyc1Z+bJNRP2kLRjE5cKmTD48CNYh3Ghf+9xbH2debKNnZSsuGMdJeRLEFtDFvFDK",
-	"CYuWN3KwC2XTnJAXutlJ2ZWkk0bdz14tXos+XyO2Rs1+f0dqzhSzLAa5PzarQR+mK2Zp+1fPsDANcV7o",
-	"FiydR8hJt6SgGDM0ISChG8Iimk4z0DLnCc6e+EvPdU8aISscGdPVRa88gyAVq5td1B5ue+OUZByun5YO",
-	"ZePwSr/7KUtWlLDoSlRN5IRcmaazzeKOR1F/cNHfuoRFP7cTriLGKWEJznUbH43J+sRbWxLU99p+dHT5",
-	"68G7SH8YvvtT98vPJc5XlfBUQ8fMX9ay28hzGpNXJB9cr5AUuAh8AdhSreozkluJSiNNu+WaaeYUyjmp",
-	"s8gVl5om7FA+TS0QNlV3mwme1duxsC59e6cgcZFTuTyPZ2RubKUSW2UCcNvPSkPOoJmYsAGgPOpYgflK",
-	"o3SW4YOGM8JKaG1vpMkaDuO1mN/gxEPEGPQJ/F7Jy0zKTMMXUzblFmcaax/Z2BsvdKVTfB2EQZGn5i5x",
-	"vLcHbFa/9G441x+UOdsGQ84xEzjWNqUWLvCUEEZnT88vpkWqc1mnr573kAum7RxvJMKco8F2kIZBJxZH",
-	"a8TssUdl/7V6xGgT1D7Q9lIUusMuILVQ2RuxEfviC9u34IsvoIKjhtfcQwZPwFZ6hGXJh+kRsKAG6KZC",
-	"bMESw5NyMoU2UmogIzY+6PfHocE4TnKeZXpXFzQlap9Cp24Vt0kfjJXWHcNfOBVcfVVCG6FTjTnNAMzf",
-	"2s/7w9KAVlQpI7j6UZkCfch86DGoKyAbcGKteW016yTid4zGPCGO4Ww4BllWy69m8Y+oqn9CNO5CLx8/",
-	"sPMrpPZG5zieUUainOBEfTNiY/X2scmnjJUMj3V4NisTjO4Jf/iPJfHUtIpUnLvK+aL3xRfoJVnURs7I",
-	"Aimz1JqrapfGWUZw7uTeFO8wW0JZ0QmKU3ACR0zMoPkcvWIWOYMz3RN4iRIOyV8lN9qqT2lMmHCt+hfP",
-	"L1rri2eEmdabPL/aMzftGWhvC35erk+1IvS5Z6HX3aDX7/UB0ycjDGc0OA72e/3evt7MZqDA9mZQL/aL",
-	"+nxFfGdgzKiVQ4UFSjm7QlgX5Wc5j4kw7K7aSIRoMcOyRO4uM/2UCAOnWzZJBOT3KyJNSR3gIWYA6aII",
-	"Gfb7K6DvfZD3/LrZQK/Rk92meNWVWyC9G/o6gN4tH9TLxD32PT7U4/fdUvJpr941292mguM3l6HDDBfa",
-	"qEayLYY8fhNoaQgu1XP21MJbbiYZJZJL2eqoXC2gUZSeVayErp0GVKO1XgFoySsfZwQnlOmKiXsWEfXo",
-	"5XsXETNCpVAkviYApPk7S4q6a3/9XZ5OW5sKmW/QXbJ2M9iz1QedAmcA64TfJnIP5tldVc4IzQ0guuih",
-	"MwcbVG0zS+uXphQgLvIRO+qjBC+FVtN1OVQXacS4+xBD1mzMy4jp5V9vCPOmhtXT1a7AgXFVBoI+b7Ep",
-	"2H+F5a8dOQeB34XPd9Hyu9DtHZz6tWDzZuc7TZTzIKTmdA3b3IzFoqi+WVewcvnucvMF66Chd3dI+iga",
-	"+B70B+vXea3ZEdy0gXJ4xvMJTRICEYqD4dH6O5qtwX4f5VWuOjX91pNw98FSF12GwW1k3deoSxIvoXDP",
-	"d4RYY3AKU94FoV2zMZaoAAD3qHVUWGFlKmte3RJjpmxHrQNg37RmsqIFNtERo7IOEWzqlUJovlHutbyQ",
-	"sN8rT6eEph30+w3UZADRrqW8PMowdsCpqwrhr3iy3FIR6mKDZvPFsrOHMtc5S3WrMnebbmk8o05qKM/V",
-	"fLklZJdbbOs+EO4VDdVqSNtV1KNMx9f2jMGWrDL7QLvnovJbGl3ESpjWu+KqGhjVP+AepF+yw45TE5EV",
-	"u01TZrYUmqSEl+0Sl5XQu6FBz+UmZu3sQt9wLSXrNoLyOncP+rB2rg22Bqct9Xvd7PR01re8/tGm9z3h",
-	"bJpSnVA7GGzwule63P6C82+g2B7uO9xkbJ4Och/o9qwXEsJlOLRzi57j22jCk2U0WUq1eh8eHu4/XLd3",
-	"W6ux4YDs/UqTd3orT4kkvspJpTNEieCv9lYWkxBxZiKM2vU5RrgMXkqD6ZdL4fQVHQ/7B6aWFUKDatc3",
-	"GmnEnO1/QqCZvKQ3GNrUwDWQWJOmVykV5mGSc9+GrZ/qbNi1reigu68UFR2dEj9ejfLCnjh6ngS/of2s",
-	"Z2H1HS+5fAYnfj7QFa2XjjaHd7K37ZoNgwzneE4kMR3lfYRVlxgtrCb00ix3Ux6wV9g6gs6ggy0kMLk6",
-	"E8PyZw8RJBZ5AadyqEDkFsfy2LR4zIlGkjZxhxGTVWrEHBmF9L5wwG88a/mKyO/MKeY7hiF+KppxiFdY",
-	"6MTxNCdOxjq0bkem02dobvNnpcnZrJzQFRBuSYOpPPCWEpg6gHpiv+/Lt2sD0Z8P12lrJ+/clT92MsNu",
-	"jtdN2XYlYFup1YP+FrahnrgOm7BdnPIp9vDRxh6e6MmOjFYpmnVLjnq033Rpx9o5rdKeMce9OlXbU2Oq",
-	"1MDEPbFV9Pmg37cpwwfNSGsZx3DQx3ve4OnXhp73EzzNauNYE0BtQaL4scg7AL5dPO83ZQrvbZUPb91R",
-	"ddV4c+l0rqhB+dfDBdVxRBf+Vqa2h4PJ4F98f1ENNSgpMIegNQ+/7G6koBstBO/CchR36ibSNUzTkmCn",
-	"EVp8fDvGXXpDOOPzz2gX4W7zhZ2oB8x/S/qgj6aEJBM1QWIus14hIoKFjAb3Ra9uEHEPknTzpcimA0RZ",
-	"nBYJOa6Rh/4bp6lL49tkjvN4C3GAphUuneZ84E6EwtMGJyj7Eop0g3eXFfJ9G7u+HpRajTzfAJY38aE2",
-	"jXU0d32Zi7KuvtkmNeHgj3cYCka1f7IQPv7sRH1/dpMU9psuq6B2+rs7RXFmenuIWo8B4UK7N9MWrWYj",
-	"VeOKWmLBUDBirZQCuEnjcvsbO81xEjoFABPpoLO4956gBZxec6hNKREjpg9f+np/fCaaJzh1bw+1L5WD",
-	"MJU+0KiMSugPMiGE6T5XnSmQsvnA7imQqk2HmwJxm7tgpwOKKFvkuQ2WOvWdp7Oebnu3dTy73tJxpWJq",
-	"9m2870yIsfW66LaX7hkJtt0WtlTAq8cYVkvB37/lU8D+dw7Ybx+q1/P+KVS/U2BPL3dz7qfmiXk3rG0i",
-	"9nXgkqaDu0G8fs5viLu/9ZABAhRISJqmBj1TNxGnEhG144mqfYqz1JWR1/Zv9audzWCT8HqFMHBlDul8",
-	"Cq9/Cq/fZRV+DWKI8Jq1t8ESC7vD4ZWJSGXVIcqg5ZxUZ75E1V8LMb7wVnZ2rZj+B2gRfFrAnxbwXRfw",
-	"fxKNgORa/43g6p08wK1yZlro3ZyZu+PugUsFArrzY7t80m84vxbVmVblGWol4vdFK40EcIjaNKcMDfpl",
-	"F1xwOHWgxjQeECNWddEz/anTtNlMTdhuavDm86dqGpTJpq0JmhAmqVwCIt8khY62cOx5xODRS6UIcWVH",
-	"GEJNHYCa2LIlG7+xUAF1Jam5fF96sgTHXKcoLWfek+9kpwr9VMAx4cUn5flJed7dB4nACgFtiW2/yuUd",
-	"rCCj9iqYP69R9MLbHahq06GPIfgbdZTxMot7p3UUIN8BqIhySSz+Hb4aj5g5CQjHDUM0IQIAZ8Y2yTWV",
-	"JDfXm6++gm624x56BQ4PIxQCZOKaZlAgnJOMAAJl2U5gRlPbsHnEcJ7TG6hH/rkApGSryUvoVMYlHKEg",
-	"CZqRnADuinMaMnQLnDoOVlRndrfaSuzKX3uhaUykrmzixaTLEqrRVGnN+MIcTGqjVNvmLRBIA4ZUhaVV",
-	"u9KNNGWjI9AayrgmqcS2WZiTNnX4GZ5r9Jm1aPw++jUSSEn71vB0LTDZ1UMCZ9sd1IrOJT5yDX7Jb0ew",
-	"sTeoQBJfdTVZ8DIWX9UIdbEETqMfcfRLPzp624sufx2EDw98cALrSCthQeyZOknnRElDik0Mdi2wgI9w",
-	"V6n4Wb0ChWBjmst284bujRAgVpCrFd729F7e2bxSnnC7Ph/840wXbFUhe2gV98aAleqkofNpfclCvfeQ",
-	"vs1pFVRfPxXio8VurCdCV0Mne9rn3LX9TdXdpmt8JXihybuaXjFd7V7KvKxR0CXan9tcBcwAZ7GWDU/a",
-	"KlJJg9tUD5K4m5vBVVtBjyXcbiz4L2P+foWTv8Ki/ZT6XZv6tcLhGLAVGrPXfnXhv1ccSlNGsnAB1UNb",
-	"mioa/fXsCdlGCawyL4XkOVxfIVhbh3zEFjy/VvJtcwFw5AyNh/0hlLsnRa4GfVzrYkUFAPNRWdsT7FFy",
-	"DbavfmS9EWv22P28soFCbQE9qENgadwRn/kpLIr1nZK4FnvWTeGW9rRiC0DQwiEfcitrdbM+/a+RijuB",
-	"g1vaXL9+LUptU6dupCMd1Ex9m4ab1MCQkvvtSwdSUGvOBspgxacaiqAG2rAAmxNeP5u/miut0YTIQl4G",
-	"DtG1L7lG1EOaU81xaL6F6DTB5gqc4PYFQWNsLlLfFltGG9DdH0MpOyqYWNMGCfbhltJsUPfq8mzMNXdC",
-	"tjEiyg3aPHwLzrgtJtYwBbw2gKxVa21B01Q5y8p4+OC32DBIKbte1wDXMgKGX0dnpNKbg7HKz3W9zdT+",
-	"ycpRTy3Ff9ujiZHojfZ63ZjhHpL9w41y8HPC5JldCLtZCp+y/ZuZJ7AgEUaCsisLGNdhpTTz/BV88CoL",
-	"xh66deNvexMsY2i85zdrtE0A+KPKlGh27ziuTsJrbFeEUV6koDLGFnx0XKVcdKpfF4pVsTBiG22qe0SR",
-	"SjE2mFpgZDCZL+EAvSIDEPR4npAcUKMJuyGpPbRf9Q76nHGNuRVCY+IRkzPM0KDfD9VOWNTgxh44oTQD",
-	"ygX0ApYYIF3p5s+5kJoR8KoSG2BKZQOI0jQJgm5VKMYZilMuTKlEToTsqUcPx/VuQiNGhbHKSKKP5wMA",
-	"EHZ7eMDrMywUpaaID2xEHaEFuC11WQywWXC+URcLd5lo0OHlTiaaXPCGb77gro1dYQuYcO+brS2OYBPj",
-	"6F14L8+tWpo1/NYtTY5a65zVu6t4nzbHnN42TY5vmV1uIchUCRHsTJaNIgGufnmB/gPWJ8zjNoYKZQm5",
-	"hcNnLZMltO0qu1rL6f5mTnMVMEjKK3pB1T7yTdVcbNXlJeg5dOx6d1nSN3DoK8e91eybmVdc8k18A9uZ",
-	"lOr1XylY8cl4+UiNl6Js+0Vs7mkT82XYP3o0OBzuYr7YMsXOwqrSdC8rq8oQ+eftlv8PQg2sp2saNHwI",
-	"ltVKLTVUb8QaiDqKvApDNCfY4yqIKjbpP4JcxUzuFDIX5jpf4AQIPn96DsX4El8TtjZw8ilwXm1NepMh",
-	"XRHuMLimcEZa5/1q8XOdC/l9A/BbBtvX2C6fCkw+FZjcR3UerkVYKg28W5A+bOwY2xZAgOTrCr06KmeF",
-	"Tf7mUi1mjUhjzc5WfzQO1RtCM6DXgiLGGe11wn13N8J3MF7LVvCwwyitWr1lD9SN4V7zaecmg1CljaGA",
-	"BsOXjV1LzrRxagKwZh78FJpSH7Mplg/PdbAQKAw7TrupO5RmJ80X2vIi/xsBXE+jfFR7okDYRTxXL3Qe",
-	"WOKitJ+4dZ8T80iLJdB+YidAcGiCiabgRAKkK8yw81wD5/ru8t3/DwAA//8=",
+	"7L37chs3mij+Kiju/CqX7aZISrItqVK/VRx7x7ux47GUcSamNgS7QRFRE+g0QFFMylvzDvsG54/z/3mF",
+	"8yjzJKfw4dLobjRvoidjj6amHIrsy4cPH7775bdOwmc5Z4RJ0Tn9rUPu8CzPCHx+TVhK2fU3fIYpU1+I",
+	"+WyGi2XntHOOUvgW/TwXEhXkmgpJCpJ2os4tzuZEXZ0UBEuSnsvOaWfQGzyKe4/i/pPLfu+0p/7/Yyfq",
+	"JHMh+ewlptnzgs/sizozTLPuks8L/ZJuwmedqJMy8YYkvEhF5/Tdbx2GZ6Rz2vlJXSwkTm6ad/CxIMUt",
+	"STun766iTj4vci7UPd8tGCnElOadqFOQX+ZUQX4qizmJOkJiORedU7v6TtSRMuuc9p/0elFHLnP1gMsf",
+	"LsuVdhwE8S0p6IQmWFLOvvplMDu+vfv1cDl+tGDySfJz0Z9cC3xC5kfTPH1803kfuVXob9rv6P6kF3ZD",
+	"lpsv85v/fPFy1xU+fXX+8pm3xrUApjd01sUz/CtnggiAzFtfeEfbAH95/uJb9PzNdztD//IHD/R+D00I",
+	"Scdqg8RM5t25iAkWMu7vC96L18/3Q0m3X4l80keUJdk8JacV8NB/4yzzYfwpneEi2YIcXp6/eVqBc4Iz",
+	"sSug8LT+Gcq/YpyRs877q6iT2gPcgImmndNOr3/yeDxIjuJH40E/fpwe4/gJOZzEA9wf95KT9Al5POlE",
+	"nQwL+XRKkhvNO9g8y4Iw6q/eECw4s5fpA1je+P591Pmz+W4lH1tMuSCo0PwFLUhB0ITP2T8uQ9uZ62zP",
+	"CS0CPy5WuBPL2op/rsTL35uBbs7mtme1Kxf64XntBmxxG3a8BTnvmx8H+OaWLHor4P9uPLrGDg8tOwyB",
+	"vY5th5/1XnHyKcEpKUA3/ZZr1qI+p0QkBc31n53LKUE5llPEJ0hOFU8XfF4kBMkplmiBBTJ8vNuJrLrb",
+	"Oe0c3PYPNDrEwYZIaFBYMiUzrCCa8GKG1VrmBY0LMiEFYQnpuI0SslAyTK3pDZbkWzqjsrmStwpgKlBG",
+	"JtKu5oYsPxOowJIgyuCbvOAJEUIvDzOhZFd6ikbFCCkAiZAiQpilCGeZfcovcy4xwtdK8uGJJMWQjeQI",
+	"CZJwlgr0eVrgiYwpkZN4KmWOcxqrV2YKztjsQtzvfdFF52NBmESLqZKYjCO4RAEtiOwOWQXFw84NWQ47",
+	"Z8VX/ZOTkzP5Vb/jIy3HUpJCLfy/yivf9eKTq389k+bDH1bj8DXPaLIM00QVcwQnU4u6UzT6pUSW+hWj",
+	"BWUpXyh8jRYOMUP2gTHzy1eDXq93tvhqsA4zv1jMLFZjhshiea52uImUC7PbkqMFphKNyYQXBMliSdm1",
+	"Jo7KEemvovgZZXQ2n8FVBgzKJLkmBcBxMc/zgghBOdv85ApzE0kRTlP1KUK8sL9mVFjsSvgXFwQJcksK",
+	"nDWPtigBEAdzQYp/M78b5reXs/z27dvzuZwSJpXiQ8IrhCcThXXsXYsWVE4jhAV68/wpevT4uIemWCAq",
+	"q0v5muCCFCvhbYL1wxtN2i/SJkSv8Iwo3kEFInfJFLNrx1hAahWfCZTx6y46RwuSZbHCBknR6IfYPDR+",
+	"kY5KVgtfoc/7f/vr//QHTxCfDFlGFPGKCKX0mipeNOqOIjT6Sf0Tj75QJ+KG5I0j4XjwMe5N4se434+f",
+	"JINB3Ev7ZDA5xEfj46RySGb47lvCruW0c9ofPIkURbq/m5v1PurkuMAzIo1AOc/pf5JlCEVq02jqMeBu",
+	"GNDHyeEgfkwejeOTyVEvPhwPkn7aIyeTJz0lXdWjFHV3Iqsw0HRDwpvDlc2NfTovBC/CEI8YuZP6Arc/",
+	"Ob4m5phHaMKL8ksQAora0AvFCDLOroExcGYOGp/AZ15cY0Z/hQMMJDtUmoViaeqKCc0UOutbef6nu5sf",
+	"f/iL/Mvhn5fJ4GT57Q9v+F9++JMcz07oePDm+Nu3r6Zj2l/++Pb5jcXUL3NSLEtUJXqlLft93B/U99tj",
+	"me/O4x9x/GsvPvkpbuOT2lJbv/tGYQoTwGpt4UMQwDOlO6+HekaEwNcE2Iv6W2sJjs0SlqJrfEsa3MY7",
+	"g/1e/DhJDuOT9IjE/UkPD8aHyVF6TD7QylpUoj/yBZphtkSEyYISgbCmX8UrsUQzLqpLOO6F6QmEcYWc",
+	"UjLB80zqW2b4zkgzpV1vKNtIeq6lVAvfD0iznBQJYTImLOEpSSM05QslwZDWFBYFlZLUyC0gvAIbYF6x",
+	"2S4oKhrzu07kH6rDQa9yqA6DTLQgIgeTqOShTzmbZDSB3Us4k4TBR5znmfEHHOQFH2dk9q8/C60H+F5n",
+	"ckeF9kWXbholpZRYmgtSccjwVMFzQ5axWnZsbo06KZGYZor1MDRnBbnlNyRVrFvRvDJ8qoxsio0IVE9B",
+	"OCsIToHLF6Xg3FggGZPnqHcSdSSVmgPad5dv0bD6LzPYtcgRB/V1KXxn9lyUyLnkXJ+JG7IULejR+mmh",
+	"tF4wwnwEVVAxw0s0VbzAnCbU7/WqKBT7RIw6GI2twKJcDwIlyIHViqfqAoE0S0L/Q0EmndPOvxyUsY4D",
+	"/as4eK2fom+pntoQ8cgQwG5XQT8ttVGFO33PTAHuma8Vqy8Enrn2oLzQt3Pi0tDZ6GZzudIFPb1t3e2e",
+	"3gjY0cf7OS/GNE0J2/l8J4SktQP+UlkeIuE5KKNYK6BgpytbROF+itto2zwwhstBSXDUfVl/SsqJQIxL",
+	"TeMg/dRLjVwXp4rjknsT+GH95CeYqZdqxwMoUmCtG8iN3A3SdX1xmrB5Tmr4o0KoNeqfmnia6d9j+7uH",
+	"ISoQz0mhqZkBPCVelH2rjuH+EaO25vz1C0BPhpMbJcrhnUFUVOHfz/E2TgHzdrfmqHnGqaYZnEh66844",
+	"YmQB9y/4PEs1Qc0UGecclKsC4SFTijQpUEYnpKRrt/+aHmD/QWX+2BnE1zj9E+hZu3GGxJkzfoBGf4sm",
+	"BZ8hkgkCJn+AxG9xRlN4STzBNKuKOWAE+kHGugWF0O4smDZGOitz596E3qsSujWMzesA1CCdNxexJ1Fm",
+	"1utsXgXKnN0wvmAR4nMw36gU2kul/SyOV15zMPU07SrpJrqfBrGab3YkV8pgt2qMmMzGpDDe2HFB8I3h",
+	"LLCBW1JtXijOLJdo2BHzn8ckkcOOt3HKLCgKXujw4RZ35VzZL4WiPHMFhAb+YShe2SGZ9jTV7ABzVv/j",
+	"4rtXKOXJfKb2LCDu7O0xbFyNEYx5qgzIlKTO5zmtPVPHCbjaa0nQ5+OlJKj/xb7ZAgDisaAKCGE5WF3Y",
+	"/gSht1+LgrPrSPFJMcW5EoXq84xgRtn1mQJ2qlQNhaGUM/Ip8ALt/vkAhusblxllLb0AtWrlM2C9/iVo",
+	"qZbZVlpgmQyGD2C2XjqPl6KLorGWIIlWV7POZjWKdztW7me5msf/3UxW875NrNbg+vZ3oMNGapVWQMyr",
+	"32qo+tiP831NVMq0ql+l2e98jJb2QIB0fdzH7mE1KVTZIKt8WouICiTmIgchtW+rq920CdJpeDF/ZzuU",
+	"QGLRqSAs/ScxQo2RuXqzPvaD+kKpoQxnz5Qau/Nh1c9oJPaRiVJsmzRob4hBea4fSx31RFoXhSgtBEvO",
+	"KgFOmoK7T28YZQlNjcJ2D8I8rmuHFUiCBFlbyb5MRY25MjykwOiiV0bvowKBHaFwA/J2TAgLaYL3IYyX",
+	"Vs/1Qio70MYKMwIjxVJQGSfZ2p9gbnV5OFhOG+bOJ+VEWLPoT8QWcKSnb9031X3//YtvdqE2moZwrp/3",
+	"SVLaugV/7HT2isvnkGG+I5FpZaROYkjMk6nLeQwQGuMytpntPoEVRKO4+gC1BY146b3J7ahCbuE3B+mt",
+	"BH4/dKaOJITrQN/CDLyblbV+JrTklwurCQgI7YHEp4lONfvYSfE1XmYcp5ecf4uLa7IjRWb2Xs9kUgqM",
+	"TtbT+RZ1asz1m2PJeazvD/nqrHVU2gfUeKq1itbvHT05fvyoh8ZLSe5t7PcPw146yTkCGIOk2VzJ/lih",
+	"hQCeW9hAUgUhEt8Q8YnQ4oww+cZlrewWSsJ5Xpe/F8qcRgnOUelNqtMjmNxxgvOgxylJSA6hZEC+jvvp",
+	"AK1Os+JMTrMlEvZF92aUgyolNl6g3XIAaJAom8tRKCZ3UzwXso6f8yzjC8wSguaCpJHiyLneDDQjcspD",
+	"+JoUhMSSkiIuH1o7weoShN2z7VnOSUF5CnEJQVI0zyFHXXrioPryfeOyBlYJRxCRoXXu73y3wqLjbg1c",
+	"OO9AGyF87EzggrD03vG5MuGu7hooSEJzqvAJfjZ3WZO+3ZVx5TJH4G/CT+q2hOZWXO7F5CTfaziudb1B",
+	"Sg+uWO3JnNkqnZorHwiYz+IyUgBGQ1nx0+LZV8qcd1WFaZhn8QkadtTDdQRTGwD2Hu+ioIoa2oB9Pdvb",
+	"LfWIvYdPVyB0VTChgtL98SeTP7xlcPCXOZl/KuyouKUJ+Z7hW0wzPM52VZFTAi59pldQ9VbaXxCEaSBO",
+	"3zg47qJ47sFSPztY4jEWxFG1vfAMyWLpV32BDLmmt4QhSWfk3g7MSt5bdUUVQMIkHF4cUGSBKWsYu56P",
+	"VLG16VyCbtaGO/uMetCh5REesvaJlxVAh7Fiwd7PaVYGmTJTlH5nH61t3wAFVny+U5xNYiF5QdIaavzT",
+	"TWSxjF292cojWlam3fN0XnL+ErOl+XZXV7ExJ2vheyyJNTRD2gGWJC5/rtLVDVlCaYUoKwsnWEhrv+nw",
+	"8Ac+kkcDP3BtY+4WnrD899e03xjXWmz8o8iK34WMv2d4Lqe8oL/ubPXOa4+oOAbnQvFTtREBSq7c6VGy",
+	"UsSVWoQzmrpIKRZo2Dk31wNUp0gXJqKZ+Cmjt+Snv/31fw879zbZ+uFILRXIeD8V51rtoa4sbF9OQwWF",
+	"LkW1mbwKJOv1j8rESnKX04Kk6lJTR1Aj8bdv38b1ktFVRFOvML03zSklnxeSpC9JSvHlMt9VtZHLei7A",
+	"Ky4hoy1Ibu698Uy9OIbb64Qnre8LKO6pBipWQJ4iHy4Fz7ATgbXM50qPNwtAUFhF2fW9fYLH7Zl7KUky",
+	"DFlRAtbbQofBFe/fRxiCSKno318+j58A0eraMoMhW3r28avpDpFeKVpLT4UZXqIxMWFsPkFYHegzxEzp",
+	"ndIJk4JAQN8k01LjViw7ADUfTJgtEG7vMqF7WxzFvcFlf1C2DXKVeKmSvkrwN4si1WMUNxFr3y4kzwVa",
+	"8OJG22TzLINqX1hft+116jJt2ug6wcbr6QerjV5TDhp1qDh3CVk1ZkwoxGxsmRbjheW6FVAqaxpznhHM",
+	"1JNvyPJ1QSb0rq0dQeG33jDMHmI/E0qa9fl4nPQHd8tfQ4vIsJDfiw2pR10MXsAzoNYMX6PxEgk+I7YZ",
+	"RYiwoGlK7+T0+HgVYa3d6RkWNyQNnh+ry4FjsjwqSN9ShckqAxYpP/3tr//L/T+EIV27GnollExSnZYN",
+	"2nH1Ta8Lns4TuD7wWEMbG+HdXGtODZ3YlzIudz85urCthRnZt6ttTrl6CZVkJtaJgwudhObehosCLzu6",
+	"JNeGTt7pOmxAq0/q/g476CoE6jMbH4HeUYw8bnjlwODjn6GcwFYLfktFAO1GkxMRYmRBhEQTWuiqm43W",
+	"bph7Y/FR52ssk+kLSWZviIBq7iDKxyRR9GR6GqhXBlg9aCobieSn6tL3xuEYeuVS54lJMjM0pnCkiCwv",
+	"iG0SwwylVQn7zVrPrScejL/zt6AHzytLwQWxfjzjx1QwZVhtK5LcAbvxfhg86Cy+wK7QTTsUBDHiORK3",
+	"bk2wXrKwlLTwfrX0zwTKM5y4nihGh4x0OVqvApPfN+DkxGsb0Gu2DShVyzWnnLD0Ql/ZONoAuXtQ6AjC",
+	"aWg7Cd8x6I01zyTKQe0hs1ofF3Dz8iLVSkP1eGCIhZJ0RYsGIB3dSjGwg/3WLgtBdNkzs9n77NX3e6PC",
+	"jQgjjjBZLB3eIksegKwaFjc+RXXeBYL47oW+1QJs/1zD9932eJgrlxSilafAzDVn9eJuOE2pWjfOXnv7",
+	"b7rShVUDyY3u26SanTRYh93JXM4Lsj+FNqxuKLN1nGF2c4bmjP4yJwjPOMT8SS0zKNAXoUUl8XsT9Xqr",
+	"etX813B41+vFw+FdfzIc3j2eqI8nk+FwPugNnuj/nFx9+YfO/dSMM8Sc70KuLJLfXiHxiPZwFc1GHY1f",
+	"87PapDoZG83FLKydbHX91u5kayJtkrsipybtpq59bD1fWt9TgHsNFFXjGRqTjC8QlWco4wtSxAmG5i8s",
+	"RXJeMJ26lM/ZUqkaEcJoQhnOUMolZPMoy3TSRa84evF6yMqWMfNxRhMk5pMJvVNvWtAsTXCRdtG5KXwa",
+	"9E5QMsUFTqRNV4MWgnJKWIQWU5pMUUbwLRGo4HxmO0ENmc5pN5XApheu6R1oH308QJJfE7C5wAYYzUyz",
+	"24v5WKNoVO//1Og06Y6r0M18TaSzelAG/Ub/mX0dlAbIYQUgw2PiWia6RqmWWPTu6jQsRs40IkZacdEd",
+	"G+c141BdUGFWTMTwjurCHx3WGUSdkwWbW119Xn6Or770fvji/29iIercxdccnFCxuKF5zHN9XmIX2g4d",
+	"SIOu9pPoNfoTu59HQ+0EepBZtTeghNjLmvv3taJ693sXvWCG8NUhVBu6NGowdFgqWd4MUFtheitbL23d",
+	"Q2l/NOypBtvpBg5r7duYtvnPyk6aMyJxiiWObOIWmii5bHxA1Y1Sv7Q+zt2GXmgzZwrVJfpgJQQer7ZG",
+	"Bx/XuBh+nD0vfvzhVfaXw//I0n//cYoHf/71x7evlj/+8Gb2l7cySwZ//jmZ/bn38vJFCKs3ZLmp8VnD",
+	"qo6r2IWuwKx/QgLSpKR8aFcLrYSUra5OwtjvIhbpHqYKRQFhhSUOY9vtfk1ppfaAwNnQDdCVUQ4SLd1c",
+	"CyhXdz8qhRWE0PiN7ZoeEsXfvLowgksL13FGxbSJnnZHExCjbuVURhNkgWmmw/Q1ln6vZuUN6is7RYdA",
+	"gyCK8QwKol1gASa1S6Pxlfxl0Gta9K5l9WpqcHv12lxf2eSACQB6Rdlo0dSBUqmpP+Ezgka2l/RoIwfv",
+	"Zna2A9Qa26a9dmgflHmh4MmMu8RQGXgroIkrZUEfrW7V7UzQQf/o8dGTw0dHj1d3GIxcaG2jBUAI770X",
+	"cmshpNr52DP91A6zie4ZdV6DpjFckpJ3h9s170isZAWvS3JsMX0MU6BCabtdBP3GzIFSFpGiLEADU7vw",
+	"zrb+97vj667y/sAE3a39ykeeua9xmur01QB0ZOZajPyWJJoBZ5zfxPM8QiNTXW2UTJ0rrZ3TjOifZ1gm",
+	"0+rv6h/dtScastH3OjRdXmIfb+tMw6jRGr1BTjmCw2vrbmDTnwCMTtQxb6viyJsy0oomG4gONSpRv38m",
+	"kLp5/UbaMQwwpeDyh8sqKPbXJiCtxp4xWdzcENsYqZQ8RnTnBXctVbePItrHV/p9tIZ8/BEkm8USw4NK",
+	"QghvGD6fK/gIuyUZz3X3WFJ8Jr7oore68WGgispl/ZvUtykWGj9syCCPXVnNzq7S/YltpzTK1JFNSN2q",
+	"DI+NaCzUH7LSTk+ixg430nVKTSTg815lWGr9onQKgMiwnoDuatt5h7DsPZoWr/Wf1wZBBOnZ8yZodgQq",
+	"jOI7ruBix7jaZrIdll8K9uoAiqDEEBKzVKAxkQtSPZDKGCk1EN1FOyc810mtayH2B11scvYBU1DxWKam",
+	"6zxBZRGNCfTa4LtiMBQsdK4YJ4Ir+GrhHJVzVllmnUTWhQ31A8Nhw4sK7901emhADpzZCqWsENFzJmmG",
+	"yC0pdDIl5HgZDaMggme3yrwaPQeJOjIb9niApnxeCGdXiHmSECG66Nzt7ZBZT6SiwowLSDEoT88EZ5lA",
+	"Y5zcKH5VAqTfMDjSb9hZhmuAN5bW0H08JCNdv3G7VLWGMU8pCThxxknSypl17FPoHJ1xRlmKEp4vIyRI",
+	"jgtFRWgMq5vpwOna87fpu+75lg0EvK2pUKfcRmv2KN8hGPxSv6M9JG2B0Lrf1txsUvBZCxFcTkvVwPoc",
+	"qsub0n9b8nmbVFOPftVqpbsnp1TkGV6CRK0+/jzZV1aTQdKHiT8rLYimxG5VWy9/V4GTatZwDuYXunh2",
+	"AZ3767D1Bgq+J5NHAEt8nB6Rw8kAx0q2xwq0+MnkBMe9cT8ZpIfkaHKM4x78bxOU6WjuxtQdCt/fi7bL",
+	"w9qE4JlhyjZtwuUp8QVDWpJtLCiAtF0GRtUpcrzamaWAzLPlJQ/iCCLUeUaJQNd8dzYjCJOtu+BRiOT8",
+	"pp2Sm1sx+PEDa2SAWE8hm2vp3zI2AX5EGVU2bgEHv05Nb0mmJFyIViS+blH81S+tuC+fvXDPXrt4yVcw",
+	"w5JoN3hpINCwgepWsmOPf5ZggfSLQN6W5Fli39P4mkypJlAMXitH0eMLjjTXKXsAWEuKmB7swSeWagPq",
+	"3qY+b/uE7U7+hclkb+Zh1M96OWon/H7TedrIE3U1LM5kMnDjh8F6Udvp7LDoCgSteC45WUsukOWZoAF5",
+	"vKKWw9FO40E5v56Wo84NZel23Pg/1R27MZwaBok5HADDynSqAAThGAIlmZHTEDyxDkh933qfleT+Wa1o",
+	"4/BTWBFvM1vsFMF60zZwptdUHOR0d4jC6f52U3o9JUJ6eQHmyH9mBCoR3SEbXSRTks61waOM5KeYJUT/",
+	"WRCUZ5gxyGZea5r8CdhIB7oAKBbyDcnorRku/jWfswQ+PeWzPMOU+YZL1HFAqCsMAFUMmoe24NAWr2xl",
+	"08B6S7Q8mDgPJs6DifNg4tzPxHmwHh6sh0/detjeYPgjwZmctnFMM6/UmvoB5XUzCtNvadEXVyiIlfua",
+	"/mN+M1qv/PGbqr7Cb0KEaYtBQ2aT/qkcZfH5m+dP0cnR8eMv9lLlYkt0g3rmAnwuBbc90tTJr8vccm3r",
+	"J5XsocilrClRYEAF3VGvt3NtyxpTsGgftQtTWYNzc+3k3e4uE3BXcNHm+/94efnac4O5lx1VUlOOK+Ur",
+	"R71gfYQphw4mCCotlk8sKfoEoLtpQrxXfaljKJZkjYXRjIJu0JTWY6StuQN2uLQZGorHSo8HOq1BXJsf",
+	"vaLfbbTNfOhASozGosc9zfGK9NH0CSrEcfyzucVWFPy6wDOxnhs1BukE+xQH+3m1tE6TRNltksDlJuJe",
+	"/cHOVVIvK6iSmfHMJZfUGlWE+w+GujjWJw+0zWgITxT0u+YWfG7At9/ornzwFXTx87FSTnUJzzNpDi8N",
+	"zesM9UltbaJQa0sT6Hff1kaq7JHEXaOgqjgK7X+bdHoWrof8jllW7XpnAKMOePRWiRp7m3Xxt4sZ192t",
+	"1vG9aanY1Pd26QIzlLHuqvBaX64F7KOTXv+LM0RmuVy62dqLKc90a4YaRwn5cWoMwgLjWELo/GtfybpA",
+	"rMklrpnhVVz/zkbi/csh1zjvLuywkgApYb8AO8gTEaR+QPtnnz16Y0nUt/qvguDy/Df+hEGanajjJmua",
+	"36uTNpWmTbOMsmv7+4KMp5zfiMbf9nrLP90V5Rf2EuGlnturKt/pCysHvrrExr7pTp1QZrpLscf3ue7f",
+	"3PO8/JDWnuiEEWXiUClINmlxRIs1Hn/0TD3NNPyYm7ehl/TrCOEsK2uZBvDl5mnuhKXGHayXvU2xZtS5",
+	"iw0fJbF5XUetOuybbqHnOgTbIV4zYev1lSgjWLg5mKOpnGWjCI0kuZPGnWupSamtVLi0lw2dnW9WODpt",
+	"dScvQAMcST6qNdUokim9JWsqb+KMClmrtXx0+ORodfnUziU4mxZQhR2yb4LO2LWYUJd9rGiAPqlBZWDs",
+	"1WopkSn8qXPBnqz1Wlzoa6QL8swUEs8JS7KM/1t7DeLfu3BrX25fv1RS8ZvfeXsVywgvSf2idSA0+u03",
+	"tZ7370c2xXICvSetoh8hIhKc1z10w3mvd5jk8B/yR6r/PDB/18ur9SiATfHRe6L+Gat/EvUP8ZB0P4Rs",
+	"4cJde+6Nor+eiv9hT//GXtpNiOSWFGMs6azNj+ut/uTkyYcqtw87h5/y2QzHzkcbeeMobcXeBPX/9tf/",
+	"eXSEMqIgERFK6TVMXR79pKRurP7pjrroAioekSzobEbSegJ86Vt2VCDxdYgCeoPfnwBK/SHotLSOAGSv",
+	"C7H5LjpniDJFJkZHUXzfaCnKYi1oajJmc1zIFkvlSXp0GD+ePE5i3Dvux0fJYTogyl456QcslfV+e3LX",
+	"Qtbql40ZX5im/0j/Udmb5GFh7hoV8AIJcksKnIUiFvrnGU14xpnQUXXdzcAWXVYE4JDZ5gbHPT+STRlw",
+	"ywiNksQoqmP1yer19TOzQQV3Owv9MPqAJQHRrsHrHa7lws/HQlI5l2C4If08ESE2Byd4hEwNpGngoBYF",
+	"SNcWhKY/ZyFqB8FcV8bPzhzPejJkGbklmUApIXmEBr2o1+tZ4xgGyWZd9AraRkBaSV8ZWINeD/FEEikU",
+	"CwO40JRnKWIc2k4WPPP7U4zncsgkHgsDqNIIC4Jv1GLgyQz6K5iFoYwSV5jxf//P4L+OD7voLXSicJgc",
+	"ITwGjz8vdIoVtmxjyGyfTPhdj+mlClsFTkwmh1pTlWxswXDnAs+Mpedvjy5tbmEU1mKrWXagDUc6n8fK",
+	"xjYzb2VmT9nLDNooay86Bj1yvXv3F5tq45oEVWx/93PT7PfKvJvsnDlt3jWYqVSDuW4LArq88tbODmG+",
+	"WrEXfN3J1bCX/SPUpcp+xwXI4ixTF0HlFTKVV9JNRW4twtokhW1FQswFZQkpCy4d5I2JISui6seb5w6s",
+	"9JqCIw/TDImlUMQiME1NIITKSI9gwzrvK6X4mnEhaWJl8Riyr2qq6UzmZ+j4uIeOu/1uXzGRwgvgrRWf",
+	"4OJYlxMCZKTfDs2U3XR+SADT8EP7CEXkjKOMs2tSQI9Xksu9eCzXLqRwBWUb9kcwFVUt7Tk67oleTMgi",
+	"a12Y3HvLuuzakgT91hC7ZtqWHVf20TDiI8y0be5vMw9AJzGOTsssW9t10bIGS+pKSF9znnbRyOY7ytGp",
+	"rWeAtrc6AOQ9CgskcjzrDtnoJWZznMENcGS8veZ2Mt/56xeb1ItpmL28S6Ui6edXZYa7sHFAvg8n6n2v",
+	"oWYpMh5vnbth9zCZF4US1XpeWMDdSPUmPmvxBuvv0ZgsuWlT4wZtVbszgBPFnXrK5KOjzroegdo/exHM",
+	"qTYvthEXN8wU1nHmqgdt0nXC50qhxaLhwTraBbJJQchLPS7OzXVrhRHYa6IUPju/pwJsBZrD3o7QvFHI",
+	"slNcwvE83TZrsmKXtn/1FAszUvClHmLX2naEtFMKSjBT0kQR24aNpc2sPhg6+BTnT8PlSnqqn5ClomTm",
+	"4ulTaHpwJupmv+8ht9MFHRjH67elhd15uNLvfsbSFWmPmqdqIMfkmrJgI+rHca9/2ds67VE/t7VTVIIz",
+	"wlJc6EGIuqv906Dm1KnaZ7345Oq3o/ex/jB4/4f2l19IXKxK+yyXjllYadtt5QVNyGtS9G9WUApcBP4j",
+	"MMMs6zOUW5JKLbVnyzNTj0O7PamiyCeXCidsYT51LhDVWXcTCYHT23KwrkL2liDJvKByeaFUDWNXuLZm",
+	"YxhY8twZ/6aRmHE1Q59s7V82X+k+587l3LB47HCSYHTCGpujtVNTwPELuhHwE/i9pJeplLkeAEHZhNtJ",
+	"HVj7VY2N+lJnxyY3nagzLzJzlzg9OAA0q1+6t5zrD8qYaY6TKDATONF+CE1cWl/A6M2zi8vJPNP5D6A6",
+	"+ONIvJJ4pT2CTwfbRRoEndlOpENmS+WV9tOYsqfdFvaBdhq1QJC/A929qOwO2ZB9+aWd/PTll2DuVSZe",
+	"dJHpQWOzAyOXJmimLC2o6TFXdvnCEsOTCjKBQZxqIUM2Our1RpGZEpEWPM+1VBc0I0pOoXO/8seEnEeK",
+	"647gL5wJaOHmmkOicz21g8E4JOtzORw4p4uCasqztPxRqQI9iJbrNagrQM0+sx4g7WnRiSffM6qMWc/Z",
+	"YjAGmTkWX/WEUVFmjEZo1Db/ZfSF3V8htQdzhpMpZSQuCE7VN0M2Um8fmRj8SNHwSIf0cmfU+V1h4D8W",
+	"xHMzbFth7rrgi+6XX6JXZFFZOSMLpBRUq7oqKY3znODCy9dQuMNsCamoZyjJwHE4ZGIK43vpNbPdljgD",
+	"Rxg0wAXvhKIbrQVnNCFM+J6gly8uG+eL54SZ4eW8uD4wNx2Y4Sh2fIw7n+pE6F4Z2o3S6Xd73R70gcsJ",
+	"wzntnHYOu73uoRZmU2BgB1PIMf5Vfb4mIcvOrHrQ6ymOoyxha9DnBU+UdaHx7AZxRWgxxdLNPnHZYZQI",
+	"M5DAjZmG2TnXRJo0bOgonUMbMAXIoNdbMTwoNDSI39RHEOskPNe8zKYFqSu3mJVj4GsZlWPxoF5Wn5l9",
+	"n2lKx3r9oVscng5emGw8k1DsianO6buryEOG3w6vArJNoD9919HU0LlSzzlQB2+5GWU4Z5QbFulOC3AU",
+	"xWcVKmHuuWnE1Div0JwvSB9vCE4ps16MvZKIevTyg5OIWaFiKBLfEGhF/jtTirrrcP1dgVmlmxJZaNFt",
+	"tHbbP7AZa60EZ3rFirBO5LuYrFSVU0ILM1JGdNEbr7u6EjNLa5dmFNoiFUN20kMpXgrNpqt0qC7SzVr3",
+	"QYasNt0MYl2QNFwdqfeu0t+tbeCT1whfKQi6Rm/TcUnlNCRtyHkzjPwBRP68obb5QN6kn7XjeozkO0+V",
+	"8SCkxnRlOoxZi+1D/25dkuPV+6vND6w3T6Z9xqT4FMYNH/X66895ZVwk3LQBc3jOizFNUwIeiqPByfo7",
+	"6sNVfx/m5U6d2n5rSfhy0PGiq6hzF1vzNW6jxCtI9g45xnWTZmFSgiEcaASj6yQDLYI1j4rKNtVKm1e3",
+	"JJgp3VHzAJCbVk1WsIAQHTIqq0MWTI5rBOPLnKzlcwnyXlk6rrl/v9erzZ2AMSSVNIkAM0y88R5lVcnX",
+	"PF1uyQh1glp9fLWbjabUdc4yPezVF9MNjmfYSWVORrlfftrx1RZiPTTGZMVI2sqsktLr4VK4KjKjvyWq",
+	"jBxoTq1WdkttDqvrkH7fluamg/k/oAzSL9lB4lRIZIW0qdPMlkSTus7ubeSysut9ZBrX24bsnhT6lmsq",
+	"WScI3HW+DPq4JNcGouFrnHpZ8x9O2OntrIq83smm9z3lbJJRHdQ76m/wute6ROuS82+hQAvuO95kbYEZ",
+	"vB+peNYHCWHnDm0V0TN8F495uozHS6lO76Pj48NH62S31RprBsjBbzR9r0V5RiQJZdsrniHcDCQlW1lC",
+	"IsSZ8TBq0+cUYee8lKYPbCGFN5l9NOgdmfoHcA0qqW840pB54n9MUEHAPMAw6A+ugcCaNNPeqTAPk5yH",
+	"BLZ+qiewK6LoqH0yJxUts6Y/XY7y0lapvkg7f0f9We/C6jtecfkcqkQ/0hOtj45Wh3fSt+2ZjTo5LvCM",
+	"SKDGd2HAyksMF1YbemWOu0kPOJjbPIJWp4NNJDCxOuPDCkcPEQQW+RwqOalA5A4n8tQMyS6Inj5g/A5D",
+	"JsvQiGkzAOF94TVMC5zlayK/N50v7umG+Hle90O8xkIHjicF8SLWkTU7ch0+QzMbP3MqZz1zQmdA+CkN",
+	"JvMgmEpg8gCqgf1eKN6uFcRwPFyHrb24c1v82IsM+zFeP2TbFoBthFaPelvohnrjWnTCZnLKg+/hk/U9",
+	"PNWbHRuuMq/nLXns0X7Txh0rtb1OnzElwq2s7ZlRVSoDKAK+VfR5v9ezIcMv6p5W58fwJlZ0g87Tbww8",
+	"H8Z5mlfWscaB2mijFZ5f0TIUwp8B8c6F8H4q4+GNO8pJTO+uvGlHlfEvVXdBWcLut0yXmZ37YyL4lz9c",
+	"lkvtOAhM4wyNw6/ah+/o4Tyd95Fbxb0mULUt04yx2WmFdqaKXeMu84S89YV3tA1wf2DPTtDDnBgLer+H",
+	"JoSkY7VBYibz7lzEBAsZ9/cFrx4qtAdKuv1K5JM+oizJ5ik5rYCH/htnmQ/jT+kMF8kW5ACDjnw4TU35",
+	"ToDC0/pnKP8KCjs676/KaSnNeSdVp9TqaSW1YSTGP9SEsToBRF/mT+ZQ32wTmvBmVrQoCoa1P2gIn350",
+	"oiqf/SCF/aZNK6h0DGkPUbwx86BEZS6N8MeB1MMWjQFV5bCjSmDBQDBkjZACmEkjJ/5G3kC1lE6g6ZX0",
+	"Onr5956hBVQ8e9BmlIgh0wX7oXlRn4l61b+eB6XkkluEyfSBGaFUwkypMSFMz0ZsDYG4gTW7h0DK0U5+",
+	"CMQfCIa9qVnCDRn2h/K18rvAbGI9OHhrf3Z1KPZKxlSffL3vSIjR9drgtpceGAq2E3q2ZMCr1xiVRyE8",
+	"8+vBYf87O+y3d9XrfX9w1e/k2NPH3dSKViyxoMDaxmNfbXZVN3A38NfP+C3x5VsXmeaxAglJs8x0XEaT",
+	"gs8U8ydK4oly5JZ31JWS17Rv9as9YbCJe73sSnNtinQe3OsP7vX7nMJvgAwRXnP2NjhiUbs7vFQRTR0g",
+	"TBU0HdbOypovUc5kRIwvgpmdbSem9xFqBA8H+OEA3/cA/zvRXfN87b/mXL2XBbhVzEwTvR8z8yXuAZhU",
+	"QKA7P7bNJv2W8xtR1rQqy1AzkbAtWnIkaKGrVXPKUL/nJqeDwakdNWZYjRiycvKqNvtwltUHcAo7gRPe",
+	"fPHswtRIa22CpoRJKpfQxXWcQeE1tMoYMnj0UjFCXOoRBlCTB6A21o3x5Le2vUyVSWos74tPuobK6xil",
+	"xcwHsp3sVqGf51AmvHhgng/M8/42SAxaCHBLbGccL++hBRm2V7aGDSpFL4MT5crRTroMITzcyfnLbK9U",
+	"zaOgWyo0olImie2Ziq9HQ2YqAaHcMEJjIqBJ2cgGuSaSFOZ689XXMAF91EWvweBhhIKDTNzQHBKEC5IT",
+	"6FrsRtBMaWaH/A8ZLgp6C/nIv8yhu77l5K7dNuMSSihIiqakINCry6uGjPwEp5bCirJmdytRYk/+2gtN",
+	"iw11Zb3HWLZ07X1NltaUL0xhUnOygR34BY40QEiZWFqOuN6IU9amyK2BjGuQXD+0ham0qbYs44XuWLa2",
+	"4VAIft09ysG+dUvTRsOT1UsCY9tf1IppVyFwTc+rvx/ARt+gAkl83TaYJ4hYfF0B1O8lcB7/iONfe/HJ",
+	"T9346rd+9Ogo1E5gHWiuLYitqZN0RhQ1ZNj4YNc2FggB7jOVMKpXdCHYGOYxMKgS7o06QKwAVzO87eG9",
+	"urd6pSzhZn4+2Me5TtgqXfbQ9OidaXCtg4bep/UpC9V5dfo2b7xc9fyUXYJtv99qIHR186rAyLX7jkwr",
+	"J6K1rc81vDVxVzNfrG1EmIvLGgbtOsT6A7lADfAOqxuS1WSRihr89lAQxN1cDS5H0QY04eYw2n8a9fdr",
+	"nP4JDu1D6Hdt6NcSh6fAlh38g/qrPzJiRVGaUpKFP4QjsqmpojaT1VbI1lJglXopJC/g+nLqgTXIh2zB",
+	"ixtoB2diAVByhkaD3gDS3dN5oRZ9Wpl8SKEJ34zKikywpeR6QIv6kXWHrD6X/fNSB4q0BvRFtQWW7jsS",
+	"Uj+FnXxwryCu7Vfuh3CdPq3QAm3LociH3MlK3myI/+vu9q3N5hvcXL9+bWfzOk/diEd6nZb1bbpFsW4m",
+	"LHlYv/Ta0GrOWetMW+Kp0nlWN9qwTZnHvFqbvxorjdVEyLZJ7nhAV77kugsr0piqr0PjLULnKTZX4BQ3",
+	"L+jU1uZ3d91CZDSHgIR9KF6TP/A1bRBgH2xJzaZTa5Wejbrmb8g2SoQT0ObhW2DGH0u0BilgtUGbc3XW",
+	"FjTLlLGslIePXsRGnYyym3VD013fRrX8akdfKoMxGMv8fNPbbO0fLB111VH8lwOaGoreSNbrYT57CPYP",
+	"NorBzwiTb+xB2E1TeIj2b6aewIFEGAnKrm3DuBYtpR7nL1vOr9JgbNGt7387GGOZwLDWsFqjdQLoWa1U",
+	"ifrEp9OyEl73A0cYFfMMWMbINqwelSEXHerXiWKlL4zY4czqHjHPpBiZnlqgZDBZLKGAXoEBHfR4kZIC",
+	"Jg0QdksyW7Rfzpv7nHHdcyuCYfZDJqeYoX6vFylJOK+0G/vCc6WZplwAL/QSg05XigWA+1EjAl7legNM",
+	"qKw1ojSD5WDCIUpwjpKMC5MqURAhu+rRg1F1At2QUWG0MpLq8nxoAIT9uU/w+hxDd1iTxAc6ovbQQrst",
+	"dVkCbbOgvlEnC7epaDAV7F4qmlzwmm2+4L6OXfYWMO7ed1trHJ1NlKP30V6eW3bfrdmtW6oclXFrq6Wr",
+	"+JA6x4ze1VWO75g9bhHQlGsr722W9SLBLBZ3gf4Dzifs4zaKCmUpuYPis4bKEtkRx23jSPVMTG8gV6At",
+	"uxk5/K4cSLnqcjcoA6Y8vr9y8PU9+Ny6t9p9s/MKS6GNr80DII69/jM5Kx6Ul09UeZm7UZHExp42UV8G",
+	"vZPH/ePBLuqLTVNsTazyWq7T6nxV9LmNJSrNREcSv9DDJkxOg24fgmV5Uh2H6g5ZraMOzMlwPUQLggOm",
+	"gih9k+ES5NJnci+XuTDXhRwnAPDFswtIxpf4hrC1jpMHx3kpmrSQIW0e7qhzQ6FGWsf9Kv5zHQv5fR3w",
+	"Wzrb1+guDwkmDwkm+8jOwxUPS8mBd3PSRzWJsW0CxDMzwcVl6Pnzl9tbt7p5RpsNVKoNcEEjE7A3eSba",
+	"UtZdqcdcTl16SnfI1uScMG9Qa5l0gnbKORmyLZNOLnxc/U6pJ9WkjilfmMbJfrgDvWAIG0xgNPrX2tA/",
+	"keOEnMLVULmGBRr9f4OvRxsMqwsF0cuBQR88s6Kcq+WNktGuBiq8WovAOJgQ5G7A0YbGb2B20u+TAuDG",
+	"k4X2aLVGA4O8nB25ZnqWG461qf5ih1BZvKt9LIHNCL7dDNzHl70np4dWQbHgar3CAaX/dK8004DuGYev",
+	"j65aGY0PDa96iMw/ROabRdkBQvEUgIoQblMD/IvWRewtFRNh7VYY2+BNWMNZhngRmdpok0wqp9oXroRl",
+	"KWoj8Lx20XOdfwdd6PojxBlifMi86CJmS/8p1hjVvSqdM10X0C2wUoUkt9E2NFFqDfi9K8MbK/6tIcMZ",
+	"dJmHbtzCm59Z88Kfla9Ty8EzkrppsJLOiLDBfuiW2VqsXRP4e3Yl+5RQuifdl6fvQIw2GGaAi27fodZf",
+	"2Rpfbil0JXd78SGqtBtI+o6R+tw4neahvbtqZ8lijYAMovBTEJEn9xGR2zenrRyFtZSCzSQTXBB/9xhf",
+	"uGnzEOey7aPMydqxDN6X2Q8V8R9M+D74izeT+JYcNxT1LQHvTbSAWtmJ/9vBb+btKyvdL7HtS2uFLp80",
+	"G7p9JvTECxDj5nfvXfpHc5LPofMTOGFxAkI2QoKbvvN+WFAZngXxEtFZauaUXUPB/YUekOQ9zzS2dWiP",
+	"atl+o+Pe4cj2xR4yuyKtKnhBsoC41/jxZ8FuWpPvTVMuB/9WI3L/XF5E4yt6cCXumaloz5rvAYODci8r",
+	"YtfmuM68KHf7qjblp5x1+O5KmeS6w7UNY9dP0ZSDZ05oLHQbo81wTrut4wN/ax+gVM6MstPlEESsJgWf",
+	"lW85AKeBQWPDlDIZyWUZChTkYfiyFgVTlk+39C8Zv24YQlM6aIJs7uGFNYcKPotaumepO/KC35L6C225",
+	"YviNMKxDdw0uNXGBsD9BUb3Qe6Drsxx+It7SL+w9uUKszadvPZXZPNZ2Pm0+sXWcWWRSH015nIQBVEA/",
+	"3nPN8Kn3V+//XwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -100,3 +100,13 @@ type Recipient struct {
 	AddressKey     string
 	Outcome        int16
 }
+
+type Suppression struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+	Reason         string
+	CreatedAt      time.Time
+	ID             uuid.UUID
+	Detail         *string
+	EmailID        *uuid.UUID
+}

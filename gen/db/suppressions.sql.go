@@ -7,9 +7,61 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+const suppressionAdd = `-- name: SuppressionAdd :many
+INSERT INTO suppressions (id, organization_id, address_key, reason, created_at)
+SELECT given.id, $1, given.address_key, 'Manual', $2
+FROM (SELECT unnest($3::uuid[]) AS id, unnest($4::text[]) AS address_key) AS given
+ORDER BY given.address_key
+ON CONFLICT (organization_id, address_key) DO UPDATE SET address_key = excluded.address_key
+RETURNING organization_id, address_key, reason, created_at, id, detail, email_id
+`
+
+type SuppressionAddParams struct {
+	OrganizationID uuid.UUID
+	Now            time.Time
+	Ids            []uuid.UUID
+	AddressKeys    []string
+}
+
+// SuppressionAdd suppresses addresses by hand, in the order of SuppressionInsert, and returns them all. The update
+// changes nothing: it holds and returns the rows that are there already, so that none can be deleted in between.
+func (q *Queries) SuppressionAdd(ctx context.Context, arg SuppressionAddParams) ([]Suppression, error) {
+	rows, err := q.db.Query(ctx, suppressionAdd,
+		arg.OrganizationID,
+		arg.Now,
+		arg.Ids,
+		arg.AddressKeys,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Suppression
+	for rows.Next() {
+		var i Suppression
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.AddressKey,
+			&i.Reason,
+			&i.CreatedAt,
+			&i.ID,
+			&i.Detail,
+			&i.EmailID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const suppressionAmong = `-- name: SuppressionAmong :many
 SELECT organization_id, address_key FROM suppressions
@@ -40,6 +92,263 @@ func (q *Queries) SuppressionAmong(ctx context.Context, arg SuppressionAmongPara
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const suppressionDelete = `-- name: SuppressionDelete :execrows
+DELETE FROM suppressions WHERE organization_id = $1 AND address_key = $2
+`
+
+type SuppressionDeleteParams struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+}
+
+func (q *Queries) SuppressionDelete(ctx context.Context, arg SuppressionDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, suppressionDelete, arg.OrganizationID, arg.AddressKey)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const suppressionGet = `-- name: SuppressionGet :one
+SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions WHERE organization_id = $1 AND address_key = $2
+`
+
+type SuppressionGetParams struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+}
+
+func (q *Queries) SuppressionGet(ctx context.Context, arg SuppressionGetParams) (Suppression, error) {
+	row := q.db.QueryRow(ctx, suppressionGet, arg.OrganizationID, arg.AddressKey)
+	var i Suppression
+	err := row.Scan(
+		&i.OrganizationID,
+		&i.AddressKey,
+		&i.Reason,
+		&i.CreatedAt,
+		&i.ID,
+		&i.Detail,
+		&i.EmailID,
+	)
+	return i, err
+}
+
+const suppressionInsert = `-- name: SuppressionInsert :execrows
+INSERT INTO suppressions (id, organization_id, address_key, reason, detail, email_id, created_at)
+SELECT given.id, given.organization_id, given.address_key, given.reason, nullif(given.detail, ''), given.email_id, given.created_at
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS organization_id,
+        unnest($3::text[]) AS address_key,
+        unnest($4::text[]) AS reason,
+        unnest($5::text[]) AS detail,
+        unnest($6::uuid[]) AS email_id,
+        unnest($7::timestamptz[]) AS created_at
+) AS given
+ORDER BY given.organization_id, given.address_key
+ON CONFLICT (organization_id, address_key) DO NOTHING
+`
+
+type SuppressionInsertParams struct {
+	Ids             []uuid.UUID
+	OrganizationIds []uuid.UUID
+	AddressKeys     []string
+	Reasons         []string
+	Details         []string
+	EmailIds        []uuid.UUID
+	CreatedAt       []time.Time
+}
+
+// SuppressionInsert suppresses what bounced or was complained about. What is suppressed already keeps its reason. The
+// order keeps transactions that insert the same addresses from waiting for each other in a circle. An empty detail is
+// none.
+func (q *Queries) SuppressionInsert(ctx context.Context, arg SuppressionInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, suppressionInsert,
+		arg.Ids,
+		arg.OrganizationIds,
+		arg.AddressKeys,
+		arg.Reasons,
+		arg.Details,
+		arg.EmailIds,
+		arg.CreatedAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const suppressionList = `-- name: SuppressionList :many
+SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
+WHERE organization_id = $1 AND id < $2
+ORDER BY id DESC
+LIMIT $3
+`
+
+type SuppressionListParams struct {
+	OrganizationID uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+// SuppressionList and its likes read a page, newest first, of the ids below ceiling.
+func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]Suppression, error) {
+	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.Ceiling, arg.Total)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Suppression
+	for rows.Next() {
+		var i Suppression
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.AddressKey,
+			&i.Reason,
+			&i.CreatedAt,
+			&i.ID,
+			&i.Detail,
+			&i.EmailID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const suppressionListByAddress = `-- name: SuppressionListByAddress :many
+SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
+WHERE organization_id = $1
+  AND address_key = $2
+  AND reason = coalesce($3::text, reason)
+  AND id < $4
+`
+
+type SuppressionListByAddressParams struct {
+	OrganizationID uuid.UUID
+	AddressKey     string
+	Reason         *string
+	Ceiling        uuid.UUID
+}
+
+// SuppressionListByAddress finds one at most.
+func (q *Queries) SuppressionListByAddress(ctx context.Context, arg SuppressionListByAddressParams) ([]Suppression, error) {
+	rows, err := q.db.Query(ctx, suppressionListByAddress,
+		arg.OrganizationID,
+		arg.AddressKey,
+		arg.Reason,
+		arg.Ceiling,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Suppression
+	for rows.Next() {
+		var i Suppression
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.AddressKey,
+			&i.Reason,
+			&i.CreatedAt,
+			&i.ID,
+			&i.Detail,
+			&i.EmailID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const suppressionListByReason = `-- name: SuppressionListByReason :many
+SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
+WHERE organization_id = $1 AND reason = $2 AND id < $3
+ORDER BY id DESC
+LIMIT $4
+`
+
+type SuppressionListByReasonParams struct {
+	OrganizationID uuid.UUID
+	Reason         string
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+func (q *Queries) SuppressionListByReason(ctx context.Context, arg SuppressionListByReasonParams) ([]Suppression, error) {
+	rows, err := q.db.Query(ctx, suppressionListByReason,
+		arg.OrganizationID,
+		arg.Reason,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Suppression
+	for rows.Next() {
+		var i Suppression
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.AddressKey,
+			&i.Reason,
+			&i.CreatedAt,
+			&i.ID,
+			&i.Detail,
+			&i.EmailID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const suppressionSentTo = `-- name: SuppressionSentTo :many
+SELECT DISTINCT address FROM recipients
+WHERE organization_id = $1 AND email_id = $2 AND address_key = $3
+`
+
+type SuppressionSentToParams struct {
+	OrganizationID uuid.UUID
+	EmailID        uuid.UUID
+	AddressKey     string
+}
+
+// SuppressionSentTo finds the forms in which a message was sent to an address.
+func (q *Queries) SuppressionSentTo(ctx context.Context, arg SuppressionSentToParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, suppressionSentTo, arg.OrganizationID, arg.EmailID, arg.AddressKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var address string
+		if err := rows.Scan(&address); err != nil {
+			return nil, err
+		}
+		items = append(items, address)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

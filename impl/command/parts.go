@@ -64,18 +64,19 @@ func (p *parts) api(
 	database *store.Store, sealer *token.Sealer, flags apiFlags, extra ...impl.Route,
 ) (*impl.Server, error) {
 	return impl.New(impl.Config{
-		Document:          p.process.Document,
-		Store:             database,
-		Intake:            intake.New(intake.Config{Store: database, Now: p.process.Now, Random: p.process.Random}),
-		Domains:           p.domains(database),
-		Now:               p.process.Now,
-		NewID:             p.process.newID,
-		Random:            p.process.Random,
-		Sealer:            sealer,
-		Log:               p.log,
-		RequestsPerSecond: flags.RateLimit,
-		ValidateResponses: flags.ValidateResponses,
-		Extra:             extra,
+		Document:            p.process.Document,
+		Store:               database,
+		Intake:              intake.New(intake.Config{Store: database, Now: p.process.Now, Random: p.process.Random}),
+		Domains:             p.domains(database),
+		AccountSuppressions: p.ses,
+		Now:                 p.process.Now,
+		NewID:               p.process.newID,
+		Random:              p.process.Random,
+		Sealer:              sealer,
+		Log:                 p.log,
+		RequestsPerSecond:   flags.RateLimit,
+		ValidateResponses:   flags.ValidateResponses,
+		Extra:               extra,
 	})
 }
 

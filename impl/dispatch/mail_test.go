@@ -248,8 +248,8 @@ func TestWhatChangedSinceAcceptanceFails(t *testing.T) {
 	for name, c := range map[string]struct{ statement, reason string }{
 		"domain deleted":      {"DELETE FROM domains WHERE organization_id = $1", reasonDomain},
 		"domain fell back":    {"UPDATE domains SET status = 'Pending' WHERE organization_id = $1", reasonDomain},
-		"recipient":           {"INSERT INTO suppressions VALUES ($1, 'to.0@rcpt.example', 'bounce', now())", reasonSuppressed},
-		"blind carbon copy":   {"INSERT INTO suppressions VALUES ($1, 'hidden@rcpt.example', 'bounce', now())", reasonSuppressed},
+		"recipient":           {"INSERT INTO suppressions (id, organization_id, address_key, reason, created_at) VALUES (gen_random_uuid(), $1, 'to.0@rcpt.example', 'Bounce', now())", reasonSuppressed},
+		"blind carbon copy":   {"INSERT INTO suppressions (id, organization_id, address_key, reason, created_at) VALUES (gen_random_uuid(), $1, 'hidden@rcpt.example', 'Bounce', now())", reasonSuppressed},
 		"content was dropped": {"DELETE FROM contents WHERE organization_id = $1", "The content of the message is no longer kept."},
 	} {
 		t.Run(name, func(t *testing.T) { // one after the other, as each pass takes what is due

@@ -128,7 +128,7 @@ func TestAcceptChecksInTheTransaction(t *testing.T) {
 		}},
 		"suppressed": {intake.RecipientSuppressed, "bcc", func(one *sender, message *intake.Message) {
 			message.Bcc = []mail.Address{{Name: "B", Local: `"B"`, Domain: "example.com"}}
-			one.execute(`INSERT INTO suppressions VALUES ($1, 'b@example.com', 'bounce', now())`, one.organization)
+			one.execute(`INSERT INTO suppressions (id, organization_id, address_key, reason, created_at) VALUES (gen_random_uuid(), $1, 'b@example.com', 'Bounce', now())`, one.organization)
 		}},
 		"exhausted": {intake.FreeTierExhausted, "", func(one *sender, _ *intake.Message) {
 			one.execute(`UPDATE organizations SET free_monthly_allowance = 0 WHERE id = $1`, one.organization)

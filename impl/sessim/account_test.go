@@ -64,9 +64,13 @@ func TestSuppressionList(t *testing.T) {
 	if status, _, _ := r.call(t, http.MethodPut, path, `{"EmailAddress":"x@example.com","Reason":"MOOD"}`); status != 400 {
 		t.Error(status)
 	}
-	_, _, got := r.call(t, http.MethodGet, path+"/ada%40example.com", "")
+	// The list keeps and minds the case of an address.
+	if status, _, _ := r.call(t, http.MethodGet, path+"/ada%40example.com", ""); status != 404 {
+		t.Error(status)
+	}
+	_, _, got := r.call(t, http.MethodGet, path+"/Ada%40example.com", "")
 	d := got["SuppressedDestination"].(map[string]any)
-	if d["EmailAddress"] != "ada@example.com" || d["Reason"] != "BOUNCE" || d["LastUpdateTime"].(float64) < 1e9 {
+	if d["EmailAddress"] != "Ada@example.com" || d["Reason"] != "BOUNCE" || d["LastUpdateTime"].(float64) < 1e9 {
 		t.Error(got)
 	}
 	if _, _, got := r.call(t, http.MethodGet, path+"?Reason=COMPLAINT", ""); len(got["SuppressedDestinationSummaries"].([]any)) != 1 {
@@ -74,7 +78,7 @@ func TestSuppressionList(t *testing.T) {
 	}
 
 	m := message()
-	m.Cc = []string{"Bob <bob@example.com>", "carl@example.com"}
+	m.Cc = []string{"Bob <BOB@example.com>", "carl@example.com"}
 	if _, err := r.client.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -87,15 +91,15 @@ func TestSuppressionList(t *testing.T) {
 	if _, err := r.client.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Messages()[0].Suppressed; !slices.Equal(got, []string{"bob@example.com"}) {
+	if got := r.Messages()[0].Suppressed; !slices.Equal(got, []string{"BOB@example.com"}) {
 		t.Error(got)
 	}
 
-	if status, _, _ := r.call(t, http.MethodDelete, path+"/ada@example.com", ""); status != 200 {
+	if status, _, _ := r.call(t, http.MethodDelete, path+"/Ada@example.com", ""); status != 200 {
 		t.Error(status)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
-		if status, _, _ := r.call(t, method, path+"/ada@example.com", ""); status != 404 {
+		if status, _, _ := r.call(t, method, path+"/Ada@example.com", ""); status != 404 {
 			t.Error(method, status)
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"time"
 )
 
-// suppressed is an address on the account's suppression list.
+// suppressed is an address on the account's suppression list. The list keeps the case of an address and looks for it in
+// that very case; sending takes addresses that differ in nothing else for one.
+// https://docs.aws.amazon.com/ses/latest/dg/sending-email-suppression-list-tenant-level-manage.html
 type suppressed struct {
 	Address   string    `json:"address"`
 	Reason    string    `json:"reason"`
@@ -39,14 +41,14 @@ func (s *Simulator) putSuppressed(_ *http.Request, body []byte) (any, error) {
 	if _, err := parseAddress("EmailAddress", request.EmailAddress); err != nil {
 		return nil, err
 	}
-	d := suppressed{Address: strings.ToLower(request.EmailAddress), Reason: request.Reason, UpdatedAt: s.now().UTC()}
+	d := suppressed{Address: request.EmailAddress, Reason: request.Reason, UpdatedAt: s.now().UTC()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return empty{}, s.commit(entry{At: d.UpdatedAt, Suppressed: &d})
 }
 
 func (s *Simulator) getSuppressed(r *http.Request, _ []byte) (any, error) {
-	address := strings.ToLower(r.PathValue("name"))
+	address := r.PathValue("name")
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	d, ok := s.state.suppressed[address]
@@ -57,7 +59,7 @@ func (s *Simulator) getSuppressed(r *http.Request, _ []byte) (any, error) {
 }
 
 func (s *Simulator) deleteSuppressed(r *http.Request, _ []byte) (any, error) {
-	address := strings.ToLower(r.PathValue("name"))
+	address := r.PathValue("name")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.state.suppressed[address]; !ok {
@@ -99,9 +101,11 @@ func (s *Simulator) suppressedAmong(addresses []string, set string) []string {
 		reasons = *own
 	}
 	for _, address := range addresses {
-		d, ok := s.state.suppressed[strings.ToLower(address)]
-		if ok && slices.Contains(reasons, d.Reason) {
-			out = append(out, address)
+		for _, d := range s.state.suppressed {
+			if strings.EqualFold(d.Address, address) && slices.Contains(reasons, d.Reason) {
+				out = append(out, address)
+				break
+			}
 		}
 	}
 	return out

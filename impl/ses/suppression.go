@@ -1,0 +1,36 @@
+package ses
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+)
+
+// DeleteSuppressed takes an address off the account's suppression list, where it stands in the very form to which
+// messages were sent: another case is another entry.
+// https://docs.aws.amazon.com/ses/latest/dg/sending-email-suppression-list-tenant-level-manage.html
+// One that is not on the list is no error, nor is one that SES takes for no address: it cannot be on it.
+func (c *Client) DeleteSuppressed(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	_, err := c.admin.DeleteSuppressedDestination(ctx, &sesv2.DeleteSuppressedDestinationInput{
+		EmailAddress: aws.String(address),
+	})
+	if err == nil {
+		return nil
+	}
+	// The URL names the address, and errors are logged.
+	var request *url.Error
+	if errors.As(err, &request) {
+		request.URL = "the suppressed destination"
+	}
+	failure := fail(ctx, "DeleteSuppressedDestination", a, err)
+	if failure.Class == NotFound || failure.Code == "BadRequestException" {
+		return nil
+	}
+	return failure
+}
