@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/voostack/mailstack/gen/api"
 )
 
@@ -29,7 +31,7 @@ func TestDeployment(t *testing.T) {
 	scene.interrupted = interruptible(t)
 	rows := slices.DeleteFunc(table(operations(t)), func(r row) bool { return r.on != anywhere })
 	announce(t, fmt.Sprintf(
-		"%s: will send %d emails, all from %s to %s; will create domains, API keys and suppressed addresses that begin with %s, and remove them",
+		"%s: will send %d emails, all from %s to %s; will create domains, API keys, suppressed addresses and templates that begin with %s, and remove them",
 		server.url, announced, scene.from, recipient, scene.marker))
 	// Not a cleanup: the requests of those have no context any more.
 	defer scene.sweep()
@@ -140,31 +142,41 @@ func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
 func (w *scene) sweep() {
 	w.t.Helper()
 	w.interrupted = context.Background()
-	domains, keys, suppressions := w.left()
-	for _, found := range domains {
-		w.call(http.MethodDelete, "/v1/domains/"+found.ID.String())
+	for _, path := range w.left() {
+		w.call(http.MethodDelete, path)
 	}
-	for _, found := range keys {
-		w.call(http.MethodDelete, "/v1/api-keys/"+found.ID.String())
-	}
-	for _, found := range suppressions {
-		w.call(http.MethodDelete, "/v1/suppressions/"+found.Address)
-	}
-	if domains, keys, suppressions := w.left(); len(domains)+len(keys)+len(suppressions) > 0 {
-		w.t.Errorf("still there: %+v, %+v, %+v", domains, keys, suppressions)
+	if left := w.left(); len(left) > 0 {
+		w.t.Errorf("still there: %q", left)
 	}
 }
 
-// left are the domains, unrevoked keys and suppressed addresses of this run that are there now. Of the addresses it looks
-// at the newest hundred: no run makes as many.
-func (w *scene) left() ([]api.Domain, []api.APIKey, []api.Suppression) {
+// left are the paths of the domains, unrevoked keys, suppressed addresses and templates of this run that are there now. Of
+// the last two it looks at the newest hundred, more than a run makes.
+func (w *scene) left() []string {
 	w.t.Helper()
-	domains := decoded[api.DomainList](w.call(http.MethodGet, "/v1/domains").is(http.StatusOK))
-	keys := decoded[api.APIKeyList](w.call(http.MethodGet, "/v1/api-keys").is(http.StatusOK))
-	suppressions := decoded[api.SuppressionList](w.call(http.MethodGet, "/v1/suppressions?limit=100").is(http.StatusOK)).Data
-	return slices.DeleteFunc(domains, func(d api.Domain) bool { return !strings.HasPrefix(d.Domain, w.marker) }),
-		slices.DeleteFunc(keys, func(k api.APIKey) bool { return !strings.HasPrefix(k.Name, w.marker) || k.RevokedAt != nil }),
-		slices.DeleteFunc(suppressions, func(s api.Suppression) bool { return !strings.HasPrefix(s.Address, w.marker) })
+	var paths []string
+	add := func(collection, name string, id uuid.UUID) {
+		if strings.HasPrefix(name, w.marker) {
+			paths = append(paths, collection+"/"+id.String())
+		}
+	}
+	for _, found := range decoded[api.SuppressionList](w.call(http.MethodGet, suppressionsPath+"?limit=100").is(http.StatusOK)).Data {
+		if strings.HasPrefix(found.Address, w.marker) {
+			paths = append(paths, suppressionsPath+"/"+found.Address)
+		}
+	}
+	for _, found := range decoded[api.DomainList](w.call(http.MethodGet, domainsPath).is(http.StatusOK)) {
+		add(domainsPath, found.Domain, found.ID)
+	}
+	for _, found := range decoded[api.APIKeyList](w.call(http.MethodGet, keysPath).is(http.StatusOK)) {
+		if found.RevokedAt == nil {
+			add(keysPath, found.Name, found.ID)
+		}
+	}
+	for _, found := range decoded[api.TemplateList](w.call(http.MethodGet, templatesPath+"?limit=100").is(http.StatusOK)).Data {
+		add(templatesPath, found.Name, found.ID)
+	}
+	return paths
 }
 
 func (w *scene) call(method, path string) answer {

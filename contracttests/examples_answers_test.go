@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func everyAnswer(t *testing.T) happenings {
 	all := happenings{}
 	for _, part := range []func(*testing.T) happenings{
 		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers, suppressionAnswers,
+		templateAnswers,
 	} {
 		for at, bodies := range part(t) {
 			all[at] = append(all[at], bodies...)
@@ -164,5 +166,38 @@ func suppressionAnswers(t *testing.T) happenings {
 	found.add("createSuppressions", owner.call(http.MethodPost, suppressionsPath, suppressing("former@example.com", "leaver@example.com")))
 	found.add("listSuppressions", owner.call(http.MethodGet, suppressionsPath, nil))
 	found.add("listSuppressions", owner.call(http.MethodGet, suppressionsPath+"?cursor=AAAA", nil))
+	return found
+}
+
+func templateAnswers(t *testing.T) happenings {
+	found := happenings{}
+	owner := newStack(t).newTenant()
+	id := owner.createTemplate("Welcome").ID
+	ask := func(operation, method, below string, body any) {
+		found.add(operation, owner.of(id, method, below, body))
+	}
+	owner.publishTemplate(id)
+	ask("updateTemplate", http.MethodPatch, "", values{"subject": nil})
+	ask("updateTemplate", http.MethodPatch, "", values{"html": nil, "text": nil})
+	ask("updateTemplate", http.MethodPatch, "", values{"html": "{{#items}}"})
+	owner.editTemplate(id, values{"subject": "Welcome, {{name}}"})
+	ask("getTemplate", http.MethodGet, "", nil)
+	ask("getTemplateVersion", http.MethodGet, "/versions/1", nil)
+	found.add("listTemplates", owner.call(http.MethodGet, templatesPath, nil))
+	found.add("listTemplates", owner.call(http.MethodGet, templatesPath+"?cursor=AAAA", nil))
+	ask("listTemplateVersions", http.MethodGet, "/versions", nil)
+	ask("listTemplateVersions", http.MethodGet, "/versions?cursor=AAAA", nil)
+	ask("previewTemplate", http.MethodPost, "/preview", values{"variables": values{"name": "Sam"}})
+	owner.editTemplate(id, values{"html": strings.Repeat("{{name}}", 5)})
+	ask("previewTemplate", http.MethodPost, "/preview", values{"variables": values{"name": strings.Repeat("x", 1_000_000)}})
+	found.add("createTemplate", owner.call(http.MethodPost, templatesPath, newTemplate("none", "html", nil, "text", nil)))
+	ask("publishTemplate", http.MethodPost, "/publish", nil)
+
+	owner.execute(`UPDATE templates SET latest_version = 1000, published_version = 1000 WHERE id = $1`, id)
+	owner.execute(`UPDATE template_versions SET version = 1000 WHERE template_id = $1 AND version = 2`, id)
+	ask("updateTemplate", http.MethodPatch, "", values{"text": "one more"})
+	owner.execute(`INSERT INTO templates (id, organization_id, name, latest_version, created_at, updated_at)
+		SELECT gen_random_uuid(), $1, 'filler ' || n, 1, now(), now() FROM generate_series(2, 1000) AS n`, owner.id)
+	found.add("createTemplate", owner.call(http.MethodPost, templatesPath, newTemplate("one more")))
 	return found
 }

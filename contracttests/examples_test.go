@@ -95,6 +95,7 @@ func TestRequestExamplesSucceed(t *testing.T) {
 	s := newStack(t)
 	owner := s.newTenant()
 	owner.verified("yourdomain.com")
+	template := owner.createTemplate("of the examples").ID.String()
 	for _, op := range operations(t, withBody) {
 		for _, one := range examplesOf(document(t)) {
 			if one.cell != (cell{op.id, 0}) {
@@ -104,7 +105,7 @@ func TestRequestExamplesSucceed(t *testing.T) {
 			if op.id == "createDomain" {
 				sender = s.newTenant()
 			}
-			came := sender.call(op.method, op.path, one.value)
+			came := sender.call(op.method, op.at(template), one.value)
 			if success := successOf(op); came.status != success {
 				t.Errorf("%s: answered %d, want %d: %s", one, came.status, success, came.body)
 			}
@@ -112,15 +113,16 @@ func TestRequestExamplesSucceed(t *testing.T) {
 	}
 	for _, op := range operations(t, withID) {
 		shown, _ := document(t).Paths.Find(op.path).Parameters.GetByInAndName("path", "id").Example.(string)
-		if came := owner.call(op.method, op.at(shown), nil); came.status != http.StatusNotFound {
+		if came := owner.call(op.method, op.at(shown), op.body()); came.status != http.StatusNotFound {
 			t.Errorf("%s with the id of the document: %d: %s", op.id, came.status, came.body)
 		}
 		made := map[string]func() uuid.UUID{
-			"emails":   func() uuid.UUID { return owner.send(email("hello@yourdomain.com")) },
-			"domains":  func() uuid.UUID { return owner.register(uuid.NewString() + ".example").ID },
-			"api-keys": func() uuid.UUID { id, _ := owner.insertKey(uuid.NewString(), []string{"emails:send"}, nil); return id },
+			"emails":    func() uuid.UUID { return owner.send(email("hello@yourdomain.com")) },
+			"domains":   func() uuid.UUID { return owner.register(uuid.NewString() + ".example").ID },
+			"api-keys":  func() uuid.UUID { id, _ := owner.insertKey(uuid.NewString(), []string{"emails:send"}, nil); return id },
+			"templates": func() uuid.UUID { return owner.createTemplate(uuid.NewString()).ID },
 		}[strings.Split(op.path, "/")[2]]()
-		owner.call(op.method, op.at(made.String()), nil).is(successOf(op))
+		owner.call(op.method, op.at(made.String()), op.body()).is(successOf(op))
 	}
 }
 

@@ -68,9 +68,18 @@ func newWorld(s *stack) *world {
 		"deleteDomain": (*world).shortLived,
 		"revokeApiKey": func(*world) uuid.UUID { return gone },
 	}
+	for _, operation := range []string{
+		"getTemplate", "updateTemplate", "publishTemplate", "previewTemplate", "listTemplateVersions", "getTemplateVersion",
+	} {
+		w.existing[operation] = (*world).templateAsNew
+	}
+	w.existing["deleteTemplate"] = func(w *world) uuid.UUID { return w.template("", "Hi", false) }
 	other, sender := s.newSender()
 	other.suppress(theirs)
-	w.foreign = []uuid.UUID{other.id, other.keyID, other.send(email(sender)), other.register("sub." + strings.TrimPrefix(sender, "hello@")).ID}
+	w.foreign = []uuid.UUID{
+		other.id, other.keyID, other.send(email(sender)), other.register("sub." + strings.TrimPrefix(sender, "hello@")).ID,
+		other.template("", "Hi", true),
+	}
 	return w
 }
 
@@ -96,9 +105,12 @@ func (w *world) in(t testing.TB) *world {
 // meanings say of bodies that the schema allows what the server makes of them by what the document says in words: a status
 // and why, 0 for success. They know nothing of the server.
 var meanings = map[string]func(*generated, generate.Object) (int, string){
-	"sendEmail":    meaningOfEmail,
-	"createDomain": meaningOfDomain,
-	"createApiKey": meaningOfKey,
+	"sendEmail":       meaningOfEmail,
+	"createDomain":    meaningOfDomain,
+	"createApiKey":    meaningOfKey,
+	"createTemplate":  meaningOfTemplate,
+	"updateTemplate":  meaningOfEdit,
+	"previewTemplate": meaningOfPreview,
 }
 
 func meaningOfDomain(g *generated, body generate.Object) (int, string) {

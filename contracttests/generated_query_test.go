@@ -94,7 +94,16 @@ func (g *generated) withQuery() {
 
 // queryMeanings say of queries that the schemas allow what the document says of them in words.
 var queryMeanings = map[string]func(*generated) (int, string){
-	"listEmails": meaningOfEmailList, "listSuppressions": meaningOfSuppressionList,
+	"listEmails": meaningOfEmailList, "listSuppressions": meaningOfSuppressionList, "listTemplates": meaningOfCursor,
+	"listTemplateVersions": meaningOfCursor,
+}
+
+// meaningOfCursor is for lists whose cursors nothing here asks for.
+func meaningOfCursor(g *generated) (int, string) {
+	if g.query.Has("cursor") {
+		return http.StatusBadRequest, "a cursor that is not one of the list"
+	}
+	return 0, ""
 }
 
 // meaningOfEmailList also draws a cursor that is one of the list, in place of the one that the schema made.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,6 +104,10 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 		g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(g.address(parameter)))
 		return
 	}
+	if parameter.In == openapi3.ParameterInPath && parameter.Schema.Value.Type.Is("integer") {
+		g.numberParameter(parameter)
+		return
+	}
 	if parameter.In != openapi3.ParameterInPath || parameter.Schema.Value.Format != "uuid" {
 		g.world.t.Fatalf("%s: parameter %s in %s is of a kind that is not made yet", g.op.id, parameter.Name, parameter.In)
 	}
@@ -127,6 +132,24 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 		id = strings.ToUpper(g.world.existing[g.op.id](g.world).String())
 	}
 	g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(id))
+}
+
+// numberParameter fills in a number of the path: 1, which what exists has, others, and what is none.
+func (g *generated) numberParameter(parameter *openapi3.Parameter) {
+	var number string
+	switch rapid.SampledFrom([]string{"first", "first", "absent", "malformed"}).Draw(g.drawn, parameter.Name) {
+	case "first":
+		number = "1"
+	case "absent":
+		number = strconv.Itoa(rapid.IntRange(2, int(*parameter.Schema.Value.Max)).Draw(g.drawn, "number"))
+		g.broken(http.StatusNotFound, "a number that nothing has")
+	case "malformed":
+		number = rapid.SampledFrom([]string{
+			"0", "-1", "x", "1.5", "1.0", "1e0", "0x1", " 1", "1 ", "\uff11", "null", "2147483648", strings.Repeat("9", 400), "\x00", "\xff",
+		}).Draw(g.drawn, "number")
+		g.broken(http.StatusBadRequest, "a number that is none")
+	}
+	g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(number))
 }
 
 // segment writes an id as a part of a path: escaped where it has to be, or wholly, which is the same (RFC 3986 section

@@ -76,13 +76,13 @@ func matrix(c *contract, mark func(cell) string) []string {
 		columns[one.status] = true
 	}
 	statuses := slices.Sorted(maps.Keys(columns))
-	head := fmt.Sprintf("%-18s", "")
+	head := fmt.Sprintf("%-20s", "")
 	for _, status := range statuses {
 		head += fmt.Sprintf(" %3d", status)
 	}
 	lines := []string{head}
 	for _, op := range operationsOf(c.doc) {
-		line := fmt.Sprintf("%-18s", op.id)
+		line := fmt.Sprintf("%-20s", op.id)
 		for _, status := range statuses {
 			shown := "·"
 			if one := (cell{op.id, status}); documented[one] {

@@ -103,9 +103,9 @@ func variableOf(path string) string {
 	return variable
 }
 
-// at is the path with the name of a resource in it.
+// at is the path with the name of a resource in it, and the first of what is numbered below it.
 func (op operation) at(name string) string {
-	return strings.ReplaceAll(op.path, "{"+op.variable+"}", name)
+	return strings.NewReplacer("{"+op.variable+"}", name, "{version}", "1").Replace(op.path)
 }
 
 // absent is the path with a name that nothing has.

@@ -122,7 +122,10 @@ func TestNotFoundTellsNothing(t *testing.T) {
 	owner, from := s.newSender()
 	message := owner.send(email(from)).String()
 	domains := decoded[api.DomainList](owner.call(http.MethodGet, "/v1/domains", nil))
-	ids := map[string]string{"emails": message, "domains": domains[0].ID.String(), "api-keys": owner.keyID.String(), "suppressions": "gone@example.com"}
+	ids := map[string]string{
+		"emails": message, "domains": domains[0].ID.String(), "api-keys": owner.keyID.String(), "suppressions": "gone@example.com",
+		"templates": owner.template("<p>Hi</p>", "Hi", true).String(),
+	}
 	owner.suppress("gone@example.com")
 	stranger := s.newTenant()
 	for _, op := range operations(t, secured, named) {

@@ -38,7 +38,7 @@ type scene struct {
 	// interrupted ends when nothing more should be done.
 	interrupted context.Context
 
-	message, domain, apiKey, suppression made
+	message, domain, apiKey, suppression, template made
 	// narrow are keys with one scope; keyMaker has api-keys:write alone.
 	narrow   map[string]string
 	keyMaker string
@@ -86,6 +86,7 @@ func (w *scene) furnish() {
 	w.t.Helper()
 	w.message, w.domain, w.apiKey = w.create("sendEmail"), w.create("createDomain"), w.create("createApiKey")
 	w.suppression = w.create("createSuppressions")
+	w.template = w.create("createTemplate")
 	for _, scope := range []string{"billing:read", "domains:read"} {
 		w.narrow[scope] = w.createKey(scope)
 	}
@@ -133,6 +134,7 @@ func (w *scene) succeeding(op operation) request {
 	if named(op) {
 		r.id = map[string]string{
 			"emails": w.message.id, "domains": w.domain.id, "api-keys": w.apiKey.id, "suppressions": w.suppression.id,
+			"templates": w.template.id,
 		}[strings.Split(op.path, "/")[2]]
 	}
 	switch op.id {
@@ -146,6 +148,8 @@ func (w *scene) succeeding(op operation) request {
 		r.body = w.keyRequest("domains:read")
 	case "createSuppressions":
 		r.body = map[string]any{"addresses": []string{w.name() + "@example.com"}}
+	case "createTemplate":
+		r.body = newTemplate(w.name())
 	default:
 		r.body = op.body()
 	}

@@ -66,6 +66,24 @@ func table(ops []operation) []row {
 		{"createSuppressions", 201, "", anywhere, nil},
 		{"deleteSuppression", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createSuppressions").id }},
 
+		{"listTemplates", 200, "", anywhere, nil},
+		{"createTemplate", 201, "", anywhere, nil},
+		{"createTemplate", 400, api.ProblemCodeTemplateInvalid, anywhere, func(w *scene, r *request) { r.body = newTemplate(w.name(), "html", "{{#a}}") }},
+		{"createTemplate", 409, api.ProblemCodeTemplateNameExists, anywhere, func(w *scene, r *request) { r.body = w.template.request }},
+		{"getTemplate", 200, "", anywhere, nil},
+		{"updateTemplate", 200, "", anywhere, nil},
+		{"updateTemplate", 400, api.ProblemCodeTemplateInvalid, anywhere, func(_ *scene, r *request) { r.body = map[string]any{"text": "{{>file}}"} }},
+		{"updateTemplate", 409, api.ProblemCodeTemplateNameExists, anywhere, func(w *scene, r *request) {
+			r.id = w.create("createTemplate").id
+			r.body = map[string]any{"name": w.template.request.(map[string]any)["name"]}
+		}},
+		{"deleteTemplate", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createTemplate").id }},
+		{"publishTemplate", 200, "", anywhere, nil},
+		{"previewTemplate", 200, "", anywhere, nil},
+		{"previewTemplate", 400, api.ProblemCodeTemplateInvalid, anywhere, func(_ *scene, r *request) { r.body = values{"variables": values{"name": values{}}} }},
+		{"listTemplateVersions", 200, "", anywhere, nil},
+		{"getTemplateVersion", 200, "", anywhere, nil},
+
 		{"getUsage", 200, "", anywhere, nil},
 		{"getHealth", 200, "", anywhere, nil},
 		{"getHealth", 200, "", cutOff, nil},
@@ -78,7 +96,7 @@ func table(ops []operation) []row {
 	return rows
 }
 
-// derived are the promises that follow from what an operation is: secured, with an id, with a body.
+// derived are the promises that follow from what an operation is: secured, with an id, with a query, with a body.
 func derived(op operation) []row {
 	var rows []row
 	add := func(status int, code api.ProblemCode, on place, change func(w *scene, r *request)) {
@@ -114,7 +132,7 @@ func derived(op operation) []row {
 // valid tells whether the request of a row is one that the document describes.
 func (r row) valid() bool {
 	return r.status != http.StatusBadRequest && r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusUnsupportedMediaType ||
-		r.code == api.ProblemCodeDomainNotVerified
+		slices.Contains([]api.ProblemCode{api.ProblemCodeDomainNotVerified, api.ProblemCodeTemplateInvalid}, r.code)
 }
 
 func (r row) cell() cell { return cell{r.operation, r.status} }

@@ -26,7 +26,7 @@ func TestRoutesAreTheDocumentAndTheTable(t *testing.T) {
 	t.Parallel()
 	want := slices.Clone(served)
 	for _, op := range operations(t) {
-		want = append(want, op.method+" "+op.at(":"+op.variable))
+		want = append(want, op.method+" "+strings.NewReplacer("{", ":", "}", "").Replace(op.path))
 	}
 	got := newStack(t).server.Routes()
 	slices.Sort(want)

@@ -72,8 +72,8 @@ func (t *tenant) suppress(addresses ...string) {
 func (t *tenant) template(html, text string, published bool) uuid.UUID {
 	t.t.Helper()
 	id := uuid.Must(uuid.NewV7())
-	t.execute(`INSERT INTO templates (id, organization_id, name, published_version, created_at, updated_at)
-		VALUES ($1, $2, $3, CASE WHEN $4 THEN 1 END, now(), now())`, id, t.id, id.String(), published)
+	t.execute(`INSERT INTO templates (id, organization_id, name, latest_version, published_version, created_at, updated_at)
+		VALUES ($1, $2, $3, 1, CASE WHEN $4 THEN 1 END, now(), now())`, id, t.id, id.String(), published)
 	t.execute(`INSERT INTO template_versions (template_id, version, organization_id, html, text, created_at)
 		VALUES ($1, 1, $2, $3, $4, now())`, id, t.id, html, text)
 	return id

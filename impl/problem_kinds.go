@@ -91,10 +91,22 @@ var kinds = map[api.ProblemCode]kind{ //nolint:gochecknoglobals // a table that 
 		http.StatusConflict, "The organization has as many keys as it may have.",
 		"An organization may have at most 100 unrevoked keys. Revoke one first.",
 	},
+	api.ProblemCodeTemplateNameExists: {
+		http.StatusConflict, "A template of this name exists already.",
+		"The names of an organization's templates are unique. Delete or rename the other one, or choose another name.",
+	},
+	api.ProblemCodeTemplateLimitReached: {
+		http.StatusConflict, "The organization has as many templates as it may have.",
+		"An organization may have at most 1,000 templates. Delete one first.",
+	},
+	api.ProblemCodeTemplateVersionLimitReached: {
+		http.StatusConflict, "The template has as many versions as it may have.",
+		"A template may have at most 1,000 versions. Create another template with the new content.",
+	},
 	api.ProblemCodePayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large.",
-		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 1 MiB for a list of " +
-			"addresses, 64 KiB elsewhere.",
+		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 4 MiB for a " +
+			"template, 1 MiB for its preview and for a list of addresses, 64 KiB elsewhere.",
 	},
 	api.ProblemCodeUnsupportedMediaType: {
 		http.StatusUnsupportedMediaType, "The body is not declared as JSON.",

@@ -7,8 +7,8 @@
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - validate_responses.go: the server's own answers, held against the document
 //   - page.go: what all lists share
-//   - emails.go with compose.go and email_list.go, domains.go, api_keys.go, suppressions.go, billing.go, health.go: the
-//     operations, a file per tag
+//   - emails.go with compose.go and email_list.go, templates.go with template_edit.go and template_preview.go, domains.go,
+//     api_keys.go, suppressions.go, billing.go, health.go: the operations, a file per tag
 //   - docs.go: the API reference as a page
 //
 // The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,

@@ -33,13 +33,14 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 					return err
 				}
 			}
-			if err := op.validateParameters(c); err != nil {
-				return err
-			}
+			// Its type and size come before any shape, the path's included.
 			if op.body != nil {
 				if err := op.validateBody(c); err != nil {
 					return err
 				}
+			}
+			if err := op.validateParameters(c); err != nil {
+				return err
 			}
 			return next(c)
 		}

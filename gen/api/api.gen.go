@@ -19,6 +19,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -193,33 +194,36 @@ func (e HealthStatus) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
-	ProblemCodeDependencyUnavailable ProblemCode = "dependency-unavailable"
-	ProblemCodeDomainExists          ProblemCode = "domain-exists"
-	ProblemCodeDomainLimitReached    ProblemCode = "domain-limit-reached"
-	ProblemCodeDomainNotVerified     ProblemCode = "domain-not-verified"
-	ProblemCodeDraining              ProblemCode = "draining"
-	ProblemCodeFreeTierExhausted     ProblemCode = "free-tier-exhausted"
-	ProblemCodeInternalError         ProblemCode = "internal-error"
-	ProblemCodeKeyExceedsCreator     ProblemCode = "key-exceeds-creator"
-	ProblemCodeKeyLimitReached       ProblemCode = "key-limit-reached"
-	ProblemCodeKeyNameExists         ProblemCode = "key-name-exists"
-	ProblemCodeMalformedJSON         ProblemCode = "malformed-json"
-	ProblemCodeMethodNotAllowed      ProblemCode = "method-not-allowed"
-	ProblemCodeMissingScope          ProblemCode = "missing-scope"
-	ProblemCodeNotFound              ProblemCode = "not-found"
-	ProblemCodeOrganizationInactive  ProblemCode = "organization-inactive"
-	ProblemCodeOverloaded            ProblemCode = "overloaded"
-	ProblemCodePayloadTooLarge       ProblemCode = "payload-too-large"
-	ProblemCodeRateLimited           ProblemCode = "rate-limited"
-	ProblemCodeRecipientSuppressed   ProblemCode = "recipient-suppressed"
-	ProblemCodeRouteNotFound         ProblemCode = "route-not-found"
-	ProblemCodeSpendCapReached       ProblemCode = "spend-cap-reached"
-	ProblemCodeTemplateInvalid       ProblemCode = "template-invalid"
-	ProblemCodeTemplateNotPublished  ProblemCode = "template-not-published"
-	ProblemCodeUnauthorized          ProblemCode = "unauthorized"
-	ProblemCodeUnsupportedMediaType  ProblemCode = "unsupported-media-type"
-	ProblemCodeValidationFailed      ProblemCode = "validation-failed"
-	ProblemCodeVariableMissing       ProblemCode = "variable-missing"
+	ProblemCodeDependencyUnavailable       ProblemCode = "dependency-unavailable"
+	ProblemCodeDomainExists                ProblemCode = "domain-exists"
+	ProblemCodeDomainLimitReached          ProblemCode = "domain-limit-reached"
+	ProblemCodeDomainNotVerified           ProblemCode = "domain-not-verified"
+	ProblemCodeDraining                    ProblemCode = "draining"
+	ProblemCodeFreeTierExhausted           ProblemCode = "free-tier-exhausted"
+	ProblemCodeInternalError               ProblemCode = "internal-error"
+	ProblemCodeKeyExceedsCreator           ProblemCode = "key-exceeds-creator"
+	ProblemCodeKeyLimitReached             ProblemCode = "key-limit-reached"
+	ProblemCodeKeyNameExists               ProblemCode = "key-name-exists"
+	ProblemCodeMalformedJSON               ProblemCode = "malformed-json"
+	ProblemCodeMethodNotAllowed            ProblemCode = "method-not-allowed"
+	ProblemCodeMissingScope                ProblemCode = "missing-scope"
+	ProblemCodeNotFound                    ProblemCode = "not-found"
+	ProblemCodeOrganizationInactive        ProblemCode = "organization-inactive"
+	ProblemCodeOverloaded                  ProblemCode = "overloaded"
+	ProblemCodePayloadTooLarge             ProblemCode = "payload-too-large"
+	ProblemCodeRateLimited                 ProblemCode = "rate-limited"
+	ProblemCodeRecipientSuppressed         ProblemCode = "recipient-suppressed"
+	ProblemCodeRouteNotFound               ProblemCode = "route-not-found"
+	ProblemCodeSpendCapReached             ProblemCode = "spend-cap-reached"
+	ProblemCodeTemplateInvalid             ProblemCode = "template-invalid"
+	ProblemCodeTemplateLimitReached        ProblemCode = "template-limit-reached"
+	ProblemCodeTemplateNameExists          ProblemCode = "template-name-exists"
+	ProblemCodeTemplateNotPublished        ProblemCode = "template-not-published"
+	ProblemCodeTemplateVersionLimitReached ProblemCode = "template-version-limit-reached"
+	ProblemCodeUnauthorized                ProblemCode = "unauthorized"
+	ProblemCodeUnsupportedMediaType        ProblemCode = "unsupported-media-type"
+	ProblemCodeValidationFailed            ProblemCode = "validation-failed"
+	ProblemCodeVariableMissing             ProblemCode = "variable-missing"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -269,7 +273,13 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeTemplateInvalid:
 		return true
+	case ProblemCodeTemplateLimitReached:
+		return true
+	case ProblemCodeTemplateNameExists:
+		return true
 	case ProblemCodeTemplateNotPublished:
+		return true
+	case ProblemCodeTemplateVersionLimitReached:
 		return true
 	case ProblemCodeUnauthorized:
 		return true
@@ -505,6 +515,29 @@ type CreateDomainRequest struct {
 type CreateSuppressionsRequest struct {
 	// Addresses Bare addresses. In which case they are written does not matter.
 	Addresses []string `json:"addresses"`
+}
+
+// CreateTemplateRequest The template to create. At least one of `html` and `text` is required.
+type CreateTemplateRequest struct {
+	// HTML The html body. `{{name}}` stands for a variable, escaped.
+	//
+	// Example: <p>Hi {{name}}</p>
+	HTML string `json:"html,omitempty"`
+
+	// Name Unique among the organization's templates.
+	//
+	// Example: Welcome
+	Name string `json:"name"`
+
+	// Subject A subject for previews and for people. What is sent is the `subject` of the send.
+	//
+	// Example: Welcome, {{name}}
+	Subject string `json:"subject,omitempty"`
+
+	// Text The text body. `{{name}}` stands for a variable, verbatim.
+	//
+	// Example: Hi {{name}}
+	Text string `json:"text,omitempty"`
 }
 
 // CreatedAPIKey The key's metadata, and the full key.
@@ -836,6 +869,19 @@ type Health struct {
 // Example: ok
 type HealthStatus string
 
+// PreviewTemplateRequest What to render a template with.
+type PreviewTemplateRequest struct {
+	// Variables Substitutions, as a send takes them; absent or null means none.
+	//
+	// Example: {"name":"Sam"}
+	Variables map[string]interface{} `json:"variables,omitempty"`
+
+	// Version The version to render; the latest when absent or null.
+	//
+	// Example: 2
+	Version *int32 `json:"version,omitempty"`
+}
+
 // Problem A problem document (RFC 9457).
 type Problem struct {
 	// Code The kind of problem, for programs. More values may come.
@@ -1034,6 +1080,216 @@ type SuppressionList struct {
 // Example: Bounce
 type SuppressionReason string
 
+// Template A template with the content of its latest version.
+type Template struct {
+	// CreatedAt When the template was created.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// HTML The html body.
+	//
+	// Example: <p>Hi {{name}}</p>
+	HTML *string `json:"html"`
+
+	// ID The id of the template, `templateId` of a send.
+	//
+	// Example: 0197b2c4-8d43-7f7c-a051-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// LatestVersion The number of the newest version, a draft unless it is the published one.
+	//
+	// Example: 2
+	LatestVersion int32 `json:"latestVersion"`
+
+	// Name The name it was given.
+	//
+	// Example: Welcome
+	Name string `json:"name"`
+
+	// PublishedVersion The number of the version that sends use; null until one is published.
+	//
+	// Example: 1
+	PublishedVersion *int32 `json:"publishedVersion"`
+
+	// Subject The subject for previews and for people; what is sent is the `subject` of the send.
+	//
+	// Example: Welcome, {{name}}
+	Subject *string `json:"subject"`
+
+	// Text The text body.
+	//
+	// Example: Hi {{name}}
+	Text *string `json:"text"`
+
+	// UpdatedAt When it was last edited, renamed or published.
+	//
+	// Example: 2026-06-18T11:00:00Z
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// TemplateList A page of templates, newest first.
+type TemplateList struct {
+	// Data The templates.
+	Data []TemplateSummary `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// TemplatePreview A rendered template.
+type TemplatePreview struct {
+	// HTML The html body, rendered; null when the version has none.
+	//
+	// Example: <p>Hi Sam</p>
+	HTML *string `json:"html"`
+
+	// Missing The names of variables that were reached and have no value, sorted, each once; `.` is an item of a list that
+	// is null. They are left empty here; a send would be refused. A section without a value is false and not among
+	// them.
+	Missing []string `json:"missing"`
+
+	// Placeholders The names of all variables and sections, sorted, each once, whether they were reached or not.
+	Placeholders []string `json:"placeholders"`
+
+	// Subject The subject, rendered; null when the version has none.
+	//
+	// Example: Welcome, Sam
+	Subject *string `json:"subject"`
+
+	// Text The text body, rendered; null when the version has none.
+	//
+	// Example: Hi Sam
+	Text *string `json:"text"`
+
+	// Version The version that was rendered.
+	//
+	// Example: 2
+	Version int32 `json:"version"`
+}
+
+// TemplateSummary A template, without its content.
+type TemplateSummary struct {
+	// CreatedAt When the template was created.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// ID The id of the template, `templateId` of a send.
+	//
+	// Example: 0197b2c4-8d43-7f7c-a051-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// LatestVersion The number of the newest version, a draft unless it is the published one.
+	//
+	// Example: 2
+	LatestVersion int32 `json:"latestVersion"`
+
+	// Name The name it was given.
+	//
+	// Example: Welcome
+	Name string `json:"name"`
+
+	// PublishedVersion The number of the version that sends use; null until one is published.
+	//
+	// Example: 1
+	PublishedVersion *int32 `json:"publishedVersion"`
+
+	// UpdatedAt When it was last edited, renamed or published.
+	//
+	// Example: 2026-06-18T11:00:00Z
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// TemplateVersion A version of a template with its content.
+type TemplateVersion struct {
+	// CreatedAt When the version's content was written.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// HTML The html body.
+	//
+	// Example: <p>Hi {{name}}</p>
+	HTML *string `json:"html"`
+
+	// IsPublished Whether it is the version that sends use.
+	//
+	// Example: true
+	IsPublished bool `json:"isPublished"`
+
+	// Subject The subject for previews and for people; what is sent is the `subject` of the send.
+	//
+	// Example: Welcome, {{name}}
+	Subject *string `json:"subject"`
+
+	// Text The text body.
+	//
+	// Example: Hi {{name}}
+	Text *string `json:"text"`
+
+	// Version The number of the version, from 1.
+	//
+	// Example: 1
+	Version int32 `json:"version"`
+}
+
+// TemplateVersionList A page of versions, newest first.
+type TemplateVersionList struct {
+	// Data The versions.
+	Data []TemplateVersionSummary `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// TemplateVersionSummary A version of a template, without its html and text.
+type TemplateVersionSummary struct {
+	// CreatedAt When the version's content was written.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// IsPublished Whether it is the version that sends use.
+	//
+	// Example: true
+	IsPublished bool `json:"isPublished"`
+
+	// Subject The subject for previews and for people; what is sent is the `subject` of the send.
+	//
+	// Example: Welcome, {{name}}
+	Subject *string `json:"subject"`
+
+	// Version The number of the version, from 1.
+	//
+	// Example: 1
+	Version int32 `json:"version"`
+}
+
+// UpdateTemplateRequest What to change. A member that is left out stays as it is, one that is null is removed; `html` or `text` must
+// be left.
+type UpdateTemplateRequest struct {
+	// HTML The html body. `{{name}}` stands for a variable, escaped.
+	//
+	// Example: <p>Hi {{name}}</p>
+	HTML nullable.Nullable[string] `json:"html,omitempty"`
+
+	// Name Unique among the organization's templates.
+	//
+	// Example: Welcome
+	Name *string `json:"name,omitempty"`
+
+	// Subject A subject for previews and for people. What is sent is the `subject` of the send.
+	//
+	// Example: Welcome, {{name}}
+	Subject nullable.Nullable[string] `json:"subject,omitempty"`
+
+	// Text The text body. `{{name}}` stands for a variable, verbatim.
+	//
+	// Example: Hi {{name}}
+	Text nullable.Nullable[string] `json:"text,omitempty"`
+}
+
 // Usage Usage and billing state of the current period.
 type Usage struct {
 	// BillableEmails Emails beyond the allowance.
@@ -1105,11 +1361,20 @@ type Limit = int
 // SuppressedAddress defines model for SuppressedAddress.
 type SuppressedAddress = string
 
+// TemplateID defines model for TemplateId.
+type TemplateID = openapi_types.UUID
+
+// VersionNumber defines model for VersionNumber.
+type VersionNumber = int32
+
 // APIKeyConflict A problem document (RFC 9457).
 type APIKeyConflict = Problem
 
 // APIKeyForbidden A problem document (RFC 9457).
 type APIKeyForbidden = Problem
+
+// BadListRequest A problem document (RFC 9457).
+type BadListRequest = Problem
 
 // BadQuery A problem document (RFC 9457).
 type BadQuery = Problem
@@ -1146,6 +1411,15 @@ type SendBadRequest = Problem
 
 // ServiceUnavailable A problem document (RFC 9457).
 type ServiceUnavailable = Problem
+
+// TemplateBadRequest A problem document (RFC 9457).
+type TemplateBadRequest = Problem
+
+// TemplateConflict A problem document (RFC 9457).
+type TemplateConflict = Problem
+
+// TemplateEditConflict A problem document (RFC 9457).
+type TemplateEditConflict = Problem
 
 // TooManyRequests A problem document (RFC 9457).
 type TooManyRequests = Problem
@@ -1200,6 +1474,26 @@ type ListSuppressionsParams struct {
 	Reason *SuppressionReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
+// ListTemplatesParams defines parameters for ListTemplates.
+type ListTemplatesParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListTemplateVersionsParams defines parameters for ListTemplateVersions.
+type ListTemplateVersionsParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
 
@@ -1214,6 +1508,15 @@ type SendBatchJSONRequestBody = SendBatchRequest
 
 // CreateSuppressionsJSONRequestBody defines body for CreateSuppressions for application/json ContentType.
 type CreateSuppressionsJSONRequestBody = CreateSuppressionsRequest
+
+// CreateTemplateJSONRequestBody defines body for CreateTemplate for application/json ContentType.
+type CreateTemplateJSONRequestBody = CreateTemplateRequest
+
+// UpdateTemplateJSONRequestBody defines body for UpdateTemplate for application/json ContentType.
+type UpdateTemplateJSONRequestBody = UpdateTemplateRequest
+
+// PreviewTemplateJSONRequestBody defines body for PreviewTemplate for application/json ContentType.
+type PreviewTemplateJSONRequestBody = PreviewTemplateRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1505,6 +1808,122 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 	DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTemplates List templates
+	//
+	// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
+	// A query parameter that is not listed here is refused.
+	//
+	// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+	ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTemplateWithBody Create a template
+	//
+	// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+	// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+	// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+	// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+	CreateTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTemplate Create a template
+	//
+	// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+	// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+	// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+	// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+	CreateTemplate(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteTemplate Delete a template
+	//
+	// Deletes the template with all its versions. Messages that were accepted before are unaffected: they hold what
+	// was rendered.
+	//
+	// Corresponds with DELETE /v1/templates/{id} (the `DeleteTemplate` operationId).
+	DeleteTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTemplate Get a template
+	//
+	// The template with the content of its latest version. Where `latestVersion` is not `publishedVersion`, that
+	// content is a draft; `GET /v1/templates/{id}/versions/{version}` reads the one that sends use.
+	//
+	// Corresponds with GET /v1/templates/{id} (the `GetTemplate` operationId).
+	GetTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTemplateWithBody Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplateWithBody(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTemplate Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplate(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewTemplateWithBody Render a template without sending it
+	//
+	// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+	// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+	// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+	// `template-invalid`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+	PreviewTemplateWithBody(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewTemplate Render a template without sending it
+	//
+	// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+	// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+	// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+	// `template-invalid`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+	PreviewTemplate(ctx context.Context, id TemplateID, body PreviewTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PublishTemplate Publish the latest version
+	//
+	// Makes the latest version the one that sends use, from the next send on. Publishing what is published already
+	// changes nothing.
+	//
+	// Corresponds with POST /v1/templates/{id}/publish (the `PublishTemplate` operationId).
+	PublishTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTemplateVersions List the versions of a template
+	//
+	// The versions of a template, newest first, without their html and text.
+	//
+	// Corresponds with GET /v1/templates/{id}/versions (the `ListTemplateVersions` operationId).
+	ListTemplateVersions(ctx context.Context, id TemplateID, params *ListTemplateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTemplateVersion Get one version of a template
+	//
+	// A version with its content. Versions that were published once never change.
+	//
+	// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
+	GetTemplateVersion(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetHealth Whether the process lives
@@ -1944,6 +2363,242 @@ func (c *Client) CreateSuppressions(ctx context.Context, body CreateSuppressions
 // Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 func (c *Client) DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSuppressionRequest(c.Server, address)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTemplates List templates
+//
+// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
+// A query parameter that is not listed here is refused.
+//
+// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+func (c *Client) ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTemplatesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTemplateWithBody Create a template
+//
+// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+func (c *Client) CreateTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTemplateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTemplate Create a template
+//
+// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+func (c *Client) CreateTemplate(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTemplateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteTemplate Delete a template
+//
+// Deletes the template with all its versions. Messages that were accepted before are unaffected: they hold what
+// was rendered.
+//
+// Corresponds with DELETE /v1/templates/{id} (the `DeleteTemplate` operationId).
+func (c *Client) DeleteTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTemplateRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTemplate Get a template
+//
+// The template with the content of its latest version. Where `latestVersion` is not `publishedVersion`, that
+// content is a draft; `GET /v1/templates/{id}/versions/{version}` reads the one that sends use.
+//
+// Corresponds with GET /v1/templates/{id} (the `GetTemplate` operationId).
+func (c *Client) GetTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTemplateRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTemplateWithBody Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *Client) UpdateTemplateWithBody(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTemplateRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTemplate Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *Client) UpdateTemplate(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTemplateRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewTemplateWithBody Render a template without sending it
+//
+// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+// `template-invalid`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+func (c *Client) PreviewTemplateWithBody(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewTemplateRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewTemplate Render a template without sending it
+//
+// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+// `template-invalid`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+func (c *Client) PreviewTemplate(ctx context.Context, id TemplateID, body PreviewTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewTemplateRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PublishTemplate Publish the latest version
+//
+// Makes the latest version the one that sends use, from the next send on. Publishing what is published already
+// changes nothing.
+//
+// Corresponds with POST /v1/templates/{id}/publish (the `PublishTemplate` operationId).
+func (c *Client) PublishTemplate(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPublishTemplateRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTemplateVersions List the versions of a template
+//
+// The versions of a template, newest first, without their html and text.
+//
+// Corresponds with GET /v1/templates/{id}/versions (the `ListTemplateVersions` operationId).
+func (c *Client) ListTemplateVersions(ctx context.Context, id TemplateID, params *ListTemplateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTemplateVersionsRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTemplateVersion Get one version of a template
+//
+// A version with its content. Versions that were published once never change.
+//
+// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
+func (c *Client) GetTemplateVersion(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTemplateVersionRequest(c.Server, id, version)
 	if err != nil {
 		return nil, err
 	}
@@ -2721,6 +3376,422 @@ func NewDeleteSuppressionRequest(server string, address SuppressedAddress) (*htt
 	return req, nil
 }
 
+// NewListTemplatesRequest constructs an http.Request for the ListTemplates method
+func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTemplateRequest calls the generic CreateTemplate builder with application/json body
+func NewCreateTemplateRequest(server string, body CreateTemplateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTemplateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTemplateRequestWithBody constructs an http.Request for the CreateTemplate method, with any body, and a specified content type
+func NewCreateTemplateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteTemplateRequest constructs an http.Request for the DeleteTemplate method
+func NewDeleteTemplateRequest(server string, id TemplateID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTemplateRequest constructs an http.Request for the GetTemplate method
+func NewGetTemplateRequest(server string, id TemplateID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateTemplateRequest calls the generic UpdateTemplate builder with application/json body
+func NewUpdateTemplateRequest(server string, id TemplateID, body UpdateTemplateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTemplateRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateTemplateRequestWithBody constructs an http.Request for the UpdateTemplate method, with any body, and a specified content type
+func NewUpdateTemplateRequestWithBody(server string, id TemplateID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPreviewTemplateRequest calls the generic PreviewTemplate builder with application/json body
+func NewPreviewTemplateRequest(server string, id TemplateID, body PreviewTemplateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewTemplateRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewPreviewTemplateRequestWithBody constructs an http.Request for the PreviewTemplate method, with any body, and a specified content type
+func NewPreviewTemplateRequestWithBody(server string, id TemplateID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s/preview", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPublishTemplateRequest constructs an http.Request for the PublishTemplate method
+func NewPublishTemplateRequest(server string, id TemplateID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s/publish", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTemplateVersionsRequest constructs an http.Request for the ListTemplateVersions method
+func NewListTemplateVersionsRequest(server string, id TemplateID, params *ListTemplateVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s/versions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTemplateVersionRequest constructs an http.Request for the GetTemplateVersion method
+func NewGetTemplateVersionRequest(server string, id TemplateID, version VersionNumber) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int32"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/templates/%s/versions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -3007,6 +4078,134 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 	DeleteSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*DeleteSuppressionResponse, error)
+
+	// ListTemplatesWithResponse List templates
+	//
+	// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
+	// A query parameter that is not listed here is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+	ListTemplatesWithResponse(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*ListTemplatesResponse, error)
+
+	// CreateTemplateWithBodyWithResponse Create a template
+	//
+	// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+	// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+	// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+	// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+	CreateTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
+
+	// CreateTemplateWithResponse Create a template
+	//
+	// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+	// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+	// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+	// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+	CreateTemplateWithResponse(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
+
+	// DeleteTemplateWithResponse Delete a template
+	//
+	// Deletes the template with all its versions. Messages that were accepted before are unaffected: they hold what
+	// was rendered.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/templates/{id} (the `DeleteTemplate` operationId).
+	DeleteTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*DeleteTemplateResponse, error)
+
+	// GetTemplateWithResponse Get a template
+	//
+	// The template with the content of its latest version. Where `latestVersion` is not `publishedVersion`, that
+	// content is a draft; `GET /v1/templates/{id}/versions/{version}` reads the one that sends use.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates/{id} (the `GetTemplate` operationId).
+	GetTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*GetTemplateResponse, error)
+
+	// UpdateTemplateWithBodyWithResponse Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplateWithBodyWithResponse(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error)
+
+	// UpdateTemplateWithResponse Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplateWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error)
+
+	// PreviewTemplateWithBodyWithResponse Render a template without sending it
+	//
+	// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+	// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+	// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+	// `template-invalid`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+	PreviewTemplateWithBodyWithResponse(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewTemplateResponse, error)
+
+	// PreviewTemplateWithResponse Render a template without sending it
+	//
+	// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+	// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+	// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+	// `template-invalid`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+	PreviewTemplateWithResponse(ctx context.Context, id TemplateID, body PreviewTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewTemplateResponse, error)
+
+	// PublishTemplateWithResponse Publish the latest version
+	//
+	// Makes the latest version the one that sends use, from the next send on. Publishing what is published already
+	// changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/templates/{id}/publish (the `PublishTemplate` operationId).
+	PublishTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*PublishTemplateResponse, error)
+
+	// ListTemplateVersionsWithResponse List the versions of a template
+	//
+	// The versions of a template, newest first, without their html and text.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates/{id}/versions (the `ListTemplateVersions` operationId).
+	ListTemplateVersionsWithResponse(ctx context.Context, id TemplateID, params *ListTemplateVersionsParams, reqEditors ...RequestEditorFn) (*ListTemplateVersionsResponse, error)
+
+	// GetTemplateVersionWithResponse Get one version of a template
+	//
+	// A version with its content. Versions that were published once never change.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
+	GetTemplateVersionWithResponse(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*GetTemplateVersionResponse, error)
 }
 
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
@@ -5690,6 +6889,1527 @@ func (r DeleteSuppressionResponse) ContentType() string {
 	return ""
 }
 
+// ListTemplatesResponse200Headers the declared response headers of an HTTP 200 response for ListTemplates
+type ListTemplatesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplatesResponse400Headers the declared response headers of an HTTP 400 response for ListTemplates
+type ListTemplatesResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplatesResponse401Headers the declared response headers of an HTTP 401 response for ListTemplates
+type ListTemplatesResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListTemplatesResponse403Headers the declared response headers of an HTTP 403 response for ListTemplates
+type ListTemplatesResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplatesResponse429Headers the declared response headers of an HTTP 429 response for ListTemplates
+type ListTemplatesResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListTemplatesResponse500Headers the declared response headers of an HTTP 500 response for ListTemplates
+type ListTemplatesResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListTemplatesResponse503Headers the declared response headers of an HTTP 503 response for ListTemplates
+type ListTemplatesResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListTemplatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListTemplatesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListTemplatesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTemplatesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListTemplatesResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListTemplatesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListTemplatesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListTemplatesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTemplatesResponse) GetJSON200() *TemplateList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListTemplatesResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTemplatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTemplatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTemplatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTemplatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateTemplateResponse201Headers the declared response headers of an HTTP 201 response for CreateTemplate
+type CreateTemplateResponse201Headers struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse400Headers the declared response headers of an HTTP 400 response for CreateTemplate
+type CreateTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse401Headers the declared response headers of an HTTP 401 response for CreateTemplate
+type CreateTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse403Headers the declared response headers of an HTTP 403 response for CreateTemplate
+type CreateTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse409Headers the declared response headers of an HTTP 409 response for CreateTemplate
+type CreateTemplateResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse413Headers the declared response headers of an HTTP 413 response for CreateTemplate
+type CreateTemplateResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse415Headers the declared response headers of an HTTP 415 response for CreateTemplate
+type CreateTemplateResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse429Headers the declared response headers of an HTTP 429 response for CreateTemplate
+type CreateTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// CreateTemplateResponse500Headers the declared response headers of an HTTP 500 response for CreateTemplate
+type CreateTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// CreateTemplateResponse503Headers the declared response headers of an HTTP 503 response for CreateTemplate
+type CreateTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CreateTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Template
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *TemplateBadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *TemplateConflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTemplateResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateTemplateResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateTemplateResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CreateTemplateResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateTemplateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateTemplateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTemplateResponse) GetJSON201() *Template {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON400() *TemplateBadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON409() *TemplateConflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteTemplateResponse204Headers the declared response headers of an HTTP 204 response for DeleteTemplate
+type DeleteTemplateResponse204Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse400Headers the declared response headers of an HTTP 400 response for DeleteTemplate
+type DeleteTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse401Headers the declared response headers of an HTTP 401 response for DeleteTemplate
+type DeleteTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse403Headers the declared response headers of an HTTP 403 response for DeleteTemplate
+type DeleteTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse404Headers the declared response headers of an HTTP 404 response for DeleteTemplate
+type DeleteTemplateResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse429Headers the declared response headers of an HTTP 429 response for DeleteTemplate
+type DeleteTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// DeleteTemplateResponse500Headers the declared response headers of an HTTP 500 response for DeleteTemplate
+type DeleteTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// DeleteTemplateResponse503Headers the declared response headers of an HTTP 503 response for DeleteTemplate
+type DeleteTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type DeleteTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteTemplateResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteTemplateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteTemplateResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteTemplateResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetTemplateResponse200Headers the declared response headers of an HTTP 200 response for GetTemplate
+type GetTemplateResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateResponse400Headers the declared response headers of an HTTP 400 response for GetTemplate
+type GetTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateResponse401Headers the declared response headers of an HTTP 401 response for GetTemplate
+type GetTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetTemplateResponse403Headers the declared response headers of an HTTP 403 response for GetTemplate
+type GetTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateResponse404Headers the declared response headers of an HTTP 404 response for GetTemplate
+type GetTemplateResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateResponse429Headers the declared response headers of an HTTP 429 response for GetTemplate
+type GetTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// GetTemplateResponse500Headers the declared response headers of an HTTP 500 response for GetTemplate
+type GetTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetTemplateResponse503Headers the declared response headers of an HTTP 503 response for GetTemplate
+type GetTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Template
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTemplateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetTemplateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetTemplateResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetTemplateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTemplateResponse) GetJSON200() *Template {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateTemplateResponse200Headers the declared response headers of an HTTP 200 response for UpdateTemplate
+type UpdateTemplateResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse400Headers the declared response headers of an HTTP 400 response for UpdateTemplate
+type UpdateTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse401Headers the declared response headers of an HTTP 401 response for UpdateTemplate
+type UpdateTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse403Headers the declared response headers of an HTTP 403 response for UpdateTemplate
+type UpdateTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse404Headers the declared response headers of an HTTP 404 response for UpdateTemplate
+type UpdateTemplateResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse409Headers the declared response headers of an HTTP 409 response for UpdateTemplate
+type UpdateTemplateResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse413Headers the declared response headers of an HTTP 413 response for UpdateTemplate
+type UpdateTemplateResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse415Headers the declared response headers of an HTTP 415 response for UpdateTemplate
+type UpdateTemplateResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse429Headers the declared response headers of an HTTP 429 response for UpdateTemplate
+type UpdateTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// UpdateTemplateResponse500Headers the declared response headers of an HTTP 500 response for UpdateTemplate
+type UpdateTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UpdateTemplateResponse503Headers the declared response headers of an HTTP 503 response for UpdateTemplate
+type UpdateTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UpdateTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Template
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *TemplateBadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *TemplateEditConflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateTemplateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UpdateTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UpdateTemplateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UpdateTemplateResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UpdateTemplateResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UpdateTemplateResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UpdateTemplateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UpdateTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateTemplateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateTemplateResponse) GetJSON200() *Template {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON400() *TemplateBadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON409() *TemplateEditConflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PreviewTemplateResponse200Headers the declared response headers of an HTTP 200 response for PreviewTemplate
+type PreviewTemplateResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse400Headers the declared response headers of an HTTP 400 response for PreviewTemplate
+type PreviewTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse401Headers the declared response headers of an HTTP 401 response for PreviewTemplate
+type PreviewTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse403Headers the declared response headers of an HTTP 403 response for PreviewTemplate
+type PreviewTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse404Headers the declared response headers of an HTTP 404 response for PreviewTemplate
+type PreviewTemplateResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse413Headers the declared response headers of an HTTP 413 response for PreviewTemplate
+type PreviewTemplateResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse415Headers the declared response headers of an HTTP 415 response for PreviewTemplate
+type PreviewTemplateResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse429Headers the declared response headers of an HTTP 429 response for PreviewTemplate
+type PreviewTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// PreviewTemplateResponse500Headers the declared response headers of an HTTP 500 response for PreviewTemplate
+type PreviewTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// PreviewTemplateResponse503Headers the declared response headers of an HTTP 503 response for PreviewTemplate
+type PreviewTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type PreviewTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplatePreview
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *TemplateBadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PreviewTemplateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PreviewTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PreviewTemplateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PreviewTemplateResponse404Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PreviewTemplateResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PreviewTemplateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PreviewTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewTemplateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewTemplateResponse) GetJSON200() *TemplatePreview {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON400() *TemplateBadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PublishTemplateResponse200Headers the declared response headers of an HTTP 200 response for PublishTemplate
+type PublishTemplateResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PublishTemplateResponse400Headers the declared response headers of an HTTP 400 response for PublishTemplate
+type PublishTemplateResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PublishTemplateResponse401Headers the declared response headers of an HTTP 401 response for PublishTemplate
+type PublishTemplateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PublishTemplateResponse403Headers the declared response headers of an HTTP 403 response for PublishTemplate
+type PublishTemplateResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PublishTemplateResponse404Headers the declared response headers of an HTTP 404 response for PublishTemplate
+type PublishTemplateResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// PublishTemplateResponse429Headers the declared response headers of an HTTP 429 response for PublishTemplate
+type PublishTemplateResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// PublishTemplateResponse500Headers the declared response headers of an HTTP 500 response for PublishTemplate
+type PublishTemplateResponse500Headers struct {
+	XRequestID *string
+}
+
+// PublishTemplateResponse503Headers the declared response headers of an HTTP 503 response for PublishTemplate
+type PublishTemplateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type PublishTemplateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Template
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PublishTemplateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PublishTemplateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PublishTemplateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PublishTemplateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PublishTemplateResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PublishTemplateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PublishTemplateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PublishTemplateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PublishTemplateResponse) GetJSON200() *Template {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PublishTemplateResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PublishTemplateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PublishTemplateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PublishTemplateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PublishTemplateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListTemplateVersionsResponse200Headers the declared response headers of an HTTP 200 response for ListTemplateVersions
+type ListTemplateVersionsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse400Headers the declared response headers of an HTTP 400 response for ListTemplateVersions
+type ListTemplateVersionsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse401Headers the declared response headers of an HTTP 401 response for ListTemplateVersions
+type ListTemplateVersionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse403Headers the declared response headers of an HTTP 403 response for ListTemplateVersions
+type ListTemplateVersionsResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse404Headers the declared response headers of an HTTP 404 response for ListTemplateVersions
+type ListTemplateVersionsResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse429Headers the declared response headers of an HTTP 429 response for ListTemplateVersions
+type ListTemplateVersionsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListTemplateVersionsResponse500Headers the declared response headers of an HTTP 500 response for ListTemplateVersions
+type ListTemplateVersionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListTemplateVersionsResponse503Headers the declared response headers of an HTTP 503 response for ListTemplateVersions
+type ListTemplateVersionsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListTemplateVersionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateVersionList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadListRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListTemplateVersionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListTemplateVersionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTemplateVersionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListTemplateVersionsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListTemplateVersionsResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListTemplateVersionsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListTemplateVersionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListTemplateVersionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTemplateVersionsResponse) GetJSON200() *TemplateVersionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON400() *BadListRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListTemplateVersionsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTemplateVersionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTemplateVersionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTemplateVersionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTemplateVersionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetTemplateVersionResponse200Headers the declared response headers of an HTTP 200 response for GetTemplateVersion
+type GetTemplateVersionResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse400Headers the declared response headers of an HTTP 400 response for GetTemplateVersion
+type GetTemplateVersionResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse401Headers the declared response headers of an HTTP 401 response for GetTemplateVersion
+type GetTemplateVersionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse403Headers the declared response headers of an HTTP 403 response for GetTemplateVersion
+type GetTemplateVersionResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse404Headers the declared response headers of an HTTP 404 response for GetTemplateVersion
+type GetTemplateVersionResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse429Headers the declared response headers of an HTTP 429 response for GetTemplateVersion
+type GetTemplateVersionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// GetTemplateVersionResponse500Headers the declared response headers of an HTTP 500 response for GetTemplateVersion
+type GetTemplateVersionResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetTemplateVersionResponse503Headers the declared response headers of an HTTP 503 response for GetTemplateVersion
+type GetTemplateVersionResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetTemplateVersionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateVersion
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTemplateVersionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetTemplateVersionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTemplateVersionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetTemplateVersionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetTemplateVersionResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetTemplateVersionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetTemplateVersionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetTemplateVersionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTemplateVersionResponse) GetJSON200() *TemplateVersion {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetTemplateVersionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTemplateVersionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTemplateVersionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTemplateVersionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTemplateVersionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthWithResponse Whether the process lives
 //
 // Answers 200 as long as the process serves requests, whatever its dependencies do.
@@ -6069,6 +8789,206 @@ func (c *ClientWithResponses) DeleteSuppressionWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseDeleteSuppressionResponse(rsp)
+}
+
+// ListTemplatesWithResponse List templates
+//
+// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
+// A query parameter that is not listed here is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
+func (c *ClientWithResponses) ListTemplatesWithResponse(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*ListTemplatesResponse, error) {
+	rsp, err := c.ListTemplates(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTemplatesResponse(rsp)
+}
+
+// CreateTemplateWithBodyWithResponse Create a template
+//
+// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+func (c *ClientWithResponses) CreateTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
+	rsp, err := c.CreateTemplateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTemplateResponse(rsp)
+}
+
+// CreateTemplateWithResponse Create a template
+//
+// Stores a template, whose first version is a draft: sends cannot use it before it is published. At least one of
+// `html` and `text` is required. Every part is parsed when it is stored: a tag that is not closed or not supported
+// (partials, lambdas, changed delimiters, unescaped values in html), more than 10,000 tags, or sections nested more
+// than 16 levels deep are `400`, `template-invalid`. At most 1,000 templates per organization.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
+func (c *ClientWithResponses) CreateTemplateWithResponse(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
+	rsp, err := c.CreateTemplate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTemplateResponse(rsp)
+}
+
+// DeleteTemplateWithResponse Delete a template
+//
+// Deletes the template with all its versions. Messages that were accepted before are unaffected: they hold what
+// was rendered.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/templates/{id} (the `DeleteTemplate` operationId).
+func (c *ClientWithResponses) DeleteTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*DeleteTemplateResponse, error) {
+	rsp, err := c.DeleteTemplate(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTemplateResponse(rsp)
+}
+
+// GetTemplateWithResponse Get a template
+//
+// The template with the content of its latest version. Where `latestVersion` is not `publishedVersion`, that
+// content is a draft; `GET /v1/templates/{id}/versions/{version}` reads the one that sends use.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates/{id} (the `GetTemplate` operationId).
+func (c *ClientWithResponses) GetTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*GetTemplateResponse, error) {
+	rsp, err := c.GetTemplate(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTemplateResponse(rsp)
+}
+
+// UpdateTemplateWithBodyWithResponse Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *ClientWithResponses) UpdateTemplateWithBodyWithResponse(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error) {
+	rsp, err := c.UpdateTemplateWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTemplateResponse(rsp)
+}
+
+// UpdateTemplateWithResponse Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *ClientWithResponses) UpdateTemplateWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error) {
+	rsp, err := c.UpdateTemplate(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTemplateResponse(rsp)
+}
+
+// PreviewTemplateWithBodyWithResponse Render a template without sending it
+//
+// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+// `template-invalid`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+func (c *ClientWithResponses) PreviewTemplateWithBodyWithResponse(ctx context.Context, id TemplateID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewTemplateResponse, error) {
+	rsp, err := c.PreviewTemplateWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewTemplateResponse(rsp)
+}
+
+// PreviewTemplateWithResponse Render a template without sending it
+//
+// Renders one version, the latest unless another is named, with the given variables. A variable that is reached and
+// has no value is left empty and listed in `missing`; a send with the same variables would be refused. A rendered
+// part may have at most 4 MiB, and rendering it at most 200,000 steps (tags and list items reached); more is `400`,
+// `template-invalid`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/{id}/preview (the `PreviewTemplate` operationId).
+func (c *ClientWithResponses) PreviewTemplateWithResponse(ctx context.Context, id TemplateID, body PreviewTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewTemplateResponse, error) {
+	rsp, err := c.PreviewTemplate(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewTemplateResponse(rsp)
+}
+
+// PublishTemplateWithResponse Publish the latest version
+//
+// Makes the latest version the one that sends use, from the next send on. Publishing what is published already
+// changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/templates/{id}/publish (the `PublishTemplate` operationId).
+func (c *ClientWithResponses) PublishTemplateWithResponse(ctx context.Context, id TemplateID, reqEditors ...RequestEditorFn) (*PublishTemplateResponse, error) {
+	rsp, err := c.PublishTemplate(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePublishTemplateResponse(rsp)
+}
+
+// ListTemplateVersionsWithResponse List the versions of a template
+//
+// The versions of a template, newest first, without their html and text.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates/{id}/versions (the `ListTemplateVersions` operationId).
+func (c *ClientWithResponses) ListTemplateVersionsWithResponse(ctx context.Context, id TemplateID, params *ListTemplateVersionsParams, reqEditors ...RequestEditorFn) (*ListTemplateVersionsResponse, error) {
+	rsp, err := c.ListTemplateVersions(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTemplateVersionsResponse(rsp)
+}
+
+// GetTemplateVersionWithResponse Get one version of a template
+//
+// A version with its content. Versions that were published once never change.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
+func (c *ClientWithResponses) GetTemplateVersionWithResponse(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*GetTemplateVersionResponse, error) {
+	rsp, err := c.GetTemplateVersion(ctx, id, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTemplateVersionResponse(rsp)
 }
 
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call
@@ -10231,6 +13151,2436 @@ func ParseDeleteSuppressionResponse(rsp *http.Response) (*DeleteSuppressionRespo
 	return response, nil
 }
 
+// ParseListTemplatesResponse parses an HTTP response from a ListTemplatesWithResponse call
+func ParseListTemplatesResponse(rsp *http.Response) (*ListTemplatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTemplatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListTemplatesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListTemplatesResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListTemplatesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListTemplatesResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListTemplatesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListTemplatesResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListTemplatesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateTemplateResponse parses an HTTP response from a CreateTemplateWithResponse call
+func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Template
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest TemplateBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest TemplateConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTemplateResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateTemplateResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers CreateTemplateResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateTemplateResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTemplateResponse parses an HTTP response from a DeleteTemplateWithResponse call
+func ParseDeleteTemplateResponse(rsp *http.Response) (*DeleteTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteTemplateResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteTemplateResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTemplateResponse parses an HTTP response from a GetTemplateWithResponse call
+func ParseGetTemplateResponse(rsp *http.Response) (*GetTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Template
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTemplateResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetTemplateResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTemplateResponse parses an HTTP response from a UpdateTemplateWithResponse call
+func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Template
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest TemplateBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest TemplateEditConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateTemplateResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UpdateTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UpdateTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UpdateTemplateResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers UpdateTemplateResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers UpdateTemplateResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UpdateTemplateResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UpdateTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePreviewTemplateResponse parses an HTTP response from a PreviewTemplateWithResponse call
+func ParsePreviewTemplateResponse(rsp *http.Response) (*PreviewTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplatePreview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest TemplateBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PreviewTemplateResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PreviewTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PreviewTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PreviewTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PreviewTemplateResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 413:
+		var headers PreviewTemplateResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers PreviewTemplateResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PreviewTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePublishTemplateResponse parses an HTTP response from a PublishTemplateWithResponse call
+func ParsePublishTemplateResponse(rsp *http.Response) (*PublishTemplateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PublishTemplateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Template
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PublishTemplateResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PublishTemplateResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PublishTemplateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PublishTemplateResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PublishTemplateResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers PublishTemplateResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PublishTemplateResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PublishTemplateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListTemplateVersionsResponse parses an HTTP response from a ListTemplateVersionsWithResponse call
+func ParseListTemplateVersionsResponse(rsp *http.Response) (*ListTemplateVersionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTemplateVersionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateVersionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadListRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListTemplateVersionsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListTemplateVersionsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListTemplateVersionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListTemplateVersionsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListTemplateVersionsResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListTemplateVersionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListTemplateVersionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListTemplateVersionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetTemplateVersionResponse parses an HTTP response from a GetTemplateVersionWithResponse call
+func ParseGetTemplateVersionResponse(rsp *http.Response) (*GetTemplateVersionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTemplateVersionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTemplateVersionResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetTemplateVersionResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetTemplateVersionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetTemplateVersionResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetTemplateVersionResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetTemplateVersionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetTemplateVersionResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetTemplateVersionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Whether the process lives
@@ -10287,6 +15637,33 @@ type ServerInterface interface {
 	// DeleteSuppression Send to an address again
 	// (DELETE /v1/suppressions/{address})
 	DeleteSuppression(ctx echo.Context, address SuppressedAddress) error
+	// ListTemplates List templates
+	// (GET /v1/templates)
+	ListTemplates(ctx echo.Context, params ListTemplatesParams) error
+	// CreateTemplate Create a template
+	// (POST /v1/templates)
+	CreateTemplate(ctx echo.Context) error
+	// DeleteTemplate Delete a template
+	// (DELETE /v1/templates/{id})
+	DeleteTemplate(ctx echo.Context, id TemplateID) error
+	// GetTemplate Get a template
+	// (GET /v1/templates/{id})
+	GetTemplate(ctx echo.Context, id TemplateID) error
+	// UpdateTemplate Edit or rename a template
+	// (PATCH /v1/templates/{id})
+	UpdateTemplate(ctx echo.Context, id TemplateID) error
+	// PreviewTemplate Render a template without sending it
+	// (POST /v1/templates/{id}/preview)
+	PreviewTemplate(ctx echo.Context, id TemplateID) error
+	// PublishTemplate Publish the latest version
+	// (POST /v1/templates/{id}/publish)
+	PublishTemplate(ctx echo.Context, id TemplateID) error
+	// ListTemplateVersions List the versions of a template
+	// (GET /v1/templates/{id}/versions)
+	ListTemplateVersions(ctx echo.Context, id TemplateID, params ListTemplateVersionsParams) error
+	// GetTemplateVersion Get one version of a template
+	// (GET /v1/templates/{id}/versions/{version})
+	GetTemplateVersion(ctx echo.Context, id TemplateID, version VersionNumber) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -10586,6 +15963,176 @@ func (w *ServerInterfaceWrapper) DeleteSuppression(ctx echo.Context) error {
 	return err
 }
 
+// ListTemplates converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplatesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplates(ctx, params)
+	return err
+}
+
+// CreateTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateTemplate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateTemplate(ctx)
+	return err
+}
+
+// DeleteTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteTemplate(ctx, id)
+	return err
+}
+
+// GetTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTemplate(ctx, id)
+	return err
+}
+
+// UpdateTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateTemplate(ctx, id)
+	return err
+}
+
+// PreviewTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) PreviewTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreviewTemplate(ctx, id)
+	return err
+}
+
+// PublishTemplate converts echo context to params.
+func (w *ServerInterfaceWrapper) PublishTemplate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PublishTemplate(ctx, id)
+	return err
+}
+
+// ListTemplateVersions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTemplateVersions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplateVersionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTemplateVersions(ctx, id, params)
+	return err
+}
+
+// GetTemplateVersion converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTemplateVersion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id TemplateID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version VersionNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int32", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTemplateVersion(ctx, id, version)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -10649,6 +16196,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/suppressions", wrapper.CreateSuppressions, options.OperationMiddlewares["createSuppressions"]...)
 	router.DELETE(options.BaseURL+"/v1/suppressions/:address", wrapper.DeleteSuppression, options.OperationMiddlewares["deleteSuppression"]...)
 	router.GET(options.BaseURL+"/v1/billing/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
+	router.GET(options.BaseURL+"/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
+	router.POST(options.BaseURL+"/v1/templates", wrapper.CreateTemplate, options.OperationMiddlewares["createTemplate"]...)
+	router.DELETE(options.BaseURL+"/v1/templates/:id", wrapper.DeleteTemplate, options.OperationMiddlewares["deleteTemplate"]...)
+	router.GET(options.BaseURL+"/v1/templates/:id", wrapper.GetTemplate, options.OperationMiddlewares["getTemplate"]...)
+	router.PATCH(options.BaseURL+"/v1/templates/:id", wrapper.UpdateTemplate, options.OperationMiddlewares["updateTemplate"]...)
+	router.POST(options.BaseURL+"/v1/templates/:id/publish", wrapper.PublishTemplate, options.OperationMiddlewares["publishTemplate"]...)
+	router.POST(options.BaseURL+"/v1/templates/:id/preview", wrapper.PreviewTemplate, options.OperationMiddlewares["previewTemplate"]...)
+	router.GET(options.BaseURL+"/v1/templates/:id/versions", wrapper.ListTemplateVersions, options.OperationMiddlewares["listTemplateVersions"]...)
+	router.GET(options.BaseURL+"/v1/templates/:id/versions/:version", wrapper.GetTemplateVersion, options.OperationMiddlewares["getTemplateVersion"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 
@@ -10674,6 +16230,17 @@ type APIKeyForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers APIKeyForbiddenResponseHeaders
+}
+
+type BadListRequestResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type BadListRequestApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BadListRequestResponseHeaders
 }
 
 type BadQueryResponseHeaders struct {
@@ -10803,6 +16370,39 @@ type ServiceUnavailableApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ServiceUnavailableResponseHeaders
+}
+
+type TemplateBadRequestResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type TemplateBadRequestApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TemplateBadRequestResponseHeaders
+}
+
+type TemplateConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type TemplateConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TemplateConflictResponseHeaders
+}
+
+type TemplateEditConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type TemplateEditConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TemplateEditConflictResponseHeaders
 }
 
 type TooManyRequestsResponseHeaders struct {
@@ -14162,6 +19762,1954 @@ func (response DeleteSuppression503ApplicationProblemPlusJSONResponse) VisitDele
 	return err
 }
 
+type ListTemplatesRequestObject struct {
+	Params ListTemplatesParams
+}
+
+type ListTemplatesResponseObject interface {
+	VisitListTemplatesResponse(w http.ResponseWriter) error
+}
+
+type ListTemplates200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListTemplates200JSONResponse struct {
+	Body    TemplateList
+	Headers ListTemplates200ResponseHeaders
+}
+
+func (response ListTemplates200JSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates400ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates401ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates403ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates429ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates500ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplates503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplates503ApplicationProblemPlusJSONResponse) VisitListTemplatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplateRequestObject struct {
+	Body *CreateTemplateJSONRequestBody
+}
+
+type CreateTemplateResponseObject interface {
+	VisitCreateTemplateResponse(w http.ResponseWriter) error
+}
+
+type CreateTemplate201ResponseHeaders struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type CreateTemplate201JSONResponse struct {
+	Body    Template
+	Headers CreateTemplate201ResponseHeaders
+}
+
+func (response CreateTemplate201JSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate400ApplicationProblemPlusJSONResponse struct {
+	TemplateBadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate400ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate401ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate403ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate409ApplicationProblemPlusJSONResponse struct {
+	TemplateConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate409ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate413ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate415ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate429ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate500ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate503ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplateRequestObject struct {
+	ID TemplateID `json:"id"`
+}
+
+type DeleteTemplateResponseObject interface {
+	VisitDeleteTemplateResponse(w http.ResponseWriter) error
+}
+
+type DeleteTemplate204ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type DeleteTemplate204Response struct {
+	Headers DeleteTemplate204ResponseHeaders
+}
+
+func (response DeleteTemplate204Response) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteTemplate400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate400ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate401ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate403ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate404ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate429ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate500ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteTemplate503ApplicationProblemPlusJSONResponse) VisitDeleteTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateRequestObject struct {
+	ID TemplateID `json:"id"`
+}
+
+type GetTemplateResponseObject interface {
+	VisitGetTemplateResponse(w http.ResponseWriter) error
+}
+
+type GetTemplate200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type GetTemplate200JSONResponse struct {
+	Body    Template
+	Headers GetTemplate200ResponseHeaders
+}
+
+func (response GetTemplate200JSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate400ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate401ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate403ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate404ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate429ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate500ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplate503ApplicationProblemPlusJSONResponse) VisitGetTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplateRequestObject struct {
+	ID   TemplateID `json:"id"`
+	Body *UpdateTemplateJSONRequestBody
+}
+
+type UpdateTemplateResponseObject interface {
+	VisitUpdateTemplateResponse(w http.ResponseWriter) error
+}
+
+type UpdateTemplate200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type UpdateTemplate200JSONResponse struct {
+	Body    Template
+	Headers UpdateTemplate200ResponseHeaders
+}
+
+func (response UpdateTemplate200JSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate400ApplicationProblemPlusJSONResponse struct {
+	TemplateBadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate400ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate401ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate403ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate404ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate409ApplicationProblemPlusJSONResponse struct {
+	TemplateEditConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate409ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate413ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate415ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate429ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate500ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate503ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplateRequestObject struct {
+	ID   TemplateID `json:"id"`
+	Body *PreviewTemplateJSONRequestBody
+}
+
+type PreviewTemplateResponseObject interface {
+	VisitPreviewTemplateResponse(w http.ResponseWriter) error
+}
+
+type PreviewTemplate200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type PreviewTemplate200JSONResponse struct {
+	Body    TemplatePreview
+	Headers PreviewTemplate200ResponseHeaders
+}
+
+func (response PreviewTemplate200JSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate400ApplicationProblemPlusJSONResponse struct {
+	TemplateBadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate400ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate401ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate403ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate404ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate413ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate415ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate429ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate500ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate503ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplateRequestObject struct {
+	ID TemplateID `json:"id"`
+}
+
+type PublishTemplateResponseObject interface {
+	VisitPublishTemplateResponse(w http.ResponseWriter) error
+}
+
+type PublishTemplate200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type PublishTemplate200JSONResponse struct {
+	Body    Template
+	Headers PublishTemplate200ResponseHeaders
+}
+
+func (response PublishTemplate200JSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate400ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate401ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate403ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate404ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate429ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate500ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTemplate503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTemplate503ApplicationProblemPlusJSONResponse) VisitPublishTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersionsRequestObject struct {
+	ID     TemplateID `json:"id"`
+	Params ListTemplateVersionsParams
+}
+
+type ListTemplateVersionsResponseObject interface {
+	VisitListTemplateVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListTemplateVersions200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListTemplateVersions200JSONResponse struct {
+	Body    TemplateVersionList
+	Headers ListTemplateVersions200ResponseHeaders
+}
+
+func (response ListTemplateVersions200JSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions400ApplicationProblemPlusJSONResponse struct {
+	BadListRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions400ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions401ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions403ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions404ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions429ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions500ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateVersions503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateVersions503ApplicationProblemPlusJSONResponse) VisitListTemplateVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersionRequestObject struct {
+	ID      TemplateID    `json:"id"`
+	Version VersionNumber `json:"version"`
+}
+
+type GetTemplateVersionResponseObject interface {
+	VisitGetTemplateVersionResponse(w http.ResponseWriter) error
+}
+
+type GetTemplateVersion200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type GetTemplateVersion200JSONResponse struct {
+	Body    TemplateVersion
+	Headers GetTemplateVersion200ResponseHeaders
+}
+
+func (response GetTemplateVersion200JSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion400ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion401ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion403ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion404ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion429ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion500ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTemplateVersion503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTemplateVersion503ApplicationProblemPlusJSONResponse) VisitGetTemplateVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetHealth Whether the process lives
@@ -14218,6 +21766,33 @@ type StrictServerInterface interface {
 	// DeleteSuppression Send to an address again
 	// (DELETE /v1/suppressions/{address})
 	DeleteSuppression(ctx context.Context, request DeleteSuppressionRequestObject) (DeleteSuppressionResponseObject, error)
+	// ListTemplates List templates
+	// (GET /v1/templates)
+	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
+	// CreateTemplate Create a template
+	// (POST /v1/templates)
+	CreateTemplate(ctx context.Context, request CreateTemplateRequestObject) (CreateTemplateResponseObject, error)
+	// DeleteTemplate Delete a template
+	// (DELETE /v1/templates/{id})
+	DeleteTemplate(ctx context.Context, request DeleteTemplateRequestObject) (DeleteTemplateResponseObject, error)
+	// GetTemplate Get a template
+	// (GET /v1/templates/{id})
+	GetTemplate(ctx context.Context, request GetTemplateRequestObject) (GetTemplateResponseObject, error)
+	// UpdateTemplate Edit or rename a template
+	// (PATCH /v1/templates/{id})
+	UpdateTemplate(ctx context.Context, request UpdateTemplateRequestObject) (UpdateTemplateResponseObject, error)
+	// PreviewTemplate Render a template without sending it
+	// (POST /v1/templates/{id}/preview)
+	PreviewTemplate(ctx context.Context, request PreviewTemplateRequestObject) (PreviewTemplateResponseObject, error)
+	// PublishTemplate Publish the latest version
+	// (POST /v1/templates/{id}/publish)
+	PublishTemplate(ctx context.Context, request PublishTemplateRequestObject) (PublishTemplateResponseObject, error)
+	// ListTemplateVersions List the versions of a template
+	// (GET /v1/templates/{id}/versions)
+	ListTemplateVersions(ctx context.Context, request ListTemplateVersionsRequestObject) (ListTemplateVersionsResponseObject, error)
+	// GetTemplateVersion Get one version of a template
+	// (GET /v1/templates/{id}/versions/{version})
+	GetTemplateVersion(ctx context.Context, request GetTemplateVersionRequestObject) (GetTemplateVersionResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -14777,232 +22352,585 @@ func (sh *strictHandler) DeleteSuppression(ctx echo.Context, address SuppressedA
 	return nil
 }
 
+// ListTemplates operation middleware
+func (sh *strictHandler) ListTemplates(ctx echo.Context, params ListTemplatesParams) error {
+	var request ListTemplatesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplates(ctx.Request().Context(), request.(ListTemplatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplates")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplatesResponseObject); ok {
+		return validResponse.VisitListTemplatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateTemplate operation middleware
+func (sh *strictHandler) CreateTemplate(ctx echo.Context) error {
+	var request CreateTemplateRequestObject
+
+	var body CreateTemplateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTemplate(ctx.Request().Context(), request.(CreateTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateTemplateResponseObject); ok {
+		return validResponse.VisitCreateTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteTemplate operation middleware
+func (sh *strictHandler) DeleteTemplate(ctx echo.Context, id TemplateID) error {
+	var request DeleteTemplateRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTemplate(ctx.Request().Context(), request.(DeleteTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteTemplateResponseObject); ok {
+		return validResponse.VisitDeleteTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTemplate operation middleware
+func (sh *strictHandler) GetTemplate(ctx echo.Context, id TemplateID) error {
+	var request GetTemplateRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTemplate(ctx.Request().Context(), request.(GetTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTemplateResponseObject); ok {
+		return validResponse.VisitGetTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateTemplate operation middleware
+func (sh *strictHandler) UpdateTemplate(ctx echo.Context, id TemplateID) error {
+	var request UpdateTemplateRequestObject
+
+	request.ID = id
+
+	var body UpdateTemplateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateTemplate(ctx.Request().Context(), request.(UpdateTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateTemplateResponseObject); ok {
+		return validResponse.VisitUpdateTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreviewTemplate operation middleware
+func (sh *strictHandler) PreviewTemplate(ctx echo.Context, id TemplateID) error {
+	var request PreviewTemplateRequestObject
+
+	request.ID = id
+
+	var body PreviewTemplateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewTemplate(ctx.Request().Context(), request.(PreviewTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreviewTemplateResponseObject); ok {
+		return validResponse.VisitPreviewTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PublishTemplate operation middleware
+func (sh *strictHandler) PublishTemplate(ctx echo.Context, id TemplateID) error {
+	var request PublishTemplateRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PublishTemplate(ctx.Request().Context(), request.(PublishTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PublishTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PublishTemplateResponseObject); ok {
+		return validResponse.VisitPublishTemplateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTemplateVersions operation middleware
+func (sh *strictHandler) ListTemplateVersions(ctx echo.Context, id TemplateID, params ListTemplateVersionsParams) error {
+	var request ListTemplateVersionsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplateVersions(ctx.Request().Context(), request.(ListTemplateVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplateVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTemplateVersionsResponseObject); ok {
+		return validResponse.VisitListTemplateVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTemplateVersion operation middleware
+func (sh *strictHandler) GetTemplateVersion(ctx echo.Context, id TemplateID, version VersionNumber) error {
+	var request GetTemplateVersionRequestObject
+
+	request.ID = id
+	request.Version = version
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTemplateVersion(ctx.Request().Context(), request.(GetTemplateVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTemplateVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTemplateVersionResponseObject); ok {
+		return validResponse.VisitGetTemplateVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3mij+Kiju/CqX7aZISrItqVK/VRx7x7ux47GUcSamNgS7QRFRE+g0QFFMylvzDvsG54/z/3mF",
-	"8yjzJKfw4dLobjRvoidjj6amHIrsy4cPH7775bdOwmc5Z4RJ0Tn9rUPu8CzPCHx+TVhK2fU3fIYpU1+I",
-	"+WyGi2XntHOOUvgW/TwXEhXkmgpJCpJ2os4tzuZEXZ0UBEuSnsvOaWfQGzyKe4/i/pPLfu+0p/7/Yyfq",
-	"JHMh+ewlptnzgs/sizozTLPuks8L/ZJuwmedqJMy8YYkvEhF5/Tdbx2GZ6Rz2vlJXSwkTm6ad/CxIMUt",
-	"STun766iTj4vci7UPd8tGCnElOadqFOQX+ZUQX4qizmJOkJiORedU7v6TtSRMuuc9p/0elFHLnP1gMsf",
-	"LsuVdhwE8S0p6IQmWFLOvvplMDu+vfv1cDl+tGDySfJz0Z9cC3xC5kfTPH1803kfuVXob9rv6P6kF3ZD",
-	"lpsv85v/fPFy1xU+fXX+8pm3xrUApjd01sUz/CtnggiAzFtfeEfbAH95/uJb9PzNdztD//IHD/R+D00I",
-	"Scdqg8RM5t25iAkWMu7vC96L18/3Q0m3X4l80keUJdk8JacV8NB/4yzzYfwpneEi2YIcXp6/eVqBc4Iz",
-	"sSug8LT+Gcq/YpyRs877q6iT2gPcgImmndNOr3/yeDxIjuJH40E/fpwe4/gJOZzEA9wf95KT9Al5POlE",
-	"nQwL+XRKkhvNO9g8y4Iw6q/eECw4s5fpA1je+P591Pmz+W4lH1tMuSCo0PwFLUhB0ITP2T8uQ9uZ62zP",
-	"CS0CPy5WuBPL2op/rsTL35uBbs7mtme1Kxf64XntBmxxG3a8BTnvmx8H+OaWLHor4P9uPLrGDg8tOwyB",
-	"vY5th5/1XnHyKcEpKUA3/ZZr1qI+p0QkBc31n53LKUE5llPEJ0hOFU8XfF4kBMkplmiBBTJ8vNuJrLrb",
-	"Oe0c3PYPNDrEwYZIaFBYMiUzrCCa8GKG1VrmBY0LMiEFYQnpuI0SslAyTK3pDZbkWzqjsrmStwpgKlBG",
-	"JtKu5oYsPxOowJIgyuCbvOAJEUIvDzOhZFd6ikbFCCkAiZAiQpilCGeZfcovcy4xwtdK8uGJJMWQjeQI",
-	"CZJwlgr0eVrgiYwpkZN4KmWOcxqrV2YKztjsQtzvfdFF52NBmESLqZKYjCO4RAEtiOwOWQXFw84NWQ47",
-	"Z8VX/ZOTkzP5Vb/jIy3HUpJCLfy/yivf9eKTq389k+bDH1bj8DXPaLIM00QVcwQnU4u6UzT6pUSW+hWj",
-	"BWUpXyh8jRYOMUP2gTHzy1eDXq93tvhqsA4zv1jMLFZjhshiea52uImUC7PbkqMFphKNyYQXBMliSdm1",
-	"Jo7KEemvovgZZXQ2n8FVBgzKJLkmBcBxMc/zgghBOdv85ApzE0kRTlP1KUK8sL9mVFjsSvgXFwQJcksK",
-	"nDWPtigBEAdzQYp/M78b5reXs/z27dvzuZwSJpXiQ8IrhCcThXXsXYsWVE4jhAV68/wpevT4uIemWCAq",
-	"q0v5muCCFCvhbYL1wxtN2i/SJkSv8Iwo3kEFInfJFLNrx1hAahWfCZTx6y46RwuSZbHCBknR6IfYPDR+",
-	"kY5KVgtfoc/7f/vr//QHTxCfDFlGFPGKCKX0mipeNOqOIjT6Sf0Tj75QJ+KG5I0j4XjwMe5N4se434+f",
-	"JINB3Ev7ZDA5xEfj46RySGb47lvCruW0c9ofPIkURbq/m5v1PurkuMAzIo1AOc/pf5JlCEVq02jqMeBu",
-	"GNDHyeEgfkwejeOTyVEvPhwPkn7aIyeTJz0lXdWjFHV3Iqsw0HRDwpvDlc2NfTovBC/CEI8YuZP6Arc/",
-	"Ob4m5phHaMKL8ksQAora0AvFCDLOroExcGYOGp/AZ15cY0Z/hQMMJDtUmoViaeqKCc0UOutbef6nu5sf",
-	"f/iL/Mvhn5fJ4GT57Q9v+F9++JMcz07oePDm+Nu3r6Zj2l/++Pb5jcXUL3NSLEtUJXqlLft93B/U99tj",
-	"me/O4x9x/GsvPvkpbuOT2lJbv/tGYQoTwGpt4UMQwDOlO6+HekaEwNcE2Iv6W2sJjs0SlqJrfEsa3MY7",
-	"g/1e/DhJDuOT9IjE/UkPD8aHyVF6TD7QylpUoj/yBZphtkSEyYISgbCmX8UrsUQzLqpLOO6F6QmEcYWc",
-	"UjLB80zqW2b4zkgzpV1vKNtIeq6lVAvfD0iznBQJYTImLOEpSSM05QslwZDWFBYFlZLUyC0gvAIbYF6x",
-	"2S4oKhrzu07kH6rDQa9yqA6DTLQgIgeTqOShTzmbZDSB3Us4k4TBR5znmfEHHOQFH2dk9q8/C60H+F5n",
-	"ckeF9kWXbholpZRYmgtSccjwVMFzQ5axWnZsbo06KZGYZor1MDRnBbnlNyRVrFvRvDJ8qoxsio0IVE9B",
-	"OCsIToHLF6Xg3FggGZPnqHcSdSSVmgPad5dv0bD6LzPYtcgRB/V1KXxn9lyUyLnkXJ+JG7IULejR+mmh",
-	"tF4wwnwEVVAxw0s0VbzAnCbU7/WqKBT7RIw6GI2twKJcDwIlyIHViqfqAoE0S0L/Q0EmndPOvxyUsY4D",
-	"/as4eK2fom+pntoQ8cgQwG5XQT8ttVGFO33PTAHuma8Vqy8Enrn2oLzQt3Pi0tDZ6GZzudIFPb1t3e2e",
-	"3gjY0cf7OS/GNE0J2/l8J4SktQP+UlkeIuE5KKNYK6BgpytbROF+itto2zwwhstBSXDUfVl/SsqJQIxL",
-	"TeMg/dRLjVwXp4rjknsT+GH95CeYqZdqxwMoUmCtG8iN3A3SdX1xmrB5Tmr4o0KoNeqfmnia6d9j+7uH",
-	"ISoQz0mhqZkBPCVelH2rjuH+EaO25vz1C0BPhpMbJcrhnUFUVOHfz/E2TgHzdrfmqHnGqaYZnEh66844",
-	"YmQB9y/4PEs1Qc0UGecclKsC4SFTijQpUEYnpKRrt/+aHmD/QWX+2BnE1zj9E+hZu3GGxJkzfoBGf4sm",
-	"BZ8hkgkCJn+AxG9xRlN4STzBNKuKOWAE+kHGugWF0O4smDZGOitz596E3qsSujWMzesA1CCdNxexJ1Fm",
-	"1utsXgXKnN0wvmAR4nMw36gU2kul/SyOV15zMPU07SrpJrqfBrGab3YkV8pgt2qMmMzGpDDe2HFB8I3h",
-	"LLCBW1JtXijOLJdo2BHzn8ckkcOOt3HKLCgKXujw4RZ35VzZL4WiPHMFhAb+YShe2SGZ9jTV7ABzVv/j",
-	"4rtXKOXJfKb2LCDu7O0xbFyNEYx5qgzIlKTO5zmtPVPHCbjaa0nQ5+OlJKj/xb7ZAgDisaAKCGE5WF3Y",
-	"/gSht1+LgrPrSPFJMcW5EoXq84xgRtn1mQJ2qlQNhaGUM/Ip8ALt/vkAhusblxllLb0AtWrlM2C9/iVo",
-	"qZbZVlpgmQyGD2C2XjqPl6KLorGWIIlWV7POZjWKdztW7me5msf/3UxW875NrNbg+vZ3oMNGapVWQMyr",
-	"32qo+tiP831NVMq0ql+l2e98jJb2QIB0fdzH7mE1KVTZIKt8WouICiTmIgchtW+rq920CdJpeDF/ZzuU",
-	"QGLRqSAs/ScxQo2RuXqzPvaD+kKpoQxnz5Qau/Nh1c9oJPaRiVJsmzRob4hBea4fSx31RFoXhSgtBEvO",
-	"KgFOmoK7T28YZQlNjcJ2D8I8rmuHFUiCBFlbyb5MRY25MjykwOiiV0bvowKBHaFwA/J2TAgLaYL3IYyX",
-	"Vs/1Qio70MYKMwIjxVJQGSfZ2p9gbnV5OFhOG+bOJ+VEWLPoT8QWcKSnb9031X3//YtvdqE2moZwrp/3",
-	"SVLaugV/7HT2isvnkGG+I5FpZaROYkjMk6nLeQwQGuMytpntPoEVRKO4+gC1BY146b3J7ahCbuE3B+mt",
-	"BH4/dKaOJITrQN/CDLyblbV+JrTklwurCQgI7YHEp4lONfvYSfE1XmYcp5ecf4uLa7IjRWb2Xs9kUgqM",
-	"TtbT+RZ1asz1m2PJeazvD/nqrHVU2gfUeKq1itbvHT05fvyoh8ZLSe5t7PcPw146yTkCGIOk2VzJ/lih",
-	"hQCeW9hAUgUhEt8Q8YnQ4oww+cZlrewWSsJ5Xpe/F8qcRgnOUelNqtMjmNxxgvOgxylJSA6hZEC+jvvp",
-	"AK1Os+JMTrMlEvZF92aUgyolNl6g3XIAaJAom8tRKCZ3UzwXso6f8yzjC8wSguaCpJHiyLneDDQjcspD",
-	"+JoUhMSSkiIuH1o7weoShN2z7VnOSUF5CnEJQVI0zyFHXXrioPryfeOyBlYJRxCRoXXu73y3wqLjbg1c",
-	"OO9AGyF87EzggrD03vG5MuGu7hooSEJzqvAJfjZ3WZO+3ZVx5TJH4G/CT+q2hOZWXO7F5CTfaziudb1B",
-	"Sg+uWO3JnNkqnZorHwiYz+IyUgBGQ1nx0+LZV8qcd1WFaZhn8QkadtTDdQRTGwD2Hu+ioIoa2oB9Pdvb",
-	"LfWIvYdPVyB0VTChgtL98SeTP7xlcPCXOZl/KuyouKUJ+Z7hW0wzPM52VZFTAi59pldQ9VbaXxCEaSBO",
-	"3zg47qJ47sFSPztY4jEWxFG1vfAMyWLpV32BDLmmt4QhSWfk3g7MSt5bdUUVQMIkHF4cUGSBKWsYu56P",
-	"VLG16VyCbtaGO/uMetCh5REesvaJlxVAh7Fiwd7PaVYGmTJTlH5nH61t3wAFVny+U5xNYiF5QdIaavzT",
-	"TWSxjF292cojWlam3fN0XnL+ErOl+XZXV7ExJ2vheyyJNTRD2gGWJC5/rtLVDVlCaYUoKwsnWEhrv+nw",
-	"8Ac+kkcDP3BtY+4WnrD899e03xjXWmz8o8iK34WMv2d4Lqe8oL/ubPXOa4+oOAbnQvFTtREBSq7c6VGy",
-	"UsSVWoQzmrpIKRZo2Dk31wNUp0gXJqKZ+Cmjt+Snv/31fw879zbZ+uFILRXIeD8V51rtoa4sbF9OQwWF",
-	"LkW1mbwKJOv1j8rESnKX04Kk6lJTR1Aj8bdv38b1ktFVRFOvML03zSklnxeSpC9JSvHlMt9VtZHLei7A",
-	"Ky4hoy1Ibu698Uy9OIbb64Qnre8LKO6pBipWQJ4iHy4Fz7ATgbXM50qPNwtAUFhF2fW9fYLH7Zl7KUky",
-	"DFlRAtbbQofBFe/fRxiCSKno318+j58A0eraMoMhW3r28avpDpFeKVpLT4UZXqIxMWFsPkFYHegzxEzp",
-	"ndIJk4JAQN8k01LjViw7ADUfTJgtEG7vMqF7WxzFvcFlf1C2DXKVeKmSvkrwN4si1WMUNxFr3y4kzwVa",
-	"8OJG22TzLINqX1hft+116jJt2ug6wcbr6QerjV5TDhp1qDh3CVk1ZkwoxGxsmRbjheW6FVAqaxpznhHM",
-	"1JNvyPJ1QSb0rq0dQeG33jDMHmI/E0qa9fl4nPQHd8tfQ4vIsJDfiw2pR10MXsAzoNYMX6PxEgk+I7YZ",
-	"RYiwoGlK7+T0+HgVYa3d6RkWNyQNnh+ry4FjsjwqSN9ShckqAxYpP/3tr//L/T+EIV27GnollExSnZYN",
-	"2nH1Ta8Lns4TuD7wWEMbG+HdXGtODZ3YlzIudz85urCthRnZt6ttTrl6CZVkJtaJgwudhObehosCLzu6",
-	"JNeGTt7pOmxAq0/q/g476CoE6jMbH4HeUYw8bnjlwODjn6GcwFYLfktFAO1GkxMRYmRBhEQTWuiqm43W",
-	"bph7Y/FR52ssk+kLSWZviIBq7iDKxyRR9GR6GqhXBlg9aCobieSn6tL3xuEYeuVS54lJMjM0pnCkiCwv",
-	"iG0SwwylVQn7zVrPrScejL/zt6AHzytLwQWxfjzjx1QwZVhtK5LcAbvxfhg86Cy+wK7QTTsUBDHiORK3",
-	"bk2wXrKwlLTwfrX0zwTKM5y4nihGh4x0OVqvApPfN+DkxGsb0Gu2DShVyzWnnLD0Ql/ZONoAuXtQ6AjC",
-	"aWg7Cd8x6I01zyTKQe0hs1ofF3Dz8iLVSkP1eGCIhZJ0RYsGIB3dSjGwg/3WLgtBdNkzs9n77NX3e6PC",
-	"jQgjjjBZLB3eIksegKwaFjc+RXXeBYL47oW+1QJs/1zD9932eJgrlxSilafAzDVn9eJuOE2pWjfOXnv7",
-	"b7rShVUDyY3u26SanTRYh93JXM4Lsj+FNqxuKLN1nGF2c4bmjP4yJwjPOMT8SS0zKNAXoUUl8XsT9Xqr",
-	"etX813B41+vFw+FdfzIc3j2eqI8nk+FwPugNnuj/nFx9+YfO/dSMM8Sc70KuLJLfXiHxiPZwFc1GHY1f",
-	"87PapDoZG83FLKydbHX91u5kayJtkrsipybtpq59bD1fWt9TgHsNFFXjGRqTjC8QlWco4wtSxAmG5i8s",
-	"RXJeMJ26lM/ZUqkaEcJoQhnOUMolZPMoy3TSRa84evF6yMqWMfNxRhMk5pMJvVNvWtAsTXCRdtG5KXwa",
-	"9E5QMsUFTqRNV4MWgnJKWIQWU5pMUUbwLRGo4HxmO0ENmc5pN5XApheu6R1oH308QJJfE7C5wAYYzUyz",
-	"24v5WKNoVO//1Og06Y6r0M18TaSzelAG/Ub/mX0dlAbIYQUgw2PiWia6RqmWWPTu6jQsRs40IkZacdEd",
-	"G+c141BdUGFWTMTwjurCHx3WGUSdkwWbW119Xn6Or770fvji/29iIercxdccnFCxuKF5zHN9XmIX2g4d",
-	"SIOu9pPoNfoTu59HQ+0EepBZtTeghNjLmvv3taJ693sXvWCG8NUhVBu6NGowdFgqWd4MUFtheitbL23d",
-	"Q2l/NOypBtvpBg5r7duYtvnPyk6aMyJxiiWObOIWmii5bHxA1Y1Sv7Q+zt2GXmgzZwrVJfpgJQQer7ZG",
-	"Bx/XuBh+nD0vfvzhVfaXw//I0n//cYoHf/71x7evlj/+8Gb2l7cySwZ//jmZ/bn38vJFCKs3ZLmp8VnD",
-	"qo6r2IWuwKx/QgLSpKR8aFcLrYSUra5OwtjvIhbpHqYKRQFhhSUOY9vtfk1ppfaAwNnQDdCVUQ4SLd1c",
-	"CyhXdz8qhRWE0PiN7ZoeEsXfvLowgksL13FGxbSJnnZHExCjbuVURhNkgWmmw/Q1ln6vZuUN6is7RYdA",
-	"gyCK8QwKol1gASa1S6Pxlfxl0Gta9K5l9WpqcHv12lxf2eSACQB6Rdlo0dSBUqmpP+Ezgka2l/RoIwfv",
-	"Zna2A9Qa26a9dmgflHmh4MmMu8RQGXgroIkrZUEfrW7V7UzQQf/o8dGTw0dHj1d3GIxcaG2jBUAI770X",
-	"cmshpNr52DP91A6zie4ZdV6DpjFckpJ3h9s170isZAWvS3JsMX0MU6BCabtdBP3GzIFSFpGiLEADU7vw",
-	"zrb+97vj667y/sAE3a39ykeeua9xmur01QB0ZOZajPyWJJoBZ5zfxPM8QiNTXW2UTJ0rrZ3TjOifZ1gm",
-	"0+rv6h/dtScastH3OjRdXmIfb+tMw6jRGr1BTjmCw2vrbmDTnwCMTtQxb6viyJsy0oomG4gONSpRv38m",
-	"kLp5/UbaMQwwpeDyh8sqKPbXJiCtxp4xWdzcENsYqZQ8RnTnBXctVbePItrHV/p9tIZ8/BEkm8USw4NK",
-	"QghvGD6fK/gIuyUZz3X3WFJ8Jr7oore68WGgispl/ZvUtykWGj9syCCPXVnNzq7S/YltpzTK1JFNSN2q",
-	"DI+NaCzUH7LSTk+ixg430nVKTSTg815lWGr9onQKgMiwnoDuatt5h7DsPZoWr/Wf1wZBBOnZ8yZodgQq",
-	"jOI7ruBix7jaZrIdll8K9uoAiqDEEBKzVKAxkQtSPZDKGCk1EN1FOyc810mtayH2B11scvYBU1DxWKam",
-	"6zxBZRGNCfTa4LtiMBQsdK4YJ4Ir+GrhHJVzVllmnUTWhQ31A8Nhw4sK7901emhADpzZCqWsENFzJmmG",
-	"yC0pdDIl5HgZDaMggme3yrwaPQeJOjIb9niApnxeCGdXiHmSECG66Nzt7ZBZT6SiwowLSDEoT88EZ5lA",
-	"Y5zcKH5VAqTfMDjSb9hZhmuAN5bW0H08JCNdv3G7VLWGMU8pCThxxknSypl17FPoHJ1xRlmKEp4vIyRI",
-	"jgtFRWgMq5vpwOna87fpu+75lg0EvK2pUKfcRmv2KN8hGPxSv6M9JG2B0Lrf1txsUvBZCxFcTkvVwPoc",
-	"qsub0n9b8nmbVFOPftVqpbsnp1TkGV6CRK0+/jzZV1aTQdKHiT8rLYimxG5VWy9/V4GTatZwDuYXunh2",
-	"AZ3767D1Bgq+J5NHAEt8nB6Rw8kAx0q2xwq0+MnkBMe9cT8ZpIfkaHKM4x78bxOU6WjuxtQdCt/fi7bL",
-	"w9qE4JlhyjZtwuUp8QVDWpJtLCiAtF0GRtUpcrzamaWAzLPlJQ/iCCLUeUaJQNd8dzYjCJOtu+BRiOT8",
-	"pp2Sm1sx+PEDa2SAWE8hm2vp3zI2AX5EGVU2bgEHv05Nb0mmJFyIViS+blH81S+tuC+fvXDPXrt4yVcw",
-	"w5JoN3hpINCwgepWsmOPf5ZggfSLQN6W5Fli39P4mkypJlAMXitH0eMLjjTXKXsAWEuKmB7swSeWagPq",
-	"3qY+b/uE7U7+hclkb+Zh1M96OWon/H7TedrIE3U1LM5kMnDjh8F6Udvp7LDoCgSteC45WUsukOWZoAF5",
-	"vKKWw9FO40E5v56Wo84NZel23Pg/1R27MZwaBok5HADDynSqAAThGAIlmZHTEDyxDkh933qfleT+Wa1o",
-	"4/BTWBFvM1vsFMF60zZwptdUHOR0d4jC6f52U3o9JUJ6eQHmyH9mBCoR3SEbXSRTks61waOM5KeYJUT/",
-	"WRCUZ5gxyGZea5r8CdhIB7oAKBbyDcnorRku/jWfswQ+PeWzPMOU+YZL1HFAqCsMAFUMmoe24NAWr2xl",
-	"08B6S7Q8mDgPJs6DifNg4tzPxHmwHh6sh0/detjeYPgjwZmctnFMM6/UmvoB5XUzCtNvadEXVyiIlfua",
-	"/mN+M1qv/PGbqr7Cb0KEaYtBQ2aT/qkcZfH5m+dP0cnR8eMv9lLlYkt0g3rmAnwuBbc90tTJr8vccm3r",
-	"J5XsocilrClRYEAF3VGvt3NtyxpTsGgftQtTWYNzc+3k3e4uE3BXcNHm+/94efnac4O5lx1VUlOOK+Ur",
-	"R71gfYQphw4mCCotlk8sKfoEoLtpQrxXfaljKJZkjYXRjIJu0JTWY6StuQN2uLQZGorHSo8HOq1BXJsf",
-	"vaLfbbTNfOhASozGosc9zfGK9NH0CSrEcfyzucVWFPy6wDOxnhs1BukE+xQH+3m1tE6TRNltksDlJuJe",
-	"/cHOVVIvK6iSmfHMJZfUGlWE+w+GujjWJw+0zWgITxT0u+YWfG7At9/ornzwFXTx87FSTnUJzzNpDi8N",
-	"zesM9UltbaJQa0sT6Hff1kaq7JHEXaOgqjgK7X+bdHoWrof8jllW7XpnAKMOePRWiRp7m3Xxt4sZ192t",
-	"1vG9aanY1Pd26QIzlLHuqvBaX64F7KOTXv+LM0RmuVy62dqLKc90a4YaRwn5cWoMwgLjWELo/GtfybpA",
-	"rMklrpnhVVz/zkbi/csh1zjvLuywkgApYb8AO8gTEaR+QPtnnz16Y0nUt/qvguDy/Df+hEGanajjJmua",
-	"36uTNpWmTbOMsmv7+4KMp5zfiMbf9nrLP90V5Rf2EuGlnturKt/pCysHvrrExr7pTp1QZrpLscf3ue7f",
-	"3PO8/JDWnuiEEWXiUClINmlxRIs1Hn/0TD3NNPyYm7ehl/TrCOEsK2uZBvDl5mnuhKXGHayXvU2xZtS5",
-	"iw0fJbF5XUetOuybbqHnOgTbIV4zYev1lSgjWLg5mKOpnGWjCI0kuZPGnWupSamtVLi0lw2dnW9WODpt",
-	"dScvQAMcST6qNdUokim9JWsqb+KMClmrtXx0+ORodfnUziU4mxZQhR2yb4LO2LWYUJd9rGiAPqlBZWDs",
-	"1WopkSn8qXPBnqz1Wlzoa6QL8swUEs8JS7KM/1t7DeLfu3BrX25fv1RS8ZvfeXsVywgvSf2idSA0+u03",
-	"tZ7370c2xXICvSetoh8hIhKc1z10w3mvd5jk8B/yR6r/PDB/18ur9SiATfHRe6L+Gat/EvUP8ZB0P4Rs",
-	"4cJde+6Nor+eiv9hT//GXtpNiOSWFGMs6azNj+ut/uTkyYcqtw87h5/y2QzHzkcbeeMobcXeBPX/9tf/",
-	"eXSEMqIgERFK6TVMXR79pKRurP7pjrroAioekSzobEbSegJ86Vt2VCDxdYgCeoPfnwBK/SHotLSOAGSv",
-	"C7H5LjpniDJFJkZHUXzfaCnKYi1oajJmc1zIFkvlSXp0GD+ePE5i3Dvux0fJYTogyl456QcslfV+e3LX",
-	"Qtbql40ZX5im/0j/Udmb5GFh7hoV8AIJcksKnIUiFvrnGU14xpnQUXXdzcAWXVYE4JDZ5gbHPT+STRlw",
-	"ywiNksQoqmP1yer19TOzQQV3Owv9MPqAJQHRrsHrHa7lws/HQlI5l2C4If08ESE2Byd4hEwNpGngoBYF",
-	"SNcWhKY/ZyFqB8FcV8bPzhzPejJkGbklmUApIXmEBr2o1+tZ4xgGyWZd9AraRkBaSV8ZWINeD/FEEikU",
-	"CwO40JRnKWIc2k4WPPP7U4zncsgkHgsDqNIIC4Jv1GLgyQz6K5iFoYwSV5jxf//P4L+OD7voLXSicJgc",
-	"ITwGjz8vdIoVtmxjyGyfTPhdj+mlClsFTkwmh1pTlWxswXDnAs+Mpedvjy5tbmEU1mKrWXagDUc6n8fK",
-	"xjYzb2VmT9nLDNooay86Bj1yvXv3F5tq45oEVWx/93PT7PfKvJvsnDlt3jWYqVSDuW4LArq88tbODmG+",
-	"WrEXfN3J1bCX/SPUpcp+xwXI4ixTF0HlFTKVV9JNRW4twtokhW1FQswFZQkpCy4d5I2JISui6seb5w6s",
-	"9JqCIw/TDImlUMQiME1NIITKSI9gwzrvK6X4mnEhaWJl8Riyr2qq6UzmZ+j4uIeOu/1uXzGRwgvgrRWf",
-	"4OJYlxMCZKTfDs2U3XR+SADT8EP7CEXkjKOMs2tSQI9Xksu9eCzXLqRwBWUb9kcwFVUt7Tk67oleTMgi",
-	"a12Y3HvLuuzakgT91hC7ZtqWHVf20TDiI8y0be5vMw9AJzGOTsssW9t10bIGS+pKSF9znnbRyOY7ytGp",
-	"rWeAtrc6AOQ9CgskcjzrDtnoJWZznMENcGS8veZ2Mt/56xeb1ItpmL28S6Ui6edXZYa7sHFAvg8n6n2v",
-	"oWYpMh5vnbth9zCZF4US1XpeWMDdSPUmPmvxBuvv0ZgsuWlT4wZtVbszgBPFnXrK5KOjzroegdo/exHM",
-	"qTYvthEXN8wU1nHmqgdt0nXC50qhxaLhwTraBbJJQchLPS7OzXVrhRHYa6IUPju/pwJsBZrD3o7QvFHI",
-	"slNcwvE83TZrsmKXtn/1FAszUvClHmLX2naEtFMKSjBT0kQR24aNpc2sPhg6+BTnT8PlSnqqn5ClomTm",
-	"4ulTaHpwJupmv+8ht9MFHRjH67elhd15uNLvfsbSFWmPmqdqIMfkmrJgI+rHca9/2ds67VE/t7VTVIIz",
-	"wlJc6EGIuqv906Dm1KnaZ7345Oq3o/ex/jB4/4f2l19IXKxK+yyXjllYadtt5QVNyGtS9G9WUApcBP4j",
-	"MMMs6zOUW5JKLbVnyzNTj0O7PamiyCeXCidsYT51LhDVWXcTCYHT23KwrkL2liDJvKByeaFUDWNXuLZm",
-	"YxhY8twZ/6aRmHE1Q59s7V82X+k+587l3LB47HCSYHTCGpujtVNTwPELuhHwE/i9pJeplLkeAEHZhNtJ",
-	"HVj7VY2N+lJnxyY3nagzLzJzlzg9OAA0q1+6t5zrD8qYaY6TKDATONF+CE1cWl/A6M2zi8vJPNP5D6A6",
-	"+ONIvJJ4pT2CTwfbRRoEndlOpENmS+WV9tOYsqfdFvaBdhq1QJC/A929qOwO2ZB9+aWd/PTll2DuVSZe",
-	"dJHpQWOzAyOXJmimLC2o6TFXdvnCEsOTCjKBQZxqIUM2Our1RpGZEpEWPM+1VBc0I0pOoXO/8seEnEeK",
-	"647gL5wJaOHmmkOicz21g8E4JOtzORw4p4uCasqztPxRqQI9iJbrNagrQM0+sx4g7WnRiSffM6qMWc/Z",
-	"YjAGmTkWX/WEUVFmjEZo1Db/ZfSF3V8htQdzhpMpZSQuCE7VN0M2Um8fmRj8SNHwSIf0cmfU+V1h4D8W",
-	"xHMzbFth7rrgi+6XX6JXZFFZOSMLpBRUq7oqKY3znODCy9dQuMNsCamoZyjJwHE4ZGIK43vpNbPdljgD",
-	"Rxg0wAXvhKIbrQVnNCFM+J6gly8uG+eL54SZ4eW8uD4wNx2Y4Sh2fIw7n+pE6F4Z2o3S6Xd73R70gcsJ",
-	"wzntnHYOu73uoRZmU2BgB1PIMf5Vfb4mIcvOrHrQ6ymOoyxha9DnBU+UdaHx7AZxRWgxxdLNPnHZYZQI",
-	"M5DAjZmG2TnXRJo0bOgonUMbMAXIoNdbMTwoNDSI39RHEOskPNe8zKYFqSu3mJVj4GsZlWPxoF5Wn5l9",
-	"n2lKx3r9oVscng5emGw8k1DsianO6buryEOG3w6vArJNoD9919HU0LlSzzlQB2+5GWU4Z5QbFulOC3AU",
-	"xWcVKmHuuWnE1Div0JwvSB9vCE4ps16MvZKIevTyg5OIWaFiKBLfEGhF/jtTirrrcP1dgVmlmxJZaNFt",
-	"tHbbP7AZa60EZ3rFirBO5LuYrFSVU0ILM1JGdNEbr7u6EjNLa5dmFNoiFUN20kMpXgrNpqt0qC7SzVr3",
-	"QYasNt0MYl2QNFwdqfeu0t+tbeCT1whfKQi6Rm/TcUnlNCRtyHkzjPwBRP68obb5QN6kn7XjeozkO0+V",
-	"8SCkxnRlOoxZi+1D/25dkuPV+6vND6w3T6Z9xqT4FMYNH/X66895ZVwk3LQBc3jOizFNUwIeiqPByfo7",
-	"6sNVfx/m5U6d2n5rSfhy0PGiq6hzF1vzNW6jxCtI9g45xnWTZmFSgiEcaASj6yQDLYI1j4rKNtVKm1e3",
-	"JJgp3VHzAJCbVk1WsIAQHTIqq0MWTI5rBOPLnKzlcwnyXlk6rrl/v9erzZ2AMSSVNIkAM0y88R5lVcnX",
-	"PF1uyQh1glp9fLWbjabUdc4yPezVF9MNjmfYSWVORrlfftrx1RZiPTTGZMVI2sqsktLr4VK4KjKjvyWq",
-	"jBxoTq1WdkttDqvrkH7fluamg/k/oAzSL9lB4lRIZIW0qdPMlkSTus7ubeSysut9ZBrX24bsnhT6lmsq",
-	"WScI3HW+DPq4JNcGouFrnHpZ8x9O2OntrIq83smm9z3lbJJRHdQ76m/wute6ROuS82+hQAvuO95kbYEZ",
-	"vB+peNYHCWHnDm0V0TN8F495uozHS6lO76Pj48NH62S31RprBsjBbzR9r0V5RiQJZdsrniHcDCQlW1lC",
-	"IsSZ8TBq0+cUYee8lKYPbCGFN5l9NOgdmfoHcA0qqW840pB54n9MUEHAPMAw6A+ugcCaNNPeqTAPk5yH",
-	"BLZ+qiewK6LoqH0yJxUts6Y/XY7y0lapvkg7f0f9We/C6jtecfkcqkQ/0hOtj45Wh3fSt+2ZjTo5LvCM",
-	"SKDGd2HAyksMF1YbemWOu0kPOJjbPIJWp4NNJDCxOuPDCkcPEQQW+RwqOalA5A4n8tQMyS6Inj5g/A5D",
-	"JsvQiGkzAOF94TVMC5zlayK/N50v7umG+Hle90O8xkIHjicF8SLWkTU7ch0+QzMbP3MqZz1zQmdA+CkN",
-	"JvMgmEpg8gCqgf1eKN6uFcRwPFyHrb24c1v82IsM+zFeP2TbFoBthFaPelvohnrjWnTCZnLKg+/hk/U9",
-	"PNWbHRuuMq/nLXns0X7Txh0rtb1OnzElwq2s7ZlRVSoDKAK+VfR5v9ezIcMv6p5W58fwJlZ0g87Tbww8",
-	"H8Z5mlfWscaB2mijFZ5f0TIUwp8B8c6F8H4q4+GNO8pJTO+uvGlHlfEvVXdBWcLut0yXmZ37YyL4lz9c",
-	"lkvtOAhM4wyNw6/ah+/o4Tyd95Fbxb0mULUt04yx2WmFdqaKXeMu84S89YV3tA1wf2DPTtDDnBgLer+H",
-	"JoSkY7VBYibz7lzEBAsZ9/cFrx4qtAdKuv1K5JM+oizJ5ik5rYCH/htnmQ/jT+kMF8kW5ACDjnw4TU35",
-	"ToDC0/pnKP8KCjs676/KaSnNeSdVp9TqaSW1YSTGP9SEsToBRF/mT+ZQ32wTmvBmVrQoCoa1P2gIn350",
-	"oiqf/SCF/aZNK6h0DGkPUbwx86BEZS6N8MeB1MMWjQFV5bCjSmDBQDBkjZACmEkjJ/5G3kC1lE6g6ZX0",
-	"Onr5956hBVQ8e9BmlIgh0wX7oXlRn4l61b+eB6XkkluEyfSBGaFUwkypMSFMz0ZsDYG4gTW7h0DK0U5+",
-	"CMQfCIa9qVnCDRn2h/K18rvAbGI9OHhrf3Z1KPZKxlSffL3vSIjR9drgtpceGAq2E3q2ZMCr1xiVRyE8",
-	"8+vBYf87O+y3d9XrfX9w1e/k2NPH3dSKViyxoMDaxmNfbXZVN3A38NfP+C3x5VsXmeaxAglJs8x0XEaT",
-	"gs8U8ydK4oly5JZ31JWS17Rv9as9YbCJe73sSnNtinQe3OsP7vX7nMJvgAwRXnP2NjhiUbs7vFQRTR0g",
-	"TBU0HdbOypovUc5kRIwvgpmdbSem9xFqBA8H+OEA3/cA/zvRXfN87b/mXL2XBbhVzEwTvR8z8yXuAZhU",
-	"QKA7P7bNJv2W8xtR1rQqy1AzkbAtWnIkaKGrVXPKUL/nJqeDwakdNWZYjRiycvKqNvtwltUHcAo7gRPe",
-	"fPHswtRIa22CpoRJKpfQxXWcQeE1tMoYMnj0UjFCXOoRBlCTB6A21o3x5Le2vUyVSWos74tPuobK6xil",
-	"xcwHsp3sVqGf51AmvHhgng/M8/42SAxaCHBLbGccL++hBRm2V7aGDSpFL4MT5crRTroMITzcyfnLbK9U",
-	"zaOgWyo0olImie2Ziq9HQ2YqAaHcMEJjIqBJ2cgGuSaSFOZ689XXMAF91EWvweBhhIKDTNzQHBKEC5IT",
-	"6FrsRtBMaWaH/A8ZLgp6C/nIv8yhu77l5K7dNuMSSihIiqakINCry6uGjPwEp5bCirJmdytRYk/+2gtN",
-	"iw11Zb3HWLZ07X1NltaUL0xhUnOygR34BY40QEiZWFqOuN6IU9amyK2BjGuQXD+0ham0qbYs44XuWLa2",
-	"4VAIft09ysG+dUvTRsOT1UsCY9tf1IppVyFwTc+rvx/ARt+gAkl83TaYJ4hYfF0B1O8lcB7/iONfe/HJ",
-	"T9346rd+9Ogo1E5gHWiuLYitqZN0RhQ1ZNj4YNc2FggB7jOVMKpXdCHYGOYxMKgS7o06QKwAVzO87eG9",
-	"urd6pSzhZn4+2Me5TtgqXfbQ9OidaXCtg4bep/UpC9V5dfo2b7xc9fyUXYJtv99qIHR186rAyLX7jkwr",
-	"J6K1rc81vDVxVzNfrG1EmIvLGgbtOsT6A7lADfAOqxuS1WSRihr89lAQxN1cDS5H0QY04eYw2n8a9fdr",
-	"nP4JDu1D6Hdt6NcSh6fAlh38g/qrPzJiRVGaUpKFP4QjsqmpojaT1VbI1lJglXopJC/g+nLqgTXIh2zB",
-	"ixtoB2diAVByhkaD3gDS3dN5oRZ9Wpl8SKEJ34zKikywpeR6QIv6kXWHrD6X/fNSB4q0BvRFtQWW7jsS",
-	"Uj+FnXxwryCu7Vfuh3CdPq3QAm3LociH3MlK3myI/+vu9q3N5hvcXL9+bWfzOk/diEd6nZb1bbpFsW4m",
-	"LHlYv/Ta0GrOWetMW+Kp0nlWN9qwTZnHvFqbvxorjdVEyLZJ7nhAV77kugsr0piqr0PjLULnKTZX4BQ3",
-	"L+jU1uZ3d91CZDSHgIR9KF6TP/A1bRBgH2xJzaZTa5Wejbrmb8g2SoQT0ObhW2DGH0u0BilgtUGbc3XW",
-	"FjTLlLGslIePXsRGnYyym3VD013fRrX8akdfKoMxGMv8fNPbbO0fLB111VH8lwOaGoreSNbrYT57CPYP",
-	"NorBzwiTb+xB2E1TeIj2b6aewIFEGAnKrm3DuBYtpR7nL1vOr9JgbNGt7387GGOZwLDWsFqjdQLoWa1U",
-	"ifrEp9OyEl73A0cYFfMMWMbINqwelSEXHerXiWKlL4zY4czqHjHPpBiZnlqgZDBZLKGAXoEBHfR4kZIC",
-	"Jg0QdksyW7Rfzpv7nHHdcyuCYfZDJqeYoX6vFylJOK+0G/vCc6WZplwAL/QSg05XigWA+1EjAl7legNM",
-	"qKw1ojSD5WDCIUpwjpKMC5MqURAhu+rRg1F1At2QUWG0MpLq8nxoAIT9uU/w+hxDd1iTxAc6ovbQQrst",
-	"dVkCbbOgvlEnC7epaDAV7F4qmlzwmm2+4L6OXfYWMO7ed1trHJ1NlKP30V6eW3bfrdmtW6oclXFrq6Wr",
-	"+JA6x4ze1VWO75g9bhHQlGsr722W9SLBLBZ3gf4Dzifs4zaKCmUpuYPis4bKEtkRx23jSPVMTG8gV6At",
-	"uxk5/K4cSLnqcjcoA6Y8vr9y8PU9+Ny6t9p9s/MKS6GNr80DII69/jM5Kx6Ul09UeZm7UZHExp42UV8G",
-	"vZPH/ePBLuqLTVNsTazyWq7T6nxV9LmNJSrNREcSv9DDJkxOg24fgmV5Uh2H6g5ZraMOzMlwPUQLggOm",
-	"gih9k+ES5NJnci+XuTDXhRwnAPDFswtIxpf4hrC1jpMHx3kpmrSQIW0e7qhzQ6FGWsf9Kv5zHQv5fR3w",
-	"Wzrb1+guDwkmDwkm+8jOwxUPS8mBd3PSRzWJsW0CxDMzwcVl6Pnzl9tbt7p5RpsNVKoNcEEjE7A3eSba",
-	"UtZdqcdcTl16SnfI1uScMG9Qa5l0gnbKORmyLZNOLnxc/U6pJ9WkjilfmMbJfrgDvWAIG0xgNPrX2tA/",
-	"keOEnMLVULmGBRr9f4OvRxsMqwsF0cuBQR88s6Kcq+WNktGuBiq8WovAOJgQ5G7A0YbGb2B20u+TAuDG",
-	"k4X2aLVGA4O8nB25ZnqWG461qf5ih1BZvKt9LIHNCL7dDNzHl70np4dWQbHgar3CAaX/dK8004DuGYev",
-	"j65aGY0PDa96iMw/ROabRdkBQvEUgIoQblMD/IvWRewtFRNh7VYY2+BNWMNZhngRmdpok0wqp9oXroRl",
-	"KWoj8Lx20XOdfwdd6PojxBlifMi86CJmS/8p1hjVvSqdM10X0C2wUoUkt9E2NFFqDfi9K8MbK/6tIcMZ",
-	"dJmHbtzCm59Z88Kfla9Ty8EzkrppsJLOiLDBfuiW2VqsXRP4e3Yl+5RQuifdl6fvQIw2GGaAi27fodZf",
-	"2Rpfbil0JXd78SGqtBtI+o6R+tw4neahvbtqZ8lijYAMovBTEJEn9xGR2zenrRyFtZSCzSQTXBB/9xhf",
-	"uGnzEOey7aPMydqxDN6X2Q8V8R9M+D74izeT+JYcNxT1LQHvTbSAWtmJ/9vBb+btKyvdL7HtS2uFLp80",
-	"G7p9JvTECxDj5nfvXfpHc5LPofMTOGFxAkI2QoKbvvN+WFAZngXxEtFZauaUXUPB/YUekOQ9zzS2dWiP",
-	"atl+o+Pe4cj2xR4yuyKtKnhBsoC41/jxZ8FuWpPvTVMuB/9WI3L/XF5E4yt6cCXumaloz5rvAYODci8r",
-	"YtfmuM68KHf7qjblp5x1+O5KmeS6w7UNY9dP0ZSDZ05oLHQbo81wTrut4wN/ax+gVM6MstPlEESsJgWf",
-	"lW85AKeBQWPDlDIZyWUZChTkYfiyFgVTlk+39C8Zv24YQlM6aIJs7uGFNYcKPotaumepO/KC35L6C225",
-	"YviNMKxDdw0uNXGBsD9BUb3Qe6Drsxx+It7SL+w9uUKszadvPZXZPNZ2Pm0+sXWcWWRSH015nIQBVEA/",
-	"3nPN8Kn3V+//XwAAAP//",
+	"7L3rchs3tij8Kiie+WqSbDZFUpJtSZX6tuLYe/tM7HgsOckk9A7BblBE1A10GmhRTMqn5h3OG5wf+//3",
+	"Ct+jzJOcwsKl0U00b6LjSzQ15VBkXxYWFtb98nsn5lnOGWFSdE5/75BbnOUpgc8vCUsou/qaZ5gy9YUo",
+	"swwXi85p5xwl8C36pRQSFeSKCkkKknS6nRuclkRdHRcES5Kcy85pZ9gfPoj6D6LBo8tB/7Sv/v9jp9uJ",
+	"SyF59hzT9GnBM/uiToZp2lvwstAv6cU863Q7CROvSMyLRHROf/q9w3BGOqedn9XFQuL4evkOPhGkuCFJ",
+	"5/SnN91OXhY5F+qeb+eMFGJG8063U5BfS6ogP5VFSbodIbEsRefUrr7T7UiZdk4Hj/r9bkcucvWAyx8u",
+	"q5V2HATRDSnolMZYUs6+/HWYHd/c/na4mDyYM/ko/qUYTK8EPiHl0SxPHl533nbdKvQ37Xf0ftYLuyaL",
+	"zZf59d+ePd91hY9fnD9/4q1xLYDJNc16OMO/cSaIAMi89YV3tA3w5+fPvkFPX327M/TPf/BAH/TRlJBk",
+	"ojZIZDLvlSIiWMhosC94L14+3Q8l3Xwp8ukAURanZUJOa+Ch/4XT1Ifx5yTDRbwFOTw/f/W4BucUp2JX",
+	"QOFpgzOUf8k4I2edt2+6ncQe4CWYaNI57fQHJw8nw/goejAZDqKHyTGOHpHDaTTEg0k/PkkekYfTTreT",
+	"YiEfz0h8rXkHK9M0CKP+6hXBgjN7mT6A1Y1v33Y735nvVvKx+YwLggrNX9CcFARNeck+XIa2M9fZnhNa",
+	"BH5crHAnlrUV/1yJlz+agW7O5rZntSsX+u557QZscRt2vAU575sfB/jmlix6K+D/MB7dYIeHlh2GwF7H",
+	"tsPPeqs4+YzghBSgm37DNWtRnxMi4oLm+s/O5YygHMsZ4lMkZ4qnC14WMUFyhiWaY4EMH+91ulbd7Zx2",
+	"Dm4GBxod4mBDJCxRWDwjGVYQTXmRYbWWsqBRQaakICwmHbdRQhZKhqk1vcKSfEMzKpdX8r0CmAqUkqm0",
+	"q7kmi78KVGBJEGXwTV7wmAihl4eZULIrOUXjYowUgERI0UWYJQinqX3KryWXGOErJfnwVJJixMZyjASJ",
+	"OUsE+iwp8FRGlMhpNJMyxzmN1CtTBWdkdiEa9D/vofOJIEyi+UxJTMYRXKKAFkT2RqyG4lHnmixGnbPi",
+	"y8HJycmZ/HLQ8ZGWYylJoRb+X9WVP/Wjkzf/dibNh7+sxuFLntJ4EaaJOuYIjmcWdado/GuFLPUrRnPK",
+	"Ej5X+BrPHWJG7B1j5tcvh/1+/2z+5XAdZn61mJmvxgyRxeJc7fAyUi7MbkuO5phKNCFTXhAkiwVlV5o4",
+	"akdksIriM8poVmZwlQGDMkmuSAFwXJR5XhAhKGebn1xhbiIJwkmiPnURL+yvKRUWuxL+xQVBgtyQAqfL",
+	"R1tUAIiDUpDi383vhvnt5Sx///3356WcESaV4kPCK4QnE4V17F2L5lTOuggL9OrpY/Tg4XEfzbBAVNaX",
+	"8hXBBSlWwrsM1g+vNGk/S5YheoEzongHFYjcxjPMrhxjAalV/FWglF/10DmakzSNFDZIgsY/ROah0bNk",
+	"XLFa+Ap9NvjXP//3YPgI8emIpUQRr+iihF5RxYvGvXEXjX9W/0Tjz9WJuCb50pFwPPgY96fRQzwYRI/i",
+	"4TDqJwMynB7io8lxXDskGb79hrArOeucDoaPuooi3d/Lm/W228lxgTMijUA5z+nfyCKEIrVpNPEYcC8M",
+	"6MP4cBg9JA8m0cn0qB8dTobxIOmTk+mjvpKu6lGKujtdqzDQZEPCK+HK5Y19XBaCF2GIx4zcSn2B258c",
+	"XxFzzLtoyovqSxACitrQM8UIUs6ugDFwZg4an8JnXlxhRn+DAwwkO1KahWJp6oopTRU6m1t5/vfb6x9/",
+	"+If8x+F3i3h4svjmh1f8Hz/8XU6yEzoZvjr+5vsXswkdLH78/um1xdSvJSkWFapivdKW/T4eDJv77bHM",
+	"n86jH3H0Wz86+Tlq45PaUlu/+0ZhChPAam3hXRDAE6U7r4c6I0LgKwLsRf2ttQTHZglL0BW+IUvcxjuD",
+	"g370MI4Po5PkiESDaR8PJ4fxUXJM3tHKWlSi/+RzlGG2QITJghKBsKZfxSuxRBkX9SUc98P0BMK4Rk4J",
+	"meIylfqWDN8aaaa06w1lG0nOtZRq4fsBaZaTIiZMRoTFPCFJF834XEkwpDWFeUGlJA1yCwivwAaYV2y2",
+	"C4qKJvy20/UP1eGwXztUh6FtuiRZnmJJ1tOgNFe2UNij5Ogwejh9GEe4fzyIjuLDZEgUnZ0M3hGFfUcK",
+	"pQ28KLMJaeGhDH5TK8DoRl/eRdOCZ2jQ1IwCEJo7NgOTMnk47HiUNxwcPTx6dPjg6OEaAnyrni9ysEsr",
+	"QfaYs2lKYzhCMWeSMPiI8zw1TpmDvOCTlGT/9ovQypjv+ie3VOiAQOUrU6qC0g1KQWpeMZ4ogK7JIlIL",
+	"j8yt3U5CJKap4v8MlawgN/yaJEp+KoQq67MuTWbY6CHqKQinBcEJiNqi0l421gqM3XnUP+l2JJVaDNl3",
+	"V2/RsPovM+i1yBEHzXUpfKeWOVXIueRcM6ZrshAt6NFGQqFMD7CEfQTVUJHhBZophmxYGhr0+3UUin0i",
+	"RpH60lZgUa0HgSbqwGrFU32BQJoVqf+lINPOaed/HFQBpwP9qzh4qZ+ib6mfwxDxyBDAblfBSKhMAoU7",
+	"fU+mAPd8CDXTOwSeufagutA3NqPK2tzoZnO5Usg95Xnd7Z7yDtjRx/spLyY0SQjb+XzHhCSNA/5cmX8i",
+	"5jlYBFhbAeAsUQahwv0Mt9G2eWAEl4Om5qj7svmUhBOBGJeaxkEFUS81ypU4VWKP3JnAD5snP8ZMvVR7",
+	"f0CbBZeJgdwoP0G6bi5OEzbPSQN/VAi1Rv3TMp4y/Xtkf/cwRAXiOSk0NTOAp8ILzmmkjuH+EaO25vzl",
+	"M0BPiuNrpU/BO4OoqMO/n+NtPDPm7W7N3eUzTjXN4FjSG3fGESNzuH/OyzTRBJUpMs45aLgFwiOmrBlS",
+	"oJROSUXXbv81PcD+g93ysTOIr3DyDRXSfLsjf4idZenHyvS3WgMiqSDgfQkQ+g1OaQIviaaYpnVhB+xA",
+	"P8g4GkA3t/sLVqaR0cryvDO59+vkbn0U5nUAapDalxehsJvhVLtAGrqRokz0+vWzr3dBB02cMxfLmaN0",
+	"eN4Htf59nfjlBTu8wsnGhiaci0ZdUrJrxucMXIAl+BuoFNqtKnqfxsH9O1ip90f2AyPZ8xXk2F0mRiBh",
+	"p+RccXCUaaGj1NJPhVjvJmEog91qaFBEGdwmljUpCL42KgFs4JZUmxdKpZILNOqI8pcJieWo422cMuCL",
+	"ghc6+WKLu3KujO9CUZ65AgKrH4eQUmf1f158+wIlPC4ztWcBPdXeHsHGNRjBhCcLRFhCEhcxmjWeqaOs",
+	"XO21JOizyUISNPh832wBAPFYUA2EsAJbX9j+5Jm3X/OCs6uu4pNihnOlw6rPGcGMsqszBexM2QgKQwln",
+	"5FPgBdp5/g48Tq9cXql10QSoVVuNAbfTP4IupipXVQssk//1DvxNly5eoOiiWFpLkETrq1nnbDIWcztW",
+	"7uZyMo//w3xN5n2buJuC69vfgQ57l+q0AmJe/dZA1cd+nO/qW6JM2+h1mv3Wx2hlyAdI18d95B7WkEK1",
+	"DbLKp3VlUIFEKXIQUvt2l7T7JIJ0Gl7MH+xAIpCWeSoIS/4k3iPjHVq9WR/7QX2m1FCG0ydKjd35sOpn",
+	"LKVFk6lSbJdp0N4QgfLcPJY6ZwRpXRRyXCDUfFZLD6EJ+On1hlEW08QobHcgzOOmdliDJEiQjZXsy1TU",
+	"mKuC6wqMHnph9D4qkPZiSK7l7YQQFtIE70IYz62e6wWkd6CNlb4uxVJQFWXe2p9gbg05vpy588n5vVYs",
+	"+hOxBRzp6Vv3TXX3HtadPaz1BX/sdPaCy6dQn7MjkWllpEliSJTxzGWMBwiNcRnZuiCfwAqiUVx/gNqC",
+	"pUSHO5PbUY3cwm8O0lsF/H7oTB1JiLNrnz0D72ZtrX8VWvLLudUEBMTkQeLTWCfqfuyk+BIvUo6TS86/",
+	"wcUV2ZEiU3uvZzIpBUanOutstSY15vrNkeQ80veHfHXWOqrsA2o81VpFG/SPHh0/fNBHk4Ukdzb2B4dh",
+	"L53kHAGMQdJcXsn+WKGFAJ5b2AhwDSESXxPxidBiRhgEf3XC2W6hJJznTfl7ocxpFOMcVd6kJj2CyR3F",
+	"OA96nOKY5JADAsjXAXudWaGTVDmTs3SBhH3RnRnlsE6JSy/QbjkANEiUy8tRKCa3M1wK2cTPeZryOWYx",
+	"QaUgSVdx5FxvBsqInPEQvqYFIZGkpIiqhzZOsLoEYfdse5ZzUlCeQFxCkASVOVT4SE8c1F++b1w2wKrg",
+	"CCIytM79ne9WWHTcbQkXzjvQRggfOxO4ICy5c3yuSlduugYKEtOcKnyCn81dtkzf7sqodpkj8FfhJ/Va",
+	"QnMrLvdicpLvNRzXut4gpQdXrPakZLbGseHKBwLmWVRFCsBoqOolWzz7SpnzrqoxDfMsPkWjjnq4jmBq",
+	"A8De410UVFFDG7CvZ3u7pR6x9/DpCoSuCibUULo//mSqL7YMDv5akvJTYUfFDY3Ja4ZvME3xJN1VRU4I",
+	"uPSZXkHdW2l/QRCmgTj90sFxF0WlB0vz7GCJJ1gQR9X2wjMki4VfMwsy5IreEIYkzcidHZi1hNX6imqA",
+	"hEk4vDigyAJTtmTsej5SxdZmpQTdrA139hnNoEPLIzxk7RMvK4AOY8WCvZ/TrAwyZaYo/c4+2uSrLVNg",
+	"zec7w+k0EpIXJGmgxj/dRBaLyFXrrjyiVV3vHU+nreC5s8JAslw2DuYLQsElMJNZipjSusit3NZ9hyVK",
+	"CRYuzQweBtouuZVaczPGTlhobXN/JZg+tJSeQBbAOUPkNsdMgAVregU4MzuAZluCFdncKw/LCiunJkrD",
+	"Ep0eYfBj0qfBbj4anBwd9o8QjyWBbIsQxnd9lqcW3OCCKgYm9r4PFgm2HGBSQRncjiWkASdZMIlvm1JI",
+	"kFj6ewHVBikP68arNiOljKDBqQkg6YeOOlSSTFTqlntyaAu2e4KHeLV3HyLO312mFkY5LqQHWo4LYfKQ",
+	"NZTAw6tCEaydZ3V1TfP2T0FdswLhD68gdLveVkZY0dH7KiD0AdiqijC4tnXZXfYmsQpZd8jw6vb7/eol",
+	"f1iWl3vjJnleLevcV7C+vqHbVBUC8j6hukJ77J8kVN4f/T/i6Jv6cNFy+t3PK9BlrlnBBCq4W86/fc2+",
+	"j797r3/07cu2OvnhRe6rulgHLbfmA1SAPQHpn0t4/Oh5AefPMVuYb3dNHzIhxkZKt0Ky/SXgMXasvunV",
+	"hDZBC2hWIqpeXVMspLUnNEG9YzfN0dCnc3tWLTxhn7C/pv3mPa7FxodCje/FtfGa4VLOeEF/2zkSWjYe",
+	"UUsWKYUyUdVGBCi5dqdHyReEJQhr+99lz2KBRp1zcz1AdYp0qy+UiZ9TekN+/tc//3vUuTOTHoSzd6lA",
+	"JiNGcbfV/onawvaVSKKg0M3dbFl2vSbUFduR25wWJNHGGTSFaJD4999/HzWbsK0immbPtjvTnCjznBeS",
+	"JM9JQvHlIt/V3S0XzfzwF1xClVOQ3Nx7o0y9OILbm4QnbT4EUNxjDVSkgDxFPlwKnlGnCxFUXkqEkVkA",
+	"glZFlF3dOU/kuL2aKyFxiqFSRsB6W+gwuOL9542EIFKq7OvLp9EjIFrdrclgyDZz+vgVAYdIr69QS5dS",
+	"pclNiElthn5J12RxhphpZiWQIHFBIMnbFFhSk2pS9dRefjBhtuVee99W3S32KOoPLwfDqhG3a6yUKOmr",
+	"BP9yEyj1GMVNxNq3C8lzgea8uNZxujJNoX8erK/X9jp1mQ536bZPS6+n76zb4Jr2V90OFeeuSKfBjI3T",
+	"3vbcYbywXLcGSm1NE85Tgpl68jVZvCzIlN62Nfgs/Ga2htlDPuCUkuWOl3gSD4a3i99Ci0ixkK/FhtSj",
+	"LobMkDOg1hRfockCCZ4R2941RFjQhrh/cnp8vIqw1u50hsU1SYLnx+pykKxSHRWkb6nDZJUBi5Sf//XP",
+	"/+P+H8KQbkUW7G0GBrku1QXtuP6mlwVPSvAbhx5raGMjvJtrzamhU/tSxuXuJ0d3KWphRvbtapsTrl4C",
+	"ju914uBCFya5t+GiwIuO7q9m0+l+0n3nAK0+qfs77KCrEajPbHwEekex63HDNw4MPvkFSsxt66dvqAig",
+	"3WhyoosYmRMh0ZQWuhPDRms3zH1p8d3OV1jGs2eSZK+IgP6IQZRPSKzoyXQJVa8MsHrQVDYSyY/VpW9N",
+	"aCP0yoWuHZIkMzSmcKSILC+IbbvMDKXVCfvV2mweTzyYyMrvwawOr1UBLogNJ5hYioIpxWpbkeQO2I33",
+	"w+BBV3YFdoVu2vMziBEvuWTrZp/rJQtLSAvvV0v/q0B5imPXZdjokKavYr8Gk9+J8+TE64PYX+6DWKmW",
+	"a045YcmFvnLpaAPk7kGhIwinoe0kfMug23yZSpSD2kOyRmdkSP3hRaKVhvrxwJAfS5IVTU+BdPRwksAO",
+	"Dlr7lgbRZc/MZu+zV9/tjQo3Iow4wmSxcHjrWvIAZDWwuPEpavIuEMS3z/StFmD75xq+77bHw1y1pBCt",
+	"PAZmrjmrl1qBk4SqdeP0pbf/Zs5DWDWQ3Oi+y1SzkwbrsDstZVmQ/Sm0YXVDma2TFLPrM1Qy+mtJEM44",
+	"5IGTRrVIoMlli0rid/vu91d1f/6v0ei2349Go9vBdDS6fThVH0+mo1E57A8f6f+cvPniL527qRlniDnf",
+	"hVzZ8XB7hcQj2sNVNNvtaPyan9UmNcnYaC5mYe1kq3t67E62JvtSctf4Ypl2EzeQqRmW0/cU4F4DRdV4",
+	"hiYk5XNE5RlK+ZwUUYyhnTJLkCwLpstZ8pItlKrRRRhNKcMpSriECg9lmU576AVHz16OWNWEuZykNEai",
+	"nE7prXrTnKZJjIukh85NqGTYP0HxDBc4lraECYZyyBlhXTSf0XiGUoJviEAF55ntrT5ius7ZdIcy06XM",
+	"NA776OMhkvyKgM0FNsA4M+OjLsqJRtG42VF9aXaLO65Cj8cy2a/1gzIcLHV03tdBWQI5rACkeELcEBI3",
+	"esgSi95dG1s504gYa8VFz0ApG8ahuqDGrJiI4B31hT84bDKIJicLtot/81n1OXrzhffD5//vMha6ndvo",
+	"ioMTKhLXNI94rs9L5NJrQgfSoKv9JHqjM8Tu59FQO4Gu/lbtDSgh9rLl/ftKUb37vYeeMUP46hCqDV0Y",
+	"NRh6llcsLwPU1pjeymbmW3cl3x8Ne6rBdrqBw1r7Ntr4+u5b6GKUlTqgGFQtuXE8k1k6BgYzluRWjv0E",
+	"x+Xthmyv4EmFLMkJTxY9NP79d8XG3r4dIyExSwSwN4xsjl4XERHjvGlPjMp+/zDO4T/kPymyT9HfH5gf",
+	"mqIcShFXn89qj/uP1D8T9U+s/iHexoc2edMj2qbIvF6jvdRyaSpMfE/SmGfkj9NaSk17AcFqfoIdzAty",
+	"Q8lcALXAF4SrY4js3ClhrGS10rG5c+xPjQgus+t2ur7gk5NH23DhnRGw+SZDNnKQ+iFddVPqvyHFBEua",
+	"1bHhUfwHSeMhvbCdeyVt3v9qslZGJE6wxF1bioimyqowHuw631G/tD7O3YaeaTKcQb8UrRbEBB6vBEuV",
+	"crnCQfpj9rT48YcX6T8O/2ea/MePMzz87rcfv3+x+PGHV9k/vpdpPPzulzj7rv/88lnoKF2TxaauswZC",
+	"dVTYLnQFZn35HjiyldyG8XWQfyautao78aeKdPVMM4WigKqNJQ5j28muhslNrXgHya4HotJCSNDHk81t",
+	"mGp1d5OxsIIQGr+2U1RD/O7rFxdG7damwSSlYraMnnY3ORCjzvupYqGywDTVhScNhfROw0uXqK+aHBkC",
+	"DULAJq4hiHbgB1SsXQaPrtSOhv1lf6QbYbmaGtxevTTX1zY54MDQyVmVPclMq35N/UrcoLGdLTneKDy1",
+	"mZfQAWpdhWbcZlBYUD3OLTXOXkNl4GuFoW6UBSNMenTn1gNfui4xYKMFQALCWy9hoIWQGudjz/TTOMwm",
+	"N8E4IzRoGsMVKXl3uF3zjsRKVvCyIscWx41hChTEeQ/B6AtzoDK8QIqyAA1M7cJPdhSwPy1XT5n1Byjr",
+	"6a1vfOSZ+5ZOU5O+lgAdmznXY7/JrmbAKefXUZl30dj0CzQmsk5O1qE1RvTPGZbxrP67+kf3oe6O2Pi1",
+	"TqypLrGPt53TwqjR/giDnGoktzfm1cCmPwEYnW7HvK2OI2/qeCuabBpNqKBD/a6U70VO1m+kHcsMU4sv",
+	"f7isg2J/XQak1VVlHC5ujrht9V1JHiO684K7EWvb50DYx9c62LYGrP2R5JtlQoQHl4cQvuS2+UzBR9gN",
+	"SXmu7QJS/FV8ruwI0FYCfYFcErUp5pxhofHDRgyMC5yRyiuk5xXaoR2UqSMbk6ZPLDxGemmh/tD1dnoS",
+	"DXa4ka5TaSKBiN0qt5jWLyqXJogM68fsrfb87ZBUcochhmujf43B0EF69nyhmh2BCqP4jmshsmNWwGay",
+	"HZZfCfb6QOqgxDCW34TIOakfSPC0OA2k69vRm0DsD77e5OwDpqCHV9VsQWc56+I16B7Ld8VgKNXBOZKd",
+	"CK7hq4Vz1M5ZbZlNElmX9KAfGE56uKjx3l1zHwzIgTNbo5QVIrpkkqaI3JBi4ZxtVsMoiODpjTKvxk9B",
+	"oo7Nhj0cohkvC+HsClHGMRGih87d3o6YjaMoKky5gASp6vRMcZoKNMHxteJXFUD6DcMj/YadZbgGeGNp",
+	"DdNIQzLSzR+1S1VrmPCEkoALehLHrZxZZ24InWE4SSlLUMzzRRcJkuNCURGawOoynfax9vxt+q47vmUD",
+	"AW+7hKhTbmPNe5TvkMryXL+jPaHGAqF1v6252bTgWQsRXM4q1cD6HOrLm9F/X/CyTaqpR79otdLdkxMq",
+	"8hQvQKLWH38e7ysn0yDp3WTPKC2IJsRuVdtcVddTJtGs4RzML3Tx5AIm+TZh6w8VfI+mDwCW6Dg5IofT",
+	"IY6UbI8UaNGj6QmO+pNBPEwOydH0GEd9+N8mKNO5KBtTdyj56E60XR3WZQieGKZsk75cliWfM6Ql2caC",
+	"Akjb5Y/VnSLHq51ZCsg8XVzyII4gvyZPKRHoiu/OZgRhsnUXPAqRnF+3U/LyVgx/fMcaGSDWU8ja4hd6",
+	"jLKOYKRU2bh+G4FQwGUJIImvWhR/9Usr7qtnz92z1y5e8hXMsCLaDV4aCJNuoLpV7NjjnxVYIP26IG8r",
+	"8qyw72l8y0ypIVAMXmtH0eMLjjTXKXsAWEuCqx70zaeWagPq3qY+b/uE7U7+hanDWc4ia571avR++P1m",
+	"lpqRJ+pqWJzJw+LGD4P1orbT2WHRNQha8VxxspZMRsszQQPyeEUjA62dxoNyfj0tdzvXlCXbceO/qTt2",
+	"YzgNDBJzOACGlcmgAQjCMQRKUiOnIXhiHZD6vvU+K8n9s1rTxuGnsCLeZrbY6G5zDAE40xsqDnK6O0Th",
+	"dCh4Rq9m6thVWU3myP/VCFQieiM2vohnJCm1waOM5MeYxUT/WRCUp5gxqMVYa5r8HdhIB/paKhbyNUnp",
+	"DdF+4a94yWL49JhneYop8w2XbscBoa4wANQxaB7agkNbereVTQPrrdByb+Lcmzj3Js69iXM3E+feeri3",
+	"Hj5162F7g+E/CU7lrI1jFjfAMa2pH1BeN6Mw/ZYWfXGFgli7b9l/zK/H65U/fl3XV/h1iDBf6ly+uyWZ",
+	"6uA4N8cC4SrjVOk4y8irmjS2vkfTdsNrX06EpLJUf4ouwjA2DpoT4Gs9FCw7Q3gC2Ye80DZRRjDTce0a",
+	"advMnc4Fzoxd5r9d5xi1nLRqm0zrnpbkCP1jhZczY51JpQND1LwOaw3Aocf6KJOHw069ZKpfz/VoAdXl",
+	"frwNQG+7GIQsZv1TNZf3s1dPH6OTo+OHn++lPNP2lgiaGHNwtxXcDnxQTL+pblVkvX7s8h6qM6tiSAUG",
+	"lH4f9fs7F2Wu8QJ43TFCII79xgwurZbcxjPMVqheq5prrBCgy+//z8vLl54H1L3sqJaVdFyruzzqBwv7",
+	"TB+PYG6oMmD41JKiTwD6IEGoX32pw2eWZI1xuRwA36CXridDW9NGYCoW2D3gVsITZcIBnTYgrr99VZte",
+	"X/UtaFSQKSkIi8mm2VAai57gNMerq4+mT1Bv2vnAY3OMN92Kgl8VOBPrBdHSVPBg1+bgcIKWORBVZzwu",
+	"I5NsUf+h6o1rZU2UubyiRoel8DCV0Eia5hjVtoGz12QRmaavEaghMO/SHwFW8NKAb7/RI0bgKxhJ4mOl",
+	"6msYHs6s3ldvgKi+aV7V0iuxtSHo2maBoSlSre2EGg3aAtNA25rsVx3kuWujXldtQgQV0HQ8Jhx0XGre",
+	"77pIAecPeIdXyS57mw0XtcstN/uiMQ9z2eq12fft4sroQtBf6KW+XEvsByf9wednCDqs29pCNJ/xVDcp",
+	"arCokE+wwXEsMI7HhBiK9rutC+qbvPSGS6eO6/fscLh7Y4A1juALO8o5QErYb0USZLII0ohgOJ7Pb72h",
+	"zepb/VdBcMVQlv6cF1QqjOCcRtdk4X53f9sLJjRNKbuyv8/JZMb5tVj6217vCpvsFdUX9hLhlTHYq2rf",
+	"6QtrB76+xKV903OMoOHCLubM61xPt+t7ESMokYh18pEyl6kUJJ22BDXEmugReqKeZlpfleZt6Dn9qotw",
+	"mlZVvUP4cvOSCcISE1rQy96mbUG3cxsZPkoi87qOWnU4ztFCz00ItkO8ZsI2ghCsUOza8kRTqaipSenB",
+	"K+sVg47zVyuc5rbPAS9ApRxLPm60lyriGb0ha2pQo5QK2SjjenD46Oi9l7Btgo8NMaEu+1jRAFOkgsrA",
+	"xKtaViJTuHRKKsITq5p1ndDhT5emN90PnRlJU/7v7dX4f3QJ875CCH7TgJAL5Q/e3j+wTHmD6uT++y9P",
+	"3iIcsPbcG0V/PRV/sKd/Y4//7tW8wRLuQEXzvg5yONDwmGcZjpy/v1u1cu/b6s8pGvzrn//7wRFKiYJE",
+	"dFFCr6gUXTT+WUndSP3TG/fQBVTPIlnQLCNJs5iiilM4KpD4KkQB/eHRB1DIbfWHoBfUehZWdnnvoXOG",
+	"KIPBOaaLAi+slqIs1oImJvs6x4VssVQeJUeH0cPpwzjC/eNBdBQfJkOi7JWTQcBSWR8DercV6h8qe5M8",
+	"LMxdyx5eIEFuSIHTUPRL/5zRmKcQYQAjnhdeAW9NAI6YbfNz3PezIigDbtlF4zg2iupEfbJ6ffPMbNDL",
+	"pJ2Fvht9YB8RmlOknye6iJXgVe8iU09rWhmlMAODF0hbEJr+qikv4CAodY+Y7MzxrEcjlpIbkgqUEJJ3",
+	"0bCv5yho41jZxGnaQy+ggRKkKA2UgTXs983AMMXCAC4042mCGIcGzAVP/U5Nk1KOmMQTYQBVGmFB8LVa",
+	"DDyZQachszCUUuKKfP7//2/4X8eHPfQ99GRymBw3Q1PYso0Rsx2j4Xc94oIqbBU4NllBak11stlHCKth",
+	"2YE23NW5YVY2tpl5K7PEqq6eMFBAu+V1sG69v/hXm7bl2uXVbH/387LZ77UMWGbnzGnzrtVarbLQ9R3S",
+	"IUXe2uMozFdr9oKvO7l+CFUnJXWpst9xAbI4TdVFUMWHTBWfFM7aaCvo2yQdckVy1QVlMamKdx3kS/OU",
+	"V2RoHG+eh7LSawqOPExTJBZCEYvANDGRFSq7SJQKezqHMKH4inEhaWxl8QQy+RqqaSbzM3R83EfHvUFv",
+	"oJhI4UUE14pPcHGsyy8CMtJvh7EC0GncJRNq+KEViSJyxu0IwwlB1ySXe/FYrl1I4YoTN+y1YarzWhpV",
+	"ddwTvSCTRda6lAvvLesytSsS9NuM7Jq1XfUe20fzkY8wa3t5f5dzSnRC7Pi0yti2/Ycta7CkroT0FedJ",
+	"D41t7qwcn9raGGgArwNA3qOwQCLHWW/Exs8xK3EKN+gBiNVeK20ZXnn+8tkmtYcaZi+HV6lI+vl1meEu",
+	"XDogNvElRI21LBbdm9PMsjBBZpPLYeJju9XnVy9ZPahgx/y/TTwgu3Vf20O2qF17t+7JrXSFfdhKgUpz",
+	"tWvfrcrd0WpddWLn3jZ3lRlQ4KlEJUtBZLpeZ5XB2HT4BdN5VvZq2bkB/4osRAffFot3aUxQzg5jo0ph",
+	"eZeuX4bmCqJafbPV88qVr8tc2tBLs6Iv3Rma768v3V4s7xX93tY+v8yTlTzFEAbU+5OEgrenILp8RKEk",
+	"uEk1HjPYjsesGHNQP2kB+vPTPoFTGfz5qoS/5JBwsxx8nU7h7MrdFYlam8aNFAkL3CdUAmaXZDJHw12Y",
+	"3fRufe1ODUSrNGuzOGesWJ40w4HUziUJdoGz7YWXzRZq5cAQI3PGvddkz+THABMC9wPjWovpIgFqkddv",
+	"7wyNexC5rJnJKRUSHjhiVOjUUHRp2+RCP2Od0DEjBTmzObBzXqaJHpA9LZXthqq54pX/SnfsotAAQlQd",
+	"EaExKXTQybSGFWgHZ850S6qc19EtxTGZ8dTOr1qBPmX5VihUwBiIRQBXXbX/tq3boo5rPXuudzfAN5Ez",
+	"u9KkEyUXONuTFNkVFH0iNuwxs0F6s83iCdZEbKv3NDjSzVo5UaO26tiuYlwravMqhdQvzjNa/wep398r",
+	"2fdK9j6U7E9MrdxefWzdrXO3O3Bk6k6BO7MH8+y/uscAmk0v/E/EDyBeuhTt1lat1fkOn4XNWrTeW4qb",
+	"iu8g/zGztAZb8ZaNRbhPB5sYfhuc1nU2n52tvrvJ509n38riMxB+goZfY2WbMsy6TgVcB/q9k9sPnHXe",
+	"86+Pm7+s5iivQTvYT/2rqcCD5ie1UhI7hAgJiRfCi/D7U8v1mFNlSGX8Rll1S9lEWSnkiE20E0Ab6vdj",
+	"WXRikLLzzTt6L8yHn/Rlb2oJRDTLeQEbnGMFYueKylk56cU8O+A4p1HME3JF2IED+e399Jc/1/SXD4OW",
+	"PvUhMx8ClkNl8a/DbYBe6zg2S5CpgdKdISxdx2VRKLrPSUF5qACFatietNQH6e/RhCy4GYIDVaC4mdoy",
+	"gLR6X2A+OOqsm5+qK3Yugh3bzIttDZ5NXdLrOHO9iW1Lt5iXTIIEa3pfjnaBbFoQ8pwzOUsX53a9rTCC",
+	"oIy5kIhxOVNbUAO2Bs1hf0doXilksaDr//uaNJ+u2KXtXz3D4iVeZITJ51AI3K5pknZKQTFmaEKAQjcc",
+	"up9p5F/khCWPcf443AwV0p64iUp4KDd5GWY+caxu9mfCchTjvAbG8fptWe+r0u9+wpIVxoG2jzSQE3JF",
+	"WXBI/8OoP7jsb20R6Oe2zqGKcUpYggsEyFWYeX35OGiQdOp8tR+dvPn96G2kPwzf/qX95RcSF6uMo2rp",
+	"uMUW2m3lBY3JS1IMrldQClwEFQWQmGtZn6HcilQa3SO2PDPNymS3J3UU+eRS44QtzKfJBbpN1r2MhMDp",
+	"bTlYb0IZuILEZUHl4iKekcxkmrqhaROCC1I8dengZkyZUcYLMqW3WvE2XwkSF0Q6XXwpB9aM+w/Xq9n0",
+	"4/G56Y8A35+irwAIZF/+r3/+N5QCgcsD+An8XtHLTMq88/YtzHSfct0jhkmsdUuTtfxc996KrzvdTlmk",
+	"5i5xenAAaFa/9G441x9inukk0hqpFZgJHGvBrolLZ5Bh9OrJxeW0THVFPCSTqRURJmmsZHbVcB9a8VA5",
+	"Q9gu0iDozE5pHjHbiF9ZeAteFg2kKZXAPlDwsojBTw8tImB2GFWW2oh98YWxLcUXX0AgF2AD3vA0etRD",
+	"ZsKNbUDTdZ1oIPqA5JyaCXbVDDEsMTzJRHxhISM2Pur3x109kBslBc9zLdUFTYmSU+jc7ytqipDHiuuO",
+	"4S+cChgQ5wbnonNQNhFTwLss/MOhS8OHSDdPk+pHpQr0oX5ar0FdAd6zM1sToHPvdSuC14wqFc5LvzcY",
+	"g14NFl/NnkSiakrURWOc56naXMqZbbXyb78Izsaf2/0VUivEGY5nlJGoIDhR34zYWL19bKqyx4qGdUxe",
+	"uxGNyKtmzsB/LIjnuv4eMHdV8Hnviy/QCzKvrZyROSKszGwyo5LSOM8JLrwKfoU7zBbQ7egMxSmUkoyY",
+	"mEFcn14xO8uJM93raoESDsF7RTfaGZDSmDDh1wY8f3a5dL54Tpgm1B4vrg7MTQcZlV5Lnup8qhPR8bw9",
+	"nUGv3+vDlLmcMJzTzmnnsNfvHWphNgMGdjCDDma/qc9XJGRTmlUP+33FcVJlGpsU77zgMREG3cIeU9EF",
+	"5xZQNaTH234hlAiUQLa+0reBAp4lykog0jR5g2n7OQwZU4AM+33LkoxG7BPPLyY91ggmuINfQ8s36/Ds",
+	"nKe6z4sbjWYbRagrge9pb/Bm7eH0HSExqvGgXgayckawTarwW0C1vcVcfvDDK9f+B950rNcfusXh6eCZ",
+	"6c9ielZ5Yqpz+tObrocMf9heDWTbnu/0p46mhs4b9ZwDdfAWm1GGS2lQvG6CIWPFnBbgKIrPKlRad4M3",
+	"SL86rzD6L0gfrwhOKLN57XslEfXoxTsnEbNCxVAkviZozovr90wp6q7D9XddkOKGxuS11+pnUyILLbqN",
+	"1m4GB7aHSSvBmUm0IqwT+YEjK1XljFAlB5SqJXroFbmBCVTwECHxwtqlkMg15cWInfRRghdCs+k6HaqL",
+	"9CjYfZAhI3U6hOpH6EuF9GBZQ5A/1WIsxig4ivrDy8GwMgrIbU4LItQlSkHQ6SZVjsjD+HAYPSQPJtHJ",
+	"9KgfHU6G8SDpk5Ppoz744891QyxjyF2TxUtQWDunHTtm10x1ei1qcECgpn9yenxs4Mhgci2oxMuTev/1",
+	"z//j/m+TBE4754kyHoTUmAbMwi5VawEVDUhmTdubN2/fbH5g9VZCYLLl0KonNw7pK8hfVRJ4zQmtLnzb",
+	"re6KXvKUxouNbzaXv+3eiTsc9Qfrz/lrv9ca3LQBc3jKiwlNEgIeiqPhyfo7Ljl/jtnCqtid98O83KlT",
+	"228tCV8OOl70ptu5jaz5GrVR4hto/xUKcesR0MI0iYICUSMYXVoKDCDWPKpbDcFW2ry6JcZM6Y6aB4Dc",
+	"tGqygsVmn8qqKhJSWXXXoy5ivKhkLS8lyHtl6aBz11igj0pW+Jwxb8xyDDFDDY+ZjO0aF37Fk8WWjFC3",
+	"LGmobbByZ/Zwli6QaSHlxPQSxzPs5GXBkzI2rKTaL78R1ZstxPpjb52uW1Mru4DYItzR86fbVk09ajJj",
+	"sCWqjByo4+pSp+TVhYY3f/2uA9PNfPQPUAbpl+wgcWokskLaNGlmS6JJ3Nz4NnJZOVO/a8bi23HvnhT6",
+	"hmsqWScI3HW+DPq4JNcGouErnHh91N6dsNPbWRd5/ZNN73vM2TSlOnJ1NNjgdS91085Lzr+Blp1w3/Em",
+	"a3ONPZ+ThGI7HvxjFM/6ICHs3KGtIjrDt9GEJ4tospDq9D44Pj58sE52W62xYYAc/E6Tt1qUpyRUcart",
+	"CGE9j0jJVih84Mx4GLXpc4qwc15KM2W2kMIM74Sw+7B/ZDriuWIQw5FGzBP/E11CIemNYixn+hoIrEmE",
+	"r0yzM/0wyXlIYOunegK7JoqOWq0tDRxA9GnowhtQ83PbCPlZ0vkD9We9C6vveMHlU2hE/JGeaH10tDq8",
+	"k75tz2y3k+MCZ0QCNf4UBqy6xHBhtaFvzHE36QEHpc0jaHU62EQCE6szPqxw9BBBYJGX0NuXCkRucSxP",
+	"TdphQYAx2OD9iMkqNGI62UN4X3jj2AJn+YrI12auxh3dEL+UTT/ESyx04HhaEC9i3bVmR67DZyiz8TOn",
+	"cjYzJ3QGhJ/SYDIPgqkEJg+gHtjvh+LtWkEMx8N12NqLO7fFj73IsB/j9UO2bQHYpdDqUX8L3VBvXItO",
+	"uJyccu97+GR9D4/1ZkeGq5TNvCWPPdpv2rhjrduz02dM0+hW1vbEqCr+iPWQbxV9Nuj3bcjw86an1fkx",
+	"vn5xYceW94LO068NPO/GeZrX1rHGgbqUYR6cca+7uvWW+mZ6k+/V441Z+XMVD1+6g08049fu8rwsci7U",
+	"Pd/OGSnEjOZL7oKqqbk/kF2mndPBI68q4fKHy2qpHQeBmc2gcfjlr8Ps+Ob2t8PF5MGcyUfxL8VgeiXw",
+	"CSmPZnny8LrztutWob9pv6P3s17YNVlsvsyv//bs+a4rfPzi/PkTb41rAUyuadbDMM5MEGFSEtz6wjva",
+	"Bvjz82ffoKevvt0Z+uc/eKAP+mhKSDJRGyQymfdKEREsZDTYF7wXL5/uh5JuvhT5dIAoi9MyIac18ND/",
+	"wmnqw/hzkuEi3oIcnp+/elyD02Tr7wQoPG1whvIvodVf5+0b2y+/c9pZgqnulHowGQ6ih8kxjh6Rw2k0",
+	"xINJPz5JHpGHU+NteqxbyXv+oWUY9Ve2Y5O+zPadtjduE5rQ7GdVaMKw9nsN4dOPTtTlsx+ksN+0aQW1",
+	"GRLtIYpX5IoKqWdpud7pWKCxIfDxcthCXeiJeyS5LSyuBxYMBCO2FFIAM2nsxN/YPEoZSQmdwlwl6Q2N",
+	"8u89Q3Poge1Bm1IiRky3cMeMQwS6UbvR6APf1Wv427PnbhEm04ezGArKZ1igCSEMCUJWhEC+turG7iEQ",
+	"y6zqIRCzNGN2OUGERDlpqji/r+B3mVFpLtxtWqZ0tvZn65WuCYIYqGGWniardxEJMbpeG9z20gNDwWaP",
+	"tmXAq9fYrY5C4BjcO+zfv8N+e1e93vd7V/1Ojj193E2zkpolFhRY23js6+OPmgbuBv76jN8QX771kBlN",
+	"K5CQNE3NPGdd9kolIkriCTTWY+bH/lFXSt6yfatf7QmDTdzr1ZySK1Okc+9ev3ev3+UUfg1kiPCas7fB",
+	"Eeu2u8MrFdFvNmNmbp1VNV8CpRyySsocMT4PZna2nZj+R6gR3B/g+wN81wP8H0TPUfO1/4Zz9U4W4FYx",
+	"M030fszMl7gHYFItdL3vjo9ts0m/4fxaVDWtyjLUTCRsi1YcCaa0atWcMjToI0FizhKhDU7tqEETEvNM",
+	"WYzj74xVONZmH05TN5vOafWmrAjefPHkwnTN1toETQiTVC5gruckhVbcUDk/YvDohWKEuNIjDKAmD0Bt",
+	"7MMhmvGyEFARFTIzNZb3xSfdzN51jNJi5h3ZTnar0C8llAnP75nnPfO8uw0SgRYC3FIdV8OhdteCDNur",
+	"hoUGlaLnbvrocmhMTx0ntEATnlDTPbWaQVT5y+z0TM2jYH4mjCZSJomdoomvxiNmKgGh3LCLJkTA2Kqx",
+	"DXJNJSnM9earr8iUF2TcQy/B4GGEgoNMXNMcEoQLkhOYY2uHAMxnNCUI3GhixHBR0BvIR/61hAHulpNX",
+	"DXG4hBIKkkCrW5je5FVDdv0Ep5bCiqpmdytRYk/+2gtNuyx1ZXPqVLpwA19NltaMz01h0vLw/I6pSQZH",
+	"GiCkSix1c90345Sw5mog8RrIuAbJTciyTXbrQ6x4oWdYrR1BE4JfzxNysG895HKpednqJYGx7S+qMXqT",
+	"/vuClyvANVOQ/jiAjb5BBZL4qtcyTi+IWHxVA9TvJXAe/Yij3/rRyc+96M3vg+6Do1A7gXWgubYgtqZO",
+	"0owoakix8cGubSwQAtxnKmFUr+wMuiHME2BQFdwbdYBYAa5meNvD++bO6pWyhJfz88E+znXCVuWyh1aG",
+	"P5mRxzpo6H1an7IAA/mN6LG3qSNh5rnXz081N9ZOgK0HQlePM8oLfkMTYt/2TN/aH6rbH00fwKXRcXJE",
+	"DqdDHA0m/ThSd0aPpic46k8G8TA5JEfTYxz14X+drpkOtmp9bgSqibsSJlsuH/7Y8eKyhkG7Lll+D2BQ",
+	"A7zDKrnF1hKLVNTgt3qEIO7majA8ty2EWzW+dKPG/yzq71c4+Tsc2vvQ79rQryUOT4GtZroH9VdTsrKu",
+	"KE0pydqANa/o2tRUbZTWZ2TK5RRYGAEgeQHXV3PwrUE+YnNeXMOAMBMLgJIzNB72h5DunpSFWvSpD4P6",
+	"PuZZRmVNJthScvWz7Rk6Yk8a7a4+q3SgrtaAPq+3wNJ9R0Lqp7Cz8O8UxLUdHf0QrtOnFVpqjVRrebMh",
+	"/q/nnbeOH1/i5vr1a2ddN3nqRjzSm72rb9Md7/R4WcnD+qU3mFRzzsas0gpPtVmkutGGHdM74fXa/NVY",
+	"WVpNrVWhA7r2JddzOZHGVHMdGm9ddJ5gcwVO8PIFncba/HmfW4iMC0uIa2Ls3tg326VxXYB9uCU1m9md",
+	"dXo26pq/IdsoEU5Am4dvgZm/wx1PqryFdqSA1QaDr9VZm9M0VcayMH3fP2oR2+2klF3roSlZcEinjwhY",
+	"fn3GK5XBGIxlfr7pbbb2L5aOeuoo/o8DmhiK3kjWK4LeS7B/uFEMPiNMvrIHYTdN4T7av5l6AgcSYSQo",
+	"u7IN41q0lGacvxpCvkqDsUW3vv/tYIJlPAP7OajWaJ0AxjMpVULHI9FkYarhT6tKeD0hGmFUlCmwjLEd",
+	"YTyuQi461K8TxSpfGDGpAj11jyhTKcampxYoGUwWCyigV2BABz1eJKSA2fOE3ZDUFu1rdYazK/QZ47rn",
+	"VhdlvCAjJmeYoUG/31WSsKy1G/vcc6WZplwAL/QSg05XigWA+1EjAl7legNMqWw0ouSmVUtOWIJinKM4",
+	"5cKkShREyJ569HCsB37PiH4njLvSWhlMd0kXugEQligl2Pgy4fU5hnmhJokPdETtodUDrRiUStlxWDpZ",
+	"uE1F+wo2/y4qmpzzhm0+576OXfUWMO7en7bWODqbKEdvu3t5bjWPtWG3bqlyAGI3UznEu9Q5MnrbVDm+",
+	"Zfa46Q7sbtC4t1nWiwQdp90F+g84n7CP2ygqlCXkForPllSWrlpRQqCe1pgeUbUP1ikDoQhrmSwP6oZm",
+	"eQCVHba96nLXCLlzIDl4JQx8Aw8+t+6tdt/svMJSaOMbE+KJY69/JmfFvfLyiSovZa6Y2aDfN+1uN1Rf",
+	"hv2Th4Pj4S7qi01TbE2s8oZwm8wq5yL/zJ/JoiOJn3d1Yz2d06Dbh2BZnVTHoXoj1uioA4MoXQ/RguCA",
+	"qSAq32S4BLnymdzJZS7MdSHHCQB88eQCkvElviZsrePk3nFeiSYtZEibh7vbuaZQI63jfjX/uY6FvF8H",
+	"/JbO9jW6y32CyX2CyT6y83DNw1Jx4N2c9N2GxNg2AQIo38/Qs8oj5Ssqv891vN0mPCwVfDuDEQSF5I2x",
+	"bGhsAvYmz0Rbyror9YTLmUtP6Y3YmpwTZmP/taQTtFPOyYhtmXRy4ePqPaWe1JM6ZnxuGif74Q70jCFs",
+	"MIHR+N8aM2REjmNyCldD5RoWaPz/DL8a62VvnQVigPkjMiuwo8PK5jGuBiq8WotqDV/xUjf/D0Gub9g4",
+	"/8bbflO7+75SACzKg3u0WqM5/hGmBxg7UmQyP0PHx3103Bv0Bkg9zrqQLK95toX+YjDq8K72sQI2Jfhm",
+	"M3AfXvYfnR5aBcWCq/UKB5T+073yOWYlTu8ah/c2eX003qNCR5r3kfn7yPxyUXaAUDwFoCaE29QA/6J1",
+	"EXtLxURYuxXGNrh3dyF1nRddUxttkknlTPvClbCsRG1XD5tHT3X+HXShG4wRZ4jxEfOii5gt/KdYY1T3",
+	"qnTOdF1AN8dKFZLcRtvQVKk14Pe2Et6K7gp5I4ZT6DK/NG+x4YU/qw9ghGnWQklKnELGmLDBfuiW2Vqs",
+	"3RD4e3Yl+5RQuSfdl6c/gRhdYpgBLrp9h1p/ZWt8uZXQldztxbuo0l5C0rdMT9f3To9O8+jaqemMzNcI",
+	"yCAKPwUReXIXEbl9c9raUVhLKdhMMsEF8XeP8XnXZghBnMu2jzIna8cyeF9m31fEvzPhe+8v3kziW3Lc",
+	"UNS3BLw30QIaZSf+bwe/m7evrHS/xLYvrRW6fDoNjbKFiRcgxs3v3rv0j+Ykn0PnJ3DC4hiEbBcJbvrO",
+	"+2FBZXgWxEtEZ4mZU3YFBfcXekCS9zzT2NahvdvI9hsf9w/Hti/2iNkVaVXBC5IFxL3Gj8dHNq7Jt28B",
+	"rQnGHZGiEZH7c3kRja/o3pW4Z6aiPWu+BwwOyp2siF2b4zrzotpt6090M6/bI1f2itXlb0ZxXF+FZt8Y",
+	"9AiO2MYuwQ0cgA70d+/9ez+OpQ2iYfVw1qPk6DB6OH0YR7h/PIiO4sNkSJTGezKAhniSCPmdnTA3dJ63",
+	"KsKT29H+7qpBt1PC7P5lMAYWjDs6eew+rvfw1Ea437t17t06NbeO9PiB5cLVd20s2F2x1oujKyYqFtdF",
+	"8xkXNmHPTG7UIy2TAk/lKQRghJ0CUArw75vSCB0jcOcNKomr9Ds+HbHxTGaprR0mt9JMGtAL6CGdL5nj",
+	"Qj8IFzqpkDDzaJ1HfargxVc1LgtJggmC0dHaGQaa/oh9pp5GcSq6KMXZJMGii+IZZlckQQlJFenDzNSS",
+	"ERHjnCR21CZlUCDxuc6BRCYFEpxcaiOgpFiQWNcIMAJM3s+WfIDMjNOEkBwUUTNedWxxHVF2g1OajL0W",
+	"hfr5dvu2GHxkGc6dnEg2Ct5IfjBfI5Ne4Zh6uMTDVTMs1Xosseat6yO29ipYtKzxQDkJ//7GJclqAx2C",
+	"NxCW2+7BHYTrYCPh2lLHs77ypU0ku8XuIH7X7XfX8rU/ZXtEr3zDUV/QBHXHw46EMkRv87I0oVhxESzp",
+	"8PjT3qs67LM/3DaOFsL7Ro53mLnks8gWXajp6ToanBwd9o/WqkkNN5f7YW0jR93eTju4KjMROuSmKZwN",
+	"cyiE1+ARFJc58X1TRoNSakLJ8HQKudOn2sVt5p1jOWJzrNQllpBilZeppgts4mJykN83frx3J+278eP6",
+	"U7vR0VzR/rF+8NbLJ/Q9eGPGNf1mbE2JcVOnGXeNc9k+tTKHztD4P55comWecWCP/cHv5tPbMaQ1N6aN",
+	"a2uqFG1TldqP8rbOGoC3qdm7pTaZl17eh6uLbuzo2aMiOniHiug9x73nuPvJBb4ju92xMedl1ZIBemja",
+	"uthmmw/MoG2V8dzo7FhlVEBWgl/k+djwWmmqQHhG/EEMGYQVDZvqovmMxrOKmdqRCVAW6tjCKcJgaVuv",
+	"FjiWYNi+Fg8m48Nd39We/jkVZrSDepd2WOUpjknSQ68IwxllV5CAVAkIO1pzoVcksGI7CmTEeCWF6k4f",
+	"KzDA5+PYQkAqaPa0F3+PZn81kWBmVahfugpayz89SeBYar33BklTvpOn5nVtQSs8NVD+J7nx323iodmL",
+	"kNT7rtsawn5WUtNs2qckJ1dt6vuRjS4J70/VlfU9OzW2lZfbeEGeJFTee0J2kPAKcQgi0+pAvj+PyEFe",
+	"kBtK5tt32m7qCS3zn5g6NyCQDYft+oK6ZClkJxhZZfNvvfk3WrFwLZB66Nz94cJGBcHxTKcFjdgMQ3YN",
+	"cHGYE0CmEpEslwutnuggPmVonFEhKLsan5m5ItVLlZiv3onmVR8Jb5K29t2MGAS5MrxAM3xD7ChLdISe",
+	"06+6piOvutRO1Da/D/s6AiUkyQX6TO25g0+37LDL+vxMx62oMHGnEQsEngLqhdnavegXer9CKQK+Pe5L",
+	"z310rXpZX8EGCoXGNZQ4Uzl7F4qF3fg6Ll6Zb63RDQteH2C7wNmSjmDI0gw2VOrpjKdaSv6kEfkmaAwr",
+	"5Pp2sP77xukPO8hzg/82sW5R8eezfT8ykX4vlTdt8g7cA9d9aLyUXq/JzQX06uTcJUO9RT5rFf8dyefn",
+	"Lqe3zshbXJtd21ebIEZuTQmvMoBfaigVhqxHoDKtTB3OiMXGaWCm+ARllr5rf85SB8Z6h+nHbvsN9+oj",
+	"Hb7TYL2rwWrQXZVydO9GvXej3pGdG64U4G93jGCFWbX1+63sw+Ocg3xaS9Zbld5ca+/bW5lt/J2F4aNM",
+	"OrYeOpucstI9tzYReeAlIouXlRywA8FX8kpPb+5uluvsv8LMRt/sDYM9ZSibvV+fqOwSGf5EecoKKx+D",
+	"qv7Rpje38rb3GL5azaergH57M5sqxGQVFldrYlmtlwRU8SsIWzHot1LFOFpzAr5z3O3daLuX7yPUsS0/",
+	"DGqnHpPcmSG2aaNekuO9pnnPAvcxWtNyiw+EAa7X5swReVFmE1JAsX+3I0hcFlQudHeEnP6NqI9vlJYC",
+	"bZRdg9nmgZpx8K0LjS11rsoCmh5KmYvTgwOc0x50JJM4vu7dcK4/2L7Fyw/Ur7ONxKhACY/LjDCJoJfk",
+	"tOBZ9ZYD0EkNppfKY4z/phoQBY55nDiXRdWfUs50G1pjcpuOa2EIzVA/0/7SPbywjUoKnnnBDG/Sqr4j",
+	"L/gNab7QDhIMv/GaLMzNnjAQSB1TwqT6mzjft+26ldNI3dbyRLxlxzbvybUy0uWnX2iGr7FtZhQCMny3",
+	"NnR58FUHnQLSzOHw3lqdouVXvnbt8+xYGSEVSkzJeVwWkHWiZ814zzRXB574vRmGBwZJwWMiBErpDTTG",
+	"gTkIZlaeIkqmSdZ77ozgVM7Uyfq/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -110,3 +110,23 @@ type Suppression struct {
 	Detail         *string
 	EmailID        *uuid.UUID
 }
+
+type Template struct {
+	ID               uuid.UUID
+	OrganizationID   uuid.UUID
+	Name             string
+	PublishedVersion *int32
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	LatestVersion    int32
+}
+
+type TemplateVersion struct {
+	TemplateID     uuid.UUID
+	Version        int32
+	OrganizationID uuid.UUID
+	HTML           string
+	Text           string
+	CreatedAt      time.Time
+	Subject        string
+}

@@ -7,9 +7,81 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+const templateCount = `-- name: TemplateCount :one
+SELECT count(*) FROM templates WHERE organization_id = $1
+`
+
+func (q *Queries) TemplateCount(ctx context.Context, organizationID uuid.UUID) (int64, error) {
+	row := q.db.QueryRow(ctx, templateCount, organizationID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const templateDelete = `-- name: TemplateDelete :execrows
+DELETE FROM templates WHERE organization_id = $1 AND id = $2
+`
+
+type TemplateDeleteParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+func (q *Queries) TemplateDelete(ctx context.Context, arg TemplateDeleteParams) (int64, error) {
+	result, err := q.db.Exec(ctx, templateDelete, arg.OrganizationID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const templateGet = `-- name: TemplateGet :one
+SELECT templates.id, templates.organization_id, templates.name, templates.published_version, templates.created_at, templates.updated_at, templates.latest_version, template_versions.template_id, template_versions.version, template_versions.organization_id, template_versions.html, template_versions.text, template_versions.created_at, template_versions.subject
+FROM templates
+JOIN template_versions ON template_versions.template_id = templates.id
+    AND template_versions.version = coalesce($1::integer, templates.latest_version)
+    AND template_versions.organization_id = templates.organization_id
+WHERE templates.organization_id = $2 AND templates.id = $3
+`
+
+type TemplateGetParams struct {
+	Version        *int32
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+type TemplateGetRow struct {
+	Template        Template
+	TemplateVersion TemplateVersion
+}
+
+// TemplateGet answers with one version, the latest unless another is named.
+func (q *Queries) TemplateGet(ctx context.Context, arg TemplateGetParams) (TemplateGetRow, error) {
+	row := q.db.QueryRow(ctx, templateGet, arg.Version, arg.OrganizationID, arg.ID)
+	var i TemplateGetRow
+	err := row.Scan(
+		&i.Template.ID,
+		&i.Template.OrganizationID,
+		&i.Template.Name,
+		&i.Template.PublishedVersion,
+		&i.Template.CreatedAt,
+		&i.Template.UpdatedAt,
+		&i.Template.LatestVersion,
+		&i.TemplateVersion.TemplateID,
+		&i.TemplateVersion.Version,
+		&i.TemplateVersion.OrganizationID,
+		&i.TemplateVersion.HTML,
+		&i.TemplateVersion.Text,
+		&i.TemplateVersion.CreatedAt,
+		&i.TemplateVersion.Subject,
+	)
+	return i, err
+}
 
 const templateGetPublished = `-- name: TemplateGetPublished :one
 SELECT template_versions.html, template_versions.text
@@ -35,5 +107,252 @@ func (q *Queries) TemplateGetPublished(ctx context.Context, arg TemplateGetPubli
 	row := q.db.QueryRow(ctx, templateGetPublished, arg.OrganizationID, arg.ID)
 	var i TemplateGetPublishedRow
 	err := row.Scan(&i.HTML, &i.Text)
+	return i, err
+}
+
+const templateInsert = `-- name: TemplateInsert :one
+INSERT INTO templates (id, organization_id, name, latest_version, created_at, updated_at)
+VALUES ($1, $2, $3, 1, $4, $4)
+RETURNING id, organization_id, name, published_version, created_at, updated_at, latest_version
+`
+
+type TemplateInsertParams struct {
+	ID             uuid.UUID
+	OrganizationID uuid.UUID
+	Name           string
+	Now            time.Time
+}
+
+func (q *Queries) TemplateInsert(ctx context.Context, arg TemplateInsertParams) (Template, error) {
+	row := q.db.QueryRow(ctx, templateInsert,
+		arg.ID,
+		arg.OrganizationID,
+		arg.Name,
+		arg.Now,
+	)
+	var i Template
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.PublishedVersion,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LatestVersion,
+	)
+	return i, err
+}
+
+const templateList = `-- name: TemplateList :many
+SELECT id, organization_id, name, published_version, created_at, updated_at, latest_version FROM templates
+WHERE organization_id = $1 AND id < $2
+ORDER BY id DESC
+LIMIT $3
+`
+
+type TemplateListParams struct {
+	OrganizationID uuid.UUID
+	Ceiling        uuid.UUID
+	Total          int32
+}
+
+func (q *Queries) TemplateList(ctx context.Context, arg TemplateListParams) ([]Template, error) {
+	rows, err := q.db.Query(ctx, templateList, arg.OrganizationID, arg.Ceiling, arg.Total)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Template
+	for rows.Next() {
+		var i Template
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.Name,
+			&i.PublishedVersion,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.LatestVersion,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const templateLock = `-- name: TemplateLock :one
+SELECT 1 FROM templates WHERE organization_id = $1 AND id = $2 FOR UPDATE
+`
+
+type TemplateLockParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+// TemplateLock holds a template against other editors. It reads nothing else: after waiting, a join would still see the
+// versions of before.
+func (q *Queries) TemplateLock(ctx context.Context, arg TemplateLockParams) (int32, error) {
+	row := q.db.QueryRow(ctx, templateLock, arg.OrganizationID, arg.ID)
+	var column_1 int32
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const templatePublish = `-- name: TemplatePublish :execrows
+UPDATE templates
+SET updated_at = CASE WHEN published_version = latest_version THEN updated_at ELSE $1 END,
+    published_version = latest_version
+WHERE organization_id = $2 AND id = $3
+`
+
+type TemplatePublishParams struct {
+	Now            time.Time
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+// TemplatePublish makes the latest version what sends use. Doing it again changes nothing.
+func (q *Queries) TemplatePublish(ctx context.Context, arg TemplatePublishParams) (int64, error) {
+	result, err := q.db.Exec(ctx, templatePublish, arg.Now, arg.OrganizationID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const templateUpdate = `-- name: TemplateUpdate :one
+UPDATE templates SET name = $1, latest_version = $2, updated_at = $3
+WHERE organization_id = $4 AND id = $5
+RETURNING id, organization_id, name, published_version, created_at, updated_at, latest_version
+`
+
+type TemplateUpdateParams struct {
+	Name           string
+	LatestVersion  int32
+	Now            time.Time
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+func (q *Queries) TemplateUpdate(ctx context.Context, arg TemplateUpdateParams) (Template, error) {
+	row := q.db.QueryRow(ctx, templateUpdate,
+		arg.Name,
+		arg.LatestVersion,
+		arg.Now,
+		arg.OrganizationID,
+		arg.ID,
+	)
+	var i Template
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.PublishedVersion,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LatestVersion,
+	)
+	return i, err
+}
+
+const templateVersionList = `-- name: TemplateVersionList :many
+SELECT template_versions.version, template_versions.subject, template_versions.created_at,
+    (templates.published_version IS NOT DISTINCT FROM template_versions.version)::boolean AS is_published
+FROM templates
+JOIN template_versions ON template_versions.template_id = templates.id
+    AND template_versions.organization_id = templates.organization_id
+WHERE templates.organization_id = $1 AND templates.id = $2
+  AND template_versions.version < $3
+ORDER BY template_versions.version DESC
+LIMIT $4
+`
+
+type TemplateVersionListParams struct {
+	OrganizationID uuid.UUID
+	TemplateID     uuid.UUID
+	Ceiling        int32
+	Total          int32
+}
+
+type TemplateVersionListRow struct {
+	Version     int32
+	Subject     string
+	CreatedAt   time.Time
+	IsPublished bool
+}
+
+func (q *Queries) TemplateVersionList(ctx context.Context, arg TemplateVersionListParams) ([]TemplateVersionListRow, error) {
+	rows, err := q.db.Query(ctx, templateVersionList,
+		arg.OrganizationID,
+		arg.TemplateID,
+		arg.Ceiling,
+		arg.Total,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TemplateVersionListRow
+	for rows.Next() {
+		var i TemplateVersionListRow
+		if err := rows.Scan(
+			&i.Version,
+			&i.Subject,
+			&i.CreatedAt,
+			&i.IsPublished,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const templateVersionPut = `-- name: TemplateVersionPut :one
+INSERT INTO template_versions (template_id, version, organization_id, subject, html, text, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (template_id, version) DO UPDATE
+SET subject = excluded.subject, html = excluded.html, text = excluded.text, created_at = excluded.created_at
+RETURNING template_id, version, organization_id, html, text, created_at, subject
+`
+
+type TemplateVersionPutParams struct {
+	TemplateID     uuid.UUID
+	Version        int32
+	OrganizationID uuid.UUID
+	Subject        string
+	HTML           string
+	Text           string
+	Now            time.Time
+}
+
+// TemplateVersionPut writes a new version, or a draft anew.
+func (q *Queries) TemplateVersionPut(ctx context.Context, arg TemplateVersionPutParams) (TemplateVersion, error) {
+	row := q.db.QueryRow(ctx, templateVersionPut,
+		arg.TemplateID,
+		arg.Version,
+		arg.OrganizationID,
+		arg.Subject,
+		arg.HTML,
+		arg.Text,
+		arg.Now,
+	)
+	var i TemplateVersion
+	err := row.Scan(
+		&i.TemplateID,
+		&i.Version,
+		&i.OrganizationID,
+		&i.HTML,
+		&i.Text,
+		&i.CreatedAt,
+		&i.Subject,
+	)
 	return i, err
 }

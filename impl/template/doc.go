@@ -1,7 +1,8 @@
 // Package template fills the placeholders of a message, inline bodies and
 // stored templates alike, without any I/O:
 //
-//   - template.go: parsing ([Parse]) and rendering ([Template.Render])
+//   - template.go: parsing ([Parse]) and rendering
+//     ([Template.Render], [Template.Preview])
 //   - syntax.go: which tags a source may hold
 //   - walk.go: which variables are reached, and what that costs
 //   - value.go: which values variables may have ([CheckVariables])

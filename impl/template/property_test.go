@@ -98,6 +98,40 @@ func TestWalkAgreesWithTheLibrary(t *testing.T) {
 	})
 }
 
+// A preview is what the library prints, with nothing where nothing is known.
+func TestPreviewAgreesWithTheLibrary(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		v := visible(objects(3).Draw(t, "variables")).(map[string]any)
+		source := sources(3).Draw(t, "source")
+		printed, err := mustache.RenderRaw(source, true, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := template.Parse(template.Text, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		previewed, missing, err := parsed.Preview(v, limit)
+		var value *template.ValueError
+		if errors.As(err, &value) {
+			if _, err := parsed.Render(v, limit); !errors.As(err, &value) {
+				t.Fatalf("a preview fails where rendering says %v", err)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := parsed.Missing(v); !slices.Equal(missing, want) {
+			t.Fatalf("missing %q, want %q", missing, want)
+		}
+		if want := strings.NewReplacer("1e+06", "1000000", "<nil>", "").Replace(printed); previewed != want {
+			t.Fatalf("previewed %s, want %s", previewed, want)
+		}
+	})
+}
+
 func visible(value any) any {
 	switch v := value.(type) {
 	case string:

@@ -99,6 +99,31 @@ func (t *Template) Render(variables map[string]any, limit int) (string, error) {
 	if err := t.walk(values).err(); err != nil {
 		return "", err
 	}
+	return t.write(values, limit)
+}
+
+// Preview renders as [Template.Render] does, but leaves empty what is reached
+// and has no value, and names it: sorted, each once.
+func (t *Template) Preview(variables map[string]any, limit int) (string, []string, error) {
+	values, err := normalize(variables)
+	if err != nil {
+		return "", nil, err
+	}
+	walked := t.walk(values)
+	var missing *MissingError
+	if err := walked.err(); err != nil && !errors.As(err, &missing) {
+		return "", nil, err
+	}
+	// The library prints null as Go does.
+	blank(values)
+	rendered, err := t.write(values, limit)
+	if err != nil {
+		return "", nil, err
+	}
+	return rendered, walked.missingNames(), nil
+}
+
+func (t *Template) write(values map[string]any, limit int) (string, error) {
 	out := limited{left: limit}
 	if err := t.parsed.FRender(&out, values); err != nil && !out.full {
 		return "", fmt.Errorf("render: %w", err)

@@ -110,6 +110,24 @@ func (n *normalizer) list(name string, items []any, depth int) ([]any, error) {
 	return out, nil
 }
 
+// blank makes every null an empty string, in place. To a section both are
+// false, and where they stand both hide what an outer context has.
+func blank(value any) any {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case map[string]any:
+		for name, member := range v {
+			v[name] = blank(member)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = blank(item)
+		}
+	}
+	return value
+}
+
 func join(name, key string) string {
 	if name == "" {
 		return key
