@@ -81,7 +81,7 @@ func refusedSends(t *testing.T) happenings {
 // sentAnswers sends the example and reads it once it was sent.
 func sentAnswers(t *testing.T) happenings {
 	found := happenings{}
-	s := newStack(t, options{worker: true})
+	s := newStack(t, options{worker: true, events: "1"})
 	owner := s.newTenant()
 	owner.verified("yourdomain.com")
 	for _, one := range examplesOf(document(t)) {
@@ -92,6 +92,10 @@ func sentAnswers(t *testing.T) happenings {
 		eventually(t, "the example is sent", func() bool { return owner.read(id).Status == api.EmailStatusSent })
 		found.add("getEmail", owner.call(http.MethodGet, singlePath+"/"+id.String(), nil))
 	}
+	bounced := owner.send(email("hello@yourdomain.com", "to", "bounce@simulator.amazonses.com"))
+	eventually(t, "a message bounces", func() bool { return len(owner.events(bounced, nil).Data) == 2 })
+	found.add("listEmailEvents", owner.call(http.MethodGet, singlePath+"/"+bounced.String()+"/events", nil))
+	found.add("listEmailEvents", owner.call(http.MethodGet, singlePath+"/"+bounced.String()+"/events?cursor=AAAA", nil))
 	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?limit=100", nil))
 	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?limit=1&to=user@example.com", nil))
 	found.add("listEmails", owner.call(http.MethodGet, singlePath+"?tag=welcome", nil))

@@ -47,6 +47,8 @@ func table(ops []operation) []row {
 		{"sendBatch", 202, "", anywhere, nil},
 		{"sendBatch", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, batchOf(email(w.broke.from)) }},
 		{"getEmail", 200, "", anywhere, nil},
+		{"listEmailEvents", 200, "", anywhere, nil},
+		{"listEmailEvents", 400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.query = "?cursor=AAAA" }},
 		{"listEmails", 200, "", anywhere, nil},
 
 		{"listDomains", 200, "", anywhere, nil},

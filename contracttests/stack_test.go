@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
+	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
@@ -67,6 +70,10 @@ type options struct {
 	requestsPerSecond float64
 	// worker runs the workers beside the API.
 	worker bool
+	// events has the simulator report what becomes of mail, with signatures of that version.
+	events string
+	// publishTo is where they are posted instead of to the server.
+	publishTo string
 }
 
 func newStack(t testing.TB, vary ...options) *stack {
@@ -136,7 +143,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log,
-		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true,
+		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true, Notifications: s.notifications(option, log),
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {
@@ -148,6 +155,26 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	s.t.Cleanup(listener.Close)
 	s.url = listener.URL
 	s.http = newClient(s.t, loadContract(s.t))
+	if option.events != "" {
+		must(s.t, s.sim.Publish(sessim.Events{
+			URL: cmp.Or(option.publishTo, s.url+eventsPath), TopicARN: eventsTopic, Own: s.simURL, SignatureVersion: option.events,
+		}))
+	}
+}
+
+const (
+	eventsPath  = "/internal/ses/events"
+	eventsTopic = "arn:aws:sns:" + region + ":000000000000:mailstack"
+)
+
+// notifications is where the simulator reports, signed by itself. Without events there is no such route.
+func (s *stack) notifications(option options, log *slog.Logger) impl.Notifications {
+	if option.events == "" {
+		return impl.Notifications{}
+	}
+	return impl.Notifications{Path: eventsPath, Verifier: sns.New(sns.Config{
+		Topics: []string{eventsTopic}, TrustedHost: strings.TrimPrefix(s.simURL, "http://"), Now: s.clock.now, Log: log,
+	})}
 }
 
 // newClient is a client whose every exchange is held against the document.

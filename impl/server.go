@@ -7,13 +7,14 @@
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - validate_responses.go: the server's own answers, held against the document
 //   - page.go: what all lists share
-//   - emails.go with compose.go and email_list.go, templates.go with template_edit.go and template_preview.go, domains.go,
-//     api_keys.go, suppressions.go, billing.go, health.go: the operations, a file per tag
+//   - notifications.go: what SES reports, through SNS
+//   - emails.go with compose.go, email_list.go and email_events.go, templates.go with template_edit.go and
+//     template_preview.go, domains.go, api_keys.go, suppressions.go, billing.go, health.go: the operations, a file per tag
 //   - docs.go: the API reference as a page
 //
 // The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
-// ses is Amazon SES and sessim its simulator, dns looks records up, mail, token, billing and template are rules without
-// I/O.
+// ses is Amazon SES and sessim its simulator, sns tells what SES really reports from what others say, dns looks records
+// up, mail, token, billing and template are rules without I/O.
 package impl
 
 import (
@@ -59,6 +60,8 @@ type Config struct {
 	// ValidateResponses holds every answer against the document, once it is written: what breaks it is logged and
 	// counted, see [Server.InvalidResponses].
 	ValidateResponses bool
+	// Notifications is where SES reports what became of messages.
+	Notifications Notifications
 	// Extra are routes that only some ways of running have, such as the inbox of dev.
 	Extra []Route
 }
@@ -116,6 +119,9 @@ func New(config Config) (*Server, error) {
 	}
 	for _, route := range routes {
 		server.echo.Add(route.Method, route.Path, echo.WrapHandler(route.Handler))
+	}
+	if at := config.Notifications; at.Verifier != nil {
+		server.echo.POST(at.Path, server.receiveNotification, server.limitTime)
 	}
 	server.methods = methodsOf(server.echo.Routes())
 	return server, nil

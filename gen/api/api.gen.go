@@ -120,6 +120,42 @@ func (e DomainStatus) Valid() bool {
 	}
 }
 
+// Defines values for EmailEventType.
+const (
+	EmailEventTypeEmailBounced    EmailEventType = "email.bounced"
+	EmailEventTypeEmailClicked    EmailEventType = "email.clicked"
+	EmailEventTypeEmailComplained EmailEventType = "email.complained"
+	EmailEventTypeEmailDelayed    EmailEventType = "email.delayed"
+	EmailEventTypeEmailDelivered  EmailEventType = "email.delivered"
+	EmailEventTypeEmailFailed     EmailEventType = "email.failed"
+	EmailEventTypeEmailOpened     EmailEventType = "email.opened"
+	EmailEventTypeEmailSent       EmailEventType = "email.sent"
+)
+
+// Valid indicates whether the value is a known member of the EmailEventType enum.
+func (e EmailEventType) Valid() bool {
+	switch e {
+	case EmailEventTypeEmailBounced:
+		return true
+	case EmailEventTypeEmailClicked:
+		return true
+	case EmailEventTypeEmailComplained:
+		return true
+	case EmailEventTypeEmailDelayed:
+		return true
+	case EmailEventTypeEmailDelivered:
+		return true
+	case EmailEventTypeEmailFailed:
+		return true
+	case EmailEventTypeEmailOpened:
+		return true
+	case EmailEventTypeEmailSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EmailRecipientKind.
 const (
 	EmailRecipientKindBcc EmailRecipientKind = "bcc"
@@ -743,6 +779,128 @@ type Email struct {
 	// Example: user@example.com
 	ToEmail string `json:"toEmail"`
 }
+
+// EmailEvent A fact about a message.
+type EmailEvent struct {
+	// Data What else is known of an event; which members there are depends on its type.
+	Data EmailEventData `json:"data"`
+
+	// Detail What happened, for people.
+	//
+	// Example: The recipient's mail server did not take the message: smtp; 550 5.1.1 user unknown
+	Detail *string `json:"detail"`
+
+	// ID The id of the event.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// OccurredAt When it happened.
+	//
+	// Example: 2026-06-18T10:00:05Z
+	OccurredAt time.Time `json:"occurredAt"`
+
+	// Recipient The recipient that it concerns; null when it concerns the whole message, or nobody can tell.
+	//
+	// Example: user@example.com
+	Recipient *string `json:"recipient"`
+
+	// Type What happened: SES took the message (`email.sent`), the recipient's server took it (`email.delivered`) or
+	// refused it (`email.bounced`), the recipient reported it as unwanted (`email.complained`), it was given up or
+	// SES refused it after all (`email.failed`), its delivery is delayed (`email.delayed`), it was opened
+	// (`email.opened`) or a link in it was followed (`email.clicked`). The last three change no status.
+	// More values may come.
+	//
+	//
+	// Example: email.bounced
+	Type EmailEventType `json:"type"`
+}
+
+// EmailEventData What else is known of an event; which members there are depends on its type.
+type EmailEventData struct {
+	// AmbiguousAttempts Of `email.sent`: after how many attempts of which the answer was lost. Each may have sent the message too.
+	//
+	// Example: 1
+	AmbiguousAttempts *int `json:"ambiguousAttempts,omitempty"`
+
+	// BounceSubType Of `email.bounced`: what SES knows of the cause.
+	//
+	// Example: General
+	BounceSubType *string `json:"bounceSubType,omitempty"`
+
+	// BounceType Of `email.bounced`: `Permanent`, `Transient` or `Undetermined`.
+	//
+	// Example: Permanent
+	BounceType *string `json:"bounceType,omitempty"`
+
+	// Code Of `email.failed`: why, for programs.
+	//
+	// Example: expired
+	Code *string `json:"code,omitempty"`
+
+	// DelayType Of `email.delayed`: the cause, such as `MailboxFull`.
+	//
+	// Example: MailboxFull
+	DelayType *string `json:"delayType,omitempty"`
+
+	// DiagnosticCode Of `email.bounced` and `email.delayed`: what the recipient's server said.
+	//
+	// Example: smtp; 550 5.1.1 user unknown
+	DiagnosticCode *string `json:"diagnosticCode,omitempty"`
+
+	// FeedbackType Of `email.complained`: the kind of complaint, such as `abuse`.
+	//
+	// Example: abuse
+	FeedbackType *string `json:"feedbackType,omitempty"`
+
+	// IPAddress Of `email.opened` and `email.clicked`: where from.
+	//
+	// Example: 192.0.2.1
+	IPAddress *string `json:"ipAddress,omitempty"`
+
+	// Link Of `email.clicked`: the link that was followed.
+	//
+	// Example: https://example.com/welcome
+	Link *string `json:"link,omitempty"`
+
+	// ProviderMessageID Of `email.sent`: the SES message id.
+	//
+	// Example: 010201978f6a2b3c-5d4e3f2a-1b0c-4d5e-8f9a-0b1c2d3e4f5a-000000
+	ProviderMessageID *string `json:"providerMessageId,omitempty"`
+
+	// SMTPResponse Of `email.delivered`: what the recipient's server said.
+	//
+	// Example: 250 2.6.0 Message received
+	SMTPResponse *string `json:"smtpResponse,omitempty"`
+
+	// StatusCode Of `email.bounced` and `email.delayed`: the enhanced status code (RFC 3463).
+	//
+	// Example: 5.1.1
+	StatusCode *string `json:"statusCode,omitempty"`
+
+	// UserAgent Of `email.opened` and `email.clicked`: the program that did so.
+	//
+	// Example: Mozilla/5.0
+	UserAgent *string `json:"userAgent,omitempty"`
+}
+
+// EmailEventList A page of events, the one that was learned last first.
+type EmailEventList struct {
+	// Data The events.
+	Data []EmailEvent `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// EmailEventType What happened: SES took the message (`email.sent`), the recipient's server took it (`email.delivered`) or
+// refused it (`email.bounced`), the recipient reported it as unwanted (`email.complained`), it was given up or
+// SES refused it after all (`email.failed`), its delivery is delayed (`email.delayed`), it was opened
+// (`email.opened`) or a link in it was followed (`email.clicked`). The last three change no status.
+// More values may come.
+//
+// Example: email.bounced
+type EmailEventType string
 
 // EmailList A page of messages, newest first.
 type EmailList struct {
@@ -1458,6 +1616,16 @@ type ListEmailsParams struct {
 	CreatedBefore *time.Time `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
 }
 
+// ListEmailEventsParams defines parameters for ListEmailEvents.
+type ListEmailEventsParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListSuppressionsParams defines parameters for ListSuppressions.
 type ListSuppressionsParams struct {
 	// Limit How many entries a page has at most.
@@ -1768,6 +1936,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 	GetEmail(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEmailEvents List what happened to a message
+	//
+	// Every fact that is known about a message, once, the one that was learned last first: that it was sent,
+	// delivered, bounced, complained about, failed, delayed, opened or clicked. Facts are learned late and in any
+	// order: `occurredAt` tells when each happened. The status of the message follows from all of them. A key that
+	// may send may also read what became of its messages.
+	//
+	// Corresponds with GET /v1/emails/{id}/events (the `ListEmailEvents` operationId).
+	ListEmailEvents(ctx context.Context, id EmailID, params *ListEmailEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSuppressions List suppressed addresses
 	//
@@ -2283,6 +2461,26 @@ func (c *Client) SendBatch(ctx context.Context, body SendBatchJSONRequestBody, r
 // Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 func (c *Client) GetEmail(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEmailRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEmailEvents List what happened to a message
+//
+// Every fact that is known about a message, once, the one that was learned last first: that it was sent,
+// delivered, bounced, complained about, failed, delayed, opened or clicked. Facts are learned late and in any
+// order: `occurredAt` tells when each happened. The status of the message follows from all of them. A key that
+// may send may also read what became of its messages.
+//
+// Corresponds with GET /v1/emails/{id}/events (the `ListEmailEvents` operationId).
+func (c *Client) ListEmailEvents(ctx context.Context, id EmailID, params *ListEmailEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEmailEventsRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3212,6 +3410,79 @@ func NewGetEmailRequest(server string, id EmailID) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListEmailEventsRequest constructs an http.Request for the ListEmailEvents method
+func NewListEmailEventsRequest(server string, id EmailID, params *ListEmailEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/emails/%s/events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSuppressionsRequest constructs an http.Request for the ListSuppressions method
 func NewListSuppressionsRequest(server string, params *ListSuppressionsParams) (*http.Request, error) {
 	var err error
@@ -4034,6 +4305,18 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/emails/{id} (the `GetEmail` operationId).
 	GetEmailWithResponse(ctx context.Context, id EmailID, reqEditors ...RequestEditorFn) (*GetEmailResponse, error)
+
+	// ListEmailEventsWithResponse List what happened to a message
+	//
+	// Every fact that is known about a message, once, the one that was learned last first: that it was sent,
+	// delivered, bounced, complained about, failed, delayed, opened or clicked. Facts are learned late and in any
+	// order: `occurredAt` tells when each happened. The status of the message follows from all of them. A key that
+	// may send may also read what became of its messages.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/emails/{id}/events (the `ListEmailEvents` operationId).
+	ListEmailEventsWithResponse(ctx context.Context, id EmailID, params *ListEmailEventsParams, reqEditors ...RequestEditorFn) (*ListEmailEventsResponse, error)
 
 	// ListSuppressionsWithResponse List suppressed addresses
 	//
@@ -6418,6 +6701,165 @@ func (r GetEmailResponse) ContentType() string {
 	return ""
 }
 
+// ListEmailEventsResponse200Headers the declared response headers of an HTTP 200 response for ListEmailEvents
+type ListEmailEventsResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse400Headers the declared response headers of an HTTP 400 response for ListEmailEvents
+type ListEmailEventsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse401Headers the declared response headers of an HTTP 401 response for ListEmailEvents
+type ListEmailEventsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse403Headers the declared response headers of an HTTP 403 response for ListEmailEvents
+type ListEmailEventsResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse404Headers the declared response headers of an HTTP 404 response for ListEmailEvents
+type ListEmailEventsResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse429Headers the declared response headers of an HTTP 429 response for ListEmailEvents
+type ListEmailEventsResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListEmailEventsResponse500Headers the declared response headers of an HTTP 500 response for ListEmailEvents
+type ListEmailEventsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListEmailEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEmailEvents
+type ListEmailEventsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListEmailEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EmailEventList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListEmailEventsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListEmailEventsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListEmailEventsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListEmailEventsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListEmailEventsResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListEmailEventsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListEmailEventsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListEmailEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEmailEventsResponse) GetJSON200() *EmailEventList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListEmailEventsResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEmailEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEmailEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEmailEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEmailEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListSuppressionsResponse200Headers the declared response headers of an HTTP 200 response for ListSuppressions
 type ListSuppressionsResponse200Headers struct {
 	RateLimit       *string
@@ -8721,6 +9163,24 @@ func (c *ClientWithResponses) GetEmailWithResponse(ctx context.Context, id Email
 		return nil, err
 	}
 	return ParseGetEmailResponse(rsp)
+}
+
+// ListEmailEventsWithResponse List what happened to a message
+//
+// Every fact that is known about a message, once, the one that was learned last first: that it was sent,
+// delivered, bounced, complained about, failed, delayed, opened or clicked. Facts are learned late and in any
+// order: `occurredAt` tells when each happened. The status of the message follows from all of them. A key that
+// may send may also read what became of its messages.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/emails/{id}/events (the `ListEmailEvents` operationId).
+func (c *ClientWithResponses) ListEmailEventsWithResponse(ctx context.Context, id EmailID, params *ListEmailEventsParams, reqEditors ...RequestEditorFn) (*ListEmailEventsResponse, error) {
+	rsp, err := c.ListEmailEvents(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEmailEventsResponse(rsp)
 }
 
 // ListSuppressionsWithResponse List suppressed addresses
@@ -12401,6 +12861,255 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 	return response, nil
 }
 
+// ParseListEmailEventsResponse parses an HTTP response from a ListEmailEventsWithResponse call
+func ParseListEmailEventsResponse(rsp *http.Response) (*ListEmailEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEmailEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EmailEventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListEmailEventsResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListEmailEventsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListEmailEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListEmailEventsResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListEmailEventsResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListEmailEventsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListEmailEventsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListEmailEventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListSuppressionsResponse parses an HTTP response from a ListSuppressionsWithResponse call
 func ParseListSuppressionsResponse(rsp *http.Response) (*ListSuppressionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15628,6 +16337,9 @@ type ServerInterface interface {
 	// GetEmail Get a message and its status
 	// (GET /v1/emails/{id})
 	GetEmail(ctx echo.Context, id EmailID) error
+	// ListEmailEvents List what happened to a message
+	// (GET /v1/emails/{id}/events)
+	ListEmailEvents(ctx echo.Context, id EmailID, params ListEmailEventsParams) error
 	// ListSuppressions List suppressed addresses
 	// (GET /v1/suppressions)
 	ListSuppressions(ctx echo.Context, params ListSuppressionsParams) error
@@ -15896,6 +16608,38 @@ func (w *ServerInterfaceWrapper) GetEmail(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetEmail(ctx, id)
+	return err
+}
+
+// ListEmailEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEmailEvents(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id EmailID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEmailEventsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEmailEvents(ctx, id, params)
 	return err
 }
 
@@ -16184,6 +16928,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/emails", wrapper.SendEmail, options.OperationMiddlewares["sendEmail"]...)
 	router.POST(options.BaseURL+"/v1/emails/batch", wrapper.SendBatch, options.OperationMiddlewares["sendBatch"]...)
 	router.GET(options.BaseURL+"/v1/emails/:id", wrapper.GetEmail, options.OperationMiddlewares["getEmail"]...)
+	router.GET(options.BaseURL+"/v1/emails/:id/events", wrapper.ListEmailEvents, options.OperationMiddlewares["listEmailEvents"]...)
 	router.GET(options.BaseURL+"/v1/domains", wrapper.ListDomains, options.OperationMiddlewares["listDomains"]...)
 	router.POST(options.BaseURL+"/v1/domains", wrapper.CreateDomain, options.OperationMiddlewares["createDomain"]...)
 	router.DELETE(options.BaseURL+"/v1/domains/:id", wrapper.DeleteDomain, options.OperationMiddlewares["deleteDomain"]...)
@@ -19168,6 +19913,207 @@ func (response GetEmail503ApplicationProblemPlusJSONResponse) VisitGetEmailRespo
 	return err
 }
 
+type ListEmailEventsRequestObject struct {
+	ID     EmailID `json:"id"`
+	Params ListEmailEventsParams
+}
+
+type ListEmailEventsResponseObject interface {
+	VisitListEmailEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEmailEvents200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListEmailEvents200JSONResponse struct {
+	Body    EmailEventList
+	Headers ListEmailEvents200ResponseHeaders
+}
+
+func (response ListEmailEvents200JSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents400ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents401ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents403ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents404ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents429ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents500ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEmailEvents503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListEmailEvents503ApplicationProblemPlusJSONResponse) VisitListEmailEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSuppressionsRequestObject struct {
 	Params ListSuppressionsParams
 }
@@ -21757,6 +22703,9 @@ type StrictServerInterface interface {
 	// GetEmail Get a message and its status
 	// (GET /v1/emails/{id})
 	GetEmail(ctx context.Context, request GetEmailRequestObject) (GetEmailResponseObject, error)
+	// ListEmailEvents List what happened to a message
+	// (GET /v1/emails/{id}/events)
+	ListEmailEvents(ctx context.Context, request ListEmailEventsRequestObject) (ListEmailEventsResponseObject, error)
 	// ListSuppressions List suppressed addresses
 	// (GET /v1/suppressions)
 	ListSuppressions(ctx context.Context, request ListSuppressionsRequestObject) (ListSuppressionsResponseObject, error)
@@ -22256,6 +23205,32 @@ func (sh *strictHandler) GetEmail(ctx echo.Context, id EmailID) error {
 	return nil
 }
 
+// ListEmailEvents operation middleware
+func (sh *strictHandler) ListEmailEvents(ctx echo.Context, id EmailID, params ListEmailEventsParams) error {
+	var request ListEmailEventsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEmailEvents(ctx.Request().Context(), request.(ListEmailEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEmailEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEmailEventsResponseObject); ok {
+		return validResponse.VisitListEmailEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListSuppressions operation middleware
 func (sh *strictHandler) ListSuppressions(ctx echo.Context, params ListSuppressionsParams) error {
 	var request ListSuppressionsRequestObject
@@ -22651,286 +23626,308 @@ func (sh *strictHandler) GetTemplateVersion(ctx echo.Context, id TemplateID, ver
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs3tij8Kiie+WqSbDZFUpJtSZX6tuLYe/tM7HgsOckk9A7BblBE1A10GmhRTMqn5h3OG5wf+//3",
-	"Ct+jzJOcwsKl0U00b6LjSzQ15VBkXxYWFtb98nsn5lnOGWFSdE5/75BbnOUpgc8vCUsou/qaZ5gy9YUo",
-	"swwXi85p5xwl8C36pRQSFeSKCkkKknS6nRuclkRdHRcES5Kcy85pZ9gfPoj6D6LBo8tB/7Sv/v9jp9uJ",
-	"SyF59hzT9GnBM/uiToZp2lvwstAv6cU863Q7CROvSMyLRHROf/q9w3BGOqedn9XFQuL4evkOPhGkuCFJ",
-	"5/SnN91OXhY5F+qeb+eMFGJG8063U5BfS6ogP5VFSbodIbEsRefUrr7T7UiZdk4Hj/r9bkcucvWAyx8u",
-	"q5V2HATRDSnolMZYUs6+/HWYHd/c/na4mDyYM/ko/qUYTK8EPiHl0SxPHl533nbdKvQ37Xf0ftYLuyaL",
-	"zZf59d+ePd91hY9fnD9/4q1xLYDJNc16OMO/cSaIAMi89YV3tA3w5+fPvkFPX327M/TPf/BAH/TRlJBk",
-	"ojZIZDLvlSIiWMhosC94L14+3Q8l3Xwp8ukAURanZUJOa+Ch/4XT1Ifx5yTDRbwFOTw/f/W4BucUp2JX",
-	"QOFpgzOUf8k4I2edt2+6ncQe4CWYaNI57fQHJw8nw/goejAZDqKHyTGOHpHDaTTEg0k/PkkekYfTTreT",
-	"YiEfz0h8rXkHK9M0CKP+6hXBgjN7mT6A1Y1v33Y735nvVvKx+YwLggrNX9CcFARNeck+XIa2M9fZnhNa",
-	"BH5crHAnlrUV/1yJlz+agW7O5rZntSsX+u557QZscRt2vAU575sfB/jmlix6K+D/MB7dYIeHlh2GwF7H",
-	"tsPPeqs4+YzghBSgm37DNWtRnxMi4oLm+s/O5YygHMsZ4lMkZ4qnC14WMUFyhiWaY4EMH+91ulbd7Zx2",
-	"Dm4GBxod4mBDJCxRWDwjGVYQTXmRYbWWsqBRQaakICwmHbdRQhZKhqk1vcKSfEMzKpdX8r0CmAqUkqm0",
-	"q7kmi78KVGBJEGXwTV7wmAihl4eZULIrOUXjYowUgERI0UWYJQinqX3KryWXGOErJfnwVJJixMZyjASJ",
-	"OUsE+iwp8FRGlMhpNJMyxzmN1CtTBWdkdiEa9D/vofOJIEyi+UxJTMYRXKKAFkT2RqyG4lHnmixGnbPi",
-	"y8HJycmZ/HLQ8ZGWYylJoRb+X9WVP/Wjkzf/dibNh7+sxuFLntJ4EaaJOuYIjmcWdado/GuFLPUrRnPK",
-	"Ej5X+BrPHWJG7B1j5tcvh/1+/2z+5XAdZn61mJmvxgyRxeJc7fAyUi7MbkuO5phKNCFTXhAkiwVlV5o4",
-	"akdksIriM8poVmZwlQGDMkmuSAFwXJR5XhAhKGebn1xhbiIJwkmiPnURL+yvKRUWuxL+xQVBgtyQAqfL",
-	"R1tUAIiDUpDi383vhvnt5Sx///3356WcESaV4kPCK4QnE4V17F2L5lTOuggL9OrpY/Tg4XEfzbBAVNaX",
-	"8hXBBSlWwrsM1g+vNGk/S5YheoEzongHFYjcxjPMrhxjAalV/FWglF/10DmakzSNFDZIgsY/ROah0bNk",
-	"XLFa+Ap9NvjXP//3YPgI8emIpUQRr+iihF5RxYvGvXEXjX9W/0Tjz9WJuCb50pFwPPgY96fRQzwYRI/i",
-	"4TDqJwMynB7io8lxXDskGb79hrArOeucDoaPuooi3d/Lm/W228lxgTMijUA5z+nfyCKEIrVpNPEYcC8M",
-	"6MP4cBg9JA8m0cn0qB8dTobxIOmTk+mjvpKu6lGKujtdqzDQZEPCK+HK5Y19XBaCF2GIx4zcSn2B258c",
-	"XxFzzLtoyovqSxACitrQM8UIUs6ugDFwZg4an8JnXlxhRn+DAwwkO1KahWJp6oopTRU6m1t5/vfb6x9/",
-	"+If8x+F3i3h4svjmh1f8Hz/8XU6yEzoZvjr+5vsXswkdLH78/um1xdSvJSkWFapivdKW/T4eDJv77bHM",
-	"n86jH3H0Wz86+Tlq45PaUlu/+0ZhChPAam3hXRDAE6U7r4c6I0LgKwLsRf2ttQTHZglL0BW+IUvcxjuD",
-	"g370MI4Po5PkiESDaR8PJ4fxUXJM3tHKWlSi/+RzlGG2QITJghKBsKZfxSuxRBkX9SUc98P0BMK4Rk4J",
-	"meIylfqWDN8aaaa06w1lG0nOtZRq4fsBaZaTIiZMRoTFPCFJF834XEkwpDWFeUGlJA1yCwivwAaYV2y2",
-	"C4qKJvy20/UP1eGwXztUh6FtuiRZnmJJ1tOgNFe2UNij5Ogwejh9GEe4fzyIjuLDZEgUnZ0M3hGFfUcK",
-	"pQ28KLMJaeGhDH5TK8DoRl/eRdOCZ2jQ1IwCEJo7NgOTMnk47HiUNxwcPTx6dPjg6OEaAnyrni9ysEsr",
-	"QfaYs2lKYzhCMWeSMPiI8zw1TpmDvOCTlGT/9ovQypjv+ie3VOiAQOUrU6qC0g1KQWpeMZ4ogK7JIlIL",
-	"j8yt3U5CJKap4v8MlawgN/yaJEp+KoQq67MuTWbY6CHqKQinBcEJiNqi0l421gqM3XnUP+l2JJVaDNl3",
-	"V2/RsPovM+i1yBEHzXUpfKeWOVXIueRcM6ZrshAt6NFGQqFMD7CEfQTVUJHhBZophmxYGhr0+3UUin0i",
-	"RpH60lZgUa0HgSbqwGrFU32BQJoVqf+lINPOaed/HFQBpwP9qzh4qZ+ib6mfwxDxyBDAblfBSKhMAoU7",
-	"fU+mAPd8CDXTOwSeufagutA3NqPK2tzoZnO5Usg95Xnd7Z7yDtjRx/spLyY0SQjb+XzHhCSNA/5cmX8i",
-	"5jlYBFhbAeAsUQahwv0Mt9G2eWAEl4Om5qj7svmUhBOBGJeaxkEFUS81ypU4VWKP3JnAD5snP8ZMvVR7",
-	"f0CbBZeJgdwoP0G6bi5OEzbPSQN/VAi1Rv3TMp4y/Xtkf/cwRAXiOSk0NTOAp8ILzmmkjuH+EaO25vzl",
-	"M0BPiuNrpU/BO4OoqMO/n+NtPDPm7W7N3eUzTjXN4FjSG3fGESNzuH/OyzTRBJUpMs45aLgFwiOmrBlS",
-	"oJROSUXXbv81PcD+g93ysTOIr3DyDRXSfLsjf4idZenHyvS3WgMiqSDgfQkQ+g1OaQIviaaYpnVhB+xA",
-	"P8g4GkA3t/sLVqaR0cryvDO59+vkbn0U5nUAapDalxehsJvhVLtAGrqRokz0+vWzr3dBB02cMxfLmaN0",
-	"eN4Htf59nfjlBTu8wsnGhiaci0ZdUrJrxucMXIAl+BuoFNqtKnqfxsH9O1ip90f2AyPZ8xXk2F0mRiBh",
-	"p+RccXCUaaGj1NJPhVjvJmEog91qaFBEGdwmljUpCL42KgFs4JZUmxdKpZILNOqI8pcJieWo422cMuCL",
-	"ghc6+WKLu3KujO9CUZ65AgKrH4eQUmf1f158+wIlPC4ztWcBPdXeHsHGNRjBhCcLRFhCEhcxmjWeqaOs",
-	"XO21JOizyUISNPh832wBAPFYUA2EsAJbX9j+5Jm3X/OCs6uu4pNihnOlw6rPGcGMsqszBexM2QgKQwln",
-	"5FPgBdp5/g48Tq9cXql10QSoVVuNAbfTP4IupipXVQssk//1DvxNly5eoOiiWFpLkETrq1nnbDIWcztW",
-	"7uZyMo//w3xN5n2buJuC69vfgQ57l+q0AmJe/dZA1cd+nO/qW6JM2+h1mv3Wx2hlyAdI18d95B7WkEK1",
-	"DbLKp3VlUIFEKXIQUvt2l7T7JIJ0Gl7MH+xAIpCWeSoIS/4k3iPjHVq9WR/7QX2m1FCG0ydKjd35sOpn",
-	"LKVFk6lSbJdp0N4QgfLcPJY6ZwRpXRRyXCDUfFZLD6EJ+On1hlEW08QobHcgzOOmdliDJEiQjZXsy1TU",
-	"mKuC6wqMHnph9D4qkPZiSK7l7YQQFtIE70IYz62e6wWkd6CNlb4uxVJQFWXe2p9gbg05vpy588n5vVYs",
-	"+hOxBRzp6Vv3TXX3HtadPaz1BX/sdPaCy6dQn7MjkWllpEliSJTxzGWMBwiNcRnZuiCfwAqiUVx/gNqC",
-	"pUSHO5PbUY3cwm8O0lsF/H7oTB1JiLNrnz0D72ZtrX8VWvLLudUEBMTkQeLTWCfqfuyk+BIvUo6TS86/",
-	"wcUV2ZEiU3uvZzIpBUanOutstSY15vrNkeQ80veHfHXWOqrsA2o81VpFG/SPHh0/fNBHk4Ukdzb2B4dh",
-	"L53kHAGMQdJcXsn+WKGFAJ5b2AhwDSESXxPxidBiRhgEf3XC2W6hJJznTfl7ocxpFOMcVd6kJj2CyR3F",
-	"OA96nOKY5JADAsjXAXudWaGTVDmTs3SBhH3RnRnlsE6JSy/QbjkANEiUy8tRKCa3M1wK2cTPeZryOWYx",
-	"QaUgSVdx5FxvBsqInPEQvqYFIZGkpIiqhzZOsLoEYfdse5ZzUlCeQFxCkASVOVT4SE8c1F++b1w2wKrg",
-	"CCIytM79ne9WWHTcbQkXzjvQRggfOxO4ICy5c3yuSlduugYKEtOcKnyCn81dtkzf7sqodpkj8FfhJ/Va",
-	"QnMrLvdicpLvNRzXut4gpQdXrPakZLbGseHKBwLmWVRFCsBoqOolWzz7SpnzrqoxDfMsPkWjjnq4jmBq",
-	"A8De410UVFFDG7CvZ3u7pR6x9/DpCoSuCibUULo//mSqL7YMDv5akvJTYUfFDY3Ja4ZvME3xJN1VRU4I",
-	"uPSZXkHdW2l/QRCmgTj90sFxF0WlB0vz7GCJJ1gQR9X2wjMki4VfMwsy5IreEIYkzcidHZi1hNX6imqA",
-	"hEk4vDigyAJTtmTsej5SxdZmpQTdrA139hnNoEPLIzxk7RMvK4AOY8WCvZ/TrAwyZaYo/c4+2uSrLVNg",
-	"zec7w+k0EpIXJGmgxj/dRBaLyFXrrjyiVV3vHU+nreC5s8JAslw2DuYLQsElMJNZipjSusit3NZ9hyVK",
-	"CRYuzQweBtouuZVaczPGTlhobXN/JZg+tJSeQBbAOUPkNsdMgAVregU4MzuAZluCFdncKw/LCiunJkrD",
-	"Ep0eYfBj0qfBbj4anBwd9o8QjyWBbIsQxnd9lqcW3OCCKgYm9r4PFgm2HGBSQRncjiWkASdZMIlvm1JI",
-	"kFj6ewHVBikP68arNiOljKDBqQkg6YeOOlSSTFTqlntyaAu2e4KHeLV3HyLO312mFkY5LqQHWo4LYfKQ",
-	"NZTAw6tCEaydZ3V1TfP2T0FdswLhD68gdLveVkZY0dH7KiD0AdiqijC4tnXZXfYmsQpZd8jw6vb7/eol",
-	"f1iWl3vjJnleLevcV7C+vqHbVBUC8j6hukJ77J8kVN4f/T/i6Jv6cNFy+t3PK9BlrlnBBCq4W86/fc2+",
-	"j797r3/07cu2OvnhRe6rulgHLbfmA1SAPQHpn0t4/Oh5AefPMVuYb3dNHzIhxkZKt0Ky/SXgMXasvunV",
-	"hDZBC2hWIqpeXVMspLUnNEG9YzfN0dCnc3tWLTxhn7C/pv3mPa7FxodCje/FtfGa4VLOeEF/2zkSWjYe",
-	"UUsWKYUyUdVGBCi5dqdHyReEJQhr+99lz2KBRp1zcz1AdYp0qy+UiZ9TekN+/tc//3vUuTOTHoSzd6lA",
-	"JiNGcbfV/onawvaVSKKg0M3dbFl2vSbUFduR25wWJNHGGTSFaJD4999/HzWbsK0immbPtjvTnCjznBeS",
-	"JM9JQvHlIt/V3S0XzfzwF1xClVOQ3Nx7o0y9OILbm4QnbT4EUNxjDVSkgDxFPlwKnlGnCxFUXkqEkVkA",
-	"glZFlF3dOU/kuL2aKyFxiqFSRsB6W+gwuOL9542EIFKq7OvLp9EjIFrdrclgyDZz+vgVAYdIr69QS5dS",
-	"pclNiElthn5J12RxhphpZiWQIHFBIMnbFFhSk2pS9dRefjBhtuVee99W3S32KOoPLwfDqhG3a6yUKOmr",
-	"BP9yEyj1GMVNxNq3C8lzgea8uNZxujJNoX8erK/X9jp1mQ536bZPS6+n76zb4Jr2V90OFeeuSKfBjI3T",
-	"3vbcYbywXLcGSm1NE85Tgpl68jVZvCzIlN62Nfgs/Ga2htlDPuCUkuWOl3gSD4a3i99Ci0ixkK/FhtSj",
-	"LobMkDOg1hRfockCCZ4R2941RFjQhrh/cnp8vIqw1u50hsU1SYLnx+pykKxSHRWkb6nDZJUBi5Sf//XP",
-	"/+P+H8KQbkUW7G0GBrku1QXtuP6mlwVPSvAbhx5raGMjvJtrzamhU/tSxuXuJ0d3KWphRvbtapsTrl4C",
-	"ju914uBCFya5t+GiwIuO7q9m0+l+0n3nAK0+qfs77KCrEajPbHwEekex63HDNw4MPvkFSsxt66dvqAig",
-	"3WhyoosYmRMh0ZQWuhPDRms3zH1p8d3OV1jGs2eSZK+IgP6IQZRPSKzoyXQJVa8MsHrQVDYSyY/VpW9N",
-	"aCP0yoWuHZIkMzSmcKSILC+IbbvMDKXVCfvV2mweTzyYyMrvwawOr1UBLogNJ5hYioIpxWpbkeQO2I33",
-	"w+BBV3YFdoVu2vMziBEvuWTrZp/rJQtLSAvvV0v/q0B5imPXZdjokKavYr8Gk9+J8+TE64PYX+6DWKmW",
-	"a045YcmFvnLpaAPk7kGhIwinoe0kfMug23yZSpSD2kOyRmdkSP3hRaKVhvrxwJAfS5IVTU+BdPRwksAO",
-	"Dlr7lgbRZc/MZu+zV9/tjQo3Iow4wmSxcHjrWvIAZDWwuPEpavIuEMS3z/StFmD75xq+77bHw1y1pBCt",
-	"PAZmrjmrl1qBk4SqdeP0pbf/Zs5DWDWQ3Oi+y1SzkwbrsDstZVmQ/Sm0YXVDma2TFLPrM1Qy+mtJEM44",
-	"5IGTRrVIoMlli0rid/vu91d1f/6v0ei2349Go9vBdDS6fThVH0+mo1E57A8f6f+cvPniL527qRlniDnf",
-	"hVzZ8XB7hcQj2sNVNNvtaPyan9UmNcnYaC5mYe1kq3t67E62JvtSctf4Ypl2EzeQqRmW0/cU4F4DRdV4",
-	"hiYk5XNE5RlK+ZwUUYyhnTJLkCwLpstZ8pItlKrRRRhNKcMpSriECg9lmU576AVHz16OWNWEuZykNEai",
-	"nE7prXrTnKZJjIukh85NqGTYP0HxDBc4lraECYZyyBlhXTSf0XiGUoJviEAF55ntrT5ius7ZdIcy06XM",
-	"NA776OMhkvyKgM0FNsA4M+OjLsqJRtG42VF9aXaLO65Cj8cy2a/1gzIcLHV03tdBWQI5rACkeELcEBI3",
-	"esgSi95dG1s504gYa8VFz0ApG8ahuqDGrJiI4B31hT84bDKIJicLtot/81n1OXrzhffD5//vMha6ndvo",
-	"ioMTKhLXNI94rs9L5NJrQgfSoKv9JHqjM8Tu59FQO4Gu/lbtDSgh9rLl/ftKUb37vYeeMUP46hCqDV0Y",
-	"NRh6llcsLwPU1pjeymbmW3cl3x8Ne6rBdrqBw1r7Ntr4+u5b6GKUlTqgGFQtuXE8k1k6BgYzluRWjv0E",
-	"x+Xthmyv4EmFLMkJTxY9NP79d8XG3r4dIyExSwSwN4xsjl4XERHjvGlPjMp+/zDO4T/kPymyT9HfH5gf",
-	"mqIcShFXn89qj/uP1D8T9U+s/iHexoc2edMj2qbIvF6jvdRyaSpMfE/SmGfkj9NaSk17AcFqfoIdzAty",
-	"Q8lcALXAF4SrY4js3ClhrGS10rG5c+xPjQgus+t2ur7gk5NH23DhnRGw+SZDNnKQ+iFddVPqvyHFBEua",
-	"1bHhUfwHSeMhvbCdeyVt3v9qslZGJE6wxF1bioimyqowHuw631G/tD7O3YaeaTKcQb8UrRbEBB6vBEuV",
-	"crnCQfpj9rT48YcX6T8O/2ea/MePMzz87rcfv3+x+PGHV9k/vpdpPPzulzj7rv/88lnoKF2TxaauswZC",
-	"dVTYLnQFZn35HjiyldyG8XWQfyautao78aeKdPVMM4WigKqNJQ5j28muhslNrXgHya4HotJCSNDHk81t",
-	"mGp1d5OxsIIQGr+2U1RD/O7rFxdG7damwSSlYraMnnY3ORCjzvupYqGywDTVhScNhfROw0uXqK+aHBkC",
-	"DULAJq4hiHbgB1SsXQaPrtSOhv1lf6QbYbmaGtxevTTX1zY54MDQyVmVPclMq35N/UrcoLGdLTneKDy1",
-	"mZfQAWpdhWbcZlBYUD3OLTXOXkNl4GuFoW6UBSNMenTn1gNfui4xYKMFQALCWy9hoIWQGudjz/TTOMwm",
-	"N8E4IzRoGsMVKXl3uF3zjsRKVvCyIscWx41hChTEeQ/B6AtzoDK8QIqyAA1M7cJPdhSwPy1XT5n1Byjr",
-	"6a1vfOSZ+5ZOU5O+lgAdmznXY7/JrmbAKefXUZl30dj0CzQmsk5O1qE1RvTPGZbxrP67+kf3oe6O2Pi1",
-	"TqypLrGPt53TwqjR/giDnGoktzfm1cCmPwEYnW7HvK2OI2/qeCuabBpNqKBD/a6U70VO1m+kHcsMU4sv",
-	"f7isg2J/XQak1VVlHC5ujrht9V1JHiO684K7EWvb50DYx9c62LYGrP2R5JtlQoQHl4cQvuS2+UzBR9gN",
-	"SXmu7QJS/FV8ruwI0FYCfYFcErUp5pxhofHDRgyMC5yRyiuk5xXaoR2UqSMbk6ZPLDxGemmh/tD1dnoS",
-	"DXa4ka5TaSKBiN0qt5jWLyqXJogM68fsrfb87ZBUcochhmujf43B0EF69nyhmh2BCqP4jmshsmNWwGay",
-	"HZZfCfb6QOqgxDCW34TIOakfSPC0OA2k69vRm0DsD77e5OwDpqCHV9VsQWc56+I16B7Ld8VgKNXBOZKd",
-	"CK7hq4Vz1M5ZbZlNElmX9KAfGE56uKjx3l1zHwzIgTNbo5QVIrpkkqaI3JBi4ZxtVsMoiODpjTKvxk9B",
-	"oo7Nhj0cohkvC+HsClHGMRGih87d3o6YjaMoKky5gASp6vRMcZoKNMHxteJXFUD6DcMj/YadZbgGeGNp",
-	"DdNIQzLSzR+1S1VrmPCEkoALehLHrZxZZ24InWE4SSlLUMzzRRcJkuNCURGawOoynfax9vxt+q47vmUD",
-	"AW+7hKhTbmPNe5TvkMryXL+jPaHGAqF1v6252bTgWQsRXM4q1cD6HOrLm9F/X/CyTaqpR79otdLdkxMq",
-	"8hQvQKLWH38e7ysn0yDp3WTPKC2IJsRuVdtcVddTJtGs4RzML3Tx5AIm+TZh6w8VfI+mDwCW6Dg5IofT",
-	"IY6UbI8UaNGj6QmO+pNBPEwOydH0GEd9+N8mKNO5KBtTdyj56E60XR3WZQieGKZsk75cliWfM6Ql2caC",
-	"Akjb5Y/VnSLHq51ZCsg8XVzyII4gvyZPKRHoiu/OZgRhsnUXPAqRnF+3U/LyVgx/fMcaGSDWU8ja4hd6",
-	"jLKOYKRU2bh+G4FQwGUJIImvWhR/9Usr7qtnz92z1y5e8hXMsCLaDV4aCJNuoLpV7NjjnxVYIP26IG8r",
-	"8qyw72l8y0ypIVAMXmtH0eMLjjTXKXsAWEuCqx70zaeWagPq3qY+b/uE7U7+hanDWc4ia571avR++P1m",
-	"lpqRJ+pqWJzJw+LGD4P1orbT2WHRNQha8VxxspZMRsszQQPyeEUjA62dxoNyfj0tdzvXlCXbceO/qTt2",
-	"YzgNDBJzOACGlcmgAQjCMQRKUiOnIXhiHZD6vvU+K8n9s1rTxuGnsCLeZrbY6G5zDAE40xsqDnK6O0Th",
-	"dCh4Rq9m6thVWU3myP/VCFQieiM2vohnJCm1waOM5MeYxUT/WRCUp5gxqMVYa5r8HdhIB/paKhbyNUnp",
-	"DdF+4a94yWL49JhneYop8w2XbscBoa4wANQxaB7agkNbereVTQPrrdByb+Lcmzj3Js69iXM3E+feeri3",
-	"Hj5162F7g+E/CU7lrI1jFjfAMa2pH1BeN6Mw/ZYWfXGFgli7b9l/zK/H65U/fl3XV/h1iDBf6ly+uyWZ",
-	"6uA4N8cC4SrjVOk4y8irmjS2vkfTdsNrX06EpLJUf4ouwjA2DpoT4Gs9FCw7Q3gC2Ye80DZRRjDTce0a",
-	"advMnc4Fzoxd5r9d5xi1nLRqm0zrnpbkCP1jhZczY51JpQND1LwOaw3Aocf6KJOHw069ZKpfz/VoAdXl",
-	"frwNQG+7GIQsZv1TNZf3s1dPH6OTo+OHn++lPNP2lgiaGHNwtxXcDnxQTL+pblVkvX7s8h6qM6tiSAUG",
-	"lH4f9fs7F2Wu8QJ43TFCII79xgwurZbcxjPMVqheq5prrBCgy+//z8vLl54H1L3sqJaVdFyruzzqBwv7",
-	"TB+PYG6oMmD41JKiTwD6IEGoX32pw2eWZI1xuRwA36CXridDW9NGYCoW2D3gVsITZcIBnTYgrr99VZte",
-	"X/UtaFSQKSkIi8mm2VAai57gNMerq4+mT1Bv2vnAY3OMN92Kgl8VOBPrBdHSVPBg1+bgcIKWORBVZzwu",
-	"I5NsUf+h6o1rZU2UubyiRoel8DCV0Eia5hjVtoGz12QRmaavEaghMO/SHwFW8NKAb7/RI0bgKxhJ4mOl",
-	"6msYHs6s3ldvgKi+aV7V0iuxtSHo2maBoSlSre2EGg3aAtNA25rsVx3kuWujXldtQgQV0HQ8Jhx0XGre",
-	"77pIAecPeIdXyS57mw0XtcstN/uiMQ9z2eq12fft4sroQtBf6KW+XEvsByf9wednCDqs29pCNJ/xVDcp",
-	"arCokE+wwXEsMI7HhBiK9rutC+qbvPSGS6eO6/fscLh7Y4A1juALO8o5QErYb0USZLII0ohgOJ7Pb72h",
-	"zepb/VdBcMVQlv6cF1QqjOCcRtdk4X53f9sLJjRNKbuyv8/JZMb5tVj6217vCpvsFdUX9hLhlTHYq2rf",
-	"6QtrB76+xKV903OMoOHCLubM61xPt+t7ESMokYh18pEyl6kUJJ22BDXEmugReqKeZlpfleZt6Dn9qotw",
-	"mlZVvUP4cvOSCcISE1rQy96mbUG3cxsZPkoi87qOWnU4ztFCz00ItkO8ZsI2ghCsUOza8kRTqaipSenB",
-	"K+sVg47zVyuc5rbPAS9ApRxLPm60lyriGb0ha2pQo5QK2SjjenD46Oi9l7Btgo8NMaEu+1jRAFOkgsrA",
-	"xKtaViJTuHRKKsITq5p1ndDhT5emN90PnRlJU/7v7dX4f3QJ875CCH7TgJAL5Q/e3j+wTHmD6uT++y9P",
-	"3iIcsPbcG0V/PRV/sKd/Y4//7tW8wRLuQEXzvg5yONDwmGcZjpy/v1u1cu/b6s8pGvzrn//7wRFKiYJE",
-	"dFFCr6gUXTT+WUndSP3TG/fQBVTPIlnQLCNJs5iiilM4KpD4KkQB/eHRB1DIbfWHoBfUehZWdnnvoXOG",
-	"KIPBOaaLAi+slqIs1oImJvs6x4VssVQeJUeH0cPpwzjC/eNBdBQfJkOi7JWTQcBSWR8DercV6h8qe5M8",
-	"LMxdyx5eIEFuSIHTUPRL/5zRmKcQYQAjnhdeAW9NAI6YbfNz3PezIigDbtlF4zg2iupEfbJ6ffPMbNDL",
-	"pJ2Fvht9YB8RmlOknye6iJXgVe8iU09rWhmlMAODF0hbEJr+qikv4CAodY+Y7MzxrEcjlpIbkgqUEJJ3",
-	"0bCv5yho41jZxGnaQy+ggRKkKA2UgTXs983AMMXCAC4042mCGIcGzAVP/U5Nk1KOmMQTYQBVGmFB8LVa",
-	"DDyZQachszCUUuKKfP7//2/4X8eHPfQ99GRymBw3Q1PYso0Rsx2j4Xc94oIqbBU4NllBak11stlHCKth",
-	"2YE23NW5YVY2tpl5K7PEqq6eMFBAu+V1sG69v/hXm7bl2uXVbH/387LZ77UMWGbnzGnzrtVarbLQ9R3S",
-	"IUXe2uMozFdr9oKvO7l+CFUnJXWpst9xAbI4TdVFUMWHTBWfFM7aaCvo2yQdckVy1QVlMamKdx3kS/OU",
-	"V2RoHG+eh7LSawqOPExTJBZCEYvANDGRFSq7SJQKezqHMKH4inEhaWxl8QQy+RqqaSbzM3R83EfHvUFv",
-	"oJhI4UUE14pPcHGsyy8CMtJvh7EC0GncJRNq+KEViSJyxu0IwwlB1ySXe/FYrl1I4YoTN+y1YarzWhpV",
-	"ddwTvSCTRda6lAvvLesytSsS9NuM7Jq1XfUe20fzkY8wa3t5f5dzSnRC7Pi0yti2/Ycta7CkroT0FedJ",
-	"D41t7qwcn9raGGgArwNA3qOwQCLHWW/Exs8xK3EKN+gBiNVeK20ZXnn+8tkmtYcaZi+HV6lI+vl1meEu",
-	"XDogNvElRI21LBbdm9PMsjBBZpPLYeJju9XnVy9ZPahgx/y/TTwgu3Vf20O2qF17t+7JrXSFfdhKgUpz",
-	"tWvfrcrd0WpddWLn3jZ3lRlQ4KlEJUtBZLpeZ5XB2HT4BdN5VvZq2bkB/4osRAffFot3aUxQzg5jo0ph",
-	"eZeuX4bmCqJafbPV88qVr8tc2tBLs6Iv3Rma768v3V4s7xX93tY+v8yTlTzFEAbU+5OEgrenILp8RKEk",
-	"uEk1HjPYjsesGHNQP2kB+vPTPoFTGfz5qoS/5JBwsxx8nU7h7MrdFYlam8aNFAkL3CdUAmaXZDJHw12Y",
-	"3fRufe1ODUSrNGuzOGesWJ40w4HUziUJdoGz7YWXzRZq5cAQI3PGvddkz+THABMC9wPjWovpIgFqkddv",
-	"7wyNexC5rJnJKRUSHjhiVOjUUHRp2+RCP2Od0DEjBTmzObBzXqaJHpA9LZXthqq54pX/SnfsotAAQlQd",
-	"EaExKXTQybSGFWgHZ850S6qc19EtxTGZ8dTOr1qBPmX5VihUwBiIRQBXXbX/tq3boo5rPXuudzfAN5Ez",
-	"u9KkEyUXONuTFNkVFH0iNuwxs0F6s83iCdZEbKv3NDjSzVo5UaO26tiuYlwravMqhdQvzjNa/wep398r",
-	"2fdK9j6U7E9MrdxefWzdrXO3O3Bk6k6BO7MH8+y/uscAmk0v/E/EDyBeuhTt1lat1fkOn4XNWrTeW4qb",
-	"iu8g/zGztAZb8ZaNRbhPB5sYfhuc1nU2n52tvrvJ509n38riMxB+goZfY2WbMsy6TgVcB/q9k9sPnHXe",
-	"86+Pm7+s5iivQTvYT/2rqcCD5ie1UhI7hAgJiRfCi/D7U8v1mFNlSGX8Rll1S9lEWSnkiE20E0Ab6vdj",
-	"WXRikLLzzTt6L8yHn/Rlb2oJRDTLeQEbnGMFYueKylk56cU8O+A4p1HME3JF2IED+e399Jc/1/SXD4OW",
-	"PvUhMx8ClkNl8a/DbYBe6zg2S5CpgdKdISxdx2VRKLrPSUF5qACFatietNQH6e/RhCy4GYIDVaC4mdoy",
-	"gLR6X2A+OOqsm5+qK3Yugh3bzIttDZ5NXdLrOHO9iW1Lt5iXTIIEa3pfjnaBbFoQ8pwzOUsX53a9rTCC",
-	"oIy5kIhxOVNbUAO2Bs1hf0doXilksaDr//uaNJ+u2KXtXz3D4iVeZITJ51AI3K5pknZKQTFmaEKAQjcc",
-	"up9p5F/khCWPcf443AwV0p64iUp4KDd5GWY+caxu9mfCchTjvAbG8fptWe+r0u9+wpIVxoG2jzSQE3JF",
-	"WXBI/8OoP7jsb20R6Oe2zqGKcUpYggsEyFWYeX35OGiQdOp8tR+dvPn96G2kPwzf/qX95RcSF6uMo2rp",
-	"uMUW2m3lBY3JS1IMrldQClwEFQWQmGtZn6HcilQa3SO2PDPNymS3J3UU+eRS44QtzKfJBbpN1r2MhMDp",
-	"bTlYb0IZuILEZUHl4iKekcxkmrqhaROCC1I8dengZkyZUcYLMqW3WvE2XwkSF0Q6XXwpB9aM+w/Xq9n0",
-	"4/G56Y8A35+irwAIZF/+r3/+N5QCgcsD+An8XtHLTMq88/YtzHSfct0jhkmsdUuTtfxc996KrzvdTlmk",
-	"5i5xenAAaFa/9G441x9inukk0hqpFZgJHGvBrolLZ5Bh9OrJxeW0THVFPCSTqRURJmmsZHbVcB9a8VA5",
-	"Q9gu0iDozE5pHjHbiF9ZeAteFg2kKZXAPlDwsojBTw8tImB2GFWW2oh98YWxLcUXX0AgF2AD3vA0etRD",
-	"ZsKNbUDTdZ1oIPqA5JyaCXbVDDEsMTzJRHxhISM2Pur3x109kBslBc9zLdUFTYmSU+jc7ytqipDHiuuO",
-	"4S+cChgQ5wbnonNQNhFTwLss/MOhS8OHSDdPk+pHpQr0oX5ar0FdAd6zM1sToHPvdSuC14wqFc5LvzcY",
-	"g14NFl/NnkSiakrURWOc56naXMqZbbXyb78Izsaf2/0VUivEGY5nlJGoIDhR34zYWL19bKqyx4qGdUxe",
-	"uxGNyKtmzsB/LIjnuv4eMHdV8Hnviy/QCzKvrZyROSKszGwyo5LSOM8JLrwKfoU7zBbQ7egMxSmUkoyY",
-	"mEFcn14xO8uJM93raoESDsF7RTfaGZDSmDDh1wY8f3a5dL54Tpgm1B4vrg7MTQcZlV5Lnup8qhPR8bw9",
-	"nUGv3+vDlLmcMJzTzmnnsNfvHWphNgMGdjCDDma/qc9XJGRTmlUP+33FcVJlGpsU77zgMREG3cIeU9EF",
-	"5xZQNaTH234hlAiUQLa+0reBAp4lykog0jR5g2n7OQwZU4AM+33LkoxG7BPPLyY91ggmuINfQ8s36/Ds",
-	"nKe6z4sbjWYbRagrge9pb/Bm7eH0HSExqvGgXgayckawTarwW0C1vcVcfvDDK9f+B950rNcfusXh6eCZ",
-	"6c9ielZ5Yqpz+tObrocMf9heDWTbnu/0p46mhs4b9ZwDdfAWm1GGS2lQvG6CIWPFnBbgKIrPKlRad4M3",
-	"SL86rzD6L0gfrwhOKLN57XslEfXoxTsnEbNCxVAkviZozovr90wp6q7D9XddkOKGxuS11+pnUyILLbqN",
-	"1m4GB7aHSSvBmUm0IqwT+YEjK1XljFAlB5SqJXroFbmBCVTwECHxwtqlkMg15cWInfRRghdCs+k6HaqL",
-	"9CjYfZAhI3U6hOpH6EuF9GBZQ5A/1WIsxig4ivrDy8GwMgrIbU4LItQlSkHQ6SZVjsjD+HAYPSQPJtHJ",
-	"9KgfHU6G8SDpk5Ppoz744891QyxjyF2TxUtQWDunHTtm10x1ei1qcECgpn9yenxs4Mhgci2oxMuTev/1",
-	"z//j/m+TBE4754kyHoTUmAbMwi5VawEVDUhmTdubN2/fbH5g9VZCYLLl0KonNw7pK8hfVRJ4zQmtLnzb",
-	"re6KXvKUxouNbzaXv+3eiTsc9Qfrz/lrv9ca3LQBc3jKiwlNEgIeiqPhyfo7Ljl/jtnCqtid98O83KlT",
-	"228tCV8OOl70ptu5jaz5GrVR4hto/xUKcesR0MI0iYICUSMYXVoKDCDWPKpbDcFW2ry6JcZM6Y6aB4Dc",
-	"tGqygsVmn8qqKhJSWXXXoy5ivKhkLS8lyHtl6aBz11igj0pW+Jwxb8xyDDFDDY+ZjO0aF37Fk8WWjFC3",
-	"LGmobbByZ/Zwli6QaSHlxPQSxzPs5GXBkzI2rKTaL78R1ZstxPpjb52uW1Mru4DYItzR86fbVk09ajJj",
-	"sCWqjByo4+pSp+TVhYY3f/2uA9PNfPQPUAbpl+wgcWokskLaNGlmS6JJ3Nz4NnJZOVO/a8bi23HvnhT6",
-	"hmsqWScI3HW+DPq4JNcGouErnHh91N6dsNPbWRd5/ZNN73vM2TSlOnJ1NNjgdS91085Lzr+Blp1w3/Em",
-	"a3ONPZ+ThGI7HvxjFM/6ICHs3KGtIjrDt9GEJ4tospDq9D44Pj58sE52W62xYYAc/E6Tt1qUpyRUcart",
-	"CGE9j0jJVih84Mx4GLXpc4qwc15KM2W2kMIM74Sw+7B/ZDriuWIQw5FGzBP/E11CIemNYixn+hoIrEmE",
-	"r0yzM/0wyXlIYOunegK7JoqOWq0tDRxA9GnowhtQ83PbCPlZ0vkD9We9C6vveMHlU2hE/JGeaH10tDq8",
-	"k75tz2y3k+MCZ0QCNf4UBqy6xHBhtaFvzHE36QEHpc0jaHU62EQCE6szPqxw9BBBYJGX0NuXCkRucSxP",
-	"TdphQYAx2OD9iMkqNGI62UN4X3jj2AJn+YrI12auxh3dEL+UTT/ESyx04HhaEC9i3bVmR67DZyiz8TOn",
-	"cjYzJ3QGhJ/SYDIPgqkEJg+gHtjvh+LtWkEMx8N12NqLO7fFj73IsB/j9UO2bQHYpdDqUX8L3VBvXItO",
-	"uJyccu97+GR9D4/1ZkeGq5TNvCWPPdpv2rhjrduz02dM0+hW1vbEqCr+iPWQbxV9Nuj3bcjw86an1fkx",
-	"vn5xYceW94LO068NPO/GeZrX1rHGgbqUYR6cca+7uvWW+mZ6k+/V441Z+XMVD1+6g08049fu8rwsci7U",
-	"Pd/OGSnEjOZL7oKqqbk/kF2mndPBI68q4fKHy2qpHQeBmc2gcfjlr8Ps+Ob2t8PF5MGcyUfxL8VgeiXw",
-	"CSmPZnny8LrztutWob9pv6P3s17YNVlsvsyv//bs+a4rfPzi/PkTb41rAUyuadbDMM5MEGFSEtz6wjva",
-	"Bvjz82ffoKevvt0Z+uc/eKAP+mhKSDJRGyQymfdKEREsZDTYF7wXL5/uh5JuvhT5dIAoi9MyIac18ND/",
-	"wmnqw/hzkuEi3oIcnp+/elyD02Tr7wQoPG1whvIvodVf5+0b2y+/c9pZgqnulHowGQ6ih8kxjh6Rw2k0",
-	"xINJPz5JHpGHU+NteqxbyXv+oWUY9Ve2Y5O+zPadtjduE5rQ7GdVaMKw9nsN4dOPTtTlsx+ksN+0aQW1",
-	"GRLtIYpX5IoKqWdpud7pWKCxIfDxcthCXeiJeyS5LSyuBxYMBCO2FFIAM2nsxN/YPEoZSQmdwlwl6Q2N",
-	"8u89Q3Poge1Bm1IiRky3cMeMQwS6UbvR6APf1Wv427PnbhEm04ezGArKZ1igCSEMCUJWhEC+turG7iEQ",
-	"y6zqIRCzNGN2OUGERDlpqji/r+B3mVFpLtxtWqZ0tvZn65WuCYIYqGGWniardxEJMbpeG9z20gNDwWaP",
-	"tmXAq9fYrY5C4BjcO+zfv8N+e1e93vd7V/1Ojj193E2zkpolFhRY23js6+OPmgbuBv76jN8QX771kBlN",
-	"K5CQNE3NPGdd9kolIkriCTTWY+bH/lFXSt6yfatf7QmDTdzr1ZySK1Okc+9ev3ev3+UUfg1kiPCas7fB",
-	"Eeu2u8MrFdFvNmNmbp1VNV8CpRyySsocMT4PZna2nZj+R6gR3B/g+wN81wP8H0TPUfO1/4Zz9U4W4FYx",
-	"M030fszMl7gHYFItdL3vjo9ts0m/4fxaVDWtyjLUTCRsi1YcCaa0atWcMjToI0FizhKhDU7tqEETEvNM",
-	"WYzj74xVONZmH05TN5vOafWmrAjefPHkwnTN1toETQiTVC5gruckhVbcUDk/YvDohWKEuNIjDKAmD0Bt",
-	"7MMhmvGyEFARFTIzNZb3xSfdzN51jNJi5h3ZTnar0C8llAnP75nnPfO8uw0SgRYC3FIdV8OhdteCDNur",
-	"hoUGlaLnbvrocmhMTx0ntEATnlDTPbWaQVT5y+z0TM2jYH4mjCZSJomdoomvxiNmKgGh3LCLJkTA2Kqx",
-	"DXJNJSnM9earr8iUF2TcQy/B4GGEgoNMXNMcEoQLkhOYY2uHAMxnNCUI3GhixHBR0BvIR/61hAHulpNX",
-	"DXG4hBIKkkCrW5je5FVDdv0Ep5bCiqpmdytRYk/+2gtNuyx1ZXPqVLpwA19NltaMz01h0vLw/I6pSQZH",
-	"GiCkSix1c90345Sw5mog8RrIuAbJTciyTXbrQ6x4oWdYrR1BE4JfzxNysG895HKpednqJYGx7S+qMXqT",
-	"/vuClyvANVOQ/jiAjb5BBZL4qtcyTi+IWHxVA9TvJXAe/Yij3/rRyc+96M3vg+6Do1A7gXWgubYgtqZO",
-	"0owoakix8cGubSwQAtxnKmFUr+wMuiHME2BQFdwbdYBYAa5meNvD++bO6pWyhJfz88E+znXCVuWyh1aG",
-	"P5mRxzpo6H1an7IAA/mN6LG3qSNh5rnXz081N9ZOgK0HQlePM8oLfkMTYt/2TN/aH6rbH00fwKXRcXJE",
-	"DqdDHA0m/ThSd0aPpic46k8G8TA5JEfTYxz14X+drpkOtmp9bgSqibsSJlsuH/7Y8eKyhkG7Lll+D2BQ",
-	"A7zDKrnF1hKLVNTgt3qEIO7majA8ty2EWzW+dKPG/yzq71c4+Tsc2vvQ79rQryUOT4GtZroH9VdTsrKu",
-	"KE0pydqANa/o2tRUbZTWZ2TK5RRYGAEgeQHXV3PwrUE+YnNeXMOAMBMLgJIzNB72h5DunpSFWvSpD4P6",
-	"PuZZRmVNJthScvWz7Rk6Yk8a7a4+q3SgrtaAPq+3wNJ9R0Lqp7Cz8O8UxLUdHf0QrtOnFVpqjVRrebMh",
-	"/q/nnbeOH1/i5vr1a2ddN3nqRjzSm72rb9Md7/R4WcnD+qU3mFRzzsas0gpPtVmkutGGHdM74fXa/NVY",
-	"WVpNrVWhA7r2JddzOZHGVHMdGm9ddJ5gcwVO8PIFncba/HmfW4iMC0uIa2Ls3tg326VxXYB9uCU1m9md",
-	"dXo26pq/IdsoEU5Am4dvgZm/wx1PqryFdqSA1QaDr9VZm9M0VcayMH3fP2oR2+2klF3roSlZcEinjwhY",
-	"fn3GK5XBGIxlfr7pbbb2L5aOeuoo/o8DmhiK3kjWK4LeS7B/uFEMPiNMvrIHYTdN4T7av5l6AgcSYSQo",
-	"u7IN41q0lGacvxpCvkqDsUW3vv/tYIJlPAP7OajWaJ0AxjMpVULHI9FkYarhT6tKeD0hGmFUlCmwjLEd",
-	"YTyuQi461K8TxSpfGDGpAj11jyhTKcampxYoGUwWCyigV2BABz1eJKSA2fOE3ZDUFu1rdYazK/QZ47rn",
-	"VhdlvCAjJmeYoUG/31WSsKy1G/vcc6WZplwAL/QSg05XigWA+1EjAl7legNMqWw0ouSmVUtOWIJinKM4",
-	"5cKkShREyJ569HCsB37PiH4njLvSWhlMd0kXugEQligl2Pgy4fU5hnmhJokPdETtodUDrRiUStlxWDpZ",
-	"uE1F+wo2/y4qmpzzhm0+576OXfUWMO7en7bWODqbKEdvu3t5bjWPtWG3bqlyAGI3UznEu9Q5MnrbVDm+",
-	"Zfa46Q7sbtC4t1nWiwQdp90F+g84n7CP2ygqlCXkForPllSWrlpRQqCe1pgeUbUP1ikDoQhrmSwP6oZm",
-	"eQCVHba96nLXCLlzIDl4JQx8Aw8+t+6tdt/svMJSaOMbE+KJY69/JmfFvfLyiSovZa6Y2aDfN+1uN1Rf",
-	"hv2Th4Pj4S7qi01TbE2s8oZwm8wq5yL/zJ/JoiOJn3d1Yz2d06Dbh2BZnVTHoXoj1uioA4MoXQ/RguCA",
-	"qSAq32S4BLnymdzJZS7MdSHHCQB88eQCkvElviZsrePk3nFeiSYtZEibh7vbuaZQI63jfjX/uY6FvF8H",
-	"/JbO9jW6y32CyX2CyT6y83DNw1Jx4N2c9N2GxNg2AQIo38/Qs8oj5Ssqv891vN0mPCwVfDuDEQSF5I2x",
-	"bGhsAvYmz0Rbyror9YTLmUtP6Y3YmpwTZmP/taQTtFPOyYhtmXRy4ePqPaWe1JM6ZnxuGif74Q70jCFs",
-	"MIHR+N8aM2REjmNyCldD5RoWaPz/DL8a62VvnQVigPkjMiuwo8PK5jGuBiq8WotqDV/xUjf/D0Gub9g4",
-	"/8bbflO7+75SACzKg3u0WqM5/hGmBxg7UmQyP0PHx3103Bv0Bkg9zrqQLK95toX+YjDq8K72sQI2Jfhm",
-	"M3AfXvYfnR5aBcWCq/UKB5T+073yOWYlTu8ah/c2eX003qNCR5r3kfn7yPxyUXaAUDwFoCaE29QA/6J1",
-	"EXtLxURYuxXGNrh3dyF1nRddUxttkknlTPvClbCsRG1XD5tHT3X+HXShG4wRZ4jxEfOii5gt/KdYY1T3",
-	"qnTOdF1AN8dKFZLcRtvQVKk14Pe2Et6K7gp5I4ZT6DK/NG+x4YU/qw9ghGnWQklKnELGmLDBfuiW2Vqs",
-	"3RD4e3Yl+5RQuSfdl6c/gRhdYpgBLrp9h1p/ZWt8uZXQldztxbuo0l5C0rdMT9f3To9O8+jaqemMzNcI",
-	"yCAKPwUReXIXEbl9c9raUVhLKdhMMsEF8XeP8XnXZghBnMu2jzIna8cyeF9m31fEvzPhe+8v3kziW3Lc",
-	"UNS3BLw30QIaZSf+bwe/m7evrHS/xLYvrRW6fDoNjbKFiRcgxs3v3rv0j+Ykn0PnJ3DC4hiEbBcJbvrO",
-	"+2FBZXgWxEtEZ4mZU3YFBfcXekCS9zzT2NahvdvI9hsf9w/Hti/2iNkVaVXBC5IFxL3Gj8dHNq7Jt28B",
-	"rQnGHZGiEZH7c3kRja/o3pW4Z6aiPWu+BwwOyp2siF2b4zrzotpt6090M6/bI1f2itXlb0ZxXF+FZt8Y",
-	"9AiO2MYuwQ0cgA70d+/9ez+OpQ2iYfVw1qPk6DB6OH0YR7h/PIiO4sNkSJTGezKAhniSCPmdnTA3dJ63",
-	"KsKT29H+7qpBt1PC7P5lMAYWjDs6eew+rvfw1Ea437t17t06NbeO9PiB5cLVd20s2F2x1oujKyYqFtdF",
-	"8xkXNmHPTG7UIy2TAk/lKQRghJ0CUArw75vSCB0jcOcNKomr9Ds+HbHxTGaprR0mt9JMGtAL6CGdL5nj",
-	"Qj8IFzqpkDDzaJ1HfargxVc1LgtJggmC0dHaGQaa/oh9pp5GcSq6KMXZJMGii+IZZlckQQlJFenDzNSS",
-	"ERHjnCR21CZlUCDxuc6BRCYFEpxcaiOgpFiQWNcIMAJM3s+WfIDMjNOEkBwUUTNedWxxHVF2g1OajL0W",
-	"hfr5dvu2GHxkGc6dnEg2Ct5IfjBfI5Ne4Zh6uMTDVTMs1Xosseat6yO29ipYtKzxQDkJ//7GJclqAx2C",
-	"NxCW2+7BHYTrYCPh2lLHs77ypU0ku8XuIH7X7XfX8rU/ZXtEr3zDUV/QBHXHw46EMkRv87I0oVhxESzp",
-	"8PjT3qs67LM/3DaOFsL7Ro53mLnks8gWXajp6ToanBwd9o/WqkkNN5f7YW0jR93eTju4KjMROuSmKZwN",
-	"cyiE1+ARFJc58X1TRoNSakLJ8HQKudOn2sVt5p1jOWJzrNQllpBilZeppgts4mJykN83frx3J+278eP6",
-	"U7vR0VzR/rF+8NbLJ/Q9eGPGNf1mbE2JcVOnGXeNc9k+tTKHztD4P55comWecWCP/cHv5tPbMaQ1N6aN",
-	"a2uqFG1TldqP8rbOGoC3qdm7pTaZl17eh6uLbuzo2aMiOniHiug9x73nuPvJBb4ju92xMedl1ZIBemja",
-	"uthmmw/MoG2V8dzo7FhlVEBWgl/k+djwWmmqQHhG/EEMGYQVDZvqovmMxrOKmdqRCVAW6tjCKcJgaVuv",
-	"FjiWYNi+Fg8m48Nd39We/jkVZrSDepd2WOUpjknSQ68IwxllV5CAVAkIO1pzoVcksGI7CmTEeCWF6k4f",
-	"KzDA5+PYQkAqaPa0F3+PZn81kWBmVahfugpayz89SeBYar33BklTvpOn5nVtQSs8NVD+J7nx323iodmL",
-	"kNT7rtsawn5WUtNs2qckJ1dt6vuRjS4J70/VlfU9OzW2lZfbeEGeJFTee0J2kPAKcQgi0+pAvj+PyEFe",
-	"kBtK5tt32m7qCS3zn5g6NyCQDYft+oK6ZClkJxhZZfNvvfk3WrFwLZB66Nz94cJGBcHxTKcFjdgMQ3YN",
-	"cHGYE0CmEpEslwutnuggPmVonFEhKLsan5m5ItVLlZiv3onmVR8Jb5K29t2MGAS5MrxAM3xD7ChLdISe",
-	"06+6piOvutRO1Da/D/s6AiUkyQX6TO25g0+37LDL+vxMx62oMHGnEQsEngLqhdnavegXer9CKQK+Pe5L",
-	"z310rXpZX8EGCoXGNZQ4Uzl7F4qF3fg6Ll6Zb63RDQteH2C7wNmSjmDI0gw2VOrpjKdaSv6kEfkmaAwr",
-	"5Pp2sP77xukPO8hzg/82sW5R8eezfT8ykX4vlTdt8g7cA9d9aLyUXq/JzQX06uTcJUO9RT5rFf8dyefn",
-	"Lqe3zshbXJtd21ebIEZuTQmvMoBfaigVhqxHoDKtTB3OiMXGaWCm+ARllr5rf85SB8Z6h+nHbvsN9+oj",
-	"Hb7TYL2rwWrQXZVydO9GvXej3pGdG64U4G93jGCFWbX1+63sw+Ocg3xaS9Zbld5ca+/bW5lt/J2F4aNM",
-	"OrYeOpucstI9tzYReeAlIouXlRywA8FX8kpPb+5uluvsv8LMRt/sDYM9ZSibvV+fqOwSGf5EecoKKx+D",
-	"qv7Rpje38rb3GL5azaergH57M5sqxGQVFldrYlmtlwRU8SsIWzHot1LFOFpzAr5z3O3daLuX7yPUsS0/",
-	"DGqnHpPcmSG2aaNekuO9pnnPAvcxWtNyiw+EAa7X5swReVFmE1JAsX+3I0hcFlQudHeEnP6NqI9vlJYC",
-	"bZRdg9nmgZpx8K0LjS11rsoCmh5KmYvTgwOc0x50JJM4vu7dcK4/2L7Fyw/Ur7ONxKhACY/LjDCJoJfk",
-	"tOBZ9ZYD0EkNppfKY4z/phoQBY55nDiXRdWfUs50G1pjcpuOa2EIzVA/0/7SPbywjUoKnnnBDG/Sqr4j",
-	"L/gNab7QDhIMv/GaLMzNnjAQSB1TwqT6mzjft+26ldNI3dbyRLxlxzbvybUy0uWnX2iGr7FtZhQCMny3",
-	"NnR58FUHnQLSzOHw3lqdouVXvnbt8+xYGSEVSkzJeVwWkHWiZ814zzRXB574vRmGBwZJwWMiBErpDTTG",
-	"gTkIZlaeIkqmSdZ77ozgVM7Uyfq/AQAA//8=",
+	"7L39chs3ti/6KiieuZV4NkmRlGRbUqXuKI4923tij8eSk0xC7xDsBsWOuoFOAy2JSfnUvMN5g/PH+f++",
+	"wn2UeZJTWAtAo5tofkh0YjuamnIosj+AhYX1jd/6tROJLBeccSU7x7922A3N8pTB51eMxwm/+EpkNOH6",
+	"C1lmGS0WnePOKYnhW/JTKRUp2EUiFStY3Ol2rmhaMn11VDCqWHyqOsed0WD0sDd42Bs+Ph8Ojgf6/993",
+	"up2olEpkL2iSPitEZl/UyWiS9heiLPAl/UhknW4n5vI1i0QRy87xD792OM1Y57jzo75YKhpdLt8hppIV",
+	"VyzuHP/wttvJyyIXUt/z92vOCjlP8k63U7Cfy0SP/FgVJet2pKKqlJ1jO/tOt6NU2jkePh4Muh21yPUD",
+	"zr87r2bacSPoXbEimSURVYngX/w8yg6vbn7ZX0wfXnP1OPqpGM4uJD1i5cE8jx9ddt513Szwm/Y7+j/i",
+	"xC7ZYvNpfvW35y9uO8MnL09fPPXmuHaA8WWS9WlGfxFcMgkj8+YXXtG2gb84ff41efb677ce/YvvvKEP",
+	"B2TGWDzVCyQzlfdL2WNUqt5wV+M9e/VsN5x09YXMZ0OS8CgtY3ZcGx75nzRN/TH+GGe0iLZghxenr5/U",
+	"xjmjqbztQOFpwxOSf8EFZyedd2+7ndhu4KUxJXHnuDMYHj2ajqKD3sPpaNh7FB/S3mO2P+uN6HA6iI7i",
+	"x+zRrNPtpFSqJ3MWXaLs4GWaBseIX71mVApuL8MNWN347l238435bqUcu54LyUiB8oVcs4KRmSj5hyvQ",
+	"bi11tpeEloAflyi8lcjaSn6upMtvLUA3F3Pbi9qVE33/snYDsbiNON6CnXctjwNyc0sRvdXgfzMZ3RCH",
+	"+1Ychoa9TmyHn/VOS/I5ozErwDb9WqBo0Z9jJqMiyfHPzvmckZyqOREzouZapktRFhEjak4VuaaSGDne",
+	"73Studs57uxdDfeQHHJvQyIscVg0ZxnVI5qJIqN6LmWR9Ao2YwXjEeu4hZKq0DpMz+k1VezrJEvU8ky+",
+	"1QNOJEnZTNnZXLLFZ5IUVDGScPgmL0TEpMTpUS617oqPyaSYED1AJpXsEspjQtPUPuXnUihK6IXWfHSm",
+	"WDHmEzUhkkWCx5J8Hhd0pnoJU7PeXKmc5klPvzLV4+yZVegNBw/65HQqGVfkeq41JhcELtGDlkz1x7xG",
+	"4nHnki3GnZPii+HR0dGJ+mLY8YmWU6VYoSf+39WVPwx6R2//40SZD39aTcNXIk2iRZgn6pRjNJpb0h2T",
+	"yc8VsfSvlFwnPBbXml6Ta0eYMX/PlPn5i9FgMDi5/mK0jjI/W8pcr6YMU8XiVK/wMlHOzGorQa5posiU",
+	"zUTBiCoWCb9A5qhtkeEqjs8SnmRlBleZYSRcsQtWwDjOyjwvmJSJ4JvvXGluYjGhcaw/dYko7K9pIi11",
+	"FfxLC0Yku2IFTZe3tqwGIPdKyYq/mN+N8NvJXv72229PSzVnXGnDh4VnCE9mmurUu5ZcJ2reJVSS18+e",
+	"kIePDgdkTiVJVH0qXzJasGLleJeH9d1rZO3n8fKIXtKMadmRSMJuojnlF06wgNYqPpMkFRd9ckquWZr2",
+	"NDVYTCbf9cxDe8/jSSVq4Svy+fDf//pfw9FjImZjnjLNvLJL4uQi0bJo0p90yeRH/U9v8kDviEuWL20J",
+	"J4MP6WDWe0SHw97jaDTqDeIhG8326cH0MKptkozefM34hZp3joejx13Nke7v5cV61+3ktKAZU0ahnObJ",
+	"39giRCK9aEnsCeB+eKCPov1R7xF7OO0dzQ4Gvf3pKBrGA3Y0ezzQ2lU/SnN3p2sNhiTekPFKuHJ5YZ+U",
+	"hRRFeMQTzm4UXuDWJ6cXzGzzLpmJovoSlIDmNvJcC4JU8AsQDIKbjSZm8FkUF5Qnv8AGBpYda8tCizR9",
+	"xSxJNTmbS3n6j5vL77/7p/rn/jeLaHS0+Pq71+Kf3/1DTbOjZDp6ffj1ty/n02S4+P7bZ5eWUj+XrFhU",
+	"pIpwpi3rfTgcNdfbE5k/nPa+p71fBr2jH3ttchI9tfWrbwymMAOsthbeBwM81bbz+lFnTEp6wUC86L/R",
+	"SnBilvGYXNArtiRtvD04HPQeRdF+7yg+YL3hbEBH0/3oID5k72lmLSbRf4prklG+IIyrImGSUORfLSup",
+	"IpmQ9SkcDsL8BMq4xk4xm9EyVXhLRm+MNtPW9Ya6jcWnqKVa5H5Am+WsiBhXPcYjEbO4S+biWmswgpbC",
+	"dZEoxRrsFlBegQUwr9hsFTQXTcVNp+tvqv3RoLap9kPLdM6yPKWKredBZa5s4bDH8cF+79HsUdSjg8Nh",
+	"7yDaj0dM89nR8D1x2Des0NbAyzKbshYZyuE3PQNKrvDyLpkVIiPDpmUUGKG5Y7NhJlztjzoe542GB48O",
+	"Hu8/PHi0hgHf6efLHPzSSpE9EXyWJhFsoUhwxTh8pHmemqDMXl6Iacqy//hJojHmh/7ZTSIxIVDFyrSp",
+	"oG2DUrJaVEzEekCXbNHTE++ZW7udmCmapFr+c1Lygl2JSxZr/akJqr3PujaZU2OH6KcQmhaMxqBqi8p6",
+	"2dgqMH7nweCo21GJQjVk3129Bcfqv8yQ1xJH7jXnpemdWuFUEedcCBRMl2whW8iDTkKhXQ/whH0C1UiR",
+	"0QWZa4FsRBoZDgZ1EspdEkaz+tJSUFnNh4Al6obVSqf6BIE1K1b/U8FmnePO/9irEk57+Kvce4VPwVvq",
+	"+zDEPCo0YLeq4CRULoGmHd6T6YF7MYSa6x0anrl2r7rQdzZ7lbe50c3mcm2Qe8bzuts94x2og9v7mSim",
+	"SRwzfuv9HTEWNzb4C+3+yUjk4BFQ9AIgWKIdQk37OW3jbfPAHlwOlprj7vPmU2LBJOFCIY+DCaJfaowr",
+	"eazVHrszg+83d35EuX4pRn/AmoWQiRm5MX6CfN2cHDK2yFmDfomUeo740zKdMvy9Z3/3KJRIInJWIDdz",
+	"GE9FF5onPb0Nd08YvTSnr54DeVIaXWp7Ct4ZJEV9/LvZ3iYyY97u5txd3uMJ8gyNVHLl9jjh7BruvxZl",
+	"GiNDZZqNcwEWbkHomGtvhhUkTWas4mu3/sgPsP7gt3zsAuJLGn+dSGW+vaV8iJxn6efK8Fu0gFgqGURf",
+	"Aox+RdMkhpf0ZjRJ68oOxAE+yAQawDa36wteptHR2vO8M7sP6uxuYxTmdTDUILcvT0JTN6MphkAatpHm",
+	"TPLmzfOvbkOOJHbBXKrmjtPheR/U/He145cn7OgKO5sannAhGn1JyS+5uOYQAiwh3pAoiWFV2f80Nu4/",
+	"wEu937IfBcuaqa9l2O4yu8I9zgy6EBBKQ7WkDddPhZ3vpoMSDuvZsLGYdslNtmtaMHppjAZY4i35Oi+0",
+	"0aUWZNyR5U9TFqlxx1s47eIXhSiwPGOLu3Kh3fNC86a5AlKvH4ca07v5v87+/pLEIiozvWYBS9be3oOF",
+	"a4iKqYgXhPGYxS6nNG88E/OwQq+1YuTz6UIxMnywa8EBA/GEVG0IYRO3PrHdiQ9vva4LwS+6WprIOc21",
+	"las/Z4zyhF+c6MHOtRehKRQLzj4FWYDh9fcQk3rtKk9tECfArehXBgJT/wwGoapqVlRppkLsPUSkzl1G",
+	"QfNFsTSXIIvWZ7MuHGV86naq3C0oZR7/m0WjzPs2CUgF57e7DR2OP9V5BdS8/q1Bqo99O981+pRw9OLr",
+	"PPt3n6KVqx9gXZ/2PfewhhaqLZA1T22wI5FEljIHJbXrgEp71CLIp+HJ/MYhJgaFm8eS8fgPEl8y8aPV",
+	"i/Wxb9Tn2gzlNH2qzdhbb1Z8xlLhNJtpw3aZB+0NPTCem9sSq0oI2qJQBQPJ6JNaAUkSQyQfFyzhURIb",
+	"g+0OjHnYtA5rIwkyZGMmO0poGMpV6Xc9jD55aey+RBKMcyiB+nbKGA9ZgndhjBfWzvVS1rfgjZXRMC1S",
+	"SJWH3jriYG4Nud3O3fnkwgwrJv2J+AKO9fDWXXPdfQz2TgGtasIfO5+9FOoZnOC5JZOhMdJkMSLLaO5q",
+	"ygOMxoXq2ZNDPoMVDElcf4BegqVSiDuz20GN3cJvDvJbNfjd8JnekpCJxyAph+hmba6fSdT86tpaAhKy",
+	"9qDxkwhLeT92VnxFF6mg8bkQX9Pigt2SI1N7r+cyaQMGi6Gxnq3JjTm+uaeE6OH9oVid9Y4q/yAxkWo0",
+	"0YaDg8eHjx4OyHSh2J2d/eF+OEqnhCAwxiBrLs9kd6LQjgCeW9gccY0gil4y+YnwYsY4pIexJO12ySaa",
+	"5039e6bdaRLRnFTRpCY/gsvdi2gejDhFEcuhSgSIjyl9rL3AMlbB1TxdEGlfdGdBOapz4tILMCwHAw0y",
+	"5fJ0NInZzZyWUjXpc5qm4pryiJFSsrirJXKOi0EypuYiRK9ZwVhPJazoVQ9t7GB9CaHu2XYv56xIRAx5",
+	"CcliUuZwBkh56qD+8l3TsjGsahxBQobmubv93ToWzLst0cJFB9oY4WMXAmeMx3fOz1UFzc3QQMGiJE80",
+	"PSHO5i5b5m93Za92mWPw1+En9VtScysu93JySuw0Hdc63yCnB2es16Tk9hRkI5QPDCyyXpUpAKehOlHZ",
+	"EtnXxpx3VU1omGeJGRl39MMxg4kOgL3HuyhoooYWYFfP9lZLP2Ln6dMVBF2VTKiRdHfyyZzP2DI5+HPJ",
+	"yk9FHBVXScTecHpFk5RO09uayDGDkD7HGdSjlfYXAmkayNMvbRx3Ua/0xtLcO1TRKZXMcbW98ISoYuGf",
+	"qgUdcpFcMU5UkrE7BzBrJa31GdUGEmbh8OSAIwua8CVn14uRarE2LxXYZm20s89oJh1aHuERa5d0WTHo",
+	"MFXssHezm7VDpt0Ubd/ZR5sCoWUOrMV85zSd9aQSBYsbpPF3N1PFoufO867cotXJ3zvuTnvG584GA8ty",
+	"1diYL1kCIYG5ylLCtdXFbtS24TuqSMqodIVo8DCwdtmNQsvNODthpbXN/ZVi+tBKegJVAKecsJuccgke",
+	"rEETcG52gMz2kFbP1l55VNZUOTZZGh5jeYShjymwBr/5YHh0sD84ICJSDKotQhS/7bM8s+CKFokWYHLn",
+	"62CJYA8MTKtRBpdjiWggSRZc0ZumFpIsUv5awHmEVIRt41WLkSackeGxSSDhQ8edRLFMVuaWe3JoCbZ7",
+	"gkd4vXYfIs3fX6UWJTktlDe0nBbSVCrjKEGGV0dJKAbP6uYayvZPwVyzCuE3P2PoVr3toGHFR7/XEUN/",
+	"AFudMwzObV11l71JriLWHSq8uoPBoHrJb1bl5d64SZ1Xyzx3layvL+g25w6BeJ/QyUO77Z/Gibrf+r/F",
+	"1jcnyGXL7nc/ryCXuWaFEKjG3bL/7Wt2vf3de/2tb1+21c4PT3JX548xabm1HEgk+BNQ/rlEx49eFgjx",
+	"gvKF+fa25UMmxdgo6dZEtr8EIsZO1DejmgAktAA4E1mhec2oVNafQIZ6z2Gag5HP53av2vGEY8L+nHZb",
+	"97iWGh8KN/4uoY03nJZqLorkl1tnQsvGI2rFIqXULqpeiAAn1+70OPmM8ZhQ9P9d9SyVZNw5NdfDqI4J",
+	"goGRTP6YJlfsx3//6/+MO3cW0sNw9W4iiamI0dJtdXyiNrFdFZLoUSD8mz24XT816g7bsZs8KViMzhnA",
+	"RjRY/Ntvv+01YdpWMU0T1e3OPCfLPBeFYvELFif0fJHfNtytFs368JdCwSmnILu59/Yy/eIe3N5kPGXr",
+	"IYDjnuCgenqQx8Qflx7PuNOFDKooFaHETIAAmFHCL+5cJ3LYfporZlFK4aSMhPm28GFwxruvGwmNSJuy",
+	"b86f9R4D0yKek6GQhXv6+A0BR0gPeagFx1RbclNmSpsBUemSLU4IN3BXkkgWFQyKvM0By8SUmlSo28sP",
+	"ZtyC8rUjuyKe7EFvMDofjiqobge9FGvtqxX/MkyUfoyWJnLt26USuSTXorjEPF2ZpoCwB/Prt71OX4bp",
+	"LgSGWnp98t7wCNcAZHU7iTx1h3QawtgE7S0qDxeFlbq1odTmNBUiZZTrJ1+yxauCzZKbNgjQwoe7NcIe",
+	"6gFnCVvGxKTTaDi6WfwSmkRKpXojN+QefTFUhpwAt6b0gkwXRIqMWQDYEGMBUPHg6PjwcBVjrV3pjMpL",
+	"Fgf3j7XloFil2ioEb6mPyRoDlig//vtf/9v9P0QhBCsLop+BQ45HdcE6rr/pVSHiEuLGocca3tiI7uZa",
+	"s2uSmX0pF+r2OwdxjFqEkX27XuZY6JdA4HudOjjDg0nubbQo6KKDCGy2nO4HRKYDsvqs7q+wG12NQX1h",
+	"4xPQ24pdTxq+dcMQ05/giLkFh/o6kQGyG0tOdgln10wqMksKxGrYaO5GuC9Nvtv5kqpo/lyx7DWTgKAY",
+	"JPmURZqfDI6ofmVA1IOlspFKfqIvfWdSG6FXLvDskGKZ4TFNI81kecEsMDM3nFZn7Ndrq3k89WAyK78G",
+	"qzo8qAJaMJtOMLkUPaaU6mUlSrjBbrwehg54siuwKsmmqKBBinjFJVvDga7XLDxmLbJfT/0zSfKURg6H",
+	"2NiQBnlxUBuTj9V5dOQhJQ6WkRIr03LNLmc8PsMrl7Y2jNw9KLQFYTe07YS/c8CjL1NFcjB7WNbATobS",
+	"H1HEaDTUtweF+lgWr4BFBdbB9iWBFRy2IpsGyWX3zGbvs1ff7Y2aNjJMOMZVsXB061r2AGI1qLjxLmrK",
+	"LlDEN8/xVjtg++caue+Wx6NcNaUQrzwBYY6S1SutoHGc6HnT9JW3/qYTRNg0UMLYvstccysL1lF3Vqqy",
+	"YLszaMPmhnZbpynllyek5MnPJSM0E1AHzhqnRQIwmC0miY8HPhiswof+7/H4ZjDojcc3w9l4fPNopj8e",
+	"zcbjcjQYPcb/HL398586dzMzTgh3sQu1EhNxe4PEY9r9VTzb7SB9zc96kZpsbCwXM7F2tkVMj9uzram+",
+	"VMIBXyzzbuxaNjXTcnhPAeE1MFRNZGjKUnFNEnVCUnHNil5EAXCZx0SVBcfjLHnJF9rU6BJKZgmnKYmF",
+	"ghMe2jOd9clLQZ6/GvMKprmcpklEZDmbJTf6TddJGke0iPvk1KRKRoMjEs1pQSNljzBB2w41Z7xLrudJ",
+	"NCcpo1dMkkKIzKKvjzmeczboUKb/lOnXYR99OCJKXDDwucAHmGSmwdRZOUUSTZqY60vdXdx2ldhAy1S/",
+	"1jfKaLiE+byrjbI05LABkNIpc21KXHMiyyy4uja3coKEmKDhgl1SyoZzqC+oCSsue/CO+sQf7jcFRFOS",
+	"BQHl335efe69/bP3w4P/d5kK3c5N70JAEKonL5O8J3LcLz1XXhPakIZc7TvRa64hb78fDbczwP23Zm/A",
+	"CLGXLa/fl5rr3e998pwbxtebUC/owpjBgGpeibwMSFsTeivhzrfGLd8dD3umwXa2gaNa+zLa/Prtl9Dl",
+	"KCtzQAuoWnHjZK6ydAICZqLYjZr4BY7Lyw3VXsGdClWSUxEv+mTy669ajL17NyFSUR5LEG+U2Bq9LmEy",
+	"onnTnxiXg8F+lMN/2H8mxD4Fv98zPzRVORxFXL0/qzUePNb/TPU/kf6HeQsfWuRNt2ibIfNmjfVSq6Wp",
+	"KPEtSyORsd/OaimR9wKK1fwEK5gX7Cph1xK4Bb5gQm9DYjtTSeMl65lOzJ0Tv69EcJpdt9L1CR8dPd5G",
+	"Ct+aAJsvMlQjB7kfylU35f4rVkypSrI6NTyO/yB5PGQXtkuvuC36X/XeypiiMVW0a48ikpn2KkwEuy53",
+	"9C+tj3O3kefIhnPAS0GzIGLweK1YqpLLFQHS77NnxfffvUz/uf9fafzX7+d09M0v33/7cvH9d6+zf36r",
+	"0mj0zU9R9s3gxfnz0Fa6ZItNQ2cNgmJW2E50BWV9/R7YspXehgZ3UH8mL9HUnfp9R7rY9UyTKGBqU0XD",
+	"1Ha6q+FyJ1a9g2bHlqlJIRXY4/HmPkw1u7vpWJhBiIxf2T6rIXn31cszY3ajazBNEzlfJk97mByYEet+",
+	"qlyoKmiS4sGThkF6p/amS9xX9ZYMDQ1SwCavIRkG8AMm1m1ak660jkaD5Xika3K5mhvcWr0y19cWORDA",
+	"wOKsyp/kBswfuV+rGzKx3ScnG6WnNosSuoHaUKFpyBlUFgk2fEtNsNdwGcRaoe1bwoMZJmzuuXVLmK4r",
+	"DNhoAlCA8M4rGGhhpMb+2DH/NDazqU0wwQgcGlK4YiXvDrdq3pZYKQpeVezYErgxQiEBdd4n0BzDbKiM",
+	"LojmLCAD16vwg20W7PfTxT60fotl7O/61ieeuW9pNzX5a2mgE9MJe+KD7KIAToW47JV5l0wMXqBxkbE4",
+	"GVNrnOHPGVXRvP67/gdxqLtjPnmDhTXVJfbxFjktTBqMRxjiVE27vUawZmz4CYbR6XbM2+o08vqSt5LJ",
+	"ltGEDnTo37XxvcjZ+oW0jZuhr/H5d+f1odhflwfSGqoyARfXadxCfVeax6juvBCuCdv2NRD28TUE29aE",
+	"td+0fLNKiHBr8xDBl8I2n+vxMX7FUpGjX8CKz+QD7UeAtRLABXJF1OYw55xKpA8fc3AuaMaqqBB2NLRt",
+	"PRKut2zEmjGxcKPppYn6bdnb+Uk2xOFGtk5liQQydqvCYmhfVCFNUBk2jtlfHfm7RVHJHdocrs3+NVpH",
+	"B/nZi4WiOAITRssdByFyy6qAzXQ7TL9S7PWW1UGNYTy/KVPXrL4hIdLiLJCu70dvMmK/NfYmex8oBRhe",
+	"FdgCVjnj4TVAjxW3pWCo1MEFkp0KrtGrRXLU9lltmk0WWVf0gA8MFz2c1WTvbWsfzJADe7bGKStUdMlV",
+	"khJ2xYqFC7ZZC6NgUqRX2r2aPAONOjEL9mhE5qIspPMrZBlFTMo+OXVrO+Y2j6K5MBUSCqSq3TOjaSrJ",
+	"lEaXWl5VA8I3jA7wDbfW4TjgjbU19CsN6UjXodROVc9hKuKEBULQ0yhqlcxYuSGxwnCaJjwmkcgXXSJZ",
+	"TgvNRWQKs8uw7GPt/tv0XXd8ywYK3qKE6F1uc8071O9QyvIC39FeUGMHgbbf1tJsVoishQnO55VpYGMO",
+	"9enNk78sRNmm1fSjX7Z66e7JcSLzlC5Ao9YffxrtqibTEOn9VM9oKyiJmV2qts6rDlMmRtFwCu4XOXt6",
+	"Br1+m2MbjPT4Hs8ewlh6h/EB25+NaE/r9p4eWu/x7Ij2BtNhNIr32cHskPYG8L9NSIa1KBtzd6j46E68",
+	"XW3W5RE8NULZFn25KktxzQlqso0VBbC2qx+rB0UOVwez9CDzdHEugjSC+po8TZgkF+L2YkYyrlpXweMQ",
+	"JcRlOycvL8Xo+/dskQFhPYOsLX+BjZYxg5Em2sf1YQRCCZelASl60WL4619aaV89+9o9e+3klVghDCum",
+	"3eClgTTpBqZbJY49+VkNC7RfF/RtxZ4V9T2Lb1koNRSKoWttK3pywbHmOmMPBvb0yhyUaZoRMxopQqcY",
+	"g/V4NxzqXstw8J6v9NXvqmMyQfN/TvOc8WWFWC1QbUU/k4iObpzbOMF8haKXzN92x0RmKj8hh4cDctgf",
+	"9odEL7PXaGoHuopdGWj9lU25H9PlptxrNZWIorIoVrp5jnDrJMzhLYT9mm1lDhYoEgkesYJLU+Vmy2Dt",
+	"10Cm67lIvUb6cAYOjv9ElBPF0nTtdlwvDDYI2lZsiVHb0KY2odOKDI53u8j6tZVZvcm+CmaFgOVZihBo",
+	"1Ykejsx0YtJCVf2zhURACCxJBHr4EI9bLjDJpslFKUp5qhTL8mA16IxMoGNJX0uNybHxZua2KpWaO/Wo",
+	"XIrKwEujkyyk6pOnVI/SHnqXyBKVJaKEaNayLkfap6LkETsrp+H4YzVSvDCeHJNrTT2tZTXlpN2HES1l",
+	"Q2T8lXFW0DTE4/i0zd85ecWKjGpemnTJ5LygXGrWmGhGnrzhMVOsyBLeTJF03G3BiKAp1297PfoIMOOF",
+	"EYyFuCho1tBd5uxQMBbHUrpYN024CF7kCNlFsHMqyeQFFgk9K9O0MTnvl+C7E3rBhVRJ9GTNRC2dMdbT",
+	"HNS1l1Fw4t9IfkmThuhbI/GX3R7GYu3eryMSNNujsMRIp0vtG4sZsT8oj2Z0Wko2aR6zQmSOZR2Te01E",
+	"2l4vQMrXKBSlSXRpKATJ40I0KiSGR6P+oD/qD4NxxIRfrpywezwCpPNLkyCnksxEmorrptaZK5XL4709",
+	"T27vXbcbihs4YkuCSg9Fb/3KO9upI7ZsXWcqf81kLrhct4WSK20mb82vo8MBGfUf9gfE0EHfxpKr8H5G",
+	"g/Fu+wmTCXOqLzEOGtGiiHz++tkTsn/wcP9BfYiwkUKj0Xvr9CJoKWzIudA+A4Uacpc25aRoyBnxS5Km",
+	"dO+wPwia5Sv0b8tRLpJrQosZKlzZrXc0Bw3HKJQ7YzjYRjs3LfnAx27n9qJRvnyAounmcnajnrhexcvv",
+	"No2GjVrUV8NsjXEmTAqS4oS2C1cb68cbwWrrJyxTawb/cdBfJp/72/5Bt207wX2JcpdX2/ABEcWYF2wG",
+	"SOXeJXZvNB9KCoZH3fXFVJKSX1Ou//x8WQE86NbOdZIyh7fpmXhvRKOKpql7hFHocLskZrAIZ4q7058I",
+	"7NbqTbiNxvzz+rZ6gOCoIJ4Td/rMyudq8GbHPeiTc7P8RM0Lxkg0p/yCQXsTjNWM+fpYdrU4+ss66d03",
+	"htLu74qA7iuHRVqbtfsb51g9ACdRj5Y33xWOma+TA4bvAgmOTbe8fcJ2m/7MIE98Ktv+dbvviGf37G6D",
+	"mH9rhIG1R3WCke310ZtuR9tr28Uf/6bvuF2IrUFBZsJBMIaVxx8DIwhXzSUsNZFpKBesC7P1VRpK+NGp",
+	"2o6Cn8LbqC1RZ+uZm433oHysEdQnLlsFdacYHpgnF3O97apzPCbI9ZkRS0wLpslZNGdxmTpz4ok2YvDP",
+	"gpE8pZwD+sBaAfYPCJx1oJODlmFfedLrSydLnvgS65mVVW4Q+gozgDoFz1ocvtqW3y6LB/OtyHKf1LtP",
+	"6t0n9e6TendL6t3ny+7zZZ96vmz7FNl/MpqqeZvE1H7nZ1VyO2C8bsZh+JYWe3GFgVi7b7liSlxO1ht/",
+	"4rJur4jLEGO+wtNrdztWieXgwmwLQqszltrGWSZe1Zag9T3I2406tXIqVaJK/afsav+dgnbDvoMAIX1C",
+	"6BRyFKJAnyhjlGMld4217VmVzhnNjF/mvx1P1bTstGqZDFhty3EA/LGiy4nxzpS2gSF/Vh9rbYAjT/Ql",
+	"XO2POnWQkEH9dEPLUF0OJhRAs7h9IY8ZfyKxiEpo+QZRw6ODw0cPdgJItDJNfA0FJoWwLQ610G9PGZux",
+	"LMi4I8ufpixS2JlhRTZgezyiCv5HDwPAzg4Gg1vDEK2JAnh4kKEhTnwoQneQlN1gkKfV9FoFJ7lCgS6/",
+	"/z/Pz195NT/uZQe1cziHNaShg0EQysYgVwZPQ5rMi2FFnwFwI0Fxu/4SC0Ytyxrncrnke4PuMctp5hDw",
+	"npqj3wNhJayjAD5tjLj+9lWNaXzTt0h6BZuxgvGIbXr+B6noKU6XyYat6TPU23Y5EM43tC+FzVKuVUQO",
+	"f7b3E5Y6B/sUBdvxtXQ+rLDgheqZ4wX1H6puMFbX9DJ3kqaBKRxuHxpqwmoe0QPYl06345/F6CWcWvy5",
+	"S7bomTYnPTBDRKENN6/pdSFKM3z7DTbVhK8oxnUrqlRI/vh3E6dev68O+a+/aV7V0h2gtQXGWnj8UN/k",
+	"VgDdBiQ5nKHmNO0hNl13RVu5qmeacI3D6qZNiKEClo4nhIOBS5T9DjcZJH8gOrxKd9nbbIFku95y3R6h",
+	"xsl4/UGv1543b1dXxhYCRN1XeDlq7IdHg+GDEwI9xSyajqnSgWP5dREVigk2JI4djJMxIYGCcbd1ZexV",
+	"Gs4P6dRp/TsHHO4OhbcmEIzQVGFWoj74ZlDIEjg4A+3g+828jTzWlrHNqsjjgtFKoCz9eV0kSlOE5knv",
+	"ki3c7+5ve8E0SdOEX9jfr9l0LsSlXPrbXu+gPOwV1Rf2Eukd3LdX1b7DC5fzQW6KS+uGnXsBYvA27syb",
+	"HPu5D7yMEYACRHjcRrvLiZIsnbUkNeSa7FFVVDVlpDRvIy+SL7uQSXQ4ViP4cnOQAMZjk1rAaW8D1Nft",
+	"3PSMHGU987qOnnU4z9HCz80RbEd4FMI2gxDE5OlaQB6DzYPcpO3glQg9wcD56xVBc4vsJwowKSdKNCt9",
+	"imieXLE1qEu9NJGqAVzycP/xwe8O2rIJPTakhL7sYyUD9E0OGgNTD6dLq0zpDhAmMtyjuYlkBAWwCMbW",
+	"DD905ixNxV/a8ed+a9CuXaUQfJi8UAjlN17e3xCYawM8rsHvD8i1RTpg7b43hv56Lv5gd//GEf/b41cF",
+	"QcsCGF672sjhRMMTkWW05+L93ap52cDiHc3I8N//+l8PD0jK9Ehkl8TJRaJkl0x+1Fq3p//pT/rkDPCi",
+	"iCqSLGNxEz6gylM4LlD0IsQBg9HBBwBdZu2HYBTURhZW9jXrk1NOEg6tYg1uoCislaI91iKJzXnjnBbr",
+	"T5HQwfpTJOtzQO8Xk+1DFW9KhJW5A6kVBZHsihU0DWW/8OcsiUQKGQZw4kXhQVbVFOCYW2Dbw4FfFZFw",
+	"kJZdMokiY6hO9Sdr1zf3zAbone0i9P3YA7vI0BwTfJ7sEl5CVL1LDIKUAe9NoeujKAh6EMh/VV9TCBCU",
+	"iIqanTiZ9XjMU3bFUklixvIuGQ2wcyA6x9onTtM+eQmQwVCiNNQO1mgwMC2ytQiDcZG5SGPCBbQcKkTq",
+	"YxNPSzXmik6lGai2CAtGL/Vk4MkcsHXNxEiaMAdr8f//f6P/Ptzvk28BhdhRctJMTVErNsbc9kiC37Gp",
+	"Y6KpVdDIVAXpOdXZZhcprIZnB9ZwF2vDrG5sc/NWVolVfSyghR6G5TFZtz5e/LMt23IA8TXf3/287PZ7",
+	"IHnL4pw7a96Bi9ewdBzSLqYURSuqb1iu1vwF33ZyCIAVdrC+VPvvtABdnKb6IsCtIQa3RknnbbRB2GxS",
+	"DrmiuOos4RGr4KrcyJvdPHZ03nBl1BQCeXDUcyE1s0iaxCazkngnbgDExZ03sroYq4K3Oh+0Vn1CiGNd",
+	"fRGwkalJBi1BJanKn3H8AL6pmZwL27R/ysgly9VOIpZrJ1I4OJ4N0SUNHk0LNHPHPdFLMllirSu58N6y",
+	"rlK7YkEfWPO2VdsV2vYu4DY/wqrt5fVdrinBgtjJcVWxbTvuWNFgWV0r6Qsh4j6Z2NpZNTm2aBDQ8swc",
+	"sqgeRSWROc36Yz55QXlJU7gBW/5Xay2uDEzl6avnm6Dt4Ji9Gl5tIuHz6zrDXbi0QWzhS4gba1UseGzS",
+	"dG80SWZTy2HyY7dDpKtesro13y3r/zaJgNwOb3wH1aJ27t16JLeyFXbhKwWw1fSqfbOqdgfNumrHXnvL",
+	"3NVuQEFnipQ8BZXp0L0rh7EZ8AuW86xEJ711y7kVVYhufFtM3pUxAYAbnEwvpZVdiNgFcIKymn3zQPjK",
+	"ma+rXNowSrMCif0ED2vuBol9J573CoTztc8v83ilTDGMAYe/WJxAtKdgeHxEkyS4SDUZM9xOxqxo7Fff",
+	"aQH+88s+QVIZ+vmmhD/lkHKzEnydTeH8ytsbErXGBBsZEnZwn9ARMDslUzka7juE5dGOYLdqmVGVWfuY",
+	"I75MmtNAaeeSBjuj2fbKy1YLtUpgyJE5596DlTf1MSCEIPzABVoxXSLBLPIQ5k/IpA+Zy5qbnCYScVfG",
+	"PJFYGkrObWMY6OCDBR1zVrATWwN7Lco01s6FOZzaJ6dEMujz5cWvEKM6AchDWfUAgFYcgBmboYUVAEA3",
+	"e7qlVM7DME9pxOYitR2bV5BPe74VCfVgzIhlgFZdvf4WyHxRpzV2W+/fbeCb6Jnb8qRTJWc025EWue1Q",
+	"cEdsiKq6QXmzreIJnonY1u5pSKSrtXqixm3Vtl0luFaczasMUv9wnrH6P0j7/t7Ivjeyd2Fkf2Jm5fbm",
+	"Y+tqnbrVgS1TDwrcWTyYZ3/mHgNkNt3fPpE4gHzlSrRbm5NU+zu8FzZrSnLvKW6qvoPyx3SPHm4lWzZW",
+	"4T4fbOL4bbBb1/l85uV3cPnsE7b2+MwIP0HHrzGzTQVm3aYCqQMdztjNBy467+XXxy1fVkuUN2Ad7Ob8",
+	"qzmBB+AntaMktu0ukYoupJfhd3BkxtHHKuZMXGmvbqmaKCulGvMpBgHQUb9vRIqFQdrPN+/ovzQffsDL",
+	"3tYKiJIsFwUscE71EDsXiZqXU8AxFDRPepGI2QXje27I7+77nf6x+p1+GLz0qbdV/RCoHDoW/yYMA/QG",
+	"89g8JuYMFCJDOGTisig03+esSEToAEqCY3vacj4IvydTthCm7SucAqXN0pYhlNX7CvPhga8wg8es8cTO",
+	"WRCxzbzYnsGzpUs4jxPXjcdCukWi5Ao0WDP6cnCbkc0Kxl4Irubp4tTOt3WMoCgjIRXhQs31EtQGWxvN",
+	"/uCWo3mticWDof9va9p8tmKVtn/1nMpXdJExrl7AQeB2S5O1cwrgrE8ZcGhDfbeZnBkS/yxnPH5C8yfh",
+	"9h9Q9iRMVsIjuanLkAqOC0T6ZuOPzCAkTyKa14ZxuH5Z1seq8N1PebzCOUD/CAc5ZRcJlyGP4FFvMDwf",
+	"bO0R4HNbOy9HNGU8pgUB4mrKvDl/EnRIOnW5Ougdvf314F0PP4ze/an95WeKFquco2rqtMUXut3MiyRi",
+	"r1gxvFzBKXARnCiAwlwr+gznVqzSQI/Ycs80Tya7NamTyGeXmiRsET5NKdBtiu5lIgR2b8vGehuqwJUs",
+	"KotELc6iOctMpalrEz5ltGDFM1cObhpzG2O8YLPkBg1v85VkUcGUs8WXamBPXz2Hc8XB82q2/HhyavAR",
+	"4Ptj8iUMgtiX//tf/weOAkHIA+QJ/F7xy1ypvPNOzy3hM4EYMVxRtC1N1fILxN6KLjvdTlmkHrI4kFn/",
+	"0r8SAj9EIsMi0hqrFZRLGqFiR+bCCjJKXj89O5+VKZ6Ih2IyPSPGVRJpnV21mAMonkTNCbWTNARCjJFL",
+	"thhz23pOe3gLURYNommTwD5QirKIIE4PEBHQLTvRntqY//nPxreUf/4zJHJhbCAbnvUe94np6WoBaLoO",
+	"iQbRh9V1Ynq2V12zqaLwJAtHrCcy5pODwWDSJZxB05RC5DlqdZmkTOspcurjippDyBMtdSfwF00ltES3",
+	"Pqu+AerTuR68q8LfH7kyfMh0izSuftSmwADOT+Mc9BUQPTuxZwKw9h6hCN7wBKDJq/J7QzHAarD0amIS",
+	"yQqUqEsmNM9TvbiJ4BZq5T9+koJPHtj1lQoN4oxG84SzXsForL8Z84l++8Scyp5oHsacPIYRjcqruqzC",
+	"f+wQT/H8PVDuohDX/T//mbxk17WZc3ZNGC8zW8yotTTNc0YL7wS/ph3lC0A7OiFRCkdJxlzOIa+fXHDb",
+	"vVhwxLpakFhA8l7zDQYD0iRiBsPe7rLn50v7S+SMI6P2RXGxZ27ayxLlQfJU+1PviI4X7ekM+4P+AFrX",
+	"5IzTPOkcd/b7g/4+KrM5CLC9OSCY/aI/X7CQT2lmPRoMCPQa4Re2xDsvRMSkIbe021R2IbgFXI3A2gYv",
+	"JGGSxFCtr+1t4IDnsfYSmDIgb1pRILo/jG00GFiRZCxin3l+MuWxRjHBHQJ6KEgb8Oycpojz4pqBW6AI",
+	"fSXIPYwGbwYPh3eE1CjSQb8MdOWcUVtU4UNAtb3FXL733WsH/wNvOsT5h25xdNp7bvBZDGaVp6Y6xz+8",
+	"7XrE8NvL14Zs4fmOf+ggN3Te6ufs6Y232IwzXEmDlnVTKlm1W0CiaDmrSWnDDS6c5u9XaHYf5I/XjMYJ",
+	"t3XtO2UR/ejFe2cRM0Nor0QvGbkWxeXvzCn6rv31d52x4iqJ2BsP6mdTJgtNuo3XroZ7FsOkleHOUdHL",
+	"sE3kJ46sVlVzlmg9oE0t2Sev2RX0XIaHSEUX1i+FQq6ZKMb8aEBiupAoput8qC86BXtvF2zIWZ0P4fQj",
+	"4FLp4VUM+UMtx2KcgoPeYHQ+HFVOATYdkvoSbSBguUlVI/Io2h/1HrGH097R7GDQ25+OomE8YEezxwOI",
+	"x58iIJZx5C7Z4hUYrNAnJxqObha/mD7Gb2RtHJCoGRwdHx6acWRUXjJ0uJwJbB/x47//9b/d/22RwHHn",
+	"NNbOg1RIaaAsrFI1FzDRgGXWwN68ffd28w2LSwmJyZZNq5/c2KSvoX5Va+A1O7S68F23uqv3SqRJtNj4",
+	"ZnP5u+6dpMPBYLh+n7/xsdbgpg2EwzNRTJM4ZhChOBgdrb/jXIgXlC+sid35fYSX23V6+a0n4etBJ4ve",
+	"djs3Peu+9to48S3Af4VS3E9g70oDEgUHRI1idGUpszJNjYzqoj4UxvzXt0SUa9sRZQDoTWsm67HY6lNV",
+	"nYqEUlZEPeoSLopK14pSgb7Xng45dcACA1LywpeMOau7TiFhiOPBPVQBF34p4sWWghAhSxpmG8zcuT2C",
+	"pwtiIKScml6SeEacvCpEXEZGlFTr5QNRvd1CrT/x5unQmlrFBeQW4Y5+x496OFCPms4YbkkqowfqtDrH",
+	"kry60vi1o5mqRQx/nz0rvv/uZfrP/f9K479+P6ejb375/tuXi++/e53981uVRqNvfoqybwYvzp8jQGEj",
+	"z/+h6CB8yS00To1FVmibJs9syTSx2R3t7PKZJBlTVNvMGJ6As8haHFyyRRcacnAUBnUt9LVALlmnCNx1",
+	"vg76uDTXBqrhSxp7OGrvT9nhctZV3uBo0/ueCD5LE8xcHQw3eN0rBO08F+JrgOyE+w43mZsD9nzB4oRi",
+	"a9WPUz3jRiLUhUNbVXRGb3pTES9604XSu/fh4eH+w3W621qNDQdk79ckfoeqPGWhE6foR0gbeSRat8LB",
+	"B8FNhBFdn2NCXfASq4wULZQ0vcgg7T4aHBhEPHcYxEikMffU/xSPUKjkSguWE7wGEmuK0AsDdoYPU0KE",
+	"FDY+1VPYNVV00Opt4eBgRJ+GLbwBN7+wQMjP485vaD/jKqy+46VQzwCI+CPd0bh10By+lb1t92y3k9OC",
+	"ZkwBN/4QHlh1iZHCekHfmu1uygP2SltH0Bp0sIUEJldnYljh7CF09IPkOyv0leyGRurYlB0WDASDTd6P",
+	"uapSIwbJHtL70mvHFtjLF0y9MX017hiG+KlsxiFeYTNCRmYF8zLWXet25Jg+I5nNnzmTs1k5gRUQfkmD",
+	"qTwIlhKYOoB6Yn8QyrejgRjOh2Pa2ss7t+WPvcywn+P1U7ZtCdil1OrBYAvbEBeuxSZcLk65jz18srGH",
+	"J7jYPSNVymbdkice7Tdt0rGG9uzsGQMa3SranhpThceQpWzFRyWfDwcDmzJ80Iy0ujjGVy/PSMEiUYSC",
+	"+Gki1VdmPO8neJrX5rEmgLpUYR6VUonsBU3SZ4XIcKQG1a2/hJsZc/kaJwqPN27lj1U+fOkOMUXBj+Hy",
+	"vCxyIfU9f7/mrJDzJF8KF1Sg5p1XODPNDyrtHA8fe6cSzr87r6bacSMwvRmQhl/8PMoOr25+2V9MH15z",
+	"9Tj6qRjOLiQ9YuXBPI8fXXbedd0s8Jv2O/o/4sQu2WLzaX71t+cvbjvDJy9PXzz15rh2gPFlkvUptDOT",
+	"TJqSBDe/8Iq2DfzF6fOvybPXf7/16F985w19OCC2wX1PZirvl7LHqFS94a7Ge/bq2W446eoLmc+GJOFR",
+	"WsbsuDY88j9pmvpj/DHOaBFtwQ4vTl8/qY3TVOvfaqDwtOEJyb8AqL/Ou7cWL79z3FkaUz0o9XA6GvYe",
+	"xYe095jtz3ojOpwOoqP4MXs0M9GmJwgl78WHlseIX1nEJrzM4k7bG7dJTaD4WZWaMKL93kL49LMTdf3s",
+	"JynsN21WQa2HRHuK4jW7SKTCXloOO51KMjEMPllOW+gLPXVPlLAHi+uJBTOCMV9KKYCbNHHqb2IeBd3X",
+	"kxn0VVJe0yj/3hNyDRjY3mjThMkxRwh3ygVkoBtnNxo48NhvXuslNwlT6SN4BAfK51SSKWOcSMZWpEC+",
+	"subG7VMgVljVUyBmasbtcoqIyHLaNHF+XSHvMmPSnLnbUKd0to5n40zXJEHMqKGXHrLV+8iEGFuvbdz2",
+	"0j3DwWaNthXAq+fYrbZCYBvcB+x//4D99qF6XPf7UP2tAnu43Q1YSc0TCyqsbSL29fZHTQd3g3h9Jq6Y",
+	"r9/6xLSmlUSqJE1NP2c89poowrTGk2SCbeYn/lbXRt6yf4uv9pTBJuH1qk/JhTmkcx9evw+v32UXfgVs",
+	"SOiavbfBFuu2h8MrE9EHmzE9t06qM1+SpAKqSsqccHEdrOxs2zGDj9AiuN/A9xv4rhv4rwz7qPnWfyO4",
+	"eicPcKucGTK9nzPzNe4euFQLPO97y8e2+aRfC3EpqzOt2jNEIRL2RSuJBF1a0TRPOBkOiGSR4LFEhxMD",
+	"NWTKIpFpj3HyjfEKJ+j20TR1vemcVW+OFcGbz56eGdRstCaSmHGVqAX09ZymAMUNJ+fHHB690IKQVnaE",
+	"GaipA9AL+2hE5qIsJJyICrmZSOVdyUnXs3edoLSUeU++k10q8lMJx4Sv74XnvfC8uw/SAysEpKXerkZC",
+	"3d4KMmKvahYaNIpeuO6jy6kx7DrOkoJMRZwY9NSqB1EVL7PdM1FGQf9MaE2kXRLbRZNeTMbcnASE44Zd",
+	"MmUS2lZNbJJrplhhrjdffclmomCTPnkFDg9nCQTI5GWSQ4FwwXIGfWxtE4DreZIyAmE0Oea0KJIrqEf+",
+	"uYQG7laSV4A4QsERChYD1C10b/JOQ3b9AqeWgxXVmd2tVInd+WsvNHBZ+spm16l04Rq+miqtubg2B5OW",
+	"m+d3zJlkCKQBQarCUtfXfTNJCXOuGhKvGZnAIbkOWRZkt97EShTYw2ptC5rQ+LGfkBv71k0ul8DLVk8J",
+	"nG1/Uo3Wm8lfFqJcMVzTBem3G7CxNxJJFL3ot7TTCxKWXtQG6mMJnPa+p71fBr2jH/u9t78Ouw8PQnAC",
+	"64bmYEHsmTqVZExzQ0pNDHYtsEBo4L5QCZN6JTLohmOegoCqxr0RAsSK4aLA2368b+9sXmlPeLk+H/zj",
+	"HAu2qpA9QBn+YFoeY9LQ+7S+ZAEa8hvVY2/TW8L0c6/vn6pvrO0AW0+Erm5nlBfiKomZfdtzvHUw0rc/",
+	"nj2ES3uH8QHbn41obzgdRD19Z+/x7Ij2BtNhNIr32cHskPYG8L9O13QHWzU/1wLV5F0ZVy2Xj77veHlZ",
+	"I6AdSpaPAQxmgLdZlbDUWhKRmht8qEdI4m5uBsNz21K4FfClazX+RzF/v6TxP2DT3qd+16Z+LXN4BmzV",
+	"0z1ov5ojK+sOpWkjGR1Y84quLU1Fp7TeI1Mtl8BCCwAlCri+6oNvHfIxvxbFJTQIM7kAOHJGJqPBCMrd",
+	"47LQkz72x6C/j0SWJaqmE+xRcv2zxQwd86cNuKvPKxuoixbQgzoEFuKOhMxPaXvh3ymJaxEd/RSus6c1",
+	"WWpAqrW62ZD8x37nre3Hl6Q5vn5tr+umTN1IRnq9d/E2RLzD9rJKhO1LrzEpSs5Gr9KKTrVepAi0Ydv0",
+	"TkX9bP5qqizNpgZV6AZd+1JgX06ClGrOA+nWJacxNVfQmC5f0GnMze/3uYXKOLOMuCbH7rV9syiN6xLs",
+	"oy252fTurPOzMdf8BdnGiHAK2jx8C8r8A+54WtUttBMFvDZofK332nWSptpZlgb3/aNWsd1OmvBLbJqS",
+	"BZt0+oSA6dd7vCYqmIOxws93vc3S/snyUV9vxf+xl8SGozfS9Zqhd5LsH22Ug88YV6/tRridpXCf7d/M",
+	"PIENSSiRCb+wgHEtVkozz181IV9lwdhDt378bW9KVTQH/zlo1qBNAO2ZtCmB+UgyXZjT8MfVSXjsEE0o",
+	"KcoURMbEtjCeVCkXTPVjoVgVC2OmVKCv75FlquTEYGqBkcFVsYAD9HoYgKAnipgV0Hue8SuW2kP7aM4I",
+	"fkE+5wIxt7okEwUbczWnnAwHg67WhGUNbuyBF0ozoFwwXsASA6QrLQIg/IiEgFc5bIBZohpAlMJAteSM",
+	"xySiOYlSIU2pRMGk6utHjybY8HvO8J3Q7gqtMujuki4QAIgqkjJqYpnw+pxCv1BTxAc2IkZosaEVh6NS",
+	"th0WFgu3mWhfwuLfxURT16Lhm18L38ausAVMuPeHrS2OzibG0bvuTp5b9WNt+K1bmhxA2M1MDvk+bY4s",
+	"uWmaHH/ndrshArtrNO4tlo0iAeK0uwD/gP0J67iNoZLwmN3A4bMlk6WrZxQzOE9rXI9etQ42KAOpCOuZ",
+	"LDfqBrA8GJVttr3qcgeE3NlTAqISZnxDb3xu3lutvll5TaXQwjc6xDMnXv9IwYp74+UTNV7KXAuz4WBg",
+	"4G43NF9Gg6NHw8PRbcwXW6bYWljlNeE2lVUuRP6535MFM4kPugishzUNCB9CVbVTnYTqj3kDUQcaUToM",
+	"0YLRgKsgq9hk+AhyFTO5U8hcmutCgRMY8NnTMyjGV/SS8bWBk/vAeaWaUMmwtgh3t3OZwBlpzPvV4ueY",
+	"C/l9A/BbBtvX2C73BSb3BSa7qM6jtQhLJYFvF6TvNjTGtgUQwPl+hZ6na/bYlcV+X3H+e0Yj5TxS9DXp",
+	"FJsQu+QAotvUgFuh7pfRgrMY85vgdB6bJ+HvWmJ0xzxmaXKlXcUumYqSR/qDnk1KE303vK1LZlAi1yUx",
+	"S+kCDP6ccWxaGaWJduX75BmNlDTdle2rlVkITihfjDm428dkIiIAU4hP1YQolqYSXVToUjynOTy7VhRo",
+	"Dr7bxZ0J7SObIgWapub3zOLyIfDebpSpK4B5emVw6t9zFczdE91mIVcqbntNKOltG/nhNWfl9Bxz8X9l",
+	"nBVUmxX4i/n6FSsyylGvxAm94EKqJHqCrpjMVH5CDg8H5LA/7A+J1iQ2buL0krkWrkCIeuN6neMBLtSY",
+	"n0kC8PQGujZOsO02wNd63HFM1ryzbiNULXof0+UWvRWnBnXrYU2lQ1MQTZi/yCQrU6pE0Tg77soaMOFl",
+	"FwGKMQzRd26VePQMQf89nGkbiQ6HvaPpaOCerB+8fv6jxvxNCsqfo7QWy13z9bD/1iftUa7ep+zvrYm7",
+	"5/hBVViFpD1Sp3Y/EIPCRqMSsQJK5hQL+GwF5RKCjItAg7JUotHnlUxMBaApXMXQO7a5mAo1d/Wu/TFf",
+	"U8TKbTFhrYqV3KqIdcy3rGI982n1O9Wy1qtE5+LadGLw6yfIc06ooQQlk/9oNKWTOY3YMVwNR+GpJJP/",
+	"Z/TlBKe9dVmpGcxvUapJHR9WQVSTu0ikd3izmsOXoB9bRo43bFzQ6y2/AQP5vWoKLcmDa7Q6RAL2hrOO",
+	"1tg5zEiLjQMihqKO7nodq8GmjF5tNtxH54PHx/s24lE3Ptyg8E/3yheUlzS9q6HgLfJ6S8HjQsea93bD",
+	"fanfMspLgFE8A6CmhNvMAP+idSWAlouZtIFw6APl3t1Fn7foGrAVczpFe8BWWVaqtgup3D55hgX9AGs7",
+	"nBDBCRdj7pUrUb7wn2Kj2wh+7UILeCL/mmq3WQlbvgMBAgmJdKvhrequiDfmNIW2NUsNnBtp/ZN6R2ea",
+	"sZhIrSlpCiXo0lYPAvx2K/pLQ+HvODftc0KV73RfHv8AanRJYAak6PaQ9/7M1iSHK6WrhFuL9wH7skSk",
+	"v3OGgaZq92DdKKaL9cqy6zUKMkjCT0FFHt1FRW6Pdl/bCms5hZrWaLRg/upxcd21JccQybNhObOzbomr",
+	"4+vse4id96Z87xPQm2l8y44bqvqWCrpNrIDGOVb/t71fzdtXQuecUwt0b5WumM1CvfGhhRaocfO79y78",
+	"0ezkU4hWQlaXRqBku0QKG0/36oy041kw72Qbj03j0wtA8DnDjove8wxSviN7t3F8YHI42J/YRhtjbmeE",
+	"poJXdRNQ90gfT45sDPJj3wJWE/RPZEWjxOePlZY0saL7aOKOhQpG1vwIGGyUO3kRt0Xbd+5Ftdo2nmiP",
+	"k6zo82evWH2e3hiO64+12zcGI4JjvnFIcIMAoBv6x5DDu01gaYPymrbcFx0s576AVuob27J25CJvVcmI",
+	"QVRksbtq2O2UeRwcxtAO445BHruO6yM8jp3vwzr3YZ2lsI7y5IGVwtV3bSLYXbE2ioNHMCsR1yXXcyHt",
+	"CQDTChp7ZMcFnaljSMBI21aolBDfN2ctMUfg9htAk1T1/GI25pO5ylILRsJulGldhBPoEywoyWmBD6IF",
+	"nlJg3DwaD2Yd6/HSi5qUhVMHUOsBSSJr6Y/55/ppCU1ll6Q0m8ZUdkk0p/yCxSRmqWZ9aMJeciYjmrPY",
+	"9u5OOJy4fICHKog5UwFBLr0QgFEiWYSHDjkDIe8fv3hITNP0mLEcDFHTr31iad1L+BVNk3jiYR7j8+3y",
+	"bdFJ0QqcOwWRbFldoyjDfE1MvaYT6uEzo+545NLh0SXRvPWBy62jCpYsayJQTsP/fv0XVbWAjsAbKMtt",
+	"1+AOynW4kXJtORi8/ihtm0p2k72F+l233l0r1/6QeMveeVDHfUEX1G0P22PSML2tTUNGseoieEbUk087",
+	"PyZqn/3h4kLbEd4jQ9+hiaMvIltsoWak62B4dLA/OFhrJjXCXO6HtcjQiJeLAa7KTQTI/TSFvWE2hfQQ",
+	"o7H+lfmxKWNBaTOh5HQ2g8NYxxjinosUK0LH/Jpqc4nHrFgVZarZApuEmNzI75Gk78NJu0aSXr9rN9qa",
+	"K/Ck6xtvvX4i30I0ZlKzbybWlZg0bZpJ1wSX7VMrd+iETP769Jwsy4w9u+33fjWf3k2gtFvWq+DRmypl",
+	"W5vG9q28bbAGxtu07N1Um8ILp/fh2qIbB3p2aIgO36Mhei9x7yXubg4X3VHc3hLp+7zCeAJQbgu00cQN",
+	"oxxwME3kBqtjtVMBVQk+asQTI2uVOQkjMuZ3dsogrWjEVJdcz5NoXglT24MJcCacWDgmFDxtG9WCwJKC",
+	"iDWoB1Px4a7vYqT/OpGmV5R+Fwas8pRGLO6T14zTLOEXUIBUKQjbq3uBM5JUix09ZMJFpYXqQR+rMCDm",
+	"48RCQCugeNpJvAfFX00lmOZX+peuHq2Vn54mcCK1DubF0lTcKlLzpjahFZEawBNQwsTvNonQ7ERJ4roj",
+	"TjKsZ6U1zaJ9Snpy1aL+PrrRFeH9oWDef+egxrb6cpsoyNM4UfeRkFtoeE04AplpvSF/v4jIXl6wq4Rd",
+	"b9+6o2kntDSU5HrfgEI2ErbrK+qSp1CdYHSVrb/1GuqhYeEwFfvk1P3h0kYFo9Ecy4LGfE6hugakODQe",
+	"YjNFWJarBZonmMRPOJlkiZQJv5icmEZl1Uu1mq/eSa4rYCpM+ZNTF7sZc0hyZXRB5vSK2d7Y5IC8SL7s",
+	"Goh/fSlCn7rfRwPMQEnFckk+12vuxocYYHZaD04wb5VIk3ca80DiKWBemKXdiX2B6xUqEfD9cV977gIG",
+	"81V9BhsYFEhrOHWeqPn7MCzswtdp8dp8a51umPD6BNsZzZZsBMOWplOyNk/nIkUt+QMS8m3QGdbE9f1g",
+	"/PvK2Q+30OeG/m1q3ZLij+f7fmQq/V4rb9o1BqQHrcfQRKk88OrNFfTq4twlR71FP6OJ/5708wtX01sX",
+	"5C2hza5t1MEIZzfmCK92gF/hKDWFbESgcq3MOZwxj0zQwLQFDOosvGt3wVI3jPUB04/d9xvtNEY6eq/J",
+	"encGq8F3VcnRfRj1Pox6R3FupFJAvt0xgxUW1TbutxLYzwUHxaxWrLeqvLnWL6C/str4GzuGj7Lo2Ebo",
+	"bHHKyvDc2kLkoVeILF9VemBGU8nWyUrPbu5uVuvsv0K7Ghu/YbijCmWz9usLlV0hwx+oTllT5WMw1T/a",
+	"8uZW2fY7pq9Wy+kqod8OZlOlmKzB4s6aWFHrFQFV8grSVhzwVqocR2tNwDdOur0fa/f890h1bCsPg9ap",
+	"JyRvLRDbrFGvyPHe0rwXgbvo1W2lxQciANdbc2aLvCyzKSvgsH+3I1lUFolaIDpCnvyN6Y9vtZWCYIgW",
+	"sb65oeYCYusSqaX3VVkAirJSuTze26N50gdEMkWjy/6VEPjBNkJYfqDBXjRAYokksYjKjHFFAE9zVois",
+	"esse2KSG0kvHY0z8puo4CYF5GruQRYXRCdie1SEHg7gWHqHpEmzwtN3DCwtUUojMS2Z4rdvxjrwQV6z5",
+	"QtuZOPzGS7YwN3vKQBK9TRlX+m/mYt8WdStPevq2lifSLRHbvCfXjpEuP/0MBT5S2zQ9BmL4YW1AefBN",
+	"BywBadZweG+tdtHyK984PF7bp04qTRJz5BzwJbkyzeu8Z5qrA0/81nTXBYekEBGTkqTJFQDjQGMl03xX",
+	"MyVHlvWeO2c0VXO9s/5vAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

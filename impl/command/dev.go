@@ -25,7 +25,7 @@ type devCommand struct {
 
 // Help is shown by --help.
 func (*devCommand) Help() string {
-	return `Needs nothing but the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine: what was sent can be read at /dev/inbox, by whoever reaches the address. AWS variables are ignored.
+	return `Needs nothing but the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine: what was sent is reported as delivered, but for bounce@, complaint@ and suppressionlist@simulator.amazonses.com, and can be read at /dev/inbox, by whoever reaches the address. AWS variables are ignored.
 
 Every domain below .test verifies, since the DNS server publishes its records; all others stay pending. The data, the key included, is kept in the data folder; remove the folder to start over. The commands org, key and billing find the database there while dev runs.`
 }
@@ -44,7 +44,7 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	dev := &development{process: process, folder: c.DataDir, log: c.text(process)}
 	dev.onClose(ignoreClosed(listener.Close))
 	defer func() { err = errors.Join(err, dev.close()) }()
-	account, err := dev.start(ctx)
+	account, err := dev.start(ctx, baseURL(listener))
 	if err != nil && ctx.Err() != nil {
 		return errors.New("stopped before everything was started")
 	}
@@ -68,7 +68,7 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	}
 	var err error
 	inbox := dev.simulator.Inbox()
-	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags,
+	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags, dev.parts.notifications(dev.events()),
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},
@@ -76,7 +76,7 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	running.dispatcher, err = dev.parts.dispatcher(dev.workerStore, c.workerFlags, c.drainFlags)
+	running.dispatcher, err = dev.parts.dispatcher(dev.workerStore, c.workerFlags, devEvents(), c.drainFlags)
 	return running, err
 }
 

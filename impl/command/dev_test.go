@@ -116,6 +116,32 @@ func TestDev(t *testing.T) {
 	testDevAgain(t, folder, c.key, accepted.ID)
 }
 
+// testDevBounce: what bounces is told, and not sent to again.
+func testDevBounce(t *testing.T, c client) {
+	t.Helper()
+	const request = `{"from":"hello@mail.test","to":"bounce@simulator.amazonses.com","subject":"Hi","text":"There."}`
+	var accepted struct {
+		ID string `json:"id"`
+	}
+	if status := c.do(t, http.MethodPost, "/v1/emails", request, &accepted); status != http.StatusAccepted {
+		t.Fatalf("send: %d", status)
+	}
+	var email struct {
+		Status       string  `json:"status"`
+		ErrorMessage *string `json:"errorMessage"`
+	}
+	eventually(t, "the email bounces", func() bool {
+		c.do(t, http.MethodGet, "/v1/emails/"+accepted.ID, "", &email)
+		return email.Status == "Bounced"
+	})
+	if email.ErrorMessage == nil || !strings.Contains(*email.ErrorMessage, "550 5.1.1 user unknown") {
+		t.Errorf("the reason is %+v", email.ErrorMessage)
+	}
+	if status := c.do(t, http.MethodPost, "/v1/emails", request, nil); status != http.StatusBadRequest {
+		t.Errorf("the next send: %d", status)
+	}
+}
+
 // testDevDomains: the DNS of dev knows .test and nothing else.
 func testDevDomains(t *testing.T, c client) {
 	t.Helper()
@@ -209,6 +235,7 @@ func TestDevAsAnOrdinaryUser(t *testing.T) {
 	dev := launchAs(t, credential, folder, []string{anyPort}, "dev")
 	c, _ := dev.announced()
 	c.awaitSent(t, c.send(t, "hello@mail.test"))
+	testDevBounce(t, c)
 	dev.stops()
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/voostack/mailstack/impl/devdb"
@@ -18,7 +19,12 @@ import (
 	"github.com/voostack/mailstack/impl/token"
 )
 
-const devRegion = "us-east-1"
+const (
+	devRegion = "us-east-1"
+	devTopic  = "arn:aws:sns:" + devRegion + ":000000000000:mailstack"
+	// devEventsPath is that of production.
+	devEventsPath = "/internal/ses/events"
+)
 
 // development is what stands in for the world outside: Postgres, SES and DNS on this machine.
 type development struct {
@@ -30,6 +36,7 @@ type development struct {
 	apiStore, workerStore *store.Store
 	simulator             *sessim.Simulator
 	parts                 *parts
+	simulatorHost         string
 	sealer                *token.Sealer
 
 	closers []func() error
@@ -47,8 +54,8 @@ func (dev *development) close() error {
 	return errors.Join(failures...)
 }
 
-// start starts everything that the API and the workers need, and registers who may use them.
-func (dev *development) start(ctx context.Context) (devAccount, error) {
+// start starts everything that the API, which will be at url, and the workers need, and registers who may use them.
+func (dev *development) start(ctx context.Context, url string) (devAccount, error) {
 	if err := dev.folder.create(); err != nil {
 		return devAccount{}, err
 	}
@@ -58,18 +65,29 @@ func (dev *development) start(ctx context.Context) (devAccount, error) {
 	if err := dev.startPostgres(ctx); err != nil {
 		return devAccount{}, err
 	}
-	if err := dev.startSES(ctx); err != nil {
+	if err := dev.startSES(ctx, url); err != nil {
 		return devAccount{}, err
 	}
 	return dev.register(ctx)
 }
 
-func (dev *development) startSES(ctx context.Context) error {
+func devEvents() eventsFlags { return eventsFlags{EventsTopics: []string{devTopic}} }
+
+// events has what the simulator reports received as SES's would be, but for whom it is signed by.
+func (dev *development) events() (eventsFlags, eventsRouteFlags) {
+	return devEvents(), eventsRouteFlags{EventsPath: devEventsPath, EventsTrustedHost: dev.simulatorHost}
+}
+
+func (dev *development) startSES(ctx context.Context, url string) error {
 	resolver, err := dev.startDNS(ctx)
 	if err != nil {
 		return err
 	}
 	endpoint, err := dev.startSimulator(ctx, resolver)
+	if err != nil {
+		return err
+	}
+	err = dev.simulator.Publish(sessim.Events{URL: url + devEventsPath, TopicARN: devTopic, Own: endpoint, DeliverAll: true})
 	if err != nil {
 		return err
 	}
@@ -169,5 +187,6 @@ func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolv
 		return err
 	})
 	endpoint = baseURL(listener)
+	dev.simulatorHost = strings.TrimPrefix(endpoint, "http://")
 	return endpoint, dev.publish(fileSimulatorURL, endpoint)
 }

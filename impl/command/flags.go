@@ -3,9 +3,12 @@ package command
 import (
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/voostack/mailstack/impl/sns"
 )
 
 type logFlags struct {
@@ -60,6 +63,33 @@ type apiFlags struct {
 func (flags apiFlags) check() error {
 	if !(flags.RateLimit >= 0) {
 		return usagef("MAILSTACK_RATE_LIMIT is %v: it must be 0 or more", flags.RateLimit)
+	}
+	return nil
+}
+
+// eventsFlags say whether SES reports what becomes of the mail.
+type eventsFlags struct {
+	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; then statuses stay at Sent."`
+}
+
+func (flags eventsFlags) check() error {
+	for _, topic := range flags.EventsTopics {
+		if sns.Topic(topic) != topic {
+			return usagef("MAILSTACK_EVENTS_TOPICS holds %q, which is not the ARN of a topic (arn:aws:sns:region:account:name)", topic)
+		}
+	}
+	return nil
+}
+
+// eventsRouteFlags say where they are received.
+type eventsRouteFlags struct {
+	EventsPath        string `env:"MAILSTACK_EVENTS_PATH" default:"/internal/ses/events" placeholder:"PATH" help:"Where SNS posts events, with topics set. Default: /internal/ses/events."`
+	EventsTrustedHost string `env:"MAILSTACK_EVENTS_TRUSTED_HOST" placeholder:"HOST:PORT" help:"A simulator whose events count too, signed by it over plain http. For tests only. Default: none."`
+}
+
+func (flags eventsRouteFlags) check() error {
+	if !regexp.MustCompile(`^/internal(/[A-Za-z0-9_-]+)+$`).MatchString(flags.EventsPath) {
+		return usagef("MAILSTACK_EVENTS_PATH is %q: it must be a path below /internal/, of letters, digits, - and _", flags.EventsPath)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/token"
 )
@@ -60,8 +61,18 @@ func (p *parts) domains(database *store.Store) *domain.Service {
 	})
 }
 
+// notifications is the route for what SES reports about the topics; without any there is none.
+func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) impl.Notifications {
+	if len(topics.EventsTopics) == 0 {
+		return impl.Notifications{}
+	}
+	return impl.Notifications{Path: route.EventsPath, Verifier: sns.New(sns.Config{
+		Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.process.Now, Log: p.log,
+	})}
+}
+
 func (p *parts) api(
-	database *store.Store, sealer *token.Sealer, flags apiFlags, extra ...impl.Route,
+	database *store.Store, sealer *token.Sealer, flags apiFlags, notifications impl.Notifications, extra ...impl.Route,
 ) (*impl.Server, error) {
 	return impl.New(impl.Config{
 		Document:            p.process.Document,
@@ -76,11 +87,14 @@ func (p *parts) api(
 		Log:                 p.log,
 		RequestsPerSecond:   flags.RateLimit,
 		ValidateResponses:   flags.ValidateResponses,
+		Notifications:       notifications,
 		Extra:               extra,
 	})
 }
 
-func (p *parts) dispatcher(database *store.Store, flags workerFlags, drain drainFlags) (*dispatch.Dispatcher, error) {
+func (p *parts) dispatcher(
+	database *store.Store, flags workerFlags, events eventsFlags, drain drainFlags,
+) (*dispatch.Dispatcher, error) {
 	return dispatch.New(dispatch.Config{
 		Store:        database,
 		SES:          p.ses,
@@ -89,7 +103,10 @@ func (p *parts) dispatcher(database *store.Store, flags workerFlags, drain drain
 		KeepContents: time.Duration(flags.ContentRetention),
 		KeepRest:     time.Duration(flags.MessageRetention),
 		DrainTimeout: drain.DrainTimeout,
-		Now:          p.process.Now,
-		Log:          p.log,
+
+		EventsExpected: len(events.EventsTopics) > 0,
+
+		Now: p.process.Now,
+		Log: p.log,
 	})
 }

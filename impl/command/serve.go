@@ -14,6 +14,8 @@ type serveCommand struct {
 	sesFlags
 	dnsFlags
 	apiFlags
+	eventsFlags
+	eventsRouteFlags
 	workerFlags
 	drainFlags
 	logFlags
@@ -29,7 +31,8 @@ SIGTERM drains: new requests get 503, those under way are answered, what is bein
 func (c *serveCommand) check(process *Process) error {
 	checks := []func() error{
 		func() error { return c.secretKeyFlags.check(process.Random) },
-		c.databaseFlags.check, c.apiFlags.check, c.workerFlags.check, c.drainFlags.check,
+		c.databaseFlags.check, c.apiFlags.check, c.eventsFlags.check, c.eventsRouteFlags.check, c.workerFlags.check,
+		c.drainFlags.check,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -69,7 +72,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	if running.api, err = p.api(database, sealer, c.apiFlags); err != nil {
+	if running.api, err = p.api(database, sealer, c.apiFlags, p.notifications(c.eventsFlags, c.eventsRouteFlags)); err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}
 	running.background = append(running.background, checkDNS(p.resolver, log))
@@ -80,7 +83,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 			return err
 		}
 		defer own.Close()
-		if running.dispatcher, err = p.dispatcher(own, c.workerFlags, c.drainFlags); err != nil {
+		if running.dispatcher, err = p.dispatcher(own, c.workerFlags, c.eventsFlags, c.drainFlags); err != nil {
 			return err
 		}
 		running.background = append(running.background, checkSES(p.ses, log))

@@ -20,12 +20,15 @@ type simulatorCommand struct {
 	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients. Default: 100000."`
 	Max24Hour    float64 `name:"max-24-hour" placeholder:"N" help:"Daily quota of the account, in recipients; -1 is unlimited. Default: unlimited."`
 	DNSServer    string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver by which identities verify. Default: every identity is verified at once."`
+	EventsURL    string  `name:"events-url" placeholder:"URL" help:"Where events are posted, as SNS would. Default: they are not."`
+	EventsTopic  string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"Topic of the events. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
+	DeliverAll   bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
 	logFlags
 }
 
 // Help is shown by --help.
 func (*simulatorCommand) Help() string {
-	return `Speaks the protocol of the Amazon SES API v2, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/.`
+	return `Speaks the protocol of the Amazon SES API v2, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/. With --events-url it reports what becomes of the mail, signed with a key of its own: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
 }
 
 // Run serves until ctx ends.
@@ -52,6 +55,12 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, simulator.Close()) }()
+	if c.EventsURL != "" {
+		events := sessim.Events{URL: c.EventsURL, TopicARN: c.EventsTopic, Own: baseURL(listener), DeliverAll: c.DeliverAll}
+		if err := simulator.Publish(events); err != nil {
+			return err
+		}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", simulator)
 	mux.Handle("/dev/", simulator.Inbox())

@@ -7,6 +7,7 @@ type workerCommand struct {
 	databaseFlags
 	sesFlags
 	dnsFlags
+	eventsFlags
 	workerFlags
 	drainFlags
 	logFlags
@@ -14,14 +15,14 @@ type workerCommand struct {
 
 // Help is shown by --help.
 func (*workerCommand) Help() string {
-	return `Sends what was accepted, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
+	return `Sends what was accepted, takes in what SES reports, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
 }
 
 func (c *workerCommand) check(process *Process) error {
 	if err := c.secretKeyFlags.check(process.Random); err != nil {
 		return err
 	}
-	for _, check := range []func() error{c.databaseFlags.check, c.workerFlags.check, c.drainFlags.check} {
+	for _, check := range []func() error{c.databaseFlags.check, c.eventsFlags.check, c.workerFlags.check, c.drainFlags.check} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -48,7 +49,7 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) error {
 	if running.ready, err = requireSchema(ctx, database, log); err != nil {
 		return err
 	}
-	if running.dispatcher, err = p.dispatcher(database, c.workerFlags, c.drainFlags); err != nil {
+	if running.dispatcher, err = p.dispatcher(database, c.workerFlags, c.eventsFlags, c.drainFlags); err != nil {
 		return err
 	}
 	running.background = []func(context.Context) error{checkSES(p.ses, log), checkDNS(p.resolver, log)}

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	daily      = 24 * time.Hour
-	sweepEvery = 10 * time.Minute
+	daily       = 24 * time.Hour
+	sweepEvery  = 10 * time.Minute
+	forgetEvery = 10 * time.Minute
+	listenEvery = time.Minute
 	// choreTimeout bounds one pass.
 	choreTimeout = 5 * time.Minute
 	// choreRetry is the first wait after a pass that failed.
@@ -27,11 +29,16 @@ type chore struct {
 }
 
 func (d *Dispatcher) chores() []chore {
-	return []chore{
+	chores := []chore{
 		{"create partitions", daily, d.EnsurePartitions},
 		{"drop partitions", daily, d.DropPartitions},
 		{"sweep identities", sweepEvery, d.SweepIdentities},
+		{"forget notifications", forgetEvery, d.ForgetNotifications},
 	}
+	if d.config.EventsExpected {
+		chores = append(chores, chore{"listen for events", listenEvery, d.ListenForEvents})
+	}
+	return chores
 }
 
 // repeat runs a chore now and then, until ctx ends. One that fails is tried again sooner.
@@ -78,6 +85,7 @@ func (d *Dispatcher) DropPartitions(ctx context.Context) error {
 		"contents":   d.config.KeepContents,
 		"events":     d.config.KeepRest,
 		"recipients": d.config.KeepRest,
+		"email_tags": d.config.KeepRest,
 		"emails":     d.config.KeepRest,
 	}
 	var failures []error

@@ -15,14 +15,6 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// The facts that we know by ourselves. A fact of a message is stored once, whatever is repeated.
-const (
-	factSent   = "sent"
-	factFailed = "failed"
-	typeSent   = "email.sent"
-	typeFailed = "email.failed"
-)
-
 // committer returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
 // once, as a commit without an answer may have happened.
 func committer(s *store.Store) func(ctx context.Context, group []*settlement) error {
@@ -64,7 +56,7 @@ func finish(ctx context.Context, tx *db.Queries, group []*settlement) error {
 		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.outcome.providerMessageID)
 		marks.SentAt = append(marks.SentAt, one.outcome.at)
 		data := sentData{ProviderMessageID: one.outcome.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
-		if err := facts.add(one, factSent, typeSent, data); err != nil {
+		if err := facts.add(one, mail.FactKeySent, mail.FactSent, data); err != nil {
 			return err
 		}
 	}
@@ -98,7 +90,7 @@ func abandon(ctx context.Context, tx *db.Queries, group []*settlement) error {
 		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
 		marks.ErrorMessages = append(marks.ErrorMessages, one.outcome.reason)
 		data := failedData{Code: one.outcome.code, Reason: one.outcome.reason}
-		if err := facts.add(one, factFailed, typeFailed, data); err != nil {
+		if err := facts.add(one, mail.FactKeyGaveUp, mail.FactFailed, data); err != nil {
 			return err
 		}
 	}
@@ -151,7 +143,7 @@ func postpone(ctx context.Context, tx *db.Queries, group []*settlement) error {
 // sentData and failedData are the data of the events.
 type sentData struct {
 	ProviderMessageID string `json:"providerMessageId"`
-	AmbiguousAttempts int32  `json:"ambiguousAttempts"`
+	AmbiguousAttempts int32  `json:"ambiguousAttempts,omitempty"`
 }
 
 type failedData struct {

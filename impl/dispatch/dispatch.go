@@ -6,14 +6,15 @@
 //   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
 //   - brake.go: the pause that the whole process makes when the SES account has had enough
 //   - checks.go: domain checks
-//   - chores.go: partitions, retention, unused identities
+//   - notifications.go: what SES reported becomes facts about messages; facts.go: which facts
+//   - chores.go: partitions, retention, unused identities; silence.go: mail of which SES says nothing
 //
 // The promise about mail: nothing that was accepted is lost, and a message can be sent twice only where an answer
 // of SES never became our row: death, timeout, cut connection. Such an attempt is marked ambiguous before any
 // other is made. No number of attempts ends a message; 72 hours do.
 //
-// There is no job queue library beside package due. What is left next to mail and webhooks is one due table (domain
-// checks) and three passes that any process may repeat at any time: too little to carry a second mechanism, its
+// There is no job queue library beside package due. What is left next to mail and webhooks is two due tables (domain
+// checks, notifications) and some passes that any process may repeat at any time: too little to carry a second mechanism, its
 // tables and its rules of recovery.
 package dispatch
 
@@ -73,6 +74,8 @@ type Config struct {
 	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
 	// rounded up to whole months. 0: 30 and 400 days.
 	KeepContents, KeepRest time.Duration
+	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not.
+	EventsExpected bool
 	// DrainTimeout is how long Run goes on after its context ended. The last fifth is for storing outcomes: sends
 	// that are still without an answer then are cut off. 0: 25 seconds.
 	DrainTimeout time.Duration
@@ -89,10 +92,14 @@ type Dispatcher struct {
 	config   Config
 	mail     *due.Engine[message]
 	checks   *due.Engine[check]
+	events   *due.Engine[db.NotificationClaimRow]
 	settler  *settler
 	throttle *brake
 	blocked  *brake
 	loud     *seldom
+	quiet    *seldom
+	silence  silence
+	dropped  tally
 }
 
 // New returns a dispatcher that does nothing until it is run.
@@ -106,6 +113,7 @@ func New(config Config) (*Dispatcher, error) {
 		throttle: newBrake(throttleFirst, throttleLongest),
 		blocked:  newBrake(blockFirst, blockLongest),
 		loud:     newSeldom(time.Minute),
+		quiet:    newSeldom(silenceTolerated),
 	}
 	d.settler = newSettler(config, d.settled, func() { d.mail.Wake() })
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfSending)
@@ -123,6 +131,13 @@ func New(config Config) (*Dispatcher, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up domain checks: %w", err)
+	}
+	d.events, err = due.New(due.Config[db.NotificationClaimRow]{
+		Name: "events", Claim: d.claimNotifications, Handle: d.handleNotification, Slots: defaultMatchers,
+		Poll: matchPoll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the matching of events: %w", err)
 	}
 	return d, nil
 }
@@ -174,6 +189,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	parts.Go(func() { d.config.Store.Listen(ctx, channelSends, d.mail.Wake) })
 	parts.Go(func() { d.mail.Run(ctx) })
 	parts.Go(func() { d.checks.Run(ctx) })
+	parts.Go(func() { d.config.Store.Listen(ctx, channelNotifications, d.events.Wake) })
+	parts.Go(func() { d.events.Run(ctx) })
 	for _, c := range d.chores() {
 		parts.Go(func() { d.repeat(ctx, c) })
 	}
@@ -184,23 +201,31 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// RunOnce makes one claim of mail and one of domain checks, waits until they are done, and returns how many rows
-// were claimed.
+// RunOnce makes one claim of mail, one of domain checks and one of notifications, waits until they are done, and
+// returns how many rows were claimed.
 func (d *Dispatcher) RunOnce(ctx context.Context) (int, error) {
 	sends, err := d.mail.RunOnce(ctx)
 	if err != nil {
 		return sends, err
 	}
 	checks, err := d.checks.RunOnce(ctx)
-	return sends + checks, err
+	if err != nil {
+		return sends + checks, err
+	}
+	events, err := d.events.RunOnce(ctx)
+	return sends + checks + events, err
 }
 
-// settled has the domains checked that SES did not know in a group of outcomes that was just stored.
+// settled notes that mail went out, and has the domains checked that SES did not know, in a group of outcomes that was
+// just stored.
 func (d *Dispatcher) settled(ctx context.Context, group []*settlement) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	asked := map[uuid.UUID]bool{}
 	for _, one := range group {
+		if one.outcome.kind == sent {
+			d.silence.sent(one.outcome.at)
+		}
 		if !one.outcome.recheckDomain || asked[one.domainID] {
 			continue
 		}

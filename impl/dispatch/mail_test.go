@@ -45,7 +45,7 @@ func TestSendsWhatWasAccepted(t *testing.T) {
 	if m.Subject != "A subject" || m.HTML != "<p>Hello</p>" || m.Text != "Hello" || !strings.HasSuffix(m.From, " <hello@"+o.domain+">") {
 		t.Errorf("SES got %+v", m)
 	}
-	if data := string(h.events(t, o, id)[0].Data); data != `{"ambiguousAttempts": 0, "providerMessageId": "`+m.ProviderID+`"}` {
+	if data := string(h.events(t, o, id)[0].Data); data != `{"providerMessageId": "`+m.ProviderID+`"}` {
 		t.Errorf("the event holds %s", data)
 	}
 	h.pass(t, 0)

@@ -81,6 +81,7 @@ func (s *Simulator) sendEmail(r *http.Request, body []byte) (any, error) {
 	if s.onSend != nil {
 		s.onSend(accepted)
 	}
+	s.report(accepted)
 	return map[string]string{"MessageId": accepted.ProviderID}, nil
 }
 

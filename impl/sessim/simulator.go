@@ -7,6 +7,7 @@
 //   - identities.go, verify.go: identities, and the DNS records that verify them
 //   - configuration_sets.go, suppressions.go, account.go: the other operations
 //   - send.go, refuse.go, limits.go: SendEmail, what is wrong with a message, rate and daily quota
+//   - events.go, sns.go: what becomes of accepted messages, published over a simulated SNS
 //   - messages.go: what was accepted, bounded in memory
 //   - journal.go: the state as lines in a file, replayed by New
 //   - faults.go, control.go: scripted faults and the control API under /_sim/
@@ -26,6 +27,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/voostack/mailstack/impl/dns"
@@ -81,6 +83,7 @@ type Simulator struct {
 	mux       *http.ServeMux
 	faults    faults
 	closed    chan struct{}
+	publisher atomic.Pointer[publisher] // nil: events are not published
 
 	randomMu sync.Mutex
 	random   io.Reader
@@ -137,8 +140,11 @@ func (s *Simulator) setDefaults() {
 	}
 }
 
-// Close ends requests that hang and closes the journal. Sends that come later fail.
+// Close ends requests that hang and posts of events, and closes the journal. Sends that come later fail.
 func (s *Simulator) Close() error {
+	if p := s.publisher.Load(); p != nil {
+		p.close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -183,6 +189,8 @@ func (s *Simulator) routes() {
 	} {
 		s.mux.Handle(pattern, s.serve(op))
 	}
+	s.mux.HandleFunc("GET "+certificatePath, s.serveCertificate)
+	s.mux.HandleFunc("GET /{$}", s.confirmSubscription)
 	s.controlRoutes()
 }
 

@@ -1,0 +1,141 @@
+package sessim
+
+import (
+	"encoding/json"
+	"errors"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// fate is what becomes of a recipient.
+type fate int
+
+const (
+	delivered fate = iota
+	bounced
+	complained
+	onSuppressionList
+	silent // nothing is reported but that it was sent
+)
+
+// fateOf knows the mailboxes with which SES lets its users test; a word behind a plus sign is ignored. Others exist, or
+// nobody tells.
+func fateOf(address string, suppressed []string, deliverAll bool) fate {
+	if slices.ContainsFunc(suppressed, func(other string) bool { return strings.EqualFold(other, address) }) {
+		return onSuppressionList
+	}
+	local, test := strings.CutSuffix(strings.ToLower(address), simulatorDomain)
+	if !test {
+		if deliverAll {
+			return delivered
+		}
+		return silent
+	}
+	local, _, _ = strings.Cut(local, "+")
+	switch local {
+	case "bounce":
+		return bounced
+	case "complaint":
+		return complained
+	case "suppressionlist":
+		return onSuppressionList
+	case "success", "ooto":
+		return delivered
+	default:
+		return bounced
+	}
+}
+
+// report publishes what SES publishes about an accepted message: that it was sent, and what became of each recipient.
+// https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+func (s *Simulator) report(a Accepted) {
+	p := s.publisher.Load()
+	if p == nil {
+		return
+	}
+	about := mailOf(a)
+	publish := func(kind, member string, detail map[string]any) {
+		event := map[string]any{"eventType": kind, "mail": about, member: detail}
+		encoded, err := json.Marshal(event)
+		if err != nil {
+			s.log.Error("encode an event", "error", err)
+			return
+		}
+		p.notify(string(encoded))
+	}
+	publish("Send", "send", map[string]any{})
+	at := timestamp(a.ReceivedAt.Add(time.Second))
+	for _, address := range bareAll(a) {
+		delivery := map[string]any{
+			"timestamp": at, "processingTimeMillis": 1000, "recipients": []string{address},
+			"smtpResponse": "250 2.6.0 Message received", "remoteMtaIp": "127.0.2.0", "reportingMTA": "a8-53.smtp-out.amazonses.com",
+		}
+		bounce := func(subtype, status, diagnostic string) map[string]any {
+			return map[string]any{
+				"feedbackId": a.ProviderID + "-" + uuid.NewSHA1(uuid.NameSpaceOID, []byte(a.ProviderID+address)).String(),
+				"bounceType": "Permanent", "bounceSubType": subtype, "timestamp": at, "reportingMTA": "dns; amazonses.com",
+				"bouncedRecipients": []map[string]string{
+					{"emailAddress": address, "action": "failed", "status": status, "diagnosticCode": diagnostic},
+				},
+			}
+		}
+		switch fateOf(address, a.Suppressed, p.events.DeliverAll) {
+		case delivered:
+			publish("Delivery", "delivery", delivery)
+		case bounced:
+			publish("Bounce", "bounce", bounce("General", "5.1.1", "smtp; 550 5.1.1 user unknown"))
+		case onSuppressionList:
+			publish("Bounce", "bounce", bounce("OnAccountSuppressionList", "5.1.1",
+				"Amazon SES did not send the message to this address because it is on the suppression list for your account."))
+		case complained:
+			publish("Delivery", "delivery", delivery)
+			publish("Complaint", "complaint", map[string]any{
+				"feedbackId": a.ProviderID + "-complaint", "timestamp": at, "complaintSubType": nil, "complaintFeedbackType": "abuse",
+				"userAgent": "Amazon SES Mailbox Simulator", "arrivalDate": at,
+				"complainedRecipients": []map[string]string{{"emailAddress": address}},
+			})
+		case silent:
+		}
+	}
+}
+
+// mailOf is what every event says of its message. The values of tags are lists.
+func mailOf(a Accepted) map[string]any {
+	tags := map[string][]string{"ses:configuration-set": {a.ConfigurationSet}, "ses:source-ip": {"127.0.0.1"}}
+	for _, tag := range a.Tags {
+		tags[tag.Name] = []string{tag.Value}
+	}
+	return map[string]any{
+		"timestamp": timestamp(a.ReceivedAt), "source": a.From, "sendingAccountId": "000000000000", "messageId": a.ProviderID,
+		"destination": bareAll(a), "headersTruncated": false, "headers": []any{}, "tags": tags,
+		"commonHeaders": map[string]any{"from": []string{a.From}, "messageId": a.ProviderID, "subject": a.Subject},
+	}
+}
+
+// bareAll are the recipients without display names, each once.
+func bareAll(a Accepted) []string {
+	var found []string
+	for _, given := range slices.Concat(a.To, a.Cc, a.Bcc) {
+		address, err := mail.ParseAddress(given)
+		if err != nil { // it was parsed when the message was accepted
+			continue
+		}
+		if !slices.Contains(found, address.Address) {
+			found = append(found, address.Address)
+		}
+	}
+	return found
+}
+
+func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func (e Events) check() error {
+	if e.URL == "" || e.TopicARN == "" || e.Own == "" {
+		return errors.New("publish events: URL, TopicARN and Own are required")
+	}
+	return nil
+}

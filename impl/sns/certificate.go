@@ -1,0 +1,153 @@
+package sns
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	maxCertificate = 64 << 10
+	// maxKnown bounds the certificates that are kept; SNS uses one per region at a time.
+	maxKnown = 32
+	// fresh is how long a certificate counts without being fetched again.
+	fresh = 24 * time.Hour
+	// failureLasts is how long a certificate that could not be had is not asked for again.
+	failureLasts = 5 * time.Second
+)
+
+// known is a certificate's key.
+type known struct {
+	key     *rsa.PublicKey
+	expires time.Time
+}
+
+// key returns the public key of the certificate at a URL of SNS. At most one is fetched at a time.
+func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) {
+	target, err := v.trusted(raw)
+	if err != nil {
+		return nil, err
+	}
+	if target.RawQuery != "" || target.ForceQuery || !v.certificate.MatchString(target.EscapedPath()) {
+		return nil, forged("the URL of its certificate is not one of SNS")
+	}
+	address := target.String()
+	if key, err := v.kept(address); key != nil || err != nil {
+		return key, err
+	}
+	select {
+	case v.fetch <- struct{}{}:
+		defer func() { <-v.fetch }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+	if key, err := v.kept(address); key != nil || err != nil {
+		return key, err
+	}
+	found, err := v.download(ctx, address)
+	v.keep(address, found, err)
+	return found.key, err
+}
+
+// kept returns the key of a certificate that was fetched lately, or the error when it could not be fetched just now.
+func (v *Verifier) kept(address string) (*rsa.PublicKey, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.config.Now()
+	if found, ok := v.known[address]; ok && now.Before(found.expires) {
+		return found.key, nil
+	}
+	if until, ok := v.failed[address]; ok && now.Before(until) {
+		return nil, fmt.Errorf("%w: the certificate could not be fetched a moment ago", ErrUnavailable)
+	}
+	return nil, nil
+}
+
+func (v *Verifier) keep(address string, found known, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.known) >= maxKnown {
+		clear(v.known)
+	}
+	if len(v.failed) >= maxKnown {
+		clear(v.failed)
+	}
+	delete(v.failed, address)
+	switch {
+	case err == nil:
+		v.known[address] = found
+	case errors.Is(err, ErrUnavailable):
+		v.failed[address] = v.config.Now().Add(failureLasts)
+	}
+}
+
+func (v *Verifier) download(ctx context.Context, address string) (known, error) {
+	body, err := v.get(ctx, address, maxCertificate)
+	if err != nil {
+		return known{}, fmt.Errorf("%w: fetch the certificate: %w", ErrUnavailable, err)
+	}
+	block, _ := pem.Decode(body)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return known{}, forged("its certificate is none")
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return known{}, forged("its certificate cannot be read")
+	}
+	now := v.config.Now()
+	if now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
+		return known{}, forged("its certificate is not valid at this time")
+	}
+	key, ok := certificate.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return known{}, forged("its certificate has no RSA key")
+	}
+	expires := now.Add(fresh)
+	if certificate.NotAfter.Before(expires) {
+		expires = certificate.NotAfter
+	}
+	return known{key: key, expires: expires}, nil
+}
+
+// Confirm follows the link by which a topic wants to be told that we listen. The message must be a verified one.
+func (v *Verifier) Confirm(ctx context.Context, message Message) error {
+	target, err := v.trusted(message.SubscribeURL)
+	if err != nil {
+		return err
+	}
+	if _, err := v.get(ctx, target.String(), maxCertificate); err != nil {
+		return fmt.Errorf("%w: confirm the subscription: %w", ErrUnavailable, err)
+	}
+	v.config.Log.InfoContext(ctx, "a subscription of SNS was confirmed", "topic", message.TopicArn)
+	return nil
+}
+
+// get reads a small answer.
+func (v *Verifier) get(ctx context.Context, address string, limit int64) (body []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("make a request: %w", err)
+	}
+	response, err := v.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask SNS: %w", err)
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("SNS answers %d", response.StatusCode)
+	}
+	body, err = io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read what SNS answers: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, errors.New("SNS answers too much")
+	}
+	return body, nil
+}

@@ -1,0 +1,147 @@
+package sns
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // what version 1 of the signature is made of
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The kinds of refusal. The first two are for good; the third may pass.
+var (
+	// ErrMalformed: it is not a message of SNS.
+	ErrMalformed = errors.New("not a message of SNS")
+	// ErrForged: it does not come from a topic that we listen to.
+	ErrForged = errors.New("not from a topic that is listened to")
+	// ErrUnavailable: whether it is genuine cannot be told now.
+	ErrUnavailable = errors.New("the signature cannot be verified now")
+)
+
+const defaultTimeout = 5 * time.Second
+
+// Config says whose messages are taken.
+type Config struct {
+	// Topics are the ARNs of the topics that we listen to. None: no message is taken.
+	Topics []string
+	// TrustedHost is a host:port besides those of AWS whose certificates count, over plain HTTP: that of a simulator, in
+	// development and tests. Empty: there is none.
+	TrustedHost string
+	// Transport fetches certificates and confirms subscriptions. nil: one of its own.
+	Transport http.RoundTripper
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: nothing is logged
+}
+
+// Verifier tells genuine messages from others. It is safe for concurrent use.
+type Verifier struct {
+	config      Config
+	client      *http.Client
+	awsHost     *regexp.Regexp
+	certificate *regexp.Regexp
+
+	mu     sync.Mutex
+	known  map[string]known
+	fetch  chan struct{} // held while a certificate is fetched
+	failed map[string]time.Time
+}
+
+// New returns a Verifier.
+func New(config Config) *Verifier {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Transport == nil {
+		config.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: defaultTimeout}).DialContext,
+			TLSHandshakeTimeout:    defaultTimeout,
+			MaxResponseHeaderBytes: 64 << 10,
+			IdleConnTimeout:        time.Minute,
+			ForceAttemptHTTP2:      true,
+		}
+	}
+	return &Verifier{
+		config: config,
+		client: &http.Client{
+			Transport: config.Transport, Timeout: defaultTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		awsHost:     regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`),
+		certificate: regexp.MustCompile(`^/[A-Za-z0-9_-]+\.pem$`),
+		known:       map[string]known{},
+		failed:      map[string]time.Time{},
+		fetch:       make(chan struct{}, 1),
+	}
+}
+
+// Verify reads a message and makes sure that it comes from one of the topics. Errors are of the kinds above.
+func (v *Verifier) Verify(ctx context.Context, body []byte) (Message, error) {
+	message, err := Parse(body)
+	if err != nil {
+		return message, err
+	}
+	// Before anything is fetched: whoever does not know a topic cannot make us ask anybody.
+	if !slices.Contains(v.config.Topics, message.TopicArn) {
+		return message, forged("the topic is not one of those that are listened to")
+	}
+	hash, sum, err := message.digest()
+	if err != nil {
+		return message, err
+	}
+	signature, err := base64.StdEncoding.DecodeString(message.Signature)
+	if err != nil {
+		return message, forged("the signature is not base64")
+	}
+	key, err := v.key(ctx, message.SigningCertURL)
+	if err != nil {
+		return message, err
+	}
+	if err := rsa.VerifyPKCS1v15(key, hash, sum, signature); err != nil {
+		return message, forged("the signature does not fit")
+	}
+	return message, nil
+}
+
+// digest is what the signature is of: SHA-1 in version 1, SHA-256 in version 2.
+func (m *Message) digest() (crypto.Hash, []byte, error) {
+	switch m.SignatureVersion {
+	case "1":
+		sum := sha1.Sum(m.signedText())
+		return crypto.SHA1, sum[:], nil
+	case "2":
+		sum := sha256.Sum256(m.signedText())
+		return crypto.SHA256, sum[:], nil
+	}
+	return 0, nil, forged("the version of the signature is unknown")
+}
+
+func forged(why string) error { return fmt.Errorf("%w: %s", ErrForged, why) }
+
+// trusted reads a URL and makes sure that it leads to SNS, over https, and to nothing but a host and a path there.
+func (v *Verifier) trusted(raw string) (*url.URL, error) {
+	target, err := url.Parse(raw)
+	if err != nil || len(raw) > 2048 || target.User != nil || target.Fragment != "" || target.Opaque != "" {
+		return nil, forged("a URL in it is malformed")
+	}
+	ours := v.config.TrustedHost != "" && target.Scheme == "http" && target.Host == v.config.TrustedHost
+	aws := target.Scheme == "https" && v.awsHost.MatchString(target.Host)
+	if !ours && !aws {
+		return nil, forged("a URL in it leads to another host than one of SNS")
+	}
+	return target, nil
+}

@@ -1,0 +1,104 @@
+-- NotificationInsert stores what SES reported, once, and wakes the workers. It affects a row where it was new.
+-- name: NotificationInsert :execrows
+WITH stored AS (
+    INSERT INTO notifications (message_id, body, received_at, due_at)
+    VALUES (@message_id, @body::text, @now::timestamptz, @now::timestamptz)
+    ON CONFLICT (message_id) DO NOTHING
+    RETURNING message_id
+)
+SELECT pg_notify('notifications', '') FROM stored;
+
+-- NotificationClaim leases due notifications. They have no lanes: whose they are is known once they are read.
+-- name: NotificationClaim :many
+WITH taken AS (
+    SELECT n.message_id FROM notifications n
+    WHERE n.due_at <= @now::timestamptz
+    ORDER BY n.due_at
+    LIMIT @total
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications
+SET attempt = notifications.attempt + 1,
+    due_at = @leased_until::timestamptz,
+    leased_until = @leased_until::timestamptz
+FROM taken
+WHERE notifications.message_id = taken.message_id
+RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS body, notifications.received_at,
+    notifications.attempt;
+
+-- NotificationSettle ends the work of a notification. Doing so twice is doing so once.
+-- name: NotificationSettle :exec
+UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = @message_id;
+
+-- NotificationPostpone puts a notification back, where the attempt is still ours.
+-- name: NotificationPostpone :exec
+UPDATE notifications SET due_at = @due_at::timestamptz, leased_until = NULL
+WHERE message_id = @message_id AND attempt = @attempt AND leased_until IS NOT NULL;
+
+-- NotificationForget drops some of those that are settled and older than a repetition can be.
+-- name: NotificationForget :execrows
+DELETE FROM notifications
+WHERE message_id IN (
+    SELECT n.message_id FROM notifications n
+    WHERE n.received_at < @before::timestamptz AND n.due_at IS NULL
+    ORDER BY n.received_at
+    LIMIT @total
+    FOR UPDATE SKIP LOCKED
+);
+
+-- NotificationLatest is when SES last reported anything.
+-- name: NotificationLatest :one
+SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1;
+
+-- The following are those of one message about which SES reported something. The tag that names the message was set by
+-- us and came back in a verified notification, so it is the message that says which organization it belongs to.
+
+-- EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
+-- the other.
+-- name: EventTarget :one
+SELECT id, organization_id, outcome FROM emails WHERE id = @id FOR NO KEY UPDATE;
+
+-- name: EventTargetByProvider :one
+SELECT id, organization_id, outcome FROM emails
+WHERE provider_message_id = @provider_message_id::text
+ORDER BY id
+LIMIT 1
+FOR NO KEY UPDATE;
+
+-- EventKnown tells which of the given facts are stored.
+-- name: EventKnown :many
+SELECT fact_key FROM events
+WHERE organization_id = @organization_id AND email_id = @email_id AND fact_key = ANY (@fact_keys::text[]);
+
+-- EventFailures are the stored facts that say why a message failed, the earliest first.
+-- name: EventFailures :many
+SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
+WHERE organization_id = @organization_id AND email_id = @email_id
+  AND type IN ('email.failed', 'email.bounced', 'email.complained')
+ORDER BY occurred_at, fact_key
+LIMIT 200;
+
+-- EventMarkRecipients stores what became of recipients. The highest outcome stands.
+-- name: EventMarkRecipients :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, marked.outcome)
+FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::smallint[]) AS outcome) AS marked
+WHERE recipients.email_id = @email_id
+  AND recipients.organization_id = @organization_id
+  AND recipients.position = marked.position;
+
+-- EventMarkEmail stores what became of a message. The highest outcome and the first provider id stand.
+-- name: EventMarkEmail :exec
+UPDATE emails
+SET outcome = greatest(outcome, @outcome::smallint),
+    provider_message_id = coalesce(provider_message_id, nullif(@provider_message_id::text, '')),
+    sent_at = coalesce(sent_at, sqlc.narg(sent_at)::timestamptz),
+    error_message = nullif(@error_message::text, '')
+WHERE id = @id AND organization_id = @organization_id;
+
+-- EventPage reads a page of the events of a message, newest first.
+-- name: EventPage :many
+SELECT * FROM events
+WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
