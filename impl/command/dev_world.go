@@ -87,7 +87,8 @@ func (dev *development) startSES(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	err = dev.simulator.Publish(sessim.Events{URL: url + devEventsPath, TopicARN: devTopic, Own: endpoint, DeliverAll: true})
+	// Ordinary addresses stay Sent, since nothing is delivered to them; those of SES's mailbox simulator get their events.
+	err = dev.simulator.Publish(sessim.Events{URL: url + devEventsPath, TopicARN: devTopic, Own: endpoint})
 	if err != nil {
 		return err
 	}

@@ -268,6 +268,6 @@ func (c client) awaitSent(t *testing.T, id string) {
 			ProviderMessageID *string `json:"providerMessageId"`
 		}
 		c.do(t, http.MethodGet, "/v1/emails/"+id, "", &email)
-		return (email.Status == "Sent" || email.Status == "Delivered") && email.ProviderMessageID != nil
+		return email.Status == "Sent" && email.ProviderMessageID != nil
 	})
 }
