@@ -150,8 +150,8 @@ func (w *scene) sweep() {
 	}
 }
 
-// left are the paths of the domains, unrevoked keys, suppressed addresses and templates of this run that are there now. Of
-// the last two it looks at the newest hundred, more than a run makes.
+// left are the paths of the domains, unrevoked keys, suppressed addresses, templates and webhooks of this run that are there now.
+// Of the last three it looks at the newest hundred, more than a run makes.
 func (w *scene) left() []string {
 	w.t.Helper()
 	var paths []string
@@ -176,6 +176,11 @@ func (w *scene) left() []string {
 	for _, found := range decoded[api.TemplateList](w.call(http.MethodGet, templatesPath+"?limit=100").is(http.StatusOK)).Data {
 		add(templatesPath, found.Name, found.ID)
 	}
+	for _, found := range decoded[api.WebhookList](w.call(http.MethodGet, webhooksPath+"?limit=100").is(http.StatusOK)).Data {
+		if strings.Contains(found.URL, w.marker) {
+			paths = append(paths, webhooksPath+"/"+found.ID.String())
+		}
+	}
 	return paths
 }
 
@@ -195,7 +200,7 @@ func (w *scene) checkEmails(proof []evidence) {
 			To, CC, BCC string
 			Emails      []struct{ To, CC, BCC string }
 		}
-		if one.seen.status != http.StatusAccepted {
+		if one.seen.status != http.StatusAccepted || len(one.seen.sent) == 0 {
 			continue
 		}
 		must(w.t, json.Unmarshal(one.seen.sent, &sent))

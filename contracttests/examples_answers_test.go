@@ -32,7 +32,7 @@ func everyAnswer(t *testing.T) happenings {
 	all := happenings{}
 	for _, part := range []func(*testing.T) happenings{
 		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers, suppressionAnswers,
-		templateAnswers,
+		templateAnswers, webhookAnswers,
 	} {
 		for at, bodies := range part(t) {
 			all[at] = append(all[at], bodies...)
@@ -203,5 +203,30 @@ func templateAnswers(t *testing.T) happenings {
 	owner.execute(`INSERT INTO templates (id, organization_id, name, latest_version, created_at, updated_at)
 		SELECT gen_random_uuid(), $1, 'filler ' || n, 1, now(), now() FROM generate_series(2, 1000) AS n`, owner.id)
 	found.add("createTemplate", owner.call(http.MethodPost, templatesPath, newTemplate("one more")))
+	return found
+}
+
+// webhookAnswers creates the webhook of the examples, at an endpoint that fails.
+func webhookAnswers(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t)
+	owner := s.newTenant()
+	endpoint := newReceiver(t)
+	endpoint.answer(http.StatusInternalServerError)
+	created := owner.call(http.MethodPost, webhooksPath, map[string]any{
+		"url": endpoint.url, "events": []string{"email.bounced", "email.complained"},
+	})
+	found.add("createWebhook", created)
+	path := webhooksPath + "/" + decoded[api.WebhookWithSecret](created).ID.String()
+	found.add("listWebhooks", owner.call(http.MethodGet, webhooksPath, nil))
+	found.add("getWebhook", owner.call(http.MethodGet, path, nil))
+	found.add("updateWebhook", owner.call(http.MethodPatch, path, map[string]any{"enabled": true}))
+	found.add("rotateWebhookSecret", owner.call(http.MethodPost, path+"/rotate-secret", nil))
+	test := owner.call(http.MethodPost, path+"/test", nil)
+	found.add("testWebhook", test)
+	found.add("replayWebhookDelivery", owner.call(http.MethodPost, path+"/deliveries/"+decoded[api.WebhookDelivery](test).ID.String()+"/replay", nil))
+	_, err := s.mailer.RunOnce(t.Context())
+	must(t, err)
+	found.add("listWebhookDeliveries", owner.call(http.MethodGet, path+"/deliveries", nil))
 	return found
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
 )
 
 // example is a body that the document shows: of an answer, or with status 0 of a request.
@@ -105,7 +107,11 @@ func TestRequestExamplesSucceed(t *testing.T) {
 			if op.id == "createDomain" {
 				sender = s.newTenant()
 			}
-			came := sender.call(op.method, op.at(template), one.value)
+			id := template
+			if strings.HasPrefix(op.path, webhooksPath) {
+				id = owner.createWebhook("https://example.com", "email.sent").ID.String()
+			}
+			came := sender.call(op.method, op.at(id), one.value)
 			if success := successOf(op); came.status != success {
 				t.Errorf("%s: answered %d, want %d: %s", one, came.status, success, came.body)
 			}
@@ -121,8 +127,14 @@ func TestRequestExamplesSucceed(t *testing.T) {
 			"domains":   func() uuid.UUID { return owner.register(uuid.NewString() + ".example").ID },
 			"api-keys":  func() uuid.UUID { id, _ := owner.insertKey(uuid.NewString(), []string{"emails:send"}, nil); return id },
 			"templates": func() uuid.UUID { return owner.createTemplate(uuid.NewString()).ID },
+			"webhooks":  func() uuid.UUID { return owner.createWebhook("https://example.com", "email.sent").ID },
 		}[strings.Split(op.path, "/")[2]]()
-		owner.call(op.method, op.at(made.String()), op.body()).is(successOf(op))
+		path := op.at(made.String())
+		if strings.Contains(op.path, "{deliveryId}") {
+			test := owner.call(http.MethodPost, webhooksPath+"/"+made.String()+"/test", nil).is(http.StatusAccepted)
+			path = op.within(made.String(), decoded[api.WebhookDelivery](test).ID.String())
+		}
+		owner.call(op.method, path, op.body()).is(successOf(op))
 	}
 }
 

@@ -132,7 +132,7 @@ func (t *tenant) hurried() *tenant {
 	must(t.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	server, err := impl.New(impl.Config{
-		Document: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader,
+		Document: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(t.t),
 		Intake: intake.New(intake.Config{Store: t.store, Now: t.clock.now, Random: rand.Reader}),
 		Log:    slog.New(slog.DiscardHandler), Patience: 500 * time.Millisecond,
 	})

@@ -20,11 +20,21 @@ func (w *world) maker() generate.Maker {
 			"mailbox-list":   {Right: mailboxList(), Wrong: rapid.SampledFrom(notLists)},
 			"tag-list":       {Right: tagList(), Wrong: rapid.SampledFrom(notTags)},
 			"sending-domain": {Right: w.sendingDomain(), Wrong: rapid.SampledFrom(notDomains)},
+			"uri":            {Right: rapid.SampledFrom(webhookURLs), Wrong: rapid.SampledFrom(notWebhookURLs)},
 			"dns-label":      {Right: label(63), Wrong: rapid.SampledFrom([]string{"", "-a", "a-", "a.b", "a_b", "ä", "a b", "*", strings.Repeat("a", 64)})},
 		},
 		Phrases: []string{placeholder, "<b>&amp;</b>"},
 		Longest: 20_000,
 	}
+}
+
+var webhookURLs = []string{
+	"https://example.com", "https://example.com/a?b=c", "https://example.com:8443/", "https://bücher.example/", "https://8.8.8.8/x",
+}
+
+var notWebhookURLs = []string{
+	"http://example.com", "ftp://example.com", "example.com", "//example.com", "https://", "https://user@example.com/", "https://example.com/#a",
+	"https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/", "javascript:alert(1)",
 }
 
 // placeholder is the one that generated texts have, and as the name of a variable sometimes a value for it.

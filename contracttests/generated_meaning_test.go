@@ -111,6 +111,13 @@ var meanings = map[string]func(*generated, generate.Object) (int, string){
 	"createTemplate":  meaningOfTemplate,
 	"updateTemplate":  meaningOfEdit,
 	"previewTemplate": meaningOfPreview,
+	"createWebhook": func(g *generated, _ generate.Object) (int, string) {
+		if made := g.world.call(http.MethodGet, webhooksPath+"?limit=100", nil); len(decoded[api.WebhookList](made).Data) >= 20 {
+			return http.StatusConflict, "as many webhooks as there may be"
+		}
+		return 0, ""
+	},
+	"updateWebhook": func(*generated, generate.Object) (int, string) { return 0, "" },
 }
 
 func meaningOfDomain(g *generated, body generate.Object) (int, string) {

@@ -95,7 +95,7 @@ func (g *generated) withQuery() {
 // queryMeanings say of queries that the schemas allow what the document says of them in words.
 var queryMeanings = map[string]func(*generated) (int, string){
 	"listEmails": meaningOfEmailList, "listSuppressions": meaningOfSuppressionList, "listTemplates": meaningOfCursor,
-	"listTemplateVersions": meaningOfCursor,
+	"listTemplateVersions": meaningOfCursor, "listWebhooks": meaningOfCursor, "listWebhookDeliveries": meaningOfCursor,
 }
 
 // meaningOfCursor is for lists whose cursors nothing here asks for.

@@ -104,8 +104,11 @@ func variableOf(path string) string {
 }
 
 // at is the path with the name of a resource in it, and the first of what is numbered below it.
-func (op operation) at(name string) string {
-	return strings.NewReplacer("{"+op.variable+"}", name, "{version}", "1").Replace(op.path)
+func (op operation) at(name string) string { return op.within(name, name) }
+
+// within is the path with the name of a resource in it, and that of a delivery where one belongs.
+func (op operation) within(name, deliveryID string) string {
+	return strings.NewReplacer("{"+op.variable+"}", name, "{version}", "1", "{deliveryId}", deliveryID).Replace(op.path)
 }
 
 // absent is the path with a name that nothing has.

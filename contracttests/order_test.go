@@ -125,6 +125,7 @@ func TestNotFoundTellsNothing(t *testing.T) {
 	ids := map[string]string{
 		"emails": message, "domains": domains[0].ID.String(), "api-keys": owner.keyID.String(), "suppressions": "gone@example.com",
 		"templates": owner.template("<p>Hi</p>", "Hi", true).String(),
+		"webhooks":  owner.createWebhook("https://example.com/webhooks", "email.sent").ID.String(),
 	}
 	owner.suppress("gone@example.com")
 	stranger := s.newTenant()
@@ -190,16 +191,16 @@ func TestBodyIsRefused(t *testing.T) {
 				"", "text/plain", "application/xml", "application/problem+json", "application/jsonx", "application/json; charset=latin1",
 				"application/json, application/json", "multipart/form-data; boundary=x", "json", ";",
 			} {
-				caller.call(op.method, op.path, op.body(), "Content-Type", contentType).
+				caller.call(op.method, op.absent(), op.body(), "Content-Type", contentType).
 					problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 			}
 			for _, encoding := range []string{"gzip", "br", "identity, gzip"} {
-				caller.call(op.method, op.path, op.body(), "Content-Encoding", encoding).
+				caller.call(op.method, op.absent(), op.body(), "Content-Encoding", encoding).
 					problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 			}
 			large := padded(op.example, op.limit+1)
-			caller.call(op.method, op.path, large).problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
-			request, err := http.NewRequestWithContext(t.Context(), op.method, s.url+op.path, struct{ *bytes.Reader }{bytes.NewReader(large)})
+			caller.call(op.method, op.absent(), large).problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
+			request, err := http.NewRequestWithContext(t.Context(), op.method, s.url+op.absent(), struct{ *bytes.Reader }{bytes.NewReader(large)})
 			must(t, err)
 			request.ContentLength = -1
 			request.Header.Set("Authorization", "Bearer "+caller.key)
@@ -211,14 +212,14 @@ func TestBodyIsRefused(t *testing.T) {
 				op.example + " []", "\ufeff" + op.example, "{'a':1}", "{\"a\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":1,"a":1}`,
 				strings.Repeat("[", 10000), strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33),
 			} {
-				caller.call(op.method, op.path, malformed, "Content-Type", "application/json").
+				caller.call(op.method, op.absent(), malformed, "Content-Type", "application/json").
 					problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
 			}
 			for body, pointer := range map[string]string{
 				"null": "", "[]": "", `"text"`: "", "1": "", "true": "",
 				`{"sujbect":1}`: "/sujbect", `{"a/b~c":1}`: "/a~1b~0c", `{"":1}`: "/",
 			} {
-				found := caller.call(op.method, op.path, body).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+				found := caller.call(op.method, op.absent(), body).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
 				if !slices.Contains(pointers(found), pointer) {
 					t.Errorf("%s: pointers %q, want %q", body, pointers(found), pointer)
 				}
@@ -229,7 +230,7 @@ func TestBodyIsRefused(t *testing.T) {
 			// A body at the limit, and every harmless spelling of the type, get past all of these checks.
 			exact := padded(op.example, op.limit)
 			for _, contentType := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
-				answer := caller.call(op.method, op.path, exact, "Content-Type", contentType, "Content-Encoding", "identity")
+				answer := caller.call(op.method, op.absent(), exact, "Content-Type", contentType, "Content-Encoding", "identity")
 				if answer.status == http.StatusUnsupportedMediaType || answer.status == http.StatusRequestEntityTooLarge {
 					t.Errorf("%q with a body at the limit: %s", contentType, answer.body)
 				}

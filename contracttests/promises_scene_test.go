@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,13 +39,17 @@ type scene struct {
 	// interrupted ends when nothing more should be done.
 	interrupted context.Context
 
-	message, domain, apiKey, suppression, template made
+	message, domain, apiKey, suppression, template, webhook made
+	// delivery is one of the webhook; disabled is another webhook, with a delivery of its own.
+	delivery                   string
+	disabled, disabledDelivery string
 	// narrow are keys with one scope; keyMaker has api-keys:write alone.
 	narrow   map[string]string
 	keyMaker string
 
 	// What follows needs hands on the database.
 	broke               struct{ key, from string }
+	hooked              string // has as many webhooks as it may have
 	suspended, stranger string
 	limited, cutOff     struct {
 		server *stack
@@ -62,6 +67,8 @@ type made struct {
 // request is what a row asks.
 type request struct {
 	id, key string
+	// deliveryID is that of a delivery, in paths that name one; empty: that is id too.
+	deliveryID string
 	// query is what follows the path, with its question mark.
 	query   string
 	body    any
@@ -91,6 +98,11 @@ func (w *scene) furnish() {
 		w.narrow[scope] = w.createKey(scope)
 	}
 	w.keyMaker = w.createKey("api-keys:write")
+	w.webhook = w.create("createWebhook")
+	w.delivery = w.createBy("testWebhook", request{key: w.key, id: w.webhook.id}).id
+	w.disabled = w.create("createWebhook").id
+	w.disabledDelivery = w.createBy("testWebhook", request{key: w.key, id: w.disabled}).id
+	w.ask(w.server, w.ops["updateWebhook"], request{key: w.key, id: w.disabled, body: `{"enabled":false}`}, 0).is(http.StatusOK)
 }
 
 // newInside is a scene with hands on the database, and with a server each that limits and whose Postgres is gone.
@@ -104,6 +116,11 @@ func newInside(t testing.TB) *scene {
 	broke, brokeFrom := s.newSender()
 	broke.setBilling(false, nil, 0, 40)
 	w.broke.key, w.broke.from = broke.key, brokeFrom
+	hooked := s.newTenant()
+	for range 20 {
+		hooked.createWebhook("https://webhooks.example", "email.sent")
+	}
+	w.hooked = hooked.key
 	suspended := s.newTenant()
 	suspended.suspend()
 	w.suspended, w.stranger = suspended.key, s.newTenant().key
@@ -134,8 +151,9 @@ func (w *scene) succeeding(op operation) request {
 	if named(op) {
 		r.id = map[string]string{
 			"emails": w.message.id, "domains": w.domain.id, "api-keys": w.apiKey.id, "suppressions": w.suppression.id,
-			"templates": w.template.id,
+			"templates": w.template.id, "webhooks": w.webhook.id,
 		}[strings.Split(op.path, "/")[2]]
+		r.deliveryID = w.delivery
 	}
 	switch op.id {
 	case "sendEmail":
@@ -150,6 +168,8 @@ func (w *scene) succeeding(op operation) request {
 		r.body = map[string]any{"addresses": []string{w.name() + "@example.com"}}
 	case "createTemplate":
 		r.body = newTemplate(w.name())
+	case "createWebhook":
+		r.body = map[string]any{"url": "https://webhooks.invalid/" + w.name(), "events": []string{"domain.failed"}}
 	default:
 		r.body = op.body()
 	}
@@ -184,7 +204,7 @@ func (w *scene) ask(server *stack, op operation, r request, want int) answer {
 		if w.interrupted.Err() != nil {
 			w.t.Fatal("interrupted")
 		}
-		came := server.exchange(op.method, op.at(r.id)+r.query, r.key, r.body, append([]string{"X-Request-Id", w.marker}, r.headers...)...)
+		came := server.exchange(op.method, op.within(r.id, cmp.Or(r.deliveryID, r.id))+r.query, r.key, r.body, append([]string{"X-Request-Id", w.marker}, r.headers...)...)
 		if came.status != http.StatusTooManyRequests || want == http.StatusTooManyRequests {
 			w.count(op, came)
 			return came

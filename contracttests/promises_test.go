@@ -86,6 +86,22 @@ func table(ops []operation) []row {
 		{"listTemplateVersions", 200, "", anywhere, nil},
 		{"getTemplateVersion", 200, "", anywhere, nil},
 
+		{"listWebhooks", 200, "", anywhere, nil},
+		{"createWebhook", 201, "", anywhere, nil},
+		{"createWebhook", 409, api.ProblemCodeWebhookLimitReached, inside, func(w *scene, r *request) { r.key = w.hooked }},
+		{"getWebhook", 200, "", anywhere, nil},
+		{"updateWebhook", 200, "", anywhere, nil},
+		{"deleteWebhook", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createWebhook").id }},
+		{"rotateWebhookSecret", 200, "", anywhere, nil},
+		{"testWebhook", 202, "", anywhere, nil},
+		{"testWebhook", 409, api.ProblemCodeWebhookDisabled, anywhere, func(w *scene, r *request) { r.id = w.disabled }},
+		{"listWebhookDeliveries", 200, "", anywhere, nil},
+		{"replayWebhookDelivery", 202, "", anywhere, nil},
+		{"replayWebhookDelivery", 404, api.ProblemCodeNotFound, anywhere, func(w *scene, r *request) { r.deliveryID = w.disabledDelivery }},
+		{"replayWebhookDelivery", 409, api.ProblemCodeWebhookDisabled, anywhere, func(w *scene, r *request) {
+			r.id, r.deliveryID = w.disabled, w.disabledDelivery
+		}},
+
 		{"getUsage", 200, "", anywhere, nil},
 		{"getHealth", 200, "", anywhere, nil},
 		{"getHealth", 200, "", cutOff, nil},

@@ -69,9 +69,9 @@ func TestOperationsAreDescribed(t *testing.T) {
 	}
 }
 
-// creates are the operations that create or name something unique, sends those that are paid for.
+// creates are the operations that can meet what does not go with them, sends those that are paid for.
 var (
-	creates = []string{"createDomain", "createApiKey", "createTemplate", "updateTemplate"}
+	creates = []string{"createDomain", "createApiKey", "createTemplate", "updateTemplate", "createWebhook", "testWebhook", "replayWebhookDelivery"}
 	sends   = []string{"sendEmail", "sendBatch"}
 )
 
@@ -79,6 +79,7 @@ var (
 var successes = map[string]string{
 	"sendEmail": "202", "sendBatch": "202", "createDomain": "201", "createApiKey": "201", "deleteDomain": "204", "revokeApiKey": "204",
 	"createSuppressions": "201", "deleteSuppression": "204", "createTemplate": "201", "deleteTemplate": "204",
+	"createWebhook": "201", "deleteWebhook": "204", "testWebhook": "202", "replayWebhookDelivery": "202",
 }
 
 // statuses are what an operation must list, derived from what it is: to document less is no way to promise less.

@@ -26,6 +26,7 @@ import (
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 const region = "us-east-1"
@@ -95,7 +96,8 @@ func newStack(t testing.TB, vary ...options) *stack {
 	})
 	var err error
 	s.mailer, err = dispatch.New(dispatch.Config{
-		Store: s.store, SES: s.ses, Domains: s.domains, Now: s.clock.now, Log: log,
+		Store: s.store, SES: s.ses, Domains: s.domains, Now: s.clock.now, Log: log, Sealer: sealer(t),
+		Webhooks: webhook.NewSender(webhook.Config{Policy: webhookPolicy(t), Roots: testRoots(t)}),
 	})
 	must(t, err)
 	s.startAPI(option, log)
@@ -142,7 +144,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	s.server, err = impl.New(impl.Config{
 		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
-		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log,
+		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, Webhooks: webhookPolicy(s.t),
 		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true, Notifications: s.notifications(option, log),
 	})
 	must(s.t, err)

@@ -103,6 +103,15 @@ var kinds = map[api.ProblemCode]kind{ //nolint:gochecknoglobals // a table that 
 		http.StatusConflict, "The template has as many versions as it may have.",
 		"A template may have at most 1,000 versions. Create another template with the new content.",
 	},
+	api.ProblemCodeWebhookLimitReached: {
+		http.StatusConflict, "The organization has as many webhooks as it may have.",
+		"An organization may have at most 20 webhooks. Delete one first.",
+	},
+	api.ProblemCodeWebhookDisabled: {
+		http.StatusConflict, "The webhook is not enabled.",
+		"Nothing is delivered to a webhook that is not enabled. Its disabledReason says why, when this server disabled it. " +
+			"Enable it first.",
+	},
 	api.ProblemCodePayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large.",
 		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 4 MiB for a " +

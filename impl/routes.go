@@ -27,11 +27,16 @@ func (server *Server) routes(doc *openapi3.T) ([]Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	guide, err := guideHandler(doc)
+	if err != nil {
+		return nil, err
+	}
 	return append([]Route{
 		{http.MethodGet, "/openapi.yaml", serveSpec("application/yaml", server.config.Document)},
 		{http.MethodGet, "/openapi.json", serveSpec("application/json", asJSON)},
 		{http.MethodGet, "/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)},
 		{http.MethodGet, "/docs/*", docs},
+		{http.MethodGet, "/docs/webhooks", guide},
 		{http.MethodGet, "/problems", http.HandlerFunc(serveProblemIndex)},
 		{http.MethodGet, "/problems/:code", http.HandlerFunc(serveProblemPage)},
 	}, server.config.Extra...), nil

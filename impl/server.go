@@ -9,12 +9,13 @@
 //   - page.go: what all lists share
 //   - notifications.go: what SES reports, through SNS
 //   - emails.go with compose.go, email_list.go and email_events.go, templates.go with template_edit.go and
-//     template_preview.go, domains.go, api_keys.go, suppressions.go, billing.go, health.go: the operations, a file per tag
-//   - docs.go: the API reference as a page
+//     template_preview.go, domains.go, api_keys.go, suppressions.go, webhooks.go with deliveries.go, billing.go, health.go:
+//     the operations, a file per tag
+//   - docs.go: the API reference as a page; guide.go: the guide to webhooks
 //
 // The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
 // ses is Amazon SES and sessim its simulator, sns tells what SES really reports from what others say, dns looks records
-// up, mail, token, billing and template are rules without I/O.
+// up, webhook posts events, mail, token, billing and template are rules without I/O.
 package impl
 
 import (
@@ -35,6 +36,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 // Config holds the parts of a [Server].
@@ -49,9 +51,11 @@ type Config struct {
 	Now                 func() time.Time
 	NewID               func() uuid.UUID
 	Random              io.Reader
-	// Sealer authenticates the cursors of lists.
+	// Sealer authenticates the cursors of lists, and encrypts the signing keys of webhooks.
 	Sealer *token.Sealer
-	Log    *slog.Logger
+	// Webhooks says which URLs webhooks may have.
+	Webhooks webhook.Policy
+	Log      *slog.Logger
 	// RequestsPerSecond limits each key in this process, with bursts of twice as many; 0 is no limit.
 	RequestsPerSecond float64
 	// Patience is how long a request may take from the moment it is understood, and its key's look-up before; then its

@@ -78,18 +78,68 @@ SET outcome = greatest(recipients.outcome, @outcome::smallint)
 FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@organization_ids::uuid[]) AS organization_id) AS marked
 WHERE recipients.email_id = marked.email_id AND recipients.organization_id = marked.organization_id;
 
--- EventInsert stores facts, each once.
+-- EventInsert stores facts, each once, and makes the deliveries of those that are new, for every enabled webhook that
+-- subscribes to their type. A message is looked at only for a delivery. Its status is the one that the event implies, or
+-- a higher one that is stored, so that it does not matter which of the two is written first; impl/mail says what each fact means.
 -- name: EventInsert :exec
-INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
-SELECT
-    unnest(@email_ids::uuid[]),
-    unnest(@fact_keys::text[]),
-    unnest(@ids::uuid[]),
-    unnest(@organization_ids::uuid[]),
-    unnest(@types::text[]),
-    unnest(@data::jsonb[]),
-    unnest(@occurred_at::timestamptz[])
-ON CONFLICT (email_id, fact_key) DO NOTHING;
+WITH stored AS (
+    INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
+    SELECT
+        unnest(@email_ids::uuid[]),
+        unnest(@fact_keys::text[]),
+        unnest(@ids::uuid[]),
+        unnest(@organization_ids::uuid[]),
+        unnest(@types::text[]),
+        unnest(@data::jsonb[]),
+        unnest(@occurred_at::timestamptz[])
+    ON CONFLICT (email_id, fact_key) DO NOTHING
+    RETURNING email_id, fact_key, id, organization_id, type, data, occurred_at
+),
+wanted AS MATERIALIZED (
+    SELECT stored.*, webhooks.id AS webhook_id
+    FROM stored
+    JOIN webhooks ON webhooks.organization_id = stored.organization_id
+        AND webhooks.enabled
+        AND stored.type = ANY (webhooks.events)
+),
+told AS (
+    INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
+    SELECT
+        uuid_beside(wanted.id), wanted.organization_id, wanted.webhook_id, wanted.id, wanted.type,
+        json_build_object(
+            'id', wanted.id,
+            'type', wanted.type,
+            'createdAt', to_char(wanted.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'data', json_build_object(
+                'id', wanted.email_id,
+                'fromEmail', message.from_email,
+                'toEmail', message.to_email,
+                'subject', message.subject,
+                'tags', nullif(array_to_string(message.tags, ','), ''),
+                'status', CASE greatest(message.outcome, CASE wanted.type
+                        WHEN 'email.sent' THEN 2
+                        WHEN 'email.delivered' THEN 3
+                        WHEN 'email.bounced' THEN 5
+                        WHEN 'email.complained' THEN 6
+                        WHEN 'email.failed' THEN CASE WHEN wanted.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
+                        ELSE 0 END)
+                    WHEN 1 THEN 'Failed' WHEN 2 THEN 'Sent' WHEN 3 THEN 'Delivered' WHEN 4 THEN 'Failed'
+                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' ELSE 'Queued' END,
+                'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''), message.error_message),
+                'providerMessageId', coalesce(message.provider_message_id, wanted.data ->> 'providerMessageId'),
+                'details', wanted.data
+            )
+        )::text,
+        least(wanted.occurred_at, now()), wanted.occurred_at
+    FROM wanted
+    CROSS JOIN LATERAL (
+        SELECT emails.* FROM emails
+        WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
+        LIMIT 1
+    ) AS message
+    RETURNING id
+)
+SELECT pg_notify('deliveries', '') FROM told LIMIT 1;
 
 -- name: EventList :many
 SELECT * FROM events

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -260,6 +261,8 @@ const (
 	ProblemCodeUnsupportedMediaType        ProblemCode = "unsupported-media-type"
 	ProblemCodeValidationFailed            ProblemCode = "validation-failed"
 	ProblemCodeVariableMissing             ProblemCode = "variable-missing"
+	ProblemCodeWebhookDisabled             ProblemCode = "webhook-disabled"
+	ProblemCodeWebhookLimitReached         ProblemCode = "webhook-limit-reached"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -324,6 +327,10 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeValidationFailed:
 		return true
 	case ProblemCodeVariableMissing:
+		return true
+	case ProblemCodeWebhookDisabled:
+		return true
+	case ProblemCodeWebhookLimitReached:
 		return true
 	default:
 		return false
@@ -414,6 +421,138 @@ func (e SuppressionReason) Valid() bool {
 	case SuppressionReasonComplaint:
 		return true
 	case SuppressionReasonManual:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "Delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "Failed"
+	WebhookDeliveryStatePending   WebhookDeliveryState = "Pending"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDomainEventType.
+const (
+	WebhookDomainEventTypeDomainFailed     WebhookDomainEventType = "domain.failed"
+	WebhookDomainEventTypeDomainUnverified WebhookDomainEventType = "domain.unverified"
+	WebhookDomainEventTypeDomainVerified   WebhookDomainEventType = "domain.verified"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDomainEventType enum.
+func (e WebhookDomainEventType) Valid() bool {
+	switch e {
+	case WebhookDomainEventTypeDomainFailed:
+		return true
+	case WebhookDomainEventTypeDomainUnverified:
+		return true
+	case WebhookDomainEventTypeDomainVerified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEmailEventType.
+const (
+	WebhookEmailEventTypeEmailBounced    WebhookEmailEventType = "email.bounced"
+	WebhookEmailEventTypeEmailClicked    WebhookEmailEventType = "email.clicked"
+	WebhookEmailEventTypeEmailComplained WebhookEmailEventType = "email.complained"
+	WebhookEmailEventTypeEmailDelivered  WebhookEmailEventType = "email.delivered"
+	WebhookEmailEventTypeEmailFailed     WebhookEmailEventType = "email.failed"
+	WebhookEmailEventTypeEmailOpened     WebhookEmailEventType = "email.opened"
+	WebhookEmailEventTypeEmailSent       WebhookEmailEventType = "email.sent"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEmailEventType enum.
+func (e WebhookEmailEventType) Valid() bool {
+	switch e {
+	case WebhookEmailEventTypeEmailBounced:
+		return true
+	case WebhookEmailEventTypeEmailClicked:
+		return true
+	case WebhookEmailEventTypeEmailComplained:
+		return true
+	case WebhookEmailEventTypeEmailDelivered:
+		return true
+	case WebhookEmailEventTypeEmailFailed:
+		return true
+	case WebhookEmailEventTypeEmailOpened:
+		return true
+	case WebhookEmailEventTypeEmailSent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeDomainFailed     WebhookEventType = "domain.failed"
+	WebhookEventTypeDomainUnverified WebhookEventType = "domain.unverified"
+	WebhookEventTypeDomainVerified   WebhookEventType = "domain.verified"
+	WebhookEventTypeEmailBounced     WebhookEventType = "email.bounced"
+	WebhookEventTypeEmailClicked     WebhookEventType = "email.clicked"
+	WebhookEventTypeEmailComplained  WebhookEventType = "email.complained"
+	WebhookEventTypeEmailDelivered   WebhookEventType = "email.delivered"
+	WebhookEventTypeEmailFailed      WebhookEventType = "email.failed"
+	WebhookEventTypeEmailOpened      WebhookEventType = "email.opened"
+	WebhookEventTypeEmailSent        WebhookEventType = "email.sent"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeDomainFailed:
+		return true
+	case WebhookEventTypeDomainUnverified:
+		return true
+	case WebhookEventTypeDomainVerified:
+		return true
+	case WebhookEventTypeEmailBounced:
+		return true
+	case WebhookEventTypeEmailClicked:
+		return true
+	case WebhookEventTypeEmailComplained:
+		return true
+	case WebhookEventTypeEmailDelivered:
+		return true
+	case WebhookEventTypeEmailFailed:
+		return true
+	case WebhookEventTypeEmailOpened:
+		return true
+	case WebhookEventTypeEmailSent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookTestEventType.
+const (
+	WebhookTestEventTypeWebhookTest WebhookTestEventType = "webhook.test"
+)
+
+// Valid indicates whether the value is a known member of the WebhookTestEventType enum.
+func (e WebhookTestEventType) Valid() bool {
+	switch e {
+	case WebhookTestEventTypeWebhookTest:
 		return true
 	default:
 		return false
@@ -574,6 +713,19 @@ type CreateTemplateRequest struct {
 	//
 	// Example: Hi {{name}}
 	Text string `json:"text,omitempty"`
+}
+
+// CreateWebhookRequest The webhook to create.
+type CreateWebhookRequest struct {
+	// Events The types of events to post.
+	Events []WebhookEventType `json:"events"`
+
+	// URL Where events are posted: an absolute `https` URL, without user name and fragment. Only globally routable
+	// addresses are connected to. In `dev`, plain `http` to a loopback address is allowed too.
+	//
+	//
+	// Example: https://example.com/webhooks
+	URL string `json:"url"`
 }
 
 // CreatedAPIKey The key's metadata, and the full key.
@@ -1448,6 +1600,24 @@ type UpdateTemplateRequest struct {
 	Text nullable.Nullable[string] `json:"text,omitempty"`
 }
 
+// UpdateWebhookRequest The members to change; what is left out stays.
+type UpdateWebhookRequest struct {
+	// Enabled Whether events are posted.
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events The types of events to post.
+	Events []WebhookEventType `json:"events,omitempty"`
+
+	// URL Where events are posted: an absolute `https` URL, without user name and fragment. Only globally routable
+	// addresses are connected to. In `dev`, plain `http` to a loopback address is allowed too.
+	//
+	//
+	// Example: https://example.com/webhooks
+	URL *string `json:"url,omitempty"`
+}
+
 // Usage Usage and billing state of the current period.
 type Usage struct {
 	// BillableEmails Emails beyond the allowance.
@@ -1501,11 +1671,366 @@ type Usage struct {
 	PricePer1KCents int64 `json:"pricePer1kCents"`
 }
 
+// Webhook A URL that events are posted to.
+type Webhook struct {
+	// CreatedAt When the webhook was created.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// DisabledReason Why this server disabled the webhook, for people; null when it did not.
+	DisabledReason *string `json:"disabledReason"`
+
+	// Enabled Whether events are posted.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events The types of events that are posted.
+	Events []WebhookEventType `json:"events"`
+
+	// ID The id of the webhook.
+	//
+	// Example: 0197b2c4-9e54-708d-b162-5d4e3f2a1b0c
+	ID openapi_types.UUID `json:"id"`
+
+	// PreviousSecretExpiresAt Until when deliveries are also signed with the secret before this one; null when they are not.
+	PreviousSecretExpiresAt *time.Time `json:"previousSecretExpiresAt"`
+
+	// UpdatedAt When it was last changed.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// URL Where events are posted.
+	//
+	// Example: https://example.com/webhooks
+	URL string `json:"url"`
+}
+
+// WebhookAttempt One attempt to deliver an event.
+type WebhookAttempt struct {
+	// At When it began.
+	//
+	// Example: 2026-06-18T10:00:05Z
+	At time.Time `json:"at"`
+
+	// Attempt Its number, from 1. A number that is missing belongs to an attempt of a process that died.
+	//
+	//
+	// Example: 1
+	Attempt int32 `json:"attempt"`
+
+	// DurationMs How long it took, in milliseconds.
+	//
+	// Example: 87
+	DurationMs int64 `json:"durationMs"`
+
+	// Error Why the attempt failed, for people; null when it succeeded.
+	//
+	// Example: The endpoint answered 500.
+	Error *string `json:"error"`
+
+	// ResponseExcerpt The beginning of the response body, 4 KiB at most, as text without control characters; null when there was none.
+	//
+	//
+	// Example: database is down
+	ResponseExcerpt *string `json:"responseExcerpt"`
+
+	// StatusCode The HTTP status that came back; null when none did.
+	//
+	// Example: 500
+	StatusCode *int32 `json:"statusCode"`
+}
+
+// WebhookDelivery An event on its way to a webhook.
+type WebhookDelivery struct {
+	// Attempts The latest attempts, the first of them first.
+	Attempts []WebhookAttempt `json:"attempts"`
+
+	// CreatedAt When the event happened.
+	//
+	// Example: 2026-06-18T10:00:05Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// EventID The id of the event, which `webhook-id` carries.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	EventID openapi_types.UUID `json:"eventId"`
+
+	// EventType The type of the event.
+	//
+	// Example: email.bounced
+	EventType string `json:"eventType"`
+
+	// FinishedAt When it was delivered, or given up; null until then.
+	FinishedAt *time.Time `json:"finishedAt"`
+
+	// ID The id of the delivery.
+	//
+	// Example: 0197b2c4-af65-719e-8273-6e5f4a3b2c1d
+	ID openapi_types.UUID `json:"id"`
+
+	// NextAttemptAt When it is attempted next, at the earliest; null when it is being attempted or will not be. While the webhook
+	// is disabled nothing is attempted.
+	//
+	//
+	// Example: 2026-06-18T10:00:11Z
+	NextAttemptAt *time.Time `json:"nextAttemptAt"`
+
+	// State `Pending` until an attempt succeeded (`Delivered`) or the last one failed (`Failed`). More values may come.
+	//
+	//
+	// Example: Pending
+	State WebhookDeliveryState `json:"state"`
+}
+
+// WebhookDeliveryList A page of deliveries.
+type WebhookDeliveryList struct {
+	// Data The deliveries, newest first.
+	Data []WebhookDelivery `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// WebhookDeliveryState `Pending` until an attempt succeeded (`Delivered`) or the last one failed (`Failed`). More values may come.
+//
+// Example: Pending
+type WebhookDeliveryState string
+
+// WebhookDomainData The domain, as it was after the event.
+type WebhookDomainData struct {
+	// Domain The name.
+	//
+	// Example: yourdomain.com
+	Domain string `json:"domain"`
+
+	// ID The id of the domain.
+	//
+	// Example: 0197b2c4-6b21-7d5a-8e3f-2a1b0c9d8e7f
+	ID openapi_types.UUID `json:"id"`
+
+	// Status `Pending` until every required record resolves, `Failed` after 72 hours without success. A verified
+	// domain that loses its records falls back to `Pending` after 24 hours. More values may come.
+	//
+	//
+	// Example: Pending
+	Status DomainStatus `json:"status"`
+
+	// StatusReason What stands between the domain and `Verified`, for people.
+	StatusReason *string `json:"statusReason"`
+}
+
+// WebhookDomainEvent The status of a sending domain changed.
+type WebhookDomainEvent struct {
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-06-18T10:00:05.000000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Data The domain, as it was after the event.
+	Data WebhookDomainData `json:"data"`
+
+	// ID The id of the event, which `webhook-id` repeats; the same on every attempt.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// Type The type of an event about a domain. More values may come.
+	//
+	// Example: domain.verified
+	Type WebhookDomainEventType `json:"type"`
+}
+
+// WebhookDomainEventType The type of an event about a domain. More values may come.
+//
+// Example: domain.verified
+type WebhookDomainEventType string
+
+// WebhookEmailData The message, as it was once the event was known.
+type WebhookEmailData struct {
+	// Details What else is known of the event, by its type.
+	//
+	// Example: {"bounceType":"Permanent"}
+	Details map[string]interface{} `json:"details"`
+
+	// ErrorMessage What went wrong, for people; null when nothing did.
+	//
+	// Example: The recipient's mail server refused the message: smtp; 550 5.1.1 user unknown
+	ErrorMessage *string `json:"errorMessage"`
+
+	// FromEmail The sender's address.
+	//
+	// Example: hi@you.com
+	FromEmail string `json:"fromEmail"`
+
+	// ID The id of the message.
+	//
+	// Example: 0197b2c4-5a10-7cc3-9d4e-1f0a2b3c4d5e
+	ID openapi_types.UUID `json:"id"`
+
+	// ProviderMessageID The message id of Amazon SES, once it has one.
+	//
+	// Example: 010201978f6a2b3c-5d4e3f2a-1b0c-4d5e-8f9a-0b1c2d3e4f5a-000000
+	ProviderMessageID *string `json:"providerMessageId"`
+
+	// Status What is known to have become of the message. A message shows the highest of its recipients' statuses.
+	// `Scheduled` and `Canceled` are planned; more values may come.
+	//
+	//
+	// Example: Sent
+	Status EmailStatus `json:"status"`
+
+	// Subject The subject line, with variables rendered.
+	//
+	// Example: Welcome
+	Subject string `json:"subject"`
+
+	// Tags The tags, separated by commas.
+	//
+	// Example: welcome
+	Tags *string `json:"tags"`
+
+	// ToEmail The recipients, as the request gave them.
+	//
+	// Example: user@example.com
+	ToEmail string `json:"toEmail"`
+}
+
+// WebhookEmailEvent Something happened to a message.
+type WebhookEmailEvent struct {
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-06-18T10:00:05.000000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Data The message, as it was once the event was known.
+	Data WebhookEmailData `json:"data"`
+
+	// ID The id of the event, which `webhook-id` repeats; the same on every attempt.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// Type The type of an event about a message. More values may come.
+	//
+	// Example: email.bounced
+	Type WebhookEmailEventType `json:"type"`
+}
+
+// WebhookEmailEventType The type of an event about a message. More values may come.
+//
+// Example: email.bounced
+type WebhookEmailEventType string
+
+// WebhookEvent What is posted to a webhook; `type` tells which it is. More types may come.
+type WebhookEvent struct {
+	union json.RawMessage
+}
+
+// WebhookEventType What a webhook can subscribe to. Every stored fact about a message is one event, even where its status stays. A
+// domain is `verified`, loses its verification (`unverified`), or did not gain it within 72 hours (`failed`).
+// More values may come in answers.
+//
+// Example: email.bounced
+type WebhookEventType string
+
+// WebhookList A page of webhooks.
+type WebhookList struct {
+	// Data The webhooks, newest first.
+	Data []Webhook `json:"data"`
+
+	// NextCursor The cursor of the next page; null on the last.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// WebhookTestData The webhook that is tested.
+type WebhookTestData struct {
+	// ID The id of the webhook.
+	//
+	// Example: 0197b2c4-9e54-708d-b162-5d4e3f2a1b0c
+	ID openapi_types.UUID `json:"id"`
+}
+
+// WebhookTestEvent A test of a webhook.
+type WebhookTestEvent struct {
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-06-18T10:00:05.000000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Data The webhook that is tested.
+	Data WebhookTestData `json:"data"`
+
+	// ID The id of the event, which `webhook-id` repeats; the same on every attempt.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// Type The type of a test. More values may come.
+	//
+	// Example: webhook.test
+	Type WebhookTestEventType `json:"type"`
+}
+
+// WebhookTestEventType The type of a test. More values may come.
+//
+// Example: webhook.test
+type WebhookTestEventType string
+
+// WebhookWithSecret A webhook and its secret.
+type WebhookWithSecret struct {
+	// CreatedAt When the webhook was created.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// DisabledReason Why this server disabled the webhook, for people; null when it did not.
+	DisabledReason *string `json:"disabledReason"`
+
+	// Enabled Whether events are posted.
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events The types of events that are posted.
+	Events []WebhookEventType `json:"events"`
+
+	// ID The id of the webhook.
+	//
+	// Example: 0197b2c4-9e54-708d-b162-5d4e3f2a1b0c
+	ID openapi_types.UUID `json:"id"`
+
+	// PreviousSecretExpiresAt Until when deliveries are also signed with the secret before this one; null when they are not.
+	PreviousSecretExpiresAt *time.Time `json:"previousSecretExpiresAt"`
+
+	// SigningSecret The secret that deliveries are signed with; the key is the base64-decoded part after `whsec_`. It is shown this
+	// once.
+	//
+	//
+	// Example: whsec_ZmFrZXNlY3JldGZha2VzZWNyZXRmYWtlc2VjcmV0MTI=
+	SigningSecret string `json:"signingSecret"`
+
+	// UpdatedAt When it was last changed.
+	//
+	// Example: 2026-06-18T10:00:00Z
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// URL Where events are posted.
+	//
+	// Example: https://example.com/webhooks
+	URL string `json:"url"`
+}
+
 // APIKeyID defines model for ApiKeyId.
 type APIKeyID = openapi_types.UUID
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DeliveryID defines model for DeliveryId.
+type DeliveryID = openapi_types.UUID
 
 // DomainID defines model for DomainId.
 type DomainID = openapi_types.UUID
@@ -1524,6 +2049,9 @@ type TemplateID = openapi_types.UUID
 
 // VersionNumber defines model for VersionNumber.
 type VersionNumber = int32
+
+// WebhookID defines model for WebhookId.
+type WebhookID = openapi_types.UUID
 
 // APIKeyConflict A problem document (RFC 9457).
 type APIKeyConflict = Problem
@@ -1587,6 +2115,12 @@ type Unauthorized = Problem
 
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
+
+// WebhookDisabledConflict A problem document (RFC 9457).
+type WebhookDisabledConflict = Problem
+
+// WebhookLimitConflict A problem document (RFC 9457).
+type WebhookLimitConflict = Problem
 
 // ListEmailsParams defines parameters for ListEmails.
 type ListEmailsParams struct {
@@ -1662,6 +2196,43 @@ type ListTemplateVersionsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListWebhooksParams defines parameters for ListWebhooks.
+type ListWebhooksParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// Limit How many entries a page has at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
+	// one set of filters.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// OnWebhookEventParams defines parameters for OnWebhookEvent.
+type OnWebhookEventParams struct {
+	// WebhookID The id of the event, the same on every attempt.
+	WebhookID openapi_types.UUID `json:"webhook-id"`
+
+	// WebhookTimestamp When the attempt was made, in seconds since 1970 in UTC.
+	WebhookTimestamp string `json:"webhook-timestamp"`
+
+	// WebhookSignature `v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`, as Standard Webhooks has
+	// it. While a secret is being rotated there are two, separated by a space.
+	WebhookSignature string `json:"webhook-signature"`
+
+	// XMailStackSignature The hex HMAC-SHA256 of the body under the same secret. It covers no timestamp and so does not protect
+	// against replay; prefer `webhook-signature`.
+	XMailStackSignature string `json:"X-MailStack-Signature"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
 
@@ -1685,6 +2256,144 @@ type UpdateTemplateJSONRequestBody = UpdateTemplateRequest
 
 // PreviewTemplateJSONRequestBody defines body for PreviewTemplate for application/json ContentType.
 type PreviewTemplateJSONRequestBody = PreviewTemplateRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = CreateWebhookRequest
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = UpdateWebhookRequest
+
+// OnWebhookEventJSONRequestBody defines body for OnWebhookEvent for application/json ContentType.
+type OnWebhookEventJSONRequestBody = WebhookEvent
+
+// AsWebhookEmailEvent returns the union data inside the WebhookEvent as a WebhookEmailEvent
+func (t WebhookEvent) AsWebhookEmailEvent() (WebhookEmailEvent, error) {
+	var body WebhookEmailEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookEmailEvent overwrites any union data inside the WebhookEvent as the provided WebhookEmailEvent
+func (t *WebhookEvent) FromWebhookEmailEvent(v WebhookEmailEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookEmailEvent performs a merge with any union data inside the WebhookEvent, using the provided WebhookEmailEvent
+func (t *WebhookEvent) MergeWebhookEmailEvent(v WebhookEmailEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookDomainEvent returns the union data inside the WebhookEvent as a WebhookDomainEvent
+func (t WebhookEvent) AsWebhookDomainEvent() (WebhookDomainEvent, error) {
+	var body WebhookDomainEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookDomainEvent overwrites any union data inside the WebhookEvent as the provided WebhookDomainEvent
+func (t *WebhookEvent) FromWebhookDomainEvent(v WebhookDomainEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookDomainEvent performs a merge with any union data inside the WebhookEvent, using the provided WebhookDomainEvent
+func (t *WebhookEvent) MergeWebhookDomainEvent(v WebhookDomainEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsWebhookTestEvent returns the union data inside the WebhookEvent as a WebhookTestEvent
+func (t WebhookEvent) AsWebhookTestEvent() (WebhookTestEvent, error) {
+	var body WebhookTestEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookTestEvent overwrites any union data inside the WebhookEvent as the provided WebhookTestEvent
+func (t *WebhookEvent) FromWebhookTestEvent(v WebhookTestEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookTestEvent performs a merge with any union data inside the WebhookEvent, using the provided WebhookTestEvent
+func (t *WebhookEvent) MergeWebhookTestEvent(v WebhookTestEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t WebhookEvent) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t WebhookEvent) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "domain.failed":
+		return t.AsWebhookDomainEvent()
+	case "domain.unverified":
+		return t.AsWebhookDomainEvent()
+	case "domain.verified":
+		return t.AsWebhookDomainEvent()
+	case "email.bounced":
+		return t.AsWebhookEmailEvent()
+	case "email.clicked":
+		return t.AsWebhookEmailEvent()
+	case "email.complained":
+		return t.AsWebhookEmailEvent()
+	case "email.delivered":
+		return t.AsWebhookEmailEvent()
+	case "email.failed":
+		return t.AsWebhookEmailEvent()
+	case "email.opened":
+		return t.AsWebhookEmailEvent()
+	case "email.sent":
+		return t.AsWebhookEmailEvent()
+	case "webhook.test":
+		return t.AsWebhookTestEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t WebhookEvent) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *WebhookEvent) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2102,6 +2811,99 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
 	GetTemplateVersion(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhooks List webhooks
+	//
+	// The webhooks of the organization (20 at most), newest first. Secrets are not shown again.
+	//
+	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhookWithBody Create a webhook
+	//
+	// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+	// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateWebhook Create a webhook
+	//
+	// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+	// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteWebhook Delete a webhook
+	//
+	// Deletes the webhook. What waits for it is not delivered; what is being delivered at that moment may still arrive.
+	//
+	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWebhook Get a webhook
+	//
+	// The webhook; its secret is not shown again.
+	//
+	// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+	GetWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithBody Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBody(ctx context.Context, id WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhook Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhook(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWebhookDeliveries List deliveries
+	//
+	// What was delivered to the webhook, or is to be, newest first, each with its latest 20 attempts. Deliveries are kept
+	// for 30 days.
+	//
+	// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveries(ctx context.Context, id WebhookID, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayWebhookDelivery Deliver again
+	//
+	// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
+	// its bytes. One that is being attempted at this moment is left to that attempt.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
+	ReplayWebhookDelivery(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateWebhookSecret Rotate the signing secret
+	//
+	// Makes a new secret, shown this once. For 24 hours deliveries carry two signatures, one of the new secret and one
+	// of the secret before it; a rotation in that time ends the older one at once.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/rotate-secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecret(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a test event
+	//
+	// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
+	// became of it.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetHealth Whether the process lives
@@ -2797,6 +3599,209 @@ func (c *Client) ListTemplateVersions(ctx context.Context, id TemplateID, params
 // Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
 func (c *Client) GetTemplateVersion(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTemplateVersionRequest(c.Server, id, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhooks List webhooks
+//
+// The webhooks of the organization (20 at most), newest first. Secrets are not shown again.
+//
+// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhooksRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhookWithBody Create a webhook
+//
+// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateWebhook Create a webhook
+//
+// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteWebhook Delete a webhook
+//
+// Deletes the webhook. What waits for it is not delivered; what is being delivered at that moment may still arrive.
+//
+// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *Client) DeleteWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteWebhookRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWebhook Get a webhook
+//
+// The webhook; its secret is not shown again.
+//
+// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+func (c *Client) GetWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWebhookRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithBody Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithBody(ctx context.Context, id WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhook Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhook(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWebhookDeliveries List deliveries
+//
+// What was delivered to the webhook, or is to be, newest first, each with its latest 20 attempts. Deliveries are kept
+// for 30 days.
+//
+// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *Client) ListWebhookDeliveries(ctx context.Context, id WebhookID, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWebhookDeliveriesRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayWebhookDelivery Deliver again
+//
+// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
+// its bytes. One that is being attempted at this moment is left to that attempt.
+//
+// Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
+func (c *Client) ReplayWebhookDelivery(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayWebhookDeliveryRequest(c.Server, id, deliveryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateWebhookSecret Rotate the signing secret
+//
+// Makes a new secret, shown this once. For 24 hours deliveries carry two signatures, one of the new secret and one
+// of the secret before it; a rotation in that time ends the older one at once.
+//
+// Corresponds with POST /v1/webhooks/{id}/rotate-secret (the `RotateWebhookSecret` operationId).
+func (c *Client) RotateWebhookSecret(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateWebhookSecretRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a test event
+//
+// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
+// became of it.
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -4063,6 +5068,409 @@ func NewGetTemplateVersionRequest(server string, id TemplateID, version VersionN
 	return req, nil
 }
 
+// NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
+func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
+func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
+func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteWebhookRequest constructs an http.Request for the DeleteWebhook method
+func NewDeleteWebhookRequest(server string, id WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWebhookRequest constructs an http.Request for the GetWebhook method
+func NewGetWebhookRequest(server string, id WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateWebhookRequest calls the generic UpdateWebhook builder with application/json body
+func NewUpdateWebhookRequest(server string, id WebhookID, body UpdateWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
+func NewUpdateWebhookRequestWithBody(server string, id WebhookID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListWebhookDeliveriesRequest constructs an http.Request for the ListWebhookDeliveries method
+func NewListWebhookDeliveriesRequest(server string, id WebhookID, params *ListWebhookDeliveriesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplayWebhookDeliveryRequest constructs an http.Request for the ReplayWebhookDelivery method
+func NewReplayWebhookDeliveryRequest(server string, id WebhookID, deliveryID DeliveryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "deliveryId", deliveryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/deliveries/%s/replay", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRotateWebhookSecretRequest constructs an http.Request for the RotateWebhookSecret method
+func NewRotateWebhookSecretRequest(server string, id WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/rotate-secret", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
+func NewTestWebhookRequest(server string, id WebhookID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/test", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -4489,6 +5897,113 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/templates/{id}/versions/{version} (the `GetTemplateVersion` operationId).
 	GetTemplateVersionWithResponse(ctx context.Context, id TemplateID, version VersionNumber, reqEditors ...RequestEditorFn) (*GetTemplateVersionResponse, error)
+
+	// ListWebhooksWithResponse List webhooks
+	//
+	// The webhooks of the organization (20 at most), newest first. Secrets are not shown again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+	ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error)
+
+	// CreateWebhookWithBodyWithResponse Create a webhook
+	//
+	// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+	// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// CreateWebhookWithResponse Create a webhook
+	//
+	// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+	// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+	CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+
+	// DeleteWebhookWithResponse Delete a webhook
+	//
+	// Deletes the webhook. What waits for it is not delivered; what is being delivered at that moment may still arrive.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+	DeleteWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error)
+
+	// GetWebhookWithResponse Get a webhook
+	//
+	// The webhook; its secret is not shown again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+	GetWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error)
+
+	// UpdateWebhookWithBodyWithResponse Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithBodyWithResponse(ctx context.Context, id WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithResponse Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// ListWebhookDeliveriesWithResponse List deliveries
+	//
+	// What was delivered to the webhook, or is to be, newest first, each with its latest 20 attempts. Deliveries are kept
+	// for 30 days.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+	ListWebhookDeliveriesWithResponse(ctx context.Context, id WebhookID, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error)
+
+	// ReplayWebhookDeliveryWithResponse Deliver again
+	//
+	// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
+	// its bytes. One that is being attempted at this moment is left to that attempt.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
+	ReplayWebhookDeliveryWithResponse(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*ReplayWebhookDeliveryResponse, error)
+
+	// RotateWebhookSecretWithResponse Rotate the signing secret
+	//
+	// Makes a new secret, shown this once. For 24 hours deliveries carry two signatures, one of the new secret and one
+	// of the secret before it; a rotation in that time ends the older one at once.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/rotate-secret (the `RotateWebhookSecret` operationId).
+	RotateWebhookSecretWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error)
+
+	// TestWebhookWithResponse Send a test event
+	//
+	// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
+	// became of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
@@ -8852,6 +10367,1511 @@ func (r GetTemplateVersionResponse) ContentType() string {
 	return ""
 }
 
+// ListWebhooksResponse200Headers the declared response headers of an HTTP 200 response for ListWebhooks
+type ListWebhooksResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhooksResponse400Headers the declared response headers of an HTTP 400 response for ListWebhooks
+type ListWebhooksResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhooksResponse401Headers the declared response headers of an HTTP 401 response for ListWebhooks
+type ListWebhooksResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListWebhooksResponse403Headers the declared response headers of an HTTP 403 response for ListWebhooks
+type ListWebhooksResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhooksResponse429Headers the declared response headers of an HTTP 429 response for ListWebhooks
+type ListWebhooksResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListWebhooksResponse500Headers the declared response headers of an HTTP 500 response for ListWebhooks
+type ListWebhooksResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListWebhooksResponse503Headers the declared response headers of an HTTP 503 response for ListWebhooks
+type ListWebhooksResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListWebhooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhooksResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListWebhooksResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWebhooksResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListWebhooksResponse403Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhooksResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListWebhooksResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWebhooksResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhooksResponse) GetJSON200() *WebhookList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhooksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateWebhookResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhook
+type CreateWebhookResponse201Headers struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse400Headers the declared response headers of an HTTP 400 response for CreateWebhook
+type CreateWebhookResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse401Headers the declared response headers of an HTTP 401 response for CreateWebhook
+type CreateWebhookResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse403Headers the declared response headers of an HTTP 403 response for CreateWebhook
+type CreateWebhookResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse409Headers the declared response headers of an HTTP 409 response for CreateWebhook
+type CreateWebhookResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse413Headers the declared response headers of an HTTP 413 response for CreateWebhook
+type CreateWebhookResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse415Headers the declared response headers of an HTTP 415 response for CreateWebhook
+type CreateWebhookResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse429Headers the declared response headers of an HTTP 429 response for CreateWebhook
+type CreateWebhookResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// CreateWebhookResponse500Headers the declared response headers of an HTTP 500 response for CreateWebhook
+type CreateWebhookResponse500Headers struct {
+	XRequestID *string
+}
+
+// CreateWebhookResponse503Headers the declared response headers of an HTTP 503 response for CreateWebhook
+type CreateWebhookResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CreateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *WebhookWithSecret
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *WebhookLimitConflict
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateWebhookResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateWebhookResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateWebhookResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CreateWebhookResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateWebhookResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateWebhookResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateWebhookResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateWebhookResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateWebhookResponse) GetJSON201() *WebhookWithSecret {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON409() *WebhookLimitConflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteWebhookResponse204Headers the declared response headers of an HTTP 204 response for DeleteWebhook
+type DeleteWebhookResponse204Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse400Headers the declared response headers of an HTTP 400 response for DeleteWebhook
+type DeleteWebhookResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse401Headers the declared response headers of an HTTP 401 response for DeleteWebhook
+type DeleteWebhookResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse403Headers the declared response headers of an HTTP 403 response for DeleteWebhook
+type DeleteWebhookResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse404Headers the declared response headers of an HTTP 404 response for DeleteWebhook
+type DeleteWebhookResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse429Headers the declared response headers of an HTTP 429 response for DeleteWebhook
+type DeleteWebhookResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// DeleteWebhookResponse500Headers the declared response headers of an HTTP 500 response for DeleteWebhook
+type DeleteWebhookResponse500Headers struct {
+	XRequestID *string
+}
+
+// DeleteWebhookResponse503Headers the declared response headers of an HTTP 503 response for DeleteWebhook
+type DeleteWebhookResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type DeleteWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteWebhookResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteWebhookResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteWebhookResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteWebhookResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteWebhookResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetWebhookResponse200Headers the declared response headers of an HTTP 200 response for GetWebhook
+type GetWebhookResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetWebhookResponse400Headers the declared response headers of an HTTP 400 response for GetWebhook
+type GetWebhookResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetWebhookResponse401Headers the declared response headers of an HTTP 401 response for GetWebhook
+type GetWebhookResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetWebhookResponse403Headers the declared response headers of an HTTP 403 response for GetWebhook
+type GetWebhookResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetWebhookResponse404Headers the declared response headers of an HTTP 404 response for GetWebhook
+type GetWebhookResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetWebhookResponse429Headers the declared response headers of an HTTP 429 response for GetWebhook
+type GetWebhookResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// GetWebhookResponse500Headers the declared response headers of an HTTP 500 response for GetWebhook
+type GetWebhookResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetWebhookResponse503Headers the declared response headers of an HTTP 503 response for GetWebhook
+type GetWebhookResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetWebhookResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetWebhookResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetWebhookResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetWebhookResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetWebhookResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateWebhookResponse200Headers the declared response headers of an HTTP 200 response for UpdateWebhook
+type UpdateWebhookResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse400Headers the declared response headers of an HTTP 400 response for UpdateWebhook
+type UpdateWebhookResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse401Headers the declared response headers of an HTTP 401 response for UpdateWebhook
+type UpdateWebhookResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse403Headers the declared response headers of an HTTP 403 response for UpdateWebhook
+type UpdateWebhookResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse404Headers the declared response headers of an HTTP 404 response for UpdateWebhook
+type UpdateWebhookResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse413Headers the declared response headers of an HTTP 413 response for UpdateWebhook
+type UpdateWebhookResponse413Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse415Headers the declared response headers of an HTTP 415 response for UpdateWebhook
+type UpdateWebhookResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse429Headers the declared response headers of an HTTP 429 response for UpdateWebhook
+type UpdateWebhookResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// UpdateWebhookResponse500Headers the declared response headers of an HTTP 500 response for UpdateWebhook
+type UpdateWebhookResponse500Headers struct {
+	XRequestID *string
+}
+
+// UpdateWebhookResponse503Headers the declared response headers of an HTTP 503 response for UpdateWebhook
+type UpdateWebhookResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UpdateWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *PayloadTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateWebhookResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UpdateWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UpdateWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UpdateWebhookResponse404Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UpdateWebhookResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UpdateWebhookResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateWebhookResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UpdateWebhookResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateWebhookResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateWebhookResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWebhookDeliveriesResponse200Headers the declared response headers of an HTTP 200 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse400Headers the declared response headers of an HTTP 400 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse401Headers the declared response headers of an HTTP 401 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse403Headers the declared response headers of an HTTP 403 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse404Headers the declared response headers of an HTTP 404 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse429Headers the declared response headers of an HTTP 429 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ListWebhookDeliveriesResponse500Headers the declared response headers of an HTTP 500 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListWebhookDeliveriesResponse503Headers the declared response headers of an HTTP 503 response for ListWebhookDeliveries
+type ListWebhookDeliveriesResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListWebhookDeliveriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookDeliveryList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListWebhookDeliveriesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListWebhookDeliveriesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWebhookDeliveriesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListWebhookDeliveriesResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListWebhookDeliveriesResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWebhookDeliveriesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListWebhookDeliveriesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWebhookDeliveriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWebhookDeliveriesResponse) GetJSON200() *WebhookDeliveryList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON400() *BadQuery {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWebhookDeliveriesResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWebhookDeliveriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWebhookDeliveriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWebhookDeliveriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWebhookDeliveriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReplayWebhookDeliveryResponse202Headers the declared response headers of an HTTP 202 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse202Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse400Headers the declared response headers of an HTTP 400 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse401Headers the declared response headers of an HTTP 401 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse403Headers the declared response headers of an HTTP 403 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse404Headers the declared response headers of an HTTP 404 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse409Headers the declared response headers of an HTTP 409 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse429Headers the declared response headers of an HTTP 429 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// ReplayWebhookDeliveryResponse500Headers the declared response headers of an HTTP 500 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse500Headers struct {
+	XRequestID *string
+}
+
+// ReplayWebhookDeliveryResponse503Headers the declared response headers of an HTTP 503 response for ReplayWebhookDelivery
+type ReplayWebhookDeliveryResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ReplayWebhookDeliveryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *WebhookDisabledConflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ReplayWebhookDeliveryResponse202Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReplayWebhookDeliveryResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReplayWebhookDeliveryResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReplayWebhookDeliveryResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ReplayWebhookDeliveryResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReplayWebhookDeliveryResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReplayWebhookDeliveryResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ReplayWebhookDeliveryResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReplayWebhookDeliveryResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ReplayWebhookDeliveryResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON409() *WebhookDisabledConflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplayWebhookDeliveryResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayWebhookDeliveryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayWebhookDeliveryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayWebhookDeliveryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayWebhookDeliveryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RotateWebhookSecretResponse200Headers the declared response headers of an HTTP 200 response for RotateWebhookSecret
+type RotateWebhookSecretResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse400Headers the declared response headers of an HTTP 400 response for RotateWebhookSecret
+type RotateWebhookSecretResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse401Headers the declared response headers of an HTTP 401 response for RotateWebhookSecret
+type RotateWebhookSecretResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse403Headers the declared response headers of an HTTP 403 response for RotateWebhookSecret
+type RotateWebhookSecretResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse404Headers the declared response headers of an HTTP 404 response for RotateWebhookSecret
+type RotateWebhookSecretResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse429Headers the declared response headers of an HTTP 429 response for RotateWebhookSecret
+type RotateWebhookSecretResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// RotateWebhookSecretResponse500Headers the declared response headers of an HTTP 500 response for RotateWebhookSecret
+type RotateWebhookSecretResponse500Headers struct {
+	XRequestID *string
+}
+
+// RotateWebhookSecretResponse503Headers the declared response headers of an HTTP 503 response for RotateWebhookSecret
+type RotateWebhookSecretResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type RotateWebhookSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WebhookWithSecret
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RotateWebhookSecretResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RotateWebhookSecretResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RotateWebhookSecretResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RotateWebhookSecretResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RotateWebhookSecretResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RotateWebhookSecretResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RotateWebhookSecretResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RotateWebhookSecretResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateWebhookSecretResponse) GetJSON200() *WebhookWithSecret {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RotateWebhookSecretResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateWebhookSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateWebhookSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateWebhookSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateWebhookSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TestWebhookResponse202Headers the declared response headers of an HTTP 202 response for TestWebhook
+type TestWebhookResponse202Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// TestWebhookResponse400Headers the declared response headers of an HTTP 400 response for TestWebhook
+type TestWebhookResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// TestWebhookResponse401Headers the declared response headers of an HTTP 401 response for TestWebhook
+type TestWebhookResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// TestWebhookResponse403Headers the declared response headers of an HTTP 403 response for TestWebhook
+type TestWebhookResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// TestWebhookResponse404Headers the declared response headers of an HTTP 404 response for TestWebhook
+type TestWebhookResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// TestWebhookResponse409Headers the declared response headers of an HTTP 409 response for TestWebhook
+type TestWebhookResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// TestWebhookResponse429Headers the declared response headers of an HTTP 429 response for TestWebhook
+type TestWebhookResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// TestWebhookResponse500Headers the declared response headers of an HTTP 500 response for TestWebhook
+type TestWebhookResponse500Headers struct {
+	XRequestID *string
+}
+
+// TestWebhookResponse503Headers the declared response headers of an HTTP 503 response for TestWebhook
+type TestWebhookResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type TestWebhookResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *WebhookDelivery
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *WebhookDisabledConflict
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *TestWebhookResponse202Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TestWebhookResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TestWebhookResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TestWebhookResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *TestWebhookResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TestWebhookResponse409Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *TestWebhookResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *TestWebhookResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TestWebhookResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r TestWebhookResponse) GetJSON202() *WebhookDelivery {
+	return r.JSON202
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON409() *WebhookDisabledConflict {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TestWebhookResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestWebhookResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestWebhookResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestWebhookResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthWithResponse Whether the process lives
 //
 // Answers 200 as long as the process serves requests, whatever its dependencies do.
@@ -9449,6 +12469,179 @@ func (c *ClientWithResponses) GetTemplateVersionWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseGetTemplateVersionResponse(rsp)
+}
+
+// ListWebhooksWithResponse List webhooks
+//
+// The webhooks of the organization (20 at most), newest first. Secrets are not shown again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
+func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*ListWebhooksResponse, error) {
+	rsp, err := c.ListWebhooks(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhooksResponse(rsp)
+}
+
+// CreateWebhookWithBodyWithResponse Create a webhook
+//
+// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// CreateWebhookWithResponse Create a webhook
+//
+// Has the given events posted to the URL, signed with a secret that is shown this once. The guide at
+// `/docs/webhooks` says how to verify a signature. At most 20 webhooks per organization.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateWebhookResponse(rsp)
+}
+
+// DeleteWebhookWithResponse Delete a webhook
+//
+// Deletes the webhook. What waits for it is not delivered; what is being delivered at that moment may still arrive.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
+func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*DeleteWebhookResponse, error) {
+	rsp, err := c.DeleteWebhook(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteWebhookResponse(rsp)
+}
+
+// GetWebhookWithResponse Get a webhook
+//
+// The webhook; its secret is not shown again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
+func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookResponse, error) {
+	rsp, err := c.GetWebhook(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithBodyWithResponse Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Context, id WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithResponse Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhook(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// ListWebhookDeliveriesWithResponse List deliveries
+//
+// What was delivered to the webhook, or is to be, newest first, each with its latest 20 attempts. Deliveries are kept
+// for 30 days.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/webhooks/{id}/deliveries (the `ListWebhookDeliveries` operationId).
+func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Context, id WebhookID, params *ListWebhookDeliveriesParams, reqEditors ...RequestEditorFn) (*ListWebhookDeliveriesResponse, error) {
+	rsp, err := c.ListWebhookDeliveries(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWebhookDeliveriesResponse(rsp)
+}
+
+// ReplayWebhookDeliveryWithResponse Deliver again
+//
+// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
+// its bytes. One that is being attempted at this moment is left to that attempt.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
+func (c *ClientWithResponses) ReplayWebhookDeliveryWithResponse(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*ReplayWebhookDeliveryResponse, error) {
+	rsp, err := c.ReplayWebhookDelivery(ctx, id, deliveryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayWebhookDeliveryResponse(rsp)
+}
+
+// RotateWebhookSecretWithResponse Rotate the signing secret
+//
+// Makes a new secret, shown this once. For 24 hours deliveries carry two signatures, one of the new secret and one
+// of the secret before it; a rotation in that time ends the older one at once.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/rotate-secret (the `RotateWebhookSecret` operationId).
+func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*RotateWebhookSecretResponse, error) {
+	rsp, err := c.RotateWebhookSecret(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateWebhookSecretResponse(rsp)
+}
+
+// TestWebhookWithResponse Send a test event
+//
+// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
+// became of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
 }
 
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call
@@ -16290,6 +19483,2572 @@ func ParseGetTemplateVersionResponse(rsp *http.Response) (*GetTemplateVersionRes
 	return response, nil
 }
 
+// ParseListWebhooksResponse parses an HTTP response from a ListWebhooksWithResponse call
+func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhooksResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListWebhooksResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListWebhooksResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListWebhooksResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhooksResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListWebhooksResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListWebhooksResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateWebhookResponse parses an HTTP response from a CreateWebhookWithResponse call
+func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest WebhookLimitConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateWebhookResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateWebhookResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateWebhookResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateWebhookResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers CreateWebhookResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateWebhookResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateWebhookResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateWebhookResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteWebhookResponse parses an HTTP response from a DeleteWebhookWithResponse call
+func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteWebhookResponse204Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteWebhookResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteWebhookResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteWebhookResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteWebhookResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteWebhookResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetWebhookResponse parses an HTTP response from a GetWebhookWithResponse call
+func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetWebhookResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetWebhookResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetWebhookResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetWebhookResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetWebhookResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetWebhookResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateWebhookResponse parses an HTTP response from a UpdateWebhookWithResponse call
+func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateWebhookResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UpdateWebhookResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UpdateWebhookResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UpdateWebhookResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 413:
+		var headers UpdateWebhookResponse413Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UpdateWebhookResponse415Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateWebhookResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UpdateWebhookResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWebhookDeliveriesResponse parses an HTTP response from a ListWebhookDeliveriesWithResponse call
+func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliveriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWebhookDeliveriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookDeliveryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListWebhookDeliveriesResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListWebhookDeliveriesResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListWebhookDeliveriesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListWebhookDeliveriesResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListWebhookDeliveriesResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWebhookDeliveriesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListWebhookDeliveriesResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListWebhookDeliveriesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReplayWebhookDeliveryResponse parses an HTTP response from a ReplayWebhookDeliveryWithResponse call
+func ParseReplayWebhookDeliveryResponse(rsp *http.Response) (*ReplayWebhookDeliveryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayWebhookDeliveryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest WebhookDisabledConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ReplayWebhookDeliveryResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReplayWebhookDeliveryResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReplayWebhookDeliveryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReplayWebhookDeliveryResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ReplayWebhookDeliveryResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReplayWebhookDeliveryResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReplayWebhookDeliveryResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ReplayWebhookDeliveryResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReplayWebhookDeliveryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateWebhookSecretResponse parses an HTTP response from a RotateWebhookSecretWithResponse call
+func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateWebhookSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WebhookWithSecret
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RotateWebhookSecretResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RotateWebhookSecretResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RotateWebhookSecretResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RotateWebhookSecretResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers RotateWebhookSecretResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers RotateWebhookSecretResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RotateWebhookSecretResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RotateWebhookSecretResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestWebhookResponse parses an HTTP response from a TestWebhookWithResponse call
+func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestWebhookResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest WebhookDelivery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest WebhookDisabledConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers TestWebhookResponse202Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 400:
+		var headers TestWebhookResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers TestWebhookResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TestWebhookResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers TestWebhookResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers TestWebhookResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 429:
+		var headers TestWebhookResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers TestWebhookResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers TestWebhookResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// CallbackInitiator sends OpenAPI callback requests to target URLs.
+// Modeled on the generated Client, but with no stored Server -- the full
+// target URL is provided per-call by the caller (typically discovered
+// from a callback expression on the parent operation's request body,
+// e.g. `{$request.body#/callbackUrl}`).
+type CallbackInitiator struct {
+	// Doer for performing requests, typically a *http.Client with any
+	// customized settings, such as certificate chains.
+	Client HttpRequestDoer
+
+	// A list of callbacks for modifying requests which are generated before sending over
+	// the network.
+	RequestEditors []RequestEditorFn
+}
+
+// CallbackInitiatorOption allows setting custom parameters during construction.
+type CallbackInitiatorOption func(*CallbackInitiator) error
+
+// NewCallbackInitiator creates a new CallbackInitiator with reasonable defaults.
+func NewCallbackInitiator(opts ...CallbackInitiatorOption) (*CallbackInitiator, error) {
+	initiator := CallbackInitiator{}
+	for _, o := range opts {
+		if err := o(&initiator); err != nil {
+			return nil, err
+		}
+	}
+	if initiator.Client == nil {
+		initiator.Client = &http.Client{}
+	}
+	return &initiator, nil
+}
+
+// WithCallbackHTTPClient allows overriding the default Doer, which is
+// automatically created using http.Client. This is useful for tests.
+func WithCallbackHTTPClient(doer HttpRequestDoer) CallbackInitiatorOption {
+	return func(p *CallbackInitiator) error {
+		p.Client = doer
+		return nil
+	}
+}
+
+// WithCallbackRequestEditorFn allows setting up a callback function, which
+// will be called right before sending the callback request. This can be
+// used to mutate the request, e.g. to add signature headers.
+func WithCallbackRequestEditorFn(fn RequestEditorFn) CallbackInitiatorOption {
+	return func(p *CallbackInitiator) error {
+		p.RequestEditors = append(p.RequestEditors, fn)
+		return nil
+	}
+}
+
+func (p *CallbackInitiator) applyCallbackEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
+	for _, r := range p.RequestEditors {
+		if err := r(ctx, req); err != nil {
+			return err
+		}
+	}
+	for _, r := range additionalEditors {
+		if err := r(ctx, req); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CallbackInitiatorInterface is the interface specification for the callback initiator.
+type CallbackInitiatorInterface interface {
+	// OnWebhookEventWithBody fires the event callback with any body
+	OnWebhookEventWithBody(ctx context.Context, targetURL string, params *OnWebhookEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	OnWebhookEvent(ctx context.Context, targetURL string, params *OnWebhookEventParams, body OnWebhookEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+func (p *CallbackInitiator) OnWebhookEventWithBody(ctx context.Context, targetURL string, params *OnWebhookEventParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOnWebhookEventCallbackRequestWithBody(targetURL, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyCallbackEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+func (p *CallbackInitiator) OnWebhookEvent(ctx context.Context, targetURL string, params *OnWebhookEventParams, body OnWebhookEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOnWebhookEventCallbackRequest(targetURL, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := p.applyCallbackEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return p.Client.Do(req)
+}
+
+// NewOnWebhookEventCallbackRequest builds a application/json POST request for the event callback
+func NewOnWebhookEventCallbackRequest(targetURL string, params *OnWebhookEventParams, body OnWebhookEventJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOnWebhookEventCallbackRequestWithBody(targetURL, params, "application/json", bodyReader)
+}
+
+// NewOnWebhookEventCallbackRequestWithBody builds a POST request for the event callback with any body
+func NewOnWebhookEventCallbackRequestWithBody(targetURL string, params *OnWebhookEventParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+	_ = err
+
+	reqURL, err := url.Parse(targetURL)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, reqURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook-id", params.WebhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: "uuid"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-id", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook-timestamp", params.WebhookTimestamp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-timestamp", headerParam1)
+
+		var headerParam2 string
+
+		headerParam2, err = runtime.StyleParamWithOptions("simple", false, "webhook-signature", params.WebhookSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("webhook-signature", headerParam2)
+
+		var headerParam3 string
+
+		headerParam3, err = runtime.StyleParamWithOptions("simple", false, "X-MailStack-Signature", params.XMailStackSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("X-MailStack-Signature", headerParam3)
+
+	}
+	return req, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetHealth Whether the process lives
@@ -16376,6 +22135,33 @@ type ServerInterface interface {
 	// GetTemplateVersion Get one version of a template
 	// (GET /v1/templates/{id}/versions/{version})
 	GetTemplateVersion(ctx echo.Context, id TemplateID, version VersionNumber) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{id})
+	DeleteWebhook(ctx echo.Context, id WebhookID) error
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{id})
+	GetWebhook(ctx echo.Context, id WebhookID) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{id})
+	UpdateWebhook(ctx echo.Context, id WebhookID) error
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error
+	// ReplayWebhookDelivery Deliver again
+	// (POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay)
+	ReplayWebhookDelivery(ctx echo.Context, id WebhookID, deliveryID DeliveryID) error
+	// RotateWebhookSecret Rotate the signing secret
+	// (POST /v1/webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, id WebhookID) error
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{id}/test)
+	TestWebhook(ctx echo.Context, id WebhookID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -16877,6 +22663,176 @@ func (w *ServerInterfaceWrapper) GetTemplateVersion(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhooksParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx, params)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, id)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, id)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, id)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, id, params)
+	return err
+}
+
+// ReplayWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "deliveryId" -------------
+	var deliveryID DeliveryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deliveryId", ctx.Param("deliveryId"), &deliveryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter deliveryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayWebhookDelivery(ctx, id, deliveryID)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, id)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, id)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -16940,6 +22896,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/suppressions", wrapper.ListSuppressions, options.OperationMiddlewares["listSuppressions"]...)
 	router.POST(options.BaseURL+"/v1/suppressions", wrapper.CreateSuppressions, options.OperationMiddlewares["createSuppressions"]...)
 	router.DELETE(options.BaseURL+"/v1/suppressions/:address", wrapper.DeleteSuppression, options.OperationMiddlewares["deleteSuppression"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/deliveries/:deliveryId/replay", wrapper.ReplayWebhookDelivery, options.OperationMiddlewares["replayWebhookDelivery"]...)
 	router.GET(options.BaseURL+"/v1/billing/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.GET(options.BaseURL+"/v1/templates", wrapper.ListTemplates, options.OperationMiddlewares["listTemplates"]...)
 	router.POST(options.BaseURL+"/v1/templates", wrapper.CreateTemplate, options.OperationMiddlewares["createTemplate"]...)
@@ -16953,6 +22918,110 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 
+}
+
+// CallbackReceiverInterface represents handlers for receiving inbound
+// callback requests. Each callback becomes a Handle*Callback
+// method that the implementation fills in. The caller mounts the per-
+// callback echo.HandlerFunc returned by {Op}CallbackHandler at
+// whatever URL path they advertise to senders.
+type CallbackReceiverInterface interface {
+	// An event
+	// HandleOnWebhookEventCallback handles the POST callback for event.
+	HandleOnWebhookEventCallback(ctx echo.Context, params OnWebhookEventParams) error
+}
+
+// OnWebhookEventCallbackHandler returns the echo.HandlerFunc for the event callback.
+// Mount this at the URL path advertised to callback senders. Errors
+// during parameter binding are returned via echo.NewHTTPError so echo's
+// error-handling chain reports them as 400. Middlewares are applied in
+// the order provided -- the last argument becomes the outermost wrapper.
+func OnWebhookEventCallbackHandler(si CallbackReceiverInterface, middlewares ...echo.MiddlewareFunc) echo.HandlerFunc {
+	h := echo.HandlerFunc(func(ctx echo.Context) error {
+		var err error
+		_ = err
+
+		// Parameter object where we will unmarshal all parameters from the context.
+		var params OnWebhookEventParams
+
+		// ------------- Required header parameter "webhook-id" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-id")]; found {
+			var WebhookID openapi_types.UUID
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-id, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-id", valueList[0], &WebhookID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uuid"})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-id: %s", err))
+			}
+			params.WebhookID = WebhookID
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-id is required, but not found"))
+		}
+
+		// ------------- Required header parameter "webhook-timestamp" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-timestamp")]; found {
+			var WebhookTimestamp string
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-timestamp, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-timestamp", valueList[0], &WebhookTimestamp, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-timestamp: %s", err))
+			}
+			params.WebhookTimestamp = WebhookTimestamp
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-timestamp is required, but not found"))
+		}
+
+		// ------------- Required header parameter "webhook-signature" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("webhook-signature")]; found {
+			var WebhookSignature string
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for webhook-signature, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "webhook-signature", valueList[0], &WebhookSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook-signature: %s", err))
+			}
+			params.WebhookSignature = WebhookSignature
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter webhook-signature is required, but not found"))
+		}
+
+		// ------------- Required header parameter "X-MailStack-Signature" -------------
+		if valueList, found := ctx.Request().Header[http.CanonicalHeaderKey("X-MailStack-Signature")]; found {
+			var XMailStackSignature string
+			n := len(valueList)
+			if n != 1 {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-MailStack-Signature, got %d", n))
+			}
+
+			err = runtime.BindStyledParameterWithOptions("simple", "X-MailStack-Signature", valueList[0], &XMailStackSignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+			if err != nil {
+				return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-MailStack-Signature: %s", err))
+			}
+			params.XMailStackSignature = XMailStackSignature
+
+		} else {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter X-MailStack-Signature is required, but not found"))
+		}
+
+		return si.HandleOnWebhookEventCallback(ctx, params)
+	})
+	for _, mw := range middlewares {
+		h = mw(h)
+	}
+	return h
 }
 
 type APIKeyConflictResponseHeaders struct {
@@ -17181,6 +23250,28 @@ type UnsupportedMediaTypeApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type WebhookDisabledConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type WebhookDisabledConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers WebhookDisabledConflictResponseHeaders
+}
+
+type WebhookLimitConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type WebhookLimitConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers WebhookLimitConflictResponseHeaders
 }
 
 type GetHealthRequestObject struct {
@@ -22656,6 +28747,1928 @@ func (response GetTemplateVersion503ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+	Params ListWebhooksParams
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    WebhookList
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks400ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks401ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks403ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks429ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks500ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecret
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook400ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook401ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
+	WebhookLimitConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook413ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook429ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook500ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook503ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type DeleteWebhook204Response struct {
+	Headers DeleteWebhook204ResponseHeaders
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook400ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook401ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook403ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook429ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook500ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook503ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook400ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook401ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook403ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook429ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook500ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	ID   WebhookID `json:"id"`
+	Body *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    Webhook
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook400ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook401ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook403ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook413ApplicationProblemPlusJSONResponse struct {
+	PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook429ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook500ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook503ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    WebhookDeliveryList
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400ApplicationProblemPlusJSONResponse struct {
+	BadQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries400ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries401ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries403ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries404ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries429ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries500ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWebhookDeliveries503ApplicationProblemPlusJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDeliveryRequestObject struct {
+	ID         WebhookID  `json:"id"`
+	DeliveryID DeliveryID `json:"deliveryId"`
+}
+
+type ReplayWebhookDeliveryResponseObject interface {
+	VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type ReplayWebhookDelivery202ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type ReplayWebhookDelivery202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers ReplayWebhookDelivery202ResponseHeaders
+}
+
+func (response ReplayWebhookDelivery202JSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery400ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery401ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery403ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery404ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery409ApplicationProblemPlusJSONResponse struct {
+	WebhookDisabledConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery409ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery429ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery500ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayWebhookDelivery503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayWebhookDelivery503ApplicationProblemPlusJSONResponse) VisitReplayWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecret
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret400ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret401ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret403ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret404ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret429ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret500ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook401ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook403ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409ApplicationProblemPlusJSONResponse struct {
+	WebhookDisabledConflictApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook429ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook500ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook503ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetHealth Whether the process lives
@@ -22742,6 +30755,33 @@ type StrictServerInterface interface {
 	// GetTemplateVersion Get one version of a template
 	// (GET /v1/templates/{id}/versions/{version})
 	GetTemplateVersion(ctx context.Context, request GetTemplateVersionRequestObject) (GetTemplateVersionResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// ReplayWebhookDelivery Deliver again
+	// (POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay)
+	ReplayWebhookDelivery(ctx context.Context, request ReplayWebhookDeliveryRequestObject) (ReplayWebhookDeliveryResponseObject, error)
+	// RotateWebhookSecret Rotate the signing secret
+	// (POST /v1/webhooks/{id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -23621,313 +31661,654 @@ func (sh *strictHandler) GetTemplateVersion(ctx echo.Context, id TemplateID, ver
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParams) error {
+	var request ListWebhooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, id WebhookID) error {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, id WebhookID) error {
+	var request GetWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, id WebhookID) error {
+	var request UpdateWebhookRequestObject
+
+	request.ID = id
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, id WebhookID, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplayWebhookDelivery operation middleware
+func (sh *strictHandler) ReplayWebhookDelivery(ctx echo.Context, id WebhookID, deliveryID DeliveryID) error {
+	var request ReplayWebhookDeliveryRequestObject
+
+	request.ID = id
+	request.DeliveryID = deliveryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayWebhookDelivery(ctx.Request().Context(), request.(ReplayWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplayWebhookDeliveryResponseObject); ok {
+		return validResponse.VisitReplayWebhookDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id WebhookID) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID) error {
+	var request TestWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39chs3ti/6KiieuZV4NkmRlGRbUqXuKI4923tij8eSk0xC7xDsBsWOuoFOAy2JSfnUvMN5g/PH+f++",
-	"wn2UeZJTWAtAo5tofkh0YjuamnIosj+AhYX1jd/6tROJLBeccSU7x7922A3N8pTB51eMxwm/+EpkNOH6",
-	"C1lmGS0WnePOKYnhW/JTKRUp2EUiFStY3Ol2rmhaMn11VDCqWHyqOsed0WD0sDd42Bs+Ph8Ojgf6/993",
-	"up2olEpkL2iSPitEZl/UyWiS9heiLPAl/UhknW4n5vI1i0QRy87xD792OM1Y57jzo75YKhpdLt8hppIV",
-	"VyzuHP/wttvJyyIXUt/z92vOCjlP8k63U7Cfy0SP/FgVJet2pKKqlJ1jO/tOt6NU2jkePh4Muh21yPUD",
-	"zr87r2bacSPoXbEimSURVYngX/w8yg6vbn7ZX0wfXnP1OPqpGM4uJD1i5cE8jx9ddt513Szwm/Y7+j/i",
-	"xC7ZYvNpfvW35y9uO8MnL09fPPXmuHaA8WWS9WlGfxFcMgkj8+YXXtG2gb84ff41efb677ce/YvvvKEP",
-	"B2TGWDzVCyQzlfdL2WNUqt5wV+M9e/VsN5x09YXMZ0OS8CgtY3ZcGx75nzRN/TH+GGe0iLZghxenr5/U",
-	"xjmjqbztQOFpwxOSf8EFZyedd2+7ndhu4KUxJXHnuDMYHj2ajqKD3sPpaNh7FB/S3mO2P+uN6HA6iI7i",
-	"x+zRrNPtpFSqJ3MWXaLs4GWaBseIX71mVApuL8MNWN347l238435bqUcu54LyUiB8oVcs4KRmSj5hyvQ",
-	"bi11tpeEloAflyi8lcjaSn6upMtvLUA3F3Pbi9qVE33/snYDsbiNON6CnXctjwNyc0sRvdXgfzMZ3RCH",
-	"+1Ychoa9TmyHn/VOS/I5ozErwDb9WqBo0Z9jJqMiyfHPzvmckZyqOREzouZapktRFhEjak4VuaaSGDne",
-	"73Studs57uxdDfeQHHJvQyIscVg0ZxnVI5qJIqN6LmWR9Ao2YwXjEeu4hZKq0DpMz+k1VezrJEvU8ky+",
-	"1QNOJEnZTNnZXLLFZ5IUVDGScPgmL0TEpMTpUS617oqPyaSYED1AJpXsEspjQtPUPuXnUihK6IXWfHSm",
-	"WDHmEzUhkkWCx5J8Hhd0pnoJU7PeXKmc5klPvzLV4+yZVegNBw/65HQqGVfkeq41JhcELtGDlkz1x7xG",
-	"4nHnki3GnZPii+HR0dGJ+mLY8YmWU6VYoSf+39WVPwx6R2//40SZD39aTcNXIk2iRZgn6pRjNJpb0h2T",
-	"yc8VsfSvlFwnPBbXml6Ta0eYMX/PlPn5i9FgMDi5/mK0jjI/W8pcr6YMU8XiVK/wMlHOzGorQa5posiU",
-	"zUTBiCoWCb9A5qhtkeEqjs8SnmRlBleZYSRcsQtWwDjOyjwvmJSJ4JvvXGluYjGhcaw/dYko7K9pIi11",
-	"FfxLC0Yku2IFTZe3tqwGIPdKyYq/mN+N8NvJXv72229PSzVnXGnDh4VnCE9mmurUu5ZcJ2reJVSS18+e",
-	"kIePDgdkTiVJVH0qXzJasGLleJeH9d1rZO3n8fKIXtKMadmRSMJuojnlF06wgNYqPpMkFRd9ckquWZr2",
-	"NDVYTCbf9cxDe8/jSSVq4Svy+fDf//pfw9FjImZjnjLNvLJL4uQi0bJo0p90yeRH/U9v8kDviEuWL20J",
-	"J4MP6WDWe0SHw97jaDTqDeIhG8326cH0MKptkozefM34hZp3joejx13Nke7v5cV61+3ktKAZU0ahnObJ",
-	"39giRCK9aEnsCeB+eKCPov1R7xF7OO0dzQ4Gvf3pKBrGA3Y0ezzQ2lU/SnN3p2sNhiTekPFKuHJ5YZ+U",
-	"hRRFeMQTzm4UXuDWJ6cXzGzzLpmJovoSlIDmNvJcC4JU8AsQDIKbjSZm8FkUF5Qnv8AGBpYda8tCizR9",
-	"xSxJNTmbS3n6j5vL77/7p/rn/jeLaHS0+Pq71+Kf3/1DTbOjZDp6ffj1ty/n02S4+P7bZ5eWUj+XrFhU",
-	"pIpwpi3rfTgcNdfbE5k/nPa+p71fBr2jH3ttchI9tfWrbwymMAOsthbeBwM81bbz+lFnTEp6wUC86L/R",
-	"SnBilvGYXNArtiRtvD04HPQeRdF+7yg+YL3hbEBH0/3oID5k72lmLSbRf4prklG+IIyrImGSUORfLSup",
-	"IpmQ9SkcDsL8BMq4xk4xm9EyVXhLRm+MNtPW9Ya6jcWnqKVa5H5Am+WsiBhXPcYjEbO4S+biWmswgpbC",
-	"dZEoxRrsFlBegQUwr9hsFTQXTcVNp+tvqv3RoLap9kPLdM6yPKWKredBZa5s4bDH8cF+79HsUdSjg8Nh",
-	"7yDaj0dM89nR8D1x2Des0NbAyzKbshYZyuE3PQNKrvDyLpkVIiPDpmUUGKG5Y7NhJlztjzoe542GB48O",
-	"Hu8/PHi0hgHf6efLHPzSSpE9EXyWJhFsoUhwxTh8pHmemqDMXl6Iacqy//hJojHmh/7ZTSIxIVDFyrSp",
-	"oG2DUrJaVEzEekCXbNHTE++ZW7udmCmapFr+c1Lygl2JSxZr/akJqr3PujaZU2OH6KcQmhaMxqBqi8p6",
-	"2dgqMH7nweCo21GJQjVk3129Bcfqv8yQ1xJH7jXnpemdWuFUEedcCBRMl2whW8iDTkKhXQ/whH0C1UiR",
-	"0QWZa4FsRBoZDgZ1EspdEkaz+tJSUFnNh4Al6obVSqf6BIE1K1b/U8FmnePO/9irEk57+Kvce4VPwVvq",
-	"+zDEPCo0YLeq4CRULoGmHd6T6YF7MYSa6x0anrl2r7rQdzZ7lbe50c3mcm2Qe8bzuts94x2og9v7mSim",
-	"SRwzfuv9HTEWNzb4C+3+yUjk4BFQ9AIgWKIdQk37OW3jbfPAHlwOlprj7vPmU2LBJOFCIY+DCaJfaowr",
-	"eazVHrszg+83d35EuX4pRn/AmoWQiRm5MX6CfN2cHDK2yFmDfomUeo740zKdMvy9Z3/3KJRIInJWIDdz",
-	"GE9FF5onPb0Nd08YvTSnr54DeVIaXWp7Ct4ZJEV9/LvZ3iYyY97u5txd3uMJ8gyNVHLl9jjh7BruvxZl",
-	"GiNDZZqNcwEWbkHomGtvhhUkTWas4mu3/sgPsP7gt3zsAuJLGn+dSGW+vaV8iJxn6efK8Fu0gFgqGURf",
-	"Aox+RdMkhpf0ZjRJ68oOxAE+yAQawDa36wteptHR2vO8M7sP6uxuYxTmdTDUILcvT0JTN6MphkAatpHm",
-	"TPLmzfOvbkOOJHbBXKrmjtPheR/U/He145cn7OgKO5sannAhGn1JyS+5uOYQAiwh3pAoiWFV2f80Nu4/",
-	"wEu937IfBcuaqa9l2O4yu8I9zgy6EBBKQ7WkDddPhZ3vpoMSDuvZsLGYdslNtmtaMHppjAZY4i35Oi+0",
-	"0aUWZNyR5U9TFqlxx1s47eIXhSiwPGOLu3Kh3fNC86a5AlKvH4ca07v5v87+/pLEIiozvWYBS9be3oOF",
-	"a4iKqYgXhPGYxS6nNG88E/OwQq+1YuTz6UIxMnywa8EBA/GEVG0IYRO3PrHdiQ9vva4LwS+6WprIOc21",
-	"las/Z4zyhF+c6MHOtRehKRQLzj4FWYDh9fcQk3rtKk9tECfArehXBgJT/wwGoapqVlRppkLsPUSkzl1G",
-	"QfNFsTSXIIvWZ7MuHGV86naq3C0oZR7/m0WjzPs2CUgF57e7DR2OP9V5BdS8/q1Bqo99O981+pRw9OLr",
-	"PPt3n6KVqx9gXZ/2PfewhhaqLZA1T22wI5FEljIHJbXrgEp71CLIp+HJ/MYhJgaFm8eS8fgPEl8y8aPV",
-	"i/Wxb9Tn2gzlNH2qzdhbb1Z8xlLhNJtpw3aZB+0NPTCem9sSq0oI2qJQBQPJ6JNaAUkSQyQfFyzhURIb",
-	"g+0OjHnYtA5rIwkyZGMmO0poGMpV6Xc9jD55aey+RBKMcyiB+nbKGA9ZgndhjBfWzvVS1rfgjZXRMC1S",
-	"SJWH3jriYG4Nud3O3fnkwgwrJv2J+AKO9fDWXXPdfQz2TgGtasIfO5+9FOoZnOC5JZOhMdJkMSLLaO5q",
-	"ygOMxoXq2ZNDPoMVDElcf4BegqVSiDuz20GN3cJvDvJbNfjd8JnekpCJxyAph+hmba6fSdT86tpaAhKy",
-	"9qDxkwhLeT92VnxFF6mg8bkQX9Pigt2SI1N7r+cyaQMGi6Gxnq3JjTm+uaeE6OH9oVid9Y4q/yAxkWo0",
-	"0YaDg8eHjx4OyHSh2J2d/eF+OEqnhCAwxiBrLs9kd6LQjgCeW9gccY0gil4y+YnwYsY4pIexJO12ySaa",
-	"5039e6bdaRLRnFTRpCY/gsvdi2gejDhFEcuhSgSIjyl9rL3AMlbB1TxdEGlfdGdBOapz4tILMCwHAw0y",
-	"5fJ0NInZzZyWUjXpc5qm4pryiJFSsrirJXKOi0EypuYiRK9ZwVhPJazoVQ9t7GB9CaHu2XYv56xIRAx5",
-	"CcliUuZwBkh56qD+8l3TsjGsahxBQobmubv93ToWzLst0cJFB9oY4WMXAmeMx3fOz1UFzc3QQMGiJE80",
-	"PSHO5i5b5m93Za92mWPw1+En9VtScysu93JySuw0Hdc63yCnB2es16Tk9hRkI5QPDCyyXpUpAKehOlHZ",
-	"EtnXxpx3VU1omGeJGRl39MMxg4kOgL3HuyhoooYWYFfP9lZLP2Ln6dMVBF2VTKiRdHfyyZzP2DI5+HPJ",
-	"yk9FHBVXScTecHpFk5RO09uayDGDkD7HGdSjlfYXAmkayNMvbRx3Ua/0xtLcO1TRKZXMcbW98ISoYuGf",
-	"qgUdcpFcMU5UkrE7BzBrJa31GdUGEmbh8OSAIwua8CVn14uRarE2LxXYZm20s89oJh1aHuERa5d0WTHo",
-	"MFXssHezm7VDpt0Ubd/ZR5sCoWUOrMV85zSd9aQSBYsbpPF3N1PFoufO867cotXJ3zvuTnvG584GA8ty",
-	"1diYL1kCIYG5ylLCtdXFbtS24TuqSMqodIVo8DCwdtmNQsvNODthpbXN/ZVi+tBKegJVAKecsJuccgke",
-	"rEETcG52gMz2kFbP1l55VNZUOTZZGh5jeYShjymwBr/5YHh0sD84ICJSDKotQhS/7bM8s+CKFokWYHLn",
-	"62CJYA8MTKtRBpdjiWggSRZc0ZumFpIsUv5awHmEVIRt41WLkSackeGxSSDhQ8edRLFMVuaWe3JoCbZ7",
-	"gkd4vXYfIs3fX6UWJTktlDe0nBbSVCrjKEGGV0dJKAbP6uYayvZPwVyzCuE3P2PoVr3toGHFR7/XEUN/",
-	"AFudMwzObV11l71JriLWHSq8uoPBoHrJb1bl5d64SZ1Xyzx3layvL+g25w6BeJ/QyUO77Z/Gibrf+r/F",
-	"1jcnyGXL7nc/ryCXuWaFEKjG3bL/7Wt2vf3de/2tb1+21c4PT3JX548xabm1HEgk+BNQ/rlEx49eFgjx",
-	"gvKF+fa25UMmxdgo6dZEtr8EIsZO1DejmgAktAA4E1mhec2oVNafQIZ6z2Gag5HP53av2vGEY8L+nHZb",
-	"97iWGh8KN/4uoY03nJZqLorkl1tnQsvGI2rFIqXULqpeiAAn1+70OPmM8ZhQ9P9d9SyVZNw5NdfDqI4J",
-	"goGRTP6YJlfsx3//6/+MO3cW0sNw9W4iiamI0dJtdXyiNrFdFZLoUSD8mz24XT816g7bsZs8KViMzhnA",
-	"RjRY/Ntvv+01YdpWMU0T1e3OPCfLPBeFYvELFif0fJHfNtytFs368JdCwSmnILu59/Yy/eIe3N5kPGXr",
-	"IYDjnuCgenqQx8Qflx7PuNOFDKooFaHETIAAmFHCL+5cJ3LYfporZlFK4aSMhPm28GFwxruvGwmNSJuy",
-	"b86f9R4D0yKek6GQhXv6+A0BR0gPeagFx1RbclNmSpsBUemSLU4IN3BXkkgWFQyKvM0By8SUmlSo28sP",
-	"ZtyC8rUjuyKe7EFvMDofjiqobge9FGvtqxX/MkyUfoyWJnLt26USuSTXorjEPF2ZpoCwB/Prt71OX4bp",
-	"LgSGWnp98t7wCNcAZHU7iTx1h3QawtgE7S0qDxeFlbq1odTmNBUiZZTrJ1+yxauCzZKbNgjQwoe7NcIe",
-	"6gFnCVvGxKTTaDi6WfwSmkRKpXojN+QefTFUhpwAt6b0gkwXRIqMWQDYEGMBUPHg6PjwcBVjrV3pjMpL",
-	"Fgf3j7XloFil2ioEb6mPyRoDlig//vtf/9v9P0QhBCsLop+BQ45HdcE6rr/pVSHiEuLGocca3tiI7uZa",
-	"s2uSmX0pF+r2OwdxjFqEkX27XuZY6JdA4HudOjjDg0nubbQo6KKDCGy2nO4HRKYDsvqs7q+wG12NQX1h",
-	"4xPQ24pdTxq+dcMQ05/giLkFh/o6kQGyG0tOdgln10wqMksKxGrYaO5GuC9Nvtv5kqpo/lyx7DWTgKAY",
-	"JPmURZqfDI6ofmVA1IOlspFKfqIvfWdSG6FXLvDskGKZ4TFNI81kecEsMDM3nFZn7Ndrq3k89WAyK78G",
-	"qzo8qAJaMJtOMLkUPaaU6mUlSrjBbrwehg54siuwKsmmqKBBinjFJVvDga7XLDxmLbJfT/0zSfKURg6H",
-	"2NiQBnlxUBuTj9V5dOQhJQ6WkRIr03LNLmc8PsMrl7Y2jNw9KLQFYTe07YS/c8CjL1NFcjB7WNbATobS",
-	"H1HEaDTUtweF+lgWr4BFBdbB9iWBFRy2IpsGyWX3zGbvs1ff7Y2aNjJMOMZVsXB061r2AGI1qLjxLmrK",
-	"LlDEN8/xVjtg++caue+Wx6NcNaUQrzwBYY6S1SutoHGc6HnT9JW3/qYTRNg0UMLYvstccysL1lF3Vqqy",
-	"YLszaMPmhnZbpynllyek5MnPJSM0E1AHzhqnRQIwmC0miY8HPhiswof+7/H4ZjDojcc3w9l4fPNopj8e",
-	"zcbjcjQYPcb/HL398586dzMzTgh3sQu1EhNxe4PEY9r9VTzb7SB9zc96kZpsbCwXM7F2tkVMj9uzram+",
-	"VMIBXyzzbuxaNjXTcnhPAeE1MFRNZGjKUnFNEnVCUnHNil5EAXCZx0SVBcfjLHnJF9rU6BJKZgmnKYmF",
-	"ghMe2jOd9clLQZ6/GvMKprmcpklEZDmbJTf6TddJGke0iPvk1KRKRoMjEs1pQSNljzBB2w41Z7xLrudJ",
-	"NCcpo1dMkkKIzKKvjzmeczboUKb/lOnXYR99OCJKXDDwucAHmGSmwdRZOUUSTZqY60vdXdx2ldhAy1S/",
-	"1jfKaLiE+byrjbI05LABkNIpc21KXHMiyyy4uja3coKEmKDhgl1SyoZzqC+oCSsue/CO+sQf7jcFRFOS",
-	"BQHl335efe69/bP3w4P/d5kK3c5N70JAEKonL5O8J3LcLz1XXhPakIZc7TvRa64hb78fDbczwP23Zm/A",
-	"CLGXLa/fl5rr3e998pwbxtebUC/owpjBgGpeibwMSFsTeivhzrfGLd8dD3umwXa2gaNa+zLa/Prtl9Dl",
-	"KCtzQAuoWnHjZK6ydAICZqLYjZr4BY7Lyw3VXsGdClWSUxEv+mTy669ajL17NyFSUR5LEG+U2Bq9LmEy",
-	"onnTnxiXg8F+lMN/2H8mxD4Fv98zPzRVORxFXL0/qzUePNb/TPU/kf6HeQsfWuRNt2ibIfNmjfVSq6Wp",
-	"KPEtSyORsd/OaimR9wKK1fwEK5gX7Cph1xK4Bb5gQm9DYjtTSeMl65lOzJ0Tv69EcJpdt9L1CR8dPd5G",
-	"Ct+aAJsvMlQjB7kfylU35f4rVkypSrI6NTyO/yB5PGQXtkuvuC36X/XeypiiMVW0a48ikpn2KkwEuy53",
-	"9C+tj3O3kefIhnPAS0GzIGLweK1YqpLLFQHS77NnxfffvUz/uf9fafzX7+d09M0v33/7cvH9d6+zf36r",
-	"0mj0zU9R9s3gxfnz0Fa6ZItNQ2cNgmJW2E50BWV9/R7YspXehgZ3UH8mL9HUnfp9R7rY9UyTKGBqU0XD",
-	"1Ha6q+FyJ1a9g2bHlqlJIRXY4/HmPkw1u7vpWJhBiIxf2T6rIXn31cszY3ajazBNEzlfJk97mByYEet+",
-	"qlyoKmiS4sGThkF6p/amS9xX9ZYMDQ1SwCavIRkG8AMm1m1ak660jkaD5Xika3K5mhvcWr0y19cWORDA",
-	"wOKsyp/kBswfuV+rGzKx3ScnG6WnNosSuoHaUKFpyBlUFgk2fEtNsNdwGcRaoe1bwoMZJmzuuXVLmK4r",
-	"DNhoAlCA8M4rGGhhpMb+2DH/NDazqU0wwQgcGlK4YiXvDrdq3pZYKQpeVezYErgxQiEBdd4n0BzDbKiM",
-	"LojmLCAD16vwg20W7PfTxT60fotl7O/61ieeuW9pNzX5a2mgE9MJe+KD7KIAToW47JV5l0wMXqBxkbE4",
-	"GVNrnOHPGVXRvP67/gdxqLtjPnmDhTXVJfbxFjktTBqMRxjiVE27vUawZmz4CYbR6XbM2+o08vqSt5LJ",
-	"ltGEDnTo37XxvcjZ+oW0jZuhr/H5d+f1odhflwfSGqoyARfXadxCfVeax6juvBCuCdv2NRD28TUE29aE",
-	"td+0fLNKiHBr8xDBl8I2n+vxMX7FUpGjX8CKz+QD7UeAtRLABXJF1OYw55xKpA8fc3AuaMaqqBB2NLRt",
-	"PRKut2zEmjGxcKPppYn6bdnb+Uk2xOFGtk5liQQydqvCYmhfVCFNUBk2jtlfHfm7RVHJHdocrs3+NVpH",
-	"B/nZi4WiOAITRssdByFyy6qAzXQ7TL9S7PWW1UGNYTy/KVPXrL4hIdLiLJCu70dvMmK/NfYmex8oBRhe",
-	"FdgCVjnj4TVAjxW3pWCo1MEFkp0KrtGrRXLU9lltmk0WWVf0gA8MFz2c1WTvbWsfzJADe7bGKStUdMlV",
-	"khJ2xYqFC7ZZC6NgUqRX2r2aPAONOjEL9mhE5qIspPMrZBlFTMo+OXVrO+Y2j6K5MBUSCqSq3TOjaSrJ",
-	"lEaXWl5VA8I3jA7wDbfW4TjgjbU19CsN6UjXodROVc9hKuKEBULQ0yhqlcxYuSGxwnCaJjwmkcgXXSJZ",
-	"TgvNRWQKs8uw7GPt/tv0XXd8ywYK3qKE6F1uc8071O9QyvIC39FeUGMHgbbf1tJsVoishQnO55VpYGMO",
-	"9enNk78sRNmm1fSjX7Z66e7JcSLzlC5Ao9YffxrtqibTEOn9VM9oKyiJmV2qts6rDlMmRtFwCu4XOXt6",
-	"Br1+m2MbjPT4Hs8ewlh6h/EB25+NaE/r9p4eWu/x7Ij2BtNhNIr32cHskPYG8L9NSIa1KBtzd6j46E68",
-	"XW3W5RE8NULZFn25KktxzQlqso0VBbC2qx+rB0UOVwez9CDzdHEugjSC+po8TZgkF+L2YkYyrlpXweMQ",
-	"JcRlOycvL8Xo+/dskQFhPYOsLX+BjZYxg5Em2sf1YQRCCZelASl60WL4619aaV89+9o9e+3klVghDCum",
-	"3eClgTTpBqZbJY49+VkNC7RfF/RtxZ4V9T2Lb1koNRSKoWttK3pywbHmOmMPBvb0yhyUaZoRMxopQqcY",
-	"g/V4NxzqXstw8J6v9NXvqmMyQfN/TvOc8WWFWC1QbUU/k4iObpzbOMF8haKXzN92x0RmKj8hh4cDctgf",
-	"9odEL7PXaGoHuopdGWj9lU25H9PlptxrNZWIorIoVrp5jnDrJMzhLYT9mm1lDhYoEgkesYJLU+Vmy2Dt",
-	"10Cm67lIvUb6cAYOjv9ElBPF0nTtdlwvDDYI2lZsiVHb0KY2odOKDI53u8j6tZVZvcm+CmaFgOVZihBo",
-	"1Ykejsx0YtJCVf2zhURACCxJBHr4EI9bLjDJpslFKUp5qhTL8mA16IxMoGNJX0uNybHxZua2KpWaO/Wo",
-	"XIrKwEujkyyk6pOnVI/SHnqXyBKVJaKEaNayLkfap6LkETsrp+H4YzVSvDCeHJNrTT2tZTXlpN2HES1l",
-	"Q2T8lXFW0DTE4/i0zd85ecWKjGpemnTJ5LygXGrWmGhGnrzhMVOsyBLeTJF03G3BiKAp1297PfoIMOOF",
-	"EYyFuCho1tBd5uxQMBbHUrpYN024CF7kCNlFsHMqyeQFFgk9K9O0MTnvl+C7E3rBhVRJ9GTNRC2dMdbT",
-	"HNS1l1Fw4t9IfkmThuhbI/GX3R7GYu3eryMSNNujsMRIp0vtG4sZsT8oj2Z0Wko2aR6zQmSOZR2Te01E",
-	"2l4vQMrXKBSlSXRpKATJ40I0KiSGR6P+oD/qD4NxxIRfrpywezwCpPNLkyCnksxEmorrptaZK5XL4709",
-	"T27vXbcbihs4YkuCSg9Fb/3KO9upI7ZsXWcqf81kLrhct4WSK20mb82vo8MBGfUf9gfE0EHfxpKr8H5G",
-	"g/Fu+wmTCXOqLzEOGtGiiHz++tkTsn/wcP9BfYiwkUKj0Xvr9CJoKWzIudA+A4Uacpc25aRoyBnxS5Km",
-	"dO+wPwia5Sv0b8tRLpJrQosZKlzZrXc0Bw3HKJQ7YzjYRjs3LfnAx27n9qJRvnyAounmcnajnrhexcvv",
-	"No2GjVrUV8NsjXEmTAqS4oS2C1cb68cbwWrrJyxTawb/cdBfJp/72/5Bt207wX2JcpdX2/ABEcWYF2wG",
-	"SOXeJXZvNB9KCoZH3fXFVJKSX1Ou//x8WQE86NbOdZIyh7fpmXhvRKOKpql7hFHocLskZrAIZ4q7058I",
-	"7NbqTbiNxvzz+rZ6gOCoIJ4Td/rMyudq8GbHPeiTc7P8RM0Lxkg0p/yCQXsTjNWM+fpYdrU4+ss66d03",
-	"htLu74qA7iuHRVqbtfsb51g9ACdRj5Y33xWOma+TA4bvAgmOTbe8fcJ2m/7MIE98Ktv+dbvviGf37G6D",
-	"mH9rhIG1R3WCke310ZtuR9tr28Uf/6bvuF2IrUFBZsJBMIaVxx8DIwhXzSUsNZFpKBesC7P1VRpK+NGp",
-	"2o6Cn8LbqC1RZ+uZm433oHysEdQnLlsFdacYHpgnF3O97apzPCbI9ZkRS0wLpslZNGdxmTpz4ok2YvDP",
-	"gpE8pZwD+sBaAfYPCJx1oJODlmFfedLrSydLnvgS65mVVW4Q+gozgDoFz1ocvtqW3y6LB/OtyHKf1LtP",
-	"6t0n9e6TendL6t3ny+7zZZ96vmz7FNl/MpqqeZvE1H7nZ1VyO2C8bsZh+JYWe3GFgVi7b7liSlxO1ht/",
-	"4rJur4jLEGO+wtNrdztWieXgwmwLQqszltrGWSZe1Zag9T3I2406tXIqVaJK/afsav+dgnbDvoMAIX1C",
-	"6BRyFKJAnyhjlGMld4217VmVzhnNjF/mvx1P1bTstGqZDFhty3EA/LGiy4nxzpS2gSF/Vh9rbYAjT/Ql",
-	"XO2POnWQkEH9dEPLUF0OJhRAs7h9IY8ZfyKxiEpo+QZRw6ODw0cPdgJItDJNfA0FJoWwLQ610G9PGZux",
-	"LMi4I8ufpixS2JlhRTZgezyiCv5HDwPAzg4Gg1vDEK2JAnh4kKEhTnwoQneQlN1gkKfV9FoFJ7lCgS6/",
-	"/z/Pz195NT/uZQe1cziHNaShg0EQysYgVwZPQ5rMi2FFnwFwI0Fxu/4SC0Ytyxrncrnke4PuMctp5hDw",
-	"npqj3wNhJayjAD5tjLj+9lWNaXzTt0h6BZuxgvGIbXr+B6noKU6XyYat6TPU23Y5EM43tC+FzVKuVUQO",
-	"f7b3E5Y6B/sUBdvxtXQ+rLDgheqZ4wX1H6puMFbX9DJ3kqaBKRxuHxpqwmoe0QPYl06345/F6CWcWvy5",
-	"S7bomTYnPTBDRKENN6/pdSFKM3z7DTbVhK8oxnUrqlRI/vh3E6dev68O+a+/aV7V0h2gtQXGWnj8UN/k",
-	"VgDdBiQ5nKHmNO0hNl13RVu5qmeacI3D6qZNiKEClo4nhIOBS5T9DjcZJH8gOrxKd9nbbIFku95y3R6h",
-	"xsl4/UGv1543b1dXxhYCRN1XeDlq7IdHg+GDEwI9xSyajqnSgWP5dREVigk2JI4djJMxIYGCcbd1ZexV",
-	"Gs4P6dRp/TsHHO4OhbcmEIzQVGFWoj74ZlDIEjg4A+3g+828jTzWlrHNqsjjgtFKoCz9eV0kSlOE5knv",
-	"ki3c7+5ve8E0SdOEX9jfr9l0LsSlXPrbXu+gPOwV1Rf2Eukd3LdX1b7DC5fzQW6KS+uGnXsBYvA27syb",
-	"HPu5D7yMEYACRHjcRrvLiZIsnbUkNeSa7FFVVDVlpDRvIy+SL7uQSXQ4ViP4cnOQAMZjk1rAaW8D1Nft",
-	"3PSMHGU987qOnnU4z9HCz80RbEd4FMI2gxDE5OlaQB6DzYPcpO3glQg9wcD56xVBc4vsJwowKSdKNCt9",
-	"imieXLE1qEu9NJGqAVzycP/xwe8O2rIJPTakhL7sYyUD9E0OGgNTD6dLq0zpDhAmMtyjuYlkBAWwCMbW",
-	"DD905ixNxV/a8ed+a9CuXaUQfJi8UAjlN17e3xCYawM8rsHvD8i1RTpg7b43hv56Lv5gd//GEf/b41cF",
-	"QcsCGF672sjhRMMTkWW05+L93ap52cDiHc3I8N//+l8PD0jK9Ehkl8TJRaJkl0x+1Fq3p//pT/rkDPCi",
-	"iCqSLGNxEz6gylM4LlD0IsQBg9HBBwBdZu2HYBTURhZW9jXrk1NOEg6tYg1uoCislaI91iKJzXnjnBbr",
-	"T5HQwfpTJOtzQO8Xk+1DFW9KhJW5A6kVBZHsihU0DWW/8OcsiUQKGQZw4kXhQVbVFOCYW2Dbw4FfFZFw",
-	"kJZdMokiY6hO9Sdr1zf3zAbone0i9P3YA7vI0BwTfJ7sEl5CVL1LDIKUAe9NoeujKAh6EMh/VV9TCBCU",
-	"iIqanTiZ9XjMU3bFUklixvIuGQ2wcyA6x9onTtM+eQmQwVCiNNQO1mgwMC2ytQiDcZG5SGPCBbQcKkTq",
-	"YxNPSzXmik6lGai2CAtGL/Vk4MkcsHXNxEiaMAdr8f//f6P/Ptzvk28BhdhRctJMTVErNsbc9kiC37Gp",
-	"Y6KpVdDIVAXpOdXZZhcprIZnB9ZwF2vDrG5sc/NWVolVfSyghR6G5TFZtz5e/LMt23IA8TXf3/287PZ7",
-	"IHnL4pw7a96Bi9ewdBzSLqYURSuqb1iu1vwF33ZyCIAVdrC+VPvvtABdnKb6IsCtIQa3RknnbbRB2GxS",
-	"DrmiuOos4RGr4KrcyJvdPHZ03nBl1BQCeXDUcyE1s0iaxCazkngnbgDExZ03sroYq4K3Oh+0Vn1CiGNd",
-	"fRGwkalJBi1BJanKn3H8AL6pmZwL27R/ysgly9VOIpZrJ1I4OJ4N0SUNHk0LNHPHPdFLMllirSu58N6y",
-	"rlK7YkEfWPO2VdsV2vYu4DY/wqrt5fVdrinBgtjJcVWxbTvuWNFgWV0r6Qsh4j6Z2NpZNTm2aBDQ8swc",
-	"sqgeRSWROc36Yz55QXlJU7gBW/5Xay2uDEzl6avnm6Dt4Ji9Gl5tIuHz6zrDXbi0QWzhS4gba1UseGzS",
-	"dG80SWZTy2HyY7dDpKtesro13y3r/zaJgNwOb3wH1aJ27t16JLeyFXbhKwWw1fSqfbOqdgfNumrHXnvL",
-	"3NVuQEFnipQ8BZXp0L0rh7EZ8AuW86xEJ711y7kVVYhufFtM3pUxAYAbnEwvpZVdiNgFcIKymn3zQPjK",
-	"ma+rXNowSrMCif0ED2vuBol9J573CoTztc8v83ilTDGMAYe/WJxAtKdgeHxEkyS4SDUZM9xOxqxo7Fff",
-	"aQH+88s+QVIZ+vmmhD/lkHKzEnydTeH8ytsbErXGBBsZEnZwn9ARMDslUzka7juE5dGOYLdqmVGVWfuY",
-	"I75MmtNAaeeSBjuj2fbKy1YLtUpgyJE5596DlTf1MSCEIPzABVoxXSLBLPIQ5k/IpA+Zy5qbnCYScVfG",
-	"PJFYGkrObWMY6OCDBR1zVrATWwN7Lco01s6FOZzaJ6dEMujz5cWvEKM6AchDWfUAgFYcgBmboYUVAEA3",
-	"e7qlVM7DME9pxOYitR2bV5BPe74VCfVgzIhlgFZdvf4WyHxRpzV2W+/fbeCb6Jnb8qRTJWc025EWue1Q",
-	"cEdsiKq6QXmzreIJnonY1u5pSKSrtXqixm3Vtl0luFaczasMUv9wnrH6P0j7/t7Ivjeyd2Fkf2Jm5fbm",
-	"Y+tqnbrVgS1TDwrcWTyYZ3/mHgNkNt3fPpE4gHzlSrRbm5NU+zu8FzZrSnLvKW6qvoPyx3SPHm4lWzZW",
-	"4T4fbOL4bbBb1/l85uV3cPnsE7b2+MwIP0HHrzGzTQVm3aYCqQMdztjNBy467+XXxy1fVkuUN2Ad7Ob8",
-	"qzmBB+AntaMktu0ukYoupJfhd3BkxtHHKuZMXGmvbqmaKCulGvMpBgHQUb9vRIqFQdrPN+/ovzQffsDL",
-	"3tYKiJIsFwUscE71EDsXiZqXU8AxFDRPepGI2QXje27I7+77nf6x+p1+GLz0qbdV/RCoHDoW/yYMA/QG",
-	"89g8JuYMFCJDOGTisig03+esSEToAEqCY3vacj4IvydTthCm7SucAqXN0pYhlNX7CvPhga8wg8es8cTO",
-	"WRCxzbzYnsGzpUs4jxPXjcdCukWi5Ao0WDP6cnCbkc0Kxl4Irubp4tTOt3WMoCgjIRXhQs31EtQGWxvN",
-	"/uCWo3mticWDof9va9p8tmKVtn/1nMpXdJExrl7AQeB2S5O1cwrgrE8ZcGhDfbeZnBkS/yxnPH5C8yfh",
-	"9h9Q9iRMVsIjuanLkAqOC0T6ZuOPzCAkTyKa14ZxuH5Z1seq8N1PebzCOUD/CAc5ZRcJlyGP4FFvMDwf",
-	"bO0R4HNbOy9HNGU8pgUB4mrKvDl/EnRIOnW5Ougdvf314F0PP4ze/an95WeKFquco2rqtMUXut3MiyRi",
-	"r1gxvFzBKXARnCiAwlwr+gznVqzSQI/Ycs80Tya7NamTyGeXmiRsET5NKdBtiu5lIgR2b8vGehuqwJUs",
-	"KotELc6iOctMpalrEz5ltGDFM1cObhpzG2O8YLPkBg1v85VkUcGUs8WXamBPXz2Hc8XB82q2/HhyavAR",
-	"4Ptj8iUMgtiX//tf/weOAkHIA+QJ/F7xy1ypvPNOzy3hM4EYMVxRtC1N1fILxN6KLjvdTlmkHrI4kFn/",
-	"0r8SAj9EIsMi0hqrFZRLGqFiR+bCCjJKXj89O5+VKZ6Ih2IyPSPGVRJpnV21mAMonkTNCbWTNARCjJFL",
-	"thhz23pOe3gLURYNommTwD5QirKIIE4PEBHQLTvRntqY//nPxreUf/4zJHJhbCAbnvUe94np6WoBaLoO",
-	"iQbRh9V1Ynq2V12zqaLwJAtHrCcy5pODwWDSJZxB05RC5DlqdZmkTOspcurjippDyBMtdSfwF00ltES3",
-	"Pqu+AerTuR68q8LfH7kyfMh0izSuftSmwADOT+Mc9BUQPTuxZwKw9h6hCN7wBKDJq/J7QzHAarD0amIS",
-	"yQqUqEsmNM9TvbiJ4BZq5T9+koJPHtj1lQoN4oxG84SzXsForL8Z84l++8Scyp5oHsacPIYRjcqruqzC",
-	"f+wQT/H8PVDuohDX/T//mbxk17WZc3ZNGC8zW8yotTTNc0YL7wS/ph3lC0A7OiFRCkdJxlzOIa+fXHDb",
-	"vVhwxLpakFhA8l7zDQYD0iRiBsPe7rLn50v7S+SMI6P2RXGxZ27ayxLlQfJU+1PviI4X7ekM+4P+AFrX",
-	"5IzTPOkcd/b7g/4+KrM5CLC9OSCY/aI/X7CQT2lmPRoMCPQa4Re2xDsvRMSkIbe021R2IbgFXI3A2gYv",
-	"JGGSxFCtr+1t4IDnsfYSmDIgb1pRILo/jG00GFiRZCxin3l+MuWxRjHBHQJ6KEgb8Oycpojz4pqBW6AI",
-	"fSXIPYwGbwYPh3eE1CjSQb8MdOWcUVtU4UNAtb3FXL733WsH/wNvOsT5h25xdNp7bvBZDGaVp6Y6xz+8",
-	"7XrE8NvL14Zs4fmOf+ggN3Te6ufs6Y232IwzXEmDlnVTKlm1W0CiaDmrSWnDDS6c5u9XaHYf5I/XjMYJ",
-	"t3XtO2UR/ejFe2cRM0Nor0QvGbkWxeXvzCn6rv31d52x4iqJ2BsP6mdTJgtNuo3XroZ7FsOkleHOUdHL",
-	"sE3kJ46sVlVzlmg9oE0t2Sev2RX0XIaHSEUX1i+FQq6ZKMb8aEBiupAoput8qC86BXtvF2zIWZ0P4fQj",
-	"4FLp4VUM+UMtx2KcgoPeYHQ+HFVOATYdkvoSbSBguUlVI/Io2h/1HrGH097R7GDQ25+OomE8YEezxwOI",
-	"x58iIJZx5C7Z4hUYrNAnJxqObha/mD7Gb2RtHJCoGRwdHx6acWRUXjJ0uJwJbB/x47//9b/d/22RwHHn",
-	"NNbOg1RIaaAsrFI1FzDRgGXWwN68ffd28w2LSwmJyZZNq5/c2KSvoX5Va+A1O7S68F23uqv3SqRJtNj4",
-	"ZnP5u+6dpMPBYLh+n7/xsdbgpg2EwzNRTJM4ZhChOBgdrb/jXIgXlC+sid35fYSX23V6+a0n4etBJ4ve",
-	"djs3Peu+9to48S3Af4VS3E9g70oDEgUHRI1idGUpszJNjYzqoj4UxvzXt0SUa9sRZQDoTWsm67HY6lNV",
-	"nYqEUlZEPeoSLopK14pSgb7Xng45dcACA1LywpeMOau7TiFhiOPBPVQBF34p4sWWghAhSxpmG8zcuT2C",
-	"pwtiIKScml6SeEacvCpEXEZGlFTr5QNRvd1CrT/x5unQmlrFBeQW4Y5+x496OFCPms4YbkkqowfqtDrH",
-	"kry60vi1o5mqRQx/nz0rvv/uZfrP/f9K479+P6ejb375/tuXi++/e53981uVRqNvfoqybwYvzp8jQGEj",
-	"z/+h6CB8yS00To1FVmibJs9syTSx2R3t7PKZJBlTVNvMGJ6As8haHFyyRRcacnAUBnUt9LVALlmnCNx1",
-	"vg76uDTXBqrhSxp7OGrvT9nhctZV3uBo0/ueCD5LE8xcHQw3eN0rBO08F+JrgOyE+w43mZsD9nzB4oRi",
-	"a9WPUz3jRiLUhUNbVXRGb3pTES9604XSu/fh4eH+w3W621qNDQdk79ckfoeqPGWhE6foR0gbeSRat8LB",
-	"B8FNhBFdn2NCXfASq4wULZQ0vcgg7T4aHBhEPHcYxEikMffU/xSPUKjkSguWE7wGEmuK0AsDdoYPU0KE",
-	"FDY+1VPYNVV00Opt4eBgRJ+GLbwBN7+wQMjP485vaD/jKqy+46VQzwCI+CPd0bh10By+lb1t92y3k9OC",
-	"ZkwBN/4QHlh1iZHCekHfmu1uygP2SltH0Bp0sIUEJldnYljh7CF09IPkOyv0leyGRurYlB0WDASDTd6P",
-	"uapSIwbJHtL70mvHFtjLF0y9MX017hiG+KlsxiFeYTNCRmYF8zLWXet25Jg+I5nNnzmTs1k5gRUQfkmD",
-	"qTwIlhKYOoB6Yn8QyrejgRjOh2Pa2ss7t+WPvcywn+P1U7ZtCdil1OrBYAvbEBeuxSZcLk65jz18srGH",
-	"J7jYPSNVymbdkice7Tdt0rGG9uzsGQMa3SranhpThceQpWzFRyWfDwcDmzJ80Iy0ujjGVy/PSMEiUYSC",
-	"+Gki1VdmPO8neJrX5rEmgLpUYR6VUonsBU3SZ4XIcKQG1a2/hJsZc/kaJwqPN27lj1U+fOkOMUXBj+Hy",
-	"vCxyIfU9f7/mrJDzJF8KF1Sg5p1XODPNDyrtHA8fe6cSzr87r6bacSMwvRmQhl/8PMoOr25+2V9MH15z",
-	"9Tj6qRjOLiQ9YuXBPI8fXXbedd0s8Jv2O/o/4sQu2WLzaX71t+cvbjvDJy9PXzz15rh2gPFlkvUptDOT",
-	"TJqSBDe/8Iq2DfzF6fOvybPXf7/16F985w19OCC2wX1PZirvl7LHqFS94a7Ge/bq2W446eoLmc+GJOFR",
-	"WsbsuDY88j9pmvpj/DHOaBFtwQ4vTl8/qY3TVOvfaqDwtOEJyb8AqL/Ou7cWL79z3FkaUz0o9XA6GvYe",
-	"xYe095jtz3ojOpwOoqP4MXs0M9GmJwgl78WHlseIX1nEJrzM4k7bG7dJTaD4WZWaMKL93kL49LMTdf3s",
-	"JynsN21WQa2HRHuK4jW7SKTCXloOO51KMjEMPllOW+gLPXVPlLAHi+uJBTOCMV9KKYCbNHHqb2IeBd3X",
-	"kxn0VVJe0yj/3hNyDRjY3mjThMkxRwh3ygVkoBtnNxo48NhvXuslNwlT6SN4BAfK51SSKWOcSMZWpEC+",
-	"subG7VMgVljVUyBmasbtcoqIyHLaNHF+XSHvMmPSnLnbUKd0to5n40zXJEHMqKGXHrLV+8iEGFuvbdz2",
-	"0j3DwWaNthXAq+fYrbZCYBvcB+x//4D99qF6XPf7UP2tAnu43Q1YSc0TCyqsbSL29fZHTQd3g3h9Jq6Y",
-	"r9/6xLSmlUSqJE1NP2c89poowrTGk2SCbeYn/lbXRt6yf4uv9pTBJuH1qk/JhTmkcx9evw+v32UXfgVs",
-	"SOiavbfBFuu2h8MrE9EHmzE9t06qM1+SpAKqSsqccHEdrOxs2zGDj9AiuN/A9xv4rhv4rwz7qPnWfyO4",
-	"eicPcKucGTK9nzPzNe4euFQLPO97y8e2+aRfC3EpqzOt2jNEIRL2RSuJBF1a0TRPOBkOiGSR4LFEhxMD",
-	"NWTKIpFpj3HyjfEKJ+j20TR1vemcVW+OFcGbz56eGdRstCaSmHGVqAX09ZymAMUNJ+fHHB690IKQVnaE",
-	"GaipA9AL+2hE5qIsJJyICrmZSOVdyUnXs3edoLSUeU++k10q8lMJx4Sv74XnvfC8uw/SAysEpKXerkZC",
-	"3d4KMmKvahYaNIpeuO6jy6kx7DrOkoJMRZwY9NSqB1EVL7PdM1FGQf9MaE2kXRLbRZNeTMbcnASE44Zd",
-	"MmUS2lZNbJJrplhhrjdffclmomCTPnkFDg9nCQTI5GWSQ4FwwXIGfWxtE4DreZIyAmE0Oea0KJIrqEf+",
-	"uYQG7laSV4A4QsERChYD1C10b/JOQ3b9AqeWgxXVmd2tVInd+WsvNHBZ+spm16l04Rq+miqtubg2B5OW",
-	"m+d3zJlkCKQBQarCUtfXfTNJCXOuGhKvGZnAIbkOWRZkt97EShTYw2ptC5rQ+LGfkBv71k0ul8DLVk8J",
-	"nG1/Uo3Wm8lfFqJcMVzTBem3G7CxNxJJFL3ot7TTCxKWXtQG6mMJnPa+p71fBr2jH/u9t78Ouw8PQnAC",
-	"64bmYEHsmTqVZExzQ0pNDHYtsEBo4L5QCZN6JTLohmOegoCqxr0RAsSK4aLA2368b+9sXmlPeLk+H/zj",
-	"HAu2qpA9QBn+YFoeY9LQ+7S+ZAEa8hvVY2/TW8L0c6/vn6pvrO0AW0+Erm5nlBfiKomZfdtzvHUw0rc/",
-	"nj2ES3uH8QHbn41obzgdRD19Z+/x7Ij2BtNhNIr32cHskPYG8L9O13QHWzU/1wLV5F0ZVy2Xj77veHlZ",
-	"I6AdSpaPAQxmgLdZlbDUWhKRmht8qEdI4m5uBsNz21K4FfClazX+RzF/v6TxP2DT3qd+16Z+LXN4BmzV",
-	"0z1ov5ojK+sOpWkjGR1Y84quLU1Fp7TeI1Mtl8BCCwAlCri+6oNvHfIxvxbFJTQIM7kAOHJGJqPBCMrd",
-	"47LQkz72x6C/j0SWJaqmE+xRcv2zxQwd86cNuKvPKxuoixbQgzoEFuKOhMxPaXvh3ymJaxEd/RSus6c1",
-	"WWpAqrW62ZD8x37nre3Hl6Q5vn5tr+umTN1IRnq9d/E2RLzD9rJKhO1LrzEpSs5Gr9KKTrVepAi0Ydv0",
-	"TkX9bP5qqizNpgZV6AZd+1JgX06ClGrOA+nWJacxNVfQmC5f0GnMze/3uYXKOLOMuCbH7rV9syiN6xLs",
-	"oy252fTurPOzMdf8BdnGiHAK2jx8C8r8A+54WtUttBMFvDZofK332nWSptpZlgb3/aNWsd1OmvBLbJqS",
-	"BZt0+oSA6dd7vCYqmIOxws93vc3S/snyUV9vxf+xl8SGozfS9Zqhd5LsH22Ug88YV6/tRridpXCf7d/M",
-	"PIENSSiRCb+wgHEtVkozz181IV9lwdhDt378bW9KVTQH/zlo1qBNAO2ZtCmB+UgyXZjT8MfVSXjsEE0o",
-	"KcoURMbEtjCeVCkXTPVjoVgVC2OmVKCv75FlquTEYGqBkcFVsYAD9HoYgKAnipgV0Hue8SuW2kP7aM4I",
-	"fkE+5wIxt7okEwUbczWnnAwHg67WhGUNbuyBF0ozoFwwXsASA6QrLQIg/IiEgFc5bIBZohpAlMJAteSM",
-	"xySiOYlSIU2pRMGk6utHjybY8HvO8J3Q7gqtMujuki4QAIgqkjJqYpnw+pxCv1BTxAc2IkZosaEVh6NS",
-	"th0WFgu3mWhfwuLfxURT16Lhm18L38ausAVMuPeHrS2OzibG0bvuTp5b9WNt+K1bmhxA2M1MDvk+bY4s",
-	"uWmaHH/ndrshArtrNO4tlo0iAeK0uwD/gP0J67iNoZLwmN3A4bMlk6WrZxQzOE9rXI9etQ42KAOpCOuZ",
-	"LDfqBrA8GJVttr3qcgeE3NlTAqISZnxDb3xu3lutvll5TaXQwjc6xDMnXv9IwYp74+UTNV7KXAuz4WBg",
-	"4G43NF9Gg6NHw8PRbcwXW6bYWljlNeE2lVUuRP6535MFM4kPugishzUNCB9CVbVTnYTqj3kDUQcaUToM",
-	"0YLRgKsgq9hk+AhyFTO5U8hcmutCgRMY8NnTMyjGV/SS8bWBk/vAeaWaUMmwtgh3t3OZwBlpzPvV4ueY",
-	"C/l9A/BbBtvX2C73BSb3BSa7qM6jtQhLJYFvF6TvNjTGtgUQwPl+hZ6na/bYlcV+X3H+e0Yj5TxS9DXp",
-	"FJsQu+QAotvUgFuh7pfRgrMY85vgdB6bJ+HvWmJ0xzxmaXKlXcUumYqSR/qDnk1KE303vK1LZlAi1yUx",
-	"S+kCDP6ccWxaGaWJduX75BmNlDTdle2rlVkITihfjDm428dkIiIAU4hP1YQolqYSXVToUjynOTy7VhRo",
-	"Dr7bxZ0J7SObIgWapub3zOLyIfDebpSpK4B5emVw6t9zFczdE91mIVcqbntNKOltG/nhNWfl9Bxz8X9l",
-	"nBVUmxX4i/n6FSsyylGvxAm94EKqJHqCrpjMVH5CDg8H5LA/7A+J1iQ2buL0krkWrkCIeuN6neMBLtSY",
-	"n0kC8PQGujZOsO02wNd63HFM1ryzbiNULXof0+UWvRWnBnXrYU2lQ1MQTZi/yCQrU6pE0Tg77soaMOFl",
-	"FwGKMQzRd26VePQMQf89nGkbiQ6HvaPpaOCerB+8fv6jxvxNCsqfo7QWy13z9bD/1iftUa7ep+zvrYm7",
-	"5/hBVViFpD1Sp3Y/EIPCRqMSsQJK5hQL+GwF5RKCjItAg7JUotHnlUxMBaApXMXQO7a5mAo1d/Wu/TFf",
-	"U8TKbTFhrYqV3KqIdcy3rGI982n1O9Wy1qtE5+LadGLw6yfIc06ooQQlk/9oNKWTOY3YMVwNR+GpJJP/",
-	"Z/TlBKe9dVmpGcxvUapJHR9WQVSTu0ikd3izmsOXoB9bRo43bFzQ6y2/AQP5vWoKLcmDa7Q6RAL2hrOO",
-	"1tg5zEiLjQMihqKO7nodq8GmjF5tNtxH54PHx/s24lE3Ptyg8E/3yheUlzS9q6HgLfJ6S8HjQsea93bD",
-	"fanfMspLgFE8A6CmhNvMAP+idSWAlouZtIFw6APl3t1Fn7foGrAVczpFe8BWWVaqtgup3D55hgX9AGs7",
-	"nBDBCRdj7pUrUb7wn2Kj2wh+7UILeCL/mmq3WQlbvgMBAgmJdKvhrequiDfmNIW2NUsNnBtp/ZN6R2ea",
-	"sZhIrSlpCiXo0lYPAvx2K/pLQ+HvODftc0KV73RfHv8AanRJYAak6PaQ9/7M1iSHK6WrhFuL9wH7skSk",
-	"v3OGgaZq92DdKKaL9cqy6zUKMkjCT0FFHt1FRW6Pdl/bCms5hZrWaLRg/upxcd21JccQybNhObOzbomr",
-	"4+vse4id96Z87xPQm2l8y44bqvqWCrpNrIDGOVb/t71fzdtXQuecUwt0b5WumM1CvfGhhRaocfO79y78",
-	"0ezkU4hWQlaXRqBku0QKG0/36oy041kw72Qbj03j0wtA8DnDjove8wxSviN7t3F8YHI42J/YRhtjbmeE",
-	"poJXdRNQ90gfT45sDPJj3wJWE/RPZEWjxOePlZY0saL7aOKOhQpG1vwIGGyUO3kRt0Xbd+5Ftdo2nmiP",
-	"k6zo82evWH2e3hiO64+12zcGI4JjvnFIcIMAoBv6x5DDu01gaYPymrbcFx0s576AVuob27J25CJvVcmI",
-	"QVRksbtq2O2UeRwcxtAO445BHruO6yM8jp3vwzr3YZ2lsI7y5IGVwtV3bSLYXbE2ioNHMCsR1yXXcyHt",
-	"CQDTChp7ZMcFnaljSMBI21aolBDfN2ctMUfg9htAk1T1/GI25pO5ylILRsJulGldhBPoEywoyWmBD6IF",
-	"nlJg3DwaD2Yd6/HSi5qUhVMHUOsBSSJr6Y/55/ppCU1ll6Q0m8ZUdkk0p/yCxSRmqWZ9aMJeciYjmrPY",
-	"9u5OOJy4fICHKog5UwFBLr0QgFEiWYSHDjkDIe8fv3hITNP0mLEcDFHTr31iad1L+BVNk3jiYR7j8+3y",
-	"bdFJ0QqcOwWRbFldoyjDfE1MvaYT6uEzo+545NLh0SXRvPWBy62jCpYsayJQTsP/fv0XVbWAjsAbKMtt",
-	"1+AOynW4kXJtORi8/ihtm0p2k72F+l233l0r1/6QeMveeVDHfUEX1G0P22PSML2tTUNGseoieEbUk087",
-	"PyZqn/3h4kLbEd4jQ9+hiaMvIltsoWak62B4dLA/OFhrJjXCXO6HtcjQiJeLAa7KTQTI/TSFvWE2hfQQ",
-	"o7H+lfmxKWNBaTOh5HQ2g8NYxxjinosUK0LH/Jpqc4nHrFgVZarZApuEmNzI75Gk78NJu0aSXr9rN9qa",
-	"K/Ck6xtvvX4i30I0ZlKzbybWlZg0bZpJ1wSX7VMrd+iETP769Jwsy4w9u+33fjWf3k2gtFvWq+DRmypl",
-	"W5vG9q28bbAGxtu07N1Um8ILp/fh2qIbB3p2aIgO36Mhei9x7yXubg4X3VHc3hLp+7zCeAJQbgu00cQN",
-	"oxxwME3kBqtjtVMBVQk+asQTI2uVOQkjMuZ3dsogrWjEVJdcz5NoXglT24MJcCacWDgmFDxtG9WCwJKC",
-	"iDWoB1Px4a7vYqT/OpGmV5R+Fwas8pRGLO6T14zTLOEXUIBUKQjbq3uBM5JUix09ZMJFpYXqQR+rMCDm",
-	"48RCQCugeNpJvAfFX00lmOZX+peuHq2Vn54mcCK1DubF0lTcKlLzpjahFZEawBNQwsTvNonQ7ERJ4roj",
-	"TjKsZ6U1zaJ9Snpy1aL+PrrRFeH9oWDef+egxrb6cpsoyNM4UfeRkFtoeE04AplpvSF/v4jIXl6wq4Rd",
-	"b9+6o2kntDSU5HrfgEI2ErbrK+qSp1CdYHSVrb/1GuqhYeEwFfvk1P3h0kYFo9Ecy4LGfE6hugakODQe",
-	"YjNFWJarBZonmMRPOJlkiZQJv5icmEZl1Uu1mq/eSa4rYCpM+ZNTF7sZc0hyZXRB5vSK2d7Y5IC8SL7s",
-	"Goh/fSlCn7rfRwPMQEnFckk+12vuxocYYHZaD04wb5VIk3ca80DiKWBemKXdiX2B6xUqEfD9cV977gIG",
-	"81V9BhsYFEhrOHWeqPn7MCzswtdp8dp8a51umPD6BNsZzZZsBMOWplOyNk/nIkUt+QMS8m3QGdbE9f1g",
-	"/PvK2Q+30OeG/m1q3ZLij+f7fmQq/V4rb9o1BqQHrcfQRKk88OrNFfTq4twlR71FP6OJ/5708wtX01sX",
-	"5C2hza5t1MEIZzfmCK92gF/hKDWFbESgcq3MOZwxj0zQwLQFDOosvGt3wVI3jPUB04/d9xvtNEY6eq/J",
-	"encGq8F3VcnRfRj1Pox6R3FupFJAvt0xgxUW1TbutxLYzwUHxaxWrLeqvLnWL6C/str4GzuGj7Lo2Ebo",
-	"bHHKyvDc2kLkoVeILF9VemBGU8nWyUrPbu5uVuvsv0K7Ghu/YbijCmWz9usLlV0hwx+oTllT5WMw1T/a",
-	"8uZW2fY7pq9Wy+kqod8OZlOlmKzB4s6aWFHrFQFV8grSVhzwVqocR2tNwDdOur0fa/f890h1bCsPg9ap",
-	"JyRvLRDbrFGvyPHe0rwXgbvo1W2lxQciANdbc2aLvCyzKSvgsH+3I1lUFolaIDpCnvyN6Y9vtZWCYIgW",
-	"sb65oeYCYusSqaX3VVkAirJSuTze26N50gdEMkWjy/6VEPjBNkJYfqDBXjRAYokksYjKjHFFAE9zVois",
-	"esse2KSG0kvHY0z8puo4CYF5GruQRYXRCdie1SEHg7gWHqHpEmzwtN3DCwtUUojMS2Z4rdvxjrwQV6z5",
-	"QtuZOPzGS7YwN3vKQBK9TRlX+m/mYt8WdStPevq2lifSLRHbvCfXjpEuP/0MBT5S2zQ9BmL4YW1AefBN",
-	"BywBadZweG+tdtHyK984PF7bp04qTRJz5BzwJbkyzeu8Z5qrA0/81nTXBYekEBGTkqTJFQDjQGMl03xX",
-	"MyVHlvWeO2c0VXO9s/5vAAAA//8=",
+	"7L1pchtH9i+6lQzcfmGruwAC4EyG4zWtoa1/m7JapCxbhv5GoipBlFmVWa7MIgg7dKP3cHdwP9zvbwtv",
+	"Kb2SG3lyqKwJKICgNZgdHTII1JDDyTOf3/m947M4YZRQwTsnv3fILY6TiMDnl4QGIb16wmIcUvkFz+IY",
+	"p4vOSecMBfAt+iXjAqXkKuSCpCToeJ0bHGVEXu2nBAsSnInOSWfYHx50+wfdwdHloH/Sl/9/2/E6fsYF",
+	"i89xGD1LWWxe1IlxGPUWLEvVS3o+izteJ6D8FfFZGvDOyU+/dyiOSeek87O8mAvsX1fvYBNO0hsSdE5+",
+	"eud1kixNGJf3fDenJOWzMOl4nZT8moVy5CcizYjX4QKLjHdOzOw7XkeIqHMyOOr3vY5YJPIBlz9c5jPt",
+	"2BF0b0gaTkMfi5DRr34dxvs3t7/tLiYHcyqO/F/SwfSK42OS7c2S4PC6896zs1DfNN/R+1lN7Jos2k/z",
+	"yT+fn286w8cvzs6fOnNcOcDgOox7OMa/McoJh5E586vf0aaBn589/xY9e/XdxqM//8EZ+qCPpoQEE7lB",
+	"PBZJL+NdgrnoDrY13ouXz7ZDSTdf8WQ6QCH1oywgJ4Xhof+Jo8gd489BjFN/DXI4P3v1uDDOKY74pgOF",
+	"pw1OUfIVZZScdt6/8zqBOcCVMYVB56TTHxwfTob+XvdgMhx0D4N93D0iu9PuEA8mff84OCKH047XiTAX",
+	"j2fEv1a8g2ZRVDtG9dUrgjmj5jJ1APMb37/3Ot/r75bysfmMcYJSxV/QnKQETVlGP16GtjHXWZ8TmgX8",
+	"tFjhRixrLf65dF3+aAbans2tz2qXTvT+eW0LtrgOO16DnLfNj2v45poseq3B/2E8usQOdw07rBv2KrZd",
+	"/6z3kpPPCA5ICrrpt0yxFvk5INxPw0T92bmcEZRgMUNsisRM8nTOstQnSMywQHPMkebjvY5n1N3OSWfn",
+	"ZrCjloPvtFyECoX5MxJjOaIpS2Ms55KlYTclU5IS6pOO3SguUinD5JxeYUG+DeNQVGfyRg445CgiU2Fm",
+	"c00WX3CUYkFQSOGbJGU+4VxND1MuZVdwgsbpGMkBEi64hzANEI4i85RfMyYwwldS8uGpIOmIjsUYceIz",
+	"GnD0ZZDiqeiGREy7MyESnIRd+cpIjrOrd6E76D/qobMJJ1Sg+UxKTMoQXCIHzYnojWhhiUeda7IYdU7T",
+	"rwbHx8en4qtBx120BAtBUjnx/86v/KnfPX73t1OhP/xl+Rq+ZFHoL+pporhyBPszs3QnaPxrvljyV4zm",
+	"IQ3YXK7XeG4XZkTveWV+/WrY7/dP518NV63Mr2Zl5stXhoh0cSZ3uLooF3q3BUNzHAo0IVOWEiTSRUiv",
+	"FHEUjshgGcXHIQ3jLIar9DBCKsgVSWEcF1mSpITzkNH2J5frm0iAcBDITx5iqfk1CrlZXQH/4pQgTm5I",
+	"iqPq0eb5APhOxkn6d/27Zn5bOctv3rw5y8SMUCEVH1I/Q3gykauOnWvRPBQzD2GOXj17jA4O9/tohjkK",
+	"RXEqXxOcknTpeKvD+uGVIu3nQXVEL3BMJO8IOSK3/gzTK8tYQGqlX3AUsaseOkNzEkVduRokQOMfuvqh",
+	"3efBOGe18BX6cvCff/+vwfAIsemIRkQSL/dQEF6FkheNe2MPjX+W/3THj+SJuCZJ5UhYHryP+9PuIR4M",
+	"ukf+cNjtBwMynO7ivcm+XzgkMb79ltArMeucDIZHnqRI+3d1s957nQSnOCZCC5SzJPwnWdQtkdy0MHAY",
+	"cK9+oIf+7rB7SA4m3ePpXr+7Oxn6g6BPjqdHfSld5aMkdXc8ozCEQUvCy+DK6sY+zlLO0voRjym5FeoC",
+	"uz8JviL6mHtoytL8SxACktrQc8kIIkavgDEwqg8am8Jnll5hGv4GBxhIdiQ1C8nS5BXTMJLLWd7Ks3/d",
+	"Xr/94Ufx4+73C394vPj2h1fsxx/+JSbxcTgZvtr/9s2L2SQcLN6+eXZtVurXjKSLfKl8NdOG/d4fDMv7",
+	"7bDMn866b3H3t373+OduE598QqLwhqQt9j/QVzYQAZ4e7HcPB8ekezQ83O0ekP3pHlakUE8EQf7muxGD",
+	"MjZbTEDpfPXDX67w3AcNP5Xq/+pRx4RzfEWAQ8q/laJjJQWhAbrCN6TCMB02Muh3D31/t3sc7JHuYNrH",
+	"w8muvxfsk3uaWYNW9w2boxjTBSJUpCHhCKsjKNk9FihmvDiF/X79kQB9onAiAjLFWSTULTG+1QJZGggt",
+	"xTMJzpSgbRBdNQI5IalPqOgS6rOABB6asbkUwkgpO/M0FIKUyK1G/tZsgH5Fu12QVDRhtx3P5Qu7w36B",
+	"L+zWbdMliZMIC7KaBoW+soHCjoK93e7h9NDv4v7+oLvn7wZDIunseHBPFPY9SaVC8yKLJ6RBDFD4Tc4A",
+	"oxt1uYemKYvRoKzc1YxQ39FumCEVu8OOQ3nDwd7h3tHuwd7hSgJ8QyYzxq5X78FcXdiwBcdkf6972D8K",
+	"upPBwbC7H+yR3aliYveyBe/lzTwBn0CuRDxmdBqFPpx9n1FBKHzESRJph9hOkrJJROK//cKVIuyGXcht",
+	"yFUwJvdTSjVN6mUZJwWPJAvkeK7Joisn1NW3ep2ACBxGUvZSlNGU3LBrEkjdRa6jtPyLknyGtQ4on4Jw",
+	"lBIcgIRLc82xtUambf69/rHXEaFQKoB5d/4WNVb3ZXp1zeLwnfK85HpHhqvmi3PJmOKo12TBG5ZHGWip",
+	"NPvAC+EuUGEpYrxAMylJNC9Gg36/uIR8mwsjqbuyFZjn80FgBdhhNa5TcYJAmjkd/yUl085J53/s5MG+",
+	"HfUr33mpnqJuKR69OuIRdQO2uwoGWm6OybVT98Ry4I7/puD2qBuevnYnv9A19Lu5pd/qZn25NIYcw2XV",
+	"7Y7hBKujjvczlk7CICB04/PtExKUDvi5NL25zxKwxrCywMBRJY1xufYz3ETb+oFduBy0ZEvdl+WnBIxw",
+	"RJlQNA66k3yp1gr5iZTX5M4Evls++T6m8qXK8waWBLir9Mi11lZL1+XJKcJmCSmtX8i5nKP6qbpOsfq9",
+	"a353VijkiCUkVdRMYTz5uuAk7MpjuP2FkVtz9vI5LE+E/WupCMI7a5eiOP7tHG/tFdNvt3P2qmc8VDSD",
+	"fRHe2DOOKJnD/XOWRYEiqFiSccJANU8RHlFpSZIUReGU5HRt91/RA+w/2IyfOoP4GgffhlzobzfkD761",
+	"6t04pfpWqW4k4gQ8XzWEfoOjMICXdKc4jIrCDtiBepB28oBRYfYXLHwto6XVf2dy7xfJ3fiH9OtgqLXU",
+	"Xp2EXN0YR8r9VNKNJGWi16+fP9lkOcLAOtKxmFlKh+d9VPPf1omvTtiuK5xsrGnCusfkJRm9pmxOwf2a",
+	"ga8nFFy5tHnv8zi4/wLz+uHIfhIkq6e+kmC9KrnCPVYNumLgxlRiSSqunws5300GhRT2s6RjkXhCUh1p",
+	"nKQEX2ulAbZ4TbpOUql0iQUadXj2y4T4YtRxNk7a92nKUpUas8ZdCQsphLs6O/oKCHt/GmJMnub/uvju",
+	"BQqYn8Vyz2o0WXN7FzauxComLFggQgMS2HjerPRMFQNncq8FQV9OFoKgwaNtMw4YiMOkCkOoV3GLE9se",
+	"+3D2a54yeuVJbsJnOJFarvwcE0xDenUqBzuTVoRcoYBR8jnwAhUXuAef1Cub9WucODXUquzKGsfUj7VO",
+	"qDyTWIk0nZ13Dx6pSxsKkXSRVuZSS6LF2axyR2mbunlV7uaU0o//w7xR+n1tHFK189vega73PxVpBcS8",
+	"/K20VJ/6cb6r9ymkyoov0ux37ormpn4N6bpr37UPK0mhwgYZ9dQ4O0KOeMYTEFLbdqg0ey1q6bR+Mn+w",
+	"i4lA0uwJJzT4k/iXtP9o+WZ96gf1uVRDKY6eSjV248OqnlFJWidTqdhWadDc0AXluXwsVUYPUrooZCBB",
+	"FP20kLwTBuDJVxsWUj8MtMJ2B8LcL2uHhZHUEmRpJlsKaOiVy/MG5DB66IXW+0KOlJ9DMCVvJ4TQOk3w",
+	"LoRxbvRcJ9a+AW0s9YZJloLyAPraHgd9a53Zbc2dz87NsGTSn4ktYElP3bptqnvwwd7JoZVP+FOnsxdM",
+	"PIPqqQ2JTCkjZRJDPPNnNp+/htAoE11TteUSWErUEhcfILegkgpxZ3LbK5Bb/Ztr6S0f/HboTB5JiMQr",
+	"JykF72Zhrl9wJfnF3GgCHKL2IPFDX6VRf+qk+BIvIoaDS8a+xekV2ZAiI3OvYzJJBUYloqtEvDI1JurN",
+	"XcFYV91f56sz1lFuH4TaU61UtEF/72j/8KCPJgtB7mzsD3brvXSCMQRjrCXN6ky2xwrNCOC5qYkRFxZE",
+	"4GvCPxNajAmF8LDKN9ss2ISTpCx/L6Q5jXycoNybVKZHMLm7Pk5qPU6+TxLIEoHFVyF9lXuh8m8ZFbNo",
+	"gbh50Z0Z5bBIiZUXKLccDLSWKKvTkUtMbmc446K8PmdRxOaY+gRlnASe5MiJ2gwUEzFjdes1TQnpipCk",
+	"3fyhpRMsL0HYPtuc5YSkIQsgLsFJgLIE6q+EIw6KL9/2WpaGlY+jdiHr5rm98904FhV3q6yF9Q40EcKn",
+	"zgQuCA3uHJ/LM7HLroGU+GESyvUEP5u9rErf9spu4TJL4K/qn9RrCM0tudyJyQm21XBc43xrKb12xnJP",
+	"MmoqUEuufCBgFnfzSAEYDXk1a4NnXypzzlUFpqGfxaZo1JEPVxFMZQCYe5yLalXUug3Y1rOd3ZKP2Hr4",
+	"dMmCLgsmFJZ0e/xJF5asGRz8NSPZ58KO0pvQJ68pvsFhhCfRpipyQMClT9UMit5K8wuCMA3E6SsHx17U",
+	"zZyxlM8OFniCObFUbS48RSJduBXNIEOuwhtCkQhjcmcHZiGltTijwkDqSbh+ckCRKQ5pxdh1fKSSrc0y",
+	"AbpZ09qZZ5SDDg2PcBZrm+uyZND1q2KGvZ3TLA0yaaZI/c48WicIVSmw4POd4Wja5YKlJCgtjXu6iUgX",
+	"XVtLvfSI5lXXdzydpjjpzgoDiRNROpgvSAgugZmII0Sl1kVuxbruOyxQRDC3iWjwMNB2ya1Qmps2duqF",
+	"1jr354LpY0vpqckCOKOI3CaYcrBgNZKDNbNrltlUl3VN7pWzynJVTnSUhgYqPUKvj06wBrt5b3C8t9vf",
+	"Q8wXBLIt6lZ802c5asENTkPJwPjW98EsgikYmOSjrN2OyqIBJ1lQgW/LUogTX7h7AfUIEavXjZdtRhRS",
+	"ggYnOoCkHjrqhILEPFe37JPrtmC9JzgLL/fuY1zz+8vUwijBqXCGluCU60xlNUrg4XkpCVbOs6K6pnj7",
+	"56CuGYHwh9cY2l1vKjTM6ehDlRi6A1irzrB2bquyu8xNfNli3SHDy+v3+/lL/rAsL/vGNnleDfPcVrC+",
+	"uKHr1B3C4n1GlYfm2D8NQvFw9P+Io69L33nD6bc/L1kufc0SJpCPu+H8m9ds+/jb97pH37xsrZNfP8lt",
+	"1R+roOXafCDkYE9A+mdlHT95XsDYOaYL/e2m6UM6xFhK6ZaLbH6p8RhbVl/2agKI0wJwWHiOpDbFXBh7",
+	"QhHUPbtp9oYunZuzasZT7xN257TdvMeVq/GxUOMHcW28pjgTM5aGv20cCc1Kjygki2RcmqhyI2oouXCn",
+	"Q8kXhAYIK/vfZs9ijkadM309jOoEKSA2FPOfo/CG/Pyff/+fUefOTHpQn70bcqQzYiR3W+6fKExsW4kk",
+	"chQKes8UbherRm2xHblNwpQEyjgD2IgSib9586ZbhshbRjRlRL070xzPkoSlggTnJAjx5SLZ1N0tFuX8",
+	"8BdMQJVTLbnZ93Zj+eIu3F4mPGHyIYDiHqtBdeUgT5A7LjmeUceDCCrLBMJITwABClNIr+6cJ7LfXM0V",
+	"ED/CUCnDYb4NdFg74+3njdSNSKqyry+fdY+AaBUQlV4hg1P1OSgCGjTpSQicLrijXRDox1SJmlD1Q5Wu",
+	"NRpT195bCtfo380+6Qed6g9yZ6ZhuoWi5ZJ2W//aWjqtzGB7FNo8is+E8OCJd6S6ZR4WvYB8CeFt7l8Z",
+	"9u3z/zDfinlhGwOrfob3WENXWpBPm0btKjmwbA0A23IXJkTXfQBO3jVZnCKqQQw54sRPCfAoXX0e6jy8",
+	"vB1E9cGEGrTYZshxBXS+1+0PLwfDvIeEBZ0LpGkiraIq8px8jFS1+Mq3c8ESjuYsvVZJDFkUAfQrzK/X",
+	"9Dp5mcoFUJB4ldeH9waUuwJzz+uE/MxWMJY0VR3RNJBllKVGJS0MpTCnCWMRwVQ++ZosXqZkGt42YVOn",
+	"Lg671oQhWXoakipYM574g+Ht4re6SUSYi9e8JfXIiyFt7hSoNcJXaLJAnMXEIJPXERYg6PePT/b3lxHW",
+	"yp2OMb8mQe35MYYuZPLlRwWpW4pjMpaSWZSf//Pv/23/X7dCCqGxFtMSvJUKxwBcB8U3vUxZkEFQre6x",
+	"mjZarbu+Vp+acGpeSpnY/OQokLcGZmTeLrc5YPIlEBVcxesvVNWmfRtOU7zoKHhKk2v8kwK7hGV1Sd3d",
+	"YTu6AoG6zMZdQOcoeg43fGeHwSa/AP6GQc77NuQ1y67NXO4hSuaEOzphq7lr5l6ZvNf5Ggt/9lyQ+BXh",
+	"gItbu+QT4kt60gDX8pU1rB60jlby9rG89L2O+9a9cqEKKwWJNY3JNZJElqTEdAygmtKKhP1qZaqjIx50",
+	"2Pn32pQ3B8cFp8TEWnWgWY4pwnJbkWB2sK33Q6+DKnut2ZWwLdZz7Yo4mXdrgzyvliw0IA28X079C46S",
+	"CPsWIF/rjBpPt18Yk4vAfHzs4N/2q/i3uSq54pQTGlyoKytHG0ZuH1R3BOE0NJ2E7yg0SskigRJQe0hc",
+	"AvWHvEiWBkppKB4PDMUDJFgCdg2ko/pq1ezgoBGvuna5zJlp9z5z9d3eKNeG1y8coSJd2HXzDHnAYpVW",
+	"sfUpKvMuEMS3z9WtZsDmzxV8326Ps3L5lOpo5TEwc8VZnbwzHAShnDeOXjr7r1sU1asGgmndt0o1G2mw",
+	"dnWnmchSsj2Ftl7deMEEmkSYXp+ijIa/ZgThmEGRDCmV0tVgBDeoJG6jin5/WeOC/x6Nbvv97mh0O5iO",
+	"RreHU/nxeDoaZcP+8Ej95/jdX//SuZuacYqodeyKpYCx6yskDtHuLqNZr6PWV/8sN6lMxlpz0RNrJlsF",
+	"eLQ52erUdMEsKlCVdgPbS7Ccs6DuScG/BYqqdptPSMTmKBSnKGJzknZ9DDD6NEAiS6mq9UsyupCqhocw",
+	"moYURyhgAsrfpGU67aEXDD1/OaI5+H42iUIf8Ww6DW/lm+ZhFPg4DXrozPo5jpE/wyn2hanvhH5SYkao",
+	"h+az0J+hiOAbwlHKWGzagoyoAoHQ0Hm6MaJuJGUevT9Egl0RsLnABhjHuvPhRTZRSzQuNwOptB2zx5Wr",
+	"zo66NKB4UIaDCpL/tg5KZcj1CkCEJ8T2z7Jd8wyxqN01gedTtRBjpbio9l1ZyTiUFxSYFeVdeEdx4ge7",
+	"ZQZR5mS1nU7efZl/7r77q/PDo/+3ugpe57Z7xcBD3+XXYdJliTovXZt7WHcg9XI1n0Sn6xPf/DxqaifQ",
+	"kMaovTVKiLmsun9fS6q3v/fQc6oJXx5CuaELrQZDr4qc5cWwtAWmt7SJxdrdKLZHw45qsJ5uYFeteRtN",
+	"8tHmW2gTOHJ1QDKoQub3eCbiaAwMZizIrRi72d/V7YZU2NqTCinkExYsemj8+++Sjb1/P0ZcYBpwYG8Y",
+	"mQRmDxHu46RsT4yyfn/XT+A/5JsQmaeo73f0D2VRDnXay89nvsf9I/nPRP7jy3+Is/F1m9z2iDYpMq9X",
+	"aC+FRMN8Jd6QyGcx+eO0lkzRXo1g1T/BDiYpuQnJnAO1wBeEyWOITMtErq1kOdOxvnPsdguqnaZnd7o4",
+	"4ePjo3W48MYL0H6ToVSjlvohl78t9d+QdIJFGBdXw6H4j5LG6/TCZu6lg1WbMy8Tx1tmytyY/vk1G7JI",
+	"lB6lLgI9j61hCerxP5V3Q75Cid+vq1V7nSyNak2ulJgxYkDx54IEJwhThCecRZkgkkeLhI/R61ff5tkH",
+	"UhDq1E55GlN8BRCv6DsaLdBVxCY4ihYoZZmQJGO1V6Je4zNKwSRFgoFkHgfkZuyhJJJ6FbxwDFBlKGIs",
+	"mWD/Osdp4qqwHO5lZUUThnqys+OI6B0noui2dSzpmv294nE/2hZ/KxGu3AfP0E4zAQdN4au8q2lMBA6w",
+	"wJ4BGkBTaRbrEEyRVuUvjY+zt6Hnio/OAA1N6bW+2mGpGeUFFUs8/G/jZ+nbH15EP+7+VxT84+0MD7//",
+	"7e2bF4u3P7yKf3wjIn/4/S9+/H3//PJ5nSy4Jou2vt/SwqqcLzPRJSvrKqg1MidXPKF1MGSX82tlq03c",
+	"dmie6icrl6jGVsQC16+2PQkln1Fo9FNQTVUz+jDlAk5Z0N4Iz2d3NyURZlC3jE9MB/s6gf3kxYW2G5Vt",
+	"O4lCPqsuT3OcB4hRZfXmmU4ixWGkykpLFtWdGsdXqC/v2l03NMhH0IE5TlQEqsZG2KTp+1L1ftivOtRt",
+	"+/Dl1GD36qW+vrDJNeJApV7nDhGqW/Uo6pf6Ehqbvt7jVvHVdm5uO1Dj69atzmuFa6ha6UY6WqGpDIIF",
+	"0FA3pLUhUtU2fe1OdZ5N+2s1ASOubfZKAyGVzseW6ad0mHXmofamqaGpFc5JybnD7ppzJJaygpc5OTZ4",
+	"HjVTCEEf7SFofaUPVIwXSFIWLAOVu/BT58k/n593vI71uXQ83eH/uzklKZ+FScfTnfPfuYun76ucpjJ9",
+	"VQY6fqk8UWMXQl8x4Iix626WeGis0YC1j0eVHqnYMCXq5xgLf1b8Xf6jukx4Izp+rdJm80vM4w0uav3S",
+	"KD1HL44easdzW+zrsalPMIyO19FvK65RfnvzMpkk2bpyTfm7tB4XCVm9kY9fnJ0/lYP6oeN1Ln+4LA7F",
+	"/FodSKOvVXsMDYOyjTxyyaNFd5Iy2xt2/SQe8/gCPn1jxsWgv24qj59xweJz7Yd8ssQJWfE7finHR+gN",
+	"iViiDFuSfsEfSUMYtJUa1D9bIqWhGmaYq/WhIwrWsdTkrVtT9Yo2TbtCKo+sT8q6dozDqIVMDQxJ8WX0",
+	"xEvssJWuk2siNSHnZX5dpV/kPnkQGcYR31vuut4gK+oO3ZdXhq+lNvJ4Rvxl6S2OM1+xI1BhJN+xAGEb",
+	"prW0k+0w/Vywq7teEaxTQ2skhnZdTIiYk+KBBFeh1UA81xHUZsQGTKjt2YeVAoTOHEpJ1TCp0nTAhmeb",
+	"rmBdro6NhFgRXFivBs5ROGeFaZZJZFXWjnpgfdbORYH3bpq8o4dcc2YLlLJERGdUhBEiNyRdWG+x0TBS",
+	"wll0I82r8TOQqGO9YYdDNGNZyq1dwTPfJ5z30Jnd2xE1gUBJhRHjkOGXn54pjiKOwCEhGMoHpN4w3FNv",
+	"2FiGqwG3ltbQRr1ORtrG6Waqcg4TFoSkJoYy8f1GzqxSj7hKkZ1EIQ2Qz5KFhzhJcCqpCE1gdrHKW1p5",
+	"/tq+645vaSHgDQaYPOUmWWKL8h1ysc7VO5ozwswglO63NjebpixuIILLWa4aGJ9DcXqz8O8LljVJNfno",
+	"F41Wun1yEPIkwguQqMXHn/nbSirWi3Q/6V9SCwoDYraqqRm5RYwLFGs4A/MLXTy9QFc6R8IdW38ox3c0",
+	"PYCx2J7kXSnbu3Jo3aPpMe72JwN/GOySvek+7vbhf22WTCVTtabuuuy5O9F2flirI3iqmbLJWrRpwmxO",
+	"kZJkrQUFkLZNgCw6RfaXO7PkIJNoccmanN7y55BwdMU2ZzOcUNG4Cw6FCIgkNFFydSuGb+9ZI4OFdRSy",
+	"pgAcHHUdgotCaeO6IEF1EcPKgAS+aoqR4CveuPb5s+f22SsnL9gSZpgTbYuX1sT5W6huOTt2+Gc+LJB+",
+	"HsjbnDzz1Xc0vipTKgkUva6Fo+jwBUuaq5Q9GBhEmerUiCn2BcIT5YN1aLfe1b2S4OA9T+TV7/OirVr1",
+	"f4aThNCqQMw3qLCjX3DV+0Qbt0Go4hUCXxP32J0gHovkFO3v99F+b9AbqChW3kZyC7IKAjsNkuoo2Nvt",
+	"Hk4P/e4R3h909/zdYEikvDoetJFUzPezNF1q5tmFW8Vh9jdg9iuOla6MEchn1Ccp5TpN0+Rxm69hmeYz",
+	"FpFcTYUKdyju9TFFgkTRyuO4mhm0cNrmZKm8tnWHWrtO82WwtOsp0i/szPJD9qQ2KgQkTyIFcJqXpFFF",
+	"TKc6LJQn8BvAIwVwyRFTFj7446oZUvEkvMpYxs+EIHFSm848RWPoR9aTXGN8oq2ZmUmrxvpOOSobotLN",
+	"I5SRzLjooadYjtKUXHJFErkmIhgrJ2NXPe0TllGfXGSTev9jPlJ1YTA+QXO5elLKypXj5hz6OOMllvEP",
+	"QkmKozoaV09r/87xS5LGWNLS2EPjyxRTLkljLAl5/JoGRJA0Dmk5RNKxt9V6BHW9SdPrlY0AM15oxpiy",
+	"qxTHJdmli99qfXEkwotV04SL4EV2IT3VygRzND5XWW7PsigqTc75pfbdIb6ijIvQf7xiomadla+nPKi5",
+	"E1Gw7F9zfo7DEutbwfGrZg8hgTTvVy0StNLFsMVqna6lbcymyPwgnDXDk4yTcblOUOFuVWVM4rQIa3o9",
+	"Ay5fWCE/Cv1rvUIQPE5ZKcVncDzs9XvD3qDWjxjS66UTto9X7U/otQ6QY46mTGVk9FrkYjQqii0MsQqj",
+	"kkORRz+3zrZqiFW161gkrwhPGOWrjlB4I9Xktel1uN9Hw95Br4/0OsjbSHhTf56Vwni386SCCTMsL9EG",
+	"GpKsCH356tljtLt3sPuoOEQ4SHWjkWfr7KpWU2hJudAcSzE1RV1SleOsxGfYb2EU4Z39Xr9WLV8ifxtq",
+	"EVEiF9pma+WhD0vhEcGQr6/cwcbb2TblQz12PbNXKeXVCqCymUvJrXicpbyu7lC+24ffjFiUV8NstXLG",
+	"dAgSqwmt567W2o8zguXaTz1PLSj8J7X2MvrSPfaPvKbjBPeFwl6eH8NHiKUjmpIp9CFxLjFno/xQlBIF",
+	"ZCMvxhxldI6p/PPLqgB45BUKk1GWwNvkTJw3KqUKR5F9hBbocDtHerAKrFydTncicFrzN6ljNKJfFo/V",
+	"IwV9Duw5tOWThj/ng9cn7lEPXertR2KWEoL8GaZXBJqXKV/NiK72ZeebI78sLr39Rq+0/TtfQPuVRRov",
+	"zNr+reaYP0BNougtL7+r3me+ig9ouqsJcLQ98uYJ6x36C42H8rkc+1fNtqMqPjWnDXz+jR4G0uzVqfVs",
+	"r/beeB2pr63nf/ynvGMzF1tpBYl2B8EYltbv1oygPmsuJJH2TEO6YJGZrc7SEMz1ThVOFPxUf4yaAnUm",
+	"Ib/cVhfSx0pOfWSjVZB3qtwDs/BqJo9dXoimnVxfaLZEJGMaX/gzEmSRVSceSyVG/ZkSlESYUoDPWMnA",
+	"/gWOsw70aZI87InDvb62vOSxy7GeGV5lByGv0AMoruBFg8FXOPLrRfFgvvmyPAT1HoJ6D0G9h6De3YJ6",
+	"D/Gyh3jZ5x4vWz9E9g3BkZg1cUxpd36RB7drlNd2FKbe0qAvLlEQC/dVM6bY9Xi18seui/oKu64jzJeq",
+	"/PJudcEqHZzpY4FwXiQsdZzq4uVNhxrfo2i7lKeWTbgIRSb/5J603zFIN9VVGBpEnCI8gRgFS5VNFBNM",
+	"VSZ3gbRNrUrnAsfaLnPfrqpqGk5avk0air6hHED9mK/LqbbOhNSBIX5WHGthgEOH9YVU7A47RZSbfrG6",
+	"oWGoNgZT50AzqJJ1FrP6CQXMz6ChK3gNj/f2Dx9tBVFraZh4DgkmKTMNjCXTbw4Z67Es0KjDs18mxBeq",
+	"79KSaMD6gFo5fpUcBqD17fX7G+NorfACOACmdUMcu1iathKa3ConT6PqtQz/dIkArb7/m8vLl07Oj33Z",
+	"XqEOZ78AlbXXr8Vi0lCrtdWQOvKiSdElAHWQILldfqkSRg3JauOymvLdojdcNcxchxwpZsruAbeSyqMA",
+	"Oi2NuPj2ZW3nihWs3ZRMSUqoT9rW/6hVdASnjWTD0XQJ6l0zH6iPNzRvhYlSrhREFl2++4tKda7tQljb",
+	"bLehr3He6YWJri4vKP6Q93ozsqYb20qaUseA+ubgdS3W9SO6gFvU8TpuLUY3pNgAKF6TRVc3MeuCGsJS",
+	"qbgx0YWcczkxlunhm29Uy2z4SldC56uS9+lRf5ehkuX7ig195Dflq5qAlmuQvxvaBDX2wlrZJyfBi4jh",
+	"oCsY65quiY1I+qXeJIAXQHHUVTiM3pL+snnzVGY7iBa1oDraq1GKHH5d6+NUYsI2UAAhUeNIXibmzG0m",
+	"l7JZxNm2z5AOpR0EtQaywVZolmxabQJo/ZfqciXcD477g0enCJqLGuQondADEBRFblbnPiwxJzMYy47q",
+	"eI9y0a3KeM8jdq73p7jWH9g3cXfYxxU+YwXDVk9K2AWareXHCGps+JykvFcO8fATqUSbAAw/SQnOeU/l",
+	"z3kaCrkiOAm712Rhf7d/mwsmYRSF9Mr8bvAaKn+b6y1sjbki/8Jcwp0af3NV4Tt1YTV0ZKdY2TfVwh/g",
+	"NDexfF4nUr8f9PtOcAnwA3xVmSMt61BwEk0b4h98RaApz7+aEJTpt6Hz8GsPgo4Ws20IX7bHEyA00FEI",
+	"Ne11QCm9zm1X81HS1a/ryFnXh0Qa6Lk8gvUWXjFhE2yoxZ/yDPiUxqFS1CRV5qVoVLU+9ldL/OsGxZKl",
+	"oH2OBSsnBaX+LLwhKxDGulHIRQmk52D3aO+DAxS1WY+WKyEv+1SXYZqyuF4ZmDiYdFJkcltrGEpZaysM",
+	"9Zc1ne8gV1YBD5Y9FZ0ZiSL292asxT8aoG5b0YYCTE//g2/vHwhC1wJ7rv/hwefWiBysPPda0V9NxR/t",
+	"6W8dHNgcq60WoK8Gr25bB7k+JvGYxTHu2tCAl3cx7RtopCka/Off/+tgD0VEjoR7KAivQsE9NP5ZSt2u",
+	"/Kc37qELgJZCIg3jmARlpIE8pGGpQOCrOgroD/c+Apg+oz/UOkyNE2Jpg9MeOqMopNAzXmNkstRoKdJi",
+	"TcNAlyYnOF1dcIL7qwtOVoeL7hd/8GNlb4LVC3MLyMxSxMkNSXFUFyhTP8ehzyIIRoARz1IH3aogAEfU",
+	"gDjv990EipACt/TQ2Pe1ojqRn4xeXz4zLZBqm1no/egD2wjmnCD1PO4hmoED3kMabEoDVUfQ/pmlSFkQ",
+	"iv7yBufgIMgUAnB8annW0YhG5IZEHAWEJB4a9lULYWUcS5s4inroBcBjQzbTQBpYw34fMV8QwSULg3Gh",
+	"GYsCRBn0HkxZ5OJwTzIxogJPuB6o1AhTgq/lZODJFHCk9cRQFBKLgPH//3/D/97f7aE3gLhtV3JcjmJh",
+	"wzZG1DRLhN9V87FQrlaKfZ1AJOdUJJttRLtKlh1ow55KIzOyscnMW5pQlvdsgV66yoOv4nqrXcu/mgwv",
+	"2wyhYPvbn6tmv4OnV2Xn1GrzFki/ALtjUaVV9JE1IljX89WCveDqThYssIyrGSc4BVkcRfIigLhBGuJG",
+	"cGttNKHdtMmcXJKHdRFSn+TIVg5mZ7FzzZZKE5d6TcGRB1WhCy6JheMw0EGY0CnOAbwXW5pkZLFKIF6r",
+	"lGil+AQXx6pUJCAjnb4MUgJzlGdKq/EDTqckcspQxOgVSaGXHUnEVjyWKyeSWuSelkCUGrqmAYa8Y5/o",
+	"xKPMYq3KznDesiqpOydBF4Nz0wTvHFl+G8icn2CCd3V/q+knKnd2fJInd5vuUoY1GFKXQvqKsaCHxibN",
+	"VoxPDHAEtPfT9Rj5ozBHPMFxb0TH55hmOIIb4Mg4e81uNKLl2cvnbYB51JiddF+pIqnnF2WGvbByQEyO",
+	"TB01FhJeVIWlbuOs49E67UPHxzYDr8tfsrwN5Yapgm08IJth628hsdTM3St6cnNdYRu2Ug0Mm9y175el",
+	"+Si1Lj+xc2ebPWkGpHgqUEYjEJkWyT43GMsOv9rMn6VAphu3V1ySsGjHt8bkbcYTYL1BEXvGDe9S4F6A",
+	"PMjz2Zdrx5fOfFWSU0svzZKuA6eqrnM7XQe2YnkvQfNf+fwsCZbyFE0YUCdGghC8PSlRlSZySWo3qcBj",
+	"BuvxmCVNLIsnrYb+3AxR4FR6/VxVwp1ynXAzHHyVTmHtys0ViUITjlaKhBncZ1QtZqakk0zre2ypTGq7",
+	"YBu1h8kzsl14EpcnzXBNFmhFgl3geH3hZRKLGjkwxMisce8g0Ov8GGBC4H6gTGkxHuKgFjlg9Kdo3IPI",
+	"ZcFMjkKuIFpGNOQqixRdmiZI0K1KJXTMSEpOTbrsnGVRII0LXcfaQ2eIE+hp5/ivFJx1COiIPG8XAG1n",
+	"AF42VhpWDVa6PtMNWXUO3HmEfTJjkelOvmT5pOWbL6EcjB4xr1krT+6/wTxfFNcaQGlE724DbyNnNqVJ",
+	"K0oucLwlKbLpUNSJaAnA2iIT2mTx1JZPrKv3lDjSzUo5UaC2/NguY1xLyvhyhdSt49Na/0ep3z8o2Q9K",
+	"9jaU7M9MrVxffWzcrTO7O3Bkik6BO7MH/ewv7GNgmXWnw8/ED8Bf2mzuxj4m+fmuPwvt+pc8WIptxXct",
+	"/9Gd0gdr8ZbWItylgzaGX4vTusrm0y+/g8lnnrC2xadH+BkafqWZtWWYRZ0KuA40QyO3HznrfOBfnzZ/",
+	"Wc5RXoN2sJ1SWV2sBzgphVIS02IacYEX3InwW+QybeirLOaY3UirrpJNFGdcjOhEOQGUof7QdFclBkk7",
+	"X7+j90J/+Eld9q6QQBTGCUthgxMsh9i5CsUsmwDkIcNJ2PVZQK4I3bFDfv/Q2/fP1dv346Clz72F8Mew",
+	"yu8bBcKduxLbmnMjFnLhXJQGNTVEVJVsNioblS7ArbSLhybID02Q2zVBrp6JehSt1yq3gwZI1wUqYBUL",
+	"7J2lqZQFCUlDVleUFarz+rShZk59jyZkwXTXZFhJXE73GkCpiatEHuy5SmQtSoGqYruoBTzULzZ1qSad",
+	"T83j1DazMoiIPsuAHnnFI7m3ycimKSHnjIpZtDgz820cIyiPPuMCUSZmcgsKgy2MZre/4WheycWiteGw",
+	"NwWeNl2yS+u/eob5S7yQ5/Qc6uiXMMRmSoE2BRMCFNqSUcZq8S8SQoPHOHnczDYhH9mmk6ol17lKXEAJ",
+	"jS9v1jb6FMJUyMdJYRj7q7dltf9WvfspDZYYzMpnoAY5IVch5XVW8mG3P7jsr20lq+c2Ni73cURogFME",
+	"iytX5vXl41ojvVNkZP3u8bvf99531Yfh+780v/xC4HSZwyCfOm7wD2w28zT0yUuSDq6XUApcBFU2kKxu",
+	"WJ+m3JxUSuAra56ZcrW+3ZPiErnkUuCEDcynzAW8MuuuLkLN6W04WHVGuVYn6kyR16++VSeuogXU5my3",
+	"cSRpgXtPETqDwNHcRHNR6PdqrneHVgTKKfRq0R10WoH6fQyKpYFgyp+/JQWz7E9dHRnVi9sQAD0m+3vd",
+	"w/5R0J0MDoYWQnIw6fvtcC3JTcgyfkH8lIin0OiD15HhawjvwXZqJO5Qa5044gzx8IqSIE9B5fC8vPN1",
+	"CFpHKQVApYpostgMbXGdgKAycLZ5aNbR/nvraNQtoozy3Zao80NTOcnNe7xO/FETtm7501C+pn6UFoYm",
+	"EdtyqKZKZcmOLRF9G1V14KZRPxdcu4CtzxedGaewcXjqZA2okadXYHRKO05PVsFxpcy3JTtBWKk3Hawd",
+	"8g+yFPxu5zUM6xs2hyoNuVQC2G5IUSxNG058RoOidD46XN/oqAcfMmjEZupVNOIS04d2uCQo0z40sKAB",
+	"+Dg0MgwJ0L4CtWtRK6K6pTy99UmaNPieQG+USoBhouYunZO0h/4Zfm1K9QCXCLxVxgyvVtqVOJfTpb9s",
+	"KwdY4AlWrbeCloU8y7qulGDvtCmFYwJNg91xydFIQVtW22uIrwVmY6GuRh8geZQ6BeIsjL26OYaWlrAU",
+	"jYy+qK2FA+Zh2pHN8UJ5LxyJWGYqTR3JLnP4S3OR6s8BoVZNJfGabadLTLEg64c1sr6NlqdmfA9d9+DB",
+	"z9u1G/R0LeDY4LOFwRj5OE3Dsvd/W60ISXM7F6OfLWmIuLJHxzSkEHFbpSfYJiNQg22arxQynMRMhW03",
+	"01datPbX56FhnfH0YL97ODgm3aPh4W73gOxP9/DuZOgPgjbrLI1rTa/L1iLk5piQAAxywGKA1cdpFBIu",
+	"Sqw+5Lp1fX4bVKRHkW5r30NvZmFEXI0W8oatHWEdQ86ry7y1cgAGg7sBdZOWR9wwqQu4p1YfM+fLpWXz",
+	"kvK6FzUvhzi9nIW1YJmr8kpyRX2dXJL8rg278ZcZ+2eQVFJLBtXqRNu9X7EKR020qhD6cvyk0ETKjh2i",
+	"7EqnQl+On+lWTut1/nfbjKzZ+t9MEeq5nzRTB/zu6eQAwEWENlQFzlwiNbilOYG1yOkqOD2b8FB1fz0H",
+	"PZgMB93DYB93j8jutKts5ePgiBxOt4e2qJbRAfiHT83OFSxMZNTgM+TzUNgc32sor/Ga7T/qeJXeEQe2",
+	"tzC+ZScA7mzo7wz5P0pLtXnbkqXraTj293rer3XaEPdUf4w1HF8tmk1Xz0b71s21ulRKEoIFd9CkGdUB",
+	"G80x7kfNatPCuLrTK1sZu9IM1rMdBa3W94z/wPYM1yd7JTqHvs7Bc9bfZLT63bSGU1Yf0MQxwbn8ZFXf",
+	"NpdjMuoTR9mXXwHmQxOK75rwNvXdnx2CVMCgtr2zg9Xiti12egvXBVtXdS4qoOk3OQmM0le2Wpd2Yzct",
+	"ELfaiP0eeyR9cq2L2NTpneMpcgUeXA0d33sTo/tupwMe67y67/PorqNRaEzLgSt8o9Cptt1iJ++rk+ex",
+	"6rY4VrModc2pa6xjuNwSqeF0sK1iBLGYKDZitATlJmrs/vip6Bu5ZPn81Y1SU99taRuregUvVTYsyPMq",
+	"beOe2tVupT2tG5JsToyxsencvXqKxvJhYyRIFHFNVuDq0QuigqZFkzQI5dPjkELjiZPfOzFOEpOSU9C2",
+	"WmuftbrbBndvdG9xeduScGXL1r8xJ461781Jb+1bW+1NzX2aUte+D47MGncZz7+AbNel910SLmzLc9Op",
+	"SYFHq0Py3uswSr6bdk5+WpNDdd5765pQbW9xRv2udHiXNDu3ZxbSyHg2kVdMCKSBPgU2zxUc7hT7FfaG",
+	"VGzeiA/5H6mcpwSMBG3PqxxgdDaiObz4+CZ3SUSMa/RY9aWv0Aq/HOdndvwInOo6EwRdYd1OPJSyGx0O",
+	"0YxlKUdfjk0X84ZO4W4/iT+iaXgDF/bubmO25d2r/LwmcWAdL6+5524+3s/ItytP3pNVy2WTAiQD2qwV",
+	"zD2m81R1phXzbVAKzmB6yofXGGv9VJRou6+fvw5tt3SrKnTxqcs1aCCc1fpyQYy/K1rDzi/NHPFNKGYq",
+	"namOes1hxTRQMgyufMi6fMi6fMi63ErWpXxvSK+aTuBlPhSVEVccujNqxU2vycJUYk4wJwd73YD4LCAB",
+	"tCLQAcbxfMaJ//MYsIrliZixOYU5jiijfiUPS13+Nn6Wvv3hRfTj7n9FwT/ezvDw+9/evnmxePvDq/jH",
+	"NyLyh9//4sff988vn39VTOlX9/901n2Lu7/1u8d/23n3t6/qS1IfklC3n4RaJrJ3dajwnPhZGorFhWQE",
+	"OgUsCXV1x4TglKTPbIsC/rOkwp91gXhKpuGtKgbXXymKtfXhlVy0s5fPgVJreygZSPzxmW7vCd+foK9h",
+	"EMi8/D///j/QngY4F3BK+D1fbLklnfdybiGdMtXimAqsfNkaSf9c+br9a70B+UZCmYP8pXfDmPrgs1gB",
+	"mxcOaIopx74KJ6niDoVqjNGrpxeX0yxSXRoB4FjOiFAhTTpii8qUYxkYDzaT1Atkz/SIpoSz6IZAzuyC",
+	"ZWlp0aR8Ng/kLEt9sEWhwym4okLRG9ER/etfdX0r/+tfgZZhbFCb86x71EOvVZTH1LJ6tqhV5W+Jeeir",
+	"8j+R4hDq/6TKA08yoSQ5kREd7/X7Y2kQgahNWZKoqjoeRkRyGHSGpiGJAsXVdGO8seSWY/gLeLLGPUAA",
+	"q34G+aaIysHbzhC7Q9saAtAXWRTkPw77qk+EmYPSYUjMT02fCtUPQrXHfE1DySidRFW9YtA/1KxXuaU2",
+	"z3tqe2iMkyTS9rrpFPy3Xzij40dmf7lQRdox9mchJd2U4EDVn47l28e6U6B2F0LjscRCz7vqC/zHDPFM",
+	"2fCwclcpm/f++lf0gswLM6dkjqTSaJRJH1MkjQqcOl4AuXaYLqBZ9ynyIwiCjCifAdZkeEWVMJQKu2rV",
+	"vkABAx+EpBslN6LQJ5S7/SrOn19WzhdLCFWE2mPp1Y6+aScOhdNROj+f8kR0HASSzqDX7/XB8ZQQipOw",
+	"c9LZ7fV7u0ryzICB7cygAf9v8vNVrX6rZz3s9yXHgUxwHfAxeehqnc0x5R7UdANVQ8sG08NWCuQAqpGk",
+	"VgwU8DzonMjXfgODcDJ6YWzDft+wJG04usTzi1ZhtTiBO1R1FDcgPJ2zSLUphv2En3R8T14JfE8pdatU",
+	"Pj0+uKOujE2tg3wZeEVmBBugT7eDedNb9OU7P7yy3avhTftq/nW32HXaea57BuuW646Y6pz89M5zFuNN",
+	"jhRaHLIJo5381FHU0Hknn7MjD96iHWVYmE2bj25Pi7GKYCmN4mUhXtzzSglR1QQV+nhFcBBS02thqyQi",
+	"H724dxLRM5QMReBrguYsvf7AlCLv2l191wVJb0KfvHbaT7clsrpJN9HazWDH9NVtJLhLJeh5vU7kOhaN",
+	"VBUzEqbaOOA99IrcsGsSqIdwgRemLhzAhacsHdHjPgrwQrt6i3QoLzoDfW8bZEhJkQ6hpAnaqsvh5QT5",
+	"U8FxoHX3vW5/eDkY5ro7yY06qSAokzM3IA/93WH3kBxMusfTvX5XJXD3yfH0qA8YUWeqn7s2wK7J4iUo",
+	"rNKGnfiD4e3iN0CY5OI1L4wDbIj+8cn+vh5HjPk1UQXPVgU2j/j5P//+3/b/BrjypHMWxCENuVArDSsL",
+	"u5TPBVQ0IJkVrZjfvX/X/sCqrQRnd8OhlU8uHdJXgKkuJfCKE5pf+N7L7+q+ZFHoL1rfrC9/792JO+z1",
+	"B6vP+WuKtS1Bgg7c1II5PGPpJAwCAr6XveHx6jsuGTvHdGFU7M6HYV721MntN5aEKwctL3rndW67xhDt",
+	"NlHiO2hJXxc2eQxnl+vG5dC0TAtGC5U6zaJI8yjPeFGU+i9v8TGVuqPiASA3jZosx2IQ0UXeqQvg1VUn",
+	"bg9RluaylmUC5L20dNCZbXbZRxlNXc6YkKLpVMcM1XjUGeooU51w8TULFmsyQpXqVlLbYObW7GE0WiDd",
+	"1tyK6QrH0+zkZcqCzNesJN8vtzn6uzXE+mNnnraDeCO7AGAjuKPXcf0XttFsQWYM1lwqLQeKa3WpYKKL",
+	"QuP3jiSqBja8hpOqA8Kg5Lz+WGSQeskGEqdAIkukTZlm1iSaQJ+OZnL5gqOYCCx1ZuWegBJByQ6uycLT",
+	"PkemMWMcKfQtU1SyShDY61wZ9GlJrhai4WscOL3970/Yqe0sirz+cdv7HjM6jUIV6tobtHjdS7yIGA4u",
+	"GfsWp1dE3bffZm66BzUJzkkQYhOi+BTFszpICFt3aKOIjvFtd8KCRXeyEPL0Huzv7x6skt1GaywZIDu/",
+	"h8F7JcojUld5pewIbqMJUrZCMw4bo1WmzwnC1nkpdNFNKtwapvGwvzdW+Ka2QYnmSCPqiP+JaushwhvJ",
+	"WE7VNaEqysdXJkMGHmYB1YoCWz3VEdgFUbTXaG2pwcGIPg9duAU1n+NoytKYBM+Dzh+oP6tdWH7HCyae",
+	"sYwGn+qJVkdHqcMb6dvmzHqdBKc4JgKosSGnLr9Ec2G5oe/0cdfwfDuZqSlpdDoYID+NlaV9WPXoXQiy",
+	"jFgml09eSW6xL0500XJKgDEY8LwRFXloRMejAV6PO+nANWf5iojXOsH9jm6IX7KyH+Il5qr0epoSBzHO",
+	"M2ZHouCrpOKi8KusyllGLlQIhC6koEb+q4Xy0zh8RWC9fh3enVIQ6/HoFGycg/vWhN/mILO5GGsuZFoT",
+	"AFoF2myvv4ZuqDauQSesgkM++B4+W9/DY7XZXc1VsjJuqMMezTdN3FH/bpwRmsGpXNBmf6rO1S2Wzdb4",
+	"VtGXg37fhAwflT2t1o/x5MUFSonP0jonfhRy8USP536cp0lhHiscqJXkBz/jgsXnOIyepSx+omvIO5Ay",
+	"W6kRDyh/pSYKj9dm5c95PLxyB5soxq/c5UmWJozLe76bU5LyWZhU3AV5LZpbRi+izsngyEl8vfzhMp9q",
+	"x46g6+ZFf/XrMN6/uf1tdzE5mFNx5P+SDqZXHB+TbG+WBIfXkC6uZ6G+ab6j97Oa2DVZtJ/mk38+P990",
+	"ho9fnJ0/dea4coDBdRj3MFQUcsJ1SoKdX/2ONg38/Oz5t+jZq+82Hv35D87QB300JSSYyA3isUh6Ge8S",
+	"zEV3sK3xXrx8th1KuvmKJ9MBCqkfZQE5KQwP/U8cRe4Yfw5inPprkMP52avHhXFqxPCNBgpPG5yi5CvK",
+	"KDntvH9nIQdq8B2KTqnl6AwR5uLxjPhF/1B1jEW4BXWZyck3N64TmlDsZ1loQrP2Bw3h849OFOWzG6Qw",
+	"3zRpBfr3VSGKV+Qq5AJg+R0QEI5yfJlK2EJe6Ih7QMZXbWaKgQU9ghGthBTATBpb8TfWjwIYu3A6JaAG",
+	"T1mq/Snuvae6XsgZbRQSPqITErE5wpRBBLrUT8ScRwspA3P45/NzOwmd6ePWn08IoYgTsiQE8sSoG5uH",
+	"QHLEGjcEoqemzS4riBDPJmUV5/cl/C7WKs2FvU3JlM7a/mw10xVBED1qwVCqyeo+IiFa12sat7l0R1Ow",
+	"3qN1GfDyOXr5Uag5Bg8O+w/vsF/fVa/2/cFVv5FjTx33ChBTk8Bax2NvJFnJYa+/buGvj9kNceVbD2lE",
+	"CI64CKMI/ZqRjAQKljcUiEiJx5HBRXOPulTyqvaterUjDNq41/Pi1iuNdPLgXn9wr9/lFD4BMrTIVRso",
+	"i7l/vdEdnquIxVITMJROXWjNiEFWSZYgyua1mZ1NJ6b/CWoEDwf44QDf9QD/gyhkTlf7LzlX72QBrhUz",
+	"U0TvxsxcibsDJtVC9aDb8LFNNum3jF3zvKeUtAwVE6m3RXOONJWb7xmYh0EfGZB65MBFTojPYmkx5jCX",
+	"yuzDUYTMMlqtXpcVwZsvnsptkCqb0ibCgFARioV8NbSuEUx1cxxRePQCQIpzPUIPVOcByI21SBTshqR1",
+	"ZqZa5W3xyRyWZgWjNCtzT7aT2Sr0SwZtuuYPzPOBed7dBumCFgLcUh5XzaE214I02yO2GV+tUmRsibrQ",
+	"GMuELkOYsABqkmngoOfl/jLJ9dkUjRWPGntoLJj8V5okygU3FvhqPKK6EhDKDT00ITwMCEdjE+SaCpLq",
+	"6/VXX0OB9riHXoLBQ0kIDjJ+HSaQIKywJhyInjlgp4MbjY8oTtPwBvKRf80kP7acPG/SzASUUJAAzUhK",
+	"HDR7qIb03ASnhsKKvGfWWqLEnPyVF2pEFnlluZVMtDAT15gAfMbmujAJ9qJYxqx7goEjDRYkTyzN8Y1b",
+	"ccoCjOTKkTE1JI0I6qG5abJODaX4vuqLPfH98UrsxbrxC1YYuy0Il+OcsNtis83dYbHp8m5NCffyKYGx",
+	"7U5qCcxp3XDl/X/ogLW+EXIk8FUTrmbtwuKrwkDdXn625P/nXvfd7wPvYO99bQPS5UOzbTlNTZ0IYyKp",
+	"IcLaB7uysV/dwF2mUr/US8ACWo/ZRZCQj2rVgXHJcBXDW3+87+6sXklLuJqfD/ZxohK2cpc9gAr99Htn",
+	"4vsmaOh8Wp2yUIREVrc5uMLF8yN/0HB0Z76i06A96m8NqO9doXiVw23Z/FKSRItLZuOuhIqGy4dvO05c",
+	"VjNoi8rr4umCGuAcVotxW2WRkhpcNDEI4rZXg+G5TSHcHEzNHIY/jfr7NQ7+lek+HQ+h3+WhX0McjgKr",
+	"NdEm/VWXrKwqSpNKMnexwD2TmqqM0lw/NRWypRRYqV4CyCNXbeGulC5iDPIRnbP0WtK3iQVAyRkaD/tD",
+	"SHcPslRO+sQdg/zeZ3EcioJMMKXk8meplguIxj4ttZv+MteBPKUBPSq2oFa4I3XqpxyiAZbePIg7E3FU",
+	"DuFafVoui7xAFfmQW1HIm63j/6DbnHRmJIrY3ytB3So3V6/vaLgZBSvzTaj+3EkszEyZp7bikSROpBYh",
+	"F0vdBjM46XwTAget1y8tyLnhnIWv3HW6yCZchCKTS8sV0AYKaRRS1T6vUNW2dFUqs/HQ779LzeD9+44z",
+	"6MKXcvQXOEZqpcrzUOvmobMA6ytwgKsXdEpz09rIBY4765SNXRhCXBFjN2RlfE0tAuzDNalZSecSPWt1",
+	"zd2QdZQIK6D1w9dYmX/BHU/zvIUlDQW4QZ+VZw1agk2goYL45EWs14lCeg2DJ83I/GYhYPrSnJ0Q6N/I",
+	"ppIJ18VgDPNzTW+9tX8xdNSTR/F/7ISBpuhWsl4S9FaC/cNWMfiYUPHKHITNNIWHaH879QQOJMKIh/TK",
+	"NGxv0FLKcf5Bf+9o//Cgv1yDMUW3rv9tZ4KFPwP7uVatUTpBKEgMqoSKR+r2MySanuSV8JOU4GuOMEqz",
+	"CFjGOCVSdNhQv1KCMGc6USz3hRGdKtCT9/AsEnysMbVAyaAiXUABvRwGtMplaUDSHjqjiNAbEpmifaXO",
+	"MHqFvqRMYW55KGYpGVExwxQN+n1PSsKsADf2yHGlaVAuGC9giQHS1aXtMgoLoRARDTbANFS1Pbasx3SE",
+	"4wmhAfJxgnyFra272IqefPRwDKl4AFQp3wmtFG0rXSjPBwAgLFBETG85eH2CuRypTuIDHVF5aAFuS17m",
+	"A2wW1DeqZOEmFe1r2Py7qGhizkq2+Zy5OnaOLaDdvT+trXF02ihH772tPFdyk5TI9S3ZrWuqHLCw7VQO",
+	"fp86RxzellWO76g5bh7QlDml7mYZLxK0trYXqD/gfMI+rqOohDQgt1B8VlFZPDmjgEA9rTY9uvk+2AbE",
+	"J51X1jKRCom9omcuUaNSrWiWXw6Nq4l85o5g4JXQ4xs447PzXmv39c7LVarb+DdF7YFY9vpnclY8KC+f",
+	"qfKSJZKZDfp9REzsqY36MuwfHw72h5uoLyZNsTGxyqruebdT4yL/0sQSpWaiIomPPLdlhoIPwSI/qZZD",
+	"9Ua0hKgjh5djiKYE15gKPPdN1pcg5z6TO7nMub6uznECA754egHJ+AJfE7rScfLgOM9FkxIypMnD7XWu",
+	"Q6iRVnG/gv9cxUI+rAN+TWf7Ct3lIcHkIcFkG9l5uOBhyTnwZk56ryQx1k2AAMp3M/QcWbOTd0NYUv8N",
+	"TZqMRapszVLLJk+j2xSAWyHvl+CUkkDFN8HoPNFPUr9LjuGNqG2L5CHdfchDeSMk9TZP9yL3UEAivACF",
+	"XzVXZCnSTZB66Bn2NcB8/mqhN4IiTBcjCub2CRozH8AUgjORt5QjFBHsz/JOMajYQ9oNRkyZtJF1kgKO",
+	"Iv17bHD5FPDedoSpTYB5aqDt7zkL5u6BbtujbongzltNVYPepqWOuuYim+guwP8glKRYqhUNzYG9ThDi",
+	"K8q4CP3HyhRb0YxX7a++Fq5QEPXa9FrW+9d0DwP42nUaABd1hOU9eXJKrW9XVBDp0O5ELszfeRhnERYs",
+	"LdWO27SGYr8vSMbQi751rcRZzzrov4Op1JHwYNA9ngz75f4lK+Y/LM1fh6DcOXKjsdw1Xg/nb3XQXvHV",
+	"h5D9gzZx9xg/iIraTsIfiUJhvFEhWwIlc6YS+EwGZQVBxnqgQVgKVuoDiMY6A1AnrirXu2pzMWFiZvNd",
+	"eyO6IomVmmTCQhYr2iiJdUTXzGK9cNfqA+WyFrNEZ2yuOzG4+RPoOUVYrwRG47+NpRJEAw5ufox4gn1y",
+	"AldDKTzmaPz/DL8el5setUwr1YP5I1I1saXD3ImqYxchd4o38zl8DfKxYeSp6SfU0pueb78GA/lQOYVm",
+	"yWv3aLmLBPQNqx2t0HOI5hatHSJ6Re26y33MBxsRfNNuuIeX/aOTXePxKCofdlDqT/vKc0wzHN1VUXA2",
+	"ebWm4FChJc0HveEh1a+K8lJDKI4CUBDCTWqAe9GqFEBDxYQbRzj0gbLv9pTNm3oabEVXp0gL2AjLXNR6",
+	"EMrtoWcqoR9gbQdjxCiibESddCVMF+5TjHdbgV9b14KqyJ9jaTYLZtJ3wEHAIZBuJLwR3fnijSiOoG2N",
+	"aiGtPekh98ph/dP8dXI6OCYB4lJS4ghS0LnJHsyb/dWhv5QE/pZj0y4l5PFO++XJTyBGKwyzhouuD3nv",
+	"zmxFcDgXuoLZvbgP2JfKIn1HiXI05adH5Y2qcLHcWTJfISBrl/BzEJHHdxGR66PdF47CSkrBPG8O6uwe",
+	"ZXPPpByDJ8+45fTJ2hBXx5XZDxA79yZ8HwLQ7SS+IceWor4hg66NFlCqY3V/2/ldv30pdM4lNkD3Ruiy",
+	"aRUh9guuWmiBGNe/O+9SP+qTfAbeSojqYh+ErIc4M/50J88oVN2Z88o2GujGp1eA4HOhOi46z9NI+XbZ",
+	"vVL5wHi/vzs2jTZG1MxIqQpO1k2NuFfr4/CR1iA/5i2gNUH/RJKWUnz+XGFJ7St68CZumakoz5rrAYOD",
+	"cicrYlO0fWte5Ltt/ImmnGRJnz9zxfJ6eq04ri5rN2+s9QiOaGuXYAsHoB36pxDD28Sx1CK9pin2hfvV",
+	"2BeslfjetKwdWs9bnjKiERVJYK8aFHqgF4YxMMO4o5PH7ONqD48l5we3zoNbp+LWEQ4/MFw4/66JBdsr",
+	"VnpxVAlmzuI8NJ8xbioAdCto1SM7SPFUnEAAhpu2QhkH/76utVQxAnveAJokz+dn0xEdz0QcGTAScit0",
+	"6yI1gR5SCSUJTtWDcKqqFAjVj1aFWSdyvPiqwGWh6gByPSBIZDT9Ef1SPi3EEfdQhONJgLmH/BmmVyRA",
+	"AYkk6UMT9owS7uOEBKZ3d0ih4vKRKqpAuqYCnFxyIwCjhBNfFR1SAkzeLb84QLppekBIAoqo7tc+Nmvd",
+	"DekNjsJg7GAeq+eb7Vujk6JhOHdyIpm0ulJShv4a6XxNy9Tra0ZteWSleLTCmtcuuFzbq2CWZYUHykr4",
+	"D9d/UeQbaBe4hbBcdw/uIFwHrYRrQ2Hw6lLaJpFsJ7uB+F21357ha39KvGWnHtRSX60Jao+H6TGpid7k",
+	"pilCMeKitkbU4U9bLxM1z/54caHNCB+Qoe/QxNFlkQ26UNnTtTc43tvt761Uk0puLvvDSmRohZerHFy5",
+	"mQiQ+1EEZ0MfCu4gRqv8V+L6prQGJdWEjOLpFIqxTpSLe8YilRE6onMs1SUakHSZl6mgC7RxMdmRPyBJ",
+	"P7iTto0kvfrUtjqaS/CkiwdvtXxCb8AbMy7oN2NjSozLOs3Y085l89TcHDpF4388vURVnrFjjv3O7/rT",
+	"+zGkdvNiFryypjLe1Kax+Siv66yB8ZY1ezvVMvNS0/t4ddHWjp4tKqKDe1REHzjuA8fdTnHRHdnthkjf",
+	"lznGE4ByG6CNMm4YpoCDqT03KjtWGhWQleCiRjzWvFboShgWE7ezUwxhRc2mPDSfhf4sZ6amBxPgTFi2",
+	"cIIwWNrGqwWOJQEeaxAPOuPDXu8pT/885LpXlHyXclglEfZJ0EOvCMVxSK8gASkXEKZX90LNiGPJduSQ",
+	"EWW5FCo6fYzAAJ+PZQs1UkGxp634exT7K4gE3fxK/uLJ0Rr+6UgCy1KLYF4kithGnprXhQkt8dQAnoBg",
+	"2n/XxkOzFSGp9l3hJMN+5lJTb9rnJCeXbeqHkY02Ce9PBfP+gZ0a68rLdbwgT4NQPHhCNpDwcuEQRKbl",
+	"gfxwHpGdJCU3IZmv37qjrCc0NJSk8tyAQNYc1nMFdUYjyE7Qssrk3zoN9ZRiYTEVe+jM/mHDRinB/kyl",
+	"BY3oDEN2DXBxaDxEpgKROBELpZ6oIH5I0TgOOQ/p1fhUNyrLXyrFfP5ONM+BqVTIH51Z382IQpArxgs0",
+	"wzfE9MZGe+g8/NrTEP/yUgV9an8f9lUEiguScPSl3HM7PoUBZqb16FTFrUKu404jWhN4qlEv9NZuRb9Q",
+	"+1WXIuDa46703AYM5sviDFooFGqtoeo8FLP7UCzMxhfX4pX+1hjdMOHVAbYLHFd0BE2WulOyVE9nLFJS",
+	"8ie1kO9qjWG5uK4drP6+sfrDBvJcr3+TWDdL8eezfT8xkf4gldt2jQHugYs+NJYJB7y6vYBenpxbMdQb",
+	"5LNS8e9JPp/bnN4iI29wbXqmUQdBlNzqEl5pAL9Uo5QrZDwCuWml63BG1NdOA90WsFZmqbu25yy1w1jt",
+	"MP3Ubb/hVn2kw3sN1tsarBLd5SlHD27UBzfqHdm55ko1/O2OEax6Vm38fkuB/axzkE0LyXrL0psL/QJ6",
+	"S7ONvzdj+CSTjo2HziSnLHXPrUxEHjiJyPxlLgemOOJkFa909GavXa6z+wpparR+w2BLGcp671cnKttE",
+	"hj9RnrJclU9BVf9k05sbedsHDF8t59N5QL8ZzCYPMRmFxdaaGFbrJAHl/ArCVhTwVvIYR2NOwPeWu92P",
+	"tnv5IUId6/LDWu3UYZIbM8QmbdRJcnzQNB9Y4DZ6dRtu8ZEwwNXanD4iL7J4QtKcY87JZMbY9XJV1lxk",
+	"ynkLMF9fDvvG1/2oDPF1QfyUaPROKPKYAdTolW6cX9Vu35jh/HlL6YKQS7oLNJqUAW+g8KVhsAbl9acS",
+	"4qNGeejlUKuS/ooOiWOyv9c97B8F3cngYFhGZoRYAsu42rqnt0mYEn5mg8wrM/69TpYCoLYQCT/Z2XFA",
+	"K3Jiu6MerKlktf5rXvhQp/dQp1dFYcx5jeHa9qsmpm0uqBbp+TiKJtjXrbpuNA/5/S8GxEQVSWRp9L65",
+	"mZGKbUETaoVFKy/TbaAJev3qWyVu9CB66Iwu0PD2FlTWkKLBPuLEZzRQuPnK3QtDOUWYLsAVi4g0iUcU",
+	"o5QEYaqK4VBI/SgLSAB4hyINSaCYNMJTQVKNDW2f7qF9FIc0g2rt3X7+eYhmLEvhd/VhRAd99REsffNH",
+	"D433Bv0x0qxODVTPSsoSBT29jwK8AJmj3chokilEqCwlHAUMYY7mJIp6qgMSxHJhusjHVNd6O5WA6qnF",
+	"0O9Yv7UbBmMVw1Wc1X2CQpnWPZ1qPNmMan4ESLJVyVWVp2FgJCm8zcvHw6hu5ICF1A9EEbewJbgwoBoq",
+	"NpJX8OUTrYRKazEaswyuXAnB+MZk5OkRAzZTjAMCmD6GHnkozaTB8WFffvv68nFxYoPDo8Hh4cFRf3/V",
+	"8AGnS+A4WToLB1Zy2PcKrbf73eN3f2vVbHt8M/AscgiaYE4O9tA352ePuxffnA33D6Bzv7KG8sVVVlGv",
+	"+LUddOFXyRHUF5L0OLoQmAY4DZBRgtAM8xENRQ+9ARADLJczJRB0mRB5IFImpDSWA9SVKGLOPMSJJEGh",
+	"GqFpaM8yjufNwPvnPns7/e3F8f7b49ffZ4OnfPqvePr9i3/N6PXbYfLLMTt+8eTFzjc7yfO9r1btCw+v",
+	"KBZZStruy6Df77fYBHlcZuS2vO6wIyxYoAziePb8qAXqoecC+Uzq6IgyZJdfwcmwHJk2SZkgvhhR4HZc",
+	"qDTRxSlKUjIlac4e7PQqeKjDyTE+OAqOyHB6ON0bBINJcIgH5ADv4cH0AO/i3WAw2cd9shf08cDfnxzi",
+	"w+kuOfCPg6PJAPebFvaH7jkOowuB/evuRavFLVE57k7f/d7QWP7dXTJENoSBXwGv1lOw4qABa8hyBV/m",
+	"vLMCDP++3NhlKbK76aG3Dqh7Y4+YD9wRxjZe+dqu9J17r6wHYV+POL+2Eq+EZoPjBsRj69yekhWglaOS",
+	"KtRTqiDxszQUC5V74+ZSq6tqdcL3NaP8RoHa6ew1rTxItU0Be2u9zUOSgeRJQ5qPWyxLMItB8QPoSWhR",
+	"cZWFgZSqIzreCZjPrfU0RlzqRTM2l2+4IWk4BS5vmESepT7s56Z7e1gCvTF3yiIzWlqRSUiOprtT6iYL",
+	"SsUq9GFcy7JtY2uuiz+g578CfsCoq/eKPqBfUgV30KqyaUYD5LSmm/fj9jNIag7plfpVcrAZJ/7Pb+Nn",
+	"6dsfXkQ/7v5XFPzj7QwPv//t7ZsXi7c/vIp/fCMif/j9L378ff/88vlXna05K9bmaW9CMdMjX049TnqE",
+	"2kNP8wJgA39GfIOPG+yyTca8dU7FDxnzd8MOmFtBVO+fKafhHezv7x6sctyUMjvM92uhBlgHzBvVFUue",
+	"3ylLbcWLQLb91alNk1MWm/0BYS3/Yxar6riFBsHWIHUNQAGudG6DE2BkRciResBDwtVDGGx7SAGrzmib",
+	"o+itjDydOiLSHLGlsaQrIhoPSn+rSthnpXV9KIVphZr0wLEeONZ2Ku3vwq42DNNrEm9XZa9cU/GEpDrb",
+	"CKemCxbK7T4XRVGzDnRFBDg7KZlrN4SnfdeM2/adoZB6yoiaMrzcZx8KxCjKqAgjrcaYB2vk7afyT13a",
+	"NmUpvE6O1sZj4BXQ/VIBIzXXwW/DwaBGV+TJMETVvEqDIOdeBZfBrl3nvtojcP9l7g9S6ENLoT9nTftD",
+	"4dvnZVwDg/oQxvWONn3DJSjwb0yX6dxM1k506zBjUDwOLaLKtRTQ57lcbwTZaSDleA89sUMAwXpNEjGi",
+	"0nLf7UOyQRPEu2YQ+e2fbNWFmsGiABlttADVjbu+dZJeQv1Hc4ckfSHgkwSZWsZz3jk5OtShOhPZoUHC",
+	"Qip0pw4SoP1+v+cYa09vfZLKB8EgJphDXXxQbe+83+/LxWrRvQkE2vM1Qlxww2VdnMvrTEMKKc+52CpK",
+	"QDw92O8eDo5J92h4uNs9IPvTPbw7GfoDeTclt+JMLVX9iAeDt3qeKuIJRalbypvTZLxYnT+XH9mHDLoH",
+	"++vuKXeBy0A/iAW2QjLt/G445PPg/Y7KBlm/Itt54WqG/8S+cGX5Ns75d5AR1ThtPsMCqk8mBIwvgM/0",
+	"ini2hns7oP/aqrNBdnRNSMLh6lDjq8jPIPx76Dunb6LyY+tHGj92yI0f2wCxCKYNWJ3IViNZ1fKWmFLV",
+	"XzdcU+79mpGsnJ7yRC1XoadiLtI+P/GhRlwRHxuLiibTyNKjlM3ZAyTmpwjxZbZa+wQKMctPMzQhSbLS",
+	"CGv9uEStrFApl12dcnEX0bCS2VMyL6UFOClCz1iKhns6uToXYMjHabpAYs7yhCDuOa18naeaDrwjqn/S",
+	"X1spcYqwSjFVOeK6z38Yg/quUZEjaNhJicnbrmX0sGZ66hcmWeVeHWKfZ26M2+jVrXq/12yZwUeYLZMT",
+	"8YPIebBN7owGBfxJsUB1knK2sWXxYcD1ti81/iXVXo6wzkIFdr9I8hKXnnz1GPJUQIxYRhkxShw7IhSI",
+	"ZxP55An0ZO2h56IgYQSJIt3bwrU56hi/fGVjHP6z0OvdxX1Q6x947INaf5+tbjECn35zin5r3lysAZDM",
+	"J/wngXIAyWFVwUhT+d5MpfdzNeReRS/CSdiTGiAX2L/u3TCmPqgai7oH6voUYcs/A+ZnsSpkjAlA8eVv",
+	"2QEZoKdeaQ6p0QttT20FS4sDC9iXs2wxI/BYXXAESitvGGHAYhwaBJT84SlR3bnlCJ3SyicvLlBKfJYG",
+	"+o4kZTek/EL9zIY3XpOFSYHI5QJH8qwRKuTfxCK/6gfiJOzK2xqeaBuvm4UuARnYqjCuuio7Ty40Ua4+",
+	"/UJV3qjVnrBASklYDBfUFeohXeAc1QCh3MHAeWuOIVF95VNVaWJzRIolJ6U+7dJ0fP3qW27KUHqV+r26",
+	"V7yGci6YUhhB6gcIHmNH+lkKbR0SkobMfaS+ulNbK6o6FcyIJAmfcI6koNGpKnP9c6gKeOFUOM+dERyJ",
+	"Wef9u/f/NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -510,16 +510,64 @@ func (q *Queries) EmailMarkSent(ctx context.Context, arg EmailMarkSentParams) er
 }
 
 const eventInsert = `-- name: EventInsert :exec
-INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
-SELECT
-    unnest($1::uuid[]),
-    unnest($2::text[]),
-    unnest($3::uuid[]),
-    unnest($4::uuid[]),
-    unnest($5::text[]),
-    unnest($6::jsonb[]),
-    unnest($7::timestamptz[])
-ON CONFLICT (email_id, fact_key) DO NOTHING
+WITH stored AS (
+    INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
+    SELECT
+        unnest($1::uuid[]),
+        unnest($2::text[]),
+        unnest($3::uuid[]),
+        unnest($4::uuid[]),
+        unnest($5::text[]),
+        unnest($6::jsonb[]),
+        unnest($7::timestamptz[])
+    ON CONFLICT (email_id, fact_key) DO NOTHING
+    RETURNING email_id, fact_key, id, organization_id, type, data, occurred_at
+),
+wanted AS MATERIALIZED (
+    SELECT stored.email_id, stored.fact_key, stored.id, stored.organization_id, stored.type, stored.data, stored.occurred_at, webhooks.id AS webhook_id
+    FROM stored
+    JOIN webhooks ON webhooks.organization_id = stored.organization_id
+        AND webhooks.enabled
+        AND stored.type = ANY (webhooks.events)
+),
+told AS (
+    INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
+    SELECT
+        uuid_beside(wanted.id), wanted.organization_id, wanted.webhook_id, wanted.id, wanted.type,
+        json_build_object(
+            'id', wanted.id,
+            'type', wanted.type,
+            'createdAt', to_char(wanted.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'data', json_build_object(
+                'id', wanted.email_id,
+                'fromEmail', message.from_email,
+                'toEmail', message.to_email,
+                'subject', message.subject,
+                'tags', nullif(array_to_string(message.tags, ','), ''),
+                'status', CASE greatest(message.outcome, CASE wanted.type
+                        WHEN 'email.sent' THEN 2
+                        WHEN 'email.delivered' THEN 3
+                        WHEN 'email.bounced' THEN 5
+                        WHEN 'email.complained' THEN 6
+                        WHEN 'email.failed' THEN CASE WHEN wanted.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
+                        ELSE 0 END)
+                    WHEN 1 THEN 'Failed' WHEN 2 THEN 'Sent' WHEN 3 THEN 'Delivered' WHEN 4 THEN 'Failed'
+                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' ELSE 'Queued' END,
+                'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''), message.error_message),
+                'providerMessageId', coalesce(message.provider_message_id, wanted.data ->> 'providerMessageId'),
+                'details', wanted.data
+            )
+        )::text,
+        least(wanted.occurred_at, now()), wanted.occurred_at
+    FROM wanted
+    CROSS JOIN LATERAL (
+        SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM emails
+        WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
+        LIMIT 1
+    ) AS message
+    RETURNING id
+)
+SELECT pg_notify('deliveries', '') FROM told LIMIT 1
 `
 
 type EventInsertParams struct {
@@ -532,7 +580,9 @@ type EventInsertParams struct {
 	OccurredAt      []time.Time
 }
 
-// EventInsert stores facts, each once.
+// EventInsert stores facts, each once, and makes the deliveries of those that are new, for every enabled webhook that
+// subscribes to their type. A message is looked at only for a delivery. Its status is the one that the event implies, or
+// a higher one that is stored, so that it does not matter which of the two is written first; impl/mail says what each fact means.
 func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error {
 	_, err := q.db.Exec(ctx, eventInsert,
 		arg.EmailIds,

@@ -23,6 +23,32 @@ type APIKey struct {
 	CreatedAt      time.Time
 }
 
+type Delivery struct {
+	ID             uuid.UUID
+	OrganizationID uuid.UUID
+	WebhookID      uuid.UUID
+	EventID        uuid.UUID
+	EventType      string
+	Payload        string
+	State          string
+	DueAt          *time.Time
+	Attempt        int32
+	AttemptsBefore int32
+	LeasedUntil    *time.Time
+	CreatedAt      time.Time
+	FinishedAt     *time.Time
+}
+
+type DeliveryAttempt struct {
+	DeliveryID      uuid.UUID
+	Attempt         int32
+	At              time.Time
+	DurationMs      int64
+	StatusCode      *int32
+	ResponseExcerpt *string
+	Error           *string
+}
+
 type Domain struct {
 	ID                uuid.UUID
 	OrganizationID    uuid.UUID
@@ -129,4 +155,20 @@ type TemplateVersion struct {
 	Text           string
 	CreatedAt      time.Time
 	Subject        string
+}
+
+type Webhook struct {
+	ID                      uuid.UUID
+	OrganizationID          uuid.UUID
+	URL                     string
+	Events                  []string
+	Enabled                 bool
+	DisabledReason          *string
+	SealedSecret            []byte
+	PreviousSealedSecret    []byte
+	PreviousSecretExpiresAt *time.Time
+	FailingSince            *time.Time
+	PausedUntil             *time.Time
+	CreatedAt               time.Time
+	UpdatedAt               time.Time
 }

@@ -19,6 +19,7 @@ type devCommand struct {
 	dataFolderFlags
 	apiFlags
 	workerFlags
+	webhookFlags
 	drainFlags
 	logFlags
 }
@@ -27,12 +28,12 @@ type devCommand struct {
 func (*devCommand) Help() string {
 	return `Needs nothing but the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine: what was sent is reported as delivered, but for bounce@, complaint@ and suppressionlist@simulator.amazonses.com, and can be read at /dev/inbox, by whoever reaches the address. AWS variables are ignored.
 
-Every domain below .test verifies, since the DNS server publishes its records; all others stay pending. The data, the key included, is kept in the data folder; remove the folder to start over. The commands org, key and billing find the database there while dev runs.`
+Webhooks may be plain http here, to addresses of this machine. Every domain below .test verifies, since the DNS server publishes its records; all others stay pending. The data, the key included, is kept in the data folder; remove the folder to start over. The commands org, key and billing find the database there while dev runs.`
 }
 
 // Run runs everything until ctx ends.
 func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
-	for _, check := range []func() error{c.apiFlags.check, c.workerFlags.check, c.drainFlags.check} {
+	for _, check := range []func() error{c.apiFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -68,7 +69,9 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	}
 	var err error
 	inbox := dev.simulator.Inbox()
-	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags, dev.parts.notifications(dev.events()),
+	policy := c.policy()
+	policy.AllowLoopbackHTTP = true
+	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags, policy, dev.parts.notifications(dev.events()),
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
 		impl.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},
@@ -76,7 +79,7 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	running.dispatcher, err = dev.parts.dispatcher(dev.workerStore, c.workerFlags, devEvents(), c.drainFlags)
+	running.dispatcher, err = dev.parts.dispatcher(dev.workerStore, dev.sealer, c.workerFlags, devEvents(), c.drainFlags, policy)
 	return running, err
 }
 

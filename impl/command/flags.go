@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 type logFlags struct {
@@ -108,6 +109,23 @@ func (flags workerFlags) check() error {
 		return usagef("MAILSTACK_CONTENT_RETENTION is longer than MAILSTACK_MESSAGE_RETENTION: bodies cannot outlive their messages")
 	}
 	return nil
+}
+
+type webhookFlags struct {
+	WebhookPrefixes string `env:"MAILSTACK_WEBHOOK_PREFIXES" placeholder:"NETWORKS" help:"Networks such as 10.1.0.0/16, separated by commas, that webhooks may be posted to although they are not globally routable. Default: none."`
+}
+
+func (flags webhookFlags) check() error {
+	if _, err := webhook.ParsePrefixes(flags.WebhookPrefixes); err != nil {
+		return usagef("MAILSTACK_WEBHOOK_PREFIXES: %w", err)
+	}
+	return nil
+}
+
+// policy is what check has found to be right.
+func (flags webhookFlags) policy() webhook.Policy {
+	prefixes, _ := webhook.ParsePrefixes(flags.WebhookPrefixes)
+	return webhook.Policy{Prefixes: prefixes}
 }
 
 type drainFlags struct {

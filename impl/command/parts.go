@@ -15,6 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 // Times that depend on each other:
@@ -72,7 +73,8 @@ func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) impl.N
 }
 
 func (p *parts) api(
-	database *store.Store, sealer *token.Sealer, flags apiFlags, notifications impl.Notifications, extra ...impl.Route,
+	database *store.Store, sealer *token.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
+	extra ...impl.Route,
 ) (*impl.Server, error) {
 	return impl.New(impl.Config{
 		Document:            p.process.Document,
@@ -84,6 +86,7 @@ func (p *parts) api(
 		NewID:               p.process.newID,
 		Random:              p.process.Random,
 		Sealer:              sealer,
+		Webhooks:            policy,
 		Log:                 p.log,
 		RequestsPerSecond:   flags.RateLimit,
 		ValidateResponses:   flags.ValidateResponses,
@@ -93,12 +96,14 @@ func (p *parts) api(
 }
 
 func (p *parts) dispatcher(
-	database *store.Store, flags workerFlags, events eventsFlags, drain drainFlags,
+	database *store.Store, sealer *token.Sealer, flags workerFlags, events eventsFlags, drain drainFlags, policy webhook.Policy,
 ) (*dispatch.Dispatcher, error) {
 	return dispatch.New(dispatch.Config{
 		Store:        database,
 		SES:          p.ses,
 		Domains:      p.domains(database),
+		Webhooks:     webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
+		Sealer:       sealer,
 		Senders:      flags.Senders,
 		KeepContents: time.Duration(flags.ContentRetention),
 		KeepRest:     time.Duration(flags.MessageRetention),

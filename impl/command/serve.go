@@ -17,6 +17,7 @@ type serveCommand struct {
 	eventsFlags
 	eventsRouteFlags
 	workerFlags
+	webhookFlags
 	drainFlags
 	logFlags
 }
@@ -32,7 +33,7 @@ func (c *serveCommand) check(process *Process) error {
 	checks := []func() error{
 		func() error { return c.secretKeyFlags.check(process.Random) },
 		c.databaseFlags.check, c.apiFlags.check, c.eventsFlags.check, c.eventsRouteFlags.check, c.workerFlags.check,
-		c.drainFlags.check,
+		c.webhookFlags.check, c.drainFlags.check,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -72,7 +73,8 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	if running.api, err = p.api(database, sealer, c.apiFlags, p.notifications(c.eventsFlags, c.eventsRouteFlags)); err != nil {
+	running.api, err = p.api(database, sealer, c.apiFlags, c.policy(), p.notifications(c.eventsFlags, c.eventsRouteFlags))
+	if err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}
 	running.background = append(running.background, checkDNS(p.resolver, log))
@@ -83,7 +85,8 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 			return err
 		}
 		defer own.Close()
-		if running.dispatcher, err = p.dispatcher(own, c.workerFlags, c.eventsFlags, c.drainFlags); err != nil {
+		running.dispatcher, err = p.dispatcher(own, sealer, c.workerFlags, c.eventsFlags, c.drainFlags, c.policy())
+		if err != nil {
 			return err
 		}
 		running.background = append(running.background, checkSES(p.ses, log))

@@ -9,20 +9,23 @@ type workerCommand struct {
 	dnsFlags
 	eventsFlags
 	workerFlags
+	webhookFlags
 	drainFlags
 	logFlags
 }
 
 // Help is shown by --help.
 func (*workerCommand) Help() string {
-	return `Sends what was accepted, takes in what SES reports, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
+	return `Sends what was accepted, takes in what SES reports, delivers events to webhooks, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
 }
 
 func (c *workerCommand) check(process *Process) error {
 	if err := c.secretKeyFlags.check(process.Random); err != nil {
 		return err
 	}
-	for _, check := range []func() error{c.databaseFlags.check, c.eventsFlags.check, c.workerFlags.check, c.drainFlags.check} {
+	for _, check := range []func() error{
+		c.databaseFlags.check, c.eventsFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check,
+	} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -49,7 +52,12 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) error {
 	if running.ready, err = requireSchema(ctx, database, log); err != nil {
 		return err
 	}
-	if running.dispatcher, err = p.dispatcher(database, c.workerFlags, c.eventsFlags, c.drainFlags); err != nil {
+	sealer, err := c.sealer(process.Random)
+	if err != nil {
+		return err
+	}
+	running.dispatcher, err = p.dispatcher(database, sealer, c.workerFlags, c.eventsFlags, c.drainFlags, c.policy())
+	if err != nil {
 		return err
 	}
 	running.background = []func(context.Context) error{checkSES(p.ses, log), checkDNS(p.resolver, log)}

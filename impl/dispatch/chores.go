@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/due"
 )
 
@@ -15,6 +16,10 @@ const (
 	sweepEvery  = 10 * time.Minute
 	forgetEvery = 10 * time.Minute
 	listenEvery = time.Minute
+	// keepDeliveries is how long deliveries are kept, with their attempts.
+	keepDeliveries = 30 * 24 * time.Hour
+	// deliveriesAtOnce bounds how many of them a statement deletes.
+	deliveriesAtOnce = 1000
 	// choreTimeout bounds one pass.
 	choreTimeout = 5 * time.Minute
 	// choreRetry is the first wait after a pass that failed.
@@ -34,6 +39,7 @@ func (d *Dispatcher) chores() []chore {
 		{"drop partitions", daily, d.DropPartitions},
 		{"sweep identities", sweepEvery, d.SweepIdentities},
 		{"forget notifications", forgetEvery, d.ForgetNotifications},
+		{"forget deliveries", forgetEvery, d.ForgetDeliveries},
 	}
 	if d.config.EventsExpected {
 		chores = append(chores, chore{"listen for events", listenEvery, d.ListenForEvents})
@@ -103,6 +109,30 @@ func (d *Dispatcher) DropPartitions(ctx context.Context) error {
 func (d *Dispatcher) SweepIdentities(ctx context.Context) error {
 	if err := d.config.Domains.SweepIdentities(ctx); err != nil {
 		return fmt.Errorf("sweep identities: %w", err)
+	}
+	return nil
+}
+
+// ForgetDeliveries deletes the deliveries that have been kept long enough, and those that wait for a webhook that was
+// deleted.
+func (d *Dispatcher) ForgetDeliveries(ctx context.Context) error {
+	queries := d.config.Store.Queries()
+	before := d.config.Now().Add(-keepDeliveries)
+	for _, forget := range []func() (int64, error){
+		func() (int64, error) {
+			return queries.DeliveryForget(ctx, db.DeliveryForgetParams{Before: before, Total: deliveriesAtOnce})
+		},
+		func() (int64, error) { return queries.DeliveryForgetOrphaned(ctx, deliveriesAtOnce) },
+	} {
+		for {
+			deleted, err := forget()
+			if err != nil {
+				return fmt.Errorf("forget deliveries: %w", err)
+			}
+			if deleted < deliveriesAtOnce {
+				break
+			}
+		}
 	}
 	return nil
 }

@@ -6,8 +6,13 @@
 //   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
 //   - brake.go: the pause that the whole process makes when the SES account has had enough
 //   - checks.go: domain checks
+//   - deliveries.go: events posted to webhooks
 //   - notifications.go: what SES reported becomes facts about messages; facts.go: which facts
 //   - chores.go: partitions, retention, unused identities; silence.go: mail of which SES says nothing
+//
+// The promise about webhooks: an event is delivered at least once while its webhook is enabled, or tried eight times over
+// a day and kept as failed, always with the same id and bytes. The lane is the webhook, so that nobody waits for another's
+// endpoint.
 //
 // The promise about mail: nothing that was accepted is lost, and a message can be sent twice only where an answer
 // of SES never became our row: death, timeout, cut connection. Such an attempt is marked ambiguous before any
@@ -33,15 +38,21 @@ import (
 	"github.com/voostack/mailstack/impl/due"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 const (
-	defaultSenders      = 64
-	defaultCheckers     = 8
+	defaultSenders  = 64
+	defaultCheckers = 8
+	// Deliveries mostly wait for others' machines.
+	deliverers          = 256
+	deliveriesPerLane   = 8
 	defaultDrain        = 25 * time.Second
 	defaultContents     = 30 * 24 * time.Hour
 	defaultRest         = 400 * 24 * time.Hour
 	channelSends        = "sends"
+	channelDeliveries   = "deliveries"
 	checksPerLane       = 2
 	checkPoll           = time.Second
 	drainShareOfSending = 0.8
@@ -61,11 +72,19 @@ type Domains interface {
 	SweepIdentities(ctx context.Context) error
 }
 
-// Config of a dispatcher. Store, SES and Domains are required.
+// Webhooks makes one attempt to deliver an event; *webhook.Sender does.
+type Webhooks interface {
+	Send(ctx context.Context, delivery webhook.Delivery) webhook.Result
+}
+
+// Config of a dispatcher. Store, SES, Domains, Webhooks and Sealer are required.
 type Config struct {
-	Store   *store.Store
-	SES     Sender
-	Domains Domains
+	Store    *store.Store
+	SES      Sender
+	Domains  Domains
+	Webhooks Webhooks
+	// Sealer opens the signing keys of webhooks.
+	Sealer *token.Sealer
 	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
 	// memory. 0: 64.
 	Senders int
@@ -89,23 +108,24 @@ type Config struct {
 
 // Dispatcher does due work until it is stopped. It can be run once.
 type Dispatcher struct {
-	config   Config
-	mail     *due.Engine[message]
-	checks   *due.Engine[check]
-	events   *due.Engine[db.NotificationClaimRow]
-	settler  *settler
-	throttle *brake
-	blocked  *brake
-	loud     *seldom
-	quiet    *seldom
-	silence  silence
-	dropped  tally
+	config     Config
+	mail       *due.Engine[message]
+	checks     *due.Engine[check]
+	deliveries *due.Engine[db.DeliveryClaimRow]
+	events     *due.Engine[db.NotificationClaimRow]
+	settler    *settler
+	throttle   *brake
+	blocked    *brake
+	loud       *seldom
+	quiet      *seldom
+	silence    silence
+	dropped    tally
 }
 
 // New returns a dispatcher that does nothing until it is run.
 func New(config Config) (*Dispatcher, error) {
-	if config.Store == nil || config.SES == nil || config.Domains == nil {
-		return nil, errors.New("dispatch: Store, SES and Domains are required")
+	if config.Store == nil || config.SES == nil || config.Domains == nil || config.Webhooks == nil || config.Sealer == nil {
+		return nil, errors.New("dispatch: Store, SES, Domains, Webhooks and Sealer are required")
 	}
 	setDefaults(&config)
 	d := &Dispatcher{
@@ -138,6 +158,13 @@ func New(config Config) (*Dispatcher, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the matching of events: %w", err)
+	}
+	d.deliveries, err = due.New(due.Config[db.DeliveryClaimRow]{
+		Name: "webhook deliveries", Claim: d.claimDeliveries, Handle: d.deliver, Slots: deliverers, PerLane: deliveriesPerLane,
+		Poll: config.Poll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up webhook deliveries: %w", err)
 	}
 	return d, nil
 }
@@ -191,6 +218,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	parts.Go(func() { d.checks.Run(ctx) })
 	parts.Go(func() { d.config.Store.Listen(ctx, channelNotifications, d.events.Wake) })
 	parts.Go(func() { d.events.Run(ctx) })
+	parts.Go(func() { d.config.Store.Listen(ctx, channelDeliveries, d.deliveries.Wake) })
+	parts.Go(func() { d.deliveries.Run(ctx) })
 	for _, c := range d.chores() {
 		parts.Go(func() { d.repeat(ctx, c) })
 	}
@@ -201,8 +230,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
-// RunOnce makes one claim of mail, one of domain checks and one of notifications, waits until they are done, and
-// returns how many rows were claimed.
+// RunOnce makes one claim of mail, one of domain checks, one of notifications and one of webhook deliveries, waits until
+// they are done, and returns how many rows were claimed.
 func (d *Dispatcher) RunOnce(ctx context.Context) (int, error) {
 	sends, err := d.mail.RunOnce(ctx)
 	if err != nil {
@@ -213,7 +242,11 @@ func (d *Dispatcher) RunOnce(ctx context.Context) (int, error) {
 		return sends + checks, err
 	}
 	events, err := d.events.RunOnce(ctx)
-	return sends + checks + events, err
+	if err != nil {
+		return sends + checks + events, err
+	}
+	deliveries, err := d.deliveries.RunOnce(ctx)
+	return sends + checks + events + deliveries, err
 }
 
 // settled notes that mail went out, and has the domains checked that SES did not know, in a group of outcomes that was

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
@@ -20,6 +21,8 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
+	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/webhook"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
@@ -36,6 +39,7 @@ type house struct {
 	domains  *domains
 	clock    *clock
 	log      *journal
+	sealer   *token.Sealer
 	dispatch *dispatch.Dispatcher
 }
 
@@ -49,6 +53,9 @@ func newHouseOn(t testing.TB, s *store.Store) *house {
 	h := &house{store: s, clock: &clock{now: time.Now().Truncate(time.Microsecond)}, log: &journal{}}
 	h.domains = &domains{next: h.clock.Now().Add(time.Hour)}
 	var err error
+	if h.sealer, err = token.NewSealer(rand.Reader, bytes.Repeat([]byte{1}, 32)); err != nil {
+		t.Fatal(err)
+	}
 	if h.ses, err = sessim.New(sessim.Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +85,10 @@ func newClient(t testing.TB, endpoint string) *ses.Client {
 func (h *house) newDispatcher(t testing.TB, change func(*dispatch.Config)) *dispatch.Dispatcher {
 	t.Helper()
 	config := dispatch.Config{
-		Store: h.store, SES: h.client, Domains: h.domains, Now: h.clock.Now,
-		Random: func() float64 { return 0 },
-		Log:    slog.New(slog.NewTextHandler(h.log, nil)),
+		Store: h.store, SES: h.client, Domains: h.domains, Now: h.clock.Now, Sealer: h.sealer,
+		Webhooks: webhook.NewSender(webhook.Config{Now: h.clock.Now}),
+		Random:   func() float64 { return 0 },
+		Log:      slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	if change != nil {
 		change(&config)

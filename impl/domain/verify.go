@@ -192,7 +192,13 @@ func (s *Service) record(
 			return fmt.Errorf("store the check: %w", err)
 		}
 		// None: another check was faster, or the domain is gone. What is stored stands.
-		if stored == 0 || !reschedule {
+		if stored == 0 {
+			return nil
+		}
+		if err := s.announce(ctx, tx, d, after, after.reason(found), found.At); err != nil {
+			return err
+		}
+		if !reschedule {
 			return nil
 		}
 		return tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{

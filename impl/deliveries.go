@@ -1,0 +1,167 @@
+package impl
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+// maxAttempts is how many attempts of a delivery are shown.
+const maxAttempts = 20
+
+// ListWebhookDeliveries lists the deliveries of a webhook, newest first, with their attempts.
+func (server *Server) ListWebhookDeliveries(
+	ctx context.Context, request api.ListWebhookDeliveriesRequestObject,
+) (api.ListWebhookDeliveriesResponseObject, error) {
+	if _, err := server.webhook(ctx, request.ID); err != nil {
+		return nil, err
+	}
+	asked, err := server.pageOf(
+		ctx, "deliveries", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().DeliveryList(ctx, db.DeliveryListParams{
+		OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, Ceiling: asked.ceiling, Total: asked.total(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	rows, next, err := cut(asked, rows, func(row db.Delivery) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := server.deliveriesOf(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListWebhookDeliveries200JSONResponse{
+		Body: api.WebhookDeliveryList{Data: deliveries, NextCursor: next},
+	}, nil
+}
+
+// ReplayWebhookDelivery makes a delivery due once more.
+func (server *Server) ReplayWebhookDelivery(
+	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
+) (api.ReplayWebhookDeliveryResponseObject, error) {
+	queued, err := server.queue(ctx, request.ID, func(tx *db.Queries) (db.Delivery, error) {
+		return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
+			OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: server.config.Now(),
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.ReplayWebhookDelivery202JSONResponse{Body: queued}, nil
+}
+
+// TestWebhook queues an event for one webhook, whatever it subscribes to.
+func (server *Server) TestWebhook(
+	ctx context.Context, request api.TestWebhookRequestObject,
+) (api.TestWebhookResponseObject, error) {
+	now, eventID := server.config.Now(), server.config.NewID()
+	payload, err := webhook.TestEvent(eventID, request.ID, now)
+	if err != nil {
+		return nil, err
+	}
+	queued, err := server.queue(ctx, request.ID, func(tx *db.Queries) (db.Delivery, error) {
+		return tx.DeliveryInsert(ctx, db.DeliveryInsertParams{
+			ID: server.config.NewID(), OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID,
+			EventID: eventID, EventType: string(api.WebhookTestEventTypeWebhookTest), Payload: payload, Now: now,
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.TestWebhook202JSONResponse{Body: queued}, nil
+}
+
+// queue makes a delivery due by what it is given, where the webhook is enabled, and wakes the workers.
+func (server *Server) queue(
+	ctx context.Context, webhookID uuid.UUID, enqueue func(tx *db.Queries) (db.Delivery, error),
+) (api.WebhookDelivery, error) {
+	var row db.Delivery
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		target, err := tx.WebhookGet(ctx, db.WebhookGetParams{OrganizationID: callerOf(ctx).organizationID, ID: webhookID})
+		if err != nil {
+			return err
+		}
+		if row, err = enqueue(tx); err != nil {
+			return err
+		}
+		if !target.Enabled {
+			return &problem{code: api.ProblemCodeWebhookDisabled, detail: "The webhook is not enabled; enable it first."}
+		}
+		return tx.DeliveryNotify(ctx)
+	})
+	if store.IsNoRows(err) {
+		return api.WebhookDelivery{}, notFound()
+	}
+	if err != nil {
+		return api.WebhookDelivery{}, fmt.Errorf("queue a delivery: %w", err)
+	}
+	shown, err := server.deliveriesOf(ctx, []db.Delivery{row})
+	if err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	return shown[0], nil
+}
+
+func (server *Server) deliveriesOf(ctx context.Context, rows []db.Delivery) ([]api.WebhookDelivery, error) {
+	ids := make([]uuid.UUID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	found, err := server.config.Store.Queries().DeliveryAttempts(ctx, db.DeliveryAttemptsParams{
+		OrganizationID: callerOf(ctx).organizationID, Ids: ids, PerDelivery: maxAttempts,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	attempts := map[uuid.UUID][]api.WebhookAttempt{}
+	for _, row := range found {
+		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], attemptOf(row))
+	}
+	deliveries := make([]api.WebhookDelivery, 0, len(rows))
+	for _, row := range rows {
+		deliveries = append(deliveries, deliveryOf(row, attempts[row.ID]))
+	}
+	return deliveries, nil
+}
+
+func deliveryOf(row db.Delivery, attempts []api.WebhookAttempt) api.WebhookDelivery {
+	if attempts == nil {
+		attempts = []api.WebhookAttempt{}
+	}
+	next := utc(row.DueAt)
+	if row.LeasedUntil != nil {
+		next = nil
+	}
+	return api.WebhookDelivery{
+		ID:            row.ID,
+		EventID:       row.EventID,
+		EventType:     row.EventType,
+		State:         api.WebhookDeliveryState(row.State),
+		NextAttemptAt: next,
+		CreatedAt:     row.CreatedAt.UTC(),
+		FinishedAt:    utc(row.FinishedAt),
+		Attempts:      attempts,
+	}
+}
+
+func attemptOf(row db.DeliveryAttempt) api.WebhookAttempt {
+	return api.WebhookAttempt{
+		Attempt:         row.Attempt,
+		At:              row.At.UTC(),
+		DurationMs:      row.DurationMs,
+		StatusCode:      row.StatusCode,
+		ResponseExcerpt: row.ResponseExcerpt,
+		Error:           row.Error,
+	}
+}

@@ -1,0 +1,183 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+const (
+	// keyRetry is when a delivery is tried again whose key cannot be read. The operator has to mend that.
+	keyRetry = 5 * time.Minute
+	// settleRetry is the first wait before an outcome is stored that could not be.
+	settleRetry = 100 * time.Millisecond
+
+	reasonGone     = "The endpoint answered 410 Gone."
+	reasonHopeless = "Every delivery failed for 5 days."
+)
+
+// The states of a delivery.
+const (
+	statePending   = "Pending"
+	stateDelivered = "Delivered"
+	stateFailed    = "Failed"
+)
+
+func (d *Dispatcher) claimDeliveries(ctx context.Context, claim due.Claim) ([]db.DeliveryClaimRow, error) {
+	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, db.DeliveryClaimParams{
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	return rows, nil
+}
+
+// deliver makes one attempt and stores what came of it. When that cannot be stored the lease runs out, and the event is
+// delivered once more under the same id.
+func (d *Dispatcher) deliver(ctx context.Context, row db.DeliveryClaimRow) {
+	keys, err := d.keys(row)
+	if err != nil {
+		if d.loud.allows("signing key", d.config.Now()) {
+			d.config.Log.ErrorContext(ctx, "the signing key of a webhook cannot be read; was MAILSTACK_SECRET_KEY changed?",
+				slog.String("webhook_id", row.WebhookID.String()), slog.Any("error", err))
+		}
+		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, keyRetry) })
+		return
+	}
+	if ctx.Err() != nil {
+		// There is no time left for an attempt: the process is stopping.
+		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, 0) })
+		return
+	}
+	result := d.config.Webhooks.Send(ctx, webhook.Delivery{URL: row.URL, EventID: row.EventID, Body: row.Payload, Keys: keys})
+	if result.Failure != "" && ctx.Err() != nil {
+		// We cut it off ourselves.
+		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, 0) })
+		return
+	}
+	d.persist(ctx, row, func(ctx context.Context) error { return d.settleDelivery(ctx, row, result) })
+}
+
+// persist stores an outcome, trying for as long as a settlement may take.
+func (d *Dispatcher) persist(ctx context.Context, row db.DeliveryClaimRow, settle func(ctx context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	for attempt := int32(1); ; attempt++ {
+		err := settle(ctx)
+		if err == nil {
+			return
+		}
+		timer := time.NewTimer(due.Doubling(settleRetry, retryLongest, attempt, d.config.Random()))
+		select {
+		case <-timer.C:
+			continue
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		d.config.Log.WarnContext(ctx, "the outcome of a delivery could not be stored",
+			slog.String("delivery_id", row.ID.String()), slog.Any("error", err))
+		return
+	}
+}
+
+// keys opens the signing keys, the present one first.
+func (d *Dispatcher) keys(row db.DeliveryClaimRow) ([]webhook.Key, error) {
+	sealed := [][]byte{row.SealedSecret}
+	if row.PreviousSecretExpiresAt != nil && row.PreviousSecretExpiresAt.After(d.config.Now()) {
+		sealed = append(sealed, row.PreviousSealedSecret)
+	}
+	keys := make([]webhook.Key, len(sealed))
+	for i, one := range sealed {
+		key, err := d.config.Sealer.Open(one, webhook.Purpose(row.WebhookID))
+		if err != nil {
+			return nil, fmt.Errorf("open a signing key: %w", err)
+		}
+		keys[i] = key
+	}
+	return keys, nil
+}
+
+func (d *Dispatcher) putBackDelivery(ctx context.Context, row db.DeliveryClaimRow, wait time.Duration) error {
+	err := d.config.Store.Queries().DeliveryPostpone(ctx, db.DeliveryPostponeParams{
+		ID: row.ID, Attempt: row.Attempt, DueAt: d.config.Now().Add(wait),
+	})
+	if err != nil {
+		return fmt.Errorf("postpone a delivery: %w", err)
+	}
+	return nil
+}
+
+// settleDelivery stores an attempt, what it means for the delivery, and what it means for the webhook. Doing so twice is
+// doing so once.
+func (d *Dispatcher) settleDelivery(ctx context.Context, row db.DeliveryClaimRow, result webhook.Result) error {
+	return d.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		ours, err := tx.DeliverySettle(ctx, d.settlementOf(row, result))
+		if err != nil {
+			return fmt.Errorf("settle a delivery: %w", err)
+		}
+		if result.Failure == "" {
+			if err := tx.WebhookSucceeded(ctx, row.WebhookID); err != nil {
+				return fmt.Errorf("note a success: %w", err)
+			}
+			return nil
+		}
+		if ours == 0 {
+			return nil
+		}
+		return d.noteFailure(ctx, tx, row, result)
+	})
+}
+
+func (d *Dispatcher) settlementOf(row db.DeliveryClaimRow, result webhook.Result) db.DeliverySettleParams {
+	now := d.config.Now()
+	settled := db.DeliverySettleParams{
+		ID: row.ID, Attempt: row.Attempt, State: stateDelivered, FinishedAt: &now,
+		At: result.Began, DurationMs: result.Duration.Milliseconds(),
+	}
+	if result.Status != 0 {
+		status := int32(result.Status)
+		settled.StatusCode = &status
+	}
+	if result.Excerpt != "" {
+		settled.ResponseExcerpt = &result.Excerpt
+	}
+	if result.Failure == "" {
+		return settled
+	}
+	settled.State, settled.Error = stateFailed, &result.Failure
+	if wait, again := webhook.Next(row.Attempt-row.AttemptsBefore, result.RetryAfter, d.config.Random()); again {
+		dueAt := now.Add(wait)
+		settled.State, settled.FinishedAt, settled.DueAt = statePending, nil, &dueAt
+	}
+	return settled
+}
+
+func (d *Dispatcher) noteFailure(ctx context.Context, tx *db.Queries, row db.DeliveryClaimRow, result webhook.Result) error {
+	now := d.config.Now()
+	failed := db.WebhookFailedParams{
+		ID: row.WebhookID, URL: row.URL, Now: now, Gone: result.Gone(), HopelessSince: now.Add(-webhook.Hopeless),
+		GoneReason: reasonGone, HopelessReason: reasonHopeless,
+	}
+	if result.RetryAfter > 0 {
+		until := now.Add(result.RetryAfter)
+		failed.PausedUntil = &until
+	}
+	disabled, err := tx.WebhookFailed(ctx, failed)
+	switch {
+	case store.IsNoRows(err):
+		// It was deleted, or has another URL by now.
+		return nil
+	case err != nil:
+		return fmt.Errorf("note a failure: %w", err)
+	case disabled:
+		d.config.Log.InfoContext(ctx, "a webhook was disabled", slog.String("webhook_id", row.WebhookID.String()))
+	}
+	return nil
+}

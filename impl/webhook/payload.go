@@ -1,0 +1,31 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// DomainEvent is the body of an event about a domain.
+func DomainEvent(id uuid.UUID, kind api.WebhookDomainEventType, at time.Time, data api.WebhookDomainData) (string, error) {
+	return encode(api.WebhookDomainEvent{ID: id, Type: kind, CreatedAt: at.UTC(), Data: data})
+}
+
+// TestEvent is the body of an event that tests a webhook.
+func TestEvent(id, webhookID uuid.UUID, at time.Time) (string, error) {
+	return encode(api.WebhookTestEvent{
+		ID: id, Type: api.WebhookTestEventTypeWebhookTest, CreatedAt: at.UTC(), Data: api.WebhookTestData{ID: webhookID},
+	})
+}
+
+func encode(event any) (string, error) {
+	body, err := json.Marshal(event)
+	if err != nil {
+		return "", fmt.Errorf("write an event: %w", err)
+	}
+	return string(body), nil
+}

@@ -1,0 +1,249 @@
+package impl
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+const (
+	maxWebhooks = 20
+	// previousSecretKept is how long a secret signs beside the one that replaced it.
+	previousSecretKept = 24 * time.Hour
+)
+
+// ListWebhooks lists the organization's webhooks, newest first.
+func (server *Server) ListWebhooks(
+	ctx context.Context, request api.ListWebhooksRequestObject,
+) (api.ListWebhooksResponseObject, error) {
+	asked, err := server.pageOf(ctx, "webhooks", nil, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().WebhookList(ctx, db.WebhookListParams{
+		OrganizationID: callerOf(ctx).organizationID, Ceiling: asked.ceiling, Total: asked.total(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	rows, next, err := cut(asked, rows, func(row db.Webhook) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	webhooks := make([]api.Webhook, 0, len(rows))
+	for _, row := range rows {
+		webhooks = append(webhooks, server.webhookOf(row))
+	}
+	return api.ListWebhooks200JSONResponse{Body: api.WebhookList{Data: webhooks, NextCursor: next}}, nil
+}
+
+// CreateWebhook creates a webhook and shows its secret, this once.
+func (server *Server) CreateWebhook(
+	ctx context.Context, request api.CreateWebhookRequestObject,
+) (api.CreateWebhookResponseObject, error) {
+	if err := server.checkWebhookURL(&request.Body.URL); err != nil {
+		return nil, err
+	}
+	id := server.config.NewID()
+	key, sealed, err := server.newSigningKey(id)
+	if err != nil {
+		return nil, err
+	}
+	row, err := server.insertWebhook(ctx, db.WebhookInsertParams{
+		ID: id, OrganizationID: callerOf(ctx).organizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
+		SealedSecret: sealed, Now: server.config.Now(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create a webhook: %w", err)
+	}
+	return api.CreateWebhook201JSONResponse{
+		Body:    withSecret(server.webhookOf(row), key),
+		Headers: api.CreateWebhook201ResponseHeaders{Location: "/v1/webhooks/" + row.ID.String()},
+	}, nil
+}
+
+// insertWebhook holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+func (server *Server) insertWebhook(ctx context.Context, wanted db.WebhookInsertParams) (db.Webhook, error) {
+	var row db.Webhook
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		if err := tx.OrganizationLock(ctx, wanted.OrganizationID); err != nil {
+			return err
+		}
+		count, err := tx.WebhookCount(ctx, wanted.OrganizationID)
+		if err != nil {
+			return err
+		}
+		if count >= maxWebhooks {
+			return &problem{
+				code: api.ProblemCodeWebhookLimitReached, detail: "An organization may have at most 20 webhooks.",
+			}
+		}
+		row, err = tx.WebhookInsert(ctx, wanted)
+		return err
+	})
+	return row, err
+}
+
+// GetWebhook reads a webhook.
+func (server *Server) GetWebhook(
+	ctx context.Context, request api.GetWebhookRequestObject,
+) (api.GetWebhookResponseObject, error) {
+	row, err := server.webhook(ctx, request.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+}
+
+func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, error) {
+	row, err := server.config.Store.Queries().WebhookGet(ctx, db.WebhookGetParams{
+		OrganizationID: callerOf(ctx).organizationID, ID: id,
+	})
+	if store.IsNoRows(err) {
+		return row, notFound()
+	}
+	if err != nil {
+		return row, fmt.Errorf("read the webhook: %w", err)
+	}
+	return row, nil
+}
+
+// UpdateWebhook changes the members that are given.
+func (server *Server) UpdateWebhook(
+	ctx context.Context, request api.UpdateWebhookRequestObject,
+) (api.UpdateWebhookResponseObject, error) {
+	if err := server.checkWebhookURL(request.Body.URL); err != nil {
+		return nil, err
+	}
+	var row db.Webhook
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		var err error
+		row, err = tx.WebhookUpdate(ctx, db.WebhookUpdateParams{
+			OrganizationID: callerOf(ctx).organizationID, ID: request.ID, URL: request.Body.URL,
+			Events: eventTypes(request.Body.Events), Enabled: request.Body.Enabled, Now: server.config.Now(),
+		})
+		if err != nil {
+			return err
+		}
+		// What waited until it was enabled, or had a better URL, may go now.
+		return tx.DeliveryNotify(ctx)
+	})
+	if store.IsNoRows(err) {
+		return nil, notFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("change the webhook: %w", err)
+	}
+	return api.UpdateWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+}
+
+// DeleteWebhook deletes a webhook. Its deliveries are deleted in the background.
+func (server *Server) DeleteWebhook(
+	ctx context.Context, request api.DeleteWebhookRequestObject,
+) (api.DeleteWebhookResponseObject, error) {
+	deleted, err := server.config.Store.Queries().WebhookDelete(ctx, db.WebhookDeleteParams{
+		OrganizationID: callerOf(ctx).organizationID, ID: request.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete the webhook: %w", err)
+	}
+	if deleted == 0 {
+		return nil, notFound()
+	}
+	return api.DeleteWebhook204Response{}, nil
+}
+
+// RotateWebhookSecret makes a new secret, shown this once. The present one signs beside it for a day.
+func (server *Server) RotateWebhookSecret(
+	ctx context.Context, request api.RotateWebhookSecretRequestObject,
+) (api.RotateWebhookSecretResponseObject, error) {
+	key, sealed, err := server.newSigningKey(request.ID)
+	if err != nil {
+		return nil, err
+	}
+	now := server.config.Now()
+	row, err := server.config.Store.Queries().WebhookRotate(ctx, db.WebhookRotateParams{
+		OrganizationID: callerOf(ctx).organizationID, ID: request.ID, SealedSecret: sealed,
+		PreviousExpiresAt: now.Add(previousSecretKept), Now: now,
+	})
+	if store.IsNoRows(err) {
+		return nil, notFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotate the secret: %w", err)
+	}
+	return api.RotateWebhookSecret200JSONResponse{Body: withSecret(server.webhookOf(row), key)}, nil
+}
+
+func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.Key, sealed []byte, err error) {
+	if key, err = webhook.NewKey(server.config.Random); err != nil {
+		return nil, nil, err
+	}
+	if sealed, err = server.config.Sealer.Seal(key, webhook.Purpose(webhookID)); err != nil {
+		return nil, nil, fmt.Errorf("encrypt a signing key: %w", err)
+	}
+	return key, sealed, nil
+}
+
+func (server *Server) checkWebhookURL(url *string) error {
+	if url == nil {
+		return nil
+	}
+	if err := server.config.Webhooks.CheckURL(*url); err != nil {
+		return invalid(api.ProblemCodeValidationFailed, "/url", err.Error())
+	}
+	return nil
+}
+
+func eventTypes(events []api.WebhookEventType) []string {
+	if events == nil {
+		return nil
+	}
+	names := make([]string, len(events))
+	for i, event := range events {
+		names[i] = string(event)
+	}
+	return names
+}
+
+func (server *Server) webhookOf(row db.Webhook) api.Webhook {
+	events := make([]api.WebhookEventType, len(row.Events))
+	for i, event := range row.Events {
+		events[i] = api.WebhookEventType(event)
+	}
+	expires := utc(row.PreviousSecretExpiresAt)
+	if expires != nil && !expires.After(server.config.Now()) {
+		expires = nil
+	}
+	return api.Webhook{
+		ID:                      row.ID,
+		URL:                     row.URL,
+		Events:                  events,
+		Enabled:                 row.Enabled,
+		DisabledReason:          row.DisabledReason,
+		PreviousSecretExpiresAt: expires,
+		CreatedAt:               row.CreatedAt.UTC(),
+		UpdatedAt:               row.UpdatedAt.UTC(),
+	}
+}
+
+func withSecret(shown api.Webhook, key webhook.Key) api.WebhookWithSecret {
+	return api.WebhookWithSecret{
+		ID:                      shown.ID,
+		URL:                     shown.URL,
+		Events:                  shown.Events,
+		Enabled:                 shown.Enabled,
+		DisabledReason:          shown.DisabledReason,
+		PreviousSecretExpiresAt: shown.PreviousSecretExpiresAt,
+		CreatedAt:               shown.CreatedAt,
+		UpdatedAt:               shown.UpdatedAt,
+		SigningSecret:           key.Reveal(),
+	}
+}

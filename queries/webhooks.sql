@@ -1,0 +1,66 @@
+-- name: WebhookInsert :one
+INSERT INTO webhooks (id, organization_id, url, events, enabled, sealed_secret, created_at, updated_at)
+VALUES (@id, @organization_id, @url, @events, true, @sealed_secret, @now, @now)
+RETURNING *;
+
+-- name: WebhookCount :one
+SELECT count(*) FROM webhooks WHERE organization_id = @organization_id;
+
+-- name: WebhookGet :one
+SELECT * FROM webhooks WHERE organization_id = @organization_id AND id = @id;
+
+-- name: WebhookList :many
+SELECT * FROM webhooks
+WHERE organization_id = @organization_id AND id < @ceiling
+ORDER BY id DESC
+LIMIT @total;
+
+-- WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.
+-- name: WebhookUpdate :one
+UPDATE webhooks
+SET url = coalesce(sqlc.narg('url'), url),
+    events = coalesce(sqlc.narg('events')::text[], events),
+    enabled = coalesce(sqlc.narg('enabled'), enabled),
+    disabled_reason = CASE WHEN sqlc.narg('enabled')::boolean IS NULL THEN disabled_reason END,
+    failing_since = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE failing_since END,
+    paused_until = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE paused_until END,
+    updated_at = @now
+WHERE organization_id = @organization_id AND id = @id
+RETURNING *;
+
+-- WebhookRotate puts a new secret in front of the present one.
+-- name: WebhookRotate :one
+UPDATE webhooks
+SET previous_sealed_secret = sealed_secret,
+    previous_secret_expires_at = @previous_expires_at::timestamptz,
+    sealed_secret = @sealed_secret,
+    updated_at = @now
+WHERE organization_id = @organization_id AND id = @id
+RETURNING *;
+
+-- name: WebhookDelete :execrows
+DELETE FROM webhooks WHERE organization_id = @organization_id AND id = @id;
+
+-- WebhookSucceeded ends a row of failures. It writes nothing where there was none.
+-- name: WebhookSucceeded :exec
+UPDATE webhooks SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
+
+-- WebhookFailed notes a failure, and disables a webhook that is gone or has known nothing but failures for too long. It
+-- says whether the webhook was disabled by it. What was changed by the organization meanwhile, since the failure is about
+-- the webhook as it was, stays as it is.
+-- name: WebhookFailed :one
+WITH before AS (
+    SELECT w.id, w.enabled FROM webhooks w WHERE w.id = @id FOR NO KEY UPDATE
+)
+UPDATE webhooks
+SET failing_since = coalesce(webhooks.failing_since, @now::timestamptz),
+    paused_until = greatest(webhooks.paused_until, sqlc.narg('paused_until')::timestamptz),
+    enabled = webhooks.enabled AND NOT (@gone::boolean OR coalesce(webhooks.failing_since <= @hopeless_since::timestamptz, false)),
+    disabled_reason = CASE
+        WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
+        WHEN @gone THEN @gone_reason::text
+        WHEN webhooks.failing_since <= @hopeless_since THEN @hopeless_reason::text
+    END
+FROM before
+WHERE webhooks.id = before.id AND webhooks.url = @url
+RETURNING (before.enabled AND NOT webhooks.enabled)::boolean AS disabled;
