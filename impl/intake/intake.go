@@ -69,8 +69,9 @@ var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
 func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []*submission) error {
+	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
-	now := intake.config.Now().UTC().Truncate(time.Millisecond)
+	now := clock.Truncate(time.Millisecond)
 	var all []*candidate
 	for _, submitted := range submissions {
 		submitted.results = make([]Result, len(submitted.messages))
@@ -82,7 +83,7 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []
 			})
 		}
 	}
-	if err := check(ctx, tx, all, now); err != nil {
+	if err := check(ctx, tx, all, clock); err != nil {
 		return err
 	}
 	if err := reserve(ctx, tx, all, now); err != nil {
