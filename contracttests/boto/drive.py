@@ -393,8 +393,8 @@ def send_email_without_an_answer(ses, simulator):
 def put_and_get_suppressed_destination(ses, simulator):
     for reason in ("BOUNCE", "COMPLAINT"):
         ses.put_suppressed_destination(EmailAddress="Sam+x@example.com", Reason=reason)
-        found = ses.get_suppressed_destination(EmailAddress="sam+X@example.com")["SuppressedDestination"]
-        assert found["EmailAddress"] == "sam+x@example.com" and found["Reason"] == reason
+        found = ses.get_suppressed_destination(EmailAddress="Sam+x@example.com")["SuppressedDestination"]
+        assert found["EmailAddress"] == "Sam+x@example.com" and found["Reason"] == reason
         assert abs(datetime.now(timezone.utc) - found["LastUpdateTime"]) < timedelta(minutes=1)
 
 
