@@ -128,9 +128,6 @@ SET due_at = @due_at,
     attempt = CASE WHEN @failed::boolean THEN attempt ELSE 0 END
 WHERE domain_id = @domain_id AND leased_until = @leased_until::timestamptz;
 
--- name: IdentityGet :one
-SELECT * FROM identities WHERE name = @name;
-
 -- IdentityTouch says that an identity is about to be used, so that it is not deleted in the next while. One that is
 -- being deleted stays as it is.
 -- name: IdentityTouch :one

@@ -72,12 +72,6 @@ FROM (
 ) AS failed
 WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id;
 
--- name: RecipientMark :exec
-UPDATE recipients
-SET outcome = greatest(recipients.outcome, @outcome::smallint)
-FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@organization_ids::uuid[]) AS organization_id) AS marked
-WHERE recipients.email_id = marked.email_id AND recipients.organization_id = marked.organization_id;
-
 -- EventInsert stores facts, each once, and makes the deliveries of those that are new, for every enabled webhook that
 -- subscribes to their type. A message is looked at only for a delivery. Its status is the one that the event implies, or
 -- a higher one that is stored, so that it does not matter which of the two is written first; impl/mail says what each fact means.

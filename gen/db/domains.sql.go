@@ -602,23 +602,6 @@ func (q *Queries) IdentityDelete(ctx context.Context, arg IdentityDeleteParams) 
 	return err
 }
 
-const identityGet = `-- name: IdentityGet :one
-SELECT name, managed, dkim_tokens, mail_from_domain, used_at FROM identities WHERE name = $1
-`
-
-func (q *Queries) IdentityGet(ctx context.Context, name string) (Identity, error) {
-	row := q.db.QueryRow(ctx, identityGet, name)
-	var i Identity
-	err := row.Scan(
-		&i.Name,
-		&i.Managed,
-		&i.DkimTokens,
-		&i.MailFromDomain,
-		&i.UsedAt,
-	)
-	return i, err
-}
-
 const identityKeep = `-- name: IdentityKeep :exec
 UPDATE identities SET dkim_tokens = $1
 WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND used_at = $3

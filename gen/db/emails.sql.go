@@ -710,24 +710,6 @@ func (q *Queries) RecipientList(ctx context.Context, arg RecipientListParams) ([
 	return items, nil
 }
 
-const recipientMark = `-- name: RecipientMark :exec
-UPDATE recipients
-SET outcome = greatest(recipients.outcome, $1::smallint)
-FROM (SELECT unnest($2::uuid[]) AS email_id, unnest($3::uuid[]) AS organization_id) AS marked
-WHERE recipients.email_id = marked.email_id AND recipients.organization_id = marked.organization_id
-`
-
-type RecipientMarkParams struct {
-	Outcome         int16
-	EmailIds        []uuid.UUID
-	OrganizationIds []uuid.UUID
-}
-
-func (q *Queries) RecipientMark(ctx context.Context, arg RecipientMarkParams) error {
-	_, err := q.db.Exec(ctx, recipientMark, arg.Outcome, arg.EmailIds, arg.OrganizationIds)
-	return err
-}
-
 const tagInsert = `-- name: TagInsert :exec
 INSERT INTO email_tags (organization_id, tag, email_id)
 SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::uuid[])
