@@ -25,9 +25,9 @@ type midway struct {
 	happen func()
 }
 
-func (m midway) Tx(ctx context.Context, work func(tx *db.Queries) error) error {
+func (m midway) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
 	m.happen()
-	return m.Store.Tx(ctx, work)
+	return m.Store.Pipeline(ctx, work)
 }
 
 // interrupted is the stack with a server in which something happens midway.

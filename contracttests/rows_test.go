@@ -83,9 +83,11 @@ func (t *tenant) template(html, text string, published bool) uuid.UUID {
 func (t *tenant) spend(emails int64) {
 	t.t.Helper()
 	period := billing.PeriodAt(t.clock.now()).Key
-	must(t.t, t.store.Queries().UsageOpen(t.t.Context(), db.UsageOpenParams{OrganizationID: t.id, PeriodKey: period}))
+	must(t.t, t.store.Queries().UsageOpen(t.t.Context(), db.UsageOpenParams{
+		OrganizationIds: []uuid.UUID{t.id}, PeriodKey: period,
+	}))
 	must(t.t, t.store.Queries().UsageAdd(t.t.Context(), db.UsageAddParams{
-		OrganizationID: t.id, PeriodKey: period, Emails: emails,
+		OrganizationIds: []uuid.UUID{t.id}, PeriodKey: period, Emails: []int64{emails},
 	}))
 }
 

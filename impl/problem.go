@@ -69,6 +69,11 @@ func problemOf(err error) *problem {
 	}
 	var provider *ses.Error
 	switch {
+	case errors.Is(err, intake.ErrOverloaded):
+		return &problem{
+			code: api.ProblemCodeOverloaded, detail: "More messages are waiting than this server takes on; try again.",
+			retryAfter: 1,
+		}
 	case errors.Is(err, domain.ErrNotFound):
 		return notFound()
 	case errors.Is(err, domain.ErrExists):

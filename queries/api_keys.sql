@@ -29,13 +29,3 @@ WHERE organization_id = @organization_id AND id = @id;
 UPDATE api_keys SET last_used_at = greatest(last_used_at, used.at)
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@used_at::timestamptz[]) AS at) AS used
 WHERE api_keys.id = used.id;
-
--- APIKeyUsable answers which of the given keys may still be used, and whether their organizations are suspended.
--- name: APIKeyUsable :many
-SELECT api_keys.id, (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended
-FROM api_keys
-JOIN organizations ON organizations.id = api_keys.organization_id
-WHERE api_keys.id = ANY (@ids::uuid[])
-  AND api_keys.organization_id = ANY (@organization_ids::uuid[])
-  AND api_keys.revoked_at IS NULL
-  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > @now::timestamptz);

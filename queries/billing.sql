@@ -1,12 +1,17 @@
--- UsageOpen makes the row of a period, with the price and allowance that hold for all of it.
+-- UsageOpen makes the rows of a period, with the price and allowance that hold for all of it, in the order that all take
+-- them in.
 -- name: UsageOpen :exec
 INSERT INTO usage_periods (organization_id, period_key, free_monthly_allowance, price_per_1k_cents)
-SELECT id, @period_key, free_monthly_allowance, price_per_1k_cents FROM organizations WHERE id = @organization_id
+SELECT id, @period_key, free_monthly_allowance, price_per_1k_cents FROM organizations
+WHERE id = ANY (@organization_ids::uuid[])
+ORDER BY id
 ON CONFLICT (organization_id, period_key) DO NOTHING;
 
--- UsageLock holds the counter until the transaction ends, so that what is reserved was there to be reserved.
--- name: UsageLock :one
+-- UsageLock holds the counters until the transaction ends, so that what is reserved was there to be reserved. They are
+-- taken in the order of their ids: transactions of several organizations never wait for each other in a circle.
+-- name: UsageLock :many
 SELECT
+    usage_periods.organization_id,
     usage_periods.emails_sent,
     usage_periods.free_monthly_allowance,
     usage_periods.price_per_1k_cents,
@@ -14,12 +19,20 @@ SELECT
     organizations.monthly_spend_cap_cents
 FROM usage_periods
 JOIN organizations ON organizations.id = usage_periods.organization_id
-WHERE usage_periods.organization_id = @organization_id AND usage_periods.period_key = @period_key
+WHERE usage_periods.organization_id = ANY (@organization_ids::uuid[]) AND usage_periods.period_key = @period_key
+ORDER BY usage_periods.organization_id
 FOR UPDATE OF usage_periods;
 
 -- name: UsageAdd :exec
-UPDATE usage_periods SET emails_sent = emails_sent + @emails
-WHERE organization_id = @organization_id AND period_key = @period_key;
+UPDATE usage_periods SET emails_sent = emails_sent + added.emails
+FROM (SELECT unnest(@organization_ids::uuid[]) AS organization_id, unnest(@emails::bigint[]) AS emails) AS added
+WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = @period_key;
+
+-- UsageClose takes back the rows of organizations that opened their period and then got nothing in it: its price and
+-- allowance would stand.
+-- name: UsageClose :exec
+DELETE FROM usage_periods
+WHERE organization_id = ANY (@organization_ids::uuid[]) AND period_key = @period_key AND emails_sent = 0;
 
 -- UsageGet reads the period, or what it would begin with where nothing was accepted in it yet.
 -- name: UsageGet :one

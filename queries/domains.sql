@@ -54,13 +54,6 @@ WHERE organization_id = @organization_id
   AND id = @id
   AND checked_at IS NOT DISTINCT FROM sqlc.narg('previously_checked_at')::timestamptz;
 
--- DomainVerifiedAmong finds, of the given names, the verified domains of the given organizations.
--- name: DomainVerifiedAmong :many
-SELECT id, organization_id, name FROM domains
-WHERE organization_id = ANY (@organization_ids::uuid[])
-  AND name = ANY (@names::text[])
-  AND status = 'Verified';
-
 -- DomainVerifiedElsewhere tells whether another organization has verified one of the names.
 -- name: DomainVerifiedElsewhere :one
 SELECT EXISTS (

@@ -1,8 +1,3 @@
--- SuppressionAmong finds, of the given addresses, those that the given organizations do not send to.
--- name: SuppressionAmong :many
-SELECT organization_id, address_key FROM suppressions
-WHERE organization_id = ANY (@organization_ids::uuid[]) AND address_key = ANY (@address_keys::text[]);
-
 -- SuppressionInsert suppresses what bounced or was complained about. What is suppressed already keeps its reason. The
 -- order keeps transactions that insert the same addresses from waiting for each other in a circle. An empty detail is
 -- none.

@@ -12,18 +12,36 @@ import (
 )
 
 const usageAdd = `-- name: UsageAdd :exec
-UPDATE usage_periods SET emails_sent = emails_sent + $1
-WHERE organization_id = $2 AND period_key = $3
+UPDATE usage_periods SET emails_sent = emails_sent + added.emails
+FROM (SELECT unnest($2::uuid[]) AS organization_id, unnest($3::bigint[]) AS emails) AS added
+WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = $1
 `
 
 type UsageAddParams struct {
-	Emails         int64
-	OrganizationID uuid.UUID
-	PeriodKey      string
+	PeriodKey       string
+	OrganizationIds []uuid.UUID
+	Emails          []int64
 }
 
 func (q *Queries) UsageAdd(ctx context.Context, arg UsageAddParams) error {
-	_, err := q.db.Exec(ctx, usageAdd, arg.Emails, arg.OrganizationID, arg.PeriodKey)
+	_, err := q.db.Exec(ctx, usageAdd, arg.PeriodKey, arg.OrganizationIds, arg.Emails)
+	return err
+}
+
+const usageClose = `-- name: UsageClose :exec
+DELETE FROM usage_periods
+WHERE organization_id = ANY ($1::uuid[]) AND period_key = $2 AND emails_sent = 0
+`
+
+type UsageCloseParams struct {
+	OrganizationIds []uuid.UUID
+	PeriodKey       string
+}
+
+// UsageClose takes back the rows of organizations that opened their period and then got nothing in it: its price and
+// allowance would stand.
+func (q *Queries) UsageClose(ctx context.Context, arg UsageCloseParams) error {
+	_, err := q.db.Exec(ctx, usageClose, arg.OrganizationIds, arg.PeriodKey)
 	return err
 }
 
@@ -66,8 +84,9 @@ func (q *Queries) UsageGet(ctx context.Context, arg UsageGetParams) (UsageGetRow
 	return i, err
 }
 
-const usageLock = `-- name: UsageLock :one
+const usageLock = `-- name: UsageLock :many
 SELECT
+    usage_periods.organization_id,
     usage_periods.emails_sent,
     usage_periods.free_monthly_allowance,
     usage_periods.price_per_1k_cents,
@@ -75,16 +94,18 @@ SELECT
     organizations.monthly_spend_cap_cents
 FROM usage_periods
 JOIN organizations ON organizations.id = usage_periods.organization_id
-WHERE usage_periods.organization_id = $1 AND usage_periods.period_key = $2
+WHERE usage_periods.organization_id = ANY ($1::uuid[]) AND usage_periods.period_key = $2
+ORDER BY usage_periods.organization_id
 FOR UPDATE OF usage_periods
 `
 
 type UsageLockParams struct {
-	OrganizationID uuid.UUID
-	PeriodKey      string
+	OrganizationIds []uuid.UUID
+	PeriodKey       string
 }
 
 type UsageLockRow struct {
+	OrganizationID       uuid.UUID
 	EmailsSent           int64
 	FreeMonthlyAllowance int64
 	PricePer1kCents      int64
@@ -92,33 +113,51 @@ type UsageLockRow struct {
 	MonthlySpendCapCents *int64
 }
 
-// UsageLock holds the counter until the transaction ends, so that what is reserved was there to be reserved.
-func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) (UsageLockRow, error) {
-	row := q.db.QueryRow(ctx, usageLock, arg.OrganizationID, arg.PeriodKey)
-	var i UsageLockRow
-	err := row.Scan(
-		&i.EmailsSent,
-		&i.FreeMonthlyAllowance,
-		&i.PricePer1kCents,
-		&i.HasPaymentMethod,
-		&i.MonthlySpendCapCents,
-	)
-	return i, err
+// UsageLock holds the counters until the transaction ends, so that what is reserved was there to be reserved. They are
+// taken in the order of their ids: transactions of several organizations never wait for each other in a circle.
+func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) ([]UsageLockRow, error) {
+	rows, err := q.db.Query(ctx, usageLock, arg.OrganizationIds, arg.PeriodKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageLockRow
+	for rows.Next() {
+		var i UsageLockRow
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.EmailsSent,
+			&i.FreeMonthlyAllowance,
+			&i.PricePer1kCents,
+			&i.HasPaymentMethod,
+			&i.MonthlySpendCapCents,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const usageOpen = `-- name: UsageOpen :exec
 INSERT INTO usage_periods (organization_id, period_key, free_monthly_allowance, price_per_1k_cents)
-SELECT id, $1, free_monthly_allowance, price_per_1k_cents FROM organizations WHERE id = $2
+SELECT id, $1, free_monthly_allowance, price_per_1k_cents FROM organizations
+WHERE id = ANY ($2::uuid[])
+ORDER BY id
 ON CONFLICT (organization_id, period_key) DO NOTHING
 `
 
 type UsageOpenParams struct {
-	PeriodKey      string
-	OrganizationID uuid.UUID
+	PeriodKey       string
+	OrganizationIds []uuid.UUID
 }
 
-// UsageOpen makes the row of a period, with the price and allowance that hold for all of it.
+// UsageOpen makes the rows of a period, with the price and allowance that hold for all of it, in the order that all take
+// them in.
 func (q *Queries) UsageOpen(ctx context.Context, arg UsageOpenParams) error {
-	_, err := q.db.Exec(ctx, usageOpen, arg.PeriodKey, arg.OrganizationID)
+	_, err := q.db.Exec(ctx, usageOpen, arg.PeriodKey, arg.OrganizationIds)
 	return err
 }

@@ -383,45 +383,6 @@ func (q *Queries) DomainRecordCheck(ctx context.Context, arg DomainRecordCheckPa
 	return result.RowsAffected(), nil
 }
 
-const domainVerifiedAmong = `-- name: DomainVerifiedAmong :many
-SELECT id, organization_id, name FROM domains
-WHERE organization_id = ANY ($1::uuid[])
-  AND name = ANY ($2::text[])
-  AND status = 'Verified'
-`
-
-type DomainVerifiedAmongParams struct {
-	OrganizationIds []uuid.UUID
-	Names           []string
-}
-
-type DomainVerifiedAmongRow struct {
-	ID             uuid.UUID
-	OrganizationID uuid.UUID
-	Name           string
-}
-
-// DomainVerifiedAmong finds, of the given names, the verified domains of the given organizations.
-func (q *Queries) DomainVerifiedAmong(ctx context.Context, arg DomainVerifiedAmongParams) ([]DomainVerifiedAmongRow, error) {
-	rows, err := q.db.Query(ctx, domainVerifiedAmong, arg.OrganizationIds, arg.Names)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DomainVerifiedAmongRow
-	for rows.Next() {
-		var i DomainVerifiedAmongRow
-		if err := rows.Scan(&i.ID, &i.OrganizationID, &i.Name); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const domainVerifiedElsewhere = `-- name: DomainVerifiedElsewhere :one
 SELECT EXISTS (
     SELECT 1 FROM domains

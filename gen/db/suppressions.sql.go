@@ -63,42 +63,6 @@ func (q *Queries) SuppressionAdd(ctx context.Context, arg SuppressionAddParams) 
 	return items, nil
 }
 
-const suppressionAmong = `-- name: SuppressionAmong :many
-SELECT organization_id, address_key FROM suppressions
-WHERE organization_id = ANY ($1::uuid[]) AND address_key = ANY ($2::text[])
-`
-
-type SuppressionAmongParams struct {
-	OrganizationIds []uuid.UUID
-	AddressKeys     []string
-}
-
-type SuppressionAmongRow struct {
-	OrganizationID uuid.UUID
-	AddressKey     string
-}
-
-// SuppressionAmong finds, of the given addresses, those that the given organizations do not send to.
-func (q *Queries) SuppressionAmong(ctx context.Context, arg SuppressionAmongParams) ([]SuppressionAmongRow, error) {
-	rows, err := q.db.Query(ctx, suppressionAmong, arg.OrganizationIds, arg.AddressKeys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SuppressionAmongRow
-	for rows.Next() {
-		var i SuppressionAmongRow
-		if err := rows.Scan(&i.OrganizationID, &i.AddressKey); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const suppressionDelete = `-- name: SuppressionDelete :execrows
 DELETE FROM suppressions WHERE organization_id = $1 AND address_key = $2
 `

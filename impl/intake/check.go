@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/billing"
 	"github.com/voostack/mailstack/impl/mail"
 )
 
@@ -17,102 +18,93 @@ type name struct {
 	text           string
 }
 
-// check refuses what may not be sent. Everything is read inside the accepting transaction: a key revoked or a
-// recipient suppressed before it began is seen.
-func check(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
-	if err := checkKeys(ctx, tx, all, now); err != nil {
-		return err
-	}
-	if err := checkDomains(ctx, tx, remaining(all)); err != nil {
-		return err
-	}
-	return checkSuppressions(ctx, tx, remaining(all))
+// key is an API key of an organization.
+type key struct{ organizationID, id uuid.UUID }
+
+// findings are what the database says about the candidates.
+type findings struct {
+	// suspended has the keys that may be used, and whether their organizations are suspended.
+	suspended map[key]bool
+	// verified are the domains that mail may be sent from.
+	verified map[name]uuid.UUID
+	// suppressed are the recipients that are not sent to.
+	suppressed map[name]bool
+	// open are the organizations whose billing period is open.
+	open map[uuid.UUID]bool
 }
 
-func checkKeys(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
-	keys := distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} })
-	usable, err := tx.APIKeyUsable(ctx, db.APIKeyUsableParams{Ids: keys, OrganizationIds: organizations(all), Now: now})
+// look reads inside the accepting transaction: a key revoked or a recipient suppressed before it began is seen.
+func look(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (findings, error) {
+	found := findings{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
+	rows, err := tx.AcceptanceLook(ctx, db.AcceptanceLookParams{
+		OrganizationIds: organizations(all),
+		APIKeyIds:       distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} }),
+		DomainNames:     distinct(all, func(c *candidate) []string { return mail.Parents(c.message.From.Domain) }),
+		AddressKeys:     distinct(all, addressKeys),
+		PeriodKey:       billing.PeriodAt(now).Key,
+		Now:             now,
+	})
 	if err != nil {
-		return fmt.Errorf("look for usable keys: %w", err)
+		return found, fmt.Errorf("look at keys, domains and suppressions: %w", err)
 	}
-	suspended := make(map[uuid.UUID]bool, len(usable))
-	for _, key := range usable {
-		suspended[key.ID] = key.OrganizationSuspended
+	for _, row := range rows {
+		switch row.Kind {
+		case "key":
+			found.suspended[key{row.OrganizationID, row.ID}] = row.OrganizationSuspended
+		case "domain":
+			found.verified[name{row.OrganizationID, row.Name}] = row.ID
+		case "suppression":
+			found.suppressed[name{row.OrganizationID, row.Name}] = true
+		case "period":
+			found.open[row.OrganizationID] = true
+		}
 	}
+	return found, nil
+}
+
+// check refuses what may not be sent.
+func check(all []*candidate, found findings) {
 	for _, c := range all {
-		inactive, found := suspended[c.message.APIKeyID]
+		suspended, usable := found.suspended[key{c.message.OrganizationID, c.message.APIKeyID}]
 		switch {
-		case !found:
+		case !usable:
 			c.refuse(KeyNotValid, "")
-		case inactive:
+			continue
+		case suspended:
 			c.refuse(OrganizationInactive, "")
+			continue
 		}
-	}
-	return nil
-}
-
-// checkDomains finds the verified domain that each message is sent from: the most specific one that is the domain of
-// its sender or a parent of it.
-func checkDomains(ctx context.Context, tx *db.Queries, all []*candidate) error {
-	if len(all) == 0 {
-		return nil
-	}
-	names := distinct(all, func(c *candidate) []string { return mail.Parents(c.message.From.Domain) })
-	rows, err := tx.DomainVerifiedAmong(ctx, db.DomainVerifiedAmongParams{OrganizationIds: organizations(all), Names: names})
-	if err != nil {
-		return fmt.Errorf("look for verified domains: %w", err)
-	}
-	verified := make(map[name]uuid.UUID, len(rows))
-	for _, row := range rows {
-		verified[name{row.OrganizationID, row.Name}] = row.ID
-	}
-	for _, c := range all {
-		for _, parent := range mail.Parents(c.message.From.Domain) {
-			if id, found := verified[name{c.message.OrganizationID, parent}]; found {
-				c.domainID = id
-				break
-			}
-		}
-		if c.domainID == uuid.Nil {
+		if c.domainID = found.domain(c.message); c.domainID == uuid.Nil {
 			c.refuse(DomainNotVerified, "from")
+			continue
 		}
-	}
-	return nil
-}
-
-func checkSuppressions(ctx context.Context, tx *db.Queries, all []*candidate) error {
-	if len(all) == 0 {
-		return nil
-	}
-	addresses := distinct(all, func(c *candidate) []string {
-		var keys []string
 		for _, r := range recipientsOf(c.message) {
-			keys = append(keys, r.address.Key())
-		}
-		return keys
-	})
-	rows, err := tx.SuppressionAmong(ctx, db.SuppressionAmongParams{
-		OrganizationIds: organizations(all), AddressKeys: addresses,
-	})
-	if err != nil {
-		return fmt.Errorf("look for suppressed recipients: %w", err)
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	suppressed := make(map[name]bool, len(rows))
-	for _, row := range rows {
-		suppressed[name{row.OrganizationID, row.AddressKey}] = true
-	}
-	for _, c := range all {
-		for _, r := range recipientsOf(c.message) {
-			if suppressed[name{c.message.OrganizationID, r.address.Key()}] {
+			if found.suppressed[name{c.message.OrganizationID, r.address.Key()}] {
 				c.refuse(RecipientSuppressed, r.kind)
 				break
 			}
 		}
 	}
-	return nil
+}
+
+// domain is the verified domain that the message is sent from: the most specific one that is the domain of its sender
+// or a parent of it.
+func (found findings) domain(message *Message) uuid.UUID {
+	for _, parent := range mail.Parents(message.From.Domain) {
+		if id, verified := found.verified[name{message.OrganizationID, parent}]; verified {
+			return id
+		}
+	}
+	return uuid.Nil
+}
+
+func addressKeys(c *candidate) []string {
+	recipients := recipientsOf(c.message)
+	keys := make([]string, len(recipients))
+	for i, r := range recipients {
+		keys[i] = r.address.Key()
+	}
+	return keys
 }
 
 func organizations(all []*candidate) []uuid.UUID {
@@ -122,7 +114,7 @@ func organizations(all []*candidate) []uuid.UUID {
 // distinct collects what the candidates name, each once.
 func distinct[T comparable](all []*candidate, of func(*candidate) []T) []T {
 	seen := make(map[T]bool, len(all))
-	var values []T
+	values := make([]T, 0, len(all))
 	for _, c := range all {
 		for _, value := range of(c) {
 			if !seen[value] {

@@ -1,10 +1,15 @@
 // Package intake accepts mail: everything that sends goes through it.
 //
 //   - intake.go: the door (Accept) and the one transaction behind it
+//   - lane.go: how requests that arrive together come to share a transaction
 //   - check.go: what is looked at in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance
 //   - insert.go, id.go: the rows
 //   - message.go: what goes in and what comes out
+//
+// The usage counter of an organization is one hot row, and a commit costs a write to disk: one transaction per request
+// lets a busy organization do about as many requests a second as its disk does commits. So the requests that arrive
+// while a commit is under way share the next. Nobody waits for a timer: alone, a request has a transaction of its own.
 package intake
 
 import (
@@ -12,14 +17,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/store"
 )
+
+// ErrOverloaded is the answer to a request that would have to wait behind more than a process takes on.
+var ErrOverloaded = errors.New("too many messages are waiting to be accepted")
 
 // Store is what acceptance needs of the database.
 type Store interface {
-	Tx(ctx context.Context, work func(tx *db.Queries) error) error
+	// Pipeline runs a transaction; see store.Store.
+	Pipeline(ctx context.Context, work func(tx *db.Queries) error) error
 }
 
 // Config holds the parts of an [Intake].
@@ -29,64 +40,125 @@ type Config struct {
 	Now func() time.Time
 	// Random makes the ids of messages hard to guess.
 	Random io.Reader
+	// Group is the most messages that requests put into a transaction together; a request of more has one to itself.
+	// 0: 256. At 1 every request has its own.
+	Group int
+	// Transactions is how many are under way at once, in each lane. 0: 1, which makes the groups largest: a second
+	// transaction of the same organization would only wait for the first one's lock on the usage row.
+	Transactions int
+	// Waiting is the most messages that wait for a transaction. 0: 10,000, about a second's work.
+	Waiting int
 }
+
+const (
+	defaultGroup   = 256
+	defaultWaiting = 10_000
+	// groupBytes bounds the bodies of a group, and large tells which requests take the lane of their own: a hundred
+	// messages of 100 KB take longer than a thousand small ones, which are not to wait for them.
+	groupBytes = 8 << 20
+	large      = 1 << 20
+	// patience bounds a transaction.
+	patience = 15 * time.Second
+)
 
 // Intake accepts messages.
 type Intake struct {
-	config Config
+	config       Config
+	small, large *lane
 }
 
 // New makes an Intake.
 func New(config Config) *Intake {
-	return &Intake{config: config}
-}
-
-// submission is one request: its messages stand in order and are answered in order.
-type submission struct {
-	messages []Message
-	results  []Result
+	if config.Group <= 0 {
+		config.Group = defaultGroup
+	}
+	if config.Transactions <= 0 {
+		config.Transactions = 1
+	}
+	if config.Waiting <= 0 {
+		config.Waiting = defaultWaiting
+	}
+	intake := &Intake{config: config}
+	intake.small = newLane(config, intake.store)
+	intake.large = newLane(config, intake.store)
+	return intake
 }
 
 // Accept takes the messages of one request, in order, and answers each: with the id it was stored under, or with a
 // [*Refusal]. When it returns without an error, what it accepted is committed together with the work of sending it.
-// An error means that nothing was stored.
+// An error means that nothing was stored, or that nobody can tell (store.IsUnavailable): the connection was lost during
+// the commit. [ErrOverloaded] comes at once.
 //
-// Requests that arrive together can share accept's transaction: it takes several submissions.
+// When ctx ends before the request's turn has come, nothing is stored; once it has, Accept sees it through.
 func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result, error) {
-	submitted := &submission{messages: messages}
-	err := intake.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		return intake.accept(ctx, tx, []*submission{submitted})
-	})
-	if err != nil && !errors.Is(err, errNothingAccepted) {
+	submitted := &submission{messages: messages, ctx: ctx, done: make(chan struct{})}
+	lane := intake.small
+	if submitted.bytes() > large {
+		lane = intake.large
+	}
+	if err := lane.pass(submitted); err != nil {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
 }
 
-// errNothingAccepted rolls the transaction back: what is refused leaves nothing behind, not even a period that was
-// opened to look at, whose price and allowance would then stand.
+// Waiting is how many messages wait for a transaction or are in one.
+func (intake *Intake) Waiting() int { return intake.small.load() + intake.large.load() }
+
+// store accepts a group in one transaction. Where one of them brought what Postgres refuses, or what we trip over, the
+// group is split until that one is alone, so that nobody else fails with it.
+func (intake *Intake) store(group []*submission) {
+	err := intake.attempt(group)
+	var panicked *panicError
+	if len(group) > 1 && (store.IsRefused(err) || errors.As(err, &panicked)) {
+		intake.store(group[:len(group)/2])
+		intake.store(group[len(group)/2:])
+		return
+	}
+	for _, submitted := range group {
+		submitted.finish(err)
+	}
+}
+
+func (intake *Intake) attempt(group []*submission) (err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			err = &panicError{caught, debug.Stack()}
+		}
+	}()
+	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), patience)
+	defer cancel()
+	err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group) })
+	if errors.Is(err, errNothingAccepted) {
+		return nil
+	}
+	return err
+}
+
+// panicError is a panic of the transaction's goroutine, which would otherwise end the process.
+type panicError struct {
+	caught any
+	stack  []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.caught, p.stack) }
+
+// errNothingAccepted rolls the transaction back: what is refused leaves nothing behind.
 var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
-func (intake *Intake) accept(ctx context.Context, tx *db.Queries, submissions []*submission) error {
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission) error {
 	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
 	now := clock.Truncate(time.Millisecond)
-	var all []*candidate
-	for _, submitted := range submissions {
-		submitted.results = make([]Result, len(submitted.messages))
-		for i := range submitted.messages {
-			all = append(all, &candidate{
-				message:    &submitted.messages[i],
-				result:     &submitted.results[i],
-				submission: submitted,
-			})
-		}
-	}
-	if err := check(ctx, tx, all, clock); err != nil {
+	all := candidatesOf(group)
+	found, err := look(ctx, tx, all, clock)
+	if err != nil {
 		return err
 	}
-	if err := reserve(ctx, tx, all, now); err != nil {
+	check(all, found)
+	if err := reserve(ctx, tx, all, found, now); err != nil {
 		return err
 	}
 	if len(remaining(all)) == 0 {

@@ -185,8 +185,8 @@ type repeating struct{ *store.Store }
 
 var errUndone = errors.New("undone")
 
-func (r repeating) Tx(ctx context.Context, work func(tx *db.Queries) error) error {
-	err := r.Store.Tx(ctx, func(tx *db.Queries) error {
+func (r repeating) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+	err := r.Store.Pipeline(ctx, func(tx *db.Queries) error {
 		if err := work(tx); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (r repeating) Tx(ctx context.Context, work func(tx *db.Queries) error) erro
 	if !errors.Is(err, errUndone) {
 		return err
 	}
-	return r.Store.Tx(ctx, work)
+	return r.Store.Pipeline(ctx, work)
 }
 
 func TestAcceptCanBeRepeated(t *testing.T) {
@@ -215,8 +215,8 @@ func TestAcceptCanBeRepeated(t *testing.T) {
 // failing fails at the commit.
 type failing struct{ *store.Store }
 
-func (f failing) Tx(ctx context.Context, work func(tx *db.Queries) error) error {
-	return f.Store.Tx(ctx, func(tx *db.Queries) error { return errors.Join(work(tx), errUndone) })
+func (f failing) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+	return f.Store.Pipeline(ctx, func(tx *db.Queries) error { return errors.Join(work(tx), errUndone) })
 }
 
 func TestAcceptFailsWhole(t *testing.T) {

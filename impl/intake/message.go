@@ -64,6 +64,19 @@ type candidate struct {
 	domainID   uuid.UUID
 }
 
+func candidatesOf(group []*submission) []*candidate {
+	var all []*candidate
+	for _, submitted := range group {
+		submitted.results = make([]Result, len(submitted.messages))
+		for i := range submitted.messages {
+			all = append(all, &candidate{
+				message: &submitted.messages[i], result: &submitted.results[i], submission: submitted,
+			})
+		}
+	}
+	return all
+}
+
 func (c *candidate) refuse(reason Reason, field string) {
 	c.result.Refusal = &Refusal{Reason: reason, Field: field}
 }

@@ -1,10 +1,8 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,63 +11,76 @@ import (
 	"github.com/voostack/mailstack/impl/billing"
 )
 
-// reserve counts the messages against their organizations' allowances, under a lock on the usage row that is held
-// until the commit: however many transactions run at once, none accepts one email too many. Organizations are taken
-// in the order of their ids, so that transactions of several never wait for each other in a circle.
-func reserve(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
+// reserve counts the messages against their organizations' allowances, under a lock on the usage rows that is held
+// until the commit: however many transactions run at once, none accepts one email too many.
+//
+// Everybody first opens what periods are not open, and then locks, both in the order of the organizations' ids, so that
+// transactions of several never wait for each other in a circle.
+func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time) error {
 	perOrganization := make(map[uuid.UUID][]*candidate)
 	for _, c := range remaining(all) {
 		perOrganization[c.message.OrganizationID] = append(perOrganization[c.message.OrganizationID], c)
 	}
 	ids := make([]uuid.UUID, 0, len(perOrganization))
+	var closed []uuid.UUID
 	for id := range perOrganization {
 		ids = append(ids, id)
+		if !found.open[id] {
+			closed = append(closed, id)
+		}
 	}
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	period := billing.PeriodAt(now)
-	for _, id := range ids {
-		if err := reserveFor(ctx, tx, id, period, perOrganization[id]); err != nil {
-			return fmt.Errorf("reserve the allowance: %w", err)
+	if len(ids) == 0 {
+		return nil
+	}
+	period := billing.PeriodAt(now).Key
+	if len(closed) > 0 {
+		if err := tx.UsageOpen(ctx, db.UsageOpenParams{OrganizationIds: closed, PeriodKey: period}); err != nil {
+			return fmt.Errorf("open the billing period: %w", err)
+		}
+	}
+	rows, err := tx.UsageLock(ctx, db.UsageLockParams{OrganizationIds: ids, PeriodKey: period})
+	if err != nil {
+		return fmt.Errorf("reserve the allowance: %w", err)
+	}
+	return count(ctx, tx, period, rows, perOrganization)
+}
+
+// count decides what fits, and stores it.
+func count(
+	ctx context.Context, tx *db.Queries, period string, rows []db.UsageLockRow, perOrganization map[uuid.UUID][]*candidate,
+) error {
+	added := db.UsageAddParams{PeriodKey: period}
+	nothing := db.UsageCloseParams{PeriodKey: period}
+	for _, row := range rows {
+		reserved := fit(accountOf(row), perOrganization[row.OrganizationID])
+		if reserved == 0 {
+			nothing.OrganizationIds = append(nothing.OrganizationIds, row.OrganizationID)
+			continue
+		}
+		added.OrganizationIds = append(added.OrganizationIds, row.OrganizationID)
+		added.Emails = append(added.Emails, reserved)
+	}
+	if len(added.Emails) > 0 {
+		if err := tx.UsageAdd(ctx, added); err != nil {
+			return fmt.Errorf("count the messages: %w", err)
+		}
+	}
+	if len(nothing.OrganizationIds) > 0 {
+		if err := tx.UsageClose(ctx, nothing); err != nil {
+			return fmt.Errorf("close the billing period again: %w", err)
 		}
 	}
 	return nil
 }
 
-func reserveFor(
-	ctx context.Context, tx *db.Queries, organizationID uuid.UUID, period billing.Period, candidates []*candidate,
-) error {
-	account, err := lockAccount(ctx, tx, organizationID, period)
-	if err != nil {
-		return err
-	}
-	reserved := fit(account, candidates)
-	if reserved == 0 {
-		return nil
-	}
-	return tx.UsageAdd(ctx, db.UsageAddParams{
-		OrganizationID: organizationID, PeriodKey: period.Key, Emails: reserved,
-	})
-}
-
-// lockAccount opens the period first: a row that is there already costs one look at its index.
-func lockAccount(
-	ctx context.Context, tx *db.Queries, organizationID uuid.UUID, period billing.Period,
-) (billing.Account, error) {
-	opening := db.UsageOpenParams{OrganizationID: organizationID, PeriodKey: period.Key}
-	if err := tx.UsageOpen(ctx, opening); err != nil {
-		return billing.Account{}, err
-	}
-	row, err := tx.UsageLock(ctx, db.UsageLockParams{OrganizationID: organizationID, PeriodKey: period.Key})
-	if err != nil {
-		return billing.Account{}, err
-	}
+func accountOf(row db.UsageLockRow) billing.Account {
 	return billing.Account{
 		Sent:                 row.EmailsSent,
 		FreeAllowance:        row.FreeMonthlyAllowance,
 		PricePer1kCents:      row.PricePer1kCents,
 		HasPaymentMethod:     row.HasPaymentMethod,
 		MonthlySpendCapCents: row.MonthlySpendCapCents,
-	}, nil
+	}
 }
 
 // fit refuses what does not fit and returns how many emails do. The first message of a submission that does not fit

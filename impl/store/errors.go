@@ -62,6 +62,10 @@ func IsUnavailable(err error) bool {
 		errors.As(err, &network)
 }
 
+// IsRefused says whether Postgres refused a statement for what is in it: nothing was stored, and trying it again
+// would not help. The error must come from a store.
+func IsRefused(err error) bool { return sqlState(err) != "" && !IsUnavailable(err) }
+
 var partitionMonth = regexp.MustCompile(`_\d{4}_\d{2}_`)
 
 // Constraint returns the name of the constraint that an error speaks of, or nothing.

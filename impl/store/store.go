@@ -2,7 +2,7 @@
 // queries/; here is what they run on.
 //
 //	store.go       the pool of connections and its limits
-//	tx.go          transactions
+//	tx.go          transactions; pipeline.go: the same in fewer round trips
 //	listen.go      notifications
 //	migrate.go     the schema and its version
 //	partitions.go  monthly partitions, for retention
@@ -151,10 +151,24 @@ func (w *connectionWatch) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pg
 // TraceQueryEnd notes the loss of a connection. A caller who gives up closes its connection too, which
 // says nothing about the others.
 func (w *connectionWatch) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
-	if data.Err == nil || !conn.IsClosed() {
-		return
-	}
-	if errors.Is(data.Err, context.Canceled) || errors.Is(data.Err, context.DeadlineExceeded) {
+	w.note(conn, data.Err)
+}
+
+// TraceBatchStart is there for the interface.
+func (w *connectionWatch) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery is there for the interface.
+func (w *connectionWatch) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd is TraceQueryEnd for statements that were sent together.
+func (w *connectionWatch) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
+	w.note(conn, data.Err)
+}
+
+func (w *connectionWatch) note(conn *pgx.Conn, err error) {
+	if err == nil || !conn.IsClosed() || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
 	now := time.Now()

@@ -107,7 +107,20 @@ func TestTransactionsDoNotNoticeARestartOfPostgres(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := count(t, s); n != 3 {
+	warm(t, s)
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Pipeline(t.Context(), func(tx *db.Queries) error {
+		if _, err := tx.OrganizationList(t.Context()); err != nil {
+			return err
+		}
+		return insert(t.Context(), tx, "fourth")
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n := count(t, s); n != 4 {
 		t.Errorf("%d rows", n)
 	}
 }

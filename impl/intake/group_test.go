@@ -1,0 +1,266 @@
+package intake_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/store/storetest"
+)
+
+// gate holds every transaction before its commit until it is let go, so that others gather behind it.
+type gate struct {
+	*store.Store
+	entered chan struct{}
+	release chan struct{}
+}
+
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	return &gate{storetest.New(t), make(chan struct{}, 1000), make(chan struct{})}
+}
+
+func (g *gate) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+	g.entered <- struct{}{}
+	<-g.release
+	return g.Store.Pipeline(ctx, work)
+}
+
+// transactions is how many were begun and not counted before.
+func (g *gate) transactions() int {
+	found := 0
+	for {
+		select {
+		case <-g.entered:
+			found++
+		default:
+			return found
+		}
+	}
+}
+
+type outcome struct {
+	results []intake.Result
+	err     error
+}
+
+func (g *gate) open(config intake.Config) *intake.Intake {
+	config.Store, config.Now, config.Random = g, time.Now, rand.Reader
+	return intake.New(config)
+}
+
+// submit calls Accept in the background and returns when the request waits or is under way.
+func submit(ctx context.Context, door *intake.Intake, messages ...intake.Message) <-chan outcome {
+	came := make(chan outcome, 1)
+	before := door.Waiting()
+	go func() {
+		results, err := door.Accept(ctx, messages)
+		came <- outcome{results, err}
+	}()
+	for door.Waiting() == before && len(came) == 0 {
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return came
+}
+
+// TestGroupsShareATransaction: what arrives while a transaction is under way goes into the next, together.
+func TestGroupsShareATransaction(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one, other := newSender(t, g.Store), newSender(t, g.Store)
+	door := g.open(intake.Config{})
+	var came []<-chan outcome
+	came = append(came, first(t, g, door, one))
+	for i := range 20 {
+		from := []*sender{one, other}[i%2]
+		came = append(came, submit(t.Context(), door, from.message("a@acme.test", "user@example.com")))
+	}
+	close(g.release)
+	for i, c := range came {
+		if got := <-c; got.err != nil || got.results[0].Refusal != nil {
+			t.Errorf("request %d got %+v", i, got)
+		}
+	}
+	if found := g.transactions(); found != 1 {
+		t.Errorf("20 requests that waited took %d transactions", found)
+	}
+	if one.stored() != 11 || other.stored() != 10 {
+		t.Errorf("stored %d and %d", one.stored(), other.stored())
+	}
+}
+
+// first sends the message that the others gather behind.
+func first(t *testing.T, g *gate, door *intake.Intake, from *sender) <-chan outcome {
+	t.Helper()
+	came := make(chan outcome, 1)
+	message := from.message("a@acme.test", "user@example.com")
+	go func() {
+		results, err := door.Accept(t.Context(), []intake.Message{message})
+		came <- outcome{results, err}
+	}()
+	<-g.entered
+	return came
+}
+
+// TestGroupsOfOne: with groups of one no two requests share.
+func TestGroupsOfOne(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one := newSender(t, g.Store)
+	door := g.open(intake.Config{Group: 1})
+	came := []<-chan outcome{first(t, g, door, one)}
+	for range 5 {
+		came = append(came, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
+	}
+	close(g.release)
+	for _, c := range came {
+		if got := <-c; got.err != nil {
+			t.Error(got.err)
+		}
+	}
+	if found := g.transactions(); found != 5 {
+		t.Errorf("5 requests took %d transactions", found)
+	}
+}
+
+// TestABadRequestHarmsNobody puts a request into every group that Postgres refuses: text with a NUL, which the API does
+// not let pass.
+func TestABadRequestHarmsNobody(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one := newSender(t, g.Store)
+	door := g.open(intake.Config{})
+	for round := range 3 {
+		held := first(t, g, door, one)
+		var good, bad []<-chan outcome
+		for i := range 9 {
+			if i == 3*round {
+				broken := one.message("a@acme.test", "user@example.com")
+				broken.Subject = "\x00"
+				bad = append(bad, submit(t.Context(), door, one.message("a@acme.test", "user@example.com"), broken))
+			}
+			good = append(good, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
+		}
+		stop := make(chan struct{})
+		var letting sync.WaitGroup
+		letting.Go(func() {
+			for {
+				select {
+				case g.release <- struct{}{}:
+				case <-stop:
+					return
+				}
+			}
+		})
+		for _, c := range append(good, held) {
+			if got := <-c; got.err != nil || got.results[0].Refusal != nil {
+				t.Errorf("a neighbour got %+v", got)
+			}
+		}
+		for _, c := range bad {
+			if got := <-c; got.err == nil || got.results != nil {
+				t.Errorf("the bad one got %+v", got)
+			}
+		}
+		close(stop)
+		letting.Wait()
+		g.transactions()
+	}
+	if found := one.stored(); found != 30 {
+		t.Errorf("%d messages are stored, want 30", found)
+	}
+}
+
+// TestFullQueue: who would wait behind more than the queue holds is told so at once.
+func TestFullQueue(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one := newSender(t, g.Store)
+	door := g.open(intake.Config{Waiting: 3})
+	message := one.message("a@acme.test", "user@example.com")
+	came := []<-chan outcome{first(t, g, door, one)}
+	came = append(came, submit(t.Context(), door, message, message))
+	if _, err := door.Accept(t.Context(), []intake.Message{message, message}); !errors.Is(err, intake.ErrOverloaded) {
+		t.Errorf("got %v", err)
+	}
+	came = append(came, submit(t.Context(), door, message))
+	close(g.release)
+	for _, c := range came {
+		if got := <-c; got.err != nil {
+			t.Error(got.err)
+		}
+	}
+	if found := one.stored(); found != 4 {
+		t.Errorf("%d messages are stored, want 4", found)
+	}
+}
+
+// TestClientsThatGo: before its turn nothing is stored; once it has come, the request is seen through.
+func TestClientsThatGo(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one := newSender(t, g.Store)
+	door := g.open(intake.Config{})
+	ctx, leave := context.WithCancel(t.Context())
+	message := one.message("a@acme.test", "user@example.com")
+	under := make(chan outcome, 1)
+	go func() {
+		results, err := door.Accept(ctx, []intake.Message{message})
+		under <- outcome{results, err}
+	}()
+	<-g.entered
+	waiting := submit(ctx, door, message)
+	leave()
+	if got := <-waiting; !errors.Is(got.err, context.Canceled) {
+		t.Errorf("the one that waited got %+v", got)
+	}
+	close(g.release)
+	if got := <-under; got.err != nil || got.results[0].Refusal != nil {
+		t.Errorf("the one under way got %+v", got)
+	}
+	if found := one.stored(); found != 1 {
+		t.Errorf("%d messages are stored, want 1", found)
+	}
+}
+
+// TestLargeRequestsHoldNobodyUp: a small request passes while a large one is under way.
+func TestLargeRequestsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	one := newSender(t, g.Store)
+	door := g.open(intake.Config{})
+	big := one.message("a@acme.test", "user@example.com")
+	big.HTML = fmt.Sprintf("%2000000d", 1)
+	large := submit(t.Context(), door, big)
+	small := submit(t.Context(), door, one.message("a@acme.test", "user@example.com"))
+	<-g.entered
+	<-g.entered
+	close(g.release)
+	for _, c := range []<-chan outcome{large, small} {
+		if got := <-c; got.err != nil {
+			t.Error(got.err)
+		}
+	}
+}
+
+// TestPanicsAreTheRequestsOwn: the transaction of a group has a goroutine of its own, in which a panic would end the
+// process.
+func TestPanicsAreTheRequestsOwn(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	close(g.release)
+	one := newSender(t, g.Store)
+	door := intake.New(intake.Config{Store: g, Now: func() time.Time { panic("a bug") }, Random: rand.Reader})
+	if _, err := door.Accept(t.Context(), []intake.Message{one.message("a@acme.test", "user@example.com")}); err == nil {
+		t.Error("the panic was swallowed")
+	}
+}
