@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -108,5 +109,46 @@ func TestRevokedKeySendsNothing(t *testing.T) {
 	}
 	if after := tenant.rows(); after != before {
 		t.Errorf("rows went from %+v to %+v", before, after)
+	}
+}
+
+// TestRevokedKeyGetsNothingElse: a key that a server saw a moment ago is refused before anything else is said, on
+// another server too, whatever is wrong with the request.
+func TestRevokedKeyGetsNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	requests := map[string]struct {
+		path string
+		body func(from string) any
+	}{
+		"no body":               {singlePath, func(string) any { return nil }},
+		"unknown member":        {singlePath, func(from string) any { return map[string]any{"from": from, "nonsense": 1} }},
+		"unverified domain":     {singlePath, func(string) any { return email("a@elsewhere.test") }},
+		"batch of nothing good": {batchPath, func(string) any { return batchOf(map[string]any{"from": "nobody"}) }},
+		"batch, empty":          {batchPath, func(string) any { return map[string]any{"emails": []any{}} }},
+		"template that is not": {singlePath, func(from string) any {
+			return map[string]any{"from": from, "to": "a@example.com", "subject": "s", "templateId": uuid.NewString()}
+		}},
+		"no body of that length": {singlePath, func(string) any { return strings.Repeat("x", 100) }},
+	}
+	for reason, event := range map[string]struct {
+		statement string
+		status    int
+		code      api.ProblemCode
+	}{
+		"revoked":   {`UPDATE api_keys SET revoked_at = now() WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized},
+		"expired":   {`UPDATE api_keys SET expires_at = now() - interval '1 day' WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized},
+		"gone":      {`DELETE FROM api_keys WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized},
+		"suspended": {`UPDATE organizations SET suspended_at = now() WHERE id = $1`, 403, api.ProblemCodeOrganizationInactive},
+	} {
+		for name, request := range requests {
+			t.Run(reason+", "+name, func(t *testing.T) {
+				t.Parallel()
+				tenant, from := s.in(t).newSender()
+				tenant.call(http.MethodPost, singlePath, email(from)).is(http.StatusAccepted)
+				tenant.execute(event.statement, tenant.id)
+				tenant.refused(request.path, request.body(from)).problem(event.status, event.code)
+			})
+		}
 	}
 }

@@ -27,6 +27,9 @@ type caller struct {
 	organizationID uuid.UUID
 	scopes         []string
 	expiresAt      *time.Time
+	prefix         string
+	// remembered tells that the database was not asked: see remembered.go.
+	remembered bool
 }
 
 type callerKey struct{}
@@ -40,62 +43,88 @@ func callerOf(ctx context.Context) caller {
 
 // admit lets the request of a known key with the scope pass, in the contract's order: 401, 429, 403 scope,
 // 403 organization.
-func (server *Server) admit(c echo.Context, op *operation) error {
+func (server *Server) admit(c echo.Context, op *operation) (caller, error) {
 	ctx := c.Request().Context()
-	key, suspended, err := server.authenticate(ctx, c.Request().Header)
+	key, suspended, err := server.authenticate(ctx, c.Request().Header, op)
 	if err != nil {
-		return err
+		return key, err
 	}
 	if retryAfter, allowed := server.rates.take(key.keyID, server.config.Now(), c.Response().Header()); !allowed {
-		return &problem{
+		return key, &problem{
 			code:       api.ProblemCodeRateLimited,
 			detail:     "This key sends requests faster than it may; try again after the given time.",
 			retryAfter: retryAfter,
 		}
 	}
 	if !token.Covers(key.scopes, op.scopes) {
-		return &problem{
+		return key, &problem{
 			code:   api.ProblemCodeMissingScope,
 			detail: "This operation needs the scope " + strings.Join(op.scopes, " or ") + ".",
 		}
 	}
 	if suspended {
-		return &problem{code: api.ProblemCodeOrganizationInactive, detail: detailInactive}
+		return key, inactive()
 	}
 	server.lastUsed.note(key.keyID, server.config.Now())
 	c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, key)))
-	return nil
+	return key, nil
+}
+
+func unauthorized() *problem {
+	return &problem{code: api.ProblemCodeUnauthorized, detail: detailUnauthorized}
+}
+
+func inactive() *problem {
+	return &problem{code: api.ProblemCodeOrganizationInactive, detail: detailInactive}
 }
 
 // authenticate finds the key. Whatever is wrong with it, the answer is the same.
-func (server *Server) authenticate(ctx context.Context, header http.Header) (caller, bool, error) {
-	unauthorized := &problem{code: api.ProblemCodeUnauthorized, detail: detailUnauthorized}
+func (server *Server) authenticate(ctx context.Context, header http.Header, op *operation) (caller, bool, error) {
 	given, ok := bearer(header)
 	if !ok {
-		return caller{}, false, unauthorized
+		return caller{}, false, unauthorized()
 	}
 	presented, err := token.Parse(given)
 	if err != nil {
-		return caller{}, false, unauthorized
+		return caller{}, false, unauthorized()
 	}
-	ctx, cancel := context.WithTimeout(ctx, server.config.Patience)
-	defer cancel()
-	row, err := server.config.Store.Queries().APIKeyGetByPrefix(ctx, presented.Prefix)
-	if store.IsNoRows(err) {
-		return caller{}, false, unauthorized
+	now := server.config.Now()
+	if op.accepts {
+		if key, known := server.remembered.recall(presented, now); known {
+			return key, false, nil
+		}
 	}
+	row, err := server.lookUp(ctx, presented.Prefix)
 	if err != nil {
-		return caller{}, false, fmt.Errorf("look up the API key: %w", err)
+		return caller{}, false, err
 	}
-	if !presented.Matches(row.APIKey.SecretHash) || !usable(row.APIKey, server.config.Now()) {
-		return caller{}, false, unauthorized
+	if !presented.Matches(row.APIKey.SecretHash) || !usable(row.APIKey, now) {
+		return caller{}, false, unauthorized()
 	}
-	return caller{
+	key := caller{
 		keyID:          row.APIKey.ID,
 		organizationID: row.APIKey.OrganizationID,
 		scopes:         row.APIKey.Scopes,
 		expiresAt:      row.APIKey.ExpiresAt,
-	}, row.OrganizationSuspendedAt != nil, nil
+		prefix:         presented.Prefix,
+	}
+	if op.accepts && row.OrganizationSuspendedAt == nil {
+		server.remembered.keep(key, row.APIKey.SecretHash, now)
+	}
+	return key, row.OrganizationSuspendedAt != nil, nil
+}
+
+func (server *Server) lookUp(ctx context.Context, prefix string) (db.APIKeyGetByPrefixRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, server.config.Patience)
+	defer cancel()
+	row, err := server.config.Store.Queries().APIKeyGetByPrefix(ctx, prefix)
+	if store.IsNoRows(err) {
+		return row, unauthorized()
+	}
+	if err != nil {
+		return row, fmt.Errorf("look up the API key: %w", err)
+	}
+	return row, nil
 }
 
 // bearer reads the one Authorization header (RFC 6750); the scheme's case does not matter.

@@ -70,7 +70,7 @@ func (server *Server) acceptItems(
 	ctx context.Context, messages []intake.Message, places []int, results []api.BatchItemResult,
 ) error {
 	if len(messages) == 0 {
-		return nil
+		return server.recheck(ctx, callerOf(ctx))
 	}
 	accepted, err := server.config.Intake.Accept(ctx, messages)
 	if err != nil {

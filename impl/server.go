@@ -3,7 +3,7 @@
 //   - server.go: the parts, the middleware around every request; routes.go: what is served outside the document
 //   - spec.go, pattern.go: the document, made ready for validating
 //   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
-//   - auth.go, rate.go, last_used.go: keys, scopes, rate
+//   - auth.go, remembered.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - validate_responses.go: the server's own answers, held against the document
 //   - page.go: what all lists share
@@ -78,7 +78,9 @@ type Server struct {
 	methods  map[string]string
 	rates    *rates
 	lastUsed lastUsed
-	draining atomic.Bool
+	// remembered spares requests to send the look-up of their key.
+	remembered remembered
+	draining   atomic.Bool
 	// watch is nil where answers are not validated.
 	watch *watch
 }
@@ -91,10 +93,13 @@ func New(config Config) (*Server, error) {
 		config.Patience = 15 * time.Second
 	}
 	server := &Server{config: config, echo: echo.New(), rates: newRates(config.RequestsPerSecond)}
+	var err error
+	if server.remembered, err = newRemembered(); err != nil {
+		return nil, err
+	}
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.identify)
 	if config.ValidateResponses {
-		var err error
 		if server.watch, err = newWatch(config.Document); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,8 @@ type operation struct {
 	// secured operations need a key with any one of scopes.
 	secured bool
 	scopes  []string
+	// accepts tells that what the operation does ends in intake, whose transaction looks at the key again.
+	accepts bool
 	// parameters are those of the path and the operation.
 	parameters       openapi3.Parameters
 	parameterOptions []openapi3.SchemaValidationOption
@@ -97,7 +99,9 @@ func prepareOperation(
 	}
 	op := &operation{
 		id: spec.OperationID, path: path, method: method, spec: spec,
-		secured:    spec.Security == nil || len(*spec.Security) > 0,
+		secured: spec.Security == nil || len(*spec.Security) > 0,
+		// Only acceptance reserves an allowance, and so only what accepts can answer 402.
+		accepts:    spec.Responses.Status(http.StatusPaymentRequired) != nil,
 		parameters: slices.Concat(item.Parameters, spec.Parameters), parameterOptions: doc.GetSchemaValidationOptions(),
 	}
 	if op.secured {

@@ -28,23 +28,32 @@ const (
 func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if op.secured {
-				if err := server.admit(c, op); err != nil {
-					return err
-				}
+			if !op.secured {
+				return op.validated(c, next)
 			}
-			// Its type and size come before any shape, the path's included.
-			if op.body != nil {
-				if err := op.validateBody(c); err != nil {
-					return err
-				}
+			// The one that the operation works under has ended by the time that it has failed.
+			ctx := c.Request().Context()
+			key, err := server.admit(c, op)
+			if err == nil {
+				err = op.validated(c, next)
 			}
-			if err := op.validateParameters(c); err != nil {
-				return err
-			}
-			return next(c)
+			return server.recheckBefore(ctx, key, err)
 		}
 	}
+}
+
+// validated calls next with what the document allows. The body's type and size come before any shape, the path's
+// included.
+func (op *operation) validated(c echo.Context, next echo.HandlerFunc) error {
+	if op.body != nil {
+		if err := op.validateBody(c); err != nil {
+			return err
+		}
+	}
+	if err := op.validateParameters(c); err != nil {
+		return err
+	}
+	return next(c)
 }
 
 // validateParameters looks at the parameters in the path and the query.

@@ -58,12 +58,23 @@ type dnsFlags struct {
 
 type apiFlags struct {
 	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
+	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"The most messages that requests which arrive together are accepted with in one transaction; 1 gives every request its own. Default: 256."`
+	AcceptParallel    int     `env:"MAILSTACK_ACCEPT_TRANSACTIONS" default:"1" placeholder:"N" help:"Accepting transactions at once. More of them make smaller groups, and wait for each other's organizations. Default: 1."`
+	AcceptWaiting     int     `env:"MAILSTACK_ACCEPT_WAITING" default:"10000" placeholder:"N" help:"Messages that may wait to be accepted; beyond them the answer is 503 at once. Default: 10000."`
 	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Hold every answer against openapi.yaml once it is written, and log those that break it."`
 }
 
 func (flags apiFlags) check() error {
 	if !(flags.RateLimit >= 0) {
 		return usagef("MAILSTACK_RATE_LIMIT is %v: it must be 0 or more", flags.RateLimit)
+	}
+	for name, value := range map[string]int{
+		"MAILSTACK_ACCEPT_GROUP": flags.AcceptGroup, "MAILSTACK_ACCEPT_TRANSACTIONS": flags.AcceptParallel,
+		"MAILSTACK_ACCEPT_WAITING": flags.AcceptWaiting,
+	} {
+		if value < 1 {
+			return usagef("%s is %d: at least 1 is needed", name, value)
+		}
 	}
 	return nil
 }

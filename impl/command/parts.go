@@ -77,9 +77,12 @@ func (p *parts) api(
 	extra ...impl.Route,
 ) (*impl.Server, error) {
 	return impl.New(impl.Config{
-		Document:            p.process.Document,
-		Store:               database,
-		Intake:              intake.New(intake.Config{Store: database, Now: p.process.Now, Random: p.process.Random}),
+		Document: p.process.Document,
+		Store:    database,
+		Intake: intake.New(intake.Config{
+			Store: database, Now: p.process.Now, Random: p.process.Random,
+			Group: flags.AcceptGroup, Transactions: flags.AcceptParallel, Waiting: flags.AcceptWaiting,
+		}),
 		Domains:             p.domains(database),
 		AccountSuppressions: p.ses,
 		Now:                 p.process.Now,

@@ -1,0 +1,107 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Load is what a number of connections did that sent as fast as they were answered.
+type Load struct {
+	Requests, Refused int
+	Elapsed           time.Duration
+	// latencies are sorted.
+	latencies []time.Duration
+}
+
+// PerSecond is how many requests were answered as they should be.
+func (l Load) PerSecond() float64 { return float64(l.Requests) / l.Elapsed.Seconds() }
+
+// Percentile is the time within which so many of a hundred requests were answered.
+func (l Load) Percentile(of float64) time.Duration {
+	if len(l.latencies) == 0 {
+		return 0
+	}
+	return l.latencies[min(len(l.latencies)-1, int(of/100*float64(len(l.latencies))))]
+}
+
+// Request is a POST of JSON, written out: what a connection sends again and again, with another body each time.
+type Request struct{ Path, Key string }
+
+func (r Request) append(to, body []byte) []byte {
+	to = append(to, "POST "+r.Path+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+r.Key+
+		"\r\nContent-Type: application/json\r\nContent-Length: "...)
+	to = strconv.AppendInt(to, int64(len(body)), 10)
+	return append(append(to, "\r\n\r\n"...), body...)
+}
+
+// Drive sends requests over so many connections for so long, the body of each made by next from the number of the
+// request, and counts those that are answered with 202. It writes HTTP by itself: the standard client would take more of
+// the machine than the server that is measured.
+func Drive(
+	ctx context.Context, address string, connections int, duration time.Duration, request Request,
+	next func(to []byte, number int) []byte,
+) (Load, error) {
+	ctx, cancel := context.WithTimeout(ctx, duration)
+	defer cancel()
+	loads, failures := make([]Load, connections), make([]error, connections)
+	begun := time.Now()
+	var running sync.WaitGroup
+	for i := range connections {
+		running.Go(func() {
+			loads[i], failures[i] = drive(ctx, address, request, func(to []byte, number int) []byte {
+				return next(to, number*connections+i)
+			})
+		})
+	}
+	running.Wait()
+	total := Load{Elapsed: time.Since(begun)}
+	for _, one := range loads {
+		total.Requests += one.Requests
+		total.Refused += one.Refused
+		total.latencies = append(total.latencies, one.latencies...)
+	}
+	slices.Sort(total.latencies)
+	return total, errors.Join(failures...)
+}
+
+func drive(ctx context.Context, address string, request Request, next func([]byte, int) []byte) (done Load, err error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return done, fmt.Errorf("connect to the server: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	reader := bufio.NewReader(conn)
+	var body, wire []byte
+	for number := 0; ctx.Err() == nil; number++ {
+		body = next(body[:0], number)
+		wire = request.append(wire[:0], body)
+		begun := time.Now()
+		if _, err := conn.Write(wire); err != nil {
+			return done, fmt.Errorf("send: %w", err)
+		}
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return done, fmt.Errorf("read an answer: %w", err)
+		}
+		_, err = io.Copy(io.Discard, answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil {
+			return done, fmt.Errorf("read an answer: %w", err)
+		}
+		if answer.StatusCode != http.StatusAccepted {
+			done.Refused++
+			continue
+		}
+		done.Requests++
+		done.latencies = append(done.latencies, time.Since(begun))
+	}
+	return done, nil
+}

@@ -1,0 +1,102 @@
+// Package rig is the ground of the programs that measure the server and break it: the binary, built from this tree, a
+// private durable Postgres, and processes that are started, killed and ended one by one, all on the loopback and in a
+// folder that goes with them.
+//
+//   - rig.go: the folder, the binary, Postgres and its databases
+//   - process.go: a process of ours
+//   - tenant.go: an organization with a key and a verified domain
+package rig
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Rig is what all processes of a run share.
+type Rig struct {
+	// Folder holds the logs of the processes and all else; it is gone when the rig is closed.
+	Folder string
+	// Binary is mailstack, built from this tree.
+	Binary   string
+	Postgres *devdb.Server
+
+	secretKey string
+	processes []*Process
+}
+
+// New builds the binary and starts Postgres, which keeps what it commits: fsync, full_page_writes and
+// synchronous_commit are on.
+func New(ctx context.Context, maxConnections int) (_ *Rig, err error) {
+	folder, err := os.MkdirTemp("", "mailstack-rig-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder: %w", err)
+	}
+	r := &Rig{Folder: folder, Binary: filepath.Join(folder, "mailstack")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fmt.Errorf("make a secret key: %w", err)
+	}
+	r.secretKey = base64.StdEncoding.EncodeToString(key)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", r.Binary, "github.com/voostack/mailstack")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("build mailstack: %w", err)
+	}
+	r.Postgres, err = devdb.Start(ctx, devdb.Options{
+		DataDir: filepath.Join(folder, "postgres"), Durable: true, MaxConnections: maxConnections,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start Postgres: %w", err)
+	}
+	return r, nil
+}
+
+// Database makes a migrated database and opens it.
+func (r *Rig) Database(ctx context.Context, name string) (*store.Store, error) {
+	if name != devdb.Database {
+		admin, err := store.Open(ctx, store.Config{URL: r.Postgres.DSN(devdb.Database), MaxConns: 1})
+		if err != nil {
+			return nil, err
+		}
+		defer admin.Close()
+		if _, err := admin.Pool().Exec(ctx, `CREATE DATABASE "`+name+`"`); err != nil {
+			return nil, fmt.Errorf("create a database: %w", err)
+		}
+	}
+	opened, err := store.Open(ctx, store.Config{URL: r.Postgres.DSN(name), Name: "rig", MaxConns: 4})
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Migrate(ctx, r.Postgres.DSN(name), slog.New(slog.DiscardHandler)); err != nil {
+		opened.Close()
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	return opened, nil
+}
+
+// Close ends every process that still runs, stops Postgres and removes the folder.
+func (r *Rig) Close() error {
+	for _, one := range r.processes {
+		one.Kill()
+	}
+	var failures []error
+	if r.Postgres != nil {
+		failures = append(failures, r.Postgres.Stop())
+	}
+	return errors.Join(append(failures, os.RemoveAll(r.Folder))...)
+}
