@@ -37,7 +37,7 @@ func (server *Server) ListWebhookDeliveries(
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := server.deliveriesOf(ctx, rows)
+	deliveries, err := deliveriesOf(ctx, server.config.Store.Queries(), rows)
 	if err != nil {
 		return nil, err
 	}
@@ -50,15 +50,19 @@ func (server *Server) ListWebhookDeliveries(
 func (server *Server) ReplayWebhookDelivery(
 	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
 ) (api.ReplayWebhookDeliveryResponseObject, error) {
-	queued, err := server.queue(ctx, request.ID, func(tx *db.Queries) (db.Delivery, error) {
-		return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
-			OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: server.config.Now(),
+	var queued api.ReplayWebhookDelivery202JSONResponse
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) (err error) {
+		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
+			return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
+				OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: server.config.Now(),
+			})
 		})
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, queueProblem(err)
 	}
-	return api.ReplayWebhookDelivery202JSONResponse{Body: queued}, nil
+	return queued, nil
 }
 
 // TestWebhook queues an event for one webhook, whatever it subscribes to.
@@ -70,55 +74,64 @@ func (server *Server) TestWebhook(
 	if err != nil {
 		return nil, err
 	}
-	queued, err := server.queue(ctx, request.ID, func(tx *db.Queries) (db.Delivery, error) {
-		return tx.DeliveryInsert(ctx, db.DeliveryInsertParams{
-			ID: server.config.NewID(), OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID,
-			EventID: eventID, EventType: string(api.WebhookTestEventTypeWebhookTest), Payload: payload, Now: now,
+	var queued api.TestWebhook202JSONResponse
+	err = server.create(ctx, func(tx *db.Queries) (visit, error) {
+		var err error
+		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
+			return tx.DeliveryInsert(ctx, db.DeliveryInsertParams{
+				ID: server.config.NewID(), OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID,
+				EventID: eventID, EventType: string(api.WebhookTestEventTypeWebhookTest), Payload: payload, Now: now,
+			})
 		})
+		return queued.VisitTestWebhookResponse, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, queueProblem(err)
 	}
-	return api.TestWebhook202JSONResponse{Body: queued}, nil
+	return queued, nil
 }
 
 // queue makes a delivery due by what it is given, where the webhook is enabled, and wakes the workers.
-func (server *Server) queue(
-	ctx context.Context, webhookID uuid.UUID, enqueue func(tx *db.Queries) (db.Delivery, error),
+func queue(
+	ctx context.Context, tx *db.Queries, webhookID uuid.UUID, enqueue func() (db.Delivery, error),
 ) (api.WebhookDelivery, error) {
-	var row db.Delivery
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		target, err := tx.WebhookGet(ctx, db.WebhookGetParams{OrganizationID: callerOf(ctx).organizationID, ID: webhookID})
-		if err != nil {
-			return err
-		}
-		if row, err = enqueue(tx); err != nil {
-			return err
-		}
-		if !target.Enabled {
-			return &problem{code: api.ProblemCodeWebhookDisabled, detail: "The webhook is not enabled; enable it first."}
-		}
-		return tx.DeliveryNotify(ctx)
-	})
-	if store.IsNoRows(err) {
-		return api.WebhookDelivery{}, notFound()
-	}
+	target, err := tx.WebhookGet(ctx, db.WebhookGetParams{OrganizationID: callerOf(ctx).organizationID, ID: webhookID})
 	if err != nil {
-		return api.WebhookDelivery{}, fmt.Errorf("queue a delivery: %w", err)
+		return api.WebhookDelivery{}, err
 	}
-	shown, err := server.deliveriesOf(ctx, []db.Delivery{row})
+	row, err := enqueue()
+	if err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	if !target.Enabled {
+		return api.WebhookDelivery{}, &problem{
+			code: api.ProblemCodeWebhookDisabled, detail: "The webhook is not enabled; enable it first.",
+		}
+	}
+	if err := tx.DeliveryNotify(ctx); err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	shown, err := deliveriesOf(ctx, tx, []db.Delivery{row})
 	if err != nil {
 		return api.WebhookDelivery{}, err
 	}
 	return shown[0], nil
 }
 
-func (server *Server) deliveriesOf(ctx context.Context, rows []db.Delivery) ([]api.WebhookDelivery, error) {
+// queueProblem tells that the webhook or the delivery is not there from other failures.
+func queueProblem(err error) error {
+	if store.IsNoRows(err) {
+		return notFound()
+	}
+	return fmt.Errorf("queue a delivery: %w", err)
+}
+
+func deliveriesOf(ctx context.Context, queries *db.Queries, rows []db.Delivery) ([]api.WebhookDelivery, error) {
 	ids := make([]uuid.UUID, len(rows))
 	for i, row := range rows {
 		ids[i] = row.ID
 	}
-	found, err := server.config.Store.Queries().DeliveryAttempts(ctx, db.DeliveryAttemptsParams{
+	found, err := queries.DeliveryAttempts(ctx, db.DeliveryAttemptsParams{
 		OrganizationID: callerOf(ctx).organizationID, Ids: ids, PerDelivery: maxAttempts,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/domain"
 )
 
@@ -37,15 +38,21 @@ func (server *Server) GetDomain(
 func (server *Server) CreateDomain(
 	ctx context.Context, request api.CreateDomainRequestObject,
 ) (api.CreateDomainResponseObject, error) {
-	view, err := server.config.Domains.Create(
+	prepared, err := server.config.Domains.Prepare(
 		ctx, callerOf(ctx).organizationID, request.Body.Domain, request.Body.MailFromSubdomain)
 	if err != nil {
 		return nil, err
 	}
-	return api.CreateDomain201JSONResponse{
-		Body:    domainOf(view),
-		Headers: api.CreateDomain201ResponseHeaders{Location: "/v1/domains/" + view.ID.String()},
-	}, nil
+	var created api.CreateDomain201JSONResponse
+	err = server.create(ctx, func(tx *db.Queries) (visit, error) {
+		view, err := server.config.Domains.Register(ctx, tx, prepared)
+		created.Body, created.Headers.Location = domainOf(view), "/v1/domains/"+view.ID.String()
+		return created.VisitCreateDomainResponse, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
 }
 
 // VerifyDomain looks the records up now.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/idempotency"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
@@ -31,7 +32,7 @@ type problem struct {
 	code   api.ProblemCode
 	detail string
 	errors []api.ProblemError
-	// retryAfter is in seconds; answers of 429 and 503 carry it.
+	// retryAfter is in seconds; answers of 429 and 503 carry it, and those of 409 where it is set.
 	retryAfter int
 }
 
@@ -73,6 +74,16 @@ func problemOf(err error) *problem {
 		return &problem{
 			code: api.ProblemCodeOverloaded, detail: "More messages are waiting than this server takes on; try again.",
 			retryAfter: 1,
+		}
+	case errors.Is(err, idempotency.ErrInProgress):
+		return &problem{
+			code:       api.ProblemCodeIdempotencyInProgress,
+			detail:     "A request with the same Idempotency-Key is at work; try again after the given time.",
+			retryAfter: 1,
+		}
+	case errors.Is(err, idempotency.ErrReused):
+		return &problem{
+			code: api.ProblemCodeIdempotencyKeyReused, detail: "This Idempotency-Key came with another request within the last 24 hours.",
 		}
 	case errors.Is(err, domain.ErrNotFound):
 		return notFound()
@@ -150,6 +161,10 @@ func writeProblem(c echo.Context, answer *problem) error {
 		header.Set("WWW-Authenticate", "Bearer")
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		header.Set("Retry-After", strconv.Itoa(max(1, answer.retryAfter)))
+	case http.StatusConflict:
+		if answer.retryAfter > 0 {
+			header.Set("Retry-After", strconv.Itoa(answer.retryAfter))
+		}
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", allowed(c))
 	}

@@ -112,6 +112,16 @@ var kinds = map[api.ProblemCode]kind{ //nolint:gochecknoglobals // a table that 
 		"Nothing is delivered to a webhook that is not enabled. Its disabledReason says why, when this server disabled it. " +
 			"Enable it first.",
 	},
+	api.ProblemCodeIdempotencyInProgress: {
+		http.StatusConflict, "A request with this idempotency key is at work.",
+		"The first request with this Idempotency-Key has not been answered yet. Repeat yours after the seconds that Retry-After " +
+			"gives: it gets the first one's answer, or does the work if that one failed.",
+	},
+	api.ProblemCodeIdempotencyKeyReused: {
+		http.StatusUnprocessableEntity, "The idempotency key belongs to another request.",
+		"Within the last 24 hours this Idempotency-Key came with another operation or body, and was answered. Choose a new key " +
+			"for each thing that is to be created, and repeat a request byte for byte.",
+	},
 	api.ProblemCodePayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large.",
 		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 4 MiB for a " +

@@ -5,6 +5,7 @@
 //   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
 //   - auth.go, remembered.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
+//   - idempotency.go: requests that are repeated under an idempotency key
 //   - validate_responses.go: the server's own answers, held against the document
 //   - page.go: what all lists share
 //   - notifications.go: what SES reports, through SNS
@@ -13,7 +14,7 @@
 //     the operations, a file per tag
 //   - docs.go: the API reference as a page; guide.go: the guide to webhooks
 //
-// The rooms below it: intake accepts mail, domain proves sending domains, dispatch does what is due, store is Postgres,
+// The rooms below it: intake accepts mail, idempotency keeps repeated requests from doing their work twice, domain proves sending domains, dispatch does what is due, store is Postgres,
 // ses is Amazon SES and sessim its simulator, sns tells what SES really reports from what others say, dns looks records
 // up, webhook posts events, mail, token, billing and template are rules without I/O.
 package impl
@@ -118,7 +119,7 @@ func New(config Config) (*Server, error) {
 	}
 	guards := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for _, op := range operations {
-		guards[op.id] = []echo.MiddlewareFunc{server.guard(op), server.limitTime}
+		guards[op.id] = []echo.MiddlewareFunc{server.guard(op), server.limitTime, server.replay}
 	}
 	api.RegisterHandlersWithOptions(server.echo, api.NewStrictHandler(server, nil),
 		api.RegisterHandlersOptions{OperationMiddlewares: guards})

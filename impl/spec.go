@@ -34,6 +34,9 @@ type operation struct {
 	spec             *openapi3.Operation
 	// body is nil for an operation without one.
 	body *bodyRules
+	// idempotent operations take an idempotency key; the answer of some shows a secret.
+	idempotent   bool
+	secretAnswer bool
 }
 
 // loadSpec reads the document and teaches it the formats that it uses.
@@ -104,6 +107,8 @@ func prepareOperation(
 		accepts:    spec.Responses.Status(http.StatusPaymentRequired) != nil,
 		parameters: slices.Concat(item.Parameters, spec.Parameters), parameterOptions: doc.GetSchemaValidationOptions(),
 	}
+	op.idempotent = op.parameters.GetByInAndName("header", idempotencyHeader) != nil
+	op.secretAnswer, _ = spec.Extensions["x-secret-answer"].(bool)
 	if op.secured {
 		scopes, err := extension[[]string](spec.Extensions, "x-required-scopes")
 		if err != nil {

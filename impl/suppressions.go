@@ -113,16 +113,22 @@ func (server *Server) CreateSuppressions(
 	for i := range ids {
 		ids[i] = server.config.NewID()
 	}
-	var rows []db.Suppression
-	err = server.config.Store.Tx(ctx, func(tx *db.Queries) (err error) {
-		rows, err = tx.SuppressionAdd(ctx, db.SuppressionAddParams{
+	var created api.CreateSuppressions201JSONResponse
+	err = server.create(ctx, func(tx *db.Queries) (visit, error) {
+		rows, err := tx.SuppressionAdd(ctx, db.SuppressionAddParams{
 			OrganizationID: callerOf(ctx).organizationID, Now: server.config.Now(), Ids: ids, AddressKeys: keys,
 		})
-		return err
+		created = createdSuppressions(keys, rows)
+		return created.VisitCreateSuppressionsResponse, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("suppress addresses: %w", err)
 	}
+	return created, nil
+}
+
+// createdSuppressions has the rows in the order of the request.
+func createdSuppressions(keys []string, rows []db.Suppression) api.CreateSuppressions201JSONResponse {
 	places := make(map[string]int, len(keys))
 	for i, key := range keys {
 		places[key] = i
@@ -135,7 +141,7 @@ func (server *Server) CreateSuppressions(
 	return api.CreateSuppressions201JSONResponse{
 		Body:    api.CreatedSuppressions{Data: suppressionsOf(rows)},
 		Headers: api.CreateSuppressions201ResponseHeaders{Location: location},
-	}, nil
+	}
 }
 
 // addressKeys are the forms in which addresses are compared, each once.

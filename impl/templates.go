@@ -102,14 +102,16 @@ func (server *Server) CreateTemplate(
 	if err := wanted.check(); err != nil {
 		return nil, err
 	}
-	created, err := server.insertTemplate(ctx, request.Body.Name, wanted)
+	var created api.CreateTemplate201JSONResponse
+	err := server.create(ctx, func(tx *db.Queries) (visit, error) {
+		inserted, err := server.insertTemplate(ctx, tx, request.Body.Name, wanted)
+		created.Body, created.Headers.Location = inserted, "/v1/templates/"+inserted.ID.String()
+		return created.VisitCreateTemplateResponse, err
+	})
 	if err != nil {
 		return nil, templateProblem(err)
 	}
-	return api.CreateTemplate201JSONResponse{
-		Body:    created,
-		Headers: api.CreateTemplate201ResponseHeaders{Location: "/v1/templates/" + created.ID.String()},
-	}, nil
+	return created, nil
 }
 
 func checkTemplateName(name string) error {
@@ -130,33 +132,30 @@ func templateProblem(err error) error {
 }
 
 // insertTemplate holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
-func (server *Server) insertTemplate(ctx context.Context, name string, wanted content) (api.Template, error) {
+func (server *Server) insertTemplate(
+	ctx context.Context, tx *db.Queries, name string, wanted content,
+) (api.Template, error) {
 	organizationID, now := callerOf(ctx).organizationID, server.config.Now()
-	var created api.Template
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		if err := tx.OrganizationLock(ctx, organizationID); err != nil {
-			return fmt.Errorf("lock the organization: %w", err)
+	if err := tx.OrganizationLock(ctx, organizationID); err != nil {
+		return api.Template{}, fmt.Errorf("lock the organization: %w", err)
+	}
+	count, err := tx.TemplateCount(ctx, organizationID)
+	if err != nil {
+		return api.Template{}, fmt.Errorf("count templates: %w", err)
+	}
+	if count >= maxTemplates {
+		return api.Template{}, &problem{
+			code: api.ProblemCodeTemplateLimitReached, detail: "An organization may have at most 1,000 templates.",
 		}
-		count, err := tx.TemplateCount(ctx, organizationID)
-		if err != nil {
-			return fmt.Errorf("count templates: %w", err)
-		}
-		if count >= maxTemplates {
-			return &problem{
-				code: api.ProblemCodeTemplateLimitReached, detail: "An organization may have at most 1,000 templates.",
-			}
-		}
-		row, err := tx.TemplateInsert(ctx, db.TemplateInsertParams{
-			ID: server.config.NewID(), OrganizationID: organizationID, Name: name, Now: now,
-		})
-		if err != nil {
-			return fmt.Errorf("create a template: %w", err)
-		}
-		version, err := server.putVersion(ctx, tx, row, wanted)
-		created = templateOf(row, version)
-		return err
+	}
+	row, err := tx.TemplateInsert(ctx, db.TemplateInsertParams{
+		ID: server.config.NewID(), OrganizationID: organizationID, Name: name, Now: now,
 	})
-	return created, err
+	if err != nil {
+		return api.Template{}, fmt.Errorf("create a template: %w", err)
+	}
+	version, err := server.putVersion(ctx, tx, row, wanted)
+	return templateOf(row, version), err
 }
 
 // putVersion writes a content as the latest version of a template.

@@ -45,18 +45,21 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 // validated calls next with what the document allows. The body's type and size come before any shape, the path's
 // included.
 func (op *operation) validated(c echo.Context, next echo.HandlerFunc) error {
+	var body []byte
 	if op.body != nil {
-		if err := op.validateBody(c); err != nil {
+		var err error
+		if body, err = op.validateBody(c); err != nil {
 			return err
 		}
 	}
 	if err := op.validateParameters(c); err != nil {
 		return err
 	}
+	op.claim(c, body)
 	return next(c)
 }
 
-// validateParameters looks at the parameters in the path and the query.
+// validateParameters looks at the parameters in the path, the query and the header.
 func (op *operation) validateParameters(c echo.Context) error {
 	if len(op.parameters) == 0 {
 		return nil
@@ -74,11 +77,27 @@ func (op *operation) validateParameters(c echo.Context) error {
 		},
 	}
 	for _, parameter := range op.parameters {
+		if parameter.Value.In == "header" {
+			if err := checkHeader(c.Request().Header, parameter.Value); err != nil {
+				return err
+			}
+		}
 		if err := openapi3filter.ValidateParameter(c.Request().Context(), input, parameter.Value); err != nil {
 			return &problem{
 				code:   api.ProblemCodeValidationFailed,
 				detail: fmt.Sprintf("The %s in the %s %s.", parameter.Value.Name, parameter.Value.In, parameterFault(err)),
 			}
+		}
+	}
+	return nil
+}
+
+// checkHeader refuses a field that is given twice or without a value.
+func checkHeader(header http.Header, parameter *openapi3.Parameter) error {
+	values := header.Values(parameter.Name)
+	if len(values) > 1 || len(values) == 1 && values[0] == "" {
+		return &problem{
+			code: api.ProblemCodeValidationFailed, detail: "The " + parameter.Name + " in the header is empty or given twice.",
 		}
 	}
 	return nil
@@ -107,12 +126,12 @@ func parameterFault(err error) string {
 	return "is not valid"
 }
 
-// validateBody reads, decodes and validates the body, and leaves the value for the handler to bind.
-func (op *operation) validateBody(c echo.Context) error {
+// validateBody reads, decodes and validates the body, and leaves the value for the handler to bind. It returns the bytes.
+func (op *operation) validateBody(c echo.Context) ([]byte, error) {
 	request := c.Request()
 	value, raw, err := op.body.read(c.Response(), request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if op.body.each != nil {
 		request, err = op.body.validateItems(request, value, raw)
@@ -120,11 +139,11 @@ func (op *operation) validateBody(c echo.Context) error {
 		err = op.body.validate(value)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Body = validatedBody{ReadCloser: http.NoBody, value: value}
 	c.SetRequest(request)
-	return nil
+	return raw, nil
 }
 
 func (rules *bodyRules) validate(value any) error {

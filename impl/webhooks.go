@@ -56,39 +56,36 @@ func (server *Server) CreateWebhook(
 	if err != nil {
 		return nil, err
 	}
-	row, err := server.insertWebhook(ctx, db.WebhookInsertParams{
-		ID: id, OrganizationID: callerOf(ctx).organizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
-		SealedSecret: sealed, Now: server.config.Now(),
+	var created api.CreateWebhook201JSONResponse
+	err = server.create(ctx, func(tx *db.Queries) (visit, error) {
+		row, err := insertWebhook(ctx, tx, db.WebhookInsertParams{
+			ID: id, OrganizationID: callerOf(ctx).organizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
+			SealedSecret: sealed, Now: server.config.Now(),
+		})
+		created.Body, created.Headers.Location = withSecret(server.webhookOf(row), key), "/v1/webhooks/"+row.ID.String()
+		return created.VisitCreateWebhookResponse, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("create a webhook: %w", err)
 	}
-	return api.CreateWebhook201JSONResponse{
-		Body:    withSecret(server.webhookOf(row), key),
-		Headers: api.CreateWebhook201ResponseHeaders{Location: "/v1/webhooks/" + row.ID.String()},
-	}, nil
+	return created, nil
 }
 
 // insertWebhook holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
-func (server *Server) insertWebhook(ctx context.Context, wanted db.WebhookInsertParams) (db.Webhook, error) {
-	var row db.Webhook
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		if err := tx.OrganizationLock(ctx, wanted.OrganizationID); err != nil {
-			return err
+func insertWebhook(ctx context.Context, tx *db.Queries, wanted db.WebhookInsertParams) (db.Webhook, error) {
+	if err := tx.OrganizationLock(ctx, wanted.OrganizationID); err != nil {
+		return db.Webhook{}, err
+	}
+	count, err := tx.WebhookCount(ctx, wanted.OrganizationID)
+	if err != nil {
+		return db.Webhook{}, err
+	}
+	if count >= maxWebhooks {
+		return db.Webhook{}, &problem{
+			code: api.ProblemCodeWebhookLimitReached, detail: "An organization may have at most 20 webhooks.",
 		}
-		count, err := tx.WebhookCount(ctx, wanted.OrganizationID)
-		if err != nil {
-			return err
-		}
-		if count >= maxWebhooks {
-			return &problem{
-				code: api.ProblemCodeWebhookLimitReached, detail: "An organization may have at most 20 webhooks.",
-			}
-		}
-		row, err = tx.WebhookInsert(ctx, wanted)
-		return err
-	})
-	return row, err
+	}
+	return tx.WebhookInsert(ctx, wanted)
 }
 
 // GetWebhook reads a webhook.

@@ -237,6 +237,8 @@ const (
 	ProblemCodeDomainNotVerified           ProblemCode = "domain-not-verified"
 	ProblemCodeDraining                    ProblemCode = "draining"
 	ProblemCodeFreeTierExhausted           ProblemCode = "free-tier-exhausted"
+	ProblemCodeIdempotencyInProgress       ProblemCode = "idempotency-in-progress"
+	ProblemCodeIdempotencyKeyReused        ProblemCode = "idempotency-key-reused"
 	ProblemCodeInternalError               ProblemCode = "internal-error"
 	ProblemCodeKeyExceedsCreator           ProblemCode = "key-exceeds-creator"
 	ProblemCodeKeyLimitReached             ProblemCode = "key-limit-reached"
@@ -279,6 +281,10 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeDraining:
 		return true
 	case ProblemCodeFreeTierExhausted:
+		return true
+	case ProblemCodeIdempotencyInProgress:
+		return true
+	case ProblemCodeIdempotencyKeyReused:
 		return true
 	case ProblemCodeInternalError:
 		return true
@@ -2006,7 +2012,7 @@ type WebhookWithSecret struct {
 	PreviousSecretExpiresAt *time.Time `json:"previousSecretExpiresAt"`
 
 	// SigningSecret The secret that deliveries are signed with; the key is the base64-decoded part after `whsec_`. It is shown this
-	// once.
+	// once, and to a repetition of the request under its idempotency key.
 	//
 	//
 	// Example: whsec_ZmFrZXNlY3JldGZha2VzZWNyZXRmYWtlc2VjcmV0MTI=
@@ -2037,6 +2043,9 @@ type DomainID = openapi_types.UUID
 
 // EmailID defines model for EmailId.
 type EmailID = openapi_types.UUID
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
 
 // Limit defines model for Limit.
 type Limit = int
@@ -2073,6 +2082,12 @@ type DomainConflict = Problem
 
 // Forbidden A problem document (RFC 9457).
 type Forbidden = Problem
+
+// IdempotencyConflict A problem document (RFC 9457).
+type IdempotencyConflict = Problem
+
+// IdempotencyKeyReused A problem document (RFC 9457).
+type IdempotencyKeyReused = Problem
 
 // InternalError A problem document (RFC 9457).
 type InternalError = Problem
@@ -2122,6 +2137,16 @@ type WebhookDisabledConflict = Problem
 // WebhookLimitConflict A problem document (RFC 9457).
 type WebhookLimitConflict = Problem
 
+// WebhookTestConflict A problem document (RFC 9457).
+type WebhookTestConflict = Problem
+
+// CreateDomainParams defines parameters for CreateDomain.
+type CreateDomainParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListEmailsParams defines parameters for ListEmails.
 type ListEmailsParams struct {
 	// Limit How many entries a page has at most.
@@ -2150,6 +2175,20 @@ type ListEmailsParams struct {
 	CreatedBefore *time.Time `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
 }
 
+// SendEmailParams defines parameters for SendEmail.
+type SendEmailParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// SendBatchParams defines parameters for SendBatch.
+type SendBatchParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListEmailEventsParams defines parameters for ListEmailEvents.
 type ListEmailEventsParams struct {
 	// Limit How many entries a page has at most.
@@ -2176,6 +2215,13 @@ type ListSuppressionsParams struct {
 	Reason *SuppressionReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
+// CreateSuppressionsParams defines parameters for CreateSuppressions.
+type CreateSuppressionsParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListTemplatesParams defines parameters for ListTemplates.
 type ListTemplatesParams struct {
 	// Limit How many entries a page has at most.
@@ -2184,6 +2230,13 @@ type ListTemplatesParams struct {
 	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
 	// one set of filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateTemplateParams defines parameters for CreateTemplate.
+type CreateTemplateParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListTemplateVersionsParams defines parameters for ListTemplateVersions.
@@ -2206,6 +2259,13 @@ type ListWebhooksParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// CreateWebhookParams defines parameters for CreateWebhook.
+type CreateWebhookParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
 	// Limit How many entries a page has at most.
@@ -2214,6 +2274,13 @@ type ListWebhookDeliveriesParams struct {
 	// Cursor The `nextCursor` of the page before, for the page after it. It belongs to one list of one organization with
 	// one set of filters.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// TestWebhookParams defines parameters for TestWebhook.
+type TestWebhookParams struct {
+	// IdempotencyKey Makes it safe to repeat the request: a text of your own choice (visible ASCII, no spaces), a new one for each thing
+	// that is to be created, such as a random UUID. See "Retrying" above.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // OnWebhookEventParams defines parameters for OnWebhookEvent.
@@ -2543,7 +2610,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-	CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateDomain Register a sending domain
 	//
@@ -2554,7 +2621,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-	CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteDomain Delete a domain
 	//
@@ -2597,7 +2664,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/emails (the `SendEmail` operationId).
-	SendEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SendEmailWithBody(ctx context.Context, params *SendEmailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SendEmail Queue a single email
 	//
@@ -2608,7 +2675,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/emails (the `SendEmail` operationId).
-	SendEmail(ctx context.Context, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SendEmail(ctx context.Context, params *SendEmailParams, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SendBatchWithBody Queue up to 100 emails
 	//
@@ -2622,7 +2689,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-	SendBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SendBatchWithBody(ctx context.Context, params *SendBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SendBatch Queue up to 100 emails
 	//
@@ -2636,7 +2703,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-	SendBatch(ctx context.Context, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	SendBatch(ctx context.Context, params *SendBatchParams, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetEmail Get a message and its status
 	//
@@ -2674,7 +2741,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-	CreateSuppressionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSuppressionsWithBody(ctx context.Context, params *CreateSuppressionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSuppressions Suppress addresses
 	//
@@ -2685,7 +2752,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-	CreateSuppressions(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateSuppressions(ctx context.Context, params *CreateSuppressionsParams, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSuppression Send to an address again
 	//
@@ -2714,7 +2781,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-	CreateTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateTemplateWithBody(ctx context.Context, params *CreateTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTemplate Create a template
 	//
@@ -2726,7 +2793,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-	CreateTemplate(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateTemplate(ctx context.Context, params *CreateTemplateParams, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteTemplate Delete a template
 	//
@@ -2827,7 +2894,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-	CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateWebhook Create a webhook
 	//
@@ -2837,7 +2904,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-	CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteWebhook Delete a webhook
 	//
@@ -2903,7 +2970,7 @@ type ClientInterface interface {
 	// became of it.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-	TestWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	TestWebhook(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetHealth Whether the process lives
@@ -3060,8 +3127,8 @@ func (c *Client) ListDomains(ctx context.Context, reqEditors ...RequestEditorFn)
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-func (c *Client) CreateDomainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateDomainRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateDomainWithBody(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3081,8 +3148,8 @@ func (c *Client) CreateDomainWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-func (c *Client) CreateDomain(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateDomainRequest(c.Server, body)
+func (c *Client) CreateDomain(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDomainRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3174,8 +3241,8 @@ func (c *Client) ListEmails(ctx context.Context, params *ListEmailsParams, reqEd
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/emails (the `SendEmail` operationId).
-func (c *Client) SendEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSendEmailRequestWithBody(c.Server, contentType, body)
+func (c *Client) SendEmailWithBody(ctx context.Context, params *SendEmailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendEmailRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3195,8 +3262,8 @@ func (c *Client) SendEmailWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/emails (the `SendEmail` operationId).
-func (c *Client) SendEmail(ctx context.Context, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSendEmailRequest(c.Server, body)
+func (c *Client) SendEmail(ctx context.Context, params *SendEmailParams, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendEmailRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3219,8 +3286,8 @@ func (c *Client) SendEmail(ctx context.Context, body SendEmailJSONRequestBody, r
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-func (c *Client) SendBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSendBatchRequestWithBody(c.Server, contentType, body)
+func (c *Client) SendBatchWithBody(ctx context.Context, params *SendBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendBatchRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3243,8 +3310,8 @@ func (c *Client) SendBatchWithBody(ctx context.Context, contentType string, body
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-func (c *Client) SendBatch(ctx context.Context, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewSendBatchRequest(c.Server, body)
+func (c *Client) SendBatch(ctx context.Context, params *SendBatchParams, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSendBatchRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3321,8 +3388,8 @@ func (c *Client) ListSuppressions(ctx context.Context, params *ListSuppressionsP
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-func (c *Client) CreateSuppressionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSuppressionsRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateSuppressionsWithBody(ctx context.Context, params *CreateSuppressionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3342,8 +3409,8 @@ func (c *Client) CreateSuppressionsWithBody(ctx context.Context, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-func (c *Client) CreateSuppressions(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateSuppressionsRequest(c.Server, body)
+func (c *Client) CreateSuppressions(ctx context.Context, params *CreateSuppressionsParams, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSuppressionsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3401,8 +3468,8 @@ func (c *Client) ListTemplates(ctx context.Context, params *ListTemplatesParams,
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-func (c *Client) CreateTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTemplateRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateTemplateWithBody(ctx context.Context, params *CreateTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTemplateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3423,8 +3490,8 @@ func (c *Client) CreateTemplateWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-func (c *Client) CreateTemplate(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTemplateRequest(c.Server, body)
+func (c *Client) CreateTemplate(ctx context.Context, params *CreateTemplateParams, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTemplateRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3634,8 +3701,8 @@ func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, r
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateWebhookRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateWebhookWithBody(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3654,8 +3721,8 @@ func (c *Client) CreateWebhookWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-func (c *Client) CreateWebhook(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateWebhookRequest(c.Server, body)
+func (c *Client) CreateWebhook(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateWebhookRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3800,8 +3867,8 @@ func (c *Client) RotateWebhookSecret(ctx context.Context, id WebhookID, reqEdito
 // became of it.
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-func (c *Client) TestWebhook(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewTestWebhookRequest(c.Server, id)
+func (c *Client) TestWebhook(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4022,18 +4089,18 @@ func NewListDomainsRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateDomainRequest calls the generic CreateDomain builder with application/json body
-func NewCreateDomainRequest(server string, body CreateDomainJSONRequestBody) (*http.Request, error) {
+func NewCreateDomainRequest(server string, params *CreateDomainParams, body CreateDomainJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateDomainRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateDomainRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateDomainRequestWithBody constructs an http.Request for the CreateDomain method, with any body, and a specified content type
-func NewCreateDomainRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateDomainRequestWithBody(server string, params *CreateDomainParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4057,6 +4124,21 @@ func NewCreateDomainRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4302,18 +4384,18 @@ func NewListEmailsRequest(server string, params *ListEmailsParams) (*http.Reques
 }
 
 // NewSendEmailRequest calls the generic SendEmail builder with application/json body
-func NewSendEmailRequest(server string, body SendEmailJSONRequestBody) (*http.Request, error) {
+func NewSendEmailRequest(server string, params *SendEmailParams, body SendEmailJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewSendEmailRequestWithBody(server, "application/json", bodyReader)
+	return NewSendEmailRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewSendEmailRequestWithBody constructs an http.Request for the SendEmail method, with any body, and a specified content type
-func NewSendEmailRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewSendEmailRequestWithBody(server string, params *SendEmailParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4338,22 +4420,37 @@ func NewSendEmailRequestWithBody(server string, contentType string, body io.Read
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
 // NewSendBatchRequest calls the generic SendBatch builder with application/json body
-func NewSendBatchRequest(server string, body SendBatchJSONRequestBody) (*http.Request, error) {
+func NewSendBatchRequest(server string, params *SendBatchParams, body SendBatchJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewSendBatchRequestWithBody(server, "application/json", bodyReader)
+	return NewSendBatchRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewSendBatchRequestWithBody constructs an http.Request for the SendBatch method, with any body, and a specified content type
-func NewSendBatchRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewSendBatchRequestWithBody(server string, params *SendBatchParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4377,6 +4474,21 @@ func NewSendBatchRequestWithBody(server string, contentType string, body io.Read
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4579,18 +4691,18 @@ func NewListSuppressionsRequest(server string, params *ListSuppressionsParams) (
 }
 
 // NewCreateSuppressionsRequest calls the generic CreateSuppressions builder with application/json body
-func NewCreateSuppressionsRequest(server string, body CreateSuppressionsJSONRequestBody) (*http.Request, error) {
+func NewCreateSuppressionsRequest(server string, params *CreateSuppressionsParams, body CreateSuppressionsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateSuppressionsRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateSuppressionsRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateSuppressionsRequestWithBody constructs an http.Request for the CreateSuppressions method, with any body, and a specified content type
-func NewCreateSuppressionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateSuppressionsRequestWithBody(server string, params *CreateSuppressionsParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4614,6 +4726,21 @@ func NewCreateSuppressionsRequestWithBody(server string, contentType string, bod
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4719,18 +4846,18 @@ func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.
 }
 
 // NewCreateTemplateRequest calls the generic CreateTemplate builder with application/json body
-func NewCreateTemplateRequest(server string, body CreateTemplateJSONRequestBody) (*http.Request, error) {
+func NewCreateTemplateRequest(server string, params *CreateTemplateParams, body CreateTemplateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateTemplateRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateTemplateRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateTemplateRequestWithBody constructs an http.Request for the CreateTemplate method, with any body, and a specified content type
-func NewCreateTemplateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateTemplateRequestWithBody(server string, params *CreateTemplateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4754,6 +4881,21 @@ func NewCreateTemplateRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5135,18 +5277,18 @@ func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Re
 }
 
 // NewCreateWebhookRequest calls the generic CreateWebhook builder with application/json body
-func NewCreateWebhookRequest(server string, body CreateWebhookJSONRequestBody) (*http.Request, error) {
+func NewCreateWebhookRequest(server string, params *CreateWebhookParams, body CreateWebhookJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateWebhookRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateWebhookRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateWebhookRequestWithBody constructs an http.Request for the CreateWebhook method, with any body, and a specified content type
-func NewCreateWebhookRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateWebhookRequestWithBody(server string, params *CreateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5170,6 +5312,21 @@ func NewCreateWebhookRequestWithBody(server string, contentType string, body io.
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5438,7 +5595,7 @@ func NewRotateWebhookSecretRequest(server string, id WebhookID) (*http.Request, 
 }
 
 // NewTestWebhookRequest constructs an http.Request for the TestWebhook method
-func NewTestWebhookRequest(server string, id WebhookID) (*http.Request, error) {
+func NewTestWebhookRequest(server string, id WebhookID, params *TestWebhookParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5466,6 +5623,21 @@ func NewTestWebhookRequest(server string, id WebhookID) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -5601,7 +5773,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-	CreateDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+	CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
 
 	// CreateDomainWithResponse Register a sending domain
 	//
@@ -5612,7 +5784,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-	CreateDomainWithResponse(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
+	CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error)
 
 	// DeleteDomainWithResponse Delete a domain
 	//
@@ -5663,7 +5835,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails (the `SendEmail` operationId).
-	SendEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendEmailResponse, error)
+	SendEmailWithBodyWithResponse(ctx context.Context, params *SendEmailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendEmailResponse, error)
 
 	// SendEmailWithResponse Queue a single email
 	//
@@ -5674,7 +5846,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails (the `SendEmail` operationId).
-	SendEmailWithResponse(ctx context.Context, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*SendEmailResponse, error)
+	SendEmailWithResponse(ctx context.Context, params *SendEmailParams, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*SendEmailResponse, error)
 
 	// SendBatchWithBodyWithResponse Queue up to 100 emails
 	//
@@ -5688,7 +5860,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-	SendBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendBatchResponse, error)
+	SendBatchWithBodyWithResponse(ctx context.Context, params *SendBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendBatchResponse, error)
 
 	// SendBatchWithResponse Queue up to 100 emails
 	//
@@ -5702,7 +5874,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-	SendBatchWithResponse(ctx context.Context, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SendBatchResponse, error)
+	SendBatchWithResponse(ctx context.Context, params *SendBatchParams, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SendBatchResponse, error)
 
 	// GetEmailWithResponse Get a message and its status
 	//
@@ -5746,7 +5918,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-	CreateSuppressionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
+	CreateSuppressionsWithBodyWithResponse(ctx context.Context, params *CreateSuppressionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
 
 	// CreateSuppressionsWithResponse Suppress addresses
 	//
@@ -5757,7 +5929,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-	CreateSuppressionsWithResponse(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
+	CreateSuppressionsWithResponse(ctx context.Context, params *CreateSuppressionsParams, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error)
 
 	// DeleteSuppressionWithResponse Send to an address again
 	//
@@ -5790,7 +5962,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-	CreateTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
+	CreateTemplateWithBodyWithResponse(ctx context.Context, params *CreateTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
 
 	// CreateTemplateWithResponse Create a template
 	//
@@ -5802,7 +5974,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-	CreateTemplateWithResponse(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
+	CreateTemplateWithResponse(ctx context.Context, params *CreateTemplateParams, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error)
 
 	// DeleteTemplateWithResponse Delete a template
 	//
@@ -5915,7 +6087,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-	CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+	CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
 
 	// CreateWebhookWithResponse Create a webhook
 	//
@@ -5925,7 +6097,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-	CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
+	CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error)
 
 	// DeleteWebhookWithResponse Delete a webhook
 	//
@@ -6003,7 +6175,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-	TestWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
+	TestWebhookWithResponse(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
@@ -6872,10 +7044,11 @@ func (r ListDomainsResponse) ContentType() string {
 
 // CreateDomainResponse201Headers the declared response headers of an HTTP 201 response for CreateDomain
 type CreateDomainResponse201Headers struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // CreateDomainResponse400Headers the declared response headers of an HTTP 400 response for CreateDomain
@@ -6902,6 +7075,7 @@ type CreateDomainResponse403Headers struct {
 type CreateDomainResponse409Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 
@@ -6914,6 +7088,13 @@ type CreateDomainResponse413Headers struct {
 
 // CreateDomainResponse415Headers the declared response headers of an HTTP 415 response for CreateDomain
 type CreateDomainResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateDomainResponse422Headers the declared response headers of an HTTP 422 response for CreateDomain
+type CreateDomainResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -6955,6 +7136,8 @@ type CreateDomainResponse struct {
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -6975,6 +7158,8 @@ type CreateDomainResponse struct {
 	Headers413 *CreateDomainResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *CreateDomainResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateDomainResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateDomainResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -7016,6 +7201,11 @@ func (r CreateDomainResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateDomainResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateDomainResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -7677,9 +7867,10 @@ func (r ListEmailsResponse) ContentType() string {
 
 // SendEmailResponse202Headers the declared response headers of an HTTP 202 response for SendEmail
 type SendEmailResponse202Headers struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // SendEmailResponse400Headers the declared response headers of an HTTP 400 response for SendEmail
@@ -7709,6 +7900,14 @@ type SendEmailResponse403Headers struct {
 	XRequestID      *string
 }
 
+// SendEmailResponse409Headers the declared response headers of an HTTP 409 response for SendEmail
+type SendEmailResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+
 // SendEmailResponse413Headers the declared response headers of an HTTP 413 response for SendEmail
 type SendEmailResponse413Headers struct {
 	RateLimit       *string
@@ -7718,6 +7917,13 @@ type SendEmailResponse413Headers struct {
 
 // SendEmailResponse415Headers the declared response headers of an HTTP 415 response for SendEmail
 type SendEmailResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// SendEmailResponse422Headers the declared response headers of an HTTP 422 response for SendEmail
+type SendEmailResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -7755,10 +7961,14 @@ type SendEmailResponse struct {
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7775,10 +7985,14 @@ type SendEmailResponse struct {
 	Headers402 *SendEmailResponse402Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *SendEmailResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *SendEmailResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *SendEmailResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *SendEmailResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *SendEmailResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SendEmailResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -7812,6 +8026,11 @@ func (r SendEmailResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
 }
 
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SendEmailResponse) GetApplicationProblemJSON409() *IdempotencyConflict {
+	return r.ApplicationProblemJSON409
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SendEmailResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -7820,6 +8039,11 @@ func (r SendEmailResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r SendEmailResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SendEmailResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -7868,9 +8092,10 @@ func (r SendEmailResponse) ContentType() string {
 
 // SendBatchResponse202Headers the declared response headers of an HTTP 202 response for SendBatch
 type SendBatchResponse202Headers struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // SendBatchResponse400Headers the declared response headers of an HTTP 400 response for SendBatch
@@ -7900,6 +8125,14 @@ type SendBatchResponse403Headers struct {
 	XRequestID      *string
 }
 
+// SendBatchResponse409Headers the declared response headers of an HTTP 409 response for SendBatch
+type SendBatchResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+
 // SendBatchResponse413Headers the declared response headers of an HTTP 413 response for SendBatch
 type SendBatchResponse413Headers struct {
 	RateLimit       *string
@@ -7909,6 +8142,13 @@ type SendBatchResponse413Headers struct {
 
 // SendBatchResponse415Headers the declared response headers of an HTTP 415 response for SendBatch
 type SendBatchResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// SendBatchResponse422Headers the declared response headers of an HTTP 422 response for SendBatch
+type SendBatchResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -7946,10 +8186,14 @@ type SendBatchResponse struct {
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7966,10 +8210,14 @@ type SendBatchResponse struct {
 	Headers402 *SendBatchResponse402Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *SendBatchResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *SendBatchResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *SendBatchResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *SendBatchResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *SendBatchResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SendBatchResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8003,6 +8251,11 @@ func (r SendBatchResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
 }
 
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SendBatchResponse) GetApplicationProblemJSON409() *IdempotencyConflict {
+	return r.ApplicationProblemJSON409
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SendBatchResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -8011,6 +8264,11 @@ func (r SendBatchResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r SendBatchResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SendBatchResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -8520,10 +8778,11 @@ func (r ListSuppressionsResponse) ContentType() string {
 
 // CreateSuppressionsResponse201Headers the declared response headers of an HTTP 201 response for CreateSuppressions
 type CreateSuppressionsResponse201Headers struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // CreateSuppressionsResponse400Headers the declared response headers of an HTTP 400 response for CreateSuppressions
@@ -8546,6 +8805,14 @@ type CreateSuppressionsResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateSuppressionsResponse409Headers the declared response headers of an HTTP 409 response for CreateSuppressions
+type CreateSuppressionsResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+
 // CreateSuppressionsResponse413Headers the declared response headers of an HTTP 413 response for CreateSuppressions
 type CreateSuppressionsResponse413Headers struct {
 	RateLimit       *string
@@ -8555,6 +8822,13 @@ type CreateSuppressionsResponse413Headers struct {
 
 // CreateSuppressionsResponse415Headers the declared response headers of an HTTP 415 response for CreateSuppressions
 type CreateSuppressionsResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateSuppressionsResponse422Headers the declared response headers of an HTTP 422 response for CreateSuppressions
+type CreateSuppressionsResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -8590,10 +8864,14 @@ type CreateSuppressionsResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -8608,10 +8886,14 @@ type CreateSuppressionsResponse struct {
 	Headers401 *CreateSuppressionsResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateSuppressionsResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateSuppressionsResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *CreateSuppressionsResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *CreateSuppressionsResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateSuppressionsResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateSuppressionsResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8640,6 +8922,11 @@ func (r CreateSuppressionsResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
 }
 
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON409() *IdempotencyConflict {
+	return r.ApplicationProblemJSON409
+}
+
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r CreateSuppressionsResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 	return r.ApplicationProblemJSON413
@@ -8648,6 +8935,11 @@ func (r CreateSuppressionsResponse) GetApplicationProblemJSON413() *PayloadTooLa
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateSuppressionsResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -8991,10 +9283,11 @@ func (r ListTemplatesResponse) ContentType() string {
 
 // CreateTemplateResponse201Headers the declared response headers of an HTTP 201 response for CreateTemplate
 type CreateTemplateResponse201Headers struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // CreateTemplateResponse400Headers the declared response headers of an HTTP 400 response for CreateTemplate
@@ -9021,6 +9314,7 @@ type CreateTemplateResponse403Headers struct {
 type CreateTemplateResponse409Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 
@@ -9033,6 +9327,13 @@ type CreateTemplateResponse413Headers struct {
 
 // CreateTemplateResponse415Headers the declared response headers of an HTTP 415 response for CreateTemplate
 type CreateTemplateResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateTemplateResponse422Headers the declared response headers of an HTTP 422 response for CreateTemplate
+type CreateTemplateResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -9074,6 +9375,8 @@ type CreateTemplateResponse struct {
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -9094,6 +9397,8 @@ type CreateTemplateResponse struct {
 	Headers413 *CreateTemplateResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *CreateTemplateResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateTemplateResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateTemplateResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9135,6 +9440,11 @@ func (r CreateTemplateResponse) GetApplicationProblemJSON413() *PayloadTooLarge 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateTemplateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -10512,10 +10822,11 @@ func (r ListWebhooksResponse) ContentType() string {
 
 // CreateWebhookResponse201Headers the declared response headers of an HTTP 201 response for CreateWebhook
 type CreateWebhookResponse201Headers struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // CreateWebhookResponse400Headers the declared response headers of an HTTP 400 response for CreateWebhook
@@ -10542,6 +10853,7 @@ type CreateWebhookResponse403Headers struct {
 type CreateWebhookResponse409Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 
@@ -10554,6 +10866,13 @@ type CreateWebhookResponse413Headers struct {
 
 // CreateWebhookResponse415Headers the declared response headers of an HTTP 415 response for CreateWebhook
 type CreateWebhookResponse415Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// CreateWebhookResponse422Headers the declared response headers of an HTTP 422 response for CreateWebhook
+type CreateWebhookResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -10595,6 +10914,8 @@ type CreateWebhookResponse struct {
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -10615,6 +10936,8 @@ type CreateWebhookResponse struct {
 	Headers413 *CreateWebhookResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *CreateWebhookResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateWebhookResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateWebhookResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -10656,6 +10979,11 @@ func (r CreateWebhookResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateWebhookResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -11699,9 +12027,10 @@ func (r RotateWebhookSecretResponse) ContentType() string {
 
 // TestWebhookResponse202Headers the declared response headers of an HTTP 202 response for TestWebhook
 type TestWebhookResponse202Headers struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 // TestWebhookResponse400Headers the declared response headers of an HTTP 400 response for TestWebhook
@@ -11733,6 +12062,14 @@ type TestWebhookResponse404Headers struct {
 
 // TestWebhookResponse409Headers the declared response headers of an HTTP 409 response for TestWebhook
 type TestWebhookResponse409Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+
+// TestWebhookResponse422Headers the declared response headers of an HTTP 422 response for TestWebhook
+type TestWebhookResponse422Headers struct {
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -11771,7 +12108,9 @@ type TestWebhookResponse struct {
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *WebhookDisabledConflict
+	ApplicationProblemJSON409 *WebhookTestConflict
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -11790,6 +12129,8 @@ type TestWebhookResponse struct {
 	Headers404 *TestWebhookResponse404Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *TestWebhookResponse409Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *TestWebhookResponse422Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *TestWebhookResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -11824,8 +12165,13 @@ func (r TestWebhookResponse) GetApplicationProblemJSON404() *NotFound {
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r TestWebhookResponse) GetApplicationProblemJSON409() *WebhookDisabledConflict {
+func (r TestWebhookResponse) GetApplicationProblemJSON409() *WebhookTestConflict {
 	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -12006,8 +12352,8 @@ func (c *ClientWithResponses) ListDomainsWithResponse(ctx context.Context, reqEd
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
-	rsp, err := c.CreateDomainWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Context, params *CreateDomainParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomainWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12023,8 +12369,8 @@ func (c *ClientWithResponses) CreateDomainWithBodyWithResponse(ctx context.Conte
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/domains (the `CreateDomain` operationId).
-func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
-	rsp, err := c.CreateDomain(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateDomainWithResponse(ctx context.Context, params *CreateDomainParams, body CreateDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDomainResponse, error) {
+	rsp, err := c.CreateDomain(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12104,8 +12450,8 @@ func (c *ClientWithResponses) ListEmailsWithResponse(ctx context.Context, params
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails (the `SendEmail` operationId).
-func (c *ClientWithResponses) SendEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendEmailResponse, error) {
-	rsp, err := c.SendEmailWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) SendEmailWithBodyWithResponse(ctx context.Context, params *SendEmailParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendEmailResponse, error) {
+	rsp, err := c.SendEmailWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12121,8 +12467,8 @@ func (c *ClientWithResponses) SendEmailWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails (the `SendEmail` operationId).
-func (c *ClientWithResponses) SendEmailWithResponse(ctx context.Context, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*SendEmailResponse, error) {
-	rsp, err := c.SendEmail(ctx, body, reqEditors...)
+func (c *ClientWithResponses) SendEmailWithResponse(ctx context.Context, params *SendEmailParams, body SendEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*SendEmailResponse, error) {
+	rsp, err := c.SendEmail(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12141,8 +12487,8 @@ func (c *ClientWithResponses) SendEmailWithResponse(ctx context.Context, body Se
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-func (c *ClientWithResponses) SendBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendBatchResponse, error) {
-	rsp, err := c.SendBatchWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) SendBatchWithBodyWithResponse(ctx context.Context, params *SendBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendBatchResponse, error) {
+	rsp, err := c.SendBatchWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12161,8 +12507,8 @@ func (c *ClientWithResponses) SendBatchWithBodyWithResponse(ctx context.Context,
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
-func (c *ClientWithResponses) SendBatchWithResponse(ctx context.Context, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SendBatchResponse, error) {
-	rsp, err := c.SendBatch(ctx, body, reqEditors...)
+func (c *ClientWithResponses) SendBatchWithResponse(ctx context.Context, params *SendBatchParams, body SendBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SendBatchResponse, error) {
+	rsp, err := c.SendBatch(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12229,8 +12575,8 @@ func (c *ClientWithResponses) ListSuppressionsWithResponse(ctx context.Context, 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-func (c *ClientWithResponses) CreateSuppressionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
-	rsp, err := c.CreateSuppressionsWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateSuppressionsWithBodyWithResponse(ctx context.Context, params *CreateSuppressionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
+	rsp, err := c.CreateSuppressionsWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12246,8 +12592,8 @@ func (c *ClientWithResponses) CreateSuppressionsWithBodyWithResponse(ctx context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/suppressions (the `CreateSuppressions` operationId).
-func (c *ClientWithResponses) CreateSuppressionsWithResponse(ctx context.Context, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
-	rsp, err := c.CreateSuppressions(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateSuppressionsWithResponse(ctx context.Context, params *CreateSuppressionsParams, body CreateSuppressionsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSuppressionsResponse, error) {
+	rsp, err := c.CreateSuppressions(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12297,8 +12643,8 @@ func (c *ClientWithResponses) ListTemplatesWithResponse(ctx context.Context, par
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-func (c *ClientWithResponses) CreateTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
-	rsp, err := c.CreateTemplateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateTemplateWithBodyWithResponse(ctx context.Context, params *CreateTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
+	rsp, err := c.CreateTemplateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12315,8 +12661,8 @@ func (c *ClientWithResponses) CreateTemplateWithBodyWithResponse(ctx context.Con
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/templates (the `CreateTemplate` operationId).
-func (c *ClientWithResponses) CreateTemplateWithResponse(ctx context.Context, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
-	rsp, err := c.CreateTemplate(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateTemplateWithResponse(ctx context.Context, params *CreateTemplateParams, body CreateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTemplateResponse, error) {
+	rsp, err := c.CreateTemplate(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12494,8 +12840,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
-	rsp, err := c.CreateWebhookWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Context, params *CreateWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhookWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12510,8 +12856,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
-func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
-	rsp, err := c.CreateWebhook(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, params *CreateWebhookParams, body CreateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookResponse, error) {
+	rsp, err := c.CreateWebhook(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12636,8 +12982,8 @@ func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Contex
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
-	rsp, err := c.TestWebhook(ctx, id, reqEditors...)
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13967,6 +14313,13 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13993,6 +14346,13 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 	switch {
 	case rsp.StatusCode == 201:
 		var headers CreateDomainResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -14103,6 +14463,13 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 			}
 			headers.RateLimitPolicy = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -14159,6 +14526,30 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateDomainResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateDomainResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -15232,6 +15623,13 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest IdempotencyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15245,6 +15643,13 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -15272,6 +15677,13 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 	switch {
 	case rsp.StatusCode == 202:
 		var headers SendEmailResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -15383,6 +15795,37 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers SendEmailResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers SendEmailResponse413Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -15431,6 +15874,30 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers SendEmailResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers SendEmailResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -15543,6 +16010,13 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest IdempotencyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15556,6 +16030,13 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -15583,6 +16064,13 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 	switch {
 	case rsp.StatusCode == 202:
 		var headers SendBatchResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -15694,6 +16182,37 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers SendBatchResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers SendBatchResponse413Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -15742,6 +16261,30 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers SendBatchResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers SendBatchResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -16563,6 +17106,13 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest IdempotencyConflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16576,6 +17126,13 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -16603,6 +17160,13 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 	switch {
 	case rsp.StatusCode == 201:
 		var headers CreateSuppressionsResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -16697,6 +17261,37 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateSuppressionsResponse409Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 413:
 		var headers CreateSuppressionsResponse413Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -16745,6 +17340,30 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateSuppressionsResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateSuppressionsResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -17334,6 +17953,13 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17360,6 +17986,13 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 	switch {
 	case rsp.StatusCode == 201:
 		var headers CreateTemplateResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -17470,6 +18103,13 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 			}
 			headers.RateLimitPolicy = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -17526,6 +18166,30 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateTemplateResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateTemplateResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -19764,6 +20428,13 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19790,6 +20461,13 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 	switch {
 	case rsp.StatusCode == 201:
 		var headers CreateWebhookResponse201Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -19900,6 +20578,13 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 			}
 			headers.RateLimitPolicy = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -19956,6 +20641,30 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateWebhookResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateWebhookResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -21652,11 +22361,18 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest WebhookDisabledConflict
+		var dest WebhookTestConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest IdempotencyKeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -21684,6 +22400,13 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 	switch {
 	case rsp.StatusCode == 202:
 		var headers TestWebhookResponse202Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21811,6 +22534,13 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 			}
 			headers.RateLimitPolicy = &value
 		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21819,6 +22549,30 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 			headers.XRequestID = &value
 		}
 		response.Headers409 = &headers
+	case rsp.StatusCode == 422:
+		var headers TestWebhookResponse422Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
 	case rsp.StatusCode == 429:
 		var headers TestWebhookResponse429Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -22074,7 +22828,7 @@ type ServerInterface interface {
 	ListDomains(ctx echo.Context) error
 	// CreateDomain Register a sending domain
 	// (POST /v1/domains)
-	CreateDomain(ctx echo.Context) error
+	CreateDomain(ctx echo.Context, params CreateDomainParams) error
 	// DeleteDomain Delete a domain
 	// (DELETE /v1/domains/{id})
 	DeleteDomain(ctx echo.Context, id DomainID) error
@@ -22089,10 +22843,10 @@ type ServerInterface interface {
 	ListEmails(ctx echo.Context, params ListEmailsParams) error
 	// SendEmail Queue a single email
 	// (POST /v1/emails)
-	SendEmail(ctx echo.Context) error
+	SendEmail(ctx echo.Context, params SendEmailParams) error
 	// SendBatch Queue up to 100 emails
 	// (POST /v1/emails/batch)
-	SendBatch(ctx echo.Context) error
+	SendBatch(ctx echo.Context, params SendBatchParams) error
 	// GetEmail Get a message and its status
 	// (GET /v1/emails/{id})
 	GetEmail(ctx echo.Context, id EmailID) error
@@ -22104,7 +22858,7 @@ type ServerInterface interface {
 	ListSuppressions(ctx echo.Context, params ListSuppressionsParams) error
 	// CreateSuppressions Suppress addresses
 	// (POST /v1/suppressions)
-	CreateSuppressions(ctx echo.Context) error
+	CreateSuppressions(ctx echo.Context, params CreateSuppressionsParams) error
 	// DeleteSuppression Send to an address again
 	// (DELETE /v1/suppressions/{address})
 	DeleteSuppression(ctx echo.Context, address SuppressedAddress) error
@@ -22113,7 +22867,7 @@ type ServerInterface interface {
 	ListTemplates(ctx echo.Context, params ListTemplatesParams) error
 	// CreateTemplate Create a template
 	// (POST /v1/templates)
-	CreateTemplate(ctx echo.Context) error
+	CreateTemplate(ctx echo.Context, params CreateTemplateParams) error
 	// DeleteTemplate Delete a template
 	// (DELETE /v1/templates/{id})
 	DeleteTemplate(ctx echo.Context, id TemplateID) error
@@ -22140,7 +22894,7 @@ type ServerInterface interface {
 	ListWebhooks(ctx echo.Context, params ListWebhooksParams) error
 	// CreateWebhook Create a webhook
 	// (POST /v1/webhooks)
-	CreateWebhook(ctx echo.Context) error
+	CreateWebhook(ctx echo.Context, params CreateWebhookParams) error
 	// DeleteWebhook Delete a webhook
 	// (DELETE /v1/webhooks/{id})
 	DeleteWebhook(ctx echo.Context, id WebhookID) error
@@ -22161,7 +22915,7 @@ type ServerInterface interface {
 	RotateWebhookSecret(ctx echo.Context, id WebhookID) error
 	// TestWebhook Send a test event
 	// (POST /v1/webhooks/{id}/test)
-	TestWebhook(ctx echo.Context, id WebhookID) error
+	TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -22243,8 +22997,28 @@ func (w *ServerInterfaceWrapper) ListDomains(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateDomain(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDomainParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateDomain(ctx)
+	err = w.Handler.CreateDomain(ctx, params)
 	return err
 }
 
@@ -22367,8 +23141,28 @@ func (w *ServerInterfaceWrapper) ListEmails(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) SendEmail(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendEmailParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.SendEmail(ctx)
+	err = w.Handler.SendEmail(ctx, params)
 	return err
 }
 
@@ -22376,8 +23170,28 @@ func (w *ServerInterfaceWrapper) SendEmail(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) SendBatch(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendBatchParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.SendBatch(ctx)
+	err = w.Handler.SendBatch(ctx, params)
 	return err
 }
 
@@ -22472,8 +23286,28 @@ func (w *ServerInterfaceWrapper) ListSuppressions(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateSuppressions(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSuppressionsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateSuppressions(ctx)
+	err = w.Handler.CreateSuppressions(ctx, params)
 	return err
 }
 
@@ -22522,8 +23356,28 @@ func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateTemplate(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTemplateParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateTemplate(ctx)
+	err = w.Handler.CreateTemplate(ctx, params)
 	return err
 }
 
@@ -22692,8 +23546,28 @@ func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateWebhook(ctx)
+	err = w.Handler.CreateWebhook(ctx, params)
 	return err
 }
 
@@ -22828,8 +23702,28 @@ func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TestWebhookParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.TestWebhook(ctx, id)
+	err = w.Handler.TestWebhook(ctx, id, params)
 	return err
 }
 
@@ -23082,6 +23976,7 @@ type BadRequestApplicationProblemPlusJSONResponse struct {
 type DomainConflictResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 type DomainConflictApplicationProblemPlusJSONResponse struct {
@@ -23099,6 +23994,29 @@ type ForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ForbiddenResponseHeaders
+}
+
+type IdempotencyConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+type IdempotencyConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers IdempotencyConflictResponseHeaders
+}
+
+type IdempotencyKeyReusedResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type IdempotencyKeyReusedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers IdempotencyKeyReusedResponseHeaders
 }
 
 type InternalErrorResponseHeaders struct {
@@ -23200,6 +24118,7 @@ type TemplateBadRequestApplicationProblemPlusJSONResponse struct {
 type TemplateConflictResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 type TemplateConflictApplicationProblemPlusJSONResponse struct {
@@ -23266,12 +24185,25 @@ type WebhookDisabledConflictApplicationProblemPlusJSONResponse struct {
 type WebhookLimitConflictResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
+	RetryAfter      *int
 	XRequestID      *string
 }
 type WebhookLimitConflictApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers WebhookLimitConflictResponseHeaders
+}
+
+type WebhookTestConflictResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestID      *string
+}
+type WebhookTestConflictApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers WebhookTestConflictResponseHeaders
 }
 
 type GetHealthRequestObject struct {
@@ -24286,7 +25218,8 @@ func (response ListDomains503ApplicationProblemPlusJSONResponse) VisitListDomain
 }
 
 type CreateDomainRequestObject struct {
-	Body *CreateDomainJSONRequestBody
+	Params CreateDomainParams
+	Body   *CreateDomainJSONRequestBody
 }
 
 type CreateDomainResponseObject interface {
@@ -24294,10 +25227,11 @@ type CreateDomainResponseObject interface {
 }
 
 type CreateDomain201ResponseHeaders struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type CreateDomain201JSONResponse struct {
@@ -24312,6 +25246,9 @@ func (response CreateDomain201JSONResponse) VisitCreateDomainResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
@@ -24414,6 +25351,9 @@ func (response CreateDomain409ApplicationProblemPlusJSONResponse) VisitCreateDom
 	if response.Headers.RateLimitPolicy != nil {
 		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
 	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -24468,6 +25408,31 @@ func (response CreateDomain415ApplicationProblemPlusJSONResponse) VisitCreateDom
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDomain422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDomain422ApplicationProblemPlusJSONResponse) VisitCreateDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25305,7 +26270,8 @@ func (response ListEmails503ApplicationProblemPlusJSONResponse) VisitListEmailsR
 }
 
 type SendEmailRequestObject struct {
-	Body *SendEmailJSONRequestBody
+	Params SendEmailParams
+	Body   *SendEmailJSONRequestBody
 }
 
 type SendEmailResponseObject interface {
@@ -25313,9 +26279,10 @@ type SendEmailResponseObject interface {
 }
 
 type SendEmail202ResponseHeaders struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type SendEmail202JSONResponse struct {
@@ -25330,6 +26297,9 @@ func (response SendEmail202JSONResponse) VisitSendEmailResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -25439,6 +26409,34 @@ func (response SendEmail403ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 	return err
 }
 
+type SendEmail409ApplicationProblemPlusJSONResponse struct {
+	IdempotencyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SendEmail409ApplicationProblemPlusJSONResponse) VisitSendEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendEmail413ApplicationProblemPlusJSONResponse struct {
 	PayloadTooLargeApplicationProblemPlusJSONResponse
 }
@@ -25485,6 +26483,31 @@ func (response SendEmail415ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendEmail422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response SendEmail422ApplicationProblemPlusJSONResponse) VisitSendEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25555,7 +26578,8 @@ func (response SendEmail503ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 }
 
 type SendBatchRequestObject struct {
-	Body *SendBatchJSONRequestBody
+	Params SendBatchParams
+	Body   *SendBatchJSONRequestBody
 }
 
 type SendBatchResponseObject interface {
@@ -25563,9 +26587,10 @@ type SendBatchResponseObject interface {
 }
 
 type SendBatch202ResponseHeaders struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type SendBatch202JSONResponse struct {
@@ -25580,6 +26605,9 @@ func (response SendBatch202JSONResponse) VisitSendBatchResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -25689,6 +26717,34 @@ func (response SendBatch403ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 	return err
 }
 
+type SendBatch409ApplicationProblemPlusJSONResponse struct {
+	IdempotencyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SendBatch409ApplicationProblemPlusJSONResponse) VisitSendBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendBatch413ApplicationProblemPlusJSONResponse struct {
 	PayloadTooLargeApplicationProblemPlusJSONResponse
 }
@@ -25735,6 +26791,31 @@ func (response SendBatch415ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBatch422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response SendBatch422ApplicationProblemPlusJSONResponse) VisitSendBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26381,7 +27462,8 @@ func (response ListSuppressions503ApplicationProblemPlusJSONResponse) VisitListS
 }
 
 type CreateSuppressionsRequestObject struct {
-	Body *CreateSuppressionsJSONRequestBody
+	Params CreateSuppressionsParams
+	Body   *CreateSuppressionsJSONRequestBody
 }
 
 type CreateSuppressionsResponseObject interface {
@@ -26389,10 +27471,11 @@ type CreateSuppressionsResponseObject interface {
 }
 
 type CreateSuppressions201ResponseHeaders struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type CreateSuppressions201JSONResponse struct {
@@ -26407,6 +27490,9 @@ func (response CreateSuppressions201JSONResponse) VisitCreateSuppressionsRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
@@ -26492,6 +27578,34 @@ func (response CreateSuppressions403ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
+type CreateSuppressions409ApplicationProblemPlusJSONResponse struct {
+	IdempotencyConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions409ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSuppressions413ApplicationProblemPlusJSONResponse struct {
 	PayloadTooLargeApplicationProblemPlusJSONResponse
 }
@@ -26538,6 +27652,31 @@ func (response CreateSuppressions415ApplicationProblemPlusJSONResponse) VisitCre
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSuppressions422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions422ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26975,7 +28114,8 @@ func (response ListTemplates503ApplicationProblemPlusJSONResponse) VisitListTemp
 }
 
 type CreateTemplateRequestObject struct {
-	Body *CreateTemplateJSONRequestBody
+	Params CreateTemplateParams
+	Body   *CreateTemplateJSONRequestBody
 }
 
 type CreateTemplateResponseObject interface {
@@ -26983,10 +28123,11 @@ type CreateTemplateResponseObject interface {
 }
 
 type CreateTemplate201ResponseHeaders struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type CreateTemplate201JSONResponse struct {
@@ -27001,6 +28142,9 @@ func (response CreateTemplate201JSONResponse) VisitCreateTemplateResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
@@ -27103,6 +28247,9 @@ func (response CreateTemplate409ApplicationProblemPlusJSONResponse) VisitCreateT
 	if response.Headers.RateLimitPolicy != nil {
 		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
 	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -27157,6 +28304,31 @@ func (response CreateTemplate415ApplicationProblemPlusJSONResponse) VisitCreateT
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate422ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28923,7 +30095,8 @@ func (response ListWebhooks503ApplicationProblemPlusJSONResponse) VisitListWebho
 }
 
 type CreateWebhookRequestObject struct {
-	Body *CreateWebhookJSONRequestBody
+	Params CreateWebhookParams
+	Body   *CreateWebhookJSONRequestBody
 }
 
 type CreateWebhookResponseObject interface {
@@ -28931,10 +30104,11 @@ type CreateWebhookResponseObject interface {
 }
 
 type CreateWebhook201ResponseHeaders struct {
-	Location        string
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	Location           string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type CreateWebhook201JSONResponse struct {
@@ -28949,6 +30123,9 @@ func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
@@ -29051,6 +30228,9 @@ func (response CreateWebhook409ApplicationProblemPlusJSONResponse) VisitCreateWe
 	if response.Headers.RateLimitPolicy != nil {
 		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
 	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -29105,6 +30285,31 @@ func (response CreateWebhook415ApplicationProblemPlusJSONResponse) VisitCreateWe
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30445,7 +31650,8 @@ func (response RotateWebhookSecret503ApplicationProblemPlusJSONResponse) VisitRo
 }
 
 type TestWebhookRequestObject struct {
-	ID WebhookID `json:"id"`
+	ID     WebhookID `json:"id"`
+	Params TestWebhookParams
 }
 
 type TestWebhookResponseObject interface {
@@ -30453,9 +31659,10 @@ type TestWebhookResponseObject interface {
 }
 
 type TestWebhook202ResponseHeaders struct {
-	RateLimit       *string
-	RateLimitPolicy *string
-	XRequestID      *string
+	IdempotentReplayed *string
+	RateLimit          *string
+	RateLimitPolicy    *string
+	XRequestID         *string
 }
 
 type TestWebhook202JSONResponse struct {
@@ -30470,6 +31677,9 @@ func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -30580,7 +31790,7 @@ func (response TestWebhook404ApplicationProblemPlusJSONResponse) VisitTestWebhoo
 }
 
 type TestWebhook409ApplicationProblemPlusJSONResponse struct {
-	WebhookDisabledConflictApplicationProblemPlusJSONResponse
+	WebhookTestConflictApplicationProblemPlusJSONResponse
 }
 
 func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
@@ -30596,10 +31806,38 @@ func (response TestWebhook409ApplicationProblemPlusJSONResponse) VisitTestWebhoo
 	if response.Headers.RateLimitPolicy != nil {
 		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
 	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook422ApplicationProblemPlusJSONResponse struct {
+	IdempotencyKeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response TestWebhook422ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30983,8 +32221,10 @@ func (sh *strictHandler) ListDomains(ctx echo.Context) error {
 }
 
 // CreateDomain operation middleware
-func (sh *strictHandler) CreateDomain(ctx echo.Context) error {
+func (sh *strictHandler) CreateDomain(ctx echo.Context, params CreateDomainParams) error {
 	var request CreateDomainRequestObject
+
+	request.Params = params
 
 	var body CreateDomainJSONRequestBody
 	var err error
@@ -31129,8 +32369,10 @@ func (sh *strictHandler) ListEmails(ctx echo.Context, params ListEmailsParams) e
 }
 
 // SendEmail operation middleware
-func (sh *strictHandler) SendEmail(ctx echo.Context) error {
+func (sh *strictHandler) SendEmail(ctx echo.Context, params SendEmailParams) error {
 	var request SendEmailRequestObject
+
+	request.Params = params
 
 	var body SendEmailJSONRequestBody
 	var err error
@@ -31175,8 +32417,10 @@ func (sh *strictHandler) SendEmail(ctx echo.Context) error {
 }
 
 // SendBatch operation middleware
-func (sh *strictHandler) SendBatch(ctx echo.Context) error {
+func (sh *strictHandler) SendBatch(ctx echo.Context, params SendBatchParams) error {
 	var request SendBatchRequestObject
+
+	request.Params = params
 
 	var body SendBatchJSONRequestBody
 	var err error
@@ -31297,8 +32541,10 @@ func (sh *strictHandler) ListSuppressions(ctx echo.Context, params ListSuppressi
 }
 
 // CreateSuppressions operation middleware
-func (sh *strictHandler) CreateSuppressions(ctx echo.Context) error {
+func (sh *strictHandler) CreateSuppressions(ctx echo.Context, params CreateSuppressionsParams) error {
 	var request CreateSuppressionsRequestObject
+
+	request.Params = params
 
 	var body CreateSuppressionsJSONRequestBody
 	var err error
@@ -31393,8 +32639,10 @@ func (sh *strictHandler) ListTemplates(ctx echo.Context, params ListTemplatesPar
 }
 
 // CreateTemplate operation middleware
-func (sh *strictHandler) CreateTemplate(ctx echo.Context) error {
+func (sh *strictHandler) CreateTemplate(ctx echo.Context, params CreateTemplateParams) error {
 	var request CreateTemplateRequestObject
+
+	request.Params = params
 
 	var body CreateTemplateJSONRequestBody
 	var err error
@@ -31687,8 +32935,10 @@ func (sh *strictHandler) ListWebhooks(ctx echo.Context, params ListWebhooksParam
 }
 
 // CreateWebhook operation middleware
-func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+func (sh *strictHandler) CreateWebhook(ctx echo.Context, params CreateWebhookParams) error {
 	var request CreateWebhookRequestObject
+
+	request.Params = params
 
 	var body CreateWebhookJSONRequestBody
 	var err error
@@ -31908,10 +33158,11 @@ func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, id WebhookID) err
 }
 
 // TestWebhook operation middleware
-func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID) error {
+func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params TestWebhookParams) error {
 	var request TestWebhookRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
@@ -31937,378 +33188,397 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1pchtH9i+6lQzcfmGruwAC4EyG4zWtoa1/m7JapCxbhv5GoipBlFmVWa7MIgg7dKP3cHdwP9zvbwtv",
-	"Kb2SG3lyqKwJKICgNZgdHTII1JDDyTOf3/m947M4YZRQwTsnv3fILY6TiMDnl4QGIb16wmIcUvkFz+IY",
-	"p4vOSecMBfAt+iXjAqXkKuSCpCToeJ0bHGVEXu2nBAsSnInOSWfYHx50+wfdwdHloH/Sl/9/2/E6fsYF",
-	"i89xGD1LWWxe1IlxGPUWLEvVS3o+izteJ6D8FfFZGvDOyU+/dyiOSeek87O8mAvsX1fvYBNO0hsSdE5+",
-	"eud1kixNGJf3fDenJOWzMOl4nZT8moVy5CcizYjX4QKLjHdOzOw7XkeIqHMyOOr3vY5YJPIBlz9c5jPt",
-	"2BF0b0gaTkMfi5DRr34dxvs3t7/tLiYHcyqO/F/SwfSK42OS7c2S4PC6896zs1DfNN/R+1lN7Jos2k/z",
-	"yT+fn286w8cvzs6fOnNcOcDgOox7OMa/McoJh5E586vf0aaBn589/xY9e/XdxqM//8EZ+qCPpoQEE7lB",
-	"PBZJL+NdgrnoDrY13ouXz7ZDSTdf8WQ6QCH1oywgJ4Xhof+Jo8gd489BjFN/DXI4P3v1uDDOKY74pgOF",
-	"pw1OUfIVZZScdt6/8zqBOcCVMYVB56TTHxwfTob+XvdgMhx0D4N93D0iu9PuEA8mff84OCKH047XiTAX",
-	"j2fEv1a8g2ZRVDtG9dUrgjmj5jJ1APMb37/3Ot/r75bysfmMcYJSxV/QnKQETVlGP16GtjHXWZ8TmgX8",
-	"tFjhRixrLf65dF3+aAbans2tz2qXTvT+eW0LtrgOO16DnLfNj2v45poseq3B/2E8usQOdw07rBv2KrZd",
-	"/6z3kpPPCA5ICrrpt0yxFvk5INxPw0T92bmcEZRgMUNsisRM8nTOstQnSMywQHPMkebjvY5n1N3OSWfn",
-	"ZrCjloPvtFyECoX5MxJjOaIpS2Ms55KlYTclU5IS6pOO3SguUinD5JxeYUG+DeNQVGfyRg445CgiU2Fm",
-	"c00WX3CUYkFQSOGbJGU+4VxND1MuZVdwgsbpGMkBEi64hzANEI4i85RfMyYwwldS8uGpIOmIjsUYceIz",
-	"GnD0ZZDiqeiGREy7MyESnIRd+cpIjrOrd6E76D/qobMJJ1Sg+UxKTMoQXCIHzYnojWhhiUeda7IYdU7T",
-	"rwbHx8en4qtBx120BAtBUjnx/86v/KnfPX73t1OhP/xl+Rq+ZFHoL+pporhyBPszs3QnaPxrvljyV4zm",
-	"IQ3YXK7XeG4XZkTveWV+/WrY7/dP518NV63Mr2Zl5stXhoh0cSZ3uLooF3q3BUNzHAo0IVOWEiTSRUiv",
-	"FHEUjshgGcXHIQ3jLIar9DBCKsgVSWEcF1mSpITzkNH2J5frm0iAcBDITx5iqfk1CrlZXQH/4pQgTm5I",
-	"iqPq0eb5APhOxkn6d/27Zn5bOctv3rw5y8SMUCEVH1I/Q3gykauOnWvRPBQzD2GOXj17jA4O9/tohjkK",
-	"RXEqXxOcknTpeKvD+uGVIu3nQXVEL3BMJO8IOSK3/gzTK8tYQGqlX3AUsaseOkNzEkVduRokQOMfuvqh",
-	"3efBOGe18BX6cvCff/+vwfAIsemIRkQSL/dQEF6FkheNe2MPjX+W/3THj+SJuCZJ5UhYHryP+9PuIR4M",
-	"ukf+cNjtBwMynO7ivcm+XzgkMb79ltArMeucDIZHnqRI+3d1s957nQSnOCZCC5SzJPwnWdQtkdy0MHAY",
-	"cK9+oIf+7rB7SA4m3ePpXr+7Oxn6g6BPjqdHfSld5aMkdXc8ozCEQUvCy+DK6sY+zlLO0voRjym5FeoC",
-	"uz8JviL6mHtoytL8SxACktrQc8kIIkavgDEwqg8am8Jnll5hGv4GBxhIdiQ1C8nS5BXTMJLLWd7Ks3/d",
-	"Xr/94Ufx4+73C394vPj2h1fsxx/+JSbxcTgZvtr/9s2L2SQcLN6+eXZtVurXjKSLfKl8NdOG/d4fDMv7",
-	"7bDMn866b3H3t373+OduE598QqLwhqQt9j/QVzYQAZ4e7HcPB8ekezQ83O0ekP3pHlakUE8EQf7muxGD",
-	"MjZbTEDpfPXDX67w3AcNP5Xq/+pRx4RzfEWAQ8q/laJjJQWhAbrCN6TCMB02Muh3D31/t3sc7JHuYNrH",
-	"w8muvxfsk3uaWYNW9w2boxjTBSJUpCHhCKsjKNk9FihmvDiF/X79kQB9onAiAjLFWSTULTG+1QJZGggt",
-	"xTMJzpSgbRBdNQI5IalPqOgS6rOABB6asbkUwkgpO/M0FIKUyK1G/tZsgH5Fu12QVDRhtx3P5Qu7w36B",
-	"L+zWbdMliZMIC7KaBoW+soHCjoK93e7h9NDv4v7+oLvn7wZDIunseHBPFPY9SaVC8yKLJ6RBDFD4Tc4A",
-	"oxt1uYemKYvRoKzc1YxQ39FumCEVu8OOQ3nDwd7h3tHuwd7hSgJ8QyYzxq5X78FcXdiwBcdkf6972D8K",
-	"upPBwbC7H+yR3aliYveyBe/lzTwBn0CuRDxmdBqFPpx9n1FBKHzESRJph9hOkrJJROK//cKVIuyGXcht",
-	"yFUwJvdTSjVN6mUZJwWPJAvkeK7Joisn1NW3ep2ACBxGUvZSlNGU3LBrEkjdRa6jtPyLknyGtQ4on4Jw",
-	"lBIcgIRLc82xtUambf69/rHXEaFQKoB5d/4WNVb3ZXp1zeLwnfK85HpHhqvmi3PJmOKo12TBG5ZHGWip",
-	"NPvAC+EuUGEpYrxAMylJNC9Gg36/uIR8mwsjqbuyFZjn80FgBdhhNa5TcYJAmjkd/yUl085J53/s5MG+",
-	"HfUr33mpnqJuKR69OuIRdQO2uwoGWm6OybVT98Ry4I7/puD2qBuevnYnv9A19Lu5pd/qZn25NIYcw2XV",
-	"7Y7hBKujjvczlk7CICB04/PtExKUDvi5NL25zxKwxrCywMBRJY1xufYz3ETb+oFduBy0ZEvdl+WnBIxw",
-	"RJlQNA66k3yp1gr5iZTX5M4Evls++T6m8qXK8waWBLir9Mi11lZL1+XJKcJmCSmtX8i5nKP6qbpOsfq9",
-	"a353VijkiCUkVdRMYTz5uuAk7MpjuP2FkVtz9vI5LE+E/WupCMI7a5eiOP7tHG/tFdNvt3P2qmc8VDSD",
-	"fRHe2DOOKJnD/XOWRYEiqFiSccJANU8RHlFpSZIUReGU5HRt91/RA+w/2IyfOoP4GgffhlzobzfkD761",
-	"6t04pfpWqW4k4gQ8XzWEfoOjMICXdKc4jIrCDtiBepB28oBRYfYXLHwto6XVf2dy7xfJ3fiH9OtgqLXU",
-	"Xp2EXN0YR8r9VNKNJGWi16+fP9lkOcLAOtKxmFlKh+d9VPPf1omvTtiuK5xsrGnCusfkJRm9pmxOwf2a",
-	"ga8nFFy5tHnv8zi4/wLz+uHIfhIkq6e+kmC9KrnCPVYNumLgxlRiSSqunws5300GhRT2s6RjkXhCUh1p",
-	"nKQEX2ulAbZ4TbpOUql0iQUadXj2y4T4YtRxNk7a92nKUpUas8ZdCQsphLs6O/oKCHt/GmJMnub/uvju",
-	"BQqYn8Vyz2o0WXN7FzauxComLFggQgMS2HjerPRMFQNncq8FQV9OFoKgwaNtMw4YiMOkCkOoV3GLE9se",
-	"+3D2a54yeuVJbsJnOJFarvwcE0xDenUqBzuTVoRcoYBR8jnwAhUXuAef1Cub9WucODXUquzKGsfUj7VO",
-	"qDyTWIk0nZ13Dx6pSxsKkXSRVuZSS6LF2axyR2mbunlV7uaU0o//w7xR+n1tHFK189vega73PxVpBcS8",
-	"/K20VJ/6cb6r9ymkyoov0ux37ormpn4N6bpr37UPK0mhwgYZ9dQ4O0KOeMYTEFLbdqg0ey1q6bR+Mn+w",
-	"i4lA0uwJJzT4k/iXtP9o+WZ96gf1uVRDKY6eSjV248OqnlFJWidTqdhWadDc0AXluXwsVUYPUrooZCBB",
-	"FP20kLwTBuDJVxsWUj8MtMJ2B8LcL2uHhZHUEmRpJlsKaOiVy/MG5DB66IXW+0KOlJ9DMCVvJ4TQOk3w",
-	"LoRxbvRcJ9a+AW0s9YZJloLyAPraHgd9a53Zbc2dz87NsGTSn4ktYElP3bptqnvwwd7JoZVP+FOnsxdM",
-	"PIPqqQ2JTCkjZRJDPPNnNp+/htAoE11TteUSWErUEhcfILegkgpxZ3LbK5Bb/Ztr6S0f/HboTB5JiMQr",
-	"JykF72Zhrl9wJfnF3GgCHKL2IPFDX6VRf+qk+BIvIoaDS8a+xekV2ZAiI3OvYzJJBUYloqtEvDI1JurN",
-	"XcFYV91f56sz1lFuH4TaU61UtEF/72j/8KCPJgtB7mzsD3brvXSCMQRjrCXN6ky2xwrNCOC5qYkRFxZE",
-	"4GvCPxNajAmF8LDKN9ss2ISTpCx/L6Q5jXycoNybVKZHMLm7Pk5qPU6+TxLIEoHFVyF9lXuh8m8ZFbNo",
-	"gbh50Z0Z5bBIiZUXKLccDLSWKKvTkUtMbmc446K8PmdRxOaY+gRlnASe5MiJ2gwUEzFjdes1TQnpipCk",
-	"3fyhpRMsL0HYPtuc5YSkIQsgLsFJgLIE6q+EIw6KL9/2WpaGlY+jdiHr5rm98904FhV3q6yF9Q40EcKn",
-	"zgQuCA3uHJ/LM7HLroGU+GESyvUEP5u9rErf9spu4TJL4K/qn9RrCM0tudyJyQm21XBc43xrKb12xnJP",
-	"MmoqUEuufCBgFnfzSAEYDXk1a4NnXypzzlUFpqGfxaZo1JEPVxFMZQCYe5yLalXUug3Y1rOd3ZKP2Hr4",
-	"dMmCLgsmFJZ0e/xJF5asGRz8NSPZ58KO0pvQJ68pvsFhhCfRpipyQMClT9UMit5K8wuCMA3E6SsHx17U",
-	"zZyxlM8OFniCObFUbS48RSJduBXNIEOuwhtCkQhjcmcHZiGltTijwkDqSbh+ckCRKQ5pxdh1fKSSrc0y",
-	"AbpZ09qZZ5SDDg2PcBZrm+uyZND1q2KGvZ3TLA0yaaZI/c48WicIVSmw4POd4Wja5YKlJCgtjXu6iUgX",
-	"XVtLvfSI5lXXdzydpjjpzgoDiRNROpgvSAgugZmII0Sl1kVuxbruOyxQRDC3iWjwMNB2ya1Qmps2duqF",
-	"1jr354LpY0vpqckCOKOI3CaYcrBgNZKDNbNrltlUl3VN7pWzynJVTnSUhgYqPUKvj06wBrt5b3C8t9vf",
-	"Q8wXBLIt6lZ802c5asENTkPJwPjW98EsgikYmOSjrN2OyqIBJ1lQgW/LUogTX7h7AfUIEavXjZdtRhRS",
-	"ggYnOoCkHjrqhILEPFe37JPrtmC9JzgLL/fuY1zz+8vUwijBqXCGluCU60xlNUrg4XkpCVbOs6K6pnj7",
-	"56CuGYHwh9cY2l1vKjTM6ehDlRi6A1irzrB2bquyu8xNfNli3SHDy+v3+/lL/rAsL/vGNnleDfPcVrC+",
-	"uKHr1B3C4n1GlYfm2D8NQvFw9P+Io69L33nD6bc/L1kufc0SJpCPu+H8m9ds+/jb97pH37xsrZNfP8lt",
-	"1R+roOXafCDkYE9A+mdlHT95XsDYOaYL/e2m6UM6xFhK6ZaLbH6p8RhbVl/2agKI0wJwWHiOpDbFXBh7",
-	"QhHUPbtp9oYunZuzasZT7xN257TdvMeVq/GxUOMHcW28pjgTM5aGv20cCc1Kjygki2RcmqhyI2oouXCn",
-	"Q8kXhAYIK/vfZs9ijkadM309jOoEKSA2FPOfo/CG/Pyff/+fUefOTHpQn70bcqQzYiR3W+6fKExsW4kk",
-	"chQKes8UbherRm2xHblNwpQEyjgD2IgSib9586ZbhshbRjRlRL070xzPkoSlggTnJAjx5SLZ1N0tFuX8",
-	"8BdMQJVTLbnZ93Zj+eIu3F4mPGHyIYDiHqtBdeUgT5A7LjmeUceDCCrLBMJITwABClNIr+6cJ7LfXM0V",
-	"ED/CUCnDYb4NdFg74+3njdSNSKqyry+fdY+AaBUQlV4hg1P1OSgCGjTpSQicLrijXRDox1SJmlD1Q5Wu",
-	"NRpT195bCtfo380+6Qed6g9yZ6ZhuoWi5ZJ2W//aWjqtzGB7FNo8is+E8OCJd6S6ZR4WvYB8CeFt7l8Z",
-	"9u3z/zDfinlhGwOrfob3WENXWpBPm0btKjmwbA0A23IXJkTXfQBO3jVZnCKqQQw54sRPCfAoXX0e6jy8",
-	"vB1E9cGEGrTYZshxBXS+1+0PLwfDvIeEBZ0LpGkiraIq8px8jFS1+Mq3c8ESjuYsvVZJDFkUAfQrzK/X",
-	"9Dp5mcoFUJB4ldeH9waUuwJzz+uE/MxWMJY0VR3RNJBllKVGJS0MpTCnCWMRwVQ++ZosXqZkGt42YVOn",
-	"Lg671oQhWXoakipYM574g+Ht4re6SUSYi9e8JfXIiyFt7hSoNcJXaLJAnMXEIJPXERYg6PePT/b3lxHW",
-	"yp2OMb8mQe35MYYuZPLlRwWpW4pjMpaSWZSf//Pv/23/X7dCCqGxFtMSvJUKxwBcB8U3vUxZkEFQre6x",
-	"mjZarbu+Vp+acGpeSpnY/OQokLcGZmTeLrc5YPIlEBVcxesvVNWmfRtOU7zoKHhKk2v8kwK7hGV1Sd3d",
-	"YTu6AoG6zMZdQOcoeg43fGeHwSa/AP6GQc77NuQ1y67NXO4hSuaEOzphq7lr5l6ZvNf5Ggt/9lyQ+BXh",
-	"gItbu+QT4kt60gDX8pU1rB60jlby9rG89L2O+9a9cqEKKwWJNY3JNZJElqTEdAygmtKKhP1qZaqjIx50",
-	"2Pn32pQ3B8cFp8TEWnWgWY4pwnJbkWB2sK33Q6+DKnut2ZWwLdZz7Yo4mXdrgzyvliw0IA28X079C46S",
-	"CPsWIF/rjBpPt18Yk4vAfHzs4N/2q/i3uSq54pQTGlyoKytHG0ZuH1R3BOE0NJ2E7yg0SskigRJQe0hc",
-	"AvWHvEiWBkppKB4PDMUDJFgCdg2ko/pq1ezgoBGvuna5zJlp9z5z9d3eKNeG1y8coSJd2HXzDHnAYpVW",
-	"sfUpKvMuEMS3z9WtZsDmzxV8326Ps3L5lOpo5TEwc8VZnbwzHAShnDeOXjr7r1sU1asGgmndt0o1G2mw",
-	"dnWnmchSsj2Ftl7deMEEmkSYXp+ijIa/ZgThmEGRDCmV0tVgBDeoJG6jin5/WeOC/x6Nbvv97mh0O5iO",
-	"RreHU/nxeDoaZcP+8Ej95/jdX//SuZuacYqodeyKpYCx6yskDtHuLqNZr6PWV/8sN6lMxlpz0RNrJlsF",
-	"eLQ52erUdMEsKlCVdgPbS7Ccs6DuScG/BYqqdptPSMTmKBSnKGJzknZ9DDD6NEAiS6mq9UsyupCqhocw",
-	"moYURyhgAsrfpGU67aEXDD1/OaI5+H42iUIf8Ww6DW/lm+ZhFPg4DXrozPo5jpE/wyn2hanvhH5SYkao",
-	"h+az0J+hiOAbwlHKWGzagoyoAoHQ0Hm6MaJuJGUevT9Egl0RsLnABhjHuvPhRTZRSzQuNwOptB2zx5Wr",
-	"zo66NKB4UIaDCpL/tg5KZcj1CkCEJ8T2z7Jd8wyxqN01gedTtRBjpbio9l1ZyTiUFxSYFeVdeEdx4ge7",
-	"ZQZR5mS1nU7efZl/7r77q/PDo/+3ugpe57Z7xcBD3+XXYdJliTovXZt7WHcg9XI1n0Sn6xPf/DxqaifQ",
-	"kMaovTVKiLmsun9fS6q3v/fQc6oJXx5CuaELrQZDr4qc5cWwtAWmt7SJxdrdKLZHw45qsJ5uYFeteRtN",
-	"8tHmW2gTOHJ1QDKoQub3eCbiaAwMZizIrRi72d/V7YZU2NqTCinkExYsemj8+++Sjb1/P0ZcYBpwYG8Y",
-	"mQRmDxHu46RsT4yyfn/XT+A/5JsQmaeo73f0D2VRDnXay89nvsf9I/nPRP7jy3+Is/F1m9z2iDYpMq9X",
-	"aC+FRMN8Jd6QyGcx+eO0lkzRXo1g1T/BDiYpuQnJnAO1wBeEyWOITMtErq1kOdOxvnPsdguqnaZnd7o4",
-	"4ePjo3W48MYL0H6ToVSjlvohl78t9d+QdIJFGBdXw6H4j5LG6/TCZu6lg1WbMy8Tx1tmytyY/vk1G7JI",
-	"lB6lLgI9j61hCerxP5V3Q75Cid+vq1V7nSyNak2ulJgxYkDx54IEJwhThCecRZkgkkeLhI/R61ff5tkH",
-	"UhDq1E55GlN8BRCv6DsaLdBVxCY4ihYoZZmQJGO1V6Je4zNKwSRFgoFkHgfkZuyhJJJ6FbxwDFBlKGIs",
-	"mWD/Osdp4qqwHO5lZUUThnqys+OI6B0noui2dSzpmv294nE/2hZ/KxGu3AfP0E4zAQdN4au8q2lMBA6w",
-	"wJ4BGkBTaRbrEEyRVuUvjY+zt6Hnio/OAA1N6bW+2mGpGeUFFUs8/G/jZ+nbH15EP+7+VxT84+0MD7//",
-	"7e2bF4u3P7yKf3wjIn/4/S9+/H3//PJ5nSy4Jou2vt/SwqqcLzPRJSvrKqg1MidXPKF1MGSX82tlq03c",
-	"dmie6icrl6jGVsQC16+2PQkln1Fo9FNQTVUz+jDlAk5Z0N4Iz2d3NyURZlC3jE9MB/s6gf3kxYW2G5Vt",
-	"O4lCPqsuT3OcB4hRZfXmmU4ixWGkykpLFtWdGsdXqC/v2l03NMhH0IE5TlQEqsZG2KTp+1L1ftivOtRt",
-	"+/Dl1GD36qW+vrDJNeJApV7nDhGqW/Uo6pf6Ehqbvt7jVvHVdm5uO1Dj69atzmuFa6ha6UY6WqGpDIIF",
-	"0FA3pLUhUtU2fe1OdZ5N+2s1ASOubfZKAyGVzseW6ad0mHXmofamqaGpFc5JybnD7ppzJJaygpc5OTZ4",
-	"HjVTCEEf7SFofaUPVIwXSFIWLAOVu/BT58k/n593vI71uXQ83eH/uzklKZ+FScfTnfPfuYun76ucpjJ9",
-	"VQY6fqk8UWMXQl8x4Iix626WeGis0YC1j0eVHqnYMCXq5xgLf1b8Xf6jukx4Izp+rdJm80vM4w0uav3S",
-	"KD1HL44easdzW+zrsalPMIyO19FvK65RfnvzMpkk2bpyTfm7tB4XCVm9kY9fnJ0/lYP6oeN1Ln+4LA7F",
-	"/FodSKOvVXsMDYOyjTxyyaNFd5Iy2xt2/SQe8/gCPn1jxsWgv24qj59xweJz7Yd8ssQJWfE7finHR+gN",
-	"iViiDFuSfsEfSUMYtJUa1D9bIqWhGmaYq/WhIwrWsdTkrVtT9Yo2TbtCKo+sT8q6dozDqIVMDQxJ8WX0",
-	"xEvssJWuk2siNSHnZX5dpV/kPnkQGcYR31vuut4gK+oO3ZdXhq+lNvJ4Rvxl6S2OM1+xI1BhJN+xAGEb",
-	"prW0k+0w/Vywq7teEaxTQ2skhnZdTIiYk+KBBFeh1UA81xHUZsQGTKjt2YeVAoTOHEpJ1TCp0nTAhmeb",
-	"rmBdro6NhFgRXFivBs5ROGeFaZZJZFXWjnpgfdbORYH3bpq8o4dcc2YLlLJERGdUhBEiNyRdWG+x0TBS",
-	"wll0I82r8TOQqGO9YYdDNGNZyq1dwTPfJ5z30Jnd2xE1gUBJhRHjkOGXn54pjiKOwCEhGMoHpN4w3FNv",
-	"2FiGqwG3ltbQRr1ORtrG6Waqcg4TFoSkJoYy8f1GzqxSj7hKkZ1EIQ2Qz5KFhzhJcCqpCE1gdrHKW1p5",
-	"/tq+645vaSHgDQaYPOUmWWKL8h1ysc7VO5ozwswglO63NjebpixuIILLWa4aGJ9DcXqz8O8LljVJNfno",
-	"F41Wun1yEPIkwguQqMXHn/nbSirWi3Q/6V9SCwoDYraqqRm5RYwLFGs4A/MLXTy9QFc6R8IdW38ox3c0",
-	"PYCx2J7kXSnbu3Jo3aPpMe72JwN/GOySvek+7vbhf22WTCVTtabuuuy5O9F2flirI3iqmbLJWrRpwmxO",
-	"kZJkrQUFkLZNgCw6RfaXO7PkIJNoccmanN7y55BwdMU2ZzOcUNG4Cw6FCIgkNFFydSuGb+9ZI4OFdRSy",
-	"pgAcHHUdgotCaeO6IEF1EcPKgAS+aoqR4CveuPb5s+f22SsnL9gSZpgTbYuX1sT5W6huOTt2+Gc+LJB+",
-	"HsjbnDzz1Xc0vipTKgkUva6Fo+jwBUuaq5Q9GBhEmerUiCn2BcIT5YN1aLfe1b2S4OA9T+TV7/OirVr1",
-	"f4aThNCqQMw3qLCjX3DV+0Qbt0Go4hUCXxP32J0gHovkFO3v99F+b9AbqChW3kZyC7IKAjsNkuoo2Nvt",
-	"Hk4P/e4R3h909/zdYEikvDoetJFUzPezNF1q5tmFW8Vh9jdg9iuOla6MEchn1Ccp5TpN0+Rxm69hmeYz",
-	"FpFcTYUKdyju9TFFgkTRyuO4mhm0cNrmZKm8tnWHWrtO82WwtOsp0i/szPJD9qQ2KgQkTyIFcJqXpFFF",
-	"TKc6LJQn8BvAIwVwyRFTFj7446oZUvEkvMpYxs+EIHFSm848RWPoR9aTXGN8oq2ZmUmrxvpOOSobotLN",
-	"I5SRzLjooadYjtKUXHJFErkmIhgrJ2NXPe0TllGfXGSTev9jPlJ1YTA+QXO5elLKypXj5hz6OOMllvEP",
-	"QkmKozoaV09r/87xS5LGWNLS2EPjyxRTLkljLAl5/JoGRJA0Dmk5RNKxt9V6BHW9SdPrlY0AM15oxpiy",
-	"qxTHJdmli99qfXEkwotV04SL4EV2IT3VygRzND5XWW7PsigqTc75pfbdIb6ijIvQf7xiomadla+nPKi5",
-	"E1Gw7F9zfo7DEutbwfGrZg8hgTTvVy0StNLFsMVqna6lbcymyPwgnDXDk4yTcblOUOFuVWVM4rQIa3o9",
-	"Ay5fWCE/Cv1rvUIQPE5ZKcVncDzs9XvD3qDWjxjS66UTto9X7U/otQ6QY46mTGVk9FrkYjQqii0MsQqj",
-	"kkORRz+3zrZqiFW161gkrwhPGOWrjlB4I9Xktel1uN9Hw95Br4/0OsjbSHhTf56Vwni386SCCTMsL9EG",
-	"GpKsCH356tljtLt3sPuoOEQ4SHWjkWfr7KpWU2hJudAcSzE1RV1SleOsxGfYb2EU4Z39Xr9WLV8ifxtq",
-	"EVEiF9pma+WhD0vhEcGQr6/cwcbb2TblQz12PbNXKeXVCqCymUvJrXicpbyu7lC+24ffjFiUV8NstXLG",
-	"dAgSqwmt567W2o8zguXaTz1PLSj8J7X2MvrSPfaPvKbjBPeFwl6eH8NHiKUjmpIp9CFxLjFno/xQlBIF",
-	"ZCMvxhxldI6p/PPLqgB45BUKk1GWwNvkTJw3KqUKR5F9hBbocDtHerAKrFydTncicFrzN6ljNKJfFo/V",
-	"IwV9Duw5tOWThj/ng9cn7lEPXertR2KWEoL8GaZXBJqXKV/NiK72ZeebI78sLr39Rq+0/TtfQPuVRRov",
-	"zNr+reaYP0BNougtL7+r3me+ig9ouqsJcLQ98uYJ6x36C42H8rkc+1fNtqMqPjWnDXz+jR4G0uzVqfVs",
-	"r/beeB2pr63nf/ynvGMzF1tpBYl2B8EYltbv1oygPmsuJJH2TEO6YJGZrc7SEMz1ThVOFPxUf4yaAnUm",
-	"Ib/cVhfSx0pOfWSjVZB3qtwDs/BqJo9dXoimnVxfaLZEJGMaX/gzEmSRVSceSyVG/ZkSlESYUoDPWMnA",
-	"/gWOsw70aZI87InDvb62vOSxy7GeGV5lByGv0AMoruBFg8FXOPLrRfFgvvmyPAT1HoJ6D0G9h6De3YJ6",
-	"D/Gyh3jZ5x4vWz9E9g3BkZg1cUxpd36RB7drlNd2FKbe0qAvLlEQC/dVM6bY9Xi18seui/oKu64jzJeq",
-	"/PJudcEqHZzpY4FwXiQsdZzq4uVNhxrfo2i7lKeWTbgIRSb/5J603zFIN9VVGBpEnCI8gRgFS5VNFBNM",
-	"VSZ3gbRNrUrnAsfaLnPfrqpqGk5avk0air6hHED9mK/LqbbOhNSBIX5WHGthgEOH9YVU7A47RZSbfrG6",
-	"oWGoNgZT50AzqJJ1FrP6CQXMz6ChK3gNj/f2Dx9tBVFraZh4DgkmKTMNjCXTbw4Z67Es0KjDs18mxBeq",
-	"79KSaMD6gFo5fpUcBqD17fX7G+NorfACOACmdUMcu1iathKa3ConT6PqtQz/dIkArb7/m8vLl07Oj33Z",
-	"XqEOZ78AlbXXr8Vi0lCrtdWQOvKiSdElAHWQILldfqkSRg3JauOymvLdojdcNcxchxwpZsruAbeSyqMA",
-	"Oi2NuPj2ZW3nihWs3ZRMSUqoT9rW/6hVdASnjWTD0XQJ6l0zH6iPNzRvhYlSrhREFl2++4tKda7tQljb",
-	"bLehr3He6YWJri4vKP6Q93ozsqYb20qaUseA+ubgdS3W9SO6gFvU8TpuLUY3pNgAKF6TRVc3MeuCGsJS",
-	"qbgx0YWcczkxlunhm29Uy2z4SldC56uS9+lRf5ehkuX7ig195Dflq5qAlmuQvxvaBDX2wlrZJyfBi4jh",
-	"oCsY65quiY1I+qXeJIAXQHHUVTiM3pL+snnzVGY7iBa1oDraq1GKHH5d6+NUYsI2UAAhUeNIXibmzG0m",
-	"l7JZxNm2z5AOpR0EtQaywVZolmxabQJo/ZfqciXcD477g0enCJqLGuQondADEBRFblbnPiwxJzMYy47q",
-	"eI9y0a3KeM8jdq73p7jWH9g3cXfYxxU+YwXDVk9K2AWareXHCGps+JykvFcO8fATqUSbAAw/SQnOeU/l",
-	"z3kaCrkiOAm712Rhf7d/mwsmYRSF9Mr8bvAaKn+b6y1sjbki/8Jcwp0af3NV4Tt1YTV0ZKdY2TfVwh/g",
-	"NDexfF4nUr8f9PtOcAnwA3xVmSMt61BwEk0b4h98RaApz7+aEJTpt6Hz8GsPgo4Ws20IX7bHEyA00FEI",
-	"Ne11QCm9zm1X81HS1a/ryFnXh0Qa6Lk8gvUWXjFhE2yoxZ/yDPiUxqFS1CRV5qVoVLU+9ldL/OsGxZKl",
-	"oH2OBSsnBaX+LLwhKxDGulHIRQmk52D3aO+DAxS1WY+WKyEv+1SXYZqyuF4ZmDiYdFJkcltrGEpZaysM",
-	"9Zc1ne8gV1YBD5Y9FZ0ZiSL292asxT8aoG5b0YYCTE//g2/vHwhC1wJ7rv/hwefWiBysPPda0V9NxR/t",
-	"6W8dHNgcq60WoK8Gr25bB7k+JvGYxTHu2tCAl3cx7RtopCka/Off/+tgD0VEjoR7KAivQsE9NP5ZSt2u",
-	"/Kc37qELgJZCIg3jmARlpIE8pGGpQOCrOgroD/c+Apg+oz/UOkyNE2Jpg9MeOqMopNAzXmNkstRoKdJi",
-	"TcNAlyYnOF1dcIL7qwtOVoeL7hd/8GNlb4LVC3MLyMxSxMkNSXFUFyhTP8ehzyIIRoARz1IH3aogAEfU",
-	"gDjv990EipACt/TQ2Pe1ojqRn4xeXz4zLZBqm1no/egD2wjmnCD1PO4hmoED3kMabEoDVUfQ/pmlSFkQ",
-	"iv7yBufgIMgUAnB8annW0YhG5IZEHAWEJB4a9lULYWUcS5s4inroBcBjQzbTQBpYw34fMV8QwSULg3Gh",
-	"GYsCRBn0HkxZ5OJwTzIxogJPuB6o1AhTgq/lZODJFHCk9cRQFBKLgPH//3/D/97f7aE3gLhtV3JcjmJh",
-	"wzZG1DRLhN9V87FQrlaKfZ1AJOdUJJttRLtKlh1ow55KIzOyscnMW5pQlvdsgV66yoOv4nqrXcu/mgwv",
-	"2wyhYPvbn6tmv4OnV2Xn1GrzFki/ALtjUaVV9JE1IljX89WCveDqThYssIyrGSc4BVkcRfIigLhBGuJG",
-	"cGttNKHdtMmcXJKHdRFSn+TIVg5mZ7FzzZZKE5d6TcGRB1WhCy6JheMw0EGY0CnOAbwXW5pkZLFKIF6r",
-	"lGil+AQXx6pUJCAjnb4MUgJzlGdKq/EDTqckcspQxOgVSaGXHUnEVjyWKyeSWuSelkCUGrqmAYa8Y5/o",
-	"xKPMYq3KznDesiqpOydBF4Nz0wTvHFl+G8icn2CCd3V/q+knKnd2fJInd5vuUoY1GFKXQvqKsaCHxibN",
-	"VoxPDHAEtPfT9Rj5ozBHPMFxb0TH55hmOIIb4Mg4e81uNKLl2cvnbYB51JiddF+pIqnnF2WGvbByQEyO",
-	"TB01FhJeVIWlbuOs49E67UPHxzYDr8tfsrwN5Yapgm08IJth628hsdTM3St6cnNdYRu2Ug0Mm9y175el",
-	"+Si1Lj+xc2ebPWkGpHgqUEYjEJkWyT43GMsOv9rMn6VAphu3V1ySsGjHt8bkbcYTYL1BEXvGDe9S4F6A",
-	"PMjz2Zdrx5fOfFWSU0svzZKuA6eqrnM7XQe2YnkvQfNf+fwsCZbyFE0YUCdGghC8PSlRlSZySWo3qcBj",
-	"BuvxmCVNLIsnrYb+3AxR4FR6/VxVwp1ynXAzHHyVTmHtys0ViUITjlaKhBncZ1QtZqakk0zre2ypTGq7",
-	"YBu1h8kzsl14EpcnzXBNFmhFgl3geH3hZRKLGjkwxMisce8g0Ov8GGBC4H6gTGkxHuKgFjlg9Kdo3IPI",
-	"ZcFMjkKuIFpGNOQqixRdmiZI0K1KJXTMSEpOTbrsnGVRII0LXcfaQ2eIE+hp5/ivFJx1COiIPG8XAG1n",
-	"AF42VhpWDVa6PtMNWXUO3HmEfTJjkelOvmT5pOWbL6EcjB4xr1krT+6/wTxfFNcaQGlE724DbyNnNqVJ",
-	"K0oucLwlKbLpUNSJaAnA2iIT2mTx1JZPrKv3lDjSzUo5UaC2/NguY1xLyvhyhdSt49Na/0ep3z8o2Q9K",
-	"9jaU7M9MrVxffWzcrTO7O3Bkik6BO7MH/ewv7GNgmXWnw8/ED8Bf2mzuxj4m+fmuPwvt+pc8WIptxXct",
-	"/9Gd0gdr8ZbWItylgzaGX4vTusrm0y+/g8lnnrC2xadH+BkafqWZtWWYRZ0KuA40QyO3HznrfOBfnzZ/",
-	"Wc5RXoN2sJ1SWV2sBzgphVIS02IacYEX3InwW+QybeirLOaY3UirrpJNFGdcjOhEOQGUof7QdFclBkk7",
-	"X7+j90J/+Eld9q6QQBTGCUthgxMsh9i5CsUsmwDkIcNJ2PVZQK4I3bFDfv/Q2/fP1dv346Clz72F8Mew",
-	"yu8bBcKduxLbmnMjFnLhXJQGNTVEVJVsNioblS7ArbSLhybID02Q2zVBrp6JehSt1yq3gwZI1wUqYBUL",
-	"7J2lqZQFCUlDVleUFarz+rShZk59jyZkwXTXZFhJXE73GkCpiatEHuy5SmQtSoGqYruoBTzULzZ1qSad",
-	"T83j1DazMoiIPsuAHnnFI7m3ycimKSHnjIpZtDgz820cIyiPPuMCUSZmcgsKgy2MZre/4WheycWiteGw",
-	"NwWeNl2yS+u/eob5S7yQ5/Qc6uiXMMRmSoE2BRMCFNqSUcZq8S8SQoPHOHnczDYhH9mmk6ol17lKXEAJ",
-	"jS9v1jb6FMJUyMdJYRj7q7dltf9WvfspDZYYzMpnoAY5IVch5XVW8mG3P7jsr20lq+c2Ni73cURogFME",
-	"iytX5vXl41ojvVNkZP3u8bvf99531Yfh+780v/xC4HSZwyCfOm7wD2w28zT0yUuSDq6XUApcBFU2kKxu",
-	"WJ+m3JxUSuAra56ZcrW+3ZPiErnkUuCEDcynzAW8MuuuLkLN6W04WHVGuVYn6kyR16++VSeuogXU5my3",
-	"cSRpgXtPETqDwNHcRHNR6PdqrneHVgTKKfRq0R10WoH6fQyKpYFgyp+/JQWz7E9dHRnVi9sQAD0m+3vd",
-	"w/5R0J0MDoYWQnIw6fvtcC3JTcgyfkH8lIin0OiD15HhawjvwXZqJO5Qa5044gzx8IqSIE9B5fC8vPN1",
-	"CFpHKQVApYpostgMbXGdgKAycLZ5aNbR/nvraNQtoozy3Zao80NTOcnNe7xO/FETtm7501C+pn6UFoYm",
-	"EdtyqKZKZcmOLRF9G1V14KZRPxdcu4CtzxedGaewcXjqZA2okadXYHRKO05PVsFxpcy3JTtBWKk3Hawd",
-	"8g+yFPxu5zUM6xs2hyoNuVQC2G5IUSxNG058RoOidD46XN/oqAcfMmjEZupVNOIS04d2uCQo0z40sKAB",
-	"+Dg0MgwJ0L4CtWtRK6K6pTy99UmaNPieQG+USoBhouYunZO0h/4Zfm1K9QCXCLxVxgyvVtqVOJfTpb9s",
-	"KwdY4AlWrbeCloU8y7qulGDvtCmFYwJNg91xydFIQVtW22uIrwVmY6GuRh8geZQ6BeIsjL26OYaWlrAU",
-	"jYy+qK2FA+Zh2pHN8UJ5LxyJWGYqTR3JLnP4S3OR6s8BoVZNJfGabadLTLEg64c1sr6NlqdmfA9d9+DB",
-	"z9u1G/R0LeDY4LOFwRj5OE3Dsvd/W60ISXM7F6OfLWmIuLJHxzSkEHFbpSfYJiNQg22arxQynMRMhW03",
-	"01datPbX56FhnfH0YL97ODgm3aPh4W73gOxP9/DuZOgPgjbrLI1rTa/L1iLk5piQAAxywGKA1cdpFBIu",
-	"Sqw+5Lp1fX4bVKRHkW5r30NvZmFEXI0W8oatHWEdQ86ry7y1cgAGg7sBdZOWR9wwqQu4p1YfM+fLpWXz",
-	"kvK6FzUvhzi9nIW1YJmr8kpyRX2dXJL8rg278ZcZ+2eQVFJLBtXqRNu9X7EKR020qhD6cvyk0ETKjh2i",
-	"7EqnQl+On+lWTut1/nfbjKzZ+t9MEeq5nzRTB/zu6eQAwEWENlQFzlwiNbilOYG1yOkqOD2b8FB1fz0H",
-	"PZgMB93DYB93j8jutKts5ePgiBxOt4e2qJbRAfiHT83OFSxMZNTgM+TzUNgc32sor/Ga7T/qeJXeEQe2",
-	"tzC+ZScA7mzo7wz5P0pLtXnbkqXraTj293rer3XaEPdUf4w1HF8tmk1Xz0b71s21ulRKEoIFd9CkGdUB",
-	"G80x7kfNatPCuLrTK1sZu9IM1rMdBa3W94z/wPYM1yd7JTqHvs7Bc9bfZLT63bSGU1Yf0MQxwbn8ZFXf",
-	"NpdjMuoTR9mXXwHmQxOK75rwNvXdnx2CVMCgtr2zg9Xiti12egvXBVtXdS4qoOk3OQmM0le2Wpd2Yzct",
-	"ELfaiP0eeyR9cq2L2NTpneMpcgUeXA0d33sTo/tupwMe67y67/PorqNRaEzLgSt8o9Cptt1iJ++rk+ex",
-	"6rY4VrModc2pa6xjuNwSqeF0sK1iBLGYKDZitATlJmrs/vip6Bu5ZPn81Y1SU99taRuregUvVTYsyPMq",
-	"beOe2tVupT2tG5JsToyxsencvXqKxvJhYyRIFHFNVuDq0QuigqZFkzQI5dPjkELjiZPfOzFOEpOSU9C2",
-	"WmuftbrbBndvdG9xeduScGXL1r8xJ461781Jb+1bW+1NzX2aUte+D47MGncZz7+AbNel910SLmzLc9Op",
-	"SYFHq0Py3uswSr6bdk5+WpNDdd5765pQbW9xRv2udHiXNDu3ZxbSyHg2kVdMCKSBPgU2zxUc7hT7FfaG",
-	"VGzeiA/5H6mcpwSMBG3PqxxgdDaiObz4+CZ3SUSMa/RY9aWv0Aq/HOdndvwInOo6EwRdYd1OPJSyGx0O",
-	"0YxlKUdfjk0X84ZO4W4/iT+iaXgDF/bubmO25d2r/LwmcWAdL6+5524+3s/ItytP3pNVy2WTAiQD2qwV",
-	"zD2m81R1phXzbVAKzmB6yofXGGv9VJRou6+fvw5tt3SrKnTxqcs1aCCc1fpyQYy/K1rDzi/NHPFNKGYq",
-	"namOes1hxTRQMgyufMi6fMi6fMi63ErWpXxvSK+aTuBlPhSVEVccujNqxU2vycJUYk4wJwd73YD4LCAB",
-	"tCLQAcbxfMaJ//MYsIrliZixOYU5jiijfiUPS13+Nn6Wvv3hRfTj7n9FwT/ezvDw+9/evnmxePvDq/jH",
-	"NyLyh9//4sff988vn39VTOlX9/901n2Lu7/1u8d/23n3t6/qS1IfklC3n4RaJrJ3dajwnPhZGorFhWQE",
-	"OgUsCXV1x4TglKTPbIsC/rOkwp91gXhKpuGtKgbXXymKtfXhlVy0s5fPgVJreygZSPzxmW7vCd+foK9h",
-	"EMi8/D///j/QngY4F3BK+D1fbLklnfdybiGdMtXimAqsfNkaSf9c+br9a70B+UZCmYP8pXfDmPrgs1gB",
-	"mxcOaIopx74KJ6niDoVqjNGrpxeX0yxSXRoB4FjOiFAhTTpii8qUYxkYDzaT1Atkz/SIpoSz6IZAzuyC",
-	"ZWlp0aR8Ng/kLEt9sEWhwym4okLRG9ER/etfdX0r/+tfgZZhbFCb86x71EOvVZTH1LJ6tqhV5W+Jeeir",
-	"8j+R4hDq/6TKA08yoSQ5kREd7/X7Y2kQgahNWZKoqjoeRkRyGHSGpiGJAsXVdGO8seSWY/gLeLLGPUAA",
-	"q34G+aaIysHbzhC7Q9saAtAXWRTkPw77qk+EmYPSYUjMT02fCtUPQrXHfE1DySidRFW9YtA/1KxXuaU2",
-	"z3tqe2iMkyTS9rrpFPy3Xzij40dmf7lQRdox9mchJd2U4EDVn47l28e6U6B2F0LjscRCz7vqC/zHDPFM",
-	"2fCwclcpm/f++lf0gswLM6dkjqTSaJRJH1MkjQqcOl4AuXaYLqBZ9ynyIwiCjCifAdZkeEWVMJQKu2rV",
-	"vkABAx+EpBslN6LQJ5S7/SrOn19WzhdLCFWE2mPp1Y6+aScOhdNROj+f8kR0HASSzqDX7/XB8ZQQipOw",
-	"c9LZ7fV7u0ryzICB7cygAf9v8vNVrX6rZz3s9yXHgUxwHfAxeehqnc0x5R7UdANVQ8sG08NWCuQAqpGk",
-	"VgwU8DzonMjXfgODcDJ6YWzDft+wJG04usTzi1ZhtTiBO1R1FDcgPJ2zSLUphv2En3R8T14JfE8pdatU",
-	"Pj0+uKOujE2tg3wZeEVmBBugT7eDedNb9OU7P7yy3avhTftq/nW32HXaea57BuuW646Y6pz89M5zFuNN",
-	"jhRaHLIJo5381FHU0Hknn7MjD96iHWVYmE2bj25Pi7GKYCmN4mUhXtzzSglR1QQV+nhFcBBS02thqyQi",
-	"H724dxLRM5QMReBrguYsvf7AlCLv2l191wVJb0KfvHbaT7clsrpJN9HazWDH9NVtJLhLJeh5vU7kOhaN",
-	"VBUzEqbaOOA99IrcsGsSqIdwgRemLhzAhacsHdHjPgrwQrt6i3QoLzoDfW8bZEhJkQ6hpAnaqsvh5QT5",
-	"U8FxoHX3vW5/eDkY5ro7yY06qSAokzM3IA/93WH3kBxMusfTvX5XJXD3yfH0qA8YUWeqn7s2wK7J4iUo",
-	"rNKGnfiD4e3iN0CY5OI1L4wDbIj+8cn+vh5HjPk1UQXPVgU2j/j5P//+3/b/BrjypHMWxCENuVArDSsL",
-	"u5TPBVQ0IJkVrZjfvX/X/sCqrQRnd8OhlU8uHdJXgKkuJfCKE5pf+N7L7+q+ZFHoL1rfrC9/792JO+z1",
-	"B6vP+WuKtS1Bgg7c1II5PGPpJAwCAr6XveHx6jsuGTvHdGFU7M6HYV721MntN5aEKwctL3rndW67xhDt",
-	"NlHiO2hJXxc2eQxnl+vG5dC0TAtGC5U6zaJI8yjPeFGU+i9v8TGVuqPiASA3jZosx2IQ0UXeqQvg1VUn",
-	"bg9RluaylmUC5L20dNCZbXbZRxlNXc6YkKLpVMcM1XjUGeooU51w8TULFmsyQpXqVlLbYObW7GE0WiDd",
-	"1tyK6QrH0+zkZcqCzNesJN8vtzn6uzXE+mNnnraDeCO7AGAjuKPXcf0XttFsQWYM1lwqLQeKa3WpYKKL",
-	"QuP3jiSqBja8hpOqA8Kg5Lz+WGSQeskGEqdAIkukTZlm1iSaQJ+OZnL5gqOYCCx1ZuWegBJByQ6uycLT",
-	"PkemMWMcKfQtU1SyShDY61wZ9GlJrhai4WscOL3970/Yqe0sirz+cdv7HjM6jUIV6tobtHjdS7yIGA4u",
-	"GfsWp1dE3bffZm66BzUJzkkQYhOi+BTFszpICFt3aKOIjvFtd8KCRXeyEPL0Huzv7x6skt1GaywZIDu/",
-	"h8F7JcojUld5pewIbqMJUrZCMw4bo1WmzwnC1nkpdNFNKtwapvGwvzdW+Ka2QYnmSCPqiP+JaushwhvJ",
-	"WE7VNaEqysdXJkMGHmYB1YoCWz3VEdgFUbTXaG2pwcGIPg9duAU1n+NoytKYBM+Dzh+oP6tdWH7HCyae",
-	"sYwGn+qJVkdHqcMb6dvmzHqdBKc4JgKosSGnLr9Ec2G5oe/0cdfwfDuZqSlpdDoYID+NlaV9WPXoXQiy",
-	"jFgml09eSW6xL0500XJKgDEY8LwRFXloRMejAV6PO+nANWf5iojXOsH9jm6IX7KyH+Il5qr0epoSBzHO",
-	"M2ZHouCrpOKi8KusyllGLlQIhC6koEb+q4Xy0zh8RWC9fh3enVIQ6/HoFGycg/vWhN/mILO5GGsuZFoT",
-	"AFoF2myvv4ZuqDauQSesgkM++B4+W9/DY7XZXc1VsjJuqMMezTdN3FH/bpwRmsGpXNBmf6rO1S2Wzdb4",
-	"VtGXg37fhAwflT2t1o/x5MUFSonP0jonfhRy8USP536cp0lhHiscqJXkBz/jgsXnOIyepSx+omvIO5Ay",
-	"W6kRDyh/pSYKj9dm5c95PLxyB5soxq/c5UmWJozLe76bU5LyWZhU3AV5LZpbRi+izsngyEl8vfzhMp9q",
-	"x46g6+ZFf/XrMN6/uf1tdzE5mFNx5P+SDqZXHB+TbG+WBIfXkC6uZ6G+ab6j97Oa2DVZtJ/mk38+P990",
-	"ho9fnJ0/dea4coDBdRj3MFQUcsJ1SoKdX/2ONg38/Oz5t+jZq+82Hv35D87QB300JSSYyA3isUh6Ge8S",
-	"zEV3sK3xXrx8th1KuvmKJ9MBCqkfZQE5KQwP/U8cRe4Yfw5inPprkMP52avHhXFqxPCNBgpPG5yi5CvK",
-	"KDntvH9nIQdq8B2KTqnl6AwR5uLxjPhF/1B1jEW4BXWZyck3N64TmlDsZ1loQrP2Bw3h849OFOWzG6Qw",
-	"3zRpBfr3VSGKV+Qq5AJg+R0QEI5yfJlK2EJe6Ih7QMZXbWaKgQU9ghGthBTATBpb8TfWjwIYu3A6JaAG",
-	"T1mq/Snuvae6XsgZbRQSPqITErE5wpRBBLrUT8ScRwspA3P45/NzOwmd6ePWn08IoYgTsiQE8sSoG5uH",
-	"QHLEGjcEoqemzS4riBDPJmUV5/cl/C7WKs2FvU3JlM7a/mw10xVBED1qwVCqyeo+IiFa12sat7l0R1Ow",
-	"3qN1GfDyOXr5Uag5Bg8O+w/vsF/fVa/2/cFVv5FjTx33ChBTk8Bax2NvJFnJYa+/buGvj9kNceVbD2lE",
-	"CI64CKMI/ZqRjAQKljcUiEiJx5HBRXOPulTyqvaterUjDNq41/Pi1iuNdPLgXn9wr9/lFD4BMrTIVRso",
-	"i7l/vdEdnquIxVITMJROXWjNiEFWSZYgyua1mZ1NJ6b/CWoEDwf44QDf9QD/gyhkTlf7LzlX72QBrhUz",
-	"U0TvxsxcibsDJtVC9aDb8LFNNum3jF3zvKeUtAwVE6m3RXOONJWb7xmYh0EfGZB65MBFTojPYmkx5jCX",
-	"yuzDUYTMMlqtXpcVwZsvnsptkCqb0ibCgFARioV8NbSuEUx1cxxRePQCQIpzPUIPVOcByI21SBTshqR1",
-	"ZqZa5W3xyRyWZgWjNCtzT7aT2Sr0SwZtuuYPzPOBed7dBumCFgLcUh5XzaE214I02yO2GV+tUmRsibrQ",
-	"GMuELkOYsABqkmngoOfl/jLJ9dkUjRWPGntoLJj8V5okygU3FvhqPKK6EhDKDT00ITwMCEdjE+SaCpLq",
-	"6/VXX0OB9riHXoLBQ0kIDjJ+HSaQIKywJhyInjlgp4MbjY8oTtPwBvKRf80kP7acPG/SzASUUJAAzUhK",
-	"HDR7qIb03ASnhsKKvGfWWqLEnPyVF2pEFnlluZVMtDAT15gAfMbmujAJ9qJYxqx7goEjDRYkTyzN8Y1b",
-	"ccoCjOTKkTE1JI0I6qG5abJODaX4vuqLPfH98UrsxbrxC1YYuy0Il+OcsNtis83dYbHp8m5NCffyKYGx",
-	"7U5qCcxp3XDl/X/ogLW+EXIk8FUTrmbtwuKrwkDdXn625P/nXvfd7wPvYO99bQPS5UOzbTlNTZ0IYyKp",
-	"IcLaB7uysV/dwF2mUr/US8ACWo/ZRZCQj2rVgXHJcBXDW3+87+6sXklLuJqfD/ZxohK2cpc9gAr99Htn",
-	"4vsmaOh8Wp2yUIREVrc5uMLF8yN/0HB0Z76i06A96m8NqO9doXiVw23Z/FKSRItLZuOuhIqGy4dvO05c",
-	"VjNoi8rr4umCGuAcVotxW2WRkhpcNDEI4rZXg+G5TSHcHEzNHIY/jfr7NQ7+lek+HQ+h3+WhX0McjgKr",
-	"NdEm/VWXrKwqSpNKMnexwD2TmqqM0lw/NRWypRRYqV4CyCNXbeGulC5iDPIRnbP0WtK3iQVAyRkaD/tD",
-	"SHcPslRO+sQdg/zeZ3EcioJMMKXk8meplguIxj4ttZv+MteBPKUBPSq2oFa4I3XqpxyiAZbePIg7E3FU",
-	"DuFafVoui7xAFfmQW1HIm63j/6DbnHRmJIrY3ytB3So3V6/vaLgZBSvzTaj+3EkszEyZp7bikSROpBYh",
-	"F0vdBjM46XwTAget1y8tyLnhnIWv3HW6yCZchCKTS8sV0AYKaRRS1T6vUNW2dFUqs/HQ779LzeD9+44z",
-	"6MKXcvQXOEZqpcrzUOvmobMA6ytwgKsXdEpz09rIBY4765SNXRhCXBFjN2RlfE0tAuzDNalZSecSPWt1",
-	"zd2QdZQIK6D1w9dYmX/BHU/zvIUlDQW4QZ+VZw1agk2goYL45EWs14lCeg2DJ83I/GYhYPrSnJ0Q6N/I",
-	"ppIJ18VgDPNzTW+9tX8xdNSTR/F/7ISBpuhWsl4S9FaC/cNWMfiYUPHKHITNNIWHaH879QQOJMKIh/TK",
-	"NGxv0FLKcf5Bf+9o//Cgv1yDMUW3rv9tZ4KFPwP7uVatUTpBKEgMqoSKR+r2MySanuSV8JOU4GuOMEqz",
-	"CFjGOCVSdNhQv1KCMGc6USz3hRGdKtCT9/AsEnysMbVAyaAiXUABvRwGtMplaUDSHjqjiNAbEpmifaXO",
-	"MHqFvqRMYW55KGYpGVExwxQN+n1PSsKsADf2yHGlaVAuGC9giQHS1aXtMgoLoRARDTbANFS1Pbasx3SE",
-	"4wmhAfJxgnyFra272IqefPRwDKl4AFQp3wmtFG0rXSjPBwAgLFBETG85eH2CuRypTuIDHVF5aAFuS17m",
-	"A2wW1DeqZOEmFe1r2Py7qGhizkq2+Zy5OnaOLaDdvT+trXF02ihH772tPFdyk5TI9S3ZrWuqHLCw7VQO",
-	"fp86RxzellWO76g5bh7QlDml7mYZLxK0trYXqD/gfMI+rqOohDQgt1B8VlFZPDmjgEA9rTY9uvk+2AbE",
-	"J51X1jKRCom9omcuUaNSrWiWXw6Nq4l85o5g4JXQ4xs447PzXmv39c7LVarb+DdF7YFY9vpnclY8KC+f",
-	"qfKSJZKZDfp9REzsqY36MuwfHw72h5uoLyZNsTGxyqruebdT4yL/0sQSpWaiIomPPLdlhoIPwSI/qZZD",
-	"9Ua0hKgjh5djiKYE15gKPPdN1pcg5z6TO7nMub6uznECA754egHJ+AJfE7rScfLgOM9FkxIypMnD7XWu",
-	"Q6iRVnG/gv9cxUI+rAN+TWf7Ct3lIcHkIcFkG9l5uOBhyTnwZk56ryQx1k2AAMp3M/QcWbOTd0NYUv8N",
-	"TZqMRapszVLLJk+j2xSAWyHvl+CUkkDFN8HoPNFPUr9LjuGNqG2L5CHdfchDeSMk9TZP9yL3UEAivACF",
-	"XzVXZCnSTZB66Bn2NcB8/mqhN4IiTBcjCub2CRozH8AUgjORt5QjFBHsz/JOMajYQ9oNRkyZtJF1kgKO",
-	"Iv17bHD5FPDedoSpTYB5aqDt7zkL5u6BbtujbongzltNVYPepqWOuuYim+guwP8glKRYqhUNzYG9ThDi",
-	"K8q4CP3HyhRb0YxX7a++Fq5QEPXa9FrW+9d0DwP42nUaABd1hOU9eXJKrW9XVBDp0O5ELszfeRhnERYs",
-	"LdWO27SGYr8vSMbQi751rcRZzzrov4Op1JHwYNA9ngz75f4lK+Y/LM1fh6DcOXKjsdw1Xg/nb3XQXvHV",
-	"h5D9gzZx9xg/iIraTsIfiUJhvFEhWwIlc6YS+EwGZQVBxnqgQVgKVuoDiMY6A1AnrirXu2pzMWFiZvNd",
-	"eyO6IomVmmTCQhYr2iiJdUTXzGK9cNfqA+WyFrNEZ2yuOzG4+RPoOUVYrwRG47+NpRJEAw5ufox4gn1y",
-	"AldDKTzmaPz/DL8el5setUwr1YP5I1I1saXD3ImqYxchd4o38zl8DfKxYeSp6SfU0pueb78GA/lQOYVm",
-	"yWv3aLmLBPQNqx2t0HOI5hatHSJ6Re26y33MBxsRfNNuuIeX/aOTXePxKCofdlDqT/vKc0wzHN1VUXA2",
-	"ebWm4FChJc0HveEh1a+K8lJDKI4CUBDCTWqAe9GqFEBDxYQbRzj0gbLv9pTNm3oabEVXp0gL2AjLXNR6",
-	"EMrtoWcqoR9gbQdjxCiibESddCVMF+5TjHdbgV9b14KqyJ9jaTYLZtJ3wEHAIZBuJLwR3fnijSiOoG2N",
-	"aiGtPekh98ph/dP8dXI6OCYB4lJS4ghS0LnJHsyb/dWhv5QE/pZj0y4l5PFO++XJTyBGKwyzhouuD3nv",
-	"zmxFcDgXuoLZvbgP2JfKIn1HiXI05adH5Y2qcLHcWTJfISBrl/BzEJHHdxGR66PdF47CSkrBPG8O6uwe",
-	"ZXPPpByDJ8+45fTJ2hBXx5XZDxA79yZ8HwLQ7SS+IceWor4hg66NFlCqY3V/2/ldv30pdM4lNkD3Ruiy",
-	"aRUh9guuWmiBGNe/O+9SP+qTfAbeSojqYh+ErIc4M/50J88oVN2Z88o2GujGp1eA4HOhOi46z9NI+XbZ",
-	"vVL5wHi/vzs2jTZG1MxIqQpO1k2NuFfr4/CR1iA/5i2gNUH/RJKWUnz+XGFJ7St68CZumakoz5rrAYOD",
-	"cicrYlO0fWte5Ltt/ImmnGRJnz9zxfJ6eq04ri5rN2+s9QiOaGuXYAsHoB36pxDD28Sx1CK9pin2hfvV",
-	"2BeslfjetKwdWs9bnjKiERVJYK8aFHqgF4YxMMO4o5PH7ONqD48l5we3zoNbp+LWEQ4/MFw4/66JBdsr",
-	"VnpxVAlmzuI8NJ8xbioAdCto1SM7SPFUnEAAhpu2QhkH/76utVQxAnveAJokz+dn0xEdz0QcGTAScit0",
-	"6yI1gR5SCSUJTtWDcKqqFAjVj1aFWSdyvPiqwGWh6gByPSBIZDT9Ef1SPi3EEfdQhONJgLmH/BmmVyRA",
-	"AYkk6UMT9owS7uOEBKZ3d0ih4vKRKqpAuqYCnFxyIwCjhBNfFR1SAkzeLb84QLppekBIAoqo7tc+Nmvd",
-	"DekNjsJg7GAeq+eb7Vujk6JhOHdyIpm0ulJShv4a6XxNy9Tra0ZteWSleLTCmtcuuFzbq2CWZYUHykr4",
-	"D9d/UeQbaBe4hbBcdw/uIFwHrYRrQ2Hw6lLaJpFsJ7uB+F21357ha39KvGWnHtRSX60Jao+H6TGpid7k",
-	"pilCMeKitkbU4U9bLxM1z/54caHNCB+Qoe/QxNFlkQ26UNnTtTc43tvt761Uk0puLvvDSmRohZerHFy5",
-	"mQiQ+1EEZ0MfCu4gRqv8V+L6prQGJdWEjOLpFIqxTpSLe8YilRE6onMs1SUakHSZl6mgC7RxMdmRPyBJ",
-	"P7iTto0kvfrUtjqaS/CkiwdvtXxCb8AbMy7oN2NjSozLOs3Y085l89TcHDpF4388vURVnrFjjv3O7/rT",
-	"+zGkdvNiFryypjLe1Kax+Siv66yB8ZY1ezvVMvNS0/t4ddHWjp4tKqKDe1REHzjuA8fdTnHRHdnthkjf",
-	"lznGE4ByG6CNMm4YpoCDqT03KjtWGhWQleCiRjzWvFboShgWE7ezUwxhRc2mPDSfhf4sZ6amBxPgTFi2",
-	"cIIwWNrGqwWOJQEeaxAPOuPDXu8pT/885LpXlHyXclglEfZJ0EOvCMVxSK8gASkXEKZX90LNiGPJduSQ",
-	"EWW5FCo6fYzAAJ+PZQs1UkGxp634exT7K4gE3fxK/uLJ0Rr+6UgCy1KLYF4kithGnprXhQkt8dQAnoBg",
-	"2n/XxkOzFSGp9l3hJMN+5lJTb9rnJCeXbeqHkY02Ce9PBfP+gZ0a68rLdbwgT4NQPHhCNpDwcuEQRKbl",
-	"gfxwHpGdJCU3IZmv37qjrCc0NJSk8tyAQNYc1nMFdUYjyE7Qssrk3zoN9ZRiYTEVe+jM/mHDRinB/kyl",
-	"BY3oDEN2DXBxaDxEpgKROBELpZ6oIH5I0TgOOQ/p1fhUNyrLXyrFfP5ONM+BqVTIH51Z382IQpArxgs0",
-	"wzfE9MZGe+g8/NrTEP/yUgV9an8f9lUEiguScPSl3HM7PoUBZqb16FTFrUKu404jWhN4qlEv9NZuRb9Q",
-	"+1WXIuDa46703AYM5sviDFooFGqtoeo8FLP7UCzMxhfX4pX+1hjdMOHVAbYLHFd0BE2WulOyVE9nLFJS",
-	"8ie1kO9qjWG5uK4drP6+sfrDBvJcr3+TWDdL8eezfT8xkf4gldt2jQHugYs+NJYJB7y6vYBenpxbMdQb",
-	"5LNS8e9JPp/bnN4iI29wbXqmUQdBlNzqEl5pAL9Uo5QrZDwCuWml63BG1NdOA90WsFZmqbu25yy1w1jt",
-	"MP3Ubb/hVn2kw3sN1tsarBLd5SlHD27UBzfqHdm55ko1/O2OEax6Vm38fkuB/axzkE0LyXrL0psL/QJ6",
-	"S7ONvzdj+CSTjo2HziSnLHXPrUxEHjiJyPxlLgemOOJkFa909GavXa6z+wpparR+w2BLGcp671cnKttE",
-	"hj9RnrJclU9BVf9k05sbedsHDF8t59N5QL8ZzCYPMRmFxdaaGFbrJAHl/ArCVhTwVvIYR2NOwPeWu92P",
-	"tnv5IUId6/LDWu3UYZIbM8QmbdRJcnzQNB9Y4DZ6dRtu8ZEwwNXanD4iL7J4QtKcY87JZMbY9XJV1lxk",
-	"ynkLMF9fDvvG1/2oDPF1QfyUaPROKPKYAdTolW6cX9Vu35jh/HlL6YKQS7oLNJqUAW+g8KVhsAbl9acS",
-	"4qNGeejlUKuS/ooOiWOyv9c97B8F3cngYFhGZoRYAsu42rqnt0mYEn5mg8wrM/69TpYCoLYQCT/Z2XFA",
-	"K3Jiu6MerKlktf5rXvhQp/dQp1dFYcx5jeHa9qsmpm0uqBbp+TiKJtjXrbpuNA/5/S8GxEQVSWRp9L65",
-	"mZGKbUETaoVFKy/TbaAJev3qWyVu9CB66Iwu0PD2FlTWkKLBPuLEZzRQuPnK3QtDOUWYLsAVi4g0iUcU",
-	"o5QEYaqK4VBI/SgLSAB4hyINSaCYNMJTQVKNDW2f7qF9FIc0g2rt3X7+eYhmLEvhd/VhRAd99REsffNH",
-	"D433Bv0x0qxODVTPSsoSBT29jwK8AJmj3chokilEqCwlHAUMYY7mJIp6qgMSxHJhusjHVNd6O5WA6qnF",
-	"0O9Yv7UbBmMVw1Wc1X2CQpnWPZ1qPNmMan4ESLJVyVWVp2FgJCm8zcvHw6hu5ICF1A9EEbewJbgwoBoq",
-	"NpJX8OUTrYRKazEaswyuXAnB+MZk5OkRAzZTjAMCmD6GHnkozaTB8WFffvv68nFxYoPDo8Hh4cFRf3/V",
-	"8AGnS+A4WToLB1Zy2PcKrbf73eN3f2vVbHt8M/AscgiaYE4O9tA352ePuxffnA33D6Bzv7KG8sVVVlGv",
-	"+LUddOFXyRHUF5L0OLoQmAY4DZBRgtAM8xENRQ+9ARADLJczJRB0mRB5IFImpDSWA9SVKGLOPMSJJEGh",
-	"GqFpaM8yjufNwPvnPns7/e3F8f7b49ffZ4OnfPqvePr9i3/N6PXbYfLLMTt+8eTFzjc7yfO9r1btCw+v",
-	"KBZZStruy6Df77fYBHlcZuS2vO6wIyxYoAziePb8qAXqoecC+Uzq6IgyZJdfwcmwHJk2SZkgvhhR4HZc",
-	"qDTRxSlKUjIlac4e7PQqeKjDyTE+OAqOyHB6ON0bBINJcIgH5ADv4cH0AO/i3WAw2cd9shf08cDfnxzi",
-	"w+kuOfCPg6PJAPebFvaH7jkOowuB/evuRavFLVE57k7f/d7QWP7dXTJENoSBXwGv1lOw4qABa8hyBV/m",
-	"vLMCDP++3NhlKbK76aG3Dqh7Y4+YD9wRxjZe+dqu9J17r6wHYV+POL+2Eq+EZoPjBsRj69yekhWglaOS",
-	"KtRT+Q79ekuX0AB6r6E5lloAZUp/UErBaUFPCbnRX4KeUi+Jn6WhWKh8Hjc/W91fq2e+r5n5NwooT2fE",
-	"aYVEqoIKLFzrgh6STClPRNKyweJjgqkNyiTAWULbi6ssDKSkHtHxTsB8bi2yMeJS15qxuXzDDUnDKUgO",
-	"w3jyzPdhP3cHtIc60Jt9p8w0o/kVGY/kkrrjpW7coNS2Qm/HtazlNvbrupgGev4rIA0Mad0rooF+SRUw",
-	"QqvfpsENkNOaruOP23chqTmkV+pXyRVnnPg/v42fpW9/eBH9uPtfUfCPtzM8/P63t29eLN7+8Cr+8Y2I",
-	"/OH3v/jx9/3zy+dfdbbmAFmbT74JxUyPfDn1OCkXag89zQuADfwZMRM+bgDNNln41uEVP2Th3w2PYG4F",
-	"Ub3Pp5zad7C/v3uwyhlUyhYx36+FRGCdOm9Upy15fqcstVU0AtmWWqc29U5ZgfYHhLX8j1msKu4WGlhb",
-	"A981gA+40rkN9oCrAsEDHpK4HkJr20MfWHVG2xxFb2U069QRkeaILY1PXRHReFD6W1XCPiut60MpTCvU",
-	"pAeO9cCxtlO9fxd2tWHoX5N4u8p95e6KJyTVGUw4NZ21UG73uciMmnWgK6J8IJTMtRvC0/5wxm1L0FBI",
-	"PWVETWlfHgcIBWIUZVSEkVZjzIM1mvdT+acul5uyFF4nR2tjPPAK6KipwJaaa+u34WBQoyvyZBiiaoil",
-	"gZVzr4LLYNeunV/tEbj/0vkHKfShpdCfs07+oZju8zKugUF9CON6R5u+4RJk+Temc3VuJmsnunWYMShI",
-	"h7ZT5foM6B1drmGCjDeQcryHntghgGC9JokYUWm57/YhgaEJNl4ziPz2T7aSQ81gUYChNlqA6vBd345J",
-	"L6H+o7nrkr4QME+CTC3jOe+cHB3q8F85eKO6f5AA7ff7PcdYe3rrk1Q+CAYxwRxq7YNqy+j9fl8uVouO",
-	"UCDQnq8RNoMbLutiZ15nGlJIo87FVlEC4unBfvdwcEy6R8PD3e4B2Z/u4d3J0B/Iuym5FWdqqepHPBi8",
-	"1fNUUVQodN1SLp4m48XqnLz8yD5k5T3YX3dP4wtcBvpBLLAVkmnnd8Mhnwfvd1SGyfpV3s4LVzP8J/aF",
-	"K0vCcc6/g4yoZmzzGRZQ0TIhYHwBJKdXxMg13NtpJKCtOhu4R9eEJByuDjVmi/wMwr+HvnN6MSo/tn6k",
-	"8WOH3PixDbiLYNqA1clxNZJVLW+JKVX9dcM15d6vGcnKKS9P1HIV+jTmIu3zEx9qxBXxsbGoaDKNLD1K",
-	"2Zw9wGx+irBhZqu1T6AQs/w0QxOSJCvNtdaPS9TKCpXG2dUpF3cRDSuZPSXzUlqAkyL0jKVouKcTtnMB",
-	"hnycpgsk5ixPCOKe0x7Yearp6jui+if9tZUSpwirtFWVd64YughjUN810nIETUApMbngtYwe1kxP/cIk",
-	"q9yrQ+zzzI1xm8e6lfT3mi0z+AizZXIifhA5D7bJnRGmgD8pFqhOUs42tiw+DGDf9qXGv6TayxHWWajA",
-	"7hdJXjbTk68eQ54KiBHLKCNGiWNHhALxbCKfPIE+rz30XBQkjCBRpPtluDZHHeOXr2yMw38Wer27uA9q",
-	"/QOPfVDr77N9Lkbg029O0W/Nm4s1AJL5hP8kUA4gOawqQmkqCZyp9H6uhtyr6EU4CXtSA+QC+9e9G8bU",
-	"B1W3UfdAXfMibElpwPwsVsWRMQF4v/wtOyAD9NQrDSc1IqLt062gbnFgQQBzli1mBB6ri5hAaeUNIwxY",
-	"jEODqpI/PCWq47ccoVOu+eTFBUqJz9JA35Gk7IaUX6if2fDGa7IwKRC5XOBInjVChfybWDRZ/UCchF15",
-	"W8MTbTN3s9AlcARbacZVp2bnyYXGzNWnX6hqHrXaExZIKQmL4QLFQo2lC8ajmiqUuyI4b81xKaqvfKoq",
-	"TWyOSLHkpNT7XZqOr199y00ZSq9SE1j3itdQIgZTCiNI/QDBY+xIP0uhVURC0pC5j9RXd2rrT1X3gxmR",
-	"JOETzpEUNDpVZa5/DlVRMJwK57kzgiMx67x/9/7/BgAA//8=",
+	"7L3pchtHti76Knlx+oalbhQIgDMZjtu0hra2TVlNUpJbho6RqEoQaVZlliuzCMIO7eh3OG9wfpz/9xXu",
+	"o/ST3MiVQ2UVqjCQoDWYO3a4KdSUw8o1r2/93gp5knJGmBSto99b5AYnaUzg7xcRSVIuCQtnL9irjF9m",
+	"RMAFkScJzmato9bFhKAxzYREGfk1J0IiKpCQNI4RlmjKs6tWu3WN45yo50IekdZRixbvDSgLUvvmdisi",
+	"EtO4ddQ6ce+bUjlBckKQwAlB3pCC78hMfc185xjJbIbwJaYM4bEkGTx0Sa8JQ5ImpNNqt8w7X0Sto1a3",
+	"d7g/6oc7wS7ujoN93OsFB2G/H3SjHumPt/HOaDdstVtCYpmL1tFO97DdklTGpG50VCBvUuiqNDL1ZTlL",
+	"1YNbacZHMUnEVtMafPjQbr0iLKLs8ilPMGXl9T5BEfyKfslhzS+pkCQjUWmVM4IliU5k66jV7/b3gu5e",
+	"0Du46HWPuur/37XarTAXkienmMbPM57YD7USTOPOjOeZ/kgn5InaFCbOSMizSLSOfvq9xXCipvKzullI",
+	"HF7NP8FHgmTXJGod/fS+3UrzLOVCPfPDlJFMTGhq9oKqkR/JLCfFQtvZq0WTceuod9DtuvW7+PGimGnL",
+	"jSC4Jhkd0xBLytnXv/aT3eub37Zno70pkwfhL1lvfCnwIcl3Jmm0f9X60Haz0L80P9H5WU/sisxWn+bT",
+	"716c3naGT16enD7z5rh0gNEVTTo4wb9xJoiAkXnzq9/RpoGfnrz4Hj0/++HWoz/90Rt6r4vGhEQjtUEi",
+	"kWknFwHBQga9TY33/NXzzVDS9dciHfcQZWGcR+SoNDz03ziO/TH+HCU4C9cgh9OTsyelcY5xLG47UHhb",
+	"7xilXzPOyHHrw/t2K7IHeG5MtMTq9kb9XrAf7eLggGyPgz7ujbrhYXRA9setdivGQj6ZkPBK8w6Wx3Ht",
+	"GPVPZwQLzuxt+gAWDyo29sb8tpCPTSdcEJRp/oKmJCNozHP26TK0W3Od9TmhXcDPixXeimWtxT8Xrssf",
+	"zUBXZ3Prs9qFE71/XrsCW1yHHa9BzpvmxzV8c00Wvdbg/zAeXWGH25Yd1g17Gduuf9cHxcknBEckA9X/",
+	"CWfjmIbyjMhsdqL0bPVrRESY0VTxHEUHJOQsEkhyNMVUohEZ84wo/ZyyS62id9CrjAjCJJpOFM9X96mL",
+	"ExKnoo2mExpOlAo9bNCTh0qpNrZK66jXbolwQhKsxpJQRpM8gV/N/lAmySXJQLl2FoQ8I2mMZ2qzqxMY",
+	"KsodmqEpMwIzMSWZGpCcYIn4GGGGCM5iSrIGS2VYMVWGHXQyghlzOSHZlArSGTB/Fi311ZY/FcLUPH7S",
+	"F9676QiZaUl8E1zyoPyjmuL3XLP/+Ykpcy3FcqJmoEaaEcHzLCR6WlMskJG1peVtbV33tjTJiq0VCXWO",
+	"C7hJjXmWYEVveUaDjIxJRlhIWtXZqYmcYUm+pwmV8zN5qwZMBYrJWNrZXJHZVwJlWBJEGfySZjwkwuya",
+	"3kQSHaFhNrS7JtoIswjhOLZv+TXnEvuG5IAN5RAJQ9SPogyPZUCJHAcTKVOc0kB9MlbjDMxJCXrdx26/",
+	"NRkxjuAWMJCJrO79oHVFZoPWcfZ17/Dw8Fh+3StRQoqlJJma+P8s7vypGxy+/9uxNH/8ZfEavuIxDWf1",
+	"NFFeOYLDiV26IzT8tVgsdRWjKWURn6r1Gk7dwgzYPa/Mr1/3u93u8fTr/rKV+dWuzHTxytyRhVU4UDPF",
+	"L+FI53maKp5GOVv95ArzEIkQjiL1VxvxzF6NqZAF+8oIwhlBglyTDMfzR1sUAxBbuSDZ3811I6A2cpbf",
+	"vn17kssJYVIpp6R+hvBmolYde/cCZ20jLNDZ8ydob3+3iyZYICrLU/mG4IxkC8c7P6wfzwqfUHVEL3FC",
+	"hPbukJtwgtmlYyygWWRfCRTzyw46QVMSx4FaDRKh4Y+BeWnwIhoWrFZLiUe9//z7f/X6B4iPBywminhF",
+	"G0X0kipeNOwM22j4s/pPMHysTsQVSeeOxKq+q4IC8c33hF3KSeuo1z9oK4p0/57frA/tVooznBBphP5J",
+	"Sr8js7olUptGI48Bd+oHuh9u94N9sjcKDsc73WB71A97UZccjg+6SgNSr1LU3WpbpY5GKxJeDnfOb+yT",
+	"PBM8qx/xkJEbqW9w+5PiS2KOeRuNeVb8qL2JVHbQC8UIYs4ugTFwZg4aH8PfPLvEjP4GBxhIdqC0P8XS",
+	"1B1jGqvlrG7lyT9vrt79+C/5r+03s7B/OPv+xzP+rx//KUfJIR31z3a/f/tyMqK92bu3z6/sSv2ak2xW",
+	"LFWoZ9qw37u9fnW/PZb500nwDge/dYPDn4MmPvmUxPSaZCvsf2TubCACPN7bDfZ7hyQ46O9vB3tkd7yD",
+	"NSnUE0FUfPluxKAdAitMQOvl9cNfrPDcBw0/Uyba8lEnRAh8SYBDetqqlRSERegSX5M5humxkV432A/D",
+	"7eAw2iFBb9zF/dF2uBPtknuamaccf0dqlJJTfEUUh0cCj0EeZCQlWPqc9AhhJMkNHC5lUyE+ZSiccBoS",
+	"9OiaCjqKCTo5f/LiRVupGCLFIRGP2wgjRqZwYNUpB11HTii7HDBpdErJ0YhYTbiNRB5O1NJilGEW8QS9",
+	"fv3iaQedE4IGWolQT7cQHvHrOZ1+D/fG3bBHgkPci4KdcHs/OBjvkKA/3sPd0WG4H+327BprFalY5YoF",
+	"0XTC+7u7i074/xX8d9PJbtCtv+VTlGA2Q4TJjBI1c2CESuhiiRIuyoS0261nTKDVlUYdkTHOY6kfSfCN",
+	"UYuUKb2ikkSiE63uNCgQNWpRSrKQMBkQFvJIbeiET5UqhLTKOc2olKRy6Gu0oJpjYD6x2llQZ3nEb1pt",
+	"f++2+93S3m3XbdMFSdIYS7KcE0hzZ8M5P4h2toP98X4Y4O5uT1Fj1CfqtB/27umcvyGZUitf5smINAhj",
+	"BtfApkbX+vY2Gmc8Qb2qil0zQvPEasOkTG73Wx7l9Xs7+zsH23s7+0sJ8C0ZTTi/Wr4HU31jwxYckt2d",
+	"YL97EAWj3l4/2I12yPZYi5J72YIP6mGRgvesUOWsF0cHZZkkDP7EaRob17GNVP7tF6HNET8wTG6okJVI",
+	"sFKWlXacC1IT8r0is0BNKDCP+qFehnKWkWt+RSKInDp+7utTE2w0cfUWhOOM4Gi22Ziu+XbxFT1W/2Nz",
+	"YdzqvNR6x5aremFyzjVHvSIz0bA82kzOlEACf52/QKWlSPAMTZQ8N7wY9brd8hKKTS6Mou65rcCimA8C",
+	"W8wNq3GdyhME0izo+C8ZGbeOWv9jq0hH2NJXxdYr/Rb9SPno1RGPrBuw21UwkwujWK2dfiZRA/c8nSXn",
+	"U93wzL1bxY2+uyUo/C0rPWxuVyapZz4ue9wzX2F19PF+zrMRjSLCbn2+Q0KiygE/5Zky0HkKNjHWdjAo",
+	"SZRdwtpPcBNtmxcGcDvYKo66L6pviTgRiHGpaRw0WPVRo5uLIyWv757NsV09+SFm6qNa6wP1ENRBM3Kj",
+	"O9fSdXVymrB5SirrR4VQc9SX5tcp0dcDe91bISoQT0mmqZnBeIp1wSkN1DHc/MKorTl59QKWJ8bhlVIE",
+	"4Zu1S1Ee/2aOt/FNmq+7ObfnzzjVNINDSa/dGQdNXz0/5XkcaYJKFBmnHAykDOEBU/Y8yVBMx6Sga7f/",
+	"mh5g/0Gz/9wZxDc4+p4KaX69JX8InW/Fj+jrX7XqRmJBwP9YQ+jXOKYRfCQYYxqXhR2wA/0i42oDo8Lu",
+	"L/hZjIyOqbZD7kTu3TK5e1ls6nMw1Fpqn5+EWt0Ex9oJWNGNFGWC2Xib5aCRC2dgOXGUrs3QT2n+mzrx",
+	"8xN26wonGxuacE5KdUvOrhifMnCC5+AUoFLowILofBkH959gXj8c2c+CZM3UlxJse55c4RmnBl3yIrIM",
+	"oeMvhZzvJoMog/2s6FgkGZHMxHtHGcFXRmmALV6TrtNMKV1yhgYtkf8yIqEctLyNU/Z9lvFMJ5Gt8VTK",
+	"KYOgY2vL3AEJIp+HGFOn+b/Of3iJIh7midqzGk3WPh7AxlVYxYhHM0RYRCIXVZ1U3qkzEbjaa0nQo9FM",
+	"EtR7vGnGAQPxmFRpCPUqbnlim2Mf3n5NM84u24qbiAlOlZar/k4IZpRdHqvBTpQVoVYo4ox8CbxAR2fu",
+	"wSd15vLjrROnhlq1XVnjmPpXrROqyLnXIs3ksd6DR+rCBaQUXWRzc6kl0fJs1OrSUulG3b7YZdyqL/hY",
+	"4tIydnnzyt7NsWVe/4d5tMz3VnFq1c5vc0yh3odVpjdQFdQ1b6mMylGflragTOWTsW8hpha4zJxFT9ek",
+	"I96RGd3Vd0aZ9kGUT8sP/l4WjoqaQ+PveuBeVpGhJdKwyrV11VCBRC5SELGbdgc1+1xqT0j9ZP5gBxmB",
+	"5PgjQVj0J/GOGe/X4s363LUGT1jdUXW4u4TcSChjfY79wK+rmSRnJBfabLkFHWTuYc9HwsDm1sZCziJT",
+	"Vwo7c0VmS6pbr8gsMG+t8qtqJWuo3gg7j80nfXIwzoUYC4n6O2jC8+zOKlG/X2ZmVULzUt0qQ1pa0erN",
+	"e5M+lvL4YMVsxl7dynXQyy/QWnrBJMkYjp9lmXbo3Yrj6XfMFeWRMQnrTHr7QAAuj6o6orNhkfYgaHoR",
+	"U5IdlxJfaQTxVy2oKAtpZMzsO9DwbtWmL42knkzLM9lQGNqsXJFzp4ZR0B8VSHunJdcWzogQVkeRdyGM",
+	"U+ud8DKkbkEbC2MYSpVCRdrT2n5i82ids9Q5qb445/CCSX8hPMmR3ovoPqjuIXJ2pzBEMeHPnc5ecvkc",
+	"qsNvSWTaCKuSmM7wtbVwNYTGuAxsVbpPYBnRS1x+gdqCuQS2O5PbTonc6r9cS2/F4DdDZ+pIQv6U9jMZ",
+	"lcuf61dCS345tZqAgFwrkPg01CVInzspvsKzmOPogvPvcXZJbkmRsX3WcxVdGxvDpk9XqTHVXw4k54F+",
+	"vi7CYr1ChV+EmviiVtF63Z2D3f29LhrNJLmzLdHbro+tSM4RjLGWNOdnsjlWaEcA781sZk9pQSS+IuIL",
+	"ocUECpptlvDtUgRwmlbl73lKWIRCnKLCf1+lR3A1BiFOa338YUhSyO2DxdeJWDpjTteucCYn8QwJ+6E7",
+	"M8qKVTv3AR1MgYHWEuX8dNQSk5sJzoWccw/EMZ9iFhKkjF0oNEn1ZqCEyAmvW69xRkggKcmC4qWVE6xu",
+	"Qdi9257llGSURxBNFiRCeQq1y9ITB+WPb3otK8MqxlG7kHXz3Nz5bhyLdgXMrYXzijYRwufOBM4Ji+6c",
+	"VVHUz1RdAxkJaUrVekJ8wd02T9/uzqB0myPws/o3dRoSKhbc7mVSSL7RJIrG+dZSeu2M1Z7kzCJs1MDm",
+	"ZTwJivguGA0FWkdDLFUpc95dJaZh3sXHaNBSL9d5J9oAsM94N9WqqHUbsKl3e7ulXrHxpJcFC7oofFta",
+	"0s3xJ1OUuWZKx685yb8UdpRd05C8Zvga0xiP4tuqyBGBUCbTMyh7K+0VBIFxyK6aOzjupiD3xlI9O1ji",
+	"ERbEUbW98Z5hJXfLhQjlGZUGUk/C9ZMDiswwZXPGrucjVWxtkkvQzZrWzr6jGrxoeIW3WJtclwWDrl8V",
+	"O+zNnGZlkCkzRel39tUmx2KeAks+3wmOx4GQPCNRZWn807169GxzUTNbUnpnhYEkqawczJeEgktgIpMY",
+	"MaV1kRu5rvsOSxQTLFz6MLwMtF1yI7XmZoydeqG1zvOFYPrUEjFr8q5OGCI3KWYCLFhXsW7M7JpltjXB",
+	"gc2Y9VZZrcqRidKwSCe1mfUxZTFgN+/0Dne2uzuIh5JAjlzdit/2XZ5acI0zqhiY2Pg+2EWwZV6jYpS1",
+	"2zG3aMBJZkzim6oUEiSU/l5AFVnM63XjRZsRU0ZQ78gEkPRLBy0qSSIKdcu9uW4L1nuDt/Bq7z7FNb+/",
+	"/FqMUpxJb2gpzoSpL9GjBB5eFABi7Twrq2uat38J6poVCH94Zbjb9aby8IKOPlZhuD+AtarDa+f2R+Tk",
+	"2g+LRQt+h7zcdrfbLT7yh+Xmui+ukp3bMM9NBfzLRLFOxTksnqk5XydXd8AeknUbuNaziMoHzvVHcC6D",
+	"tyIaGI+7vGC5zD0L+E8x7gbWYz+zac7jvutzHfuxtZhO/SQ3BXqhY65rsyAqwByCeoG5dfzsNRjOTzGb",
+	"mV9vm/1kIqSVOiK1yPZKjcPbSZmaPM8rMgMINlGAqI6xkNYc0gR1381L+j6d27Nqx1Pv0vbntNl09aWr",
+	"8RnmNW9OpL1mOJcTntHfbh3IzSuvKOW65EJZ2A25y6UnPUo+JyxCWLsvXNEDFmjQOjH3w6iOkMZgRYn4",
+	"OabX5Of//Pv/DFp3ZtK9+qILKpBJ6FHcbbF7pTSxTeXBqFFo1F2LFlKGKnAV3uQmpRmJtG0JWEUVEn/7",
+	"9m1QRcddRDRVMN0705zI05RnkkSnJKL4Ypbe1lsvZ9WynpdcQmltLbm57waJ+rAGM68SnrTpHEBxT/Sg",
+	"AjXII+SPS41n0NK54DyXCCMzAQTQf5Rd3jnNZbe5hDgiYYyhPFPAfBvosHbGm097qRuRUmVfXzwPDoBo",
+	"NfqhWSELjvglKAIGqe8pBU4X3dEuiMxr5omaMH1hnq4NBGDgnq1Em8x1u0/mRcfmD7Uz0FNt09pt/Wdr",
+	"6XRuBpuj0OZRfCGEB2/86CVpix1EZhPEAuK9vXuo33Xv/8NcQ/aDqxhp9TO8x8Jtb0FuW5z94O1x5+uC",
+	"CPnA1DfD1NufSPFr80weDsxtD4zbFw/4t6GRjmKXI2Jq1ACJ+YrMjhEzMNkCCRJmBGjX4BtRkzNctOab",
+	"fzFhtitEc2sh3XRqJ+j2L3r9op+fgzWOsCSBpElNUxH1GmVXiaVfF5KnAshCJ1zlcQzg7zC/TtPn1G06",
+	"b0mDLs99nt5bQ4wlqM7tFhUnDmWiYpaa7AsList4Zu3P0lBKcxpxHhPM1JuvyOxVRsb0pqkHTeb3WzJm",
+	"LxR2jCmZb8qCR2GvfzP7rW4SMRbytViReqD0OReKoypqjfElGs2Q4AmxHYjqCAu6mXUPj3Z3FxHW0p1O",
+	"sLgiUe35sV4tYEzFUUH6kfKYrFvELsrP//n3/3b/X7dCGgO8FjUd2J9GygI/YflLrzIe5ZAAUPdaQxsr",
+	"rbu515waOrYfZVze/uRoGOEGZmS/rrY54uojkMGwTLqca2QN9zWcZXjW0gDoti7iJw2nDsvqk7q/w250",
+	"JQL1mY2/gN5RbHvcsGjWxke/AMKbxWb+noqaZTc+LdFGjEyVnHO6wkpzN8x9bvLt1jdYhpMXkiRnREDn",
+	"hdolHxEopjeNbNQna1g9qEErSfgn6tYPJkel7pMzXQQuSWJoTK2RIrK06ArIDKWVCftsaVq2Jx5Miszv",
+	"tem5HlIgzojNCzFJMWpMMVbbiiR3g115P8w66BL9ml2hq/Z0qV0RL0t47WYuyyULi0gD71dT/0qgNMah",
+	"a4Rl9DLTsaFbGpPf4+Pw0Ouw0J3vsFBouEtOOWHRub5z7mjDyN2L6o4gnIamk/ADg4aIeSxRCmoPSSrN",
+	"uyCHm2eRVhrKxwNDoVNdN0nXTgVIR/c4rtnBXmNHlNrlsmdmte/Zu+/2RbU2on7hCJPZzK1b25IHLFZl",
+	"FVc+RVXeBYL45oV+1A7Y/nMJ33fb461cMaU6WnkCzFxzVi9HFkcRVfPG8Stv/0272HrVQHKj+85Tza00",
+	"WLe641zmGdmcQluvbiizeBRjdnWMckZ/zQnCCYeCPlIp+63pQtGgkvgN6brdRe2L/udgcNPtBoPBTW88",
+	"GNzsj9Wfh+PBIO93+wf6fw7f//UvrbupGceIuSiOXNiSYH2FxCPa7UU0227p9TWX1SZVydhoLmZizWSr",
+	"ITVvT7amjAYab2ncyXnajVxf93kgK/VMBn4PUFRNjGxEYj5FVB6jmE9JFoQYGjWxCMk8Y7ouOc3ZTKka",
+	"bYTRmDIco4hLKNVVlum4g15y9OLVgBXtnfJRTEMk8vGY3qgvTWkchTiLOujEOSQPUTjBGQ6lrUWHvrFy",
+	"QphtNhwTfE0EyjhPbPu/AdOANQac2TSpNw1j7at3+0jySwI2F9gAw8R0oT/PR3qJhtWmYHMtoN1xFbrL",
+	"viljKh+Ufm+uV9SmDsrckOsVgBiPiOuT6zqYW2LRu2uzTI71Qgy14qLb9OYV41DdUGJWTATwjfLE97ar",
+	"DKLKyWo7Gr5/VPwdvP+rd+Hx/zO/Cl435UBc0TTgqT4vgcuTrjuQZrmaT6LX3VXc/jwaaieAxmXV3hol",
+	"xN42v3/fKKp31zvoBTOErw6h2tCZUYOhG1rB8hJY2hLTW9gmbe1+Z5ujYU81WE83cKvWvI020/D2W+iy",
+	"tQp1QDGoUpXKcCKTeAgMZijJjRz6lSrz2w1p+7UnFcpdRjyaddDw998VG/vwYYiExCwSwN4wssUWbURE",
+	"iNOqPTHIu93tMIX/Id9SZN+if98yF6qiHDAlFp/PYo+7B+o/I/WfUP2HeBtft8mrHtEmReb1Eu2llNBc",
+	"rMRbEoc8IX+c1pJr2qsRrOYS7GCakWtKpgKoBX4gXB1DZFujC2Mlq5kOzZNDvyto7TTbbqfLEz48PFiH",
+	"C996AVbfZCgrq6V+qDtalfqvSTbCkibl1fAo/pOk8Tq9sJl7mcjZ7ZmXjc0sMmWulfbbsCGzVOtR+ibQ",
+	"8/galqAZ/zP1NCQnVfj9ulp1u5Vnca3JlRE7Rgx9ooQk0RHCDOGR4HEuieLRMhVD9Prs+yLVSAlCk8et",
+	"TmOGL6GJAPqBxTN0GfMRjuMZynguFck47ZXoz4ScMTBJkeQgmYcRuR62URorvQo+OARYRRRzno5weFVg",
+	"ygkNggHP8qqiCUM92tryRPSWF/r327dXdM3uTvm4H2yKv1UIV+1D29JOMwFHTeErY2N/JVBCJI6wxG0L",
+	"ioLGyiw2IZgyraorja9zj6EXmo9OALlR67Wh3mGlGRXFXws8/O+S59m7H1/G/9r+rzj6x7sJ7r/57d3b",
+	"l7N3P54l/3or47D/5pcwedM9vXhRJwuuyGxV329lYXWCp53ogpX1FdQamVMonkqsgDMJXOWmS3Lhgm3r",
+	"XspqiWpsRSxx/Wq7k1DxGVGrn4JqCt8Fnzicsmh1I7yY3d2URJhB3TI+VXq9sgzrBPbTl+fGbtS27Sim",
+	"YjK/PM1xHiBGncJfpDXKDNNYl8BXLKqdSRrtX/3aT3avb37bno32pkwehL9kvfGlwIck7/ysDRZF3nNW",
+	"6Bz18RGU3Tc4qyFBwgTmBNERqBobYemQoiuadHCCf4MmtU1jKXau3513qKd5lnKxND7h9uqVub+0yTXi",
+	"QNdZFA4RZppBaupX+hIavjHgIcOV4qurubndQK2vu92SskHXlzQBoyI20QpDZRAsoHKigUdqQqS9g273",
+	"Fr2Q2y7Hd6UJWHHt0mkaCKlyPjZMP5XDbNKMjTdND02vcEFK3hNu17wjsZAVvCrIscHzaJgCBX20g6C5",
+	"qjlQCZ4hRVmwDEztwk+tp9+9OG21W87n0mq3zl89b7VbP0wZycSEpq126+npydkTNbBi8cxzc6epSl9z",
+	"Ax2+0p6ood+kSTPgmPOrIE/baGg6Nhgfjy5x1LFhRvTlBMtwUr6u/qP7mLUHbPha58gXt9jXWwzn+qXR",
+	"eo5ZHDPUFrQbt9BIZmz6LxhGq90yXyuvUfF48zLZjPi60nJ1XVmPs5Qs38gnL09On6lB/dhqty5+vCgP",
+	"xV6dH0ijr9V4DC2DcvlRheQxojvN+DUx+RnrJ/HY15c6IDVmXPS666byhLmQPDk1fsinC5yQc37HR2p8",
+	"hF2TmKfasCXZV+KxMoRBW6lBKHX1kAZWZoKFXh82YC65zLk1NcK8bQtLmTqyIanq2gmm8QoyNbIkJRbR",
+	"k6iww5V0nUITqQk5L/Lrav2i8MmDyLCO+M5i1/UtsqLM8/Xh671RvxfsR7s4OCDb40C3xj+MDsj+eJXw",
+	"tdJGnkxIuCi9xXPma3YEKoziOw7M8JZpLavJdph+Idj1U2cEm0TVGolhXBcjIqekfCDBVeg0kLbvCFpl",
+	"xBb4bNWzDysFaMIF7JsuWNQwGtC/h992BetydVwkxIng0no1cI7SOStNs0oiy7J29Avrs3bOS7z3tsk7",
+	"Zsg1Z7ZEKQtEdM4kjRG5JtnMeYuthpERweNrZV4Nn4NEHZoN2+/rNiLOrhB5GBIhOujE7e2A2UCgosKY",
+	"C8jwK07PGMexQOCQkBwVA9JfcI1KbivD9YBXltbPIJ5UIyNNMk1hQqk5jHhESU0MZRSGjZxZpx4JnSI7",
+	"iimLUMjTWRsJkuJMUREawewSnbe09Pyt+q07fmUFAW/xCtUpt8kSG5TvkIt1qr/RnBFmB6F1v7W52Tjj",
+	"SQMRXEwK1cD6HMrTm9C/z3jeJNXUq182WunuzREVaYxnIFHLrz8JN5VUbBbpftK/lBZEI2K36kXUlD5n",
+	"0C0jzRpOwPxC58/O0aXJkfDH1u2r8R2M92AswW60Q7bHfRwo2R6ooQUH40McdEe9sB9tk53xLg668H+r",
+	"LJlOplqZuuuy5+5E28VhnR/BM8OUbdaiSxPmU4a0JFtZUABpuwTIslNkd7EzSw0yjWcXvMnprS5TItAl",
+	"vz2bEYTJxl3wKERCJKGJkue3ov/unjUyWFhPIWsKwMFRNyG4mCob1wc0q4sYzg1I4sumGAm+FI1rX7x7",
+	"6t69dPKSL2CGBdGu8NGaOP8KqlvBjj3+WQwLpF8b5G1BnsXqexrfPFOqCBSzrqWj6PEFR5rLlD0YGESZ",
+	"6tSIMQ4lwiPtg/Vot97VvZTg4DtP1d0filKyWvV/gtOUsHmBWGxQaUe/ErpPkzFuI6rjFRJfEf/YHSGR",
+	"yPQY7e520W6n1+npKFbRqHwDsgoCOw2S6iDa2Q72x/thcIB3e8FOuB31iZJXh71VJBUPwzzLFpp5buGW",
+	"cZjdWzD7JcfKVMZIFHIWkowJk6Zp87jtz7BM0wmPSaGmApwFVPKHmCFJ4njpcVzODFZw2hZkqb22dYfa",
+	"uE6LZXC029akX9qZxYfsaW1UCEiexBqMuShJY5qYjk1YqEjgt8BqGoxXIK4tfPDHzWdIJSN6mfNcnEhJ",
+	"krQ2nXmMhtAztqO4xvDIWDMTm1aNzZNqVC5EZRrdaCOZC9lBz7Aapa2NFpokCk1Ecl5Nxp73tI94zkJy",
+	"no/q/Y/FSPWN0fAITdXqKSmrVk7YcxjiXFRYxj8IIxmO62hcv231bw5fkSzBipaGbTS8yDATijSGipCH",
+	"r1lEJMkSyqohkpZ7rNYjaOpNmj6vbQSY8cwwxoxfZjipyC5T/FbriyMxni2bJtwEH3IL2dZtl7BAw1Od",
+	"5fY8j+PK5Lwrtd+m+JJxIWn4ZMlE7TprX091UFMvouDYv+H8AtMK61vC8efNHkIiZd4vWyTFTGIMW6zX",
+	"6UrZxnyM7AXprRke5YIMq3WCGmRvXsakXjvDps9z4PKlFQpjGl6ZFYLgccYrKT69w36n2+l3erV+RMqu",
+	"Fk7YvV63amJXJkCOBRpznZHRWSEXo1FRXMEQm2NUaijq6BfW2UYNsXntOpHpGREpZ2LZEaLXSk1em177",
+	"u13U7+x1usisg3qM0Ov686wVxrudJx1MmGB1izHQkGJF6NHZ8ydoe2dv+3F5iHCQ6kajztbJZa2msCLl",
+	"QiM/zdQ0dSlVTvAKn+G/0TjGW7udbq1avkD+NtQiolQttMvWKkIfjsJjgiFfX7uDrbdz1ZQP/dr1zF6t",
+	"lM9XAFXNXEZu5JM8E3V1h+rbIVyzYlHdDbM1yhkv2ix31nZXG+3HG8Fi7aeep5YU/qNaexk98o/943bT",
+	"cYLnqHS3F8fwMeLZgGVkDD2TvFvs2ai+FGVEo1apm7FAOZtipv75aF4APG6XCpNRnsLX1Ey8L2qlCsex",
+	"e4UR6PC4QGawurGCPp3+ROC0Fl/Sx2jAHpWP1WMNHgHsmbryScufi8GbE/e4gy5sl205yQhB4QSzSwKN",
+	"FrWvZsCW+7KLzVE/lpfe/WJW2v27WED3k+uKUJq1+7eeY/ECPYmyt7z6rXqf+TI+YOiuJsCx6pG3b1jv",
+	"0J8baJYv5difNduOuvjUnjbw+Td6GEizV6fWs73ce9NuKX1tPf/jd+qJ27nYKitIjDsIxrCwfrdmBPVZ",
+	"c5TExjMN6YJlZrY8S0Ny3ztVOlFwqf4YNQXqbEJ+tQU4pI9VnPrIRasg71S7Byb0cqKOXVGIZpxcXxm2",
+	"RBRjGp6HExLlsVMnniglRv8zIyiNMWMAn7GUgf0THGct6CmneNhTj3t943jJE59jPbe8yg1C3WEGUF7B",
+	"8waDr3Tk14viwXyLZXkI6j0E9R6Ceg9BvbsF9R7iZQ/xsi89XrZ+iOxbgmM5aeKYyu78qghu1yivq1GY",
+	"/kqDvrhAQSw9N58xxa+Gy5U/flXWV/hVHWG+0uWXd6sL1ung3BwLhIsiYaXjzC9e0SCt8Tuatit5avlI",
+	"SCpz9U/RVvY7BummO6BDI5pjhEcQo+CZtokSgpnO5C6Rtq1VaZ3jxNhl/td1VU3DSSu2yfSdaCgH0BeL",
+	"dTk21pkEAEjFHMtjLQ2w77E+yuR2v1VGuemWqxsahupiMHUONItjWWcx60so4mEOzafBa3i4s7v/eCOI",
+	"WgvDxFNIMMm4bbaumH5zyNiMZYYGLZH/MiKh1D3iFkQD1gfUKvCr1DAArW+n2701jtYSL4CHq1o3xKGP",
+	"pekqocmNdvI0ql6LYFkXCND57397cfHKy/lxH9sp1eHslqCydrq1WEwGAba2GtJEXgwp+gRwXCCnqh91",
+	"wqglWWNczqd8r9DHcj7MXIccKSfa7gG3ks6jADqtjLj89UUtMssVrEFGxiQjLCSr1v/oVfQEp4tkw9H0",
+	"Cep9Mx+ojzc0b4WNUi4VRK6VRPCLTnWu7Zha2xi8oQd70daJy8CUF5QvFH0prawJEldJU2kPUtfgv92C",
+	"/vpBiFMPO9y8IgDcola75ddiBJRhC6B4RWaBabgYgBrCM6W4cRlAzrmaGM/N8O0vur0//GQqoYtVKZpy",
+	"6X9XMc3V98rdu9Qv1buaENFrEKEbeoI19txb2hTLQzgOKAtSi7pcvqJGnZHc9PXEs5jjKJCcB7YpbGOn",
+	"jUrvIoAYYDgONHRje0H77KI3NHcNksuKUx251uhRHouvdYtqyeIarIBcqfE9L5KM9jGbftksFV1Xe8ig",
+	"Mj6FWpvawjE0C0OjaUHrjVf6dq0P7B12e4+PEfROtmBTJgcIUCvKDLDO41jhZ3YwjoPVsSvt1VuWJF8E",
+	"+XyHUXmtP7I74+5IkUvczBq5rZ6UsI9NW8vCEZTliCnJRKcaFRJHSu+2MRtxlBFcsKu5f04zKtWK4JSq",
+	"I+6uu3/bG0Y0jim7tNctxMPcv+39DunG3lH8YG8RHiyAvav0m75xPtrkpji3b2pHDALnbYyl16kyCXrd",
+	"rhePAsiBUBfzKGOcSkHicUPIRCyJTRUpWyOCcvM1dEq/aUOc0sG89eHH1SEICItM4EJPex0cy3brJjB8",
+	"lATmcy016/ooSgM9V0ew3sJrJmzjE7WQVW2LV2WgqzQ1KS17IYBVrVv+bIFL3gJf8gwU1qHk1TyiLJzQ",
+	"a7IElCyIqZAVXJ+97YOdj45ptMp6rLgS6rbPdRnGGU/qlYGRB2OnRKZw5YlUyVpXlGh+rOmMCem1Gquw",
+	"6txoTUgc8783wzP+0Zh2mwpQlJB9uh99e/9A3LoV4Oq6Hx+vbo1gw9JzbxT95VT8yZ7+leMJt4d3q8X0",
+	"q4G429RBrg9jPOFJggMXTWgXXY67Fk1pjHr/+ff/2ttBMVEjEW0U0UsqRRsNf1ZSN1D/6Qw76BzQqJDM",
+	"aJKQqApOUERBHBVIfFlHAd3+zieA7Gf1h1ofq/VbLGyA3EEnDFGmyMTCavLMainKYs1oZKqZU5wtr1HB",
+	"3eU1KssjTPcLWfipsjfJ64W5w3DmGRLkmmQ4rout6csJDXkM8Qsw4nnmAWKVBOCAWdzn3a6fc0EZcMs2",
+	"GoahUVRH6i+r11fPzArgts0s9H70gU3Ef46Qfp9oI5aDz76NDD6VwbaOoT08z5C2IDT9OQtROwhyDRqc",
+	"HDuedTBgMbkmsUARIWkb9bu6xbg2jpVNHMcd9BIQtSEBqqcMrH63i3goiRSKhcG40ITHEWIcepNmPPah",
+	"u0e5HDCJR8IMVGmEGcFXajLwZgbQ02ZiKKbEgWb8f/9v/3/ubnfQWwDpdis5rAa+sGUbA2abqcJ13ViQ",
+	"qtXKcGhyjtScymSziQBZxbIDbbitM8+sbGwy8xbmoBVtXqDXtnb661Dgcm/0rzYpzPVPKNn+7vK82e9B",
+	"8M2zc+a0eYe9X0LqcUDUOmDJG0Gv6/lqyV7wdSeHL1iF4kxSnIEsjmN1E6DiIIOKI4WzNpoAclZJtlyQ",
+	"unVOWUgKMCwP5rPc7GZD1YwLvabgyINC0plQxCIwjUzchnr1PAAR46qZrCzWOcdrVR8tFZ/g4liWvQRk",
+	"ZDKeQUpggYrkaj1+gPZURM44ijm7JBm0vyOp3IjHculEMgf2syJ2pUG7aUAub7k3eiEsu1jLEjq8ryzL",
+	"Ay9I0IftvG1OeAFGvwkwz88wJ3x+f+czVnS67fCoyAe3Daksa7CkroT0JedRBw1tZq4cHlmsCegIaEo4",
+	"ildhgUSKk86ADU8xy3EMD8CR8faaXxsQzJNXL1bB8tFj9jKElYqk31+WGe7GuQNi02rqqLGUI6OLMk2b",
+	"dxPCNpkiJqR2O7y74iOLO1feMrtwFQ/I7eD4N5CLaufeLntyC11hE7ZSDXKb2rU3izKDtFpXnNipt81t",
+	"ZQZkeCxRzmIQmQ78vjAYqw6/2mShhdint+7IuCDH0Y1vjcm7JCmAh4O691xY3qXxwACsUBSzr5abL5z5",
+	"sryoFb00CxoVHOtS0M00KtiI5b2gAcDS9+dptJCnGMKA0jISUfD2ZEQXp6glqd2kEo/prcdjFvS9LJ+0",
+	"Gvrzk0qBU5n181UJf8p1ws1y8GU6hbMrb69IlPp2rKRI2MF9QQVmdkomL7W+LZdOvnYLdquOMkUSt49o",
+	"4vOkCa5JHJ2TYOc4WV942VykRg4MMTJn3Hug9SalBpgQuB8Y11pMGwlQizz8+mM07EDksmQmx1RoVJcB",
+	"o0InnqIL2zcJGlzphI4JycixzbCd8jyOlHFhSl876AQJAm3wPP+VRsCmAKgoig4D0KkGEGkTrWHVwKub",
+	"M92QiOchpMc4JBMe247oC5ZPWb7FEqrBmBGLmrVqq/23MOmz8loDjo3s3G3gq8iZ29KkEyXnONmQFLnt",
+	"UPSJWBGzdYXkaZvFU1txsa7eU+FI10vlRInaimO7iHEtqPwrFFK/9M9o/Z+kfv+gZD8o2ZtQsr8wtXJ9",
+	"9bFxt07c7sCRKTsF7swezLu/cq+BZTbNEb8QP4B45RLAG1ufFOe7/iys1vLkwVJcVXzX8h/TXL23Fm9Z",
+	"WYT7dLCK4bfCaV1m85mP38Hks29Y2+IzI/wCDb/KzFZlmGWdCrgO9E8jN58463zgX583f1nMUV6DdrCZ",
+	"6lpT3wfQKqVSEtuVGgmJZ8KL8DuwM2Po6yzmhF8rq24umyjJhRywkXYCaEP9oU+vTgxSdr75Ruel+eMn",
+	"fdv7UgIRTVKewQanWA2xdUnlJB8BSiLHKQ1CHpFLwrbckD88tAP+c7UD/jRo6UvvOvwprPKHRoFw50bG",
+	"rkzdioVCOJelQU0NEdNVno3Kxlzj4JW0i4e+yQ99k1frmzx/JuqBt17r3A4WIVMXqLFYHBZ4nmVKFqQk",
+	"o7yuKIvq8/qsoWZO/45GZMZNo2VYSVxN9+pBqYmvRO7t+EpkLbCBrmI7r8VINB+2dak2nU/P49j1v7Ig",
+	"iiHPgR7FnEdy5zYjG2eEnHImJ/HsxM63cYygPIZcSMS4nKgtKA22NJrt7i1Hc6YWi9WGw96WeNp4wS6t",
+	"/+kJFq/wTJ3TUyi9X8AQmykFOhuMCFDoiowy0Yt/nhIWPcHpk2a2CfnILp1UL7nJVRISSmhC9bCx0ccQ",
+	"pkIhTkvD2F2+Lcv9t/rbz1i0wGDWPgM9yBG5pEzUWcn7Qbd30V3bStbvbex1HuKYsAhnCBZXrczriye1",
+	"RnqrzMi6weH733c+BPqP/oe/NH/8XOJskcOgmDpu8A/cbuYZDckrkvWuFlAK3ARVNpCsblmfodyCVCp4",
+	"LWuemWq1vtuT8hL55FLihA3Mp8oF2lXWPb8INae34WDVGeVGnagzRV6ffa9P3JwWUJuzvYojyQjce4rQ",
+	"WdCO5r6bs1KLWHu/P7Qytk6pvYtpurMSDuCnoFha1Kbi/RtSMKv+1OWRUbO4DQHQQ7K7E+x3D6Jg1Nvr",
+	"O9TJ3qgbrgaFSa4pz8U5CTMin0FvEFFHhq8hvAfbacC7qdE6cSw4EvSSkahIQRXwvqJZNgWto5ICoFNF",
+	"DFncDqBxnYCgNnA2eWjW0f4762jUK0QZ1bcdUReHZu4kN+/xOvFHQ9imS1BD+Zq+qCwMQyKuS1FNlcqC",
+	"HVsg+m5V1YGbRv1CCuMCdj5fdGKdwtbhaZI1oEaeXYLRqew4M1mN4JXx0JXsRHSu3rS3dsg/yjPwu53W",
+	"MKxv+RSqNNRSSWC7lKFEmTaChJxFZel8sL++0VEPPmQBjO3U5wGMK0wfOuiSqEr70POCReDjMMgwJEK7",
+	"GgdvhVoR3WDl2U1IsrTB9wR6o1ICLBO1T5mcpB30Hf3GluoBLhF4q6wZPl9pV+FcXmP/qq0cYYlHWHfr",
+	"ilYs5FnUqKWClGdMKZwQ6DPsj0uNRgnaqtpeQ3wrwDyW6mrMAVJHqVUiztLY5zfH0tIClmLA1Ge1tXDA",
+	"PGwHsymeae+FJxGrTKWpidlFgZhpb9ItPSDUaqgkWbNTdYUplmR9v0bWr6Ll6RnfQ6M+ePGL1ToUtk0t",
+	"4NBCutFoiEKcZbTq/d9U90LS3AHG6mcLeigubesxpgwibsv0BNeXBGqwbb+WUoaTnOiw7e30leXqnm30",
+	"0rDOeLy3G+z3Dklw0N/fDvbI7ngHb4/6YS9aZZ2VcW3oddFaUGGPCYnAIAcsBlh9nMWUCFlh9VSYbvfF",
+	"Y1CRHsemE34HvZ3QmPgaLeQNOzvCOYa8T1d569wB6PXuhu1NVjzilkmdwzO1+pg9Xz4t249U172seXnE",
+	"2S5Y2Aosc1leSaGor5NLUjx1ywb+Vcb+BSSV1JLBfHWia/ivWYWnJjpVCD0aPi31nXJjhyi71qnQo+Fz",
+	"0/1plQJD89lKZxLTguR9ucOkvXPuONgpQj3302bqgOttkxwAuIjQuarEmSukBo80J7CWOd0cTs9teKh+",
+	"vp6D7o36vWA/2sXBAdkeB9pWPowOyP54c2iLehm9ngDwV7NzBUsbGbX4DMU8NDbHGwPlNVyzY0gdrzI7",
+	"4iH9lsa36ATAkw0toSH/R2upLm9bsXQzDc/+Xs/7tU7n4o5uqbGG42uF/tTzZ2P1bs+1ulRGUoKl8ACo",
+	"OTMBG8Mx7kfNWqXr8fxOL+1+7EszWM/VKGi5vmf9B67NuDnZS9E5zH0eBLT5JWfzv41rOOX8C5o4JjiX",
+	"ny5r9eZzTM5C4in76ifAfGhC8V0T3qa+YbRHkBoY1HWE9rBa/E7HXjviumDrsmZHJQD+JieBVfqqVuvC",
+	"Bu62a+JGe7ffY1ulz67bER977XbamlyBB8+Hju+979F9d+ABj3VR3fdlNOQxKDS2S8ElvtboVJvuylO0",
+	"4inyWE0nHadZVBrt1PXisVxugdTwmt7OYwTxhGg2YrUE7SZqbBj5uegbhWT58tWNSh/gTWkby9oLL1Q2",
+	"HMjzMm3jnjrcbqSjrR+SbE6McbHpwr16jIbqZUMkSRwLQ1bg6jELooOmZZM0ourtCWXQq+Lo91aC09Sm",
+	"5JS0rZW1z1rd7RZP3+rZ8vKuSsJzW7b+gwVxrP1sQXprP7rS3tQ8Zyh17efgyKzxlPX8S8h2XfjcBRHS",
+	"dUm3zZ00eLQ+JB/aLc7ID+PW0U9rcqjWh/a6JtSqj3ijfl85vAv6o7szC2lkIh+pO0YE0kCfAZsXGg53",
+	"jMM59oZ0bN6KD/U/SjnPCBgJxp7XOcDoZMAKePHhdeGSiLkw6LH6x1CjFT4aFmd2+Bic6iYTBF1i04Gc",
+	"KtmN9vtowvNMoEdD2/i8obm430/ij+gz3sCF23e3MVfl3cv8vDZxYB0vr33mbj7eL8i3q07e02XL5ZIC",
+	"FAO6XSuYe0znmdeZlsy3QSk4gelpH15jrPVzUaLdvn75OrTb0o2q0OW3LtaggXCW68slMf6+bA17V5o5",
+	"4lsqJzqdqY567WHFLNIyDO58yLp8yLp8yLrcSNal+i5ll00n8KIYis6IKw/dG7XmpldkZisxR1iQvZ0g",
+	"IiGPSAStCEyAcTidCBL+PASsYnUiJnzKYI4DpoG3oE5fGbCKVUtwlhfpX9oTlkNfYcUTvHaB6vtzDSLg",
+	"Y++S59m7H1/G/9r+rzj6x7sJ7r/57d3bl7N3P54l/3or47D/5pcwedM9vXjxdbkgQD//00nwDge/dYPD",
+	"v229/9vX9QWtDymsm09hrZLo+zpMeUHCPKNydq7YiEkgS6mpDRkRnJHsuWtwIH5WNPyzKS/PyJje6FJy",
+	"85Omd1ddPpfJdvLqBdB5bQcmC6g/PDH9ROH3I/QNDALZj//n3/8HmtsA3wM+C9eLxVZb0vqg5kbZmOue",
+	"ykxi7Qk3OPyn2lMeXpkNKDYSiiTUlc415/qPkCcaFr10vDPMBA51MEqXhmhMZIzOnp1fjPNY93gEeGQ1",
+	"I8KkMgiJK0nThxHYFraTNAvkOMKAZUTw+JpAxu2M51ll0dRxty8UPM9CsGShpSrwASo7AzZgf/2rqY4V",
+	"f/0r0DKMDSp7ngcHHfRax4hsJWzblcTq7C85paEuHpQZplA9qBQmeJMNRKmJDNhwp9sdKnMKBHXG01TX",
+	"5AkaExYC3sKYkjjSPNG01RsqXjuEfwFHN6gJCEDZTyBbFTE1eNdXYrvvGksAdiOPo+Jiv6u7TNg5aA2I",
+	"JOLYdrnQ3SR0c83XjCo266W5mhWD7qN2vao9vEXRxLuNhjhNY2Pt29bEf/tFcDZ8bPdXSF3ineBwQhkJ",
+	"MoIjXb06VF8fmj6DxtkIbctSB1zvKz/wP8JtqsxmlF12/vpXdIKGr344vxia3FjgCAK6a+uwgG7rjhka",
+	"vvCaxH5HZsM2EtyoHQVZQhc17WHQnJcLOWCmQE+bASTyE2BY5D5qA5pANh30HZkJkzhuccpL3RygZ0am",
+	"ofZBjevvaDcIQGmCmaHOgS+8nPmhuMklkcJPY2XkK2GHjsHD8kg7cNqalCCT5Huu92vYtpTrlkUGZySN",
+	"8YxER0jJ/uHjNtSDA01PlAqsBRASFHBBsZovycB/BGMZ7vT7w2NlP5lcPz0wtYmSxrEi1CnPrtpwXA6H",
+	"mkaGsJnBiZLzQ1PsbDw8GmY/hOx6u1BH3mZ5uI76LBqVV22C0QgKBWOcETJgGnpgBP2jIJ6JCvb8lTUW",
+	"AOkEZq09Z0AosMmQVM6IISrGq5rEMWI8Q5HebE2XwsCkaiJxNPLIIMLBUMFjNIM/DXQF/J3Bdug/uYSv",
+	"PzYn4MSskOIdlxmfqpPwkkxLZ5+RKVJGlzXGFBEroxxnnhdNbQpmM+iPf4zCGIKIAyYmgNVKL5lWJpXB",
+	"CxCyZKamx7iE5AKtOcU0JEz4/V5OX1zMSRieEqZZdYdnl1vmoa2ESq+JeyGh1K60PASfVq/T7XTBcZsS",
+	"hlPaOmptd7qdba17TUCEb00IjuXkN/X3Za19aGbd73YRnG52aQOmto5DcxpLZMI7A9DyxPaAVgptBNV8",
+	"yqqEM/Uiah2pz34Lg/Ay4mFs/W7XCmXjePHZ5y/GBDQKFTyhqwuFBbFqncS6MzjsJ1wy8XF1J0h+bRQt",
+	"M5nM+OCJujJQvQ7qY+BVnBBsgXJ/DIw8DXQmQd1XzO1bP565hvHwpV09/7pH3DptvTA9t3ULbF9Rax39",
+	"9L7tLcbbAmm3PGQbhj76qaWpofVevWdLiZ7ZapThYGpdPYc7LdarAEtpDRcHkeRLLEaIrsaZo48zgiPK",
+	"bK+SjZKIevXs3knEzFAxFMUJgat/ZEpRT20vf+qcZNc0JK+99u2rElndpJto7bq3ZftSNxLchZZNot4q",
+	"8B3zVq+UE0IzI6NEB52Ra35FIv0SIfHM4ioAOPeYZwN22EURnplQSZkO1U0nYPFsggwZKdMhlASGkl7D",
+	"HAuC/KnkeDPW607Q7V/0+oX1SgqniFKRtcumcMDsh9v9YJ/sjYLD8U430AUQXXI4PugCxtoJfNg6MK7I",
+	"7BWYbK2jFh6Fvf7N7DdAaBXytSiNA6zo7uHR7q4ZR4LFFdGAAc4ItK/4+T///t/u/y3w61HrJEooo0Lq",
+	"lYaVhV0q5gJGCpDMklbm7z+8X/3A6q2EYFHDoVVvrhzSM+hJoCTwkhNa3PihXTwVvOIxDWcrP2xu/9C+",
+	"E3fY6faWn/PXDBtrmkQteGgF5vCcZyMaRQR8lzv9w+VPXHB+itnMGpmtj8O83KlT22+1WV8OOl70vt26",
+	"CawrJmiixPcf2q2U14UdnxhLRzf+BwPGCEYHNTzO49jwqLb1QmoDWD0SYqZ0R6MMK7lpDUU1FttRQBad",
+	"7qA9ge5k3wbl2slankuQ98rWRyeuWWwX5SzzOWNKys6DOmaox6PPUEs7q4iQ3/BotiYj1KmiFbUNZu4M",
+	"f64sHHWfL6bnOJ5hJ68yHuWhYSXFfmk8jCN4y/s1xPoTb56uA38juwBgMHii0/I9eK5Rc0lm9NZcKiMH",
+	"ymt1oWHWy0Lj95YiqgY2vIabtgXCoBL8+VRkkP7ILSROiUQWSJsqzaxJNJE5Hc3k8pVACZFY6cyF9Q3s",
+	"4IrM2sZnzw3mkieFrEtimSBw9/ky6POSXCuIhm9w5E7mfQo7vZ1lkdc9XPW5J5yNY6pDxTu9FT73Cs9i",
+	"jqMLzr/H2SXRz+2uMjfTw51EpySi2Ib4PkfxrA8Sws7j1CiiE3wTjHg0C0YzqU7v3u7u9t4y2W21xooB",
+	"svU7jT5oUR6TuspFbUcI5yxTshViai7HQZs+c643IXEm/RrAYb+7M9T4wK7Bj+FIA+aJ/5FuiyPptWIs",
+	"x/oeqkEttOeSCvMyB0hYFtj6rZ7ALominUZrSw8ORvRl6MIrUPMpjsc8S0j0Imr9gfqz3oXFT7zk8jnP",
+	"WfS5nmh9dLQ6fCt9257ZdivFGU6IBGpsyEktbjFcWG3oe3PcDbzlVm5rshqdDhYI02DNGR9WPfodRCIA",
+	"PJJk6k5yg0N5ZIr+MwKMwYJPDpgsgoMmsALwlMJLp685y5dEvjYFInd0Q/ySV/0Qr7DQ0AXjjHiIi21r",
+	"dqQa/k0pLhr/zamcVeRPjeDpQ3Ia5MxaKEyDY1kGpuzW4UVqBbEez1HDLnq4iU34hx6yoY9R6EMONgEI",
+	"zkED7nTX0A31xjXohPPgqg++hy/W9/BEb3ZguEpexd312KP9pYk7muvWGWEYnM6lbvanmlz3ctl5jW8V",
+	"Pep1uzZo/rjqaXV+jKcvz1FGQp7VOfFjKuRTM577cZ6mpXkscaDOpf+EuZA8OcU0fp7x5KnBYGhByvkc",
+	"xkLExJmeKLzemJU/Fxkhc0/wkWb82l2e5lnKhXrmhykjmZjQdM5dUNRy+jAUMm4d9Q68xPGLHy+Kqbbc",
+	"CAK/ruDrX/vJ7vXNb9uz0d6UyYPwl6w3vhT4kOQ7kzTav4JyCzML/UvzE52f9cSuyGz1aT797sXpbWf4",
+	"5OXJ6TNvjksHGF3RpIOhIlcQYZJy3Pzqd7Rp4KcnL75Hz89+uPXoT3/0ht7rojEh0UhtkEhk2slFQLCQ",
+	"QW9T4z1/9XwzlHT9tUjHPURZGOcROSoND/03jmN/jD9HCc7CNcjh9OTsSWmcBnH/VgOFt/WOUfo144wc",
+	"tz68d5AdNfgoZafUYnSTGAv5ZELCsn9ofoxluBJ9m61psQ+uE5rQ7GdRaMKw9gcN4cuPTpTlsx+ksL80",
+	"aQXm+rIQxRm5pEJCWwsPREegAp9pLmyhbvTEPXSW0Nk55cCCGcGAzYUUwEwaOvE3NK8CGEg6HhNQg8c8",
+	"M/4U/9ljU2/njTamRAzYiMR8WiRZlfvx2PPoIJlgDt+9OHWTMJk+Pn7DiBCGBCELQiBPrbqxnjnqpdaB",
+	"j/j9XWIoBWSUH0Mxa2PsNifJkMhHVR3p9wUMMzE60bl7TAul1toOcb1US6IoZtSSo8zQ5X2EUoyy2DRu",
+	"e+uWOQJmk9fl4Ivn2C7OUs05KnP2mpTDZXy2eMQ98aH9EDr4KKGD9YMGmoA+gaBBfwXpV+JlZyQX5DP2",
+	"T2qmM4fH1iR31wk8WIFciTuYn1cIOyT8mvhiuoMMMIxNGP41JzmJNDo3lYgwyLy28Ig+w1G66ryZrj/t",
+	"ZNpqUYKixv3SAB49RAkeogR3OYVPgQwdgN0tdN4iTNDo1S803XLNGNh7xz7CbswhOSZPEePT2gTVphPT",
+	"/Qz1kocD/HCA73qA/0E0QK9vg1R8xHcyZNeytTTR+6E/X+Ju6VoS3Yrylq9tMq2/5/xKFK3llIGrmUi9",
+	"SV1wpLHa/LZFe+l1ke1VgTzU2BEJeaIM3wLtVluvOI6RXUZnW5j6QPjy+TO1DUrf09oEjQiTVM7Up6GD",
+	"leS6qeuAvbGVNggXeoQZqElnUBvrAGn4NcnqrGW9ypvikwU61RJGaVfmniw4u1Xolxy69U0fmOcD87y7",
+	"DRKAFgLcUh1Xw6FurwUZtkdcT85apcjaEnURPp5LU00x4hFAE7DIA9Es3H6K6/MxGmoeNWyjoeTqv8ok",
+	"0Z7EocSXwwEzJb1QN9xGIyJoRAQa2lgdVDfq+81P3wBOw7CDXoHBwwgFP5+4oinkOetaUw+pS5dVgjdQ",
+	"DBjOMnoNadW/5oofO05e9GrnEipBSIQmJCNeUwuoT237eVoN9SFF67y1RIk9+UtvNMBM6s5qR6l4Zidu",
+	"oEHEhE9NfRXsRRmPwLQGBHceLEiRH1vAnK/EKUtosktHxvWQDDBwG01NwRBlllLCULfHH4XhcCkEa934",
+	"JS+N3SE7qHGO+E255+52v9x7fbsGi2HxlMDY9ie1AO24brjq+T90wEbfoAJJfNkEr1u7sPiyNFC/pafD",
+	"7vi5E7z/vdfe2/lQ24d48dBcd15bGihpQhQ1xNh4gpf296wbuM9U6pd6AerHymP2gWTUq1ZqxLpguJrh",
+	"rT/e93dWr5QlPF9mAPZxqvPOisABYIv99HtrFIY29un9tTzzooyMrh/z4MXL50ddMKiUJ6Gm02h18O8a",
+	"bO+7InJrh9ui+WUkjWcX3IWPCZMNt/fftbzwsmHQDpzbh9UGNcA7rA7qep5FKmrwQQUhFr26GgzvbYpE",
+	"F5iK9jD8adTfb3D0z9y063mIYC+OYFvi8BRYo4k26a+m8mZZbZ1SkoXfEqBtM2y1UVrop7bQt5LJq9RL",
+	"QKwQujvkpdZFrEE+YFOeXQGohokFQOUcGva7fcjaj/JMTfrIH4P6PeRJQmVJJjiMFCqQUsslBJWfVbrO",
+	"Pyp0oLbWgB6XO9FrAKE69VMN0eLLf8RY9EQmcTUS7RRyta7qBl3sRG5kKX+4ToCAcnTUmpA45n+fi03P",
+	"iwP9+ZYBntIAU99S/c+t1AFOVZnySkyWJKlSQ9Rq68dgBketbymw4HoF1TVLsKy39JO/Tuf5SEgqc7W0",
+	"QgOOIMpiynQbzlJ138JVmZtNG/3+u1ItPnxoeYMu/ahGf44TpFeqOg+9bm10EmFzB47w/A2tytyMOnOO",
+	"k9Y65XPnlpKXpApYsrLOqhXyBPprUrMW7xV6NvqevyHraCFOwpuXr7Ey/4QnnhXpFwsakwiLYq3OGrQW",
+	"HEFjFnlfqQWfn7Bvt2LKrmAVSHOrELuisI7KsB4RaCjLx0oc1EWD6tiwoZG/WILsqDP9P7ZoZI7GSlqH",
+	"OhkbyVnor5RKkMAOmxN1f7kOnvx5SHj4ozU0YCkII0HZZWzUiwZFrZrq0OvuHOzu73UXK3G2fNp3QW6N",
+	"sAwn4EKo1ey0WkQlSUCb0iFZ04iLxOOjAtNglBF8JRBGWR4D0xtmRAk/l+2g9UAsuEn5K9yBxGRLdNQz",
+	"Io+lGBp8QNCzmMxmAIWghgFNw3kWkQzwzwi7JrGFX9AaHWeX6BHjGj+wjRKekQGTE8xQr9ttK1mel6AT",
+	"H3veRAMwqNHddrrdIWCWXRR4cGohNDasRXkYU12l5Qq0bG9MkRIWoRCnKNRdBkw/b9lRr+4PIakSIHvV",
+	"N6GprGsqDkALAOWEJYqJ7bIJn0+xUCM16ZigJmsnNQCnqdtCAECDSlWd9t2kpX4Dm/9RtVQ55RX/xpT7",
+	"dkoBM2Fc5j+trXS1VtEPP7Q38l7FyzKiNqhi+6+pdcHOrKZ1iftUuxJ6U9W6fmD2vLaBKO0x9zfLeuJa",
+	"Rz01BHOD/gcccNjHdXQ1yiJyA3WIc1pbW80oIlBabcy3oNgH18v9qHXmrDulk7k7OvYWPSrd1Wvx7Smn",
+	"Sgi0jlpbksMJMOPreeNz815r983Oq1Wq2/i3Zb2HOP78oEx+lJzTB/3tQX/z9bc8Vey41+0iYiOQq2hw",
+	"/e7hfm+3fxsNziarNqbXObOpQP61gZJHNqKslDMdT37c9vsnaSwcLAte43hsZ8Aq8FBqeAUkdEZwjZkm",
+	"Cg91fT29NdnuGDgR5r467xcM+PzZOVSWSHxF2FLv10P4pBCuWkySpjhHu3VFoeBfR39LURStK37cMMya",
+	"IZcl2tdDmtFDmtEmcjRxybtVcODbhWraFYmxrokHlO/naXqyZqtojbMAzAA69lmjXJvblf59bQPVVEIh",
+	"huxvgjNGIh3lBrv7yLxJX1ccoz1grkdeG5lWdG1UdMXTX2sj3b+ujSICGm0b6bZ4ykg3HfE66DkOTb+Q",
+	"4tPSbARDmM0GDDwOR2jIQ0AGiU5k0V+UMERwOCnahvmpoeVO2WjM45hPTaoKjmNzPbEgkxpFcjPC1KVB",
+	"PbOdSu45F+ru6Q6uYekCwV30HZxPfbD91fQ95/nItIT/B2Ekw0qtaOgU325FFF8yLiQNn2hjcklndr2/",
+	"5l64Q3ccMcbjokbwtpUkYDGv0w2+rCMsbtBWUGp977qSSIfeV2ph/i5oksdY8qwChOCSW8rNHyElxyz6",
+	"xrUSbz3rcCz3xkpHwr1ecDjqd6vNrJbMv1+Zv4kj+nMUVmO5a9YGnL/lqRuarz4kbjxoE3fP9ABRUdtW",
+	"/hNRKKw/jfIFuEgnOo3T5tHOwSE5JzwIS8krTWHR0OSBmvRlHX3QXYtGXE5c1nNnwJakMjObUlrKZUa3",
+	"SmUesDVzmc/9tfpIGc3lXOEJn5q2In4WDXrBEDYrgdHwb0OlBLFIIN26RqQ4JEdwN+A6YIGG/3f/m2G1",
+	"h92KycVmMH9Ewi52dFi4gU34hgqvhLeYwzcgHxtGntn2cCvGA4rtN8g2Hyuz1C557R4tdpGAvuG0oyV6",
+	"DjHcYmWHiFlRt+5qH4vBxgRfrzbc/YvuwdG29XiUlQ83KP1P98lTzHIc31VR8DZ5uabgUaEjzQe94SHh",
+	"cx6yqIZQPAWgJISb1AD/pmWJoJaKibCOcGjr577d1jZv1jbIQaZGSVnAVlgWorYN0ewOeq7LOgCjuTdE",
+	"nCHGB8zLOcNs5r/Ferc1krtzLWhchilWZrPkNgcLHAQCcgmshLeiu1i8AcMx9GCCXjXCeNKpaFczG46L",
+	"z6np4IRESChJiWMoRBA2hxSw5BuhjO4k8O8/PO+TUhHydT8e/QRyeI7j1rDh9RtA+EuzJD5eSG3J3Wbe",
+	"B4bR3CL9wIj2VBXHT6cf64g59OibLpGwtUv4JcjYw7vI2PV7P5TO0lJKwaJoNe3tHuPTts1cB1dgpUHz",
+	"xwaJ8rWHB7yoj4oX9RCD/4hKjz0HK2o7DXmUqyhClYJu/9rW7+brCzGkLrBtXGH1Dj6eR3z+SuiWeKDJ",
+	"mOvet/RFw4tOwGELgW0cgp7h2gQ7dUnoDtO6Fb8r8WSRaeV9CVBW57qDqvc+0/nCLXu7Ukcz3O1uD23j",
+	"nAGzM9Lakpc6VaPx6PXxGNjKaFf2K6A4Qj9UklXytP5ckVnjLntwqG6YqWjnou8EhINyJ0Pqtt0znIVV",
+	"7LZ1qdqyqAV9O+0di4EljOq7HN/BfrHWKTpgK3tFV/CBuqF/DmHM2/jWVsgwagr/4e58+A/WSr6xLaj7",
+	"zvlYZM0YgFMSubt67VaeRrXD6Nlh3NHPZfdxuZPLkfODZ+vBszXn2ZIeP7BcuPitiQW7O5Y6snQtcsHi",
+	"2mg64cLWgZjW7uBtQlGGx/IIYlDCtgnLBYQ4TNGxDpO48wYYPUVVBx8P2HAik9ii8pAbaVqR6Ql0kM6p",
+	"SXGmX4QzXatCmHm1LjA8UuPFlyUuC7UnkO4CcTJrJgzYI/U2imPRRjFORhEWbRROMLskEYpIrEifZKKN",
+	"ckZEiFMS2V78lEHl8GNdWoNMZQ34+dRGAFiPIKEunmUEmLxfhLOHYnJNYoEiQlJQRKHSpq0mrtc6oOwa",
+	"xzQaehjm+v12+9bojGoZzsf1o9nUxEpii/kZmZxXJxXqi6ddnfBcFfUcb1+78nhtx4pd1yVOOKcifLyG",
+	"rLKgALfAK0jbdffgDtK5t5J0bqiQX15T3iTT3WRvIb+X7XfbMsYH/PQNFUY7Mq41ht05s91rzemxiYKa",
+	"4qzgqi2WbuCUG6mXtu/+dP12doQPTruP1VvWZ9QNKl3VYbfTO9zZ7u4s1fYq3jp3YSnSu8a/1n66wtqF",
+	"Rh5xDAfLnCjhIcDrTGbiu9iMIqi0nZzh8RgKA490rGHCY53bO2BTrLQ+FpFskbPMO6irecrcyB+Q4R+8",
+	"YptGhl9+alc6mgvw4csHb7lwQ2/BqTQsaVlDaxENq5rVsG185PathVV3jIb/eHaB5nnGlj32W7+bvz4M",
+	"IUlflOsZtFGYi6busc1HeV2fE4y3al+4qVaZl57ep6sRr+yv2qA63LtHdfiB4z5w3M2Uid2R3d4Suf+i",
+	"gFwDkH2LGlPFAcQMcG2NA0rnOSuLBNJDfAiUJ4bXSlPTxBPiN5xLIDpq2FQbTSc0nBTM1LaGA9AUxxaO",
+	"EAZ73zrnwD8mwfEO4sGk3rj72zpgMaXCtLBT39J+tzTGIYk66IwwnFB2CalkhYAw+WR4pmcksGI7asiI",
+	"8UIKlX1XVmCA68qxhRqpoNlTSTDcOnsL2F9JJJiefOpKW43W8k9PEjiWWsbWI3HMb+Uvel2a0AJ/EWBb",
+	"SG7ckKv4iTYiJPW+a9xz2M9CappN+5Lk5KJN/Tiy0aVT/qnaNnxkj8i68nIdF8qziMpPwI3y+Ul4tXAI",
+	"AuzqQH48j8hWmpFrSqbrt+Kp6gkNfW6ZOjcgkA2HbfuCOmcxJFkYWWUzqb02nVqxcBCnHXTi/uGiXxnB",
+	"4URnNw3YBEOSEHBxaCRGxhKRJJUzrZ7oXATK0DChQlB2OTw2jQeLjyoxX3wTTQuUNZ25gE6c72bAIFaX",
+	"4Bma4GtiW/ajHXRKv2mblh3qVg1l7K73uzqQJiRJBXqk9tyNTwPa2Wk9PtbhNypM+GzAauJnNeqF2dqN",
+	"6Bd6v+oyHXx73Jeem0ClfVWewQoKhV5rwA+gcnIfioXd+PJanJlfrdENE14e5jvHyZyOYMjSNHBX6umE",
+	"x1pK/qQX8n2tMawW17eD9b+vnf5wC3lu1r9JrNul+PPZvp+ZSH+Qyqt2gQLugcs+NJ5LD4x+dQG9OMd4",
+	"zlBvkM9axb8n+XzqUpPLjLzBtdm2jXcIYuTGFGMrA/iVHqVaIesRKEwrU1E1YKFxGpg2n7UySz+1OWep",
+	"G8Zyh+nnbvv1N+oj7d9ryoCrpqvQXZE59eBGfXCj3pGdG65Uw9/uGMGqZ9XW77cQotE5B/m4lHO4KEu7",
+	"1L6jszBp+o0dw2eZO209dDazZaF7bmk+dc/LpxavCjkwxrEgy3ilpze3V0vZ9j+hTI2Vv9DbUKK12fvl",
+	"+dYukeFPlG6tVuVzUNU/2yztRt72EcNXi/l0EdBvhiUqQkxWYXElM5bVeklABb+CsBUD5JwixtGYE/DG",
+	"cbf70XYvPkaoY11+WKudekzy1gyxSRv1MiQfNM0HFriJ3vuWW3wiDHC5NmeOyMs8GZGs4JhTMppwfrVY",
+	"lbU32arkEmDbo37X+rofV8HazkmYEYPDCrUqEwCNhZLkWu32rR3On7ciMKJC0V1kcMEsigaDHy2DtXi9",
+	"P1WwOw3cRqcAzVX0V3ZIHJLdnWC/exAFo95ev4qxCbEEngu9dc9uUpoRceKCzEvrDtqtPANodClTcbS1",
+	"5aGHFMR2Rz3YUMly/dd+8KHc8KHccB5Ps+A1lmu7n5qYtr1hvtYwxHE8wqFpeHdteMjvf7FoMrrCIs/i",
+	"D82duXRsC5rKa1RhdZtp607Q67Pvtbgxg+igEzZD/ZsbUFkpQ71dJEjIWaQ7IGh3LwzlGGE2A1csIsok",
+	"HjCMMhLRTNf0IcrCOI9IBMiVMqMk0kwa4bEkmUH5dm9vo12UUJZD0fl2t/i7jyY8z+C6/mPAel39J1j6",
+	"9h8dNNzpdYfIsDo9UDMrJUs0iPguivAMZI5xI6NRrrG98owIFHGEBZqSOO7odl4Qy4XpohAzU7LuFTTq",
+	"t5ZDv0Pz1YBGQx3D1ZzVf4PGCzcNymo82ZwZfgSYwPOSa16e0shKUvhauxgPZ6YlB5ZKP5BlBMoVYaIB",
+	"n1KzkaKOsJjoXKi0Fm0zz+HOpWCab21GnhkxgGQlOCIArmTpUVBlJvUO97vq19cXT8oT6+0f9Pb39w66",
+	"u8uGD4hrEifpwll4AKH9brvUSr8bHL7/20rN84fXvbYDQEEjLMjeDvr29ORJcP7tSX93T+3hUFtDxeJq",
+	"q6hT/tkNunRVcQT9gyI9gc4lZhHOImSVIDTBYsCo7KC3gMWA1XJmBIIuI6IORMalksZqgKYSRU55Gwmi",
+	"SFDqrn4GpLWKyHrda3+3y9+Nf3t5uPvu8PWbvPdMjP+ZjN+8/OeEXb3rp78c8sOXT19ufbuVvtj5etm+",
+	"CHrJsMwzsuq+9Lrd7gqboI7LhNxU1x12hEczlEMcz50fvUAd9EKikCsdHTGO3PJrVBxeYAynGZcklAMG",
+	"3E5InSY6O0ZpRsYkK9iDm94csm1/dIj3DqID0h/vj3d6UW8U7eMe2cM7uDfew9t4O+qNdnGX7ERd3At3",
+	"R/t4f7xN9sLD6GDUw92mhf0xOMU0Ppc4vArOV1rcCpXjYPz+972dD3W0fqe651sC+i/BuetogHjQgA34",
+	"vMaR8745B/H/odqiZyFGv20IuQ48f2O3n4/c28e10PnGrfSdu+is14ygvnfA2kq8FpoNjhsQjyvn9lSs",
+	"AKMcVVShjs536NZbuoRF0AcQTbHSAhjX+oNWCo5LegoVVn+JOlq9JGGeUTnT+Tx+frZ+vlbP/FAz8281",
+	"YqHJiDMKiVIFNey70QXbSDGlIhHJyAaHdAqmNiiTAEwKDUwucxopST1gw62Ih8JZZEMklK414VP1hWuS",
+	"0TFIDst4isz3frdwB6yO2GA2++MCNljVscy5FJs1/V9NDw+t95Uala5lbq9iAK8LzWAWcAkyg6XNewVm",
+	"MB+Zx70w+rvtdQT0uKbv+dN2fqjjQNmlvqrY6kSQ8Od3yfPs3Y8v439t/1cc/ePdBPff/Pbu7cvZux/P",
+	"kn+9lXHYf/NLmLzpnl68+Lq1MQ/K2oz2LZUTM/LF1OPlbOg9bBtmAnzkAfrhTw2F6lxvySdRD/BnhVWY",
+	"Onla77qqZiju7e5u7y3zaZmkF3WbPviBRgM1gqMSMVgLZ8G5rN7qjnCKuYx55mqEJHKt345dYqG2cd0F",
+	"hI12k/BE1xPODAC8QSdsgFYodI/VkBV8BQ9e8JCi9hA43By2wrKju8IJXQSsYO499uS3PWILo2+XRDYe",
+	"lO5GNcQvSiX8WNrcEh3ugWM9cKzNYBPchV3dMrHBkPhquATamZeMSGbys3BmO8Chwij14TMN60CXRHt4",
+	"GJkaJ0vbePu5cK1rqVR6yoDZwsUiykEl4gzlTNLYqDH2xQZy/Zn6pykGHPMMPqdG6yJY8Ano/KqhpJqR",
+	"A3zOfFvvhx5dmSfDEHXjNoN+Xbg8fAa7NjLAcnfF/QMDPEihjy2F/pwoAA+lgl9UqaAWNPdsc9ca11vG",
+	"9KUL4P/f2g7rhZlsQgTOm8eh3B7ao1WrT6DHebVCC/L5QMqJDnrqhgCC9YqkcsCU5b7dhfSMJmx/wyCK",
+	"xz/bOhU9g1kJK9xqAboTfX3XL7OE5h/Nzb3MjYDoEuV6GU9F6+hg3wQ3q6Ep7ZQhEdrtdjuesfbsJiSZ",
+	"ehEMYoQFIAlE863Nd7tdtVgrNB4DgfZijaAgPHBRFxlst8aUQZJ4IbbKEhCP93aD/d4hCQ76+9vBHtkd",
+	"7+DtUT/sqacZuZEneqnqR9zrvTPz1DFiKOPdUKahIePZ8ozD4sg+5Bw+2F93T1KMfAb6USywJZJp63fL",
+	"IV9EH7Z0/sz6NezeB5cz/Kfug0sL3nHBv6Oc6J5/0wmWUK8zImB8AeBou4wAbLm31+3BWHUuLQFdEZIK",
+	"uJsaRBr1Nwj/DvrB6xmq/djmldaPTYX1Y1voGsmNAWtS/2okq17eClOa99f115R7v+Ykryb0PNXLVWoH",
+	"Woi0L0986BHPiY9bi4om08jRo5LN+QOI6OcIima32vgESnHQzzM0oUhyrgPa+nGJWlmhk1RNSPFOomEp",
+	"s2dkWslZ8BKgnvMM9XdMOnohwFCIs2yG5JQX6U6i7bWx9t5qu08PmLlkfnZS4hhhnZSrs+o1Q5c0AfXd",
+	"4EjH0GuWEZvpXsvoYc3M1M9tJs29OsS+zMQdv0exjxNwr6k8vU8wlacg4geR82Cb3Bk/C/iTZoH6JBVs",
+	"Y8Piw8IRbl5q/FOpvQJhk2ML7H6WFkVBHfXpIeSpgBhxjDLmjHh2BJVI5CP15hE04+2gF7IkYSSJY9MN",
+	"xLc56hi/+uRGk2W/PMPA350/i12wsTzLB27/GRkYF0SUkyz/dL3fCYsAX0HIBTUUK4uXcpGGYn9UMcqj",
+	"n94rXqmrhJpqNie6/kLoIXfmVDuc0o5SYoXE4VXnmnP9hy6sqXuhKUqSruY34mGe6OrVhAD+YvGVLeDm",
+	"ZupzjU0NZKXrB6+xiHHkUBoLqSMnBF5rqsxA7xYNI4x4gqmFvSlenhHdWV6N0KunffryHGUk5Flknkgz",
+	"fk2qHzTvbPjiFZnZLI5CMgmkDilhUv2bOLhf80Kc0kA91vBG093bZlvMoVe4UkChO4J7by41AJ9/+7ku",
+	"t9KrPeKREvSwGD6SLxTB+mhJuutFtW2F99UCOGT+k890KZBLcynXBPnz+kogZf2+Pvte2DqhzlzRZt0n",
+	"XkMNH0yJxpC9AqLPmsJhnkEvj5RklPuvNHe3aguEdXuKCVEkERIhkBJ1Jttmai5TXbUNp8J774TgWE5a",
+	"H95/+P8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

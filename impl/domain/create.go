@@ -30,32 +30,43 @@ const (
 // Create registers a domain as Pending. An empty subdomain means "mail". It returns ErrExists, ErrLimit, and
 // ErrInvalid for a name that cannot be registered. When SES is needed and not available nothing is stored.
 func (s *Service) Create(ctx context.Context, organization uuid.UUID, name, mailFromSubdomain string) (View, error) {
-	name, subdomain, err := parseNames(name, mailFromSubdomain)
+	prepared, err := s.Prepare(ctx, organization, name, mailFromSubdomain)
 	if err != nil {
 		return View{}, err
+	}
+	var view View
+	err = s.store.Tx(ctx, func(tx *db.Queries) (err error) {
+		view, err = s.Register(ctx, tx, prepared)
+		return err
+	})
+	return view, err
+}
+
+// Prepared is a domain that could be registered a moment ago.
+type Prepared struct{ insert db.DomainInsertParams }
+
+// Prepare is the part of [Service.Create] that is done before any transaction: it asks SES.
+func (s *Service) Prepare(ctx context.Context, organization uuid.UUID, name, mailFromSubdomain string) (Prepared, error) {
+	name, subdomain, err := parseNames(name, mailFromSubdomain)
+	if err != nil {
+		return Prepared{}, err
 	}
 	queries := s.store.Queries()
 	exists, err := queries.DomainExists(ctx, db.DomainExistsParams{OrganizationID: organization, Name: name})
 	if err != nil {
-		return View{}, fmt.Errorf("look for the domain: %w", err)
+		return Prepared{}, fmt.Errorf("look for the domain: %w", err)
 	}
 	if exists {
-		return View{}, ErrExists
+		return Prepared{}, ErrExists
 	}
 	if err := checkRoom(ctx, queries, organization); err != nil {
-		return View{}, err
+		return Prepared{}, err
 	}
 	if err := s.prepareIdentity(ctx, organization, name); err != nil {
-		return View{}, err
+		return Prepared{}, err
 	}
 	insert, err := s.newDomain(organization, name, subdomain)
-	if err != nil {
-		return View{}, err
-	}
-	if err := s.insert(ctx, insert); err != nil {
-		return View{}, err
-	}
-	return s.Get(ctx, organization, insert.ID)
+	return Prepared{insert}, err
 }
 
 func parseNames(name, subdomain string) (domain, label string, err error) {
@@ -129,47 +140,50 @@ func (s *Service) newDomain(organization uuid.UUID, name, subdomain string) (db.
 	}, nil
 }
 
-func (s *Service) insert(ctx context.Context, insert db.DomainInsertParams) error {
-	err := s.store.Tx(ctx, func(tx *db.Queries) error {
-		// The lock makes the count hold until the commit.
-		if err := tx.OrganizationLock(ctx, insert.OrganizationID); err != nil {
-			return fmt.Errorf("lock the organization: %w", err)
-		}
-		// The insert comes before the count, so that a name that exists is told from a limit that is reached.
-		if _, err := tx.DomainInsert(ctx, insert); err != nil {
-			return fmt.Errorf("insert the domain: %w", err)
-		}
-		count, err := tx.DomainCount(ctx, insert.OrganizationID)
-		if err != nil {
-			return fmt.Errorf("count the domains: %w", err)
-		}
-		if count > maxDomains {
-			return ErrLimit
-		}
-		return tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
-			DomainID: insert.ID, OrganizationID: insert.OrganizationID, DueAt: insert.Now.Add(firstLook),
-		})
-	})
-	if store.Constraint(err) == store.DomainsName {
-		return ErrExists
+// Register is the rest of [Service.Create], in the caller's transaction.
+func (s *Service) Register(ctx context.Context, tx *db.Queries, prepared Prepared) (View, error) {
+	insert := prepared.insert
+	// The lock makes the count hold until the commit.
+	if err := tx.OrganizationLock(ctx, insert.OrganizationID); err != nil {
+		return View{}, fmt.Errorf("register the domain: lock the organization: %w", err)
 	}
+	// The insert comes before the count, so that a name that exists is told from a limit that is reached.
+	if _, err := tx.DomainInsert(ctx, insert); store.Constraint(err) == store.DomainsName {
+		return View{}, ErrExists
+	} else if err != nil {
+		return View{}, fmt.Errorf("register the domain: %w", err)
+	}
+	count, err := tx.DomainCount(ctx, insert.OrganizationID)
 	if err != nil {
-		return fmt.Errorf("register the domain: %w", err)
+		return View{}, fmt.Errorf("count the domains: %w", err)
 	}
-	return nil
-}
-
-// Get returns a domain as it was last checked.
-func (s *Service) Get(ctx context.Context, organization, id uuid.UUID) (View, error) {
-	row, err := s.read(ctx, organization, id)
+	if count > maxDomains {
+		return View{}, ErrLimit
+	}
+	err = tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
+		DomainID: insert.ID, OrganizationID: insert.OrganizationID, DueAt: insert.Now.Add(firstLook),
+	})
+	if err != nil {
+		return View{}, fmt.Errorf("have the domain checked: %w", err)
+	}
+	row, err := read(ctx, tx, insert.OrganizationID, insert.ID)
 	if err != nil {
 		return View{}, err
 	}
 	return newView(row, s.region)
 }
 
-func (s *Service) read(ctx context.Context, organization, id uuid.UUID) (db.DomainGetRow, error) {
-	row, err := s.store.Queries().DomainGet(ctx, db.DomainGetParams{OrganizationID: organization, ID: id})
+// Get returns a domain as it was last checked.
+func (s *Service) Get(ctx context.Context, organization, id uuid.UUID) (View, error) {
+	row, err := read(ctx, s.store.Queries(), organization, id)
+	if err != nil {
+		return View{}, err
+	}
+	return newView(row, s.region)
+}
+
+func read(ctx context.Context, queries *db.Queries, organization, id uuid.UUID) (db.DomainGetRow, error) {
+	row, err := queries.DomainGet(ctx, db.DomainGetParams{OrganizationID: organization, ID: id})
 	if store.IsNoRows(err) {
 		return db.DomainGetRow{}, ErrNotFound
 	}

@@ -47,7 +47,7 @@ func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View,
 		return s.Get(ctx, organization, id)
 	}
 	defer s.verifications.Release(1)
-	row, err := s.read(ctx, organization, id)
+	row, err := read(ctx, s.store.Queries(), organization, id)
 	if err != nil {
 		return View{}, err
 	}
@@ -79,7 +79,7 @@ func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next
 	}
 	if err == nil {
 		var row db.DomainGetRow
-		if row, err = s.read(ctx, organization, id); err == nil {
+		if row, err = read(ctx, s.store.Queries(), organization, id); err == nil {
 			return stateOf(row.Domain).due(now), nil
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next
 }
 
 func (s *Service) recheck(ctx context.Context, organization, id uuid.UUID) error {
-	row, err := s.read(ctx, organization, id)
+	row, err := read(ctx, s.store.Queries(), organization, id)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (r *runner) createDomain(ctx context.Context) (*api.CreateDomainResponse, e
 	if err != nil {
 		return nil, err
 	}
-	return r.client.CreateDomainWithResponse(ctx, request)
+	return r.client.CreateDomainWithResponse(ctx, nil, request)
 }
 
 func (r *runner) registerDomain(ctx context.Context) (observed, error) {
@@ -121,7 +121,7 @@ func (r *runner) sendEmail(ctx context.Context) (*api.SendEmailResponse, error) 
 	if err != nil {
 		return nil, err
 	}
-	return r.client.SendEmailWithResponse(ctx, request)
+	return r.client.SendEmailWithResponse(ctx, nil, request)
 }
 
 func (r *runner) send(ctx context.Context) (observed, error) {
@@ -154,7 +154,7 @@ func (r *runner) sendBatch(ctx context.Context) (observed, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := r.client.SendBatchWithResponse(ctx, request)
+	answer, err := r.client.SendBatchWithResponse(ctx, nil, request)
 	if err != nil || answer.JSON202 == nil {
 		return nil, errorOf(err)
 	}

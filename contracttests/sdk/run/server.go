@@ -129,7 +129,7 @@ func (s *server) exhaust(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	created, err := client.CreateDomainWithResponse(ctx, api.CreateDomainRequest{Domain: exhaustedDomain})
+	created, err := client.CreateDomainWithResponse(ctx, nil, api.CreateDomainRequest{Domain: exhaustedDomain})
 	if err != nil || created.JSON201 == nil {
 		return fmt.Errorf("register %s: %w", exhaustedDomain, errors.Join(err, errors.New(created.Status())))
 	}

@@ -1,0 +1,45 @@
+-- The look-ups and the lock are statements of their own: what was committed while the lock was taken is seen only by a
+-- statement that begins afterwards.
+
+-- IdempotencyKeyAmong finds the answers that are kept under keys.
+-- name: IdempotencyKeyAmong :many
+SELECT key_hash, fingerprint, status, location, body, sealed FROM idempotency_keys
+WHERE organization_id = ANY (@organization_ids::uuid[])
+  AND key_hash = ANY (@key_hashes::bytea[])
+  AND created_at > @since::timestamptz;
+
+-- IdempotencyKeyClaim takes the locks of keys until the end of the transaction, those that nobody holds. It never waits.
+-- name: IdempotencyKeyClaim :many
+SELECT wanted.lock::bigint AS lock, pg_try_advisory_xact_lock(wanted.lock) AS obtained
+FROM unnest(@locks::bigint[]) AS wanted (lock);
+
+-- IdempotencyKeyKeep stores answers. A key that is there already has expired.
+-- name: IdempotencyKeyKeep :exec
+INSERT INTO idempotency_keys (organization_id, key_hash, fingerprint, status, location, body, sealed, created_at)
+SELECT
+    unnest(@organization_ids::uuid[]),
+    unnest(@key_hashes::bytea[]),
+    unnest(@fingerprints::bytea[]),
+    unnest(@statuses::smallint[]),
+    unnest(@locations::text[]),
+    unnest(@bodies::bytea[]),
+    unnest(@sealed::boolean[]),
+    @now::timestamptz
+ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
+SET fingerprint = excluded.fingerprint,
+    status = excluded.status,
+    location = excluded.location,
+    body = excluded.body,
+    sealed = excluded.sealed,
+    created_at = excluded.created_at;
+
+-- IdempotencyKeyForget drops some of those that have been kept long enough.
+-- name: IdempotencyKeyForget :execrows
+DELETE FROM idempotency_keys
+WHERE (organization_id, key_hash) IN (
+    SELECT k.organization_id, k.key_hash FROM idempotency_keys k
+    WHERE k.created_at <= @before::timestamptz
+    ORDER BY k.created_at
+    LIMIT @total
+    FOR UPDATE SKIP LOCKED
+);
