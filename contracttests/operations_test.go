@@ -92,6 +92,11 @@ func firstExample(spec *openapi3.Operation) string {
 	return ""
 }
 
+// idempotent operations take an idempotency key.
+func idempotent(op operation) bool {
+	return op.spec.Parameters.GetByInAndName("header", "Idempotency-Key") != nil
+}
+
 func secured(op operation) bool  { return op.secured }
 func named(op operation) bool    { return op.variable != "" }
 func withID(op operation) bool   { return op.variable == "id" }

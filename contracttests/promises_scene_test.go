@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -50,6 +51,7 @@ type scene struct {
 	// What follows needs hands on the database.
 	broke               struct{ key, from string }
 	hooked              string // has as many webhooks as it may have
+	heldKey             string // is an idempotency key whose first request never ends
 	suspended, stranger string
 	limited, cutOff     struct {
 		server *stack
@@ -116,6 +118,8 @@ func newInside(t testing.TB) *scene {
 	broke, brokeFrom := s.newSender()
 	broke.setBilling(false, nil, 0, 40)
 	w.broke.key, w.broke.from = broke.key, brokeFrom
+	w.heldKey = w.name()
+	owner.holdKey(w.heldKey)
 	hooked := s.newTenant()
 	for range 20 {
 		hooked.createWebhook("https://webhooks.example", "email.sent")
@@ -174,6 +178,20 @@ func (w *scene) succeeding(op operation) request {
 		r.body = op.body()
 	}
 	return r
+}
+
+// another is a request like the first and under its headers, but not the same: another text of the body, or where there is
+// none, another resource.
+func (w *scene) another(op operation, first request) request {
+	w.t.Helper()
+	if !withBody(op) {
+		first.id = w.disabled
+		return first
+	}
+	encoded, err := io.ReadAll(reader(w.t, first.body))
+	must(w.t, err)
+	first.body = append(encoded, ' ')
+	return first
 }
 
 func (w *scene) keyRequest(scope string) map[string]any {
@@ -253,6 +271,8 @@ func (w *scene) createBy(operation string, r request) made {
 		found.id = decoded[api.CreatedAPIKey](came).Key.ID.String()
 	case "createSuppressions":
 		found.id = decoded[api.CreatedSuppressions](came).Data[0].Address
+	case "sendBatch":
+		found.id = decoded[api.BatchResult](came).Results[0].ID.String()
 	default:
 		found.id = decoded[struct{ ID uuid.UUID }](came).ID.String()
 	}

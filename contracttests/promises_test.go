@@ -135,6 +135,17 @@ func derived(op operation) []row {
 		add(404, api.ProblemCodeNotFound, anywhere, func(_ *scene, r *request) { r.id = op.name(uuid.New()) })
 		add(404, api.ProblemCodeNotFound, inside, func(w *scene, r *request) { r.key = w.stranger })
 	}
+	if idempotent(op) {
+		under := func(key string) []string { return []string{"Idempotency-Key", key} }
+		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.headers = under("two words") })
+		add(409, api.ProblemCodeIdempotencyInProgress, inside, func(w *scene, r *request) { r.headers = under(w.heldKey) })
+		add(422, api.ProblemCodeIdempotencyKeyReused, anywhere, func(w *scene, r *request) {
+			first := w.succeeding(op)
+			first.headers = under(w.name())
+			w.createBy(op.id, first)
+			*r = w.another(op, first)
+		})
+	}
 	if op.spec.RequestBody != nil {
 		add(400, api.ProblemCodeMalformedJSON, anywhere, func(_ *scene, r *request) { r.body = "{" })
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.body = `{"sujbect":1}` })

@@ -99,6 +99,7 @@ func statuses(op operation) []string {
 	add(named(op), "404")
 	add(slices.Contains(creates, op.id), "409")
 	add(slices.Contains(sends, op.id), "402")
+	add(idempotent(op), "409", "422")
 	add(op.id == "getReadiness", "503")
 	slices.Sort(want)
 	return slices.Compact(want)
@@ -109,6 +110,23 @@ func TestOperationsListTheirStatuses(t *testing.T) {
 	for _, op := range operations(t) {
 		if got, want := slices.Sorted(maps.Keys(op.spec.Responses.Map())), statuses(op); !slices.Equal(got, want) {
 			t.Errorf("%s: lists %q, want %q", op.id, got, want)
+		}
+	}
+}
+
+// A POST that creates something takes an idempotency key, and says when an answer is a repeated one; but for API keys, whose
+// secret is never stored.
+func TestWhatCreatesIsIdempotent(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations(t) {
+		creates := slices.Contains([]string{"201", "202"}, successes[op.id]) && op.id != "createApiKey" && op.id != "replayWebhookDelivery"
+		if creates != idempotent(op) {
+			t.Errorf("%s: creates is %t, and takes an idempotency key %t", op.id, creates, idempotent(op))
+		}
+		for status, response := range op.spec.Responses.Map() {
+			if (creates && status < "300") != (response.Value.Headers["Idempotent-Replayed"] != nil) {
+				t.Errorf("%s %s: header Idempotent-Replayed", op.id, status)
+			}
 		}
 	}
 }
@@ -146,7 +164,11 @@ func TestExamplesAreWhatTheyIllustrate(t *testing.T) {
 				}
 				codes[code] = append(codes[code], where)
 			}
-			for header, statuses := range map[string]string{"WWW-Authenticate": "401", "Retry-After": "429 503", "Location": "201"} {
+			waits := "429 503"
+			if idempotent(op) {
+				waits += " 409"
+			}
+			for header, statuses := range map[string]string{"WWW-Authenticate": "401", "Retry-After": waits, "Location": "201"} {
 				if strings.Contains(statuses, status) != (response.Value.Headers[header] != nil) {
 					t.Errorf("%s: header %s", where, header)
 				}

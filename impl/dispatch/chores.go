@@ -9,6 +9,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/idempotency"
 )
 
 const (
@@ -20,6 +21,8 @@ const (
 	keepDeliveries = 30 * 24 * time.Hour
 	// deliveriesAtOnce bounds how many of them a statement deletes.
 	deliveriesAtOnce = 1000
+	// keysAtOnce bounds how many idempotency keys a statement deletes.
+	keysAtOnce = 10_000
 	// choreTimeout bounds one pass.
 	choreTimeout = 5 * time.Minute
 	// choreRetry is the first wait after a pass that failed.
@@ -40,6 +43,7 @@ func (d *Dispatcher) chores() []chore {
 		{"sweep identities", sweepEvery, d.SweepIdentities},
 		{"forget notifications", forgetEvery, d.ForgetNotifications},
 		{"forget deliveries", forgetEvery, d.ForgetDeliveries},
+		{"forget idempotency keys", forgetEvery, d.ForgetIdempotencyKeys},
 	}
 	if d.config.EventsExpected {
 		chores = append(chores, chore{"listen for events", listenEvery, d.ListenForEvents})
@@ -111,6 +115,20 @@ func (d *Dispatcher) SweepIdentities(ctx context.Context) error {
 		return fmt.Errorf("sweep identities: %w", err)
 	}
 	return nil
+}
+
+// ForgetIdempotencyKeys deletes the answers that have been kept long enough.
+func (d *Dispatcher) ForgetIdempotencyKeys(ctx context.Context) error {
+	before := d.config.Now().Add(-idempotency.Kept)
+	for {
+		deleted, err := d.config.Store.Queries().IdempotencyKeyForget(ctx, db.IdempotencyKeyForgetParams{Before: before, Total: keysAtOnce})
+		if err != nil {
+			return fmt.Errorf("forget idempotency keys: %w", err)
+		}
+		if deleted < keysAtOnce {
+			return nil
+		}
+	}
 }
 
 // ForgetDeliveries deletes the deliveries that have been kept long enough, and those that wait for a webhook that was

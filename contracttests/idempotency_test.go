@@ -1,0 +1,469 @@
+package contracttests
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// under is the header that names an idempotency key.
+func under(key string) []string { return []string{"Idempotency-Key", key} }
+
+// holdKey lets a request under the key look as if it were at work, until it is released or the test ends.
+func (t *tenant) holdKey(key string) (release func()) {
+	t.t.Helper()
+	connection, err := t.store.Pool().Acquire(context.Background())
+	must(t.t, err)
+	hash := sha256.Sum256(append(t.id[:], key...))
+	lock := int64(binary.BigEndian.Uint64(hash[:]))
+	_, err = connection.Exec(t.t.Context(), "SELECT pg_advisory_lock($1)", lock)
+	must(t.t, err)
+	release = sync.OnceFunc(func() {
+		_, err := connection.Exec(context.Background(), "SELECT pg_advisory_unlock($1)", lock)
+		must(t.t, err)
+		connection.Release()
+	})
+	t.t.Cleanup(release)
+	return release
+}
+
+// keptAnswers counts what is kept under idempotency keys.
+func (t *tenant) keptAnswers() (kept int) {
+	t.t.Helper()
+	must(t.t, t.store.Pool().QueryRow(t.t.Context(),
+		"SELECT count(*) FROM idempotency_keys WHERE organization_id = $1", t.id).Scan(&kept))
+	return kept
+}
+
+// created counts everything that requests can create.
+func (t *tenant) created() (found int) {
+	t.t.Helper()
+	must(t.t, t.store.Pool().QueryRow(t.t.Context(), `SELECT
+		(SELECT count(*) FROM emails WHERE organization_id = $1) + (SELECT count(*) FROM domains WHERE organization_id = $1) +
+		(SELECT count(*) FROM suppressions WHERE organization_id = $1) + (SELECT count(*) FROM templates WHERE organization_id = $1) +
+		(SELECT count(*) FROM webhooks WHERE organization_id = $1) + (SELECT count(*) FROM deliveries WHERE organization_id = $1)`,
+		t.id).Scan(&found))
+	return found
+}
+
+// isReplayOf fails the test unless an answer is that of an earlier request, to the letter.
+func (a answer) isReplayOf(first answer) {
+	a.t.Helper()
+	if a.status != first.status || !bytes.Equal(a.body, first.body) || a.header.Get("Location") != first.header.Get("Location") ||
+		a.header.Get("Content-Type") != first.header.Get("Content-Type") {
+		a.t.Errorf("%d %v %s\nreplays %d %v %s", a.status, a.header, a.body, first.status, first.header, first.body)
+	}
+	if first.header.Get("Idempotent-Replayed") != "" || a.header.Get("Idempotent-Replayed") != "true" {
+		a.t.Errorf("Idempotent-Replayed is %q, and then %q",
+			first.header.Get("Idempotent-Replayed"), a.header.Get("Idempotent-Replayed"))
+	}
+}
+
+// furnished is a scene of a sender, without what it takes to break a server.
+func furnished(t testing.TB) (*scene, *tenant) {
+	t.Helper()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(72*time.Hour))
+	w.furnish()
+	return w, owner
+}
+
+// TestIdempotencyKeys repeats every operation that takes a key, on the server that answered and on another.
+func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	w, owner := furnished(t)
+	other := newStack(t, options{store: w.server.store})
+	for _, op := range operations(t, idempotent) {
+		r := w.succeeding(op)
+		r.headers = under(w.name())
+		before := owner.created()
+		first := w.ask(w.server, op, r, 0).is(successOf(op))
+		if made := owner.created() - before; made != 1 {
+			t.Fatalf("%s made %d", op.id, made)
+		}
+		for _, server := range []*stack{w.server, other} {
+			w.ask(server, op, r, 0).isReplayOf(first)
+			w.ask(server, op, w.another(op, r), 0).problem(http.StatusUnprocessableEntity, api.ProblemCodeIdempotencyKeyReused)
+		}
+		if made := owner.created() - before; made != 1 {
+			t.Errorf("%s made %d with its repetitions", op.id, made)
+		}
+		// After a day the key is free: for another request too.
+		for _, server := range []*stack{w.server, other} {
+			server.clock.advance(24*time.Hour - time.Minute)
+		}
+		w.ask(other, op, r, 0).isReplayOf(first)
+		for _, server := range []*stack{w.server, other} {
+			server.clock.advance(2 * time.Minute)
+		}
+		r = w.succeeding(op)
+		r.headers = under(strings.Join(r.headers, "") + w.name())
+		fresh := w.ask(w.server, op, r, 0).is(successOf(op))
+		if fresh.header.Get("Idempotent-Replayed") != "" || bytes.Equal(fresh.body, first.body) {
+			t.Errorf("%s: after a day it is still %s", op.id, fresh.body)
+		}
+		for _, server := range []*stack{w.server, other} {
+			server.clock.advance(-24*time.Hour - time.Minute)
+		}
+	}
+}
+
+// TestExpiredIdempotencyKey gives a key whose answer was kept long enough to another request, before and after it was
+// forgotten.
+func TestExpiredIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	for _, subject := range []string{"one", "two", "three"} {
+		owner.sends(1, 1, singlePath, email(from, "subject", subject), under("daily")...).is(http.StatusAccepted)
+		s.clock.advance(24*time.Hour - time.Minute)
+		must(t, s.mailer.ForgetIdempotencyKeys(t.Context()))
+		owner.refused(singlePath, email(from), under("daily")...).problem(http.StatusUnprocessableEntity, api.ProblemCodeIdempotencyKeyReused)
+		s.clock.advance(2 * time.Minute)
+		if subject == "two" {
+			must(t, s.mailer.ForgetIdempotencyKeys(t.Context()))
+			if kept := owner.keptAnswers(); kept != 0 {
+				t.Errorf("%d answers are kept for more than a day", kept)
+			}
+		}
+	}
+}
+
+// TestIdempotencyKeyInFlight asks while the first request is at work, and once it has given up.
+func TestIdempotencyKeyInFlight(t *testing.T) {
+	t.Parallel()
+	w, owner := furnished(t)
+	for _, op := range operations(t, idempotent) {
+		r := w.succeeding(op)
+		r.headers = under(w.name())
+		release := owner.holdKey(r.headers[1])
+		before := owner.created()
+		waiting := w.ask(w.server, op, r, 0)
+		waiting.problem(http.StatusConflict, api.ProblemCodeIdempotencyInProgress)
+		if waiting.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: Retry-After is %q", op.id, waiting.header.Get("Retry-After"))
+		}
+		if made := owner.created() - before; made != 0 {
+			t.Errorf("%s made %d", op.id, made)
+		}
+		release()
+		w.ask(w.server, op, r, 0).is(successOf(op))
+	}
+}
+
+// TestIdempotencyKeyIsBounded refuses keys that the document does not describe.
+func TestIdempotencyKeyIsBounded(t *testing.T) {
+	t.Parallel()
+	w, _ := furnished(t)
+	for _, op := range operations(t, idempotent) {
+		for _, good := range []string{"x", strings.Repeat("k", 255), `"quoted"`, "a,b;c=d", "%00", "{}[]~!"} {
+			r := w.succeeding(op)
+			r.headers = under(good)
+			if op.id == "sendEmail" {
+				w.ask(w.server, op, r, 0).is(successOf(op))
+			}
+		}
+		for _, bad := range [][]string{
+			{""}, {strings.Repeat("k", 256)}, {"two words"}, {"tab\there"}, {"é"}, {"\xff"}, {"one", "two"}, {"same", "same"}, {"", "x"},
+		} {
+			r := w.succeeding(op)
+			request, err := http.NewRequestWithContext(t.Context(), op.method, w.server.url+op.at(r.id), reader(t, r.body))
+			must(t, err)
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Authorization", "Bearer "+w.key)
+			request.Header["Idempotency-Key"] = bad
+			if came := w.server.do(request); came.status != http.StatusBadRequest {
+				t.Errorf("%s takes the keys %q: %d %s", op.id, bad, came.status, came.body)
+			}
+		}
+	}
+}
+
+// TestIdempotencyKeyComesAfterAdmission holds the order of checks: who may not ask gets no replay.
+func TestIdempotencyKeyComesAfterAdmission(t *testing.T) {
+	t.Parallel()
+	w, owner := furnished(t)
+	stranger := w.server.newTenant()
+	for _, op := range operations(t, idempotent) {
+		r := w.succeeding(op)
+		r.headers = under(w.name())
+		first := w.ask(w.server, op, r, 0).is(successOf(op))
+		as := func(key string) answer {
+			changed := r
+			changed.key = key
+			return w.ask(w.server, op, changed, 0)
+		}
+		_, lacking := owner.insertKey(w.name(), without(op.scopes), nil)
+		as(lacking).problem(http.StatusForbidden, api.ProblemCodeMissingScope)
+		revokedID, revoked := owner.insertKey(w.name(), op.scopes, nil)
+		as(revoked).isReplayOf(first)
+		owner.call(http.MethodDelete, keysPath+"/"+revokedID.String(), nil).is(http.StatusNoContent)
+		as(revoked).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+		if came := as(stranger.key); came.header.Get("Idempotent-Replayed") != "" || bytes.Equal(came.body, first.body) {
+			t.Errorf("%s: another organization gets %s", op.id, came.body)
+		}
+		if withBody(op) {
+			malformed := r
+			malformed.body = `{"sujbect":1}`
+			w.ask(w.server, op, malformed, 0).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+		}
+	}
+	owner.suspend()
+	for _, op := range operations(t, idempotent) {
+		r := w.succeeding(op)
+		r.headers = under("contract")
+		w.ask(w.server, op, r, 0).problem(http.StatusForbidden, api.ProblemCodeOrganizationInactive)
+	}
+}
+
+// TestIdempotencyKeyComesBeforeMeaning replays whatever has changed since the first answer.
+func TestIdempotencyKeyComesBeforeMeaning(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	domain, template := values{"domain": "once.example"}, newTemplate("once")
+	hook := values{"url": "https://webhooks.invalid/", "events": []string{"domain.failed"}}
+	single, batch := email(from, "to", "once@example.com"), batchOf(email(from, "to", "once@example.com"), email("a@unverified.example"))
+	requests := map[string]any{
+		singlePath: single, batchPath: batch, domainsPath: domain, templatesPath: template, webhooksPath: hook,
+		suppressionsPath: suppressing("former@example.com"),
+	}
+	ask := func(path string) answer {
+		return owner.call(http.MethodPost, path, requests[path], under("key of " + path)[0], "key-of-"+path)
+	}
+	first := map[string]answer{}
+	for path := range requests {
+		first[path] = ask(path)
+	}
+	hookID := decoded[api.WebhookWithSecret](first[webhooksPath]).ID
+	testPath := webhooksPath + "/" + hookID.String() + "/test"
+	requests[testPath] = nil
+	first[testPath] = ask(testPath).is(http.StatusAccepted)
+
+	owner.suppress("once@example.com")
+	none := int64(0)
+	owner.setBilling(false, &none, 0, 40)
+	owner.execute("DELETE FROM domains WHERE organization_id = $1 AND name <> 'once.example'", owner.id)
+	owner.call(http.MethodDelete, webhooksPath+"/"+hookID.String(), nil).is(http.StatusNoContent)
+	for path, answered := range first {
+		if answered.status >= 300 {
+			t.Fatalf("%s: %d %s", path, answered.status, answered.body)
+		}
+		ask(path).isReplayOf(answered)
+	}
+	// Without a key, or under another one, all of this matters.
+	owner.refused(singlePath, single).problem(http.StatusBadRequest, api.ProblemCodeDomainNotVerified)
+	owner.call(http.MethodPost, domainsPath, domain, under("other")...).problem(http.StatusConflict, api.ProblemCodeDomainExists)
+	owner.call(http.MethodPost, templatesPath, template, under("other")...).problem(http.StatusConflict, api.ProblemCodeTemplateNameExists)
+	owner.call(http.MethodPost, testPath, nil, under("other")...).problem(http.StatusNotFound, api.ProblemCodeNotFound)
+}
+
+// TestOnlySuccessIsKept mends what was refused, under the same key.
+func TestOnlySuccessIsKept(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	owner.suppress("gone@example.com")
+	owner.refused(singlePath, `{`, under("one")...).problem(http.StatusBadRequest, api.ProblemCodeMalformedJSON)
+	owner.refused(singlePath, email(from, "to", "gone@example.com"), under("one")...).problem(http.StatusBadRequest, api.ProblemCodeRecipientSuppressed)
+	owner.refused(singlePath, email("a@unverified.example"), under("one")...).problem(http.StatusBadRequest, api.ProblemCodeDomainNotVerified)
+	owner.refused(singlePath, email(from, "templateId", uuid.New()), under("one")...).problem(http.StatusBadRequest, api.ProblemCodeTemplateNotPublished)
+	owner.setBilling(false, nil, 0, 40)
+	owner.refused(singlePath, email(from), under("one")...).problem(http.StatusPaymentRequired, api.ProblemCodeFreeTierExhausted)
+	owner.refused(batchPath, batchOf(email(from)), under("many")...).problem(http.StatusPaymentRequired, api.ProblemCodeFreeTierExhausted)
+	if kept := owner.keptAnswers(); kept != 0 {
+		t.Errorf("%d refusals are kept", kept)
+	}
+	owner.setBilling(false, nil, 100, 40)
+	owner.execute("DELETE FROM usage_periods WHERE organization_id = $1", owner.id)
+	owner.sends(1, 1, singlePath, email(from), under("one")...).is(http.StatusAccepted)
+	owner.sends(1, 1, batchPath, batchOf(email(from)), under("many")...).is(http.StatusAccepted)
+
+	name := newTemplate("taken")
+	owner.call(http.MethodPost, templatesPath, name).is(http.StatusCreated)
+	owner.call(http.MethodPost, templatesPath, name, under("template")...).problem(http.StatusConflict, api.ProblemCodeTemplateNameExists)
+	owner.call(http.MethodPost, templatesPath, newTemplate("free"), under("template")...).is(http.StatusCreated)
+	if kept := owner.keptAnswers(); kept != 3 {
+		t.Errorf("%d answers are kept, want 3", kept)
+	}
+}
+
+// TestRejectedBatchIsKept: a batch of which nothing was queued is answered 202, and so is its repetition.
+func TestRejectedBatchIsKept(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	owner.suppress("gone@example.com")
+	for key, batch := range map[string]any{
+		"schema":     map[string]any{"emails": []any{values{}, 5}},
+		"suppressed": batchOf(email(from, "to", "gone@example.com")),
+		"both":       batchOf(email(from, "to", "gone@example.com"), values{}),
+	} {
+		first := owner.refused(batchPath, batch, under(key)...).is(http.StatusAccepted)
+		owner.execute("DELETE FROM suppressions WHERE organization_id = $1", owner.id)
+		owner.refused(batchPath, batch, under(key)...).isReplayOf(first)
+		owner.suppress("gone@example.com")
+	}
+}
+
+// TestSecretIsKeptSealed looks for a webhook's secret in what is kept.
+func TestSecretIsKeptSealed(t *testing.T) {
+	t.Parallel()
+	owner := newStack(t).newTenant()
+	request := values{"url": "https://webhooks.invalid/", "events": []string{"domain.failed"}}
+	first := owner.call(http.MethodPost, webhooksPath, request, under("hook")...).is(http.StatusCreated)
+	owner.call(http.MethodPost, webhooksPath, request, under("hook")...).isReplayOf(first)
+	secret := decoded[api.WebhookWithSecret](first).SigningSecret
+	var body []byte
+	must(t, owner.store.Pool().QueryRow(t.Context(), "SELECT body FROM idempotency_keys WHERE organization_id = $1", owner.id).Scan(&body))
+	if len(secret) < 20 || bytes.Contains(body, []byte(secret)) || bytes.Contains(body, []byte("webhooks.invalid")) {
+		t.Errorf("%q is kept as %q", secret, body)
+	}
+}
+
+// TestNothingIsKeptOfWhatFails breaks the transaction at its end: neither the work nor the answer is there.
+func TestNothingIsKeptOfWhatFails(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	owner.execute("ALTER TABLE idempotency_keys RENAME TO gone")
+	before := owner.created()
+	// Without a key nobody looks.
+	owner.sends(1, 1, singlePath, email(from)).is(http.StatusAccepted)
+	owner.execute("ALTER TABLE gone RENAME TO idempotency_keys")
+	// The answer is the last thing that is written: the work is there by then.
+	owner.execute(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN RAISE EXCEPTION 'the database is shutting down' USING ERRCODE = '57P01'; END $$`)
+	owner.execute("CREATE TRIGGER refuse BEFORE INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION refuse()")
+	for path, body := range map[string]any{
+		singlePath: email(from), batchPath: batchOf(email(from)), templatesPath: newTemplate("failing"),
+		domainsPath: values{"domain": "failing.example"}, suppressionsPath: suppressing("failing@example.com"),
+	} {
+		owner.call(http.MethodPost, path, body, under("key")...).problem(http.StatusServiceUnavailable, api.ProblemCodeDependencyUnavailable)
+	}
+	if made := owner.created() - before; made != 1 || owner.keptAnswers() != 0 {
+		t.Errorf("%d rows were made and %d answers kept", made, owner.keptAnswers())
+	}
+	owner.execute("DROP TRIGGER refuse ON idempotency_keys")
+	owner.sends(1, 1, singlePath, email(from), under("key")...).is(http.StatusAccepted)
+}
+
+// TestConcurrentCreation lets one request be made by many at once, on two servers: one does the work, and nobody hears of a
+// conflict with it.
+func TestConcurrentCreation(t *testing.T) {
+	t.Parallel()
+	w, owner := furnished(t)
+	servers := []*stack{w.server, newStack(t, options{store: w.server.store})}
+	for _, op := range operations(t, idempotent) {
+		r := w.succeeding(op)
+		r.headers = under(w.name())
+		encoded := encode(t, r.body)
+		before := owner.created()
+		var bodies sync.Map
+		var group sync.WaitGroup
+		for i := range 16 {
+			group.Go(func() {
+				bodies.Store(string(owner.insist(servers[i%2], op.method, op.at(r.id), encoded, r.headers[1])), true)
+			})
+		}
+		group.Wait()
+		different := 0
+		bodies.Range(func(any, any) bool { different++; return true })
+		if made := owner.created() - before; made != 1 || different != 1 {
+			t.Errorf("%s: %d were made, with %d answers", op.id, made, different)
+		}
+	}
+}
+
+func encode(t testing.TB, body any) []byte {
+	t.Helper()
+	if body == nil {
+		return nil
+	}
+	encoded, err := io.ReadAll(reader(t, body))
+	must(t, err)
+	return encoded
+}
+
+// insist repeats a request under its key while the first one is at work, and returns the body of the success.
+func (t *tenant) insist(on *stack, method, path string, body []byte, key string) []byte {
+	for t.t.Context().Err() == nil {
+		var sent any
+		if body != nil {
+			sent = body
+		}
+		came := on.exchange(method, path, t.key, sent, under(key)...)
+		switch {
+		case came.status < http.StatusMultipleChoices:
+			return came.body
+		case came.status != http.StatusConflict || decoded[api.Problem](came).Code != api.ProblemCodeIdempotencyInProgress:
+			t.t.Errorf("%s %s under %s: %d %s", method, path, key, came.status, came.body)
+			return nil
+		}
+	}
+	return nil
+}
+
+// TestOneMessagePerIdempotencyKey has 200 clients make each request three times at once under one key, on two servers.
+func TestOneMessagePerIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	const clients, repetitions, batched = 200, 3, 5
+	s := newStack(t)
+	owner, from := s.newSender()
+	owner.setBilling(true, nil, 0, 40)
+	servers := []*stack{s, newStack(t, options{store: s.store})}
+	before := owner.rows()
+	var answers, wrong atomic.Int64
+	var group sync.WaitGroup
+	for client := range clients {
+		key := cmp.Or(fmt.Sprintf("client-%d", client))
+		path, body := singlePath, encode(t, email(from, "to", key+"@example.com"))
+		if client%10 == 0 {
+			var items []any
+			for i := range batched {
+				items = append(items, email(from, "to", fmt.Sprintf("%s-%d@example.com", key, i)))
+			}
+			path, body = batchPath, encode(t, batchOf(items...))
+		}
+		came := make([][]byte, repetitions)
+		group.Go(func() {
+			var repeated sync.WaitGroup
+			for i := range repetitions {
+				repeated.Go(func() { came[i] = owner.insist(servers[(client+i)%2], http.MethodPost, path, body, key) })
+			}
+			repeated.Wait()
+			answers.Add(int64(len(came)))
+			if slices.ContainsFunc(came, func(one []byte) bool { return len(one) == 0 || !bytes.Equal(one, came[0]) }) {
+				wrong.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	const batches = clients / 10
+	const want = clients - batches + batches*batched
+	after := owner.rows()
+	var twice int
+	must(t, s.store.Pool().QueryRow(t.Context(), `SELECT count(*) FROM (
+		SELECT FROM recipients WHERE organization_id = $1 GROUP BY address_key HAVING count(*) > 1) AS repeated`, owner.id).Scan(&twice))
+	t.Logf("clients=%d requests=%d batches=%d messages=%d want=%d counted=%d duplicated=%d keys=%d differing=%d",
+		clients, answers.Load(), batches, after.emails-before.emails, want, after.used-before.used, twice, owner.keptAnswers(), wrong.Load())
+	if after.emails-before.emails != want || after.used-before.used != want || twice != 0 || wrong.Load() != 0 || owner.keptAnswers() != clients {
+		t.Errorf("rows went from %+v to %+v", before, after)
+	}
+}
