@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
@@ -20,12 +21,19 @@ func (server *Server) SendEmail(
 	if err != nil {
 		return nil, err
 	}
-	results, err := server.config.Intake.Accept(ctx, []intake.Message{message})
+	results, err := server.accept(ctx, []intake.Message{message}, func(results []intake.Result) (visit, error) {
+		answer, err := queuedOf(results)
+		return answer.VisitSendEmailResponse, err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return queuedOf(results)
+}
+
+func queuedOf(results []intake.Result) (api.SendEmail202JSONResponse, error) {
 	if refusal := results[0].Refusal; refusal != nil {
-		return nil, refusal
+		return api.SendEmail202JSONResponse{}, refusal
 	}
 	return api.SendEmail202JSONResponse{
 		Body: api.QueuedEmail{ID: results[0].ID, Status: api.SendStatusQueued},
@@ -36,67 +44,77 @@ func (server *Server) SendEmail(
 func (server *Server) SendBatch(
 	ctx context.Context, request api.SendBatchRequestObject,
 ) (api.SendBatchResponseObject, error) {
-	results := make([]api.BatchItemResult, len(request.Body.Emails))
+	composed, err := server.composeBatch(ctx, request.Body.Emails)
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := server.accept(ctx, composed.messages, func(accepted []intake.Result) (visit, error) {
+		answer, err := composed.answer(accepted)
+		return answer.VisitSendBatchResponse, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return composed.answer(accepted)
+}
+
+// batch is one whose items were looked at one by one: those that are messages, with their places, and the results of the
+// others.
+type batch struct {
+	messages []intake.Message
+	places   []int
+	results  []api.BatchItemResult
+}
+
+func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
+	composed := batch{results: make([]api.BatchItemResult, len(emails))}
 	broken := itemProblems(ctx)
 	known := templates{}
-	var messages []intake.Message
-	var places []int
-	for i := range request.Body.Emails {
+	for i := range emails {
 		message, err := intake.Message{}, error(nil)
 		if wrong := broken[i]; wrong != nil {
 			err = wrong
 		} else {
-			message, err = server.compose(ctx, &request.Body.Emails[i], known)
+			message, err = server.compose(ctx, &emails[i], known)
 		}
 		var wrong *problem
 		switch {
 		case err == nil:
-			messages, places = append(messages, message), append(places, i)
+			composed.messages, composed.places = append(composed.messages, message), append(composed.places, i)
 		case errors.As(err, &wrong):
-			results[i] = rejected(i, wrong)
+			composed.results[i] = rejected(i, wrong)
 		default:
-			return nil, err
+			return batch{}, err
 		}
 	}
-	if err := server.acceptItems(ctx, messages, places, results); err != nil {
-		return nil, err
-	}
-	return api.SendBatch202JSONResponse{Body: batchResultOf(results)}, nil
+	return composed, nil
 }
 
-// acceptItems puts what became of each message in its place. A refusal that concerns the whole request is an error: the
-// key or the organization, or the allowance when nothing else was wrong with any item and none fitted.
-func (server *Server) acceptItems(
-	ctx context.Context, messages []intake.Message, places []int, results []api.BatchItemResult,
-) error {
-	if len(messages) == 0 {
-		return server.recheck(ctx, callerOf(ctx))
-	}
-	accepted, err := server.config.Intake.Accept(ctx, messages)
-	if err != nil {
-		return err
-	}
+// answer puts what became of each message in its place. A refusal that concerns the whole request is an error: the key or
+// the organization, or the allowance when nothing else was wrong with any item and none fitted.
+func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResponse, error) {
+	results := slices.Clone(composed.results)
 	queued := 0
 	var unpaid *intake.Refusal
 	for i, result := range accepted {
+		place := composed.places[i]
 		if result.Refusal == nil {
 			queued++
-			id := result.ID
-			results[places[i]] = api.BatchItemResult{Index: places[i], Status: api.SendStatusQueued, ID: &id}
+			results[place] = api.BatchItemResult{Index: place, Status: api.SendStatusQueued, ID: &result.ID}
 			continue
 		}
 		switch result.Refusal.Reason {
 		case intake.KeyNotValid, intake.OrganizationInactive:
-			return result.Refusal
+			return api.SendBatch202JSONResponse{}, result.Refusal
 		case intake.FreeTierExhausted, intake.SpendCapReached:
 			unpaid = result.Refusal
 		}
-		results[places[i]] = rejected(places[i], refused(result.Refusal))
+		results[place] = rejected(place, refused(result.Refusal))
 	}
 	if queued == 0 && unpaid != nil {
-		return unpaid
+		return api.SendBatch202JSONResponse{}, unpaid
 	}
-	return nil
+	return api.SendBatch202JSONResponse{Body: batchResultOf(results)}, nil
 }
 
 func rejected(index int, why *problem) api.BatchItemResult {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/idempotency"
+	"github.com/voostack/mailstack/impl/intake"
 )
 
 const idempotencyHeader = "Idempotency-Key"
@@ -68,7 +69,8 @@ func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
 // such as a domain that exists: then the answer is the first one's.
 func (server *Server) work(c echo.Context, next echo.HandlerFunc, claim *claimed) error {
 	err := next(c)
-	if err == nil || c.Response().Committed {
+	var replay *idempotency.Replay
+	if err == nil || errors.As(err, &replay) {
 		return err
 	}
 	if met, failed := server.lookup(c.Request().Context(), claim); failed == nil && met != nil {
@@ -136,6 +138,33 @@ func (server *Server) create(ctx context.Context, work func(tx *db.Queries) (vis
 			return err
 		}
 		return idempotency.Keep(ctx, tx, now, idempotency.Answered{Claim: claim.Claim, Answer: answer})
+	})
+}
+
+// accept has messages accepted. Under an idempotency key the response to the results is kept with them, where it is a
+// success.
+func (server *Server) accept(
+	ctx context.Context, messages []intake.Message, respond func(results []intake.Result) (visit, error),
+) ([]intake.Result, error) {
+	claim := claimOf(ctx)
+	switch {
+	case claim == nil && len(messages) == 0:
+		return nil, nil
+	case claim == nil:
+		return server.config.Intake.Accept(ctx, messages)
+	case len(messages) == 0:
+		return nil, server.create(ctx, func(*db.Queries) (visit, error) { return respond(nil) })
+	}
+	return server.config.Intake.AcceptOnce(ctx, messages, &intake.Claim{
+		Claim: claim.Claim,
+		Answer: func(results []intake.Result) (*idempotency.Answer, error) {
+			success, refusal := respond(results)
+			if refusal != nil {
+				return nil, nil //nolint:nilerr,nilnil // a refusal is not kept
+			}
+			answer, err := server.answer(claim, success)
+			return &answer, err
+		},
 	})
 }
 

@@ -28,17 +28,20 @@ var (
 	ErrReused = errors.New("the idempotency key belongs to another request")
 )
 
+// Key stands for an idempotency key of an organization.
+type Key [sha256.Size]byte
+
 // Claim is a request under an idempotency key.
 type Claim struct {
 	organizationID uuid.UUID
-	keyHash        [sha256.Size]byte
+	key            Key
 	fingerprint    [sha256.Size]byte
 }
 
 // NewClaim is that of a request: its operation, with whatever its path names, and the bytes of its body.
 func NewClaim(organizationID uuid.UUID, key, operation string, body []byte) *Claim {
 	claim := &Claim{organizationID: organizationID}
-	claim.keyHash = sha256.Sum256(append(organizationID[:], key...))
+	claim.key = sha256.Sum256(append(organizationID[:], key...))
 	hash := sha256.New()
 	hash.Write([]byte(operation + "\n"))
 	hash.Write(body)
@@ -46,15 +49,15 @@ func NewClaim(organizationID uuid.UUID, key, operation string, body []byte) *Cla
 	return claim
 }
 
-// Key tells claims of one key from others, whatever organization they belong to.
-func (claim *Claim) Key() [sha256.Size]byte { return claim.keyHash }
+// Key is that of the claim.
+func (claim *Claim) Key() Key { return claim.key }
 
 // Repeats tells whether two claims of one key are of the same request.
 func (claim *Claim) Repeats(other *Claim) bool { return claim.fingerprint == other.fingerprint }
 
 // lock names the advisory lock of the key. That two keys share one is as good as impossible, and would mean no more than
 // an ErrInProgress.
-func (claim *Claim) lock() int64 { return int64(binary.BigEndian.Uint64(claim.keyHash[:])) }
+func (claim *Claim) lock() int64 { return int64(binary.BigEndian.Uint64(claim.key[:])) }
 
 // Answer is what a request was answered when it succeeded.
 type Answer struct {
@@ -75,7 +78,7 @@ func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*
 	wanted := db.IdempotencyKeyAmongParams{Since: now.Add(-Kept)}
 	for _, claim := range claims {
 		wanted.OrganizationIds = append(wanted.OrganizationIds, claim.organizationID)
-		wanted.KeyHashes = append(wanted.KeyHashes, claim.keyHash[:])
+		wanted.KeyHashes = append(wanted.KeyHashes, claim.key[:])
 	}
 	rows, err := queries.IdempotencyKeyAmong(ctx, wanted)
 	if err != nil {
@@ -87,7 +90,7 @@ func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*
 	}
 	met := make([]error, len(claims))
 	for i, claim := range claims {
-		row, found := known[string(claim.keyHash[:])]
+		row, found := known[string(claim.key[:])]
 		switch {
 		case !found:
 		case string(row.Fingerprint) != string(claim.fingerprint[:]):
@@ -99,7 +102,7 @@ func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*
 	return met, nil
 }
 
-// Take claims keys for a transaction, none of them twice. For each it says whether the work may be done: nil, or what
+// Take claims keys for a transaction; several claims of one key share it. For each it says whether the work may be done: nil, or what
 // [Lookup] says, or [ErrInProgress].
 func Take(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
 	locks := make([]int64, len(claims))
@@ -138,7 +141,7 @@ func Keep(ctx context.Context, tx *db.Queries, now time.Time, answered ...Answer
 	rows := db.IdempotencyKeyKeepParams{Now: now}
 	for _, one := range answered {
 		rows.OrganizationIds = append(rows.OrganizationIds, one.Claim.organizationID)
-		rows.KeyHashes = append(rows.KeyHashes, one.Claim.keyHash[:])
+		rows.KeyHashes = append(rows.KeyHashes, one.Claim.key[:])
 		rows.Fingerprints = append(rows.Fingerprints, one.Claim.fingerprint[:])
 		rows.Statuses = append(rows.Statuses, int16(one.Answer.Status))
 		rows.Locations = append(rows.Locations, one.Answer.Location)

@@ -13,6 +13,9 @@ import (
 // insert stores the messages that are left, in one statement per table, and wakes the workers at the commit.
 func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
 	accepted := remaining(all)
+	if len(accepted) == 0 {
+		return nil
+	}
 	ids, err := newIDs(intake.config.Random, now, len(accepted))
 	if err != nil {
 		return err

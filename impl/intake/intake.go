@@ -2,6 +2,7 @@
 //
 //   - intake.go: the door (Accept) and the one transaction behind it
 //   - lane.go: how requests that arrive together come to share a transaction
+//   - claim.go: idempotency keys
 //   - check.go: what is looked at in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance
 //   - insert.go, id.go: the rows
@@ -13,6 +14,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +23,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/idempotency"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -91,7 +94,14 @@ func New(config Config) *Intake {
 //
 // When ctx ends before the request's turn has come, nothing is stored; once it has, Accept sees it through.
 func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result, error) {
-	submitted := &submission{messages: messages, ctx: ctx, done: make(chan struct{})}
+	return intake.AcceptOnce(ctx, messages, nil)
+}
+
+// AcceptOnce is [Intake.Accept] under an idempotency key, where claim is not nil: the answer is stored with the messages. A
+// request that was answered before gets an [*idempotency.Replay] as its error, and does nothing; so do those that end with
+// [idempotency.ErrReused] and [idempotency.ErrInProgress].
+func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Claim) ([]Result, error) {
+	submitted := &submission{messages: messages, claim: claim, ctx: ctx, done: make(chan struct{})}
 	lane := intake.small
 	if submitted.bytes() > large {
 		lane = intake.large
@@ -116,7 +126,7 @@ func (intake *Intake) store(group []*submission) {
 		return
 	}
 	for _, submitted := range group {
-		submitted.finish(err)
+		submitted.finish(cmp.Or(err, submitted.met))
 	}
 }
 
@@ -147,12 +157,19 @@ func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.caug
 // errNothingAccepted rolls the transaction back: what is refused leaves nothing behind.
 var errNothingAccepted = errors.New("nothing was accepted")
 
-// accept checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
+// accept claims, checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
 func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission) error {
 	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
 	now := clock.Truncate(time.Millisecond)
-	all := candidatesOf(group)
+	working, err := claim(ctx, tx, group, clock)
+	if err != nil {
+		return err
+	}
+	if len(working) == 0 {
+		return errNothingAccepted
+	}
+	all := candidatesOf(working)
 	found, err := look(ctx, tx, all, clock)
 	if err != nil {
 		return err
@@ -161,8 +178,19 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 	if err := reserve(ctx, tx, all, found, now); err != nil {
 		return err
 	}
-	if len(remaining(all)) == 0 {
+	if err := intake.insert(ctx, tx, all, now); err != nil {
+		return err
+	}
+	kept, err := answers(working)
+	if err != nil {
+		return err
+	}
+	follow(group)
+	switch {
+	case len(kept) > 0:
+		return idempotency.Keep(ctx, tx, clock, kept...)
+	case len(remaining(all)) == 0:
 		return errNothingAccepted
 	}
-	return intake.insert(ctx, tx, all, now)
+	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"github.com/voostack/mailstack/impl/idempotency"
 )
 
 // submission is one request: its messages stand in order and are answered in order.
@@ -11,6 +13,12 @@ type submission struct {
 	messages []Message
 	results  []Result
 	err      error
+	// claim is nil without an idempotency key. Under one, the submission may meet what was there before it, or follow one
+	// of its group; answer is what is kept of its own.
+	claim   *Claim
+	met     error
+	follows *submission
+	answer  *idempotency.Answer
 	// ctx is the request's.
 	ctx context.Context
 	// done is closed when results or err say what became of it.
