@@ -18,8 +18,9 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// announced is how many emails a run against a deployment sends: a single one to read, and one for each kind of send.
-const announced = 3
+// announced is how many emails a run against a deployment sends: a single one to read, one for each kind of send, and one for
+// each of these under an idempotency key.
+const announced = 5
 
 // TestDeployment makes the promises that can be made from outside: against the server that -url names, or else against
 // one of its own. What it creates is gone afterwards.

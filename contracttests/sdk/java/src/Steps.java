@@ -44,7 +44,7 @@ final class Steps {
     steps.put("register a domain", this::registerDomain);
     steps.put(
         "be refused the same domain again (409)",
-        (client, input) -> refused(() -> new DomainsApi(client).createDomainWithHttpInfo(read(input, CreateDomainRequest.class))));
+        (client, input) -> refused(() -> new DomainsApi(client).createDomainWithHttpInfo(read(input, CreateDomainRequest.class), null)));
     steps.put("list the domains", this::listDomains);
     steps.put("get the domain", this::getDomain);
     steps.put("verify the domain", this::verifyDomain);
@@ -69,7 +69,7 @@ final class Steps {
   }
 
   private Map<String, Object> registerDomain(ApiClient client, JsonNode input) throws ApiException {
-    ApiResponse<Domain> answer = new DomainsApi(client).createDomainWithHttpInfo(read(input, CreateDomainRequest.class));
+    ApiResponse<Domain> answer = new DomainsApi(client).createDomainWithHttpInfo(read(input, CreateDomainRequest.class), null);
     Domain created = answer.getData();
     domain = created.getId();
     List<DnsRecord> records = created.getDnsRecords();
@@ -113,17 +113,17 @@ final class Steps {
   }
 
   private Map<String, Object> send(ApiClient client, JsonNode input) throws ApiException {
-    ApiResponse<QueuedEmail> answer = new EmailsApi(client).sendEmailWithHttpInfo(read(input, SendEmailRequest.class));
+    ApiResponse<QueuedEmail> answer = new EmailsApi(client).sendEmailWithHttpInfo(read(input, SendEmailRequest.class), null);
     email = answer.getData().getId();
     return observed("http", answer.getStatusCode(), "id", email, "status", answer.getData().getStatus());
   }
 
   private Map<String, Object> refusedSend(ApiClient client, JsonNode input) throws Exception {
-    return refused(() -> new EmailsApi(client).sendEmailWithHttpInfo(read(input, SendEmailRequest.class)));
+    return refused(() -> new EmailsApi(client).sendEmailWithHttpInfo(read(input, SendEmailRequest.class), null));
   }
 
   private Map<String, Object> sendBatch(ApiClient client, JsonNode input) throws ApiException {
-    ApiResponse<BatchResult> answer = new EmailsApi(client).sendBatchWithHttpInfo(read(input, SendBatchRequest.class));
+    ApiResponse<BatchResult> answer = new EmailsApi(client).sendBatchWithHttpInfo(read(input, SendBatchRequest.class), null);
     List<BatchItemResult> results = answer.getData().getResults();
     return observed(
         "http", answer.getStatusCode(),
