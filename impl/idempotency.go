@@ -160,7 +160,7 @@ func (server *Server) accept(
 		Answer: func(results []intake.Result) (*idempotency.Answer, error) {
 			success, refusal := respond(results)
 			if refusal != nil {
-				return nil, nil //nolint:nilerr,nilnil // a refusal is not kept
+				return nil, nil //nolint:nilerr // a refusal is not kept
 			}
 			answer, err := server.answer(claim, success)
 			return &answer, err

@@ -16,11 +16,11 @@ import (
 func claimOf(organizationID uuid.UUID, key, body string) *intake.Claim {
 	return &intake.Claim{
 		Claim: idempotency.NewClaim(organizationID, key, "sendEmail", []byte(body)),
-		Answer: func(results []intake.Result) (*idempotency.Answer, error) {
-			if results[0].Refusal != nil {
-				return nil, nil
+		Answer: func(results []intake.Result) (answer *idempotency.Answer, err error) {
+			if results[0].Refusal == nil {
+				answer = &idempotency.Answer{Status: http.StatusAccepted, Body: []byte(results[0].ID.String())}
 			}
-			return &idempotency.Answer{Status: http.StatusAccepted, Body: []byte(results[0].ID.String())}, nil
+			return answer, nil
 		},
 	}
 }
