@@ -2,6 +2,7 @@ package impl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,40 +44,45 @@ func (op *operation) claim(c echo.Context, body []byte) {
 	c.SetRequest(request.WithContext(context.WithValue(ctx, claimKey{}, &claimed{claim, op.secretAnswer})))
 }
 
-// replay answers a request whose idempotency key has an answer already, before anything else is looked at.
-func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
+// once ends a request whose idempotency key has an answer already, before anything else is looked at. Where the work
+// fails, what it met may be what the first request did in this very moment, such as a domain that exists: then that is how
+// the request ends.
+func (server *Server) once(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		claim := claimOf(c.Request().Context())
+		ctx := c.Request().Context()
+		claim := claimOf(ctx)
 		if claim == nil {
 			return next(c)
 		}
-		met, err := server.lookup(c.Request().Context(), claim)
-		if err != nil {
+		if met, err := server.lookup(ctx, claim); met != nil || err != nil {
+			return cmp.Or(err, met)
+		}
+		err := next(c)
+		if err == nil || isReplay(err) {
 			return err
 		}
-		if met == nil {
-			met = server.work(c, next, claim)
+		if met, failed := server.lookup(ctx, claim); failed == nil && met != nil {
+			return met
 		}
-		var replay *idempotency.Replay
-		if errors.As(met, &replay) {
-			return server.writeReplay(c, claim, replay.Answer)
-		}
-		return met
+		return err
 	}
 }
 
-// work does what the request asks. Where that fails, what it met may be what the first request did in this very moment,
-// such as a domain that exists: then the answer is the first one's.
-func (server *Server) work(c echo.Context, next echo.HandlerFunc, claim *claimed) error {
-	err := next(c)
-	var replay *idempotency.Replay
-	if err == nil || errors.As(err, &replay) {
+func isReplay(err error) bool {
+	_, found := errors.AsType[*idempotency.Replay](err)
+	return found
+}
+
+// replay answers a request that repeats one which was answered. It stands before the guard, which has a last look at the
+// key of a request that ended with an error.
+func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if repeated, found := errors.AsType[*idempotency.Replay](err); found {
+			return server.writeReplay(c, claimOf(c.Request().Context()), repeated.Answer)
+		}
 		return err
 	}
-	if met, failed := server.lookup(c.Request().Context(), claim); failed == nil && met != nil {
-		return met
-	}
-	return err
 }
 
 // lookup returns what is met under the key, and the failure to find out.
@@ -149,10 +155,13 @@ func (server *Server) accept(
 	claim := claimOf(ctx)
 	switch {
 	case claim == nil && len(messages) == 0:
-		return nil, nil
+		return nil, server.recheck(ctx, callerOf(ctx))
 	case claim == nil:
 		return server.config.Intake.Accept(ctx, messages)
 	case len(messages) == 0:
+		if err := server.recheck(ctx, callerOf(ctx)); err != nil {
+			return nil, err
+		}
 		return nil, server.create(ctx, func(*db.Queries) (visit, error) { return respond(nil) })
 	}
 	return server.config.Intake.AcceptOnce(ctx, messages, &intake.Claim{

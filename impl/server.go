@@ -119,7 +119,7 @@ func New(config Config) (*Server, error) {
 	}
 	guards := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for _, op := range operations {
-		guards[op.id] = []echo.MiddlewareFunc{server.guard(op), server.limitTime, server.replay}
+		guards[op.id] = []echo.MiddlewareFunc{server.replay, server.guard(op), server.limitTime, server.once}
 	}
 	api.RegisterHandlersWithOptions(server.echo, api.NewStrictHandler(server, nil),
 		api.RegisterHandlersOptions{OperationMiddlewares: guards})
