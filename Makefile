@@ -63,3 +63,4 @@ include contracttests/sdk/sdk.mk
 include contracttests/contract.mk
 include contracttests/document.mk
 include contracttests/fuzz.mk
+include contracttests/bench/bench.mk

@@ -157,7 +157,7 @@ func (server *Server) accept(
 	case claim == nil && len(messages) == 0:
 		return nil, server.recheck(ctx, callerOf(ctx))
 	case claim == nil:
-		return server.config.Intake.Accept(ctx, messages)
+		return server.config.Intake.AcceptOnce(ctx, messages, nil)
 	case len(messages) == 0:
 		if err := server.recheck(ctx, callerOf(ctx)); err != nil {
 			return nil, err

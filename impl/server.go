@@ -40,12 +40,18 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
+// Acceptor takes messages in; *intake.Intake does.
+type Acceptor interface {
+	// AcceptOnce takes the messages of a request, under its idempotency key where claim is not nil.
+	AcceptOnce(ctx context.Context, messages []intake.Message, claim *intake.Claim) ([]intake.Result, error)
+}
+
 // Config holds the parts of a [Server].
 type Config struct {
 	// Document is openapi.yaml, as it is in the repository.
 	Document []byte
 	Store    *store.Store
-	Intake   *intake.Intake
+	Intake   Acceptor
 	Domains  *domain.Service
 	// AccountSuppressions is Amazon SES.
 	AccountSuppressions AccountSuppressions

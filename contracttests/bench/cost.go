@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/voostack/mailstack/contracttests/rig"
+)
+
+// ticksPerSecond is USER_HZ, in which Linux counts processor time (proc(5)).
+const ticksPerSecond = 100
+
+// processorTime is what a process, and the children that still run, have used.
+func processorTime(pid int) (time.Duration, error) {
+	entries, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, fmt.Errorf("list the processes: %w", err)
+	}
+	var total time.Duration
+	for _, entry := range entries {
+		content, err := os.ReadFile(entry)
+		if err != nil {
+			continue // it has ended
+		}
+		// The name stands in parentheses and may hold anything.
+		fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
+		if len(fields) < 13 {
+			continue
+		}
+		if filepath.Base(filepath.Dir(entry)) != strconv.Itoa(pid) && fields[1] != strconv.Itoa(pid) {
+			continue
+		}
+		for _, field := range fields[11:13] {
+			ticks, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read the processor time of %s: %w", entry, err)
+			}
+			total += time.Duration(ticks) * time.Second / ticksPerSecond
+		}
+	}
+	return total, nil
+}
+
+// residentPeak is the most memory that a process had at any time, in bytes.
+func residentPeak(pid int) (int64, error) { return memoryOf(pid, "VmHWM:") }
+
+func memoryOf(pid int, line string) (int64, error) {
+	content, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of a process: %w", err)
+	}
+	for _, one := range strings.Split(string(content), "\n") {
+		if value, found := strings.CutPrefix(one, line); found {
+			kilobytes, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("the status of process %d has no %s", pid, line)
+}
+
+// postmaster is the process id of Postgres, whose children its sessions are.
+func (w *world) postmaster() (int, error) {
+	content, err := os.ReadFile(filepath.Join(w.rig.Folder, "postgres", "cluster", "postmaster.pid"))
+	if err != nil {
+		return 0, fmt.Errorf("find the process of Postgres: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	return strconv.Atoi(first)
+}
+
+// spent is what a server and Postgres used up until now.
+type spent struct {
+	server, postgres time.Duration
+	allocations      float64
+}
+
+func (w *world) spent(ctx context.Context, at api) (spent, error) {
+	postmaster, err := w.postmaster()
+	if err != nil {
+		return spent{}, err
+	}
+	var now spent
+	if now.server, err = processorTime(at.PID); err != nil {
+		return now, err
+	}
+	if now.postgres, err = processorTime(postmaster); err != nil {
+		return now, err
+	}
+	now.allocations, err = metric(ctx, at.admin, "go_memstats_mallocs_total")
+	return now, err
+}
+
+// cost drives a server once more, and reports what an accepted email takes.
+func (w *world) cost(ctx context.Context, at api) error {
+	before, err := w.spent(ctx, at)
+	if err != nil {
+		return err
+	}
+	load, err := rig.Drive(ctx, at.address, most, w.set.each, rig.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
+	if err != nil {
+		return err
+	}
+	after, err := w.spent(ctx, at)
+	if err != nil {
+		return err
+	}
+	peak, err := residentPeak(at.PID)
+	if err != nil {
+		return err
+	}
+	emails := float64(load.Requests)
+	w.report.Cost = cost{
+		Server:      float64((after.server - before.server).Microseconds()) / emails,
+		Postgres:    float64((after.postgres - before.postgres).Microseconds()) / emails,
+		Allocations: (after.allocations - before.allocations) / emails,
+		ResidentMiB: mebibytes(peak),
+	}
+	return nil
+}
+
+func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }

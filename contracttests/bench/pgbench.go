@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/devdb"
+)
+
+// naive is the transaction of a server that does one after the other what accepting a message needs: key, domain,
+// suppression, the rows, and the counter last, where its lock is held shortest.
+const naive = `
+\set number random(1, 1000000000)
+BEGIN;
+SELECT api_keys.id, api_keys.organization_id, api_keys.scopes, organizations.suspended_at FROM api_keys
+  JOIN organizations ON organizations.id = api_keys.organization_id
+  WHERE api_keys.prefix = '{{prefix}}' AND api_keys.revoked_at IS NULL;
+SELECT id FROM domains WHERE organization_id = '{{organization}}' AND name = '{{domain}}' AND status = 'Verified';
+SELECT 1 FROM suppressions WHERE organization_id = '{{organization}}' AND address_key = 'user' || :number || '@example.com';
+WITH made AS (SELECT ('{{head}}' || substr(gen_random_uuid()::text, 16))::uuid AS id),
+email AS (INSERT INTO emails (id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to,
+    subject, tags, queued_at, created_at)
+  SELECT id, '{{organization}}', '{{key}}', '{{domain_id}}', 'hello@{{domain}}', '', 'user' || :number || '@example.com', '', '', '',
+    'Welcome', '{}', now(), now() FROM made),
+recipient AS (INSERT INTO recipients (email_id, position, organization_id, kind, name, address, address_key)
+  SELECT id, 0, '{{organization}}', 'to', '', 'user' || :number || '@example.com', 'user' || :number || '@example.com' FROM made),
+content AS (INSERT INTO contents (email_id, organization_id, html, text)
+  SELECT id, '{{organization}}', '{{html}}', '' FROM made)
+INSERT INTO sends (email_id, organization_id, due_at) SELECT id, '{{organization}}', now() FROM made;
+UPDATE usage_periods SET emails_sent = emails_sent + 1
+  WHERE organization_id = '{{organization}}' AND period_key = '{{period}}';
+COMMIT;
+`
+
+// bare inserts the rows of a hundred messages, and does nothing else.
+const bare = `
+\set number random(1, 1000000000)
+WITH made AS MATERIALIZED (SELECT ('{{head}}' || substr(gen_random_uuid()::text, 16))::uuid AS id, 'user' || :number + i || '@example.com' AS address
+    FROM generate_series(1, 100) AS i),
+email AS (INSERT INTO emails (id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to,
+    subject, tags, queued_at, created_at)
+  SELECT id, '{{organization}}', '{{key}}', '{{domain_id}}', 'hello@{{domain}}', '', address, '', '', '', 'Welcome', '{}', now(), now()
+  FROM made),
+recipient AS (INSERT INTO recipients (email_id, position, organization_id, kind, name, address, address_key)
+  SELECT id, 0, '{{organization}}', 'to', '', address, address FROM made),
+content AS (INSERT INTO contents (email_id, organization_id, html, text)
+  SELECT id, '{{organization}}', '{{html}}', '' FROM made)
+INSERT INTO sends (email_id, organization_id, due_at) SELECT id, '{{organization}}', now() FROM made;
+`
+
+// pgbench runs a script with so many clients and returns transactions per second and the mean latency.
+func (w *world) pgbench(ctx context.Context, script string, clients int) (perSecond float64, latency time.Duration, err error) {
+	prefix := strings.Split(w.tenant.Key, "_")[2]
+	filled := strings.NewReplacer(
+		"{{prefix}}", prefix, "{{organization}}", w.tenant.ID.String(), "{{key}}", w.tenant.KeyID.String(),
+		"{{domain_id}}", w.tenant.DomainID.String(), "{{domain}}", w.tenant.Domain, "{{html}}", w.html,
+		"{{period}}", time.Now().UTC().Format("2006-01"),
+		// The time of a version-7 id, which decides the partition.
+		"{{head}}", uuid.Must(uuid.NewV7()).String()[:15],
+	).Replace(script)
+	// A statement per line is what pgbench reads; a semicolon ends it wherever that is.
+	path, err := w.file("script.sql", filled)
+	if err != nil {
+		return 0, 0, err
+	}
+	seconds := strconv.Itoa(max(1, int(w.set.each.Seconds())))
+	command := exec.CommandContext(ctx, "pgbench", "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
+		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+seconds, "--file="+path, w.rig.Postgres.DSN(devdb.Database))
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return 0, 0, fmt.Errorf("run pgbench: %w: %s", err, output)
+	}
+	perSecond, err = figure(output, `tps = ([0-9.]+)`)
+	if err != nil {
+		return 0, 0, err
+	}
+	milliseconds, err := figure(output, `latency average = ([0-9.]+) ms`)
+	return perSecond, time.Duration(milliseconds * float64(time.Millisecond)), err
+}
+
+func figure(output []byte, pattern string) (float64, error) {
+	found := regexp.MustCompile(pattern).FindSubmatch(output)
+	if found == nil {
+		return 0, fmt.Errorf("pgbench did not say %s: %s", pattern, output)
+	}
+	return strconv.ParseFloat(string(found[1]), 64)
+}

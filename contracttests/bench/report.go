@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"text/tabwriter"
+)
+
+// most is the number of connections at which the ratios are taken.
+const most = 64
+
+// report is what a run found; the JSON is it as it stands.
+type report struct {
+	Machine map[string]string `json:"machine"`
+	// Singles are per number of connections: grouped, alone, stub, pgbench.
+	Singles map[string]map[string]figures `json:"singles,omitempty"`
+	Batches batches                       `json:"batches,omitzero"`
+	Sends   sendFigures                   `json:"sends,omitzero"`
+	Cost    cost                          `json:"cost,omitzero"`
+	Large   largeFigures                  `json:"large,omitzero"`
+	Rows    rowFigures                    `json:"rows,omitzero"`
+	Ratios  map[string]float64            `json:"ratios"`
+}
+
+// batches are in emails a second; their latencies are those of whole batches.
+type batches struct {
+	Server  figures `json:"server"`
+	Pgbench figures `json:"pgbench"`
+}
+
+type sendFigures struct {
+	PerSecond float64 `json:"perSecond"`
+	Idle      latency `json:"idle"`
+	Busy      latency `json:"busy"`
+}
+
+// latency is from acceptance to SES, in milliseconds, while so many messages a second were accepted.
+type latency struct {
+	PerSecond float64 `json:"acceptedPerSecond"`
+	P50       float64 `json:"p50"`
+	P99       float64 `json:"p99"`
+}
+
+// cost is what one accepted email takes under full load: microseconds of processor time, allocations; and what the
+// server takes at most.
+type cost struct {
+	Server      float64 `json:"serverMicroseconds"`
+	Postgres    float64 `json:"postgresMicroseconds"`
+	Allocations float64 `json:"allocations"`
+	ResidentMiB float64 `json:"residentMiB"`
+}
+
+// largeFigures are of a server that 64 batches of 20 MiB come in to at the same time, beside small sends.
+type largeFigures struct {
+	ResidentMiB float64 `json:"residentMiB"`
+	Accepted    int     `json:"accepted"`
+	Refused     int     `json:"refused"`
+	Small       figures `json:"small"`
+}
+
+type rowFigures struct {
+	Messages int     `json:"messages"`
+	Empty    figures `json:"empty"`
+	Full     figures `json:"full"`
+}
+
+func (r *report) fact(name, value string) {
+	if r.Machine == nil {
+		r.Machine = map[string]string{"go": runtime.Version(), "processors": strconv.Itoa(runtime.NumCPU())}
+	}
+	r.Machine[name] = value
+}
+
+func (r *report) singles(connections int, found map[string]figures) {
+	if r.Singles == nil {
+		r.Singles = map[string]map[string]figures{}
+	}
+	r.Singles[strconv.Itoa(connections)] = found
+}
+
+// aim is a ratio or figure that we want to reach.
+type aim struct {
+	name  string
+	value float64
+	// least is the lower bound; with atMost it is the upper one.
+	least  float64
+	atMost bool
+}
+
+func (a aim) reached() bool {
+	if a.atMost {
+		return a.value <= a.least
+	}
+	return a.value >= a.least
+}
+
+// aims are the figures that count, for what was measured.
+func (r *report) aims() []aim {
+	var all []aim
+	if full, measured := r.Singles[strconv.Itoa(most)]; measured {
+		grouped, alone, stub, pgbench := full["grouped"], full["alone"], full["stub"], full["pgbench"]
+		all = append(
+			all,
+			aim{name: "grouped : pgbench naive", value: grouped.PerSecond / pgbench.PerSecond, least: 6},
+			aim{name: "groups of one : pgbench naive", value: alone.PerSecond / pgbench.PerSecond, least: 0.7},
+			aim{name: "grouped : groups of one", value: grouped.PerSecond / alone.PerSecond, least: 7},
+			aim{name: "grouped p99 : groups of one p50", value: grouped.P99 / alone.P50, least: 1, atMost: true},
+			aim{name: "grouped : write stubbed", value: grouped.PerSecond / stub.PerSecond, least: 0.45},
+			aim{name: "resident MiB, singles", value: r.Cost.ResidentMiB, least: 100, atMost: true},
+		)
+	}
+	if r.Batches.Pgbench.PerSecond > 0 {
+		all = append(all, aim{name: "batches : bare insert", value: r.Batches.Server.PerSecond / r.Batches.Pgbench.PerSecond, least: 0.4})
+	}
+	if r.Sends.PerSecond > 0 {
+		all = append(all, aim{name: "worker, sends per second", value: r.Sends.PerSecond, least: 2500})
+	}
+	if r.Large.Accepted > 0 {
+		all = append(all, aim{name: "resident MiB, 64 batches of 20 MiB", value: r.Large.ResidentMiB, least: 1024, atMost: true})
+	}
+	if r.Rows.Messages > 0 {
+		name := fmt.Sprintf("among %d messages : among none", r.Rows.Messages)
+		all = append(all, aim{name: name, value: r.Rows.Full.PerSecond / r.Rows.Empty.PerSecond, least: 0.85})
+	}
+	return all
+}
+
+// write prints the tables, and stores the figures as JSON.
+func (r *report) write(to io.Writer, path string) error {
+	r.Ratios = map[string]float64{}
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	line := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format+"\n", values...) } // Flush tells of failures
+	for _, name := range []string{"processors", "go", "server_version", "fsync", "full_page_writes", "synchronous_commit"} {
+		line("%s\t%s", name, r.Machine[name])
+	}
+	r.writeSingles(line)
+	if r.Batches.Server.PerSecond > 0 {
+		line("\nbatches of 100\temails/s\tp50 ms\tp99 ms")
+		line("server\t%.0f\t%.1f\t%.1f", r.Batches.Server.PerSecond, r.Batches.Server.P50, r.Batches.Server.P99)
+		line("bare insert\t%.0f\t%.1f\t", r.Batches.Pgbench.PerSecond, r.Batches.Pgbench.P50)
+	}
+	if r.Sends.PerSecond > 0 {
+		line("\nworker\tper second\tp50 ms\tp99 ms")
+		line("backlog\t%.0f", r.Sends.PerSecond)
+		line("accepted to SES, idle\t%.0f\t%.1f\t%.1f", r.Sends.Idle.PerSecond, r.Sends.Idle.P50, r.Sends.Idle.P99)
+		line("accepted to SES, busy\t%.0f\t%.1f\t%.1f", r.Sends.Busy.PerSecond, r.Sends.Busy.P50, r.Sends.Busy.P99)
+	}
+	if r.Large.Accepted > 0 {
+		line("\n64 batches of 20 MiB\taccepted\trefused\tsmall/s\tsmall p50 ms\tsmall p99 ms\tresident MiB")
+		line("\t%d\t%d\t%.0f\t%.1f\t%.1f\t%.0f", r.Large.Accepted, r.Large.Refused, r.Large.Small.PerSecond, r.Large.Small.P50,
+			r.Large.Small.P99, r.Large.ResidentMiB)
+	}
+	if r.Rows.Messages > 0 {
+		line("\namong messages\tper second\tp50 ms\tp99 ms")
+		line("0\t%.0f\t%.1f\t%.1f", r.Rows.Empty.PerSecond, r.Rows.Empty.P50, r.Rows.Empty.P99)
+		line("%d\t%.0f\t%.1f\t%.1f", r.Rows.Messages, r.Rows.Full.PerSecond, r.Rows.Full.P50, r.Rows.Full.P99)
+	}
+	line("\nratio or figure\tfound\twanted\t")
+	for _, a := range r.aims() {
+		r.Ratios[a.name] = a.value
+		relation, verdict := "at least", "reached"
+		if a.atMost {
+			relation = "at most"
+		}
+		if !a.reached() {
+			verdict = "MISSED"
+		}
+		line("%s\t%.2f\t%s %g\t%s", a.name, a.value, relation, a.least, verdict)
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print the figures: %w", err)
+	}
+	return r.save(path)
+}
+
+func (r *report) writeSingles(line func(string, ...any)) {
+	if len(r.Singles) == 0 {
+		return
+	}
+	line("\nsingle sends\tconnections\tper second\tp50 ms\tp99 ms")
+	for _, connections := range []string{"1", "16", "64"} {
+		for _, name := range []string{"grouped", "alone", "stub", "pgbench"} {
+			found := r.Singles[connections][name]
+			line("%s\t%s\t%.0f\t%.2f\t%.2f", name, connections, found.PerSecond, found.P50, found.P99)
+		}
+	}
+	line("\nper accepted email\tserver us\tPostgres us\tallocations\tresident MiB")
+	line("grouped, 64 connections\t%.0f\t%.0f\t%.0f\t%.0f", r.Cost.Server, r.Cost.Postgres, r.Cost.Allocations, r.Cost.ResidentMiB)
+}
+
+func (r *report) save(path string) error {
+	content, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the figures: %w", err)
+	}
+	if err := os.WriteFile(path, append(content, '\n'), 0o600); err != nil {
+		return fmt.Errorf("store the figures: %w", err)
+	}
+	return nil
+}

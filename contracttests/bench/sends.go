@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/impl/devdb"
+)
+
+const (
+	// backlog is what the worker finds waiting.
+	backlog = 30_000
+	// idleRate and busyRate are the sends per second at which the time from acceptance to SES is measured: one after the
+	// other, and with the machine at about half of what it can do.
+	idleRate = 20
+	busyRate = 1000
+	// sendsLimit bounds the wait for the worker.
+	sendsLimit = 2 * time.Minute
+	pollSends  = 20 * time.Millisecond
+)
+
+// sends measures the worker against the simulator: how fast it clears a backlog, and how soon SES has what was accepted.
+func (w *world) sends(ctx context.Context) error {
+	database, err := w.rig.Database(ctx, "sends")
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	tenant, err := rig.NewTenant(ctx, database, plenty)
+	if err != nil {
+		return err
+	}
+	simulator, err := w.simulate(ctx)
+	if err != nil {
+		return err
+	}
+	defer simulator.Kill()
+	if err := fill(ctx, database, tenant, backlog, true); err != nil {
+		return err
+	}
+	worker, err := w.rig.Start(ctx, "worker", "sends",
+		[]string{"AWS_ENDPOINT_URL_SESV2=http://" + simulator.address, "MAILSTACK_LOG_LEVEL=warn", "MAILSTACK_ADMIN_ADDR=off"}, "worker")
+	if err != nil {
+		return err
+	}
+	defer worker.Kill()
+	if w.report.Sends.PerSecond, err = simulator.clearing(ctx, backlog); err != nil {
+		return err
+	}
+	at, err := w.serve(ctx, "latency", "sends")
+	if err != nil {
+		return err
+	}
+	defer at.Kill()
+	// The next requests are this tenant's.
+	own := *w
+	own.tenant = tenant
+	for _, load := range []struct {
+		rate        float64
+		connections int
+		into        *latency
+	}{{idleRate, 1, &w.report.Sends.Idle}, {busyRate, 16, &w.report.Sends.Busy}} {
+		if *load.into, err = own.toSES(ctx, at, simulator, load.rate, load.connections); err != nil {
+			return err
+		}
+	}
+	return errors.Join(at.Stop(), worker.Stop(), simulator.Stop())
+}
+
+// toSES sends at a rate and tells how long after their acceptance SES had the messages.
+func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecond float64, connections int) (latency, error) {
+	before, err := simulator.accepted(ctx)
+	if err != nil {
+		return latency{}, err
+	}
+	pace := rate.NewLimiter(rate.Limit(perSecond), 1)
+	request := rig.Request{Path: singlePath, Key: w.tenant.Key}
+	load, err := rig.Drive(ctx, at.address, connections, w.set.each, request, func(to []byte, number int) []byte {
+		// It fails when the run is broken off, which the next send says better.
+		_ = pace.Wait(ctx)
+		return w.single(to, number)
+	})
+	if err != nil {
+		return latency{}, err
+	}
+	if _, err := simulator.await(ctx, before+int64(load.Requests)); err != nil {
+		return latency{}, err
+	}
+	records, err := simulator.journal(ctx, before)
+	if err != nil {
+		return latency{}, err
+	}
+	took := make([]time.Duration, 0, len(records))
+	for _, record := range records {
+		// The time of acceptance is in the id, to the millisecond.
+		seconds, nanoseconds := record.MessageID.Time().UnixTime()
+		took = append(took, record.ReceivedAt.Sub(time.Unix(seconds, nanoseconds)))
+	}
+	slices.Sort(took)
+	if len(took) == 0 {
+		return latency{}, errors.New("nothing was sent")
+	}
+	return latency{
+		PerSecond: load.PerSecond(), P50: milliseconds(took[len(took)/2]), P99: milliseconds(took[len(took)*99/100]),
+	}, nil
+}
+
+// simulator is the simulated SES as a process.
+type simulator struct {
+	*rig.Process
+	address string
+}
+
+func (w *world) simulate(ctx context.Context) (simulator, error) {
+	address, err := rig.FreeAddress(ctx)
+	if err != nil {
+		return simulator{}, err
+	}
+	process, err := w.rig.Start(ctx, "simulator", devdb.Database,
+		[]string{"MAILSTACK_SIMULATOR_ADDR=" + address, "MAILSTACK_LOG_LEVEL=warn"}, "simulator")
+	if err != nil {
+		return simulator{}, err
+	}
+	return simulator{process, address}, process.Await(ctx, "http://"+address+"/_sim/stats")
+}
+
+// clearing returns how many messages a second were sent, from the first that SES took to the last.
+func (s simulator) clearing(ctx context.Context, messages int64) (float64, error) {
+	first, err := s.await(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	begun := time.Now()
+	last, err := s.await(ctx, messages)
+	return float64(last-first) / time.Since(begun).Seconds(), err
+}
+
+// await returns how many messages SES has taken, once there are so many.
+func (s simulator) await(ctx context.Context, messages int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, sendsLimit)
+	defer cancel()
+	ticker := time.NewTicker(pollSends)
+	defer ticker.Stop()
+	for {
+		taken, err := s.accepted(ctx)
+		if err != nil || taken >= messages {
+			return taken, err
+		}
+		select {
+		case <-ctx.Done():
+			return taken, fmt.Errorf("SES has taken %d of %d messages: %w", taken, messages, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s simulator) accepted(ctx context.Context) (int64, error) {
+	var stats struct {
+		Accepted int64 `json:"accepted"`
+	}
+	return stats.Accepted, s.get(ctx, "/_sim/stats", &stats)
+}
+
+type record struct {
+	Sequence   int64     `json:"sequence"`
+	MessageID  uuid.UUID `json:"messageId"`
+	ReceivedAt time.Time `json:"receivedAt"`
+}
+
+// journal reads what SES took after the given number of messages.
+func (s simulator) journal(ctx context.Context, after int64) ([]record, error) {
+	var all []record
+	for {
+		var page struct {
+			Data []record `json:"data"`
+		}
+		if err := s.get(ctx, fmt.Sprintf("/_sim/journal?after=%d&limit=1000", after), &page); err != nil {
+			return nil, err
+		}
+		if len(page.Data) == 0 {
+			return all, nil
+		}
+		all = append(all, page.Data...)
+		after = page.Data[len(page.Data)-1].Sequence
+	}
+}
+
+func (s simulator) get(ctx context.Context, path string, into any) (err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+path, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask the simulator: %w", err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the simulator: %w", err)
+	}
+	defer func() { err = errors.Join(err, answer.Body.Close()) }()
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return fmt.Errorf("read what the simulator says: %w", err)
+	}
+	return nil
+}

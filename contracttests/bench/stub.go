@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/token"
+)
+
+// unwritten accepts everything and stores nothing.
+type unwritten struct{}
+
+// AcceptOnce answers as an acceptance does.
+func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *intake.Claim) ([]intake.Result, error) {
+	results := make([]intake.Result, len(messages))
+	for i := range results {
+		results[i].ID = uuid.Must(uuid.NewV7())
+	}
+	return results, nil
+}
+
+// serveStub serves the API without its database write until ctx ends.
+func serveStub(ctx context.Context, address string) error {
+	document, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		return fmt.Errorf("read the document: %w", err)
+	}
+	database, err := store.Open(ctx, store.Config{URL: os.Getenv("DATABASE_URL"), Name: "stub"})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	sealer, err := token.NewSealer(rand.Reader, make([]byte, 32))
+	if err != nil {
+		return err
+	}
+	server, err := impl.New(impl.Config{
+		Document: document, Store: database, Intake: unwritten{}, Now: time.Now, Random: rand.Reader, Sealer: sealer,
+		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	listening := &http.Server{Handler: server, ReadHeaderTimeout: time.Minute}
+	unwatch := context.AfterFunc(ctx, func() { _ = listening.Close() })
+	defer unwatch()
+	if err := listening.Serve(listener); !errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
