@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto
+.PHONY: lint-spec breaking released schemathesis boto guide
 
 # Beside every target, how long it takes on two cores: installed, and with nothing installed.
 
@@ -51,3 +51,8 @@ $(VENV)/%/installed: contracttests/%/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
 	@touch $@
+
+# 5 s, and building the tests. `make test` runs the example in Go, which needs no other runtime.
+## guide: run the receivers that /docs/webhooks shows, in Go, JavaScript and Python
+guide:
+	$(GO) test -tags runtimes -run '^TestGuide' -count=1 -v ./contracttests

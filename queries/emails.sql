@@ -135,11 +135,6 @@ told AS (
 )
 SELECT pg_notify('deliveries', '') FROM told LIMIT 1;
 
--- name: EventList :many
-SELECT * FROM events
-WHERE organization_id = @organization_id AND email_id = @email_id
-ORDER BY occurred_at, id;
-
 -- TagInsert makes messages findable by their tags.
 -- name: TagInsert :exec
 INSERT INTO email_tags (organization_id, tag, email_id)

@@ -65,4 +65,3 @@ func serveStub(ctx context.Context, address string) error {
 	}
 	return nil
 }
-

@@ -596,45 +596,6 @@ func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error 
 	return err
 }
 
-const eventList = `-- name: EventList :many
-SELECT email_id, fact_key, id, organization_id, type, data, occurred_at FROM events
-WHERE organization_id = $1 AND email_id = $2
-ORDER BY occurred_at, id
-`
-
-type EventListParams struct {
-	OrganizationID uuid.UUID
-	EmailID        uuid.UUID
-}
-
-func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventList, arg.OrganizationID, arg.EmailID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Event
-	for rows.Next() {
-		var i Event
-		if err := rows.Scan(
-			&i.EmailID,
-			&i.FactKey,
-			&i.ID,
-			&i.OrganizationID,
-			&i.Type,
-			&i.Data,
-			&i.OccurredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const recipientInsert = `-- name: RecipientInsert :exec
 INSERT INTO recipients (email_id, position, organization_id, kind, name, address, address_key)
 SELECT

@@ -2,136 +2,18 @@ package dispatch_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/mail"
-	"github.com/voostack/mailstack/impl/sessim"
 )
-
-const (
-	firstRecipient  = "To.0@rcpt.example"
-	secondRecipient = "hidden@rcpt.example"
-)
-
-// event is an event of SES about a message: kind, and what it says besides the message.
-func event(id uuid.UUID, kind, member, detail string) string {
-	return fmt.Sprintf(`{"eventType":%q,%q:%s,"mail":{"timestamp":"2026-03-01T12:00:00Z","messageId":"ses-%s","destination":[%q,%q],`+
-		`"tags":{"mailstack-message-id":[%q]}}}`, kind, member, detail, id, firstRecipient, secondRecipient, id)
-}
-
-func sendEvent(id uuid.UUID) string { return event(id, "Send", "send", "{}") }
-
-func deliveryEvent(id uuid.UUID, to string) string {
-	return event(id, "Delivery", "delivery", fmt.Sprintf(`{"timestamp":"2026-03-01T12:00:01Z","recipients":[%q],"smtpResponse":"250 ok"}`, to))
-}
-
-func bounceEvent(id uuid.UUID, to, kind, subtype, feedback string) string {
-	return event(id, "Bounce", "bounce", fmt.Sprintf(`{"bounceType":%q,"bounceSubType":%q,"feedbackId":%q,"timestamp":"2026-03-01T12:00:02Z",`+
-		`"bouncedRecipients":[{"emailAddress":%q,"status":"5.1.1","diagnosticCode":"smtp; 550 %s"}]}`, kind, subtype, feedback, to, feedback))
-}
-
-func complaintEvent(id uuid.UUID, to string) string {
-	return event(id, "Complaint", "complaint", fmt.Sprintf(`{"feedbackId":"c-%s","timestamp":"2026-03-01T12:00:03Z","complaintFeedbackType":"abuse",`+
-		`"complainedRecipients":[{"emailAddress":%q}]}`, to, to))
-}
-
-func rejectEvent(id uuid.UUID) string {
-	return event(id, "Reject", "reject", `{"reason":"Bad content"}`)
-}
-
-func delayEvent(id uuid.UUID, to string) string {
-	return event(id, "DeliveryDelay", "deliveryDelay", fmt.Sprintf(`{"delayType":"MailboxFull","timestamp":"2026-03-01T12:00:01Z","delayedRecipients":[{"emailAddress":%q}]}`, to))
-}
-
-func openEvent(id uuid.UUID) string {
-	return event(id, "Open", "open", `{"timestamp":"2026-03-01T13:00:00Z","userAgent":"x","ipAddress":"192.0.2.1"}`)
-}
-
-func clickEvent(id uuid.UUID) string {
-	return event(id, "Click", "click", `{"timestamp":"2026-03-01T13:00:01Z","userAgent":"x","ipAddress":"192.0.2.1","link":"https://a.test/"}`)
-}
-
-// notify stores notifications, each with an id of its own, as the API does.
-func (h *house) notify(t testing.TB, bodies ...string) {
-	t.Helper()
-	for _, body := range bodies {
-		stored, err := h.store.Queries().NotificationInsert(t.Context(), db.NotificationInsertParams{
-			MessageID: uuid.NewString(), Body: body, Now: h.clock.Now(),
-		})
-		must(t, err)
-		if stored != 1 {
-			t.Fatalf("%d notifications were stored", stored)
-		}
-	}
-}
-
-// noSends forgets that a message is to be sent: another process has done so, or will.
-func (h *house) noSends(t testing.TB) {
-	t.Helper()
-	h.exec(t, "DELETE FROM sends")
-}
-
-// picture is everything that facts decide.
-type picture struct {
-	Email      string
-	Recipients []string
-	Events     []string
-	Suppressed []string
-}
-
-func (h *house) picture(t testing.TB, o tenant, id uuid.UUID) picture {
-	t.Helper()
-	email := h.email(t, o, id)
-	show := func(text *string) string {
-		if text == nil {
-			return "-"
-		}
-		return strings.ReplaceAll(*text, id.String(), "ID")
-	}
-	seen := picture{Email: fmt.Sprintf("%s, %s, %s, sent %t", mail.Outcome(email.Outcome).Status(), show(email.ErrorMessage), show(email.ProviderMessageID), email.SentAt != nil)}
-	recipients, err := h.store.Queries().RecipientList(t.Context(), db.RecipientListParams{OrganizationID: o.id, EmailID: id})
-	must(t, err)
-	for _, recipient := range recipients {
-		seen.Recipients = append(seen.Recipients, mail.Outcome(recipient.Outcome).Status())
-	}
-	for _, one := range h.events(t, o, id) {
-		seen.Events = append(seen.Events, strings.ReplaceAll(one.FactKey+" "+one.Type+" "+string(one.Data), id.String(), "ID"))
-	}
-	slices.Sort(seen.Events)
-	rows, err := h.store.Pool().Query(t.Context(), "SELECT address_key || ' ' || reason AS one FROM suppressions WHERE organization_id = $1 ORDER BY 1", o.id)
-	must(t, err)
-	defer rows.Close()
-	for rows.Next() {
-		var one string
-		must(t, rows.Scan(&one))
-		seen.Suppressed = append(seen.Suppressed, one)
-	}
-	must(t, rows.Err())
-	return seen
-}
-
-// learnAll makes passes until nothing is due.
-func (h *house) learnAll(t testing.TB) {
-	t.Helper()
-	for {
-		claimed, err := h.dispatch.RunOnce(t.Context())
-		must(t, err)
-		if claimed == 0 {
-			return
-		}
-	}
-}
 
 func TestEventsMakeFacts(t *testing.T) {
 	t.Parallel()
@@ -337,122 +219,6 @@ func TestSameEventAtOnce(t *testing.T) {
 	}
 }
 
-// SES may report before the transaction that accepted the message is seen.
-func TestEventBeforeItsMessage(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	o := h.tenant(t)
-	id := h.accept(t, o, 1)[0]
-	h.noSends(t)
-	h.exec(t, "CREATE TABLE aside AS SELECT * FROM emails WHERE id = $1::uuid", id)
-	h.exec(t, "DELETE FROM emails WHERE id = $1", id)
-	h.notify(t, deliveryEvent(id, firstRecipient))
-	h.pass(t, 1)
-	h.pass(t, 0) // it waits
-	for range 40 {
-		h.clock.advance(15 * time.Minute)
-		h.pass(t, 1)
-	}
-	h.exec(t, "INSERT INTO emails SELECT * FROM aside")
-	h.clock.advance(15 * time.Minute)
-	h.pass(t, 1)
-	if seen := h.picture(t, o, id); !strings.HasPrefix(seen.Email, "Delivered,") {
-		t.Errorf("it looks like %+v", seen)
-	}
-}
-
-func TestEventsThatLeadNowhere(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	unknown := newID(t)
-	untagged := strings.ReplaceAll(sendEvent(unknown), "mailstack-message-id", "other")
-	h.notify(t, sendEvent(unknown), untagged, "Successfully validated SNS topic for Amazon SES event publishing.")
-	h.pass(t, 3)
-	due := func() int { return h.count(t, "SELECT count(*) FROM notifications WHERE due_at IS NOT NULL") }
-	if due() != 1 {
-		t.Errorf("%d notifications are due, want only the one with our tag", due())
-	}
-	h.clock.advance(7*24*time.Hour - time.Minute)
-	h.pass(t, 1)
-	if due() != 1 {
-		t.Error("it was given up early")
-	}
-	h.clock.advance(15 * time.Minute)
-	h.pass(t, 1)
-	if due() != 0 {
-		t.Error("it was not given up after seven days")
-	}
-	for _, why := range []string{"not ours", "unreadable", "unknown message"} {
-		if !strings.Contains(h.log.String(), why) {
-			t.Errorf("the log does not tell of one that is %s", why)
-		}
-	}
-	must(t, h.dispatch.ForgetNotifications(t.Context()))
-	if left := h.count(t, "SELECT count(*) FROM notifications"); left != 0 {
-		t.Errorf("%d notifications are remembered", left)
-	}
-}
-
-func TestEventIsMatchedByTheProvidersID(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	o := h.tenant(t)
-	id := h.accept(t, o, 1)[0]
-	h.pass(t, 1)
-	provider := *h.email(t, o, id).ProviderMessageID
-	body := strings.ReplaceAll(deliveryEvent(id, firstRecipient), "ses-"+id.String(), provider)
-	h.notify(t, strings.ReplaceAll(body, "mailstack-message-id", "other"))
-	h.pass(t, 1)
-	if got := h.email(t, o, id).Outcome; got != int16(mail.OutcomeDelivered) {
-		t.Errorf("the outcome is %d", got)
-	}
-}
-
-// An attempt without an answer reached SES after all: its event says so, and there is no second attempt.
-func TestEventResolvesAnAmbiguousAttempt(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	o := h.tenant(t)
-	id := h.accept(t, o, 1)[0]
-	h.ses.SetFaults(sessim.Faults{DropAnswer: 1})
-	h.pass(t, 1)
-	h.ses.ClearFaults()
-	if row := h.row(t, id); row == nil || row.AmbiguousAttempts != 1 {
-		t.Fatalf("the attempt is not ambiguous: %+v", row)
-	}
-	h.notify(t, sendEvent(id))
-	h.pass(t, 1)
-	h.requireLearned(t, o, id)
-	h.clock.advance(time.Minute)
-	h.pass(t, 1)
-	if h.row(t, id) != nil || len(h.ses.Messages()) != 1 {
-		t.Errorf("SES got %d messages", len(h.ses.Messages()))
-	}
-}
-
-func (h *house) requireLearned(t testing.TB, o tenant, id uuid.UUID) {
-	t.Helper()
-	if seen := h.picture(t, o, id); seen.Email != "Sent, -, ses-ID, sent true" || !slices.Equal(seen.Recipients, []string{"Sent", "Sent"}) {
-		t.Errorf("it looks like %+v", seen)
-	}
-}
-
-// A message that we gave up, and that had reached SES after all, is shown as sent, without a reason to have failed.
-func TestEventOutranksGivingUp(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	o := h.tenant(t)
-	id := h.accept(t, o, 1)[0]
-	h.clock.advance(73 * time.Hour)
-	h.pass(t, 1)
-	if got := h.picture(t, o, id).Email; !strings.HasPrefix(got, "Failed,") {
-		t.Fatalf("the message is %s", got)
-	}
-	h.notify(t, sendEvent(id))
-	h.pass(t, 1)
-	h.requireLearned(t, o, id)
-}
-
 // An address that somebody took off the list stays off it when old events come again.
 func TestRepetitionSuppressesNobodyAgain(t *testing.T) {
 	t.Parallel()
@@ -468,37 +234,6 @@ func TestRepetitionSuppressesNobodyAgain(t *testing.T) {
 	h.pass(t, 1)
 	if n := h.count(t, "SELECT count(*) FROM suppressions"); n != 0 {
 		t.Error("it is suppressed again")
-	}
-}
-
-func TestSilenceOfEventsIsTold(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	o := h.tenant(t)
-	const told = "SES reports no events"
-	listen := func() { must(t, h.dispatch.ListenForEvents(t.Context())) }
-	listen()
-	h.accept(t, o, 1)
-	h.pass(t, 1)
-	h.clock.advance(9 * time.Minute)
-	listen()
-	if strings.Contains(h.log.String(), told) {
-		t.Error("it was told too early")
-	}
-	h.notify(t, "{}")
-	h.pass(t, 1)
-	h.clock.advance(2 * time.Minute)
-	listen()
-	if strings.Contains(h.log.String(), told) {
-		t.Error("it was told though an event came")
-	}
-	h.accept(t, o, 1)
-	h.pass(t, 1)
-	h.clock.advance(11 * time.Minute)
-	listen()
-	listen()
-	if n := strings.Count(h.log.String(), told); n != 1 {
-		t.Errorf("it was told %d times: %s", n, h.log.String())
 	}
 }
 

@@ -37,8 +37,14 @@ func (r *runner) steps() map[string]func(context.Context) (observed, error) {
 		"be refused without an allowance (402)":       r.refusedAllowance,
 		"be refused an email that is not there (404)": r.refusedEmail,
 		"delete the domain":                           r.deleteDomain,
-		"decode an answer with members and values that are not in the document":  r.futureEmail,
-		"decode a problem with a status and a code that are not in the document": r.futureProblem,
+		"decode an answer with members and values that are not in the document":   r.futureEmail,
+		"decode a problem with a status and a code that are not in the document":  r.futureProblem,
+		"decode an event about a message":                                         r.emailEvent,
+		"decode an event about a domain":                                          r.domainEvent,
+		"decode an event of a type and with members that are not in the document": r.futureEvent,
+		"verify what was delivered":                                               r.verify,
+		"refuse what was altered, is replayed or was signed by others":            r.verify,
+		"verify the HMAC of the body alone":                                       r.verifyBody,
 	}
 }
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
+import webhooks
 from mailstack import AuthenticatedClient
 from mailstack.api.api_keys import create_api_key, list_api_keys, revoke_api_key
 from mailstack.api.billing import get_usage
@@ -98,6 +99,12 @@ class Runner:
             "delete the domain": self.delete_domain,
             "decode an answer with members and values that are not in the document": self.future_email,
             "decode a problem with a status and a code that are not in the document": self.future_problem,
+            "decode an event about a message": webhooks.email_event,
+            "decode an event about a domain": webhooks.domain_event,
+            "decode an event of a type and with members that are not in the document": webhooks.future_event,
+            "verify what was delivered": webhooks.verify,
+            "refuse what was altered, is replayed or was signed by others": webhooks.verify,
+            "verify the HMAC of the body alone": webhooks.verify_body,
         }
 
     def register_domain(self, step: Step) -> Observed:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What a later version could answer: members, enum values and a status that the document of today does not have.
+// What a later version could answer and post: members, enum values and a status that the document of today does not have.
 const (
 	futureEmail = `{
   "id": %q, "fromEmail": "hello@mail.test", "fromName": null, "toEmail": "sam@example.com,ada@example.com",
@@ -23,6 +23,15 @@ const (
   "type": "/problems/teleport-forbidden", "title": "Teleporting is forbidden.", "status": 451,
   "detail": "Not across this border.", "code": "teleport-forbidden", "requestId": %q,
   "errors": [{"pointer": "/to", "detail": "is abroad", "border": 7}], "embassy": {"open": false}
+}`
+	futureEvent = `{
+  "id": "0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91", "type": "email.teleported", "createdAt": "2036-06-18T10:00:05.000001Z",
+  "data": {
+    "id": "0197b2c4-5a10-7cc3-9d4e-000000000200", "fromEmail": "hello@mail.test", "toEmail": "sam@example.com",
+    "subject": "From the future", "tags": null, "status": "Teleported", "errorMessage": null, "providerMessageId": null,
+    "details": {"distance": {"unit": "parsec", "value": 4.2}, "stops": ["moon", null]}, "warpFactor": 9
+  },
+  "universe": {"number": 2, "name": null}
 }`
 )
 

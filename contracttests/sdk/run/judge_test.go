@@ -121,3 +121,36 @@ func TestSources(t *testing.T) {
 		t.Error("a folder without a runner passed")
 	}
 }
+
+func TestScenario(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "scenario.json")
+	const text = `{"steps": [{"name": "call", "operation": "getEmail", "expect": {}}, {"name": "look", "input": "{{body}} {{name}}", "expect": {}}]}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	body := "{\"a\":\"\\u00e9 <\\n\"}\n"
+	loaded, err := loadScenario(file, map[string]string{"body": body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loaded.Steps[1].Input != body+" {{name}}" {
+		t.Errorf("the input is %q", loaded.Steps[1].Input)
+	}
+	if operations := loaded.operations(); !slices.Equal(operations, []string{"getEmail"}) {
+		t.Errorf("the operations are %s", operations)
+	}
+}
+
+func TestSourcesOfGo(t *testing.T) {
+	t.Parallel()
+	known, err := choose(languages(t.TempDir()), []string{"go"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, forbidden := range map[string]bool{"http.Header": false, "http.Head(": true, "http.Get(": true, "http.NewRequestWithContext": true} {
+		if known[0].raw.MatchString(text) != forbidden {
+			t.Errorf("%s: forbidden is %t", text, !forbidden)
+		}
+	}
+}

@@ -20,7 +20,7 @@ func languages(root string) []language {
 	return []language{
 		{
 			name: "go", folder: "go", tools: []string{"go"}, sources: ".go",
-			raw:     regexp.MustCompile(`http\.(Get|Post|Head|NewRequest|Client|DefaultClient|Transport)|\.Do\(|WithBody|api\.NewClient\(`),
+			raw:     regexp.MustCompile(`http\.(Get|Post|Head\b|NewRequest|Client|DefaultClient|Transport)|\.Do\(|WithBody|api\.NewClient\(`),
 			prepare: []command{{"go", "build", "-C", root, "-o", filepath.Join(root, "bin/sdk/go/runner"), "./contracttests/sdk/go"}},
 			run:     command{"./runner"},
 		},
@@ -45,9 +45,10 @@ func languages(root string) []language {
 			raw: regexp.MustCompile(`java\.net|javax\.net|HttpClient|HttpRequest|URLConnection|invokeAPI|Class\.forName`),
 			prepare: []command{
 				libraries, generator,
-				generate(document, "java", "library=native,invokerPackage=com.voostack.mailstack,"+
+				// Without the lookup, an event would have to fit one type only, and it fits all: members may be more or fewer.
+				generate(document, "java", "library=native,useOneOfDiscriminatorLookup=true,invokerPackage=com.voostack.mailstack,"+
 					"apiPackage=com.voostack.mailstack.api,modelPackage=com.voostack.mailstack.model"),
-				{"javac", "-d", "classes", "-cp", "lib/*", "-sourcepath", "generated/src/main/java", "-Xlint:-options", "src/Runner.java", "src/Steps.java"},
+				{"javac", "-d", "classes", "-cp", "lib/*", "-sourcepath", "generated/src/main/java", "-Xlint:-options", "src/Runner.java", "src/Steps.java", "src/Webhooks.java"},
 			},
 			run: command{"java", "-cp", "classes:lib/*", "Runner"},
 		},

@@ -3,10 +3,13 @@
 //
 // scenario.json holds the steps. A runner (the folders beside this one) takes each of them by the typed method of its
 // generated client and prints what the typed answer says, one line of JSON per step; it judges nothing. This program
-// compares the lines with the scenario, and what the server was asked for with the operations of the steps.
+// compares the lines with the scenario, and what the server was asked for with the operations of the steps. For each
+// language the server also posts events to a webhook here (deliveries.go); the runner is given what arrived, decodes it
+// into the generated types and verifies it with its language's public library of Standard Webhooks.
 //
 //	openapi.yaml → bin/sdk/<language> (generated client + runner) → recording proxy → mailstack dev
 //	                                                              → a server from the future (future.go)
+//	mailstack dev → a receiver (deliveries.go) → scenario.json of the runner
 //
 // A line per language tells how many steps passed. Anything less than all, a missing tool included, is exit code 1.
 package main
@@ -18,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -149,9 +153,9 @@ func (w *workshop) all(ctx context.Context, chosen []language) error {
 // one takes a language through the scenario as an organization of its own.
 func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	requestID := "sdk-" + one.name
-	steps, err := loadScenario(filepath.Join(w.root, "contracttests", "sdk", "scenario.json"), map[string]string{
-		"domain": one.name + ".test", "exhaustedDomain": exhaustedDomain, "requestId": requestID,
-	})
+	scenarioFile := filepath.Join(w.root, "contracttests", "sdk", "scenario.json")
+	values := map[string]string{"domain": one.name + ".test", "exhaustedDomain": exhaustedDomain, "requestId": requestID}
+	steps, err := loadScenario(scenarioFile, values)
 	if err != nil {
 		return verdict{steps: 1}, err
 	}
@@ -163,6 +167,15 @@ func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	}
 	key, err := w.server.organization(ctx, one.name)
 	if err != nil {
+		return unproven, err
+	}
+	// Only now: what is signed holds for five minutes, and a build may take longer.
+	delivered, err := deliver(ctx, w.server, one.name)
+	if err != nil {
+		return unproven, fmt.Errorf("receive webhooks: %w", err)
+	}
+	maps.Copy(values, delivered)
+	if steps, err = loadScenario(scenarioFile, values); err != nil {
 		return unproven, err
 	}
 	file := filepath.Join(build, "scenario.json")

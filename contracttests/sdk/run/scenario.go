@@ -12,10 +12,11 @@ type scenario struct {
 	Steps []step `json:"steps"`
 }
 
-// step is one call of one operation and what a runner must find in the typed answer.
+// step is one call of one operation and what a runner must find in the typed answer. A step without an operation calls
+// nothing: it is about what a webhook received, which the input holds.
 type step struct {
 	Name      string `json:"name"`
-	Operation string `json:"operation"`
+	Operation string `json:"operation,omitempty"`
 	// Client is whom to call as: nobody special, "exhausted" (an organization without an allowance) or "future"
 	// (a server that has grown).
 	Client string         `json:"client,omitempty"`
@@ -37,7 +38,12 @@ func loadScenario(path string, values map[string]string) (scenario, error) {
 	}
 	pairs := make([]string, 0, 2*len(values))
 	for name, value := range values {
-		pairs = append(pairs, "{{"+name+"}}", value)
+		// They all stand inside strings of JSON.
+		quoted, err := json.Marshal(value)
+		if err != nil {
+			return scenario{}, fmt.Errorf("quote %s: %w", name, err)
+		}
+		pairs = append(pairs, "{{"+name+"}}", string(quoted[1:len(quoted)-1]))
 	}
 	decoder := json.NewDecoder(strings.NewReader(strings.NewReplacer(pairs...).Replace(string(text))))
 	decoder.DisallowUnknownFields()
@@ -63,7 +69,9 @@ func (s scenario) write(path string) error {
 func (s scenario) operations() []string {
 	var operations []string
 	for _, step := range s.Steps {
-		operations = append(operations, step.Operation)
+		if step.Operation != "" {
+			operations = append(operations, step.Operation)
+		}
 	}
 	return operations
 }

@@ -122,22 +122,37 @@ func (s *server) exhaust(ctx context.Context) error {
 	if _, err := s.command(ctx, "billing", "set", "--org", "exhausted", "--allowance", "0"); err != nil {
 		return err
 	}
+	client, err := s.client(s.exhaustedKey)
+	if err != nil {
+		return err
+	}
+	_, err = s.verifiedDomain(ctx, client, exhaustedDomain)
+	return err
+}
+
+// client calls the server with the key.
+func (s *server) client(key string) (*api.ClientWithResponses, error) {
 	client, err := api.NewClientWithResponses(s.url, api.WithRequestEditorFn(func(_ context.Context, request *http.Request) error {
-		request.Header.Set("Authorization", "Bearer "+s.exhaustedKey)
+		request.Header.Set("Authorization", "Bearer "+key)
 		return nil
 	}))
 	if err != nil {
-		return fmt.Errorf("set up a client: %w", err)
+		return nil, fmt.Errorf("set up a client: %w", err)
 	}
-	created, err := client.CreateDomainWithResponse(ctx, nil, api.CreateDomainRequest{Domain: exhaustedDomain})
+	return client, nil
+}
+
+// verifiedDomain registers a domain and verifies it, which `dev` makes possible at once.
+func (s *server) verifiedDomain(ctx context.Context, client *api.ClientWithResponses, name string) (*api.Domain, error) {
+	created, err := client.CreateDomainWithResponse(ctx, nil, api.CreateDomainRequest{Domain: name})
 	if err != nil || created.JSON201 == nil {
-		return fmt.Errorf("register %s: %w", exhaustedDomain, errors.Join(err, errors.New(created.Status())))
+		return nil, fmt.Errorf("register %s: %w", name, unexpected(err, created))
 	}
 	verified, err := client.VerifyDomainWithResponse(ctx, created.JSON201.ID)
 	if err != nil || verified.JSON200 == nil || verified.JSON200.Status != api.DomainStatusVerified {
-		return errors.Join(fmt.Errorf("verify %s", exhaustedDomain), err)
+		return nil, fmt.Errorf("verify %s: %w", name, unexpected(err, verified))
 	}
-	return nil
+	return verified.JSON200, nil
 }
 
 // newData is a data folder; done removes it.

@@ -65,6 +65,7 @@ final class Steps {
         (client, input) -> observed("http", new DomainsApi(client).deleteDomainWithHttpInfo(domain).getStatusCode()));
     steps.put("decode an answer with members and values that are not in the document", this::futureEmail);
     steps.put("decode a problem with a status and a code that are not in the document", this::refusedRead);
+    steps.putAll(Webhooks.steps());
     return steps;
   }
 
@@ -256,7 +257,7 @@ final class Steps {
   }
 
   /** Names and values in turn; a value may be null. */
-  private static Map<String, Object> observed(Object... pairs) {
+  static Map<String, Object> observed(Object... pairs) {
     Map<String, Object> observed = new LinkedHashMap<>();
     for (int i = 0; i < pairs.length; i += 2) {
       observed.put((String) pairs[i], pairs[i + 1]);

@@ -49,7 +49,7 @@ class Steps {
             "delete the domain" to { target, _ -> mapOf("http" to target.domains.deleteDomainWithHttpInfo(domain).statusCode) },
             "decode an answer with members and values that are not in the document" to ::futureEmail,
             "decode a problem with a status and a code that are not in the document" to ::refusedRead,
-        )
+        ) + webhookSteps
 
     private fun registerDomain(target: Target, input: JsonNode): Observed {
         val answer = target.domains.createDomainWithHttpInfo(read<CreateDomainRequest>(input))
@@ -210,7 +210,7 @@ class Steps {
 }
 
 /** RFC 3339 with seconds, which the text of a time leaves out when they are zero. */
-private fun instant(time: OffsetDateTime?): String? = time?.toInstant()?.toString()
+fun instant(time: OffsetDateTime?): String? = time?.toInstant()?.toString()
 
 private inline fun <reified T> decoded(answer: ApiResponse<*>): T {
     val data = (answer as? Success<*>)?.data

@@ -19,8 +19,11 @@ import {
   type Email,
   type SendBatchRequest,
   type SendEmailRequest,
+  type WebhookEmailEvent,
+  type WebhookEvent,
 } from "./api/index.js";
 import { decoded, kept, refused, run, target, untilSent, type Observed, type Step } from "./scenario.js";
+import { mistaken, received, seenOf, signatureSteps } from "./webhooks.js";
 
 let domainId: string | undefined;
 let emailId: string | undefined;
@@ -204,4 +207,36 @@ await run({
     return { http: answer.response.status, id: email.id, subject: email.subject, status: email.status, ...recipientsOf(email) };
   },
   "decode a problem with a status and a code that are not in the document": refusedRead,
+  "decode an event about a message": async (step) => {
+    const event = received<WebhookEvent>(step);
+    if (event.type !== "email.bounced") {
+      throw mistaken(event);
+    }
+    return {
+      ...seenOf(event),
+      fromEmail: event.data.fromEmail,
+      tags: event.data.tags,
+      errorMessage: event.data.errorMessage,
+      providerMessageId: event.data.providerMessageId,
+      bounceType: event.data.details["bounceType"],
+    };
+  },
+  "decode an event about a domain": async (step) => {
+    const event = received<WebhookEvent>(step);
+    if (event.type !== "domain.verified") {
+      throw mistaken(event);
+    }
+    return {
+      id: event.id,
+      type: event.type,
+      createdAt: event.createdAt,
+      domainId: event.data.id,
+      domain: event.data.domain,
+      status: event.data.status,
+      statusReason: event.data.statusReason,
+    };
+  },
+  "decode an event of a type and with members that are not in the document": async (step) =>
+    seenOf(received<WebhookEmailEvent>(step)),
+  ...signatureSteps,
 });

@@ -1,0 +1,77 @@
+"""The steps about what a webhook received."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from mailstack.models import WebhookDomainEvent, WebhookEmailEvent
+
+
+def email_event(step: dict[str, Any]) -> dict[str, Any]:
+    event = WebhookEmailEvent.from_dict(json.loads(step["input"]["body"]))
+    return {
+        "id": event.id,
+        "type": event.type_,
+        "createdAt": event.created_at,
+        "emailId": event.data.id,
+        "fromEmail": event.data.from_email,
+        "toEmail": event.data.to_email,
+        "subject": event.data.subject,
+        "tags": event.data.tags,
+        "status": event.data.status,
+        "errorMessage": event.data.error_message,
+        "providerMessageId": event.data.provider_message_id,
+        "bounceType": event.data.details["bounceType"],
+    }
+
+
+def domain_event(step: dict[str, Any]) -> dict[str, Any]:
+    event = WebhookDomainEvent.from_dict(json.loads(step["input"]["body"]))
+    return {
+        "id": event.id,
+        "type": event.type_,
+        "createdAt": event.created_at,
+        "domainId": event.data.id,
+        "domain": event.data.domain,
+        "status": event.data.status,
+        "statusReason": event.data.status_reason,
+    }
+
+
+def future_event(step: dict[str, Any]) -> dict[str, Any]:
+    event = WebhookEmailEvent.from_dict(json.loads(step["input"]["body"]))
+    return {
+        "id": event.id,
+        "type": event.type_,
+        "createdAt": event.created_at,
+        "emailId": event.data.id,
+        "toEmail": event.data.to_email,
+        "subject": event.data.subject,
+        "status": event.data.status,
+    }
+
+
+def verify(step: dict[str, Any]) -> dict[str, Any]:
+    return {"accepted": [is_signed(one) for one in step["input"]["deliveries"]]}
+
+
+def is_signed(delivery: dict[str, Any]) -> bool:
+    try:
+        Webhook(delivery["secret"]).verify(delivery["body"], delivery["headers"], json_parse=False)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def verify_body(step: dict[str, Any]) -> dict[str, Any]:
+    return {"accepted": [is_authentic(one) for one in step["input"]["deliveries"]]}
+
+
+def is_authentic(delivery: dict[str, Any]) -> bool:
+    key = base64.b64decode(delivery["secret"].removeprefix("whsec_"))
+    code = hmac.new(key, delivery["body"].encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(code, delivery["headers"]["X-MailStack-Signature"])
