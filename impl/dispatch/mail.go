@@ -1,9 +1,13 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,37 +23,131 @@ type message struct {
 	// loaded is nil when the message is gone: retention dropped it.
 	loaded     *db.SendLoadRow
 	recipients []db.SendRecipientsRow
+	// decided is set when there is a reason not to send it.
+	decided *outcome
+}
+
+// cost is what the message takes of the account's quota.
+func (m message) cost() float64 {
+	if m.decided != nil {
+		return 0
+	}
+	return float64(max(1, len(m.recipients)))
 }
 
 // claimMail claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
 // claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
 // under an outcome that waits, and the message would be sent twice.
 func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message, error) {
-	if d.settler.behind() || d.throttle.engaged(claim.Now) || d.blocked.engaged(claim.Now) {
+	if d.settler.behind() {
 		return nil, nil
 	}
+	if wait := max(d.throttle.left(claim.Now), d.blocked.left(claim.Now), d.governor.held(claim.Now)); wait > 0 {
+		d.lookIn(wait)
+		return nil, nil
+	}
+	abandoned := d.abandonedUntil(ctx, claim.Now)
 	var group []message
+	var given grant
+	var stock, rest float64
+	putOff := 0
 	err := d.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		group = nil
+		group, putOff, stock, rest = nil, 0, 0, 0
+		var err error
+		if given, err = d.governor.admit(ctx, tx, claim.Now, claim.Total); err != nil || given.messages == 0 {
+			return err
+		}
 		claimed, err := tx.SendClaim(ctx, db.SendClaimParams{
-			Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
+			Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: given.messages,
+			AbandonedUntil: abandoned,
 		})
 		if err != nil {
 			return fmt.Errorf("claim messages: %w", err)
 		}
+		claimed, putOff = withoutPutOff(claimed)
 		if len(claimed) == 0 {
 			return nil
 		}
-		group, err = load(ctx, tx, claimed)
+		if group, err = d.load(ctx, tx, claimed); err != nil {
+			return err
+		}
+		fits, recipients := given.fitting(group)
+		if err := putBack(ctx, tx, group[fits:]); err != nil {
+			return err
+		}
+		group = group[:fits]
+		stock, rest, err = given.take(ctx, tx, recipients)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoQuota):
+		if err := d.ReadQuota(ctx); err != nil {
+			return nil, err
+		}
+		return d.claimMail(ctx, claim)
+	case err != nil:
 		return nil, err
+	case putOff > 0:
+		// There may be more behind them.
+		d.mail.Wake()
 	}
+	d.granted(ctx, claim.Now, given, len(group), stock, rest)
 	return group, nil
 }
 
-func load(ctx context.Context, tx *db.Queries, claimed []db.SendClaimRow) ([]message, error) {
+// granted notes what a claim took, and when there will be more.
+func (d *Dispatcher) granted(ctx context.Context, now time.Time, given grant, sent int, stock, rest float64) {
+	if d.governor.read == nil {
+		return
+	}
+	if sent > 0 {
+		d.governor.took(now, stock, given.row != nil)
+	}
+	switch {
+	case given.row == nil || (given.messages > 0 && (sent == 0 || stock+rest >= 1)):
+	case given.row.DayLeft < 1:
+		if d.quiet.allows("daily quota", now) {
+			d.config.Log.ErrorContext(ctx, "the daily quota of the SES account is used up: mail waits until SES allows more")
+		}
+		d.hold(now, quotaPause)
+	default:
+		missing := 1 - min(given.budget(), stock+rest)
+		d.hold(now, min(time.Second, max(due.Shorten(pace, d.config.Random()), time.Duration(missing/given.row.Rate*float64(time.Second)))))
+	}
+}
+
+func (d *Dispatcher) hold(now time.Time, wait time.Duration) {
+	d.governor.hold(now.Add(wait))
+	d.lookIn(wait)
+}
+
+// lookIn has an idle dispatcher look for mail in a while, before it would do so by itself.
+func (d *Dispatcher) lookIn(wait time.Duration) { d.governor.alarm(wait, d.mail.Wake) }
+
+// withoutPutOff leaves out what was abandoned and is put off, and orders the rest by their turns.
+func withoutPutOff(claimed []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
+	ours = slices.DeleteFunc(claimed, func(row db.SendClaimRow) bool { return row.PutOff })
+	slices.SortFunc(ours, func(a, b db.SendClaimRow) int { return cmp.Compare(a.Place, b.Place) })
+	return ours, len(claimed) - len(ours)
+}
+
+// putBack gives back messages that the quota does not allow now.
+func putBack(ctx context.Context, tx *db.Queries, group []message) error {
+	if len(group) == 0 {
+		return nil
+	}
+	var rows db.SendPutBackParams
+	for _, m := range group {
+		rows.EmailIds = append(rows.EmailIds, m.send.EmailID)
+		rows.DueAt = append(rows.DueAt, m.send.WasDueAt)
+	}
+	if err := tx.SendPutBack(ctx, rows); err != nil {
+		return fmt.Errorf("put messages back: %w", err)
+	}
+	return nil
+}
+
+func (d *Dispatcher) load(ctx context.Context, tx *db.Queries, claimed []db.SendClaimRow) ([]message, error) {
 	group := make([]message, len(claimed))
 	index := make(map[uuid.UUID]*message, len(claimed))
 	ids := make([]uuid.UUID, len(claimed))
@@ -74,6 +172,9 @@ func load(ctx context.Context, tx *db.Queries, claimed []db.SendClaimRow) ([]mes
 		m := index[recipient.EmailID]
 		m.recipients = append(m.recipients, recipient)
 	}
+	for i := range group {
+		group[i].decided = d.before(ctx, &group[i])
+	}
 	return group, nil
 }
 
@@ -97,11 +198,15 @@ func (d *Dispatcher) attempt(ctx context.Context, m *message) (result outcome) {
 		if v := recover(); v != nil {
 			d.config.Log.ErrorContext(ctx, "sending a message panicked", "message_id", m.send.EmailID,
 				"panic", due.PanicText(v), "stack", string(debug.Stack()))
-			result = d.unclear(m.send.Attempt, handedOver)
+			result = d.unclear(ctx, m.send.Attempt, handedOver)
 		}
 	}()
-	if stop, decided := d.before(ctx, m); decided {
-		return stop
+	if m.decided != nil {
+		return *m.decided
+	}
+	if ctx.Err() != nil {
+		// There is no time left for an attempt: the process is stopping.
+		return outcome{kind: postponed, dueAt: d.config.Now()}
 	}
 	content := compose(m)
 	handedOver = true

@@ -74,6 +74,9 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 func (d *Dispatcher) match(ctx context.Context, notification string, event ses.Event) (found bool, err error) {
 	err = d.config.Store.Tx(ctx, func(tx *db.Queries) error {
 		found = false
+		if err := endSending(ctx, tx, event); err != nil {
+			return err
+		}
 		target, err := targetOf(ctx, tx, event)
 		if store.IsNoRows(err) {
 			return nil
