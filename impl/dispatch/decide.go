@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (d *Dispatcher) before(ctx context.Context, m *message) *outcome {
 		return d.waitFor(due.Doubling(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random()))
 	case !row.DomainVerified:
 		return giveUp(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
-	case row.RecipientSuppressed:
+	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
 		return giveUp(now, "recipient-suppressed", "Recipient is suppressed.")
 	case !row.HasContent:
 		return giveUp(now, "content-expired", "The content of the message is no longer kept.")
