@@ -46,12 +46,16 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message,
 		d.lookIn(wait)
 		return nil, nil
 	}
+	// A claim that has begun is finished although the process is told to stop: whether one that is cut off was committed
+	// nobody knows, and its messages would wait for the end of their lease.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
 	abandoned := d.abandonedUntil(ctx, claim.Now)
 	var group []message
 	var given grant
 	var stock, rest float64
 	putOff := 0
-	err := d.config.Store.Tx(ctx, func(tx *db.Queries) error {
+	err := d.config.Store.Pipeline(ctx, func(tx *db.Queries) error {
 		group, putOff, stock, rest = nil, 0, 0, 0
 		var err error
 		if given, err = d.governor.admit(ctx, tx, claim.Now, claim.Total); err != nil || given.messages == 0 {
