@@ -1,7 +1,8 @@
 // Package dispatch does what is due: it sends the accepted mail, looks at domains again, and keeps house.
 //
 //   - dispatch.go: Config, New, Run
-//   - mail.go: the work of one message: claim and load a group, one attempt each
+//   - claim.go: which messages are next: claim and load a group
+//   - mail.go: the work of one message: an attempt
 //   - decide.go: what becomes of a message before the attempt, and after each answer of SES
 //   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
 //   - governor.go: the account's sending rate and daily quota, shared by all workers
