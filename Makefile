@@ -6,7 +6,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GENERATOR := $(GO) tool -modfile=gen/tools.mod
 
-.PHONY: run build test check gen drift format lint vet crash clean
+.PHONY: run build test check gen drift format lint vet crash fair clean
 
 ## run: start everything on this machine and print what to paste
 run: build
@@ -55,6 +55,11 @@ $(GOLANGCI):
 ## crash: kill -9 a sending dev server, start it again, and account for every message
 crash: build
 	$(GO) run ./contracttests/crash
+
+## fair: how long another organization waits behind a backlog, at 50 recipients a second
+BACKLOG ?= 20000
+fair:
+	BACKLOG=$(BACKLOG) $(GO) test ./impl/dispatch -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
 clean:
 	rm -rf bin

@@ -39,7 +39,7 @@ SELECT * FROM emails WHERE organization_id = @organization_id AND id = @id;
 
 -- name: RecipientList :many
 SELECT * FROM recipients
-WHERE organization_id = @organization_id AND email_id = @email_id
+WHERE organization_id IS NOT DISTINCT FROM @organization_id AND email_id = @email_id
 ORDER BY position;
 
 -- EmailMarkSent stores that SES took the messages. The highest outcome and the first provider id stand, whatever

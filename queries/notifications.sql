@@ -84,7 +84,7 @@ UPDATE recipients
 SET outcome = greatest(recipients.outcome, marked.outcome)
 FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::smallint[]) AS outcome) AS marked
 WHERE recipients.email_id = @email_id
-  AND recipients.organization_id = @organization_id
+  AND recipients.organization_id IS NOT DISTINCT FROM @organization_id
   AND recipients.position = marked.position;
 
 -- EventMarkEmail stores what became of a message. The highest outcome and the first provider id stand.

@@ -35,7 +35,7 @@ func main() {
 	var set settings
 	flag.IntVar(&set.sends, "sends", 200, "how many emails are sent at the same time")
 	flag.IntVar(&set.killAfter, "kill-after", 100, "how many are accepted before the kill")
-	flag.DurationVar(&set.limit, "limit", 90*time.Second, "how long after the kill everything must be sent")
+	flag.DurationVar(&set.limit, "limit", 150*time.Second, "how long after the kill everything must be sent")
 	flag.DurationVar(&set.delay, "delay", 50*time.Millisecond, "how long the simulated SES takes for an answer before the kill")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

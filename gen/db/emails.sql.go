@@ -633,7 +633,7 @@ func (q *Queries) RecipientInsert(ctx context.Context, arg RecipientInsertParams
 
 const recipientList = `-- name: RecipientList :many
 SELECT email_id, position, organization_id, kind, name, address, address_key, outcome FROM recipients
-WHERE organization_id = $1 AND email_id = $2
+WHERE organization_id IS NOT DISTINCT FROM $1 AND email_id = $2
 ORDER BY position
 `
 

@@ -120,7 +120,7 @@ UPDATE recipients
 SET outcome = greatest(recipients.outcome, marked.outcome)
 FROM (SELECT unnest($3::smallint[]) AS position, unnest($4::smallint[]) AS outcome) AS marked
 WHERE recipients.email_id = $1
-  AND recipients.organization_id = $2
+  AND recipients.organization_id IS NOT DISTINCT FROM $2
   AND recipients.position = marked.position
 `
 

@@ -104,6 +104,7 @@ func (p *parts) dispatcher(
 	return dispatch.New(dispatch.Config{
 		Store:        database,
 		SES:          p.ses,
+		Quota:        p.ses.GetQuota,
 		Domains:      p.domains(database),
 		Webhooks:     webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
 		Sealer:       sealer,

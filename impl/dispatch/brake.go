@@ -27,15 +27,16 @@ func newBrake(first, longest time.Duration) *brake {
 	return &brake{first: first, longest: longest}
 }
 
-// engage starts a pause. Failures of attempts that were under way when it began do not lengthen it.
-func (b *brake) engage(now time.Time) {
+// engage starts a pause, and says whether it did. Failures of attempts that were under way when it began do not lengthen it.
+func (b *brake) engage(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Before(b.until) {
-		return
+		return false
 	}
 	b.step = min(max(2*b.step, b.first), b.longest)
 	b.until = now.Add(b.step)
+	return true
 }
 
 // release notes a success. One that was under way when a pause began does not end it.
@@ -47,10 +48,11 @@ func (b *brake) release(now time.Time) {
 	}
 }
 
-func (b *brake) engaged(now time.Time) bool {
+// left is how long the pause still takes.
+func (b *brake) left(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return now.Before(b.until)
+	return b.until.Sub(now)
 }
 
 // seldom lets something through at most once in a while, each kind by itself.

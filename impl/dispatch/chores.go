@@ -48,6 +48,9 @@ func (d *Dispatcher) chores() []chore {
 	if d.config.EventsExpected {
 		chores = append(chores, chore{"listen for events", listenEvery, d.ListenForEvents})
 	}
+	if d.config.Quota != nil {
+		chores = append(chores, chore{"read the quota", quotaEvery, d.ReadQuota})
+	}
 	return chores
 }
 

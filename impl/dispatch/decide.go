@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,32 +55,30 @@ type outcome struct {
 	recheckDomain bool
 }
 
-// before looks again at what acceptance checked, as it may have changed since.
-func (d *Dispatcher) before(ctx context.Context, m *message) (outcome, bool) {
+// before looks again at what acceptance checked, as it may have changed since. It returns nil when the message is to be
+// sent.
+func (d *Dispatcher) before(ctx context.Context, m *message) *outcome {
 	now := d.config.Now()
 	if m.loaded == nil {
 		d.config.Log.WarnContext(ctx, "a due message is gone", "message_id", m.send.EmailID)
-		return outcome{kind: finished}, true
+		return &outcome{kind: finished}
 	}
 	switch row := m.loaded; {
 	case row.Email.Outcome > int16(mail.OutcomeGaveUp):
 		// An attempt without an answer had reached SES after all: an event said so.
-		return outcome{kind: finished}, true
+		return &outcome{kind: finished}
 	case now.Sub(row.Email.QueuedAt) >= lifetime:
-		return giveUp(now, "expired", "The message could not be sent within 72 hours."), true
+		return giveUp(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
-		return d.waitFor(due.Doubling(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random())), true
+		return d.waitFor(due.Doubling(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random()))
 	case !row.DomainVerified:
-		return giveUp(now, "domain-not-verified", "The sending domain was deleted or is no longer verified."), true
-	case row.RecipientSuppressed:
-		return giveUp(now, "recipient-suppressed", "Recipient is suppressed."), true
+		return giveUp(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
+	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
+		return giveUp(now, "recipient-suppressed", "Recipient is suppressed.")
 	case !row.HasContent:
-		return giveUp(now, "content-expired", "The content of the message is no longer kept."), true
-	case ctx.Err() != nil:
-		// There is no time left for an attempt: the process is stopping.
-		return outcome{kind: postponed, dueAt: now}, true
+		return giveUp(now, "content-expired", "The content of the message is no longer kept.")
 	}
-	return outcome{}, false
+	return nil
 }
 
 // after turns SES's answer into an outcome.
@@ -99,37 +98,44 @@ func (d *Dispatcher) after(ctx context.Context, send db.SendClaimRow, providerMe
 	}
 	switch class {
 	case ses.Throttled:
-		d.throttle.engage(now)
-		return d.waitFor(due.Doubling(throttledFirst, throttledLongest, send.Attempt, d.config.Random()))
+		if d.throttle.engage(now) {
+			d.slowDown(ctx)
+		}
+		return *d.waitFor(due.Doubling(throttledFirst, throttledLongest, send.Attempt, d.config.Random()))
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
 		d.blocked.engage(now)
-		return d.waitFor(due.Doubling(heldFirst, heldLongest, send.Attempt, d.config.Random()))
+		return *d.waitFor(due.Doubling(heldFirst, heldLongest, send.Attempt, d.config.Random()))
 	case ses.Rejected:
-		return giveUp(now, "rejected", detailOf(err))
+		return *giveUp(now, "rejected", detailOf(err))
 	case ses.DomainNotReady:
 		held := d.waitFor(due.Doubling(heldFirst, heldLongest, send.Attempt, d.config.Random()))
 		held.recheckDomain = true
-		return held
+		return *held
 	case ses.Unreachable:
-		return d.unclear(send.Attempt, false)
+		return d.unclear(ctx, send.Attempt, false)
 	default:
-		return d.unclear(send.Attempt, true)
+		return d.unclear(ctx, send.Attempt, true)
 	}
 }
 
-func (d *Dispatcher) waitFor(wait time.Duration) outcome {
-	return outcome{kind: postponed, dueAt: d.config.Now().Add(wait)}
+func (d *Dispatcher) waitFor(wait time.Duration) *outcome {
+	return &outcome{kind: postponed, dueAt: d.config.Now().Add(wait)}
 }
 
-// unclear is the outcome of an attempt that failed for no reason that we know how to mend.
-func (d *Dispatcher) unclear(attempt int32, ambiguous bool) outcome {
-	waiting := d.waitFor(due.Backoff(attempt, d.config.Random()))
+// unclear is the outcome of an attempt that failed for no reason that we know how to mend. Where SES may have taken the
+// message, and tells what it takes, it is given the time to do so.
+func (d *Dispatcher) unclear(ctx context.Context, attempt int32, ambiguous bool) outcome {
+	wait := due.Backoff(attempt, d.config.Random())
+	if ambiguous && d.eventsArrive(ctx, d.config.Now()) {
+		wait = max(wait, eventWait)
+	}
+	waiting := d.waitFor(wait)
 	waiting.ambiguous = ambiguous
-	return waiting
+	return *waiting
 }
 
-func giveUp(now time.Time, code, reason string) outcome {
-	return outcome{kind: gaveUp, at: now, code: code, reason: reason}
+func giveUp(now time.Time, code, reason string) *outcome {
+	return &outcome{kind: gaveUp, at: now, code: code, reason: reason}
 }
 
 // severity tells what an operator must mend from what mends itself.

@@ -1,10 +1,13 @@
 // Package dispatch does what is due: it sends the accepted mail, looks at domains again, and keeps house.
 //
 //   - dispatch.go: Config, New, Run
-//   - mail.go: the work of one message: claim and load a group, one attempt each
+//   - claim.go: which messages are next: claim and load a group
+//   - mail.go: the work of one message: an attempt
 //   - decide.go: what becomes of a message before the attempt, and after each answer of SES
 //   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
+//   - governor.go: the account's sending rate and daily quota, shared by all workers
 //   - brake.go: the pause that the whole process makes when the SES account has had enough
+//   - ambiguous.go: waiting for SES to tell whether it took a message
 //   - checks.go: domain checks
 //   - deliveries.go: events posted to webhooks
 //   - notifications.go: what SES reported becomes facts about messages; facts.go: which facts
@@ -16,7 +19,8 @@
 //
 // The promise about mail: nothing that was accepted is lost, and a message can be sent twice only where an answer
 // of SES never became our row: death, timeout, cut connection. Such an attempt is marked ambiguous before any
-// other is made. No number of attempts ends a message; 72 hours do.
+// other is made, and where SES reports what it takes, no other is made before it has had a minute to do so. No number of
+// attempts ends a message; 72 hours do.
 //
 // There is no job queue library beside package due. What is left next to mail and webhooks is two due tables (domain
 // checks, notifications) and some passes that any process may repeat at any time: too little to carry a second mechanism, its
@@ -83,6 +87,8 @@ type Config struct {
 	SES      Sender
 	Domains  Domains
 	Webhooks Webhooks
+	// Quota asks SES what the account may send. nil: nothing is limited but by SES.
+	Quota func(ctx context.Context) (ses.Quota, error)
 	// Sealer opens the signing keys of webhooks.
 	Sealer *token.Sealer
 	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
@@ -93,7 +99,8 @@ type Config struct {
 	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
 	// rounded up to whole months. 0: 30 and 400 days.
 	KeepContents, KeepRest time.Duration
-	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not.
+	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not, and where nobody
+	// knows whether SES took a message, its report is waited for.
 	EventsExpected bool
 	// DrainTimeout is how long Run goes on after its context ended. The last fifth is for storing outcomes: sends
 	// that are still without an answer then are cut off. 0: 25 seconds.
@@ -114,6 +121,8 @@ type Dispatcher struct {
 	deliveries *due.Engine[db.DeliveryClaimRow]
 	events     *due.Engine[db.NotificationClaimRow]
 	settler    *settler
+	governor   *governor
+	reports    reports
 	throttle   *brake
 	blocked    *brake
 	loud       *seldom
@@ -130,6 +139,7 @@ func New(config Config) (*Dispatcher, error) {
 	setDefaults(&config)
 	d := &Dispatcher{
 		config:   config,
+		governor: &governor{read: config.Quota},
 		throttle: newBrake(throttleFirst, throttleLongest),
 		blocked:  newBrake(blockFirst, blockLongest),
 		loud:     newSeldom(time.Minute),

@@ -2,10 +2,7 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
-
-	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/due"
@@ -19,62 +16,16 @@ type message struct {
 	// loaded is nil when the message is gone: retention dropped it.
 	loaded     *db.SendLoadRow
 	recipients []db.SendRecipientsRow
+	// decided is set when there is a reason not to send it.
+	decided *outcome
 }
 
-// claimMail claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
-// claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
-// under an outcome that waits, and the message would be sent twice.
-func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message, error) {
-	if d.settler.behind() || d.throttle.engaged(claim.Now) || d.blocked.engaged(claim.Now) {
-		return nil, nil
+// cost is what the message takes of the account's quota.
+func (m message) cost() float64 {
+	if m.decided != nil {
+		return 0
 	}
-	var group []message
-	err := d.config.Store.Tx(ctx, func(tx *db.Queries) error {
-		group = nil
-		claimed, err := tx.SendClaim(ctx, db.SendClaimParams{
-			Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
-		})
-		if err != nil {
-			return fmt.Errorf("claim messages: %w", err)
-		}
-		if len(claimed) == 0 {
-			return nil
-		}
-		group, err = load(ctx, tx, claimed)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return group, nil
-}
-
-func load(ctx context.Context, tx *db.Queries, claimed []db.SendClaimRow) ([]message, error) {
-	group := make([]message, len(claimed))
-	index := make(map[uuid.UUID]*message, len(claimed))
-	ids := make([]uuid.UUID, len(claimed))
-	organizations := make([]uuid.UUID, len(claimed))
-	for i, send := range claimed {
-		group[i].send = send
-		index[send.EmailID] = &group[i]
-		ids[i], organizations[i] = send.EmailID, send.OrganizationID
-	}
-	rows, err := tx.SendLoad(ctx, db.SendLoadParams{Ids: ids, OrganizationIds: organizations})
-	if err != nil {
-		return nil, fmt.Errorf("load messages: %w", err)
-	}
-	for i := range rows {
-		index[rows[i].Email.ID].loaded = &rows[i]
-	}
-	recipients, err := tx.SendRecipients(ctx, db.SendRecipientsParams{EmailIds: ids, OrganizationIds: organizations})
-	if err != nil {
-		return nil, fmt.Errorf("load recipients: %w", err)
-	}
-	for _, recipient := range recipients {
-		m := index[recipient.EmailID]
-		m.recipients = append(m.recipients, recipient)
-	}
-	return group, nil
+	return float64(max(1, len(m.recipients)))
 }
 
 // handleMail makes one attempt and stores what came of it.
@@ -97,11 +48,15 @@ func (d *Dispatcher) attempt(ctx context.Context, m *message) (result outcome) {
 		if v := recover(); v != nil {
 			d.config.Log.ErrorContext(ctx, "sending a message panicked", "message_id", m.send.EmailID,
 				"panic", due.PanicText(v), "stack", string(debug.Stack()))
-			result = d.unclear(m.send.Attempt, handedOver)
+			result = d.unclear(ctx, m.send.Attempt, handedOver)
 		}
 	}()
-	if stop, decided := d.before(ctx, m); decided {
-		return stop
+	if m.decided != nil {
+		return *m.decided
+	}
+	if ctx.Err() != nil {
+		// There is no time left for an attempt: the process is stopping.
+		return outcome{kind: postponed, dueAt: d.config.Now()}
 	}
 	content := compose(m)
 	handedOver = true

@@ -72,8 +72,11 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 // match stores what an event says of its message, and ends the work of the notification. It reports whether there is
 // such a message.
 func (d *Dispatcher) match(ctx context.Context, notification string, event ses.Event) (found bool, err error) {
-	err = d.config.Store.Tx(ctx, func(tx *db.Queries) error {
+	err = d.config.Store.Pipeline(ctx, func(tx *db.Queries) error {
 		found = false
+		if err := endSending(ctx, tx, event); err != nil {
+			return err
+		}
 		target, err := targetOf(ctx, tx, event)
 		if store.IsNoRows(err) {
 			return nil

@@ -1,0 +1,172 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/due"
+)
+
+// claimed is what a claim came to: the messages in hand, and what it took of the quota for them.
+type claimed struct {
+	group       []message
+	putOff      int
+	given       grant
+	stock, rest float64
+}
+
+// claimMail claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
+// claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
+// under an outcome that waits, and the message would be sent twice.
+func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message, error) {
+	if d.settler.behind() {
+		return nil, nil
+	}
+	if wait := max(d.throttle.left(claim.Now), d.blocked.left(claim.Now), d.governor.held(claim.Now)); wait > 0 {
+		d.lookIn(wait)
+		return nil, nil
+	}
+	// A claim that has begun is finished although the process is told to stop: whether one that is cut off was committed
+	// nobody knows, and its messages would wait for the end of their lease.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	abandoned := d.abandonedUntil(ctx, claim.Now)
+	var made claimed
+	err := d.config.Store.Pipeline(ctx, func(tx *db.Queries) (err error) {
+		made, err = d.claimWithin(ctx, tx, claim, abandoned)
+		return err
+	})
+	if errors.Is(err, errNoQuota) {
+		if err := d.ReadQuota(ctx); err != nil {
+			return nil, err
+		}
+		return d.claimMail(ctx, claim)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if made.putOff > 0 {
+		d.mail.Wake() // there may be more behind them
+	}
+	if d.governor.read != nil {
+		d.granted(ctx, claim.Now, made)
+	}
+	return made.group, nil
+}
+
+func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim due.Claim, abandoned *time.Time) (made claimed, err error) {
+	if made.given, err = d.governor.admit(ctx, tx, claim.Now, claim.Total); err != nil || made.given.messages == 0 {
+		return made, err
+	}
+	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: made.given.messages,
+		AbandonedUntil: abandoned,
+	})
+	if err != nil {
+		return made, fmt.Errorf("claim messages: %w", err)
+	}
+	rows, made.putOff = withoutPutOff(rows)
+	if len(rows) == 0 {
+		return made, nil
+	}
+	group, err := d.load(ctx, tx, rows)
+	if err != nil {
+		return made, err
+	}
+	fits, recipients := made.given.fitting(group)
+	if err := putBack(ctx, tx, group[fits:]); err != nil {
+		return made, err
+	}
+	made.group = group[:fits]
+	made.stock, made.rest, err = made.given.take(ctx, tx, recipients)
+	return made, err
+}
+
+// granted notes what a claim took, and when there will be more.
+func (d *Dispatcher) granted(ctx context.Context, now time.Time, made claimed) {
+	if len(made.group) > 0 {
+		d.governor.took(now, made.stock, made.given.row != nil)
+	}
+	row, left := made.given.row, made.stock+made.rest
+	switch {
+	case row == nil || (made.given.messages > 0 && (len(made.group) == 0 || left >= 1)):
+	case row.DayLeft < 1:
+		if d.quiet.allows("daily quota", now) {
+			d.config.Log.ErrorContext(ctx, "the daily quota of the SES account is used up: mail waits until SES allows more")
+		}
+		d.hold(now, quotaPause)
+	default:
+		missing := 1 - min(made.given.budget(), left)
+		wait := time.Duration(min(1, missing/row.Rate) * float64(time.Second))
+		d.hold(now, max(wait, due.Shorten(pace, d.config.Random())))
+	}
+}
+
+func (d *Dispatcher) hold(now time.Time, wait time.Duration) {
+	d.governor.hold(now.Add(wait))
+	d.lookIn(wait)
+}
+
+// lookIn has an idle dispatcher look for mail in a while, before it would do so by itself.
+func (d *Dispatcher) lookIn(wait time.Duration) { d.governor.alarm(wait, d.mail.Wake) }
+
+// withoutPutOff leaves out what was abandoned and is put off, and orders the rest by their turns.
+func withoutPutOff(rows []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
+	ours = slices.DeleteFunc(rows, func(row db.SendClaimRow) bool { return row.PutOff })
+	slices.SortFunc(ours, func(a, b db.SendClaimRow) int { return cmp.Compare(a.Place, b.Place) })
+	return ours, len(rows) - len(ours)
+}
+
+// putBack gives back messages that the quota does not allow now.
+func putBack(ctx context.Context, tx *db.Queries, group []message) error {
+	if len(group) == 0 {
+		return nil
+	}
+	var rows db.SendPutBackParams
+	for _, m := range group {
+		rows.EmailIds = append(rows.EmailIds, m.send.EmailID)
+		rows.DueAt = append(rows.DueAt, m.send.WasDueAt)
+	}
+	if err := tx.SendPutBack(ctx, rows); err != nil {
+		return fmt.Errorf("put messages back: %w", err)
+	}
+	return nil
+}
+
+func (d *Dispatcher) load(ctx context.Context, tx *db.Queries, sends []db.SendClaimRow) ([]message, error) {
+	group := make([]message, len(sends))
+	index := make(map[uuid.UUID]*message, len(sends))
+	ids := make([]uuid.UUID, len(sends))
+	organizations := make([]uuid.UUID, len(sends))
+	for i, send := range sends {
+		group[i].send = send
+		index[send.EmailID] = &group[i]
+		ids[i], organizations[i] = send.EmailID, send.OrganizationID
+	}
+	rows, err := tx.SendLoad(ctx, db.SendLoadParams{Ids: ids, OrganizationIds: organizations})
+	if err != nil {
+		return nil, fmt.Errorf("load messages: %w", err)
+	}
+	for i := range rows {
+		index[rows[i].Email.ID].loaded = &rows[i]
+	}
+	recipients, err := tx.SendRecipients(ctx, db.SendRecipientsParams{EmailIds: ids, OrganizationIds: organizations})
+	if err != nil {
+		return nil, fmt.Errorf("load recipients: %w", err)
+	}
+	for _, recipient := range recipients {
+		m := index[recipient.EmailID]
+		m.recipients = append(m.recipients, recipient)
+	}
+	for i := range group {
+		group[i].decided = d.before(ctx, &group[i])
+	}
+	return group, nil
+}
