@@ -41,7 +41,7 @@ Try it on this machine, without any account: "mailstack dev". In production: "ma
 	`and "mailstack org create" and "mailstack key create" for the first API key; "mailstack ses setup" and "mailstack doctor" for what is to be in AWS.
 
 Every flag that names a variable in its help can be set by that variable; a flag on the command line goes first. ` +
-	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL_SESV2, AWS_PROFILE, roles).
+	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, roles).
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
 

@@ -76,7 +76,7 @@ func (s *Simulator) Publish(events Events) error {
 	if !s.openTopic.CompareAndSwap(nil, &events.TopicARN) {
 		return errors.New("publish events: the simulator does so already")
 	}
-	return nil
+	return s.publishAgain()
 }
 
 // report publishes what SES publishes about an accepted message: that it was sent, and what became of each recipient.

@@ -26,6 +26,8 @@ type entry struct {
 	Account                 *account          `json:"account,omitempty"`
 	Accepted                *Accepted         `json:"accepted,omitempty"`
 	Topics                  *snssim.Change    `json:"topics,omitempty"`
+	// Unposted replaces what was published and is still to be posted.
+	Unposted *[]snssim.Published `json:"unposted,omitempty"`
 }
 
 func (e entry) line() ([]byte, error) {
@@ -48,6 +50,7 @@ type state struct {
 	// topics keeps a state of its own; only a replay changes it from here.
 	topics    *snssim.Simulator
 	replaying bool
+	unposted  []snssim.Published
 }
 
 func newState(c Config) state {
@@ -93,6 +96,8 @@ func (s *state) apply(e entry) {
 		delete(s.suppressed, e.SuppressedDeleted)
 	case e.Account != nil:
 		s.account = *e.Account
+	case e.Unposted != nil:
+		s.unposted = *e.Unposted
 	case e.Topics != nil:
 		if s.replaying {
 			s.topics.Restore(*e.Topics)

@@ -133,7 +133,7 @@ func New(c Config) (*Simulator, error) {
 		return nil, fmt.Errorf("open the simulator's journal: %w", err)
 	}
 	s.journal = j
-	return s, nil
+	return s, s.publishAgain()
 }
 
 func (s *Simulator) setDefaults() {
@@ -157,9 +157,10 @@ func (s *Simulator) setDefaults() {
 	}
 }
 
-// Close ends requests that hang and the publishing of events, and closes the journal. Sends that come later fail.
+// Close ends requests that hang and the publishing of events, and closes the journal: events that nobody has taken yet are
+// published by the next simulator that has it. Sends that come later fail.
 func (s *Simulator) Close() error {
-	s.topics.Close()
+	left := s.topics.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -167,11 +168,15 @@ func (s *Simulator) Close() error {
 		return nil
 	default:
 	}
+	var err error
+	if len(left) > 0 {
+		err = s.commit(entry{At: s.now().UTC(), Unposted: &left})
+	}
 	close(s.closed)
 	if s.journal == nil {
-		return nil
+		return err
 	}
-	return s.journal.close()
+	return errors.Join(err, s.journal.close())
 }
 
 // ServeHTTP answers the SES API under /v2/, SNS, SQS and STS at /, and the control API under /_sim/.

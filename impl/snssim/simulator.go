@@ -86,8 +86,14 @@ func New(config Config) *Simulator {
 	}
 }
 
-// Close ends the posts and the calls that wait. What was not delivered is lost.
-func (s *Simulator) Close() {
+// Published is a text that was published to a topic.
+type Published struct {
+	Topic string `json:"topic"`
+	Text  string `json:"text"`
+}
+
+// Close ends the posts and the calls that wait, and returns what web servers have not taken. What is in queues is lost.
+func (s *Simulator) Close() []Published {
 	s.mu.Lock()
 	s.cancel()
 	for _, one := range s.subscribers {
@@ -96,6 +102,21 @@ func (s *Simulator) Close() {
 	s.mu.Unlock()
 	s.ending.Wait()
 	s.client.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []Published
+	for _, one := range s.subscribers {
+		left = append(left, one.waiting()...)
+	}
+	return left
+}
+
+// Knows tells whether there is a topic.
+func (s *Simulator) Knows(topicARN string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.topics[topicARN]
+	return ok
 }
 
 // Restore makes a change that was recorded earlier. It is for the time before the first call.

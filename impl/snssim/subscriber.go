@@ -80,22 +80,38 @@ func (one *subscriber) work() {
 		m := one.pending[0]
 		one.pending = one.pending[1:]
 		one.mu.Unlock()
-		one.sim.deliver(one.subscription, m)
+		if !one.sim.deliver(one.subscription, m) {
+			one.mu.Lock()
+			one.pending = append([]message{m}, one.pending...)
+			one.mu.Unlock()
+		}
 	}
 }
 
-// deliver signs a message and hands it to the web server or the queue of a subscription.
-func (s *Simulator) deliver(to Subscription, m message) {
+// waiting is what was published and not delivered.
+func (one *subscriber) waiting() []Published {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	var found []Published
+	for _, m := range one.pending {
+		found = append(found, Published{Topic: m.TopicArn, Text: m.Message})
+	}
+	return found
+}
+
+// deliver signs a message and hands it to the web server or the queue of a subscription. It reports false when the
+// simulator was closed before the web server took it.
+func (s *Simulator) deliver(to Subscription, m message) bool {
 	body, err := s.encode(&m, to.Raw)
 	if err != nil {
 		s.config.Log.Error("publish an event", slog.Any("error", err))
-		return
+		return true // nor would it be another time
 	}
 	if to.Protocol == protocolSQS {
 		s.enqueue(to, body)
-		return
+		return true
 	}
-	s.post(to, m, body)
+	return s.post(to, m, body)
 }
 
 // encode is a message as its subscriber gets it: signed, in its envelope, or as it was published.
@@ -113,21 +129,21 @@ func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// post tries until the subscriber takes the message, or says that it never will.
-func (s *Simulator) post(to Subscription, m message, body []byte) {
+// post tries until the subscriber takes the message, or says that it never will, or the simulator is closed: false.
+func (s *Simulator) post(to Subscription, m message, body []byte) bool {
 	for wait := postFirst; ; wait = min(2*wait, postLongest) {
 		status, err := s.try(to.Endpoint, m, body)
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 			if status >= http.StatusBadRequest {
 				s.config.Log.Warn("the subscriber refuses an event", slog.Int("status", status))
 			}
-			return
+			return true
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-s.context.Done():
 			timer.Stop()
-			return
+			return false
 		case <-timer.C:
 		}
 	}
