@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	})
 	server := httptest.NewServer(w.topics)
 	t.Cleanup(server.Close)
-	t.Cleanup(w.topics.Close)
+	t.Cleanup(func() { w.topics.Close() })
 	client, err := wiring.New(t.Context(), ses.Config{
 		Region: region, Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test",
 	})

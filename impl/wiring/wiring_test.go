@@ -33,7 +33,7 @@ func newRig(t *testing.T) *rig {
 	simulator := snssim.New(snssim.Config{Region: "eu-west-1", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	server := httptest.NewServer(simulator)
 	t.Cleanup(server.Close)
-	t.Cleanup(simulator.Close)
+	t.Cleanup(func() { simulator.Close() })
 	config := ses.Config{Region: "eu-west-1", Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test"}
 	client, err := wiring.New(t.Context(), config)
 	must(t, err)
