@@ -59,10 +59,12 @@ type doctor struct {
 	database *store.Store
 	ses      *ses.Client
 	aws      *wiring.Client
-	topics   []string // those of the enabled event destinations that we listen to
-	queueARN string
-	sentAt   time.Time
-	probe    string
+	// destinations are those of the configuration set.
+	destinations []ses.Destination
+	topics       []string // those of the enabled event destinations that we listen to
+	queueARN     string
+	sentAt       time.Time
+	probe        string
 }
 
 // Run tries one hop after the other.
@@ -98,6 +100,7 @@ func (d *doctor) hops() []hop {
 		{"credentials", d.tryCredentials},
 		{"account", d.tryAccount},
 		{"configuration set", d.tryConfigurationSet},
+		{"event destination", d.tryDestination},
 		{"resolver", d.tryResolver},
 		{"topic", d.tryTopic},
 	}

@@ -48,7 +48,6 @@ func (d *doctor) tryAccount(ctx context.Context) (finding, error) {
 	return found, nil
 }
 
-// tryConfigurationSet finds the topics to which events go.
 func (d *doctor) tryConfigurationSet(ctx context.Context) (finding, error) {
 	set, err := d.ses.GetConfigurationSet(ctx)
 	if errors.Is(err, ses.ErrNotFound) {
@@ -60,8 +59,14 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (finding, error) {
 	if !set.SendingEnabled {
 		return finding{}, advise(errors.New("sending is switched off in the configuration set"), "switch it on in the SES console")
 	}
+	d.destinations = set.Destinations
+	return finding{detail: d.ConfigurationSet}, nil
+}
+
+// tryDestination finds the topics to which events go.
+func (d *doctor) tryDestination(context.Context) (finding, error) {
 	var elsewhere, missing []string
-	for _, one := range set.Destinations {
+	for _, one := range d.destinations {
 		switch {
 		case one.Topic == "" || !one.Enabled:
 		case len(d.EventsTopics) > 0 && !slices.Contains(d.EventsTopics, one.Topic):
@@ -73,24 +78,24 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (finding, error) {
 	}
 	switch {
 	case len(d.topics) == 0 && len(elsewhere) > 0:
-		return finding{}, advise(fmt.Errorf("its events go to %s, which MAILSTACK_EVENTS_TOPICS does not name", strings.Join(elsewhere, ", ")),
+		return finding{}, advise(fmt.Errorf("events go to %s, which MAILSTACK_EVENTS_TOPICS does not name", strings.Join(elsewhere, ", ")),
 			"add the topic to MAILSTACK_EVENTS_TOPICS, or run `mailstack ses setup`")
 	case len(d.topics) == 0:
-		return finding{}, advise(errors.New("it has no event destination on a topic of SNS that is enabled"), setupAdvice)
+		return finding{}, advise(errors.New("the configuration set has none on a topic of SNS that is enabled"), setupAdvice)
 	}
-	return judgeTypes(d.ConfigurationSet, d.topics, missing)
+	return judgeTypes(d.topics, missing)
 }
 
 // judgeTypes tells the types of events without which statuses are wrong from the others.
-func judgeTypes(set string, topics, missing []string) (finding, error) {
-	found := finding{detail: set + ", whose events go to " + strings.Join(topics, ", ")}
+func judgeTypes(topics, missing []string) (finding, error) {
+	found := finding{detail: "events go to " + strings.Join(topics, ", ")}
 	if len(missing) == 0 || len(topics) > 1 {
 		return found, nil
 	}
 	text := "no events of the type " + strings.Join(missing, ", ")
 	for _, needed := range []string{"DELIVERY", "BOUNCE", "COMPLAINT", "REJECT"} {
 		if slices.Contains(missing, needed) {
-			return finding{}, advise(errors.New("the event destination publishes "+text), setupAdvice)
+			return finding{}, advise(errors.New("it publishes "+text), setupAdvice)
 		}
 	}
 	found.warning = text + " are published"

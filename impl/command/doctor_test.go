@@ -130,25 +130,25 @@ func TestDoctorNamesTheHop(t *testing.T) {
 		},
 		"another set": {hop: "configuration set", variable: "MAILSTACK_CONFIGURATION_SET=other", says: "ses setup"},
 		"no destination": {
-			hop: "configuration set", says: "ses setup",
+			hop: "event destination", says: "ses setup",
 			breaks: func(t *testing.T, a *account) { a.signed(t, http.MethodDelete, destination, "") },
 		},
 		"destination disabled": {
-			hop: "configuration set", says: "enabled",
+			hop: "event destination", says: "enabled",
 			breaks: func(t *testing.T, a *account) {
 				a.signed(t, http.MethodPut, destination,
 					`{"EventDestination":{"Enabled":false,"MatchingEventTypes":["SEND"],"SnsDestination":{"TopicArn":"`+eventsTopic+`"}}}`)
 			},
 		},
 		"no bounces": {
-			hop: "configuration set", says: "BOUNCE",
+			hop: "event destination", says: "BOUNCE",
 			breaks: func(t *testing.T, a *account) {
 				a.signed(t, http.MethodPut, destination,
 					`{"EventDestination":{"Enabled":true,"MatchingEventTypes":["SEND","DELIVERY"],"SnsDestination":{"TopicArn":"`+eventsTopic+`"}}}`)
 			},
 		},
 		"another topic": {
-			hop: "configuration set", says: "MAILSTACK_EVENTS_TOPICS", variable: "MAILSTACK_EVENTS_TOPICS=" + eventsTopic + "2",
+			hop: "event destination", says: "MAILSTACK_EVENTS_TOPICS", variable: "MAILSTACK_EVENTS_TOPICS=" + eventsTopic + "2",
 		},
 		"dead DNS": {hop: "resolver", variable: "MAILSTACK_DNS_SERVER=127.0.0.1:1", says: "MAILSTACK_DNS_SERVER"},
 		"topic deleted": {
