@@ -54,6 +54,11 @@ WHERE organization_id = @organization_id
   AND id = @id
   AND checked_at IS NOT DISTINCT FROM sqlc.narg('previously_checked_at')::timestamptz;
 
+-- DomainVerifiedAny is the domain, of whatever organization, that was verified first. It is for the operator who tries
+-- out whether mail goes out.
+-- name: DomainVerifiedAny :one
+SELECT name FROM domains WHERE status = 'Verified' ORDER BY verified_at, id LIMIT 1;
+
 -- DomainVerifiedElsewhere tells whether another organization has verified one of the names.
 -- name: DomainVerifiedElsewhere :one
 SELECT EXISTS (

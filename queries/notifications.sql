@@ -8,6 +8,21 @@ WITH stored AS (
 )
 SELECT pg_notify('notifications', '') FROM stored;
 
+-- NotificationInsertMany does so for several at once, in the order of their ids, so that two who store the same ones do
+-- not wait for each other.
+-- name: NotificationInsertMany :execrows
+WITH given AS (
+    SELECT unnest(@message_ids::text[]) AS message_id, unnest(@bodies::text[]) AS body
+),
+stored AS (
+    INSERT INTO notifications (message_id, body, received_at, due_at)
+    SELECT given.message_id, given.body, @now::timestamptz, @now::timestamptz FROM given
+    ORDER BY given.message_id
+    ON CONFLICT (message_id) DO NOTHING
+    RETURNING message_id
+)
+SELECT pg_notify('notifications', '') FROM stored;
+
 -- NotificationClaim leases due notifications. They have no lanes: whose they are is known once they are read.
 -- name: NotificationClaim :many
 WITH taken AS (
@@ -29,6 +44,18 @@ RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS bo
 -- NotificationSettle ends the work of a notification. Doing so twice is doing so once.
 -- name: NotificationSettle :exec
 UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = @message_id;
+
+-- NotificationSettleProbe ends the work of a notification about a probe, and leaves the probe's id for whoever waits for
+-- it, as long as the notification is remembered.
+-- name: NotificationSettleProbe :exec
+UPDATE notifications SET due_at = NULL, leased_until = NULL, body = @probe::text WHERE message_id = @message_id;
+
+-- NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
+-- looked at yet.
+-- name: NotificationOfProbe :one
+SELECT EXISTS (
+    SELECT FROM notifications WHERE received_at >= @since::timestamptz AND position(@probe::text IN body) > 0
+);
 
 -- NotificationPostpone puts a notification back, where the attempt is still ours.
 -- name: NotificationPostpone :exec

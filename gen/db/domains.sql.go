@@ -383,6 +383,19 @@ func (q *Queries) DomainRecordCheck(ctx context.Context, arg DomainRecordCheckPa
 	return result.RowsAffected(), nil
 }
 
+const domainVerifiedAny = `-- name: DomainVerifiedAny :one
+SELECT name FROM domains WHERE status = 'Verified' ORDER BY verified_at, id LIMIT 1
+`
+
+// DomainVerifiedAny is the domain, of whatever organization, that was verified first. It is for the operator who tries
+// out whether mail goes out.
+func (q *Queries) DomainVerifiedAny(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, domainVerifiedAny)
+	var name string
+	err := row.Scan(&name)
+	return name, err
+}
+
 const domainVerifiedElsewhere = `-- name: DomainVerifiedElsewhere :one
 SELECT EXISTS (
     SELECT 1 FROM domains

@@ -340,6 +340,36 @@ func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsert
 	return result.RowsAffected(), nil
 }
 
+const notificationInsertMany = `-- name: NotificationInsertMany :execrows
+WITH given AS (
+    SELECT unnest($1::text[]) AS message_id, unnest($2::text[]) AS body
+),
+stored AS (
+    INSERT INTO notifications (message_id, body, received_at, due_at)
+    SELECT given.message_id, given.body, $3::timestamptz, $3::timestamptz FROM given
+    ORDER BY given.message_id
+    ON CONFLICT (message_id) DO NOTHING
+    RETURNING message_id
+)
+SELECT pg_notify('notifications', '') FROM stored
+`
+
+type NotificationInsertManyParams struct {
+	MessageIds []string
+	Bodies     []string
+	Now        time.Time
+}
+
+// NotificationInsertMany does so for several at once, in the order of their ids, so that two who store the same ones do
+// not wait for each other.
+func (q *Queries) NotificationInsertMany(ctx context.Context, arg NotificationInsertManyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, notificationInsertMany, arg.MessageIds, arg.Bodies, arg.Now)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const notificationLatest = `-- name: NotificationLatest :one
 SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1
 `
@@ -350,6 +380,26 @@ func (q *Queries) NotificationLatest(ctx context.Context) (time.Time, error) {
 	var received_at time.Time
 	err := row.Scan(&received_at)
 	return received_at, err
+}
+
+const notificationOfProbe = `-- name: NotificationOfProbe :one
+SELECT EXISTS (
+    SELECT FROM notifications WHERE received_at >= $1::timestamptz AND position($2::text IN body) > 0
+)
+`
+
+type NotificationOfProbeParams struct {
+	Since time.Time
+	Probe string
+}
+
+// NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
+// looked at yet.
+func (q *Queries) NotificationOfProbe(ctx context.Context, arg NotificationOfProbeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, notificationOfProbe, arg.Since, arg.Probe)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const notificationPostpone = `-- name: NotificationPostpone :exec
@@ -376,5 +426,21 @@ UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE m
 // NotificationSettle ends the work of a notification. Doing so twice is doing so once.
 func (q *Queries) NotificationSettle(ctx context.Context, messageID string) error {
 	_, err := q.db.Exec(ctx, notificationSettle, messageID)
+	return err
+}
+
+const notificationSettleProbe = `-- name: NotificationSettleProbe :exec
+UPDATE notifications SET due_at = NULL, leased_until = NULL, body = $1::text WHERE message_id = $2
+`
+
+type NotificationSettleProbeParams struct {
+	Probe     string
+	MessageID string
+}
+
+// NotificationSettleProbe ends the work of a notification about a probe, and leaves the probe's id for whoever waits for
+// it, as long as the notification is remembered.
+func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationSettleProbeParams) error {
+	_, err := q.db.Exec(ctx, notificationSettleProbe, arg.Probe, arg.MessageID)
 	return err
 }

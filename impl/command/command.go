@@ -8,6 +8,7 @@
 //   - schema.go, wiring.go: what is checked at the start: the tables, SES, DNS
 //   - dev.go: everything on this machine; dev_world.go: what stands in for Postgres, SES and DNS; dev_data.go: what is
 //     registered at first
+//   - ses.go: setting up AWS; doctor.go, doctor_aws.go, doctor_probe.go: checking everything, hop by hop
 //   - simulator.go, migrate.go
 //   - organizations.go, keys.go, billing.go: the operator's commands; admin.go: what they share
 package command
@@ -37,10 +38,10 @@ const (
 const description = `A transactional email API server: one binary, Postgres, and Amazon SES.
 
 Try it on this machine, without any account: "mailstack dev". In production: "mailstack migrate", then "mailstack serve", ` +
-	`and "mailstack org create" and "mailstack key create" for the first API key.
+	`and "mailstack org create" and "mailstack key create" for the first API key; "mailstack ses setup" and "mailstack doctor" for what is to be in AWS.
 
 Every flag that names a variable in its help can be set by that variable; a flag on the command line goes first. ` +
-	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL_SESV2, AWS_PROFILE, roles).
+	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, roles).
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
 
@@ -71,6 +72,8 @@ type grammar struct {
 	Org       organizationCommand `cmd:"" help:"Create, list, suspend and resume organizations."`
 	Key       keyCommand          `cmd:"" help:"Create, list and revoke API keys."`
 	Billing   billingCommand      `cmd:"" help:"Set what an organization may send, and at which price."`
+	Ses       sesCommand          `cmd:"" help:"Set up what SES reports through, and print who needs which permission."`
+	Doctor    doctorCommand       `cmd:"" help:"Check everything from the database to an event of SES, and say what is wrong."`
 	Simulator simulatorCommand    `cmd:"" help:"Run the simulated SES alone."`
 
 	Version kong.VersionFlag `help:"Print the version."`

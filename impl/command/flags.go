@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -81,7 +82,13 @@ func (flags apiFlags) check() error {
 
 // eventsFlags say whether SES reports what becomes of the mail.
 type eventsFlags struct {
-	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; then statuses stay at Sent."`
+	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; without a queue statuses then stay at Sent."`
+	EventsQueue  string   `env:"MAILSTACK_EVENTS_QUEUE" placeholder:"URL" help:"SQS queue out of which the workers take events, where there is no public URL. Default: none."`
+}
+
+// expected tells whether SES is to report anything.
+func (flags eventsFlags) expected() bool {
+	return len(flags.EventsTopics) > 0 || flags.EventsQueue != ""
 }
 
 func (flags eventsFlags) check() error {
@@ -89,6 +96,13 @@ func (flags eventsFlags) check() error {
 		if sns.Topic(topic) != topic {
 			return usagef("MAILSTACK_EVENTS_TOPICS holds %q, which is not the ARN of a topic (arn:aws:sns:region:account:name)", topic)
 		}
+	}
+	if flags.EventsQueue == "" {
+		return nil
+	}
+	queue, err := url.Parse(flags.EventsQueue)
+	if err != nil || queue.Scheme != "https" && queue.Scheme != "http" || queue.Host == "" || strings.Trim(queue.Path, "/") == "" {
+		return usagef("MAILSTACK_EVENTS_QUEUE is %q, which is not the URL of a queue (https://sqs.region.amazonaws.com/account/name)", flags.EventsQueue)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/collect"
 	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
@@ -16,6 +17,7 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/wiring"
 )
 
 // Times that depend on each other:
@@ -72,6 +74,25 @@ func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) impl.N
 	})}
 }
 
+// collector empties the queue of events, once the database is ready. It needs a queue.
+func (p *parts) collector(
+	ctx context.Context, database *store.Store, events eventsFlags, ready func(context.Context) error,
+) (func(context.Context) error, error) {
+	client, err := wiring.New(ctx, ses.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("set up Amazon SQS: %w", err)
+	}
+	collector := collect.New(collect.Config{
+		Queue: client.Queue(events.EventsQueue), Store: database, Topics: events.EventsTopics, Now: p.process.Now, Log: p.log,
+	})
+	return func(ctx context.Context) error {
+		if err := ready(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return collector.Run(ctx)
+	}, nil
+}
+
 func (p *parts) api(
 	database *store.Store, sealer *token.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
 	extra ...impl.Route,
@@ -113,7 +134,7 @@ func (p *parts) dispatcher(
 		KeepRest:     time.Duration(flags.MessageRetention),
 		DrainTimeout: drain.DrainTimeout,
 
-		EventsExpected: len(events.EventsTopics) > 0,
+		EventsExpected: events.expected(),
 
 		Now: p.process.Now,
 		Log: p.log,

@@ -90,6 +90,13 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 			return err
 		}
 		running.background = append(running.background, checkSES(p.ses, log))
+		if c.EventsQueue != "" {
+			collector, err := p.collector(ctx, own, c.eventsFlags, ready)
+			if err != nil {
+				return err
+			}
+			running.background = append(running.background, collector)
+		}
 	}
 	log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()), slog.Bool("worker", !c.NoWorker))
 	return running.run(ctx)

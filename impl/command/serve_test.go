@@ -61,7 +61,7 @@ func environmentOf(database, ses, names string) []string {
 		"MAILSTACK_DNS_SERVER=" + names,
 		"MAILSTACK_DATABASE_CONNECTIONS=4",
 		"AWS_REGION=eu-west-1",
-		"AWS_ENDPOINT_URL_SESV2=" + ses,
+		"AWS_ENDPOINT_URL=" + ses,
 		"AWS_ACCESS_KEY_ID=test",
 		"AWS_SECRET_ACCESS_KEY=test",
 	}

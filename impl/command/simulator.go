@@ -28,7 +28,7 @@ type simulatorCommand struct {
 
 // Help is shown by --help.
 func (*simulatorCommand) Help() string {
-	return `Speaks the protocol of the Amazon SES API v2, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/. With --events-url it reports what becomes of the mail, signed with a key of its own: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
+	return `Speaks the protocols of the Amazon SES API v2, and of SNS, SQS and STS as far as the events of SES need them, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/. With --events-url it reports what becomes of the mail, signed with a key of its own: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
 }
 
 // Run serves until ctx ends.
@@ -40,7 +40,7 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 	}
 	defer func() { err = errors.Join(err, ignoreClosed(listener.Close)()) }()
 	config := sessim.Config{
-		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour,
+		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour, DeliverAll: c.DeliverAll,
 		Now: process.Now, Random: process.Random, Log: log,
 	}
 	if c.DNSServer != "" {
@@ -56,7 +56,7 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 	}
 	defer func() { err = errors.Join(err, simulator.Close()) }()
 	if c.EventsURL != "" {
-		events := sessim.Events{URL: c.EventsURL, TopicARN: c.EventsTopic, Own: baseURL(listener), DeliverAll: c.DeliverAll}
+		events := sessim.Events{URL: c.EventsURL, TopicARN: c.EventsTopic, Own: baseURL(listener)}
 		if err := simulator.Publish(events); err != nil {
 			return err
 		}

@@ -61,6 +61,13 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	running.background = []func(context.Context) error{checkSES(p.ses, log), checkDNS(p.resolver, log)}
+	if c.EventsQueue != "" {
+		collector, err := p.collector(ctx, database, c.eventsFlags, running.ready)
+		if err != nil {
+			return err
+		}
+		running.background = append(running.background, collector)
+	}
 	log.InfoContext(ctx, "working")
 	return running.run(ctx)
 }

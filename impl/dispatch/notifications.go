@@ -53,6 +53,10 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 		d.drop(work, row, &d.dropped.unreadable, "unreadable")
 		return
 	}
+	if event.Probe != uuid.Nil {
+		d.settleProbe(work, row, event.Probe)
+		return
+	}
 	found, err := d.match(work, row.MessageID, event)
 	age := d.config.Now().Sub(row.ReceivedAt)
 	switch {
@@ -66,6 +70,16 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 		d.drop(work, row, &d.dropped.expired, "about an unknown message")
 	default:
 		d.putBack(ctx, row)
+	}
+}
+
+// settleProbe ends the work of what is about no message of anybody. Whoever sent the probe finds it by its id.
+func (d *Dispatcher) settleProbe(ctx context.Context, row db.NotificationClaimRow, probe uuid.UUID) {
+	err := d.config.Store.Queries().NotificationSettleProbe(ctx, db.NotificationSettleProbeParams{
+		MessageID: row.MessageID, Probe: probe.String(),
+	})
+	if err != nil {
+		d.config.Log.WarnContext(ctx, "a notification could not be settled", "notification", row.MessageID, "error", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/sessim"
 )
@@ -65,6 +66,38 @@ func TestEventsThatLeadNowhere(t *testing.T) {
 	must(t, h.dispatch.ForgetNotifications(t.Context()))
 	if left := h.count(t, "SELECT count(*) FROM notifications"); left != 0 {
 		t.Errorf("%d notifications are remembered", left)
+	}
+}
+
+// The events of a probe are nobody's and are not complained about. Whoever sent it finds it before and after they were
+// looked at, as long as notifications are remembered.
+func TestEventsOfAProbe(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	probe, other, began := newID(t), newID(t), h.clock.Now()
+	found := func(id uuid.UUID, since time.Time) bool {
+		seen, err := h.store.Queries().NotificationOfProbe(t.Context(), db.NotificationOfProbeParams{Since: since, Probe: id.String()})
+		must(t, err)
+		return seen
+	}
+	h.notify(t, strings.ReplaceAll(sendEvent(probe), "mailstack-message-id", "mailstack-probe"))
+	if !found(probe, began) || found(other, began) || found(probe, began.Add(time.Minute)) {
+		t.Error("the notification that is due is not the one that is found")
+	}
+	h.pass(t, 1)
+	if !found(probe, began) || found(other, began) {
+		t.Error("the notification that is settled is not the one that is found")
+	}
+	if left := h.count(t, "SELECT count(*) FROM notifications WHERE due_at IS NOT NULL OR length(body) <> 36"); left != 0 {
+		t.Errorf("%d notifications are not settled", left)
+	}
+	if strings.Contains(h.log.String(), "dropped") {
+		t.Errorf("the log says:\n%s", h.log.String())
+	}
+	h.clock.advance(49 * time.Hour)
+	must(t, h.dispatch.ForgetNotifications(t.Context()))
+	if found(probe, began) || h.count(t, "SELECT count(*) FROM notifications") != 0 {
+		t.Error("the probe is remembered for ever")
 	}
 }
 

@@ -57,7 +57,7 @@ func (d *Dispatcher) ListenForEvents(ctx context.Context) error {
 	}
 	if d.quiet.allows("", now) {
 		d.config.Log.WarnContext(ctx, "mail goes out and SES reports no events: check the event destination of the configuration "+
-			"set, the subscription of the topic, and MAILSTACK_EVENTS_TOPICS", "since", since.UTC().Format(time.RFC3339))
+			"set, the subscription of the topic, and MAILSTACK_EVENTS_TOPICS or MAILSTACK_EVENTS_QUEUE; mailstack doctor does so", "since", since.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -45,8 +45,14 @@ func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
 // that SES drops by a list of its own would be charged and never explained. Without a configured set
 // it does nothing.
 func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
+	_, err := c.SetUpConfigurationSet(ctx)
+	return err
+}
+
+// SetUpConfigurationSet is EnsureConfigurationSet, and tells what it did.
+func (c *Client) SetUpConfigurationSet(ctx context.Context) (State, error) {
 	if c.configurationSet == "" {
-		return nil
+		return Found, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -55,23 +61,23 @@ func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
 	out, err := c.admin.GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: name})
 	var absent *types.NotFoundException
 	if errors.As(err, &absent) {
-		return c.createConfigurationSet(ctx, name)
+		return Made, c.createConfigurationSet(ctx, name)
 	}
 	if err != nil {
-		return fail(ctx, "GetConfigurationSet", a, err)
+		return "", fail(ctx, "GetConfigurationSet", a, err)
 	}
 	if o := out.SuppressionOptions; o != nil && o.SuppressedReasons != nil && len(o.SuppressedReasons) == 0 {
-		return nil
+		return Found, nil
 	}
 	_, err = c.admin.PutConfigurationSetSuppressionOptions(ctx, &sesv2.PutConfigurationSetSuppressionOptionsInput{
 		ConfigurationSetName: name,
 		SuppressedReasons:    []types.SuppressionListReason{},
 	})
 	if err != nil {
-		return fail(ctx, "PutConfigurationSetSuppressionOptions", a, err)
+		return "", fail(ctx, "PutConfigurationSetSuppressionOptions", a, err)
 	}
 	c.log.Info("account suppression switched off in the configuration set", slog.String("configuration_set", *name))
-	return nil
+	return Changed, nil
 }
 
 func (c *Client) createConfigurationSet(ctx context.Context, name *string) error {

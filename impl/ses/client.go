@@ -1,7 +1,7 @@
-// Package ses is the only room that knows the AWS SDK. It speaks the Amazon SES API v2: identities and
-// their MAIL FROM domain (identity.go), the account's quota and the configuration set (account.go),
-// sending one message (send.go), and what every failure means for the caller (error.go), which rests
-// on how far a request got on the wire (attempt.go).
+// Package ses speaks the Amazon SES API v2: identities and their MAIL FROM domain (identity.go), the account's quota
+// and the configuration set (account.go), where its events go (destination.go), sending one message (send.go), and what
+// every failure means for the caller (error.go), which rests on how far a request got on the wire (attempt.go). What SES
+// reports is read by event.go. Only this room and package wiring, which is for SNS and SQS, know the AWS SDK.
 package ses
 
 import (
@@ -33,7 +33,7 @@ const (
 type Config struct {
 	// Region is the AWS region, such as "us-east-1". Empty: taken the AWS way (AWS_REGION, profile).
 	Region string
-	// Endpoint is the base URL of the service. Empty: AWS_ENDPOINT_URL_SESV2, or the region's own.
+	// Endpoint is the base URL of the service. Empty: AWS_ENDPOINT_URL_SESV2, AWS_ENDPOINT_URL, or the region's own.
 	Endpoint string
 	// ConfigurationSet is named in every send. Empty: none is.
 	ConfigurationSet string
@@ -61,12 +61,9 @@ type Client struct {
 // New returns a client. It makes no call to SES; without static keys it may read AWS's own
 // configuration files and variables.
 func New(ctx context.Context, c Config) (*Client, error) {
-	cfg, err := loadConfig(ctx, c)
+	cfg, err := c.Load(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if cfg.Region == "" {
-		return nil, errors.New("configure SES: no AWS region is set")
 	}
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -98,7 +95,16 @@ func New(ctx context.Context, c Config) (*Client, error) {
 // Region returns the AWS region in use; the MAIL FROM record of a domain names it.
 func (c *Client) Region() string { return c.region }
 
-func loadConfig(ctx context.Context, c Config) (aws.Config, error) {
+// Load finds region and credentials.
+func (c Config) Load(ctx context.Context) (aws.Config, error) {
+	cfg, err := c.load(ctx)
+	if err == nil && cfg.Region == "" {
+		err = errors.New("no AWS region is set: set AWS_REGION")
+	}
+	return cfg, err
+}
+
+func (c Config) load(ctx context.Context) (aws.Config, error) {
 	if c.StaticAccessKey != "" && c.StaticSecretKey != "" {
 		return aws.Config{
 			Region:      c.Region,

@@ -42,6 +42,8 @@ type Event struct {
 	Kind string
 	// MessageID is ours, from the tag TagMessageID; zero in what was not sent by us, or carries no tags.
 	MessageID uuid.UUID
+	// Probe is that of a probe, from the tag TagProbe; zero in all others.
+	Probe uuid.UUID
 	// ProviderMessageID is that of SES.
 	ProviderMessageID string
 	// SentAt is when SES took the message, At when the event happened; zero when it does not say.
@@ -114,7 +116,8 @@ func ParseEvent(body []byte) (Event, error) {
 	if event.Kind == "" || event.ProviderMessageID == "" {
 		return Event{}, errors.New("it does not say what happened to which message")
 	}
-	event.MessageID = taggedID(said.Mail.Tags)
+	event.MessageID = taggedID(said.Mail.Tags[TagMessageID])
+	event.Probe = taggedID(said.Mail.Tags[TagProbe])
 	said.fill(&event)
 	if event.At.IsZero() {
 		event.At = event.SentAt
@@ -174,10 +177,9 @@ func (event *Event) addOnly(destination []string) {
 	}
 }
 
-// taggedID reads our tag. The values of tags are lists; a string is taken too.
-func taggedID(tags map[string]json.RawMessage) uuid.UUID {
+// taggedID reads a tag of ours. The values of tags are lists; a string is taken too.
+func taggedID(raw json.RawMessage) uuid.UUID {
 	var values []string
-	raw := tags[TagMessageID]
 	if err := json.Unmarshal(raw, &values); err != nil {
 		var value string
 		if err := json.Unmarshal(raw, &value); err != nil {

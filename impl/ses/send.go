@@ -18,7 +18,9 @@ const (
 	// TagMessageID is the email tag that carries our message id, so that the events of a message can
 	// be matched even when the answer to its sending was lost.
 	TagMessageID = "mailstack-message-id"
-	charset      = "UTF-8"
+	// TagProbe is the email tag of a message that is sent to see its events come back.
+	TagProbe = "mailstack-probe"
+	charset  = "UTF-8"
 )
 
 // Message is one email as SES is to send it.
@@ -32,6 +34,8 @@ type Message struct {
 	// Tags are the user's. They stay with us: an SES tag knows no '.', and its values feed metrics
 	// that are billed.
 	Tags []string
+	// Probe says that nobody's message is sent: ID goes out as the tag TagProbe instead.
+	Probe bool
 }
 
 // Send makes one attempt to send m, never more, and returns the message id of SES. Every error is an
@@ -73,6 +77,9 @@ func sendInput(m Message, configurationSet string) (*sesv2.SendEmailInput, error
 			Body:    &types.Body{},
 		}},
 		EmailTags: []types.MessageTag{{Name: aws.String(TagMessageID), Value: aws.String(m.ID.String())}},
+	}
+	if m.Probe {
+		input.EmailTags[0].Name = aws.String(TagProbe)
 	}
 	if m.HTML != "" {
 		input.Content.Simple.Body.Html = content(m.HTML)

@@ -19,6 +19,7 @@ type configurationSet struct {
 	// SuppressedReasons nil leaves it to the account, an empty list switches its suppression list off.
 	SuppressedReasons *[]string     `json:"suppressedReasons,omitempty"`
 	Tags              []resourceTag `json:"tags,omitempty"`
+	Destinations      []destination `json:"destinations,omitempty"`
 }
 
 func noConfigurationSet(name string) error {

@@ -3,6 +3,7 @@ package sessim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
@@ -50,11 +51,39 @@ func fateOf(address string, suppressed []string, deliverAll bool) fate {
 	}
 }
 
+// Events says where the events of all accepted messages go, whatever their configuration set says: to a topic of a
+// simulated Amazon SNS with one subscriber.
+type Events struct {
+	// URL is where messages of the topic are posted.
+	URL string
+	// TopicARN names the topic.
+	TopicARN string
+	// Own is the base URL of the simulator, for the certificate of the signatures and the confirmation.
+	Own string
+	// SignatureVersion is that of the topic, "1" or "2". Empty: "1", as SNS has it.
+	SignatureVersion string
+}
+
+// Publish reports what becomes of the messages that are accepted from now on. The subscriber is asked for its
+// confirmation first. It can be called once.
+func (s *Simulator) Publish(events Events) error {
+	if events.URL == "" || events.TopicARN == "" || events.Own == "" {
+		return errors.New("publish events: URL, TopicARN and Own are required")
+	}
+	if err := s.topics.Open(events.TopicARN, events.URL, events.Own, events.SignatureVersion); err != nil {
+		return fmt.Errorf("publish events: %w", err)
+	}
+	if !s.openTopic.CompareAndSwap(nil, &events.TopicARN) {
+		return errors.New("publish events: the simulator does so already")
+	}
+	return s.publishAgain()
+}
+
 // report publishes what SES publishes about an accepted message: that it was sent, and what became of each recipient.
 // https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 func (s *Simulator) report(a Accepted) {
-	p := s.publisher.Load()
-	if p == nil {
+	open, destinations := s.openTopic.Load(), s.destinations(a.ConfigurationSet)
+	if open == nil && len(destinations) == 0 {
 		return
 	}
 	about := mailOf(a)
@@ -65,7 +94,14 @@ func (s *Simulator) report(a Accepted) {
 			s.log.Error("encode an event", "error", err)
 			return
 		}
-		p.notify(string(encoded))
+		if open != nil {
+			s.topics.Publish(*open, string(encoded))
+		}
+		for _, destination := range destinations {
+			if destination.wants(kind) {
+				s.publishFor(a.ConfigurationSet, destination.topic(), string(encoded))
+			}
+		}
 	}
 	publish("Send", "send", map[string]any{})
 	at := timestamp(a.ReceivedAt.Add(time.Second))
@@ -83,7 +119,7 @@ func (s *Simulator) report(a Accepted) {
 				},
 			}
 		}
-		switch fateOf(address, a.Suppressed, p.events.DeliverAll) {
+		switch fateOf(address, a.Suppressed, s.deliverAll) {
 		case delivered:
 			publish("Delivery", "delivery", delivery)
 		case bounced:
@@ -132,10 +168,3 @@ func bareAll(a Accepted) []string {
 }
 
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-func (e Events) check() error {
-	if e.URL == "" || e.TopicARN == "" || e.Own == "" {
-		return errors.New("publish events: URL, TopicARN and Own are required")
-	}
-	return nil
-}

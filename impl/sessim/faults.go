@@ -20,7 +20,7 @@ type Often float64
 // Faults are what goes wrong on purpose, in the order of the members; at most one strikes a call,
 // besides the delay. They stay until they are used up, replaced or cleared.
 type Faults struct {
-	// Operations names the operations that are struck; empty: SendEmail.
+	// Operations names the operations that are struck, those of SNS, SQS and STS too; "*": all; empty: SendEmail.
 	Operations []string `json:"operations"`
 	// DelayMs delays every call by milliseconds, at most a minute.
 	DelayMs int `json:"delayMs"`
@@ -28,6 +28,8 @@ type Faults struct {
 	Hang Often `json:"hang"`
 	// DropRequest cuts the connection with nothing done.
 	DropRequest Often `json:"dropRequest"`
+	// Forbid answers that the credentials are not known.
+	Forbid Often `json:"forbid"`
 	// Throttle answers "Maximum sending rate exceeded".
 	Throttle Often `json:"throttle"`
 	// Status5xx answers 503 with nothing done.
@@ -94,7 +96,7 @@ func (f *faults) before(ctx context.Context, operation string, closed <-chan str
 	if len(operations) == 0 {
 		operations = []string{opSendEmail}
 	}
-	if !f.active || !slices.Contains(operations, operation) {
+	if !f.active || !slices.Contains(operations, operation) && !slices.Contains(operations, "*") {
 		f.mu.Unlock()
 		return nil
 	}
@@ -124,6 +126,10 @@ func (f *faults) draw() error {
 	switch {
 	case f.strikes(&f.current.DropRequest):
 		return errCut
+	case f.strikes(&f.current.Forbid):
+		return &apiError{
+			http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid.",
+		}
 	case f.strikes(&f.current.Throttle):
 		return rateExceeded()
 	case f.strikes(&f.current.Status5xx):

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/voostack/mailstack/impl/snssim"
 )
 
 // entry is one change of the simulator's state: one line of the journal. Exactly one of the members
@@ -23,6 +25,9 @@ type entry struct {
 	SuppressedDeleted       string            `json:"suppressedDeleted,omitempty"`
 	Account                 *account          `json:"account,omitempty"`
 	Accepted                *Accepted         `json:"accepted,omitempty"`
+	Topics                  *snssim.Change    `json:"topics,omitempty"`
+	// Unposted replaces what was published and is still to be posted.
+	Unposted *[]snssim.Published `json:"unposted,omitempty"`
 }
 
 func (e entry) line() ([]byte, error) {
@@ -42,6 +47,10 @@ type state struct {
 	rate              bucket
 	day               window
 	messages          messages
+	// topics keeps a state of its own; only a replay changes it from here.
+	topics    *snssim.Simulator
+	replaying bool
+	unposted  []snssim.Published
 }
 
 func newState(c Config) state {
@@ -87,6 +96,12 @@ func (s *state) apply(e entry) {
 		delete(s.suppressed, e.SuppressedDeleted)
 	case e.Account != nil:
 		s.account = *e.Account
+	case e.Unposted != nil:
+		s.unposted = *e.Unposted
+	case e.Topics != nil:
+		if s.replaying {
+			s.topics.Restore(*e.Topics)
+		}
 	case e.Accepted != nil:
 		s.day.add(e.At, e.Accepted.recipients())
 		s.messages.add(*e.Accepted)

@@ -7,7 +7,8 @@
 //   - identities.go, verify.go: identities, and the DNS records that verify them
 //   - configuration_sets.go, suppressions.go, account.go: the other operations
 //   - send.go, refuse.go, limits.go: SendEmail, what is wrong with a message, rate and daily quota
-//   - events.go, sns.go: what becomes of accepted messages, published over a simulated SNS
+//   - event_destinations.go, events.go: what becomes of accepted messages, and who is told
+//   - topics.go: SNS, SQS and STS at the same address, simulated by package snssim
 //   - messages.go: what was accepted, bounded in memory
 //   - journal.go: the state as lines in a file, replayed by New
 //   - faults.go, control.go: scripted faults and the control API under /_sim/
@@ -31,6 +32,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/snssim"
 )
 
 const (
@@ -66,6 +68,8 @@ type Config struct {
 	// LossGrace is how long a verified identity stays so without its records; 0: 72 hours, as SES
 	// has it; negative: not at all.
 	LossGrace time.Duration
+	// DeliverAll also reports the delivery to addresses that are not of the mailbox simulator.
+	DeliverAll bool
 	// OnSend is called for every accepted message after it is journalled and before it is answered,
 	// by concurrent requests. nil: nothing is called.
 	OnSend func(Accepted)
@@ -83,7 +87,11 @@ type Simulator struct {
 	mux       *http.ServeMux
 	faults    faults
 	closed    chan struct{}
-	publisher atomic.Pointer[publisher] // nil: events are not published
+	topics    *snssim.Simulator
+	openTopic atomic.Pointer[string] // gets every event; nil: there is none
+	calls     calls
+
+	deliverAll bool
 
 	randomMu sync.Mutex
 	random   io.Reader
@@ -104,19 +112,28 @@ func New(c Config) (*Simulator, error) {
 		log:       c.Log,
 		random:    c.Random,
 		closed:    make(chan struct{}),
-		state:     newState(c),
+
+		deliverAll: c.DeliverAll,
+		state:      newState(c),
 	}
 	s.setDefaults()
+	s.topics = snssim.New(snssim.Config{
+		Region: s.region, Now: s.now, Log: s.log, Before: s.beforeTopics, Record: s.recordTopics,
+	})
+	s.state.topics = s.topics
 	s.routes()
 	if c.Journal == "" {
 		return s, nil
 	}
+	s.state.replaying = true
 	j, err := openJournal(c.Journal, s.state.apply)
+	s.state.replaying = false
 	if err != nil {
+		s.topics.Close()
 		return nil, fmt.Errorf("open the simulator's journal: %w", err)
 	}
 	s.journal = j
-	return s, nil
+	return s, s.publishAgain()
 }
 
 func (s *Simulator) setDefaults() {
@@ -140,11 +157,10 @@ func (s *Simulator) setDefaults() {
 	}
 }
 
-// Close ends requests that hang and posts of events, and closes the journal. Sends that come later fail.
+// Close ends requests that hang and the publishing of events, and closes the journal: events that nobody has taken yet are
+// published by the next simulator that has it. Sends that come later fail.
 func (s *Simulator) Close() error {
-	if p := s.publisher.Load(); p != nil {
-		p.close()
-	}
+	left := s.topics.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
@@ -152,14 +168,18 @@ func (s *Simulator) Close() error {
 		return nil
 	default:
 	}
+	var err error
+	if len(left) > 0 {
+		err = s.commit(entry{At: s.now().UTC(), Unposted: &left})
+	}
 	close(s.closed)
 	if s.journal == nil {
-		return nil
+		return err
 	}
-	return s.journal.close()
+	return errors.Join(err, s.journal.close())
 }
 
-// ServeHTTP answers the SES API under /v2/ and the control API under /_sim/.
+// ServeHTTP answers the SES API under /v2/, SNS, SQS and STS at /, and the control API under /_sim/.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Simulator) routes() {
@@ -171,26 +191,31 @@ func (s *Simulator) routes() {
 		"DELETE /v2/email/identities/{name}":        {"DeleteEmailIdentity", s.deleteIdentity},
 		"PUT /v2/email/identities/{name}/mail-from": {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
 		// Older SDKs have this one below /v1.
-		"PUT /v1/email/identities/{name}/dkim/signing":                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
-		"PUT /v2/email/identities/{name}/dkim/signing":                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
-		"POST /v2/email/configuration-sets":                           {"CreateConfigurationSet", s.createConfigurationSet},
-		"GET /v2/email/configuration-sets":                            {"ListConfigurationSets", s.listConfigurationSets},
-		"GET /v2/email/configuration-sets/{name}":                     {"GetConfigurationSet", s.getConfigurationSet},
-		"DELETE /v2/email/configuration-sets/{name}":                  {"DeleteConfigurationSet", s.deleteConfigurationSet},
-		"PUT /v2/email/configuration-sets/{name}/suppression-options": {"PutConfigurationSetSuppressionOptions", s.putSuppressionOptions},
-		"GET /v2/email/account":                                       {"GetAccount", s.getAccount},
-		"PUT /v2/email/account/sending":                               {"PutAccountSendingAttributes", s.putAccountSending},
-		"PUT /v2/email/suppression/addresses":                         {"PutSuppressedDestination", s.putSuppressed},
-		"GET /v2/email/suppression/addresses":                         {"ListSuppressedDestinations", s.listSuppressed},
-		"GET /v2/email/suppression/addresses/{name}":                  {"GetSuppressedDestination", s.getSuppressed},
-		"DELETE /v2/email/suppression/addresses/{name}":               {"DeleteSuppressedDestination", s.deleteSuppressed},
-		"POST /v2/email/outbound-emails":                              {opSendEmail, s.sendEmail},
-		"/":                                                           {"Unknown", unknownOperation},
+		"PUT /v1/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
+		"PUT /v2/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
+		"POST /v2/email/configuration-sets":                                           {"CreateConfigurationSet", s.createConfigurationSet},
+		"GET /v2/email/configuration-sets":                                            {"ListConfigurationSets", s.listConfigurationSets},
+		"GET /v2/email/configuration-sets/{name}":                                     {"GetConfigurationSet", s.getConfigurationSet},
+		"DELETE /v2/email/configuration-sets/{name}":                                  {"DeleteConfigurationSet", s.deleteConfigurationSet},
+		"PUT /v2/email/configuration-sets/{name}/suppression-options":                 {"PutConfigurationSetSuppressionOptions", s.putSuppressionOptions},
+		"GET /v2/email/configuration-sets/{name}/event-destinations":                  {"GetConfigurationSetEventDestinations", s.listDestinations},
+		"POST /v2/email/configuration-sets/{name}/event-destinations":                 {"CreateConfigurationSetEventDestination", s.createDestination},
+		"PUT /v2/email/configuration-sets/{name}/event-destinations/{destination}":    {"UpdateConfigurationSetEventDestination", s.updateDestination},
+		"DELETE /v2/email/configuration-sets/{name}/event-destinations/{destination}": {"DeleteConfigurationSetEventDestination", s.deleteDestination},
+		"GET /v2/email/account":                                                       {"GetAccount", s.getAccount},
+		"PUT /v2/email/account/sending":                                               {"PutAccountSendingAttributes", s.putAccountSending},
+		"PUT /v2/email/suppression/addresses":                                         {"PutSuppressedDestination", s.putSuppressed},
+		"GET /v2/email/suppression/addresses":                                         {"ListSuppressedDestinations", s.listSuppressed},
+		"GET /v2/email/suppression/addresses/{name}":                                  {"GetSuppressedDestination", s.getSuppressed},
+		"DELETE /v2/email/suppression/addresses/{name}":                               {"DeleteSuppressedDestination", s.deleteSuppressed},
+		"POST /v2/email/outbound-emails":                                              {opSendEmail, s.sendEmail},
+		"/":                                                                           {"Unknown", unknownOperation},
 	} {
 		s.mux.Handle(pattern, s.serve(op))
 	}
-	s.mux.HandleFunc("GET "+certificatePath, s.serveCertificate)
-	s.mux.HandleFunc("GET /{$}", s.confirmSubscription)
+	s.mux.Handle("GET "+snssim.CertificatePath(), s.topics)
+	s.mux.Handle("GET /{$}", s.topics)
+	s.mux.Handle("POST /{$}", s.topics)
 	s.controlRoutes()
 }
 

@@ -62,6 +62,7 @@ func unknownOperation(*http.Request, []byte) (any, error) {
 func (s *Simulator) serve(op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.setRequestID(w)
+		s.calls.add("ses:" + op.name)
 		// The body is read first: before that, the server does not notice that a client went away.
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 		if err == nil {

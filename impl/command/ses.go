@@ -1,0 +1,187 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"regexp"
+
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/wiring"
+)
+
+type sesCommand struct {
+	Setup  sesSetup  `cmd:"" help:"Make, find or mend configuration set, topic, subscription or queue, and event destination."`
+	Policy sesPolicy `cmd:"" help:"Print the least IAM policy of those who run MailStack, or set it up."`
+}
+
+type sesSetup struct {
+	sesFlags
+	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
+	Endpoint string `placeholder:"URL" help:"Where the topic posts events: https://<your host>/internal/ses/events."`
+	Queue    string `placeholder:"NAME" help:"Name of the SQS queue to which the topic sends events, where there is no public URL."`
+}
+
+// Help is shown by --help.
+func (*sesSetup) Help() string {
+	return `Works in the account and region that AWS_REGION and the credentials name, as often as you like: what is right already stays, and what others wrote into a policy does too. It prints what to export and the least policy of those who run MailStack; "mailstack ses policy --setup" prints that of those who run this.
+
+An endpoint has to confirm its subscription, which "mailstack serve" does by itself once it knows the topic: export what is printed, start it, and run this again. A queue needs no confirmation; what cannot be read goes to a second queue, named with -dead, and nothing is kept longer than 14 days.`
+}
+
+func (c *sesSetup) check() error {
+	if (c.Endpoint == "") == (c.Queue == "") {
+		return usagef("give either --endpoint https://…/internal/ses/events or --queue NAME")
+	}
+	if c.ConfigurationSet == "" {
+		return usagef("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set")
+	}
+	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`).MatchString(c.Topic) {
+		return usagef("--topic is %q: give it letters, digits, - and _", c.Topic)
+	}
+	// The queue of dead letters has a longer name, and 80 is the limit.
+	if c.Queue != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}$`).MatchString(c.Queue) {
+		return usagef("--queue is %q: give it the name of a queue, at most 75 letters, digits, - and _", c.Queue)
+	}
+	if c.Endpoint == "" {
+		return nil
+	}
+	at, err := url.Parse(c.Endpoint)
+	if err != nil || at.Host == "" || at.Scheme != "https" && (at.Scheme != "http" || !net.ParseIP(at.Hostname()).IsLoopback()) {
+		return usagef("--endpoint is %q: it must be an https URL", c.Endpoint)
+	}
+	return nil
+}
+
+// Run sets everything up, from what is asked for nothing to what asks whether it may publish.
+func (c *sesSetup) Run(ctx context.Context, process *Process) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	account, client, err := awsClients(ctx, c.sesFlags)
+	if err != nil {
+		return err
+	}
+	caller, err := client.Caller(ctx)
+	if err != nil {
+		return err
+	}
+	report := func(state ses.State, what, which string) error {
+		return process.printf("%-8s %-18s %s\n", state, what, which)
+	}
+	state, err := account.SetUpConfigurationSet(ctx)
+	if err != nil {
+		return fmt.Errorf("set up the configuration set: %w", err)
+	}
+	if err := report(state, "configuration set", c.ConfigurationSet); err != nil {
+		return err
+	}
+	topic, state, err := client.EnsureTopic(ctx, caller, c.Topic, c.ConfigurationSet)
+	if err != nil {
+		return err
+	}
+	if err := report(state, "topic", topic); err != nil {
+		return err
+	}
+	way, err := c.subscribe(ctx, client, topic, report)
+	if err != nil {
+		return err
+	}
+	if state, err = account.EnsureDestination(ctx, topic); err != nil {
+		return fmt.Errorf("set up the event destination: %w", err)
+	}
+	if err := report(state, "event destination", topic); err != nil {
+		return err
+	}
+	return c.explain(process, topic, way)
+}
+
+// way is how events come: by a queue, or to an endpoint that has confirmed or not.
+type way struct {
+	queueURL, queueARN string
+	confirmed          bool
+}
+
+func (c *sesSetup) subscribe(
+	ctx context.Context, client *wiring.Client, topic string, report func(ses.State, string, string) error,
+) (way, error) {
+	found := way{}
+	protocol, endpoint := "sqs", ""
+	if c.Queue == "" {
+		at, err := url.Parse(c.Endpoint)
+		if err != nil {
+			return found, usagef("--endpoint: %w", err)
+		}
+		protocol, endpoint = at.Scheme, c.Endpoint
+	} else {
+		queue, arn, state, err := client.EnsureQueue(ctx, c.Queue, topic)
+		if err != nil {
+			return found, err
+		}
+		if err := report(state, "queue", queue.URL); err != nil {
+			return found, err
+		}
+		found.queueURL, found.queueARN, endpoint = queue.URL, arn, arn
+	}
+	state, confirmed, err := client.EnsureSubscription(ctx, topic, protocol, endpoint)
+	if err != nil {
+		return found, err
+	}
+	found.confirmed = confirmed
+	if !confirmed {
+		endpoint += " (not confirmed)"
+	}
+	return found, report(state, "subscription", endpoint)
+}
+
+func (c *sesSetup) explain(process *Process, topic string, by way) error {
+	policy, err := wiring.RunningPolicy(wiring.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
+	if err != nil {
+		return err
+	}
+	text := "\nexport MAILSTACK_CONFIGURATION_SET=" + c.ConfigurationSet + "\nexport MAILSTACK_EVENTS_TOPICS=" + topic + "\n"
+	if by.queueURL != "" {
+		text += "export MAILSTACK_EVENTS_QUEUE=" + by.queueURL + "\n"
+	}
+	if !by.confirmed {
+		text += "\n# The subscription waits for its confirmation: start `mailstack serve` with the above, and run this again.\n"
+	}
+	text += "\n# The least policy of those who run serve, worker and doctor:\n" + policy + "\n"
+	return process.printf("%s", text)
+}
+
+// awsClients are those of SES, and of what is around it.
+func awsClients(ctx context.Context, account sesFlags) (*ses.Client, *wiring.Client, error) {
+	config := ses.Config{ConfigurationSet: account.ConfigurationSet, Timeout: sendTimeout, Log: slog.New(slog.DiscardHandler)}
+	mail, err := ses.New(ctx, config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up Amazon SES: %w", err)
+	}
+	client, err := wiring.New(ctx, config)
+	return mail, client, err
+}
+
+type sesPolicy struct {
+	Setup    bool   `help:"The policy of those who run \"mailstack ses setup\"."`
+	Endpoint bool   `help:"Without a queue: events are posted to an endpoint."`
+	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"The topic that the policy is for. Default: any."`
+	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"The queue, likewise; for --setup with its dead letters beside it."`
+}
+
+// Run prints the policy. AWS is not asked anything.
+func (c *sesPolicy) Run(process *Process) error {
+	policyOf, resources := wiring.RunningPolicy, wiring.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
+	if c.Setup {
+		policyOf = wiring.SetupPolicy
+		if c.QueueARN != "" {
+			resources.DeadQueue = c.QueueARN + wiring.DeadSuffix
+		}
+	}
+	policy, err := policyOf(resources, !c.Endpoint)
+	if err != nil {
+		return err
+	}
+	return process.printf("%s\n", policy)
+}

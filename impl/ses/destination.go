@@ -1,0 +1,132 @@
+package ses
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+)
+
+// State is what became of something that was to be there.
+type State string
+
+const (
+	Found   State = "found"
+	Made    State = "made"
+	Changed State = "changed"
+)
+
+// destinationName is that of the event destination that is made where none leads to the topic.
+const destinationName = "mailstack"
+
+// ConfigurationSet is the configured one, as the account has it.
+type ConfigurationSet struct {
+	SendingEnabled bool
+	Destinations   []Destination
+}
+
+// Destination is where the events of a configuration set go.
+type Destination struct {
+	Name    string
+	Enabled bool
+	Topic   string // ARN; empty where it is no topic of SNS
+	// Missing are the types of events that we understand and that do not go there.
+	Missing []string
+}
+
+// eventTypes are all that ParseEvent and who reads its events understand.
+func eventTypes() []types.EventType {
+	return []types.EventType{
+		types.EventTypeSend, types.EventTypeDelivery, types.EventTypeBounce, types.EventTypeComplaint, types.EventTypeReject,
+		types.EventTypeDeliveryDelay, types.EventTypeOpen, types.EventTypeClick, types.EventTypeRenderingFailure,
+	}
+}
+
+// GetConfigurationSet reads the configured set and its event destinations. ErrNotFound: there is no such set.
+func (c *Client) GetConfigurationSet(ctx context.Context) (ConfigurationSet, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	name := aws.String(c.configurationSet)
+	out, err := c.admin.GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: name})
+	if err != nil {
+		return ConfigurationSet{}, fail(ctx, "GetConfigurationSet", a, err)
+	}
+	set := ConfigurationSet{SendingEnabled: out.SendingOptions == nil || out.SendingOptions.SendingEnabled}
+	ctx, a = withAttempt(ctx)
+	events, err := c.admin.GetConfigurationSetEventDestinations(ctx, &sesv2.GetConfigurationSetEventDestinationsInput{
+		ConfigurationSetName: name,
+	})
+	if err != nil {
+		return ConfigurationSet{}, fail(ctx, "GetConfigurationSetEventDestinations", a, err)
+	}
+	for _, one := range events.EventDestinations {
+		set.Destinations = append(set.Destinations, destinationOf(one))
+	}
+	return set, nil
+}
+
+func destinationOf(one types.EventDestination) Destination {
+	found := Destination{Name: aws.ToString(one.Name), Enabled: one.Enabled}
+	if one.SnsDestination != nil {
+		found.Topic = aws.ToString(one.SnsDestination.TopicArn)
+	}
+	for _, kind := range eventTypes() {
+		if !slices.Contains(one.MatchingEventTypes, kind) {
+			found.Missing = append(found.Missing, string(kind))
+		}
+	}
+	return found
+}
+
+// EnsureDestination makes sure that every event of the configured set goes to a topic, which must let SES publish: SES
+// tries at once. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
+func (c *Client) EnsureDestination(ctx context.Context, topic string) (State, error) {
+	set, err := c.GetConfigurationSet(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := destinationName
+	i := slices.IndexFunc(set.Destinations, func(d Destination) bool { return d.Topic == topic })
+	if i < 0 {
+		i = slices.IndexFunc(set.Destinations, func(d Destination) bool { return d.Name == destinationName })
+	}
+	if i >= 0 {
+		found := set.Destinations[i]
+		if found.Topic == topic && found.Enabled && len(found.Missing) == 0 {
+			return Found, nil
+		}
+		name = found.Name
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	ctx, a := withAttempt(ctx)
+	wanted := &types.EventDestinationDefinition{
+		Enabled: true, MatchingEventTypes: eventTypes(), SnsDestination: &types.SnsDestination{TopicArn: aws.String(topic)},
+	}
+	if i >= 0 {
+		_, err := c.admin.UpdateConfigurationSetEventDestination(ctx, &sesv2.UpdateConfigurationSetEventDestinationInput{
+			ConfigurationSetName: aws.String(c.configurationSet), EventDestinationName: aws.String(name), EventDestination: wanted,
+		})
+		if err != nil {
+			return "", fail(ctx, "UpdateConfigurationSetEventDestination", a, err)
+		}
+		return Changed, nil
+	}
+	_, err = c.admin.CreateConfigurationSetEventDestination(ctx, &sesv2.CreateConfigurationSetEventDestinationInput{
+		ConfigurationSetName: aws.String(c.configurationSet), EventDestinationName: aws.String(name), EventDestination: wanted,
+	})
+	var exists *types.AlreadyExistsException
+	if errors.As(err, &exists) {
+		return Found, nil // somebody else was first
+	}
+	if err != nil {
+		return "", fail(ctx, "CreateConfigurationSetEventDestination", a, err)
+	}
+	c.log.Info("event destination created", slog.String("configuration_set", c.configurationSet), slog.String("topic", topic))
+	return Made, nil
+}

@@ -1,0 +1,123 @@
+package sessim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// destination is an event destination of a configuration set, under the names of the API. Only topics of SNS are
+// simulated.
+type destination struct {
+	Name               string
+	Enabled            bool
+	MatchingEventTypes []string
+	SnsDestination     *struct{ TopicArn string }
+}
+
+func eventTypes() []string {
+	return []string{
+		"SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE", "DELIVERY_DELAY", "SUBSCRIPTION",
+	}
+}
+
+func (d destination) topic() string { return d.SnsDestination.TopicArn }
+
+// wants tells whether a kind of event, under its name in events, goes there.
+func (d destination) wants(kind string) bool {
+	return d.Enabled && slices.Contains(d.MatchingEventTypes, strings.ToUpper(strings.ReplaceAll(kind, " ", "_")))
+}
+
+// check refuses what SES refuses: it publishes to a new topic at once, to see whether it may.
+func (s *Simulator) checkDestination(set string, d destination) error {
+	if d.Name == "" || len(d.Name) > 64 || strings.ContainsFunc(d.Name, notWord) {
+		return badRequest("Event destination name is invalid.")
+	}
+	if d.SnsDestination == nil {
+		return badRequest("Only SNS destinations are supported by this simulator.")
+	}
+	if len(d.MatchingEventTypes) == 0 || slices.ContainsFunc(d.MatchingEventTypes, func(t string) bool { return !slices.Contains(eventTypes(), t) }) {
+		return badRequest("MatchingEventTypes is invalid.")
+	}
+	if err := s.topics.CanPublish(d.topic(), s.configurationSetARN(set)); err != nil {
+		return badRequest(fmt.Sprintf("Could not publish to SNS topic <%s>.", d.topic()))
+	}
+	return nil
+}
+
+func (s *Simulator) destinations(set string) []destination {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.state.configurationSets[set].Destinations
+}
+
+func (s *Simulator) listDestinations(r *http.Request, _ []byte) (any, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	set, ok := s.state.configurationSets[r.PathValue("name")]
+	if !ok {
+		return nil, noConfigurationSet(r.PathValue("name"))
+	}
+	return map[string]any{"EventDestinations": append([]destination{}, set.Destinations...)}, nil
+}
+
+func (s *Simulator) createDestination(r *http.Request, body []byte) (any, error) {
+	request, err := decode[struct {
+		EventDestinationName string
+		EventDestination     destination
+	}](body)
+	if err != nil {
+		return nil, err
+	}
+	request.EventDestination.Name = request.EventDestinationName
+	return empty{}, s.putDestination(r.PathValue("name"), request.EventDestination, true)
+}
+
+func (s *Simulator) updateDestination(r *http.Request, body []byte) (any, error) {
+	request, err := decode[struct{ EventDestination destination }](body)
+	if err != nil {
+		return nil, err
+	}
+	request.EventDestination.Name = r.PathValue("destination")
+	return empty{}, s.putDestination(r.PathValue("name"), request.EventDestination, false)
+}
+
+func (s *Simulator) putDestination(name string, d destination, isNew bool) error {
+	if err := s.checkDestination(name, d); err != nil {
+		return err
+	}
+	return s.changeDestinations(name, d.Name, isNew, func(known []destination, i int) []destination {
+		if i < 0 {
+			return append(known, d)
+		}
+		known[i] = d
+		return known
+	})
+}
+
+func (s *Simulator) deleteDestination(r *http.Request, _ []byte) (any, error) {
+	return empty{}, s.changeDestinations(r.PathValue("name"), r.PathValue("destination"), false, func(known []destination, i int) []destination {
+		return slices.Delete(known, i, i+1)
+	})
+}
+
+// changeDestinations changes a copy of the destinations of a set, where the named one is new, or is there.
+func (s *Simulator) changeDestinations(name, which string, isNew bool, change func([]destination, int) []destination) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, ok := s.state.configurationSets[name]
+	if !ok {
+		return noConfigurationSet(name)
+	}
+	known := slices.Clone(set.Destinations)
+	i := slices.IndexFunc(known, func(d destination) bool { return d.Name == which })
+	if isNew && i >= 0 {
+		return alreadyExists(fmt.Sprintf("Event destination <%s> already exists.", which))
+	}
+	if !isNew && i < 0 {
+		return notFound(fmt.Sprintf("Event destination <%s> does not exist.", which))
+	}
+	set.Destinations = change(known, i)
+	return s.commit(entry{At: s.now().UTC(), ConfigurationSet: &set})
+}

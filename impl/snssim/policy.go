@@ -1,0 +1,65 @@
+package snssim
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// statement is one of a resource's policy, as far as it is understood here: a service that is allowed an action.
+type statement struct {
+	Effect    string
+	Principal struct{ Service oneOrMany }
+	Action    oneOrMany
+	Resource  oneOrMany
+	Condition map[string]map[string]oneOrMany
+}
+
+// oneOrMany is a string, or a list of strings.
+type oneOrMany []string
+
+// UnmarshalJSON reads either.
+func (o *oneOrMany) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*o = oneOrMany{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(o))
+}
+
+// allows tells whether a policy lets a service act on a resource on behalf of a source. Statements about others than
+// services allow nothing here.
+func allows(policy, service, action, resource, source string) bool {
+	var document struct{ Statement []json.RawMessage }
+	if json.Unmarshal([]byte(policy), &document) != nil {
+		return false
+	}
+	return slices.ContainsFunc(document.Statement, func(raw json.RawMessage) bool {
+		var one statement
+		return json.Unmarshal(raw, &one) == nil && one.Effect == "Allow" && slices.Contains(one.Principal.Service, service) &&
+			slices.ContainsFunc(one.Action, func(a string) bool { return strings.EqualFold(a, action) }) &&
+			slices.Contains(one.Resource, resource) && one.holds(source)
+	})
+}
+
+// holds judges the conditions about where a call comes from. Others do not hold.
+func (s statement) holds(source string) bool {
+	for _, keys := range s.Condition {
+		for key, wanted := range keys {
+			switch strings.ToLower(key) {
+			case "aws:sourceaccount":
+				if !slices.Contains(wanted, Account) {
+					return false
+				}
+			case "aws:sourcearn":
+				if !slices.Contains(wanted, source) {
+					return false
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}

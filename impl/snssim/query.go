@@ -1,0 +1,129 @@
+package snssim
+
+import (
+	"encoding/xml"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const maxQueryBytes = 1 << 20
+
+// element is a node of an answer.
+type element struct {
+	XMLName  xml.Name
+	Text     string    `xml:",chardata"`
+	Children []element `xml:",any"`
+}
+
+func leaf(name, text string) element { return element{XMLName: xml.Name{Local: name}, Text: text} }
+
+func node(name string, children ...element) element {
+	return element{XMLName: xml.Name{Local: name}, Children: children}
+}
+
+// entries is a map as the protocol has it.
+func entries(name string, values map[string]string) element {
+	list := node(name)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		list.Children = append(list.Children, node("entry", leaf("key", key), leaf("value", values[key])))
+	}
+	return list
+}
+
+// call is a call of the query protocol.
+type call struct {
+	form url.Values
+	base string // the URL of the simulator as the caller knows it
+}
+
+// entries reads a map: <name>.entry.1.key and so on.
+func (c call) entries(name string) map[string]string {
+	values := map[string]string{}
+	for field, key := range c.form {
+		prefix, found := strings.CutSuffix(field, ".key")
+		if found && strings.HasPrefix(prefix, name+".entry.") && len(key) == 1 {
+			values[key[0]] = c.form.Get(prefix + ".value")
+		}
+	}
+	return values
+}
+
+func (s *Simulator) queries() map[string]func(call) ([]element, error) {
+	return map[string]func(call) ([]element, error){
+		"sns:CreateTopic":              s.createTopic,
+		"sns:GetTopicAttributes":       s.getTopicAttributes,
+		"sns:SetTopicAttributes":       s.setTopicAttributes,
+		"sns:Subscribe":                s.subscribe,
+		"sns:ListSubscriptionsByTopic": s.listSubscriptions,
+		"sts:GetCallerIdentity": func(call) ([]element, error) {
+			return []element{
+				leaf("Arn", "arn:aws:iam::"+Account+":user/simulated"), leaf("UserId", "AIDA0000000000000000"), leaf("Account", Account),
+			}, nil
+		},
+	}
+}
+
+// serveQuery answers a call of SNS or STS. Which of them is called is said by the version of the API.
+func (s *Simulator) serveQuery(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxQueryBytes)
+	if err := r.ParseForm(); err != nil {
+		s.failQuery(w, &Refusal{http.StatusBadRequest, "MalformedQueryString", "The query cannot be read."})
+		return
+	}
+	action := r.PostForm.Get("Action")
+	name := "sns:" + action
+	if r.PostForm.Get("Version") == "2011-06-15" {
+		name = "sts:" + action
+	}
+	if err := s.before(r, name); err != nil {
+		s.failQuery(w, err)
+		return
+	}
+	do, ok := s.queries()[name]
+	if !ok {
+		s.failQuery(w, &Refusal{http.StatusBadRequest, "InvalidAction", "The action " + action + " is not simulated."})
+		return
+	}
+	result, err := do(call{form: r.PostForm, base: "http://" + r.Host})
+	if err != nil {
+		s.failQuery(w, err)
+		return
+	}
+	s.writeXML(w, http.StatusOK, node(action+"Response",
+		node(action+"Result", result...), node("ResponseMetadata", leaf("RequestId", newID()))))
+}
+
+func (s *Simulator) failQuery(w http.ResponseWriter, err error) {
+	refusal := s.refusal(err)
+	s.writeXML(w, refusal.Status, node("ErrorResponse",
+		node("Error", leaf("Type", "Sender"), leaf("Code", refusal.Code), leaf("Message", refusal.Message)),
+		leaf("RequestId", newID())))
+}
+
+// refusal is what is answered for an error.
+func (s *Simulator) refusal(err error) *Refusal {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
+		s.config.Log.Error("simulator failed", slog.Any("error", err))
+		refusal = &Refusal{http.StatusInternalServerError, "InternalError", "Internal failure."}
+	}
+	return refusal
+}
+
+func (s *Simulator) writeXML(w http.ResponseWriter, status int, answer element) {
+	data, err := xml.Marshal(answer)
+	if err != nil {
+		s.config.Log.Error("encode an answer", slog.Any("error", err))
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(status)
+	if _, err := w.Write(data); err != nil {
+		s.config.Log.Debug("write an answer", slog.Any("error", err))
+	}
+}

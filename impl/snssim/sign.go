@@ -1,0 +1,106 @@
+package snssim
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // what version 1 of SNS's signature is made of
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	certificatePath = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+	certificateAge  = 10 * 365 * 24 * time.Hour
+)
+
+const (
+	typeNotification = "Notification"
+	typeSubscription = "SubscriptionConfirmation"
+)
+
+// message is a message of SNS as subscribers get it.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+type message struct {
+	Type             string
+	MessageId        string
+	Token            string `json:",omitempty"`
+	TopicArn         string
+	Message          string
+	SubscribeURL     string `json:",omitempty"`
+	Timestamp        string
+	SignatureVersion string
+	Signature        string
+	SigningCertURL   string
+	UnsubscribeURL   string `json:",omitempty"`
+}
+
+// signer has the key of all topics.
+type signer struct {
+	key         *rsa.PrivateKey
+	certificate []byte
+}
+
+func newSigner(now time.Time) (*signer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("make the key of the simulated SNS: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sns.amazonaws.com"},
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateAge),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("make the certificate of the simulated SNS: %w", err)
+	}
+	return &signer{key: key, certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
+}
+
+// sign signs what SNS signs: the members in the order of their names.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
+func (s *signer) sign(m *message) error {
+	parts := []string{"Message", m.Message, "MessageId", m.MessageId}
+	if m.Type != typeNotification {
+		parts = append(parts, "SubscribeURL", m.SubscribeURL)
+	}
+	parts = append(parts, "Timestamp", m.Timestamp)
+	if m.Type != typeNotification {
+		parts = append(parts, "Token", m.Token)
+	}
+	parts = append(parts, "TopicArn", m.TopicArn, "Type", m.Type, "")
+	text := []byte(strings.Join(parts, "\n"))
+	first, second := sha1.Sum(text), sha256.Sum256(text)
+	hash, sum := crypto.SHA1, first[:]
+	if m.SignatureVersion == "2" {
+		hash, sum = crypto.SHA256, second[:]
+	}
+	signature, err := rsa.SignPKCS1v15(nil, s.key, hash, sum)
+	if err != nil {
+		return fmt.Errorf("sign a message of the simulated SNS: %w", err)
+	}
+	m.Signature = base64.StdEncoding.EncodeToString(signature)
+	return nil
+}
+
+func (s *Simulator) serveCertificate(w http.ResponseWriter) {
+	keys, err := s.keys()
+	if err != nil {
+		s.config.Log.Error("serve the certificate", slog.Any("error", err))
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+	if _, err := w.Write(keys.certificate); err != nil {
+		s.config.Log.Debug("write the certificate", slog.Any("error", err))
+	}
+}

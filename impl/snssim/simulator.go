@@ -1,0 +1,194 @@
+// Package snssim simulates Amazon SNS and SQS as far as the events of SES need them, and the one call of STS that tells
+// whose credentials are used. It speaks their wire protocols, so that the AWS SDKs take it for them.
+//
+//   - simulator.go: Config, New, the routes, the state
+//   - topics.go: topics and their subscriptions; query.go: the query protocol of SNS and STS
+//   - queues.go: the operations of SQS, in its JSON protocol; queue.go: what a queue holds
+//   - policy.go: who may publish to a topic, and send to a queue
+//   - subscriber.go: what is published goes to web servers and queues; sign.go: signed, as SNS signs
+//
+// What is published waits in memory for its subscribers, as does what is in a queue.
+package snssim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Account is the id of the simulated account.
+const Account = "000000000000"
+
+// Refusal is an error as the services answer it.
+type Refusal struct {
+	Status        int
+	Code, Message string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+func invalid(message string) error {
+	return &Refusal{http.StatusBadRequest, "InvalidParameter", "Invalid parameter: " + message}
+}
+
+// Config describes the simulated account.
+type Config struct {
+	Region string           // required
+	Now    func() time.Time // required
+	Log    *slog.Logger     // required
+	// Before is asked about every call, such as sns:CreateTopic, and may refuse it with a *Refusal. nil: none is refused.
+	Before func(r *http.Request, call string) error
+	// Record is told of every change before it is made; when it fails, the change is not made. nil: nobody is told.
+	Record func(Change) error
+}
+
+// Change is a change of what lasts: exactly one of the members is set.
+type Change struct {
+	Topic        *Topic        `json:"topic,omitempty"`
+	Subscription *Subscription `json:"subscription,omitempty"`
+	Queue        *Queue        `json:"queue,omitempty"`
+}
+
+// Simulator is the topics and queues of one account in one region. It is safe for concurrent use.
+type Simulator struct {
+	config Config
+	keys   func() (*signer, error)
+	client *http.Client
+	// context ends the posts under way, and the calls that wait, when the simulator is closed.
+	context context.Context //nolint:containedctx // its lifetime is the simulator's
+	cancel  context.CancelFunc
+	ending  sync.WaitGroup
+
+	mu            sync.Mutex
+	topics        map[string]Topic        // by ARN
+	subscriptions map[string]Subscription // by ARN
+	subscribers   map[string]*subscriber  // by the ARN of the subscription
+	queues        map[string]*queue       // by name
+}
+
+// New returns a simulator without topics and queues.
+func New(config Config) *Simulator {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Simulator{
+		config: config, context: ctx, cancel: cancel,
+		keys:   sync.OnceValues(func() (*signer, error) { return newSigner(config.Now()) }),
+		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: workers}},
+		topics: map[string]Topic{}, subscriptions: map[string]Subscription{},
+		subscribers: map[string]*subscriber{}, queues: map[string]*queue{},
+	}
+}
+
+// Published is a text that was published to a topic.
+type Published struct {
+	Topic string `json:"topic"`
+	Text  string `json:"text"`
+}
+
+// Close ends the posts and the calls that wait, and returns what web servers have not taken. What is in queues is lost.
+func (s *Simulator) Close() []Published {
+	s.mu.Lock()
+	s.cancel()
+	for _, one := range s.subscribers {
+		one.stop()
+	}
+	s.mu.Unlock()
+	s.ending.Wait()
+	s.client.CloseIdleConnections()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []Published
+	for _, one := range s.subscribers {
+		left = append(left, one.waiting()...)
+	}
+	return left
+}
+
+// Knows tells whether there is a topic.
+func (s *Simulator) Knows(topicARN string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.topics[topicARN]
+	return ok
+}
+
+// Restore makes a change that was recorded earlier. It is for the time before the first call.
+func (s *Simulator) Restore(change Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apply(change)
+}
+
+// commit records a change and makes it. The caller holds mu.
+func (s *Simulator) commit(change Change) error {
+	if s.context.Err() != nil {
+		return errors.New("the simulator is closed")
+	}
+	if s.config.Record != nil {
+		if err := s.config.Record(change); err != nil {
+			return err
+		}
+	}
+	s.apply(change)
+	return nil
+}
+
+func (s *Simulator) apply(change Change) {
+	switch {
+	case change.Topic != nil:
+		s.topics[change.Topic.ARN] = *change.Topic
+	case change.Subscription != nil:
+		s.subscriptions[change.Subscription.ARN] = *change.Subscription
+		if change.Subscription.Confirmed || s.topics[change.Subscription.TopicARN].Open {
+			s.attach(*change.Subscription)
+		}
+	case change.Queue != nil:
+		if known, ok := s.queues[change.Queue.Name]; ok {
+			known.attributes = change.Queue.Attributes
+			return
+		}
+		s.queues[change.Queue.Name] = newQueue(*change.Queue)
+	}
+}
+
+// ServeHTTP answers SNS and STS (form-encoded queries), SQS (JSON), the certificate of the signatures, and links that
+// confirm a subscription.
+func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodGet && r.URL.Path == certificatePath:
+		s.serveCertificate(w)
+	case r.Method == http.MethodGet && r.URL.Query().Get("Action") == "ConfirmSubscription":
+		s.follow(w, r)
+	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetSQS):
+		s.serveSQS(w, r)
+	case r.Method == http.MethodPost:
+		s.serveQuery(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// CertificatePath is where the certificate of the signatures is served.
+func CertificatePath() string { return certificatePath }
+
+func (s *Simulator) before(r *http.Request, call string) error {
+	if s.config.Before == nil {
+		return nil
+	}
+	return s.config.Before(r, call)
+}
+
+func newToken() string {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // it never fails
+	return hex.EncodeToString(raw)
+}
+
+func newID() string { return uuid.NewString() }

@@ -1,0 +1,168 @@
+package snssim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	workers     = 8
+	postTimeout = 15 * time.Second
+	postFirst   = 100 * time.Millisecond
+	postLongest = 5 * time.Second
+)
+
+// subscriber has what a topic publishes delivered to one subscription. It tries until a web server takes a message: SNS
+// would give up in time.
+type subscriber struct {
+	sim          *Simulator
+	subscription Subscription
+
+	mu        sync.Mutex
+	pending   []message
+	changed   *sync.Cond
+	confirmed bool // until then everything waits
+	stopped   bool
+}
+
+// attach begins to deliver to a subscription. The caller holds mu.
+func (s *Simulator) attach(subscription Subscription) {
+	if known, ok := s.subscribers[subscription.ARN]; ok {
+		known.confirm(subscription.Confirmed)
+		return
+	}
+	one := &subscriber{sim: s, subscription: subscription, confirmed: subscription.Confirmed}
+	one.changed = sync.NewCond(&one.mu)
+	s.subscribers[subscription.ARN] = one
+	for range workers {
+		s.ending.Go(one.work)
+	}
+}
+
+func (one *subscriber) confirm(confirmed bool) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.confirmed = confirmed
+	one.changed.Broadcast()
+}
+
+func (one *subscriber) stop() {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.stopped = true
+	one.changed.Broadcast()
+}
+
+func (one *subscriber) add(m message) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.pending = append(one.pending, m)
+	one.changed.Signal()
+}
+
+func (one *subscriber) work() {
+	for {
+		one.mu.Lock()
+		for !one.stopped && (!one.confirmed || len(one.pending) == 0) {
+			one.changed.Wait()
+		}
+		if one.stopped {
+			one.mu.Unlock()
+			return
+		}
+		m := one.pending[0]
+		one.pending = one.pending[1:]
+		one.mu.Unlock()
+		if !one.sim.deliver(one.subscription, m) {
+			one.mu.Lock()
+			one.pending = append([]message{m}, one.pending...)
+			one.mu.Unlock()
+		}
+	}
+}
+
+// waiting is what was published and not delivered.
+func (one *subscriber) waiting() []Published {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	var found []Published
+	for _, m := range one.pending {
+		found = append(found, Published{Topic: m.TopicArn, Text: m.Message})
+	}
+	return found
+}
+
+// deliver signs a message and hands it to the web server or the queue of a subscription. It reports false when the
+// simulator was closed before the web server took it.
+func (s *Simulator) deliver(to Subscription, m message) bool {
+	body, err := s.encode(&m, to.Raw)
+	if err != nil {
+		s.config.Log.Error("publish an event", slog.Any("error", err))
+		return true // nor would it be another time
+	}
+	if to.Protocol == protocolSQS {
+		s.enqueue(to, body)
+		return true
+	}
+	return s.post(to, m, body)
+}
+
+// encode is a message as its subscriber gets it: signed, in its envelope, or as it was published.
+func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
+	if raw && m.Type == typeNotification {
+		return []byte(m.Message), nil
+	}
+	keys, err := s.keys()
+	if err != nil {
+		return nil, err
+	}
+	if err := keys.sign(m); err != nil {
+		return nil, err
+	}
+	return json.Marshal(m)
+}
+
+// post tries until the subscriber takes the message, or says that it never will, or the simulator is closed: false.
+func (s *Simulator) post(to Subscription, m message, body []byte) bool {
+	for wait := postFirst; ; wait = min(2*wait, postLongest) {
+		status, err := s.try(to.Endpoint, m, body)
+		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+			if status >= http.StatusBadRequest {
+				s.config.Log.Warn("the subscriber refuses an event", slog.Int("status", status))
+			}
+			return true
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.context.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *Simulator) try(endpoint string, m message, body []byte) (status int, err error) {
+	request, err := http.NewRequestWithContext(s.context, http.MethodPost, endpoint, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("make a request: %w", err)
+	}
+	request.Header.Set("Content-Type", "text/plain; charset=UTF-8")
+	request.Header.Set("User-Agent", "Amazon Simple Notification Service Agent")
+	request.Header.Set("x-amz-sns-message-type", m.Type)
+	request.Header.Set("x-amz-sns-message-id", m.MessageId)
+	request.Header.Set("x-amz-sns-topic-arn", m.TopicArn)
+	response, err := s.client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("post an event: %w", err)
+	}
+	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	return response.StatusCode, errors.Join(err, response.Body.Close())
+}

@@ -1,0 +1,181 @@
+package wiring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/voostack/mailstack/impl/ses"
+)
+
+const (
+	// MaxReceived is how many messages SQS hands out at once.
+	MaxReceived = 10
+	// longPoll is as long as SQS lets a receiver wait.
+	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+	longPoll = 20 * time.Second
+	// pollTimeout bounds a call that waits.
+	pollTimeout = longPoll + 10*time.Second
+	// visibility is how long a received message is nobody else's: enough to store ten of them.
+	visibility = time.Minute
+	// keepMessages is as long as SQS keeps anything. A message that was received triesBeforeDead times and is still there
+	// goes to the dead letters.
+	keepMessages    = 14 * 24 * time.Hour
+	triesBeforeDead = 20
+
+	// DeadSuffix is what the name of the queue of dead letters ends with.
+	DeadSuffix    = "-dead"
+	attributeARN  = "QueueArn"
+	attributeDead = "RedrivePolicy"
+)
+
+// QueueMessage is a message that was received, and is to be deleted within a minute.
+type QueueMessage struct {
+	ID, Receipt, Body string
+}
+
+// Queue is a queue of the account. It is safe for concurrent use.
+type Queue struct {
+	client *sqs.Client
+	URL    string
+}
+
+// Queue returns the queue of a URL, whether or not there is one.
+func (c *Client) Queue(url string) *Queue { return &Queue{client: c.queues, URL: url} }
+
+// EnsureQueue makes sure that there is a queue into which a topic sends, and another for what nobody can read.
+func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Queue, arn string, state ses.State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	dead, deadState, err := c.findOrCreate(ctx, name+DeadSuffix, map[string]string{"MessageRetentionPeriod": seconds(keepMessages)})
+	if err != nil {
+		return nil, "", "", err
+	}
+	deadARN, err := dead.ARN(ctx)
+	if err != nil {
+		return nil, "", "", err
+	}
+	queue, state, err = c.findOrCreate(ctx, name, map[string]string{
+		"MessageRetentionPeriod": seconds(keepMessages), "VisibilityTimeout": seconds(visibility),
+		"ReceiveMessageWaitTimeSeconds": seconds(longPoll),
+	})
+	if err != nil {
+		return nil, "", "", err
+	}
+	arn, changed, err := queue.complete(ctx, topic, deadARN)
+	if err != nil {
+		return nil, "", "", err
+	}
+	if state == ses.Found && (changed || deadState == ses.Made) {
+		state = ses.Changed
+	}
+	return queue, arn, state, nil
+}
+
+func seconds(length time.Duration) string { return strconv.Itoa(int(length / time.Second)) }
+
+func (c *Client) findOrCreate(ctx context.Context, name string, attributes map[string]string) (*Queue, ses.State, error) {
+	out, err := c.queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(name)})
+	if err == nil {
+		return c.Queue(aws.ToString(out.QueueUrl)), ses.Found, nil
+	}
+	if err := fail("look for the queue "+name, err); !errors.Is(err, ErrNotFound) {
+		return nil, "", err
+	}
+	made, err := c.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name), Attributes: attributes})
+	if err != nil {
+		return nil, "", fail("create the queue "+name, err)
+	}
+	return c.Queue(aws.ToString(made.QueueUrl)), ses.Made, nil
+}
+
+// complete sees to the policy of the queue, and to where its dead letters go unless that is said already.
+func (q *Queue) complete(ctx context.Context, topic, deadARN string) (arn string, changed bool, err error) {
+	known, err := q.attributes(ctx, types.QueueAttributeNameAll)
+	if err != nil {
+		return "", false, err
+	}
+	arn = known[attributeARN]
+	wanted := map[string]string{}
+	policy, changed, err := with(known[attributePolicy], sending(arn, topic))
+	if err != nil {
+		return "", false, err
+	}
+	if changed {
+		wanted[attributePolicy] = policy
+	}
+	if known[attributeDead] == "" {
+		redrive, err := json.Marshal(map[string]any{"deadLetterTargetArn": deadARN, "maxReceiveCount": triesBeforeDead})
+		if err != nil {
+			return "", false, fmt.Errorf("write the redrive policy: %w", err)
+		}
+		wanted[attributeDead] = string(redrive)
+	}
+	if len(wanted) == 0 {
+		return arn, false, nil
+	}
+	_, err = q.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: aws.String(q.URL), Attributes: wanted})
+	if err != nil {
+		return "", false, fail("set up the queue", err)
+	}
+	return arn, true, nil
+}
+
+func (q *Queue) attributes(ctx context.Context, names ...types.QueueAttributeName) (map[string]string, error) {
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(q.URL), AttributeNames: names})
+	if err != nil {
+		return nil, fail("read the queue", err)
+	}
+	return out.Attributes, nil
+}
+
+// ARN asks for that of the queue. ErrNotFound: there is no such queue.
+func (q *Queue) ARN(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	found, err := q.attributes(ctx, types.QueueAttributeNameQueueArn)
+	return found[attributeARN], err
+}
+
+// Receive takes up to MaxReceived messages, and waits up to 20 seconds for the first of them.
+func (q *Queue) Receive(ctx context.Context) ([]QueueMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(q.URL), MaxNumberOfMessages: MaxReceived,
+		WaitTimeSeconds: int32(longPoll / time.Second), VisibilityTimeout: int32(visibility / time.Second),
+	})
+	if err != nil {
+		return nil, fail("receive from the queue", err)
+	}
+	found := make([]QueueMessage, len(out.Messages))
+	for i, one := range out.Messages {
+		found[i] = QueueMessage{ID: aws.ToString(one.MessageId), Receipt: aws.ToString(one.ReceiptHandle), Body: aws.ToString(one.Body)}
+	}
+	return found, nil
+}
+
+// Delete removes received messages, at most MaxReceived.
+func (q *Queue) Delete(ctx context.Context, messages []QueueMessage) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
+	for i, one := range messages {
+		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(one.Receipt)}
+	}
+	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.URL), Entries: entries})
+	if err != nil {
+		return fail("delete from the queue", err)
+	}
+	if n := len(out.Failed); n > 0 {
+		return fmt.Errorf("delete from the queue: %d of %d messages: %s", n, len(messages), aws.ToString(out.Failed[0].Code))
+	}
+	return nil
+}

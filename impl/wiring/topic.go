@@ -1,0 +1,122 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"github.com/voostack/mailstack/impl/ses"
+)
+
+// maxSubscriptionPages bounds the listing of subscriptions, a hundred to a page.
+const maxSubscriptionPages = 20
+
+const attributePolicy = "Policy"
+
+// Subscription is one of a topic.
+type Subscription struct {
+	Protocol, Endpoint string
+	Confirmed          bool
+}
+
+// EnsureTopic makes sure that there is a topic to which SES publishes for a configuration set.
+func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configurationSet string) (arn string, state ses.State, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	arn, state = caller.TopicARN(name), ses.Found
+	policy, err := c.topicPolicy(ctx, arn)
+	if errors.Is(err, ErrNotFound) {
+		state = ses.Made
+		// SNS signs by SHA-1 unless it is told to do better.
+		out, err := c.topics.CreateTopic(ctx, &sns.CreateTopicInput{
+			Name: aws.String(name), Attributes: map[string]string{"SignatureVersion": "2"},
+		})
+		if err != nil {
+			return "", "", fail("create the topic "+name, err)
+		}
+		arn = aws.ToString(out.TopicArn)
+		if policy, err = c.topicPolicy(ctx, arn); err != nil {
+			return "", "", err
+		}
+	} else if err != nil {
+		return "", "", err
+	}
+	policy, changed, err := with(policy, publishing(arn, caller.Account, caller.ConfigurationSetARN(configurationSet)))
+	if err != nil || !changed {
+		return arn, state, err
+	}
+	_, err = c.topics.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+		TopicArn: aws.String(arn), AttributeName: aws.String(attributePolicy), AttributeValue: aws.String(policy),
+	})
+	if err != nil {
+		return "", "", fail("let SES publish to the topic "+name, err)
+	}
+	if state == ses.Found {
+		state = ses.Changed
+	}
+	return arn, state, nil
+}
+
+func (c *Client) topicPolicy(ctx context.Context, arn string) (string, error) {
+	out, err := c.topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(arn)})
+	if err != nil {
+		return "", fail("read the topic "+arn, err)
+	}
+	return out.Attributes[attributePolicy], nil
+}
+
+// Subscriptions lists those of a topic. ErrNotFound: there is no such topic.
+func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscription, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var found []Subscription
+	pages := sns.NewListSubscriptionsByTopicPaginator(c.topics, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(topic)})
+	for range maxSubscriptionPages {
+		if !pages.HasMorePages() {
+			break
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fail("list the subscriptions of the topic "+topic, err)
+		}
+		for _, one := range page.Subscriptions {
+			found = append(found, Subscription{
+				Protocol: aws.ToString(one.Protocol), Endpoint: aws.ToString(one.Endpoint),
+				// Instead of an ARN: PendingConfirmation, or Deleted.
+				Confirmed: strings.HasPrefix(aws.ToString(one.SubscriptionArn), "arn:"),
+			})
+		}
+	}
+	return found, nil
+}
+
+// EnsureSubscription makes sure that a web server (protocol http or https) or a queue (sqs, with the ARN as endpoint) is
+// subscribed to a topic. A web server that has not confirmed is asked again.
+func (c *Client) EnsureSubscription(ctx context.Context, topic, protocol, endpoint string) (state ses.State, confirmed bool, err error) {
+	known, err := c.Subscriptions(ctx, topic)
+	if err != nil {
+		return "", false, err
+	}
+	state = ses.Made
+	for _, one := range known {
+		if one.Protocol != protocol || one.Endpoint != endpoint {
+			continue
+		}
+		if one.Confirmed {
+			return ses.Found, true, nil
+		}
+		state = ses.Found
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := c.topics.Subscribe(ctx, &sns.SubscribeInput{
+		TopicArn: aws.String(topic), Protocol: aws.String(protocol), Endpoint: aws.String(endpoint),
+	})
+	if err != nil {
+		return "", false, fail("subscribe "+endpoint, err)
+	}
+	return state, strings.HasPrefix(aws.ToString(out.SubscriptionArn), "arn:"), nil
+}

@@ -1,0 +1,187 @@
+package wiring_test
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/snssim"
+	"github.com/voostack/mailstack/impl/wiring"
+)
+
+// rig is a client of a simulated account, and the plain SDK's clients of it.
+type rig struct {
+	*wiring.Client
+	simulator *snssim.Simulator
+	topics    *sns.Client
+	queues    *sqs.Client
+	caller    wiring.Caller
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	simulator := snssim.New(snssim.Config{Region: "eu-west-1", Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	server := httptest.NewServer(simulator)
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { simulator.Close() })
+	config := ses.Config{Region: "eu-west-1", Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test"}
+	client, err := wiring.New(t.Context(), config)
+	must(t, err)
+	loaded, err := config.Load(t.Context())
+	must(t, err)
+	loaded.BaseEndpoint = aws.String(server.URL)
+	caller, err := client.Caller(t.Context())
+	must(t, err)
+	return &rig{client, simulator, sns.NewFromConfig(loaded), sqs.NewFromConfig(loaded), caller}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCallerNamesItsResources(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if got := r.caller.TopicARN("a"); got != "arn:aws:sns:eu-west-1:000000000000:a" {
+		t.Error(got)
+	}
+	china := wiring.Caller{Account: "1", Partition: "aws-cn", Region: "cn-north-1"}
+	if got := china.ConfigurationSetARN("a"); got != "arn:aws-cn:ses:cn-north-1:1:configuration-set/a" {
+		t.Error(got)
+	}
+}
+
+// What others wrote into the policies of topic and queue stays; what we wrote earlier is replaced.
+func TestPoliciesOfOthersStay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	topic, state, err := r.EnsureTopic(t.Context(), r.caller, "events", "one")
+	must(t, err)
+	if state != ses.Made {
+		t.Errorf("the topic is %s", state)
+	}
+	const other = `{"Sid":"Other","Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":"*"}`
+	for _, statements := range []string{other, "[" + other + "]"} {
+		_, err = r.topics.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
+			TopicArn: aws.String(topic), AttributeName: aws.String("Policy"),
+			AttributeValue: aws.String(`{"Version":"2008-10-17","Id":"x","Statement":` + statements + `}`),
+		})
+		must(t, err)
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Changed {
+			t.Errorf("the topic is %s: %v", state, err)
+		}
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Found {
+			t.Errorf("again the topic is %s: %v", state, err)
+		}
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "two"); err != nil || state != ses.Changed {
+			t.Errorf("for another set the topic is %s: %v", state, err)
+		}
+		out, err := r.topics.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: aws.String(topic)})
+		must(t, err)
+		var policy struct {
+			Version, Id string
+			Statement   []struct{ Sid string }
+		}
+		must(t, json.Unmarshal([]byte(out.Attributes["Policy"]), &policy))
+		if policy.Version != "2008-10-17" || policy.Id != "x" || len(policy.Statement) != 2 || policy.Statement[0].Sid != "Other" {
+			t.Errorf("the policy is %s", out.Attributes["Policy"])
+		}
+		if !strings.Contains(out.Attributes["Policy"], "configuration-set/two") || strings.Contains(out.Attributes["Policy"], "configuration-set/one") {
+			t.Errorf("the policy is %s", out.Attributes["Policy"])
+		}
+	}
+	if out, err := r.topics.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: aws.String(topic)}); err != nil ||
+		out.Attributes["SignatureVersion"] != "2" {
+		t.Errorf("attributes %v: %v", out.Attributes, err)
+	}
+}
+
+// A queue that was there keeps its times and its own queue of dead letters.
+func TestAQueueThatIsThereKeepsItsAttributes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	topic, _, err := r.EnsureTopic(t.Context(), r.caller, "events", "one")
+	must(t, err)
+	theirs := map[string]string{"VisibilityTimeout": "90", "RedrivePolicy": `{"deadLetterTargetArn":"arn:x:y","maxReceiveCount":3}`}
+	_, err = r.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("events"), Attributes: theirs})
+	must(t, err)
+	for _, want := range []ses.State{ses.Changed, ses.Found} {
+		queue, arn, state, err := r.EnsureQueue(t.Context(), "events", topic)
+		must(t, err)
+		if state != want || arn != "arn:aws:sqs:eu-west-1:000000000000:events" {
+			t.Errorf("the queue %s is %s, want %s", arn, state, want)
+		}
+		out, err := r.queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: aws.String(queue.URL), AttributeNames: []types.QueueAttributeName{"All"},
+		})
+		must(t, err)
+		for name, value := range theirs {
+			if out.Attributes[name] != value {
+				t.Errorf("%s is %s", name, out.Attributes[name])
+			}
+		}
+	}
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.Subscriptions(t.Context(), r.caller.TopicARN("none")); !errors.Is(err, wiring.ErrNotFound) {
+		t.Errorf("no topic: %v", err)
+	}
+	queue := r.Queue("http://127.0.0.1/000000000000/none")
+	if _, err := queue.ARN(t.Context()); !errors.Is(err, wiring.ErrNotFound) {
+		t.Errorf("no queue: %v", err)
+	}
+	if _, err := queue.Receive(t.Context()); !errors.Is(err, wiring.ErrNotFound) {
+		t.Errorf("receive from no queue: %v", err)
+	}
+	if err := queue.Delete(t.Context(), []wiring.QueueMessage{{Receipt: "a"}}); !errors.Is(err, wiring.ErrNotFound) {
+		t.Errorf("delete from no queue: %v", err)
+	}
+}
+
+// What was received is nobody else's until its time is over, and gone once it is deleted.
+func TestReceivingIsALease(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	topic, _, err := r.EnsureTopic(t.Context(), r.caller, "events", "one")
+	must(t, err)
+	queue, _, _, err := r.EnsureQueue(t.Context(), "events", topic)
+	must(t, err)
+	received := make(chan int)
+	go func() { // waits for what comes
+		messages, err := queue.Receive(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		received <- len(messages)
+		if err := queue.Delete(t.Context(), messages); err != nil {
+			t.Error(err)
+		}
+		received <- 0
+	}()
+	if !r.simulator.Send("events", "hello") {
+		t.Fatal("there is no queue")
+	}
+	if count := <-received; count != 1 {
+		t.Errorf("received %d messages", count)
+	}
+	<-received
+	if held := r.simulator.Held("events"); held != 0 {
+		t.Errorf("%d messages are left", held)
+	}
+}
