@@ -22,9 +22,13 @@ RETURNING *;
 SELECT pg_notify('deliveries', '');
 
 -- name: DeliveryList :many
-SELECT * FROM deliveries
-WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id < @ceiling
-ORDER BY id DESC
+SELECT deliveries.* FROM (
+    SELECT * FROM deliveries
+    WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS deliveries
+ORDER BY deliveries.id DESC
 LIMIT @total;
 
 -- DeliveryAttempts finds the latest attempts of deliveries, at most per_delivery of each.

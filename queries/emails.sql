@@ -142,24 +142,47 @@ SELECT unnest(@organization_ids::uuid[]), unnest(@tags::text[]), unnest(@email_i
 
 -- EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
 -- in its id, to the millisecond, so that these bounds are also those of times.
+--
+-- The inner limit, more than any page has, is for the planner of Postgres: of a limit that it does not know, it takes it to
+-- be a tenth of all rows, and then plans every query anew, which takes longer than the query.
 -- name: EmailList :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE organization_id = @organization_id AND id >= @floor AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT @total;
 
+-- EmailListByStatus and EmailListByFrom say of a value and an id together where their page lies, and in which order: only
+-- the index that begins with the value can do that. Asked for an equal value, or for a range of ids beside it, Postgres may
+-- as well walk an index of all ids and leave out what does not match, which takes the longer the rarer the value is. Both
+-- bounds take the value in, since it is the number of rows up to and from the value that Postgres estimates.
 -- name: EmailListByStatus :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id
-  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = @outcome::smallint
-  AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE organization_id = @organization_id
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) >= (@outcome::smallint, @floor::uuid)
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= (@outcome::smallint, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT @total;
 
 -- name: EmailListByFrom :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id AND lower(from_email) = @address_key::text AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE organization_id = @organization_id
+      AND (lower(from_email), id) >= (@address_key::text, @floor::uuid)
+      AND (lower(from_email), id) <= (@address_key::text, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY lower(from_email) DESC, id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT @total;
 
 -- EmailListByTo finds a message once, even where it names the address twice.
@@ -170,10 +193,11 @@ SELECT emails.* FROM (
       AND recipients.address_key = @address_key
       AND recipients.email_id >= @floor AND recipients.email_id < @ceiling
     ORDER BY recipients.email_id DESC
-    LIMIT @total
+    LIMIT 101
 ) AS found
 JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
-ORDER BY emails.id DESC;
+ORDER BY emails.id DESC
+LIMIT @total;
 
 -- name: EmailListByTag :many
 SELECT emails.* FROM (
@@ -182,7 +206,8 @@ SELECT emails.* FROM (
       AND email_tags.tag = @tag
       AND email_tags.email_id >= @floor AND email_tags.email_id < @ceiling
     ORDER BY email_tags.email_id DESC
-    LIMIT @total
+    LIMIT 101
 ) AS found
 JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
-ORDER BY emails.id DESC;
+ORDER BY emails.id DESC
+LIMIT @total;

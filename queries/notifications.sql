@@ -98,7 +98,11 @@ WHERE id = @id AND organization_id = @organization_id;
 
 -- EventPage reads a page of the events of a message, newest first.
 -- name: EventPage :many
-SELECT * FROM events
-WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
-ORDER BY id DESC
+SELECT events.* FROM (
+    SELECT * FROM events
+    WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS events
+ORDER BY events.id DESC
 LIMIT @total;

@@ -53,9 +53,13 @@ WHERE organization_id = @organization_id AND id = @id;
 DELETE FROM templates WHERE organization_id = @organization_id AND id = @id;
 
 -- name: TemplateList :many
-SELECT * FROM templates
-WHERE organization_id = @organization_id AND id < @ceiling
-ORDER BY id DESC
+SELECT templates.* FROM (
+    SELECT * FROM templates
+    WHERE organization_id = @organization_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS templates
+ORDER BY templates.id DESC
 LIMIT @total;
 
 -- name: TemplateVersionList :many

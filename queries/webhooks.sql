@@ -10,9 +10,13 @@ SELECT count(*) FROM webhooks WHERE organization_id = @organization_id;
 SELECT * FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
 -- name: WebhookList :many
-SELECT * FROM webhooks
-WHERE organization_id = @organization_id AND id < @ceiling
-ORDER BY id DESC
+SELECT webhooks.* FROM (
+    SELECT * FROM webhooks
+    WHERE organization_id = @organization_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS webhooks
+ORDER BY webhooks.id DESC
 LIMIT @total;
 
 -- WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.

@@ -127,9 +127,13 @@ func (q *Queries) EmailInsert(ctx context.Context, arg EmailInsertParams) error 
 }
 
 const emailList = `-- name: EmailList :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1 AND id >= $2 AND id < $3
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE organization_id = $1 AND id >= $2 AND id < $3
+    ORDER BY id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT $4
 `
 
@@ -142,6 +146,9 @@ type EmailListParams struct {
 
 // EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
 // in its id, to the millisecond, so that these bounds are also those of times.
+//
+// The inner limit, more than any page has, is for the planner of Postgres: of a limit that it does not know, it takes it to
+// be a tenth of all rows, and then plans every query anew, which takes longer than the query.
 func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailList,
 		arg.OrganizationID,
@@ -187,9 +194,16 @@ func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, 
 }
 
 const emailListByFrom = `-- name: EmailListByFrom :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1 AND lower(from_email) = $2::text AND id >= $3 AND id < $4
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE organization_id = $1
+      AND (lower(from_email), id) >= ($2::text, $3::uuid)
+      AND (lower(from_email), id) <= ($2::text, $4::uuid)
+      AND id <> $4
+    ORDER BY lower(from_email) DESC, id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT $5
 `
 
@@ -247,11 +261,16 @@ func (q *Queries) EmailListByFrom(ctx context.Context, arg EmailListByFromParams
 }
 
 const emailListByStatus = `-- name: EmailListByStatus :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1
-  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = $2::smallint
-  AND id >= $3 AND id < $4
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE organization_id = $1
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) >= ($2::smallint, $3::uuid)
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= ($2::smallint, $4::uuid)
+      AND id <> $4
+    ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
+    LIMIT 101
+) AS emails
+ORDER BY emails.id DESC
 LIMIT $5
 `
 
@@ -263,6 +282,10 @@ type EmailListByStatusParams struct {
 	Total          int32
 }
 
+// EmailListByStatus and EmailListByFrom say of a value and an id together where their page lies, and in which order: only
+// the index that begins with the value can do that. Asked for an equal value, or for a range of ids beside it, Postgres may
+// as well walk an index of all ids and leave out what does not match, which takes the longer the rarer the value is. Both
+// bounds take the value in, since it is the number of rows up to and from the value that Postgres estimates.
 func (q *Queries) EmailListByStatus(ctx context.Context, arg EmailListByStatusParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByStatus,
 		arg.OrganizationID,
@@ -315,10 +338,11 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
       AND email_tags.tag = $2
       AND email_tags.email_id >= $3 AND email_tags.email_id < $4
     ORDER BY email_tags.email_id DESC
-    LIMIT $5
+    LIMIT 101
 ) AS found
 JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
 ORDER BY emails.id DESC
+LIMIT $5
 `
 
 type EmailListByTagParams struct {
@@ -381,10 +405,11 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
       AND recipients.address_key = $2
       AND recipients.email_id >= $3 AND recipients.email_id < $4
     ORDER BY recipients.email_id DESC
-    LIMIT $5
+    LIMIT 101
 ) AS found
 JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
 ORDER BY emails.id DESC
+LIMIT $5
 `
 
 type EmailListByToParams struct {

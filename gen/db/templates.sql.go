@@ -144,9 +144,13 @@ func (q *Queries) TemplateInsert(ctx context.Context, arg TemplateInsertParams) 
 }
 
 const templateList = `-- name: TemplateList :many
-SELECT id, organization_id, name, published_version, created_at, updated_at, latest_version FROM templates
-WHERE organization_id = $1 AND id < $2
-ORDER BY id DESC
+SELECT templates.id, templates.organization_id, templates.name, templates.published_version, templates.created_at, templates.updated_at, templates.latest_version FROM (
+    SELECT id, organization_id, name, published_version, created_at, updated_at, latest_version FROM templates
+    WHERE organization_id = $1 AND id < $2
+    ORDER BY id DESC
+    LIMIT 101
+) AS templates
+ORDER BY templates.id DESC
 LIMIT $3
 `
 
