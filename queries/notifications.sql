@@ -96,7 +96,7 @@ SET outcome = greatest(outcome, @outcome::smallint),
     error_message = nullif(@error_message::text, '')
 WHERE id = @id AND organization_id = @organization_id;
 
--- EventPage reads a page of the events of a message, newest first.
+-- EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
 -- name: EventPage :many
 SELECT events.* FROM (
     SELECT * FROM events

@@ -38,7 +38,7 @@ WHERE organization_id = @organization_id AND email_id = @email_id AND address_ke
 -- name: SuppressionDelete :execrows
 DELETE FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
 
--- SuppressionList and its likes read a page, newest first, of the ids below ceiling; EmailList says why there are two limits.
+-- SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
 -- name: SuppressionList :many
 SELECT suppressions.* FROM (
     SELECT * FROM suppressions
@@ -49,7 +49,6 @@ SELECT suppressions.* FROM (
 ORDER BY suppressions.id DESC
 LIMIT @total;
 
--- SuppressionListByReason says where its page lies as EmailListByStatus does. No id is below the lowest.
 -- name: SuppressionListByReason :many
 SELECT suppressions.* FROM (
     SELECT * FROM suppressions

@@ -160,7 +160,7 @@ type EventPageParams struct {
 	Total          int32
 }
 
-// EventPage reads a page of the events of a message, newest first.
+// EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
 func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventPage,
 		arg.OrganizationID,

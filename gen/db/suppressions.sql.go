@@ -167,7 +167,7 @@ type SuppressionListParams struct {
 	Total          int32
 }
 
-// SuppressionList and its likes read a page, newest first, of the ids below ceiling; EmailList says why there are two limits.
+// SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
 func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.Ceiling, arg.Total)
 	if err != nil {
@@ -266,7 +266,6 @@ type SuppressionListByReasonParams struct {
 	Total          int32
 }
 
-// SuppressionListByReason says where its page lies as EmailListByStatus does. No id is below the lowest.
 func (q *Queries) SuppressionListByReason(ctx context.Context, arg SuppressionListByReasonParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionListByReason,
 		arg.OrganizationID,
