@@ -195,7 +195,8 @@ WHERE emails.id >= @floor
 ORDER BY emails.id DESC
 LIMIT @total;
 
--- EmailListByTo finds a message once, even where it names the address twice.
+-- EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
+-- page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
 -- name: EmailListByTo :many
 SELECT emails.* FROM (
     SELECT DISTINCT recipients.address_key, recipients.email_id FROM recipients
@@ -206,7 +207,9 @@ SELECT emails.* FROM (
     ORDER BY recipients.address_key DESC, recipients.email_id DESC
     LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
+CROSS JOIN LATERAL (
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+) AS emails
 WHERE emails.id >= @floor
 ORDER BY emails.id DESC
 LIMIT @total;
@@ -220,6 +223,8 @@ SELECT emails.* FROM (
     ORDER BY email_tags.email_id DESC
     LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
+CROSS JOIN LATERAL (
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+) AS emails
 ORDER BY emails.id DESC
 LIMIT @total;

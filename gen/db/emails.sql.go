@@ -350,7 +350,9 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
     ORDER BY email_tags.email_id DESC
     LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+CROSS JOIN LATERAL (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+) AS emails
 ORDER BY emails.id DESC
 LIMIT $5
 `
@@ -418,7 +420,9 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
     ORDER BY recipients.address_key DESC, recipients.email_id DESC
     LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+CROSS JOIN LATERAL (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+) AS emails
 WHERE emails.id >= $4
 ORDER BY emails.id DESC
 LIMIT $5
@@ -432,7 +436,8 @@ type EmailListByToParams struct {
 	Total          int32
 }
 
-// EmailListByTo finds a message once, even where it names the address twice.
+// EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
+// page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
 func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByTo,
 		arg.OrganizationID,
