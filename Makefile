@@ -69,3 +69,4 @@ include contracttests/contract.mk
 include contracttests/document.mk
 include contracttests/fuzz.mk
 include contracttests/bench/bench.mk
+include contracttests/scale.mk

@@ -21,10 +21,18 @@ RETURNING *;
 -- name: DeliveryNotify :exec
 SELECT pg_notify('deliveries', '');
 
+-- DeliveryList reads a page in the manner of EmailList.
 -- name: DeliveryList :many
-SELECT * FROM deliveries
-WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id < @ceiling
-ORDER BY id DESC
+SELECT deliveries.* FROM (
+    SELECT * FROM deliveries
+    WHERE organization_id = @organization_id
+      AND (webhook_id, id) >= (@webhook_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (webhook_id, id) <= (@webhook_id::uuid, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY webhook_id DESC, id DESC
+    LIMIT 101
+) AS deliveries
+ORDER BY deliveries.id DESC
 LIMIT @total;
 
 -- DeliveryAttempts finds the latest attempts of deliveries, at most per_delivery of each.

@@ -141,39 +141,78 @@ INSERT INTO email_tags (organization_id, tag, email_id)
 SELECT unnest(@organization_ids::uuid[]), unnest(@tags::text[]), unnest(@email_ids::uuid[]);
 
 -- EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
--- in its id, to the millisecond, so that these bounds are also those of times.
+-- in its id, to the millisecond, so that these bounds are also those of times. How long they take must not depend on how
+-- many rows there are, nor on how many of them match, and Postgres knows little of either:
+--
+-- They say of a value and an id together where the page lies, and in which order: only the index that begins with the value
+-- can do that. Asked for an equal value, Postgres may as well walk an index of all ids and leave out what does not match,
+-- which takes the longer the rarer the value is, or the smaller the organization. Both bounds take the value in, since it
+-- is the number of rows up to and from the value that is estimated.
+--
+-- What is older than floor is left out of the page that was read: as a bound of an index beside others it does not end
+-- the walk.
+--
+-- The inner limit, more than any page has, is for the planner: a limit that it does not know, it takes to be a tenth of all
+-- rows, and then plans every query anew, which takes longer than the query.
 -- name: EmailList :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= @floor
+ORDER BY emails.id DESC
 LIMIT @total;
 
 -- name: EmailListByStatus :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id
-  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = @outcome::smallint
-  AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE organization_id = @organization_id
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) >= (@outcome::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= (@outcome::smallint, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= @floor
+ORDER BY emails.id DESC
 LIMIT @total;
 
 -- name: EmailListByFrom :many
-SELECT * FROM emails
-WHERE organization_id = @organization_id AND lower(from_email) = @address_key::text AND id >= @floor AND id < @ceiling
-ORDER BY id DESC
+SELECT emails.* FROM (
+    SELECT * FROM emails
+    WHERE organization_id = @organization_id
+      AND (lower(from_email), id) >= (@address_key::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (lower(from_email), id) <= (@address_key::text, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY lower(from_email) DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= @floor
+ORDER BY emails.id DESC
 LIMIT @total;
 
--- EmailListByTo finds a message once, even where it names the address twice.
+-- EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
+-- page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
 -- name: EmailListByTo :many
 SELECT emails.* FROM (
-    SELECT DISTINCT recipients.email_id FROM recipients
+    SELECT DISTINCT recipients.address_key, recipients.email_id FROM recipients
     WHERE recipients.organization_id = @organization_id
-      AND recipients.address_key = @address_key
-      AND recipients.email_id >= @floor AND recipients.email_id < @ceiling
-    ORDER BY recipients.email_id DESC
-    LIMIT @total
+      AND (recipients.address_key, recipients.email_id) >= (@address_key::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (recipients.address_key, recipients.email_id) <= (@address_key::text, @ceiling::uuid)
+      AND recipients.email_id <> @ceiling
+    ORDER BY recipients.address_key DESC, recipients.email_id DESC
+    LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
-ORDER BY emails.id DESC;
+CROSS JOIN LATERAL (
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+) AS emails
+WHERE emails.id >= @floor
+ORDER BY emails.id DESC
+LIMIT @total;
 
 -- name: EmailListByTag :many
 SELECT emails.* FROM (
@@ -182,7 +221,10 @@ SELECT emails.* FROM (
       AND email_tags.tag = @tag
       AND email_tags.email_id >= @floor AND email_tags.email_id < @ceiling
     ORDER BY email_tags.email_id DESC
-    LIMIT @total
+    LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = @organization_id
-ORDER BY emails.id DESC;
+CROSS JOIN LATERAL (
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+) AS emails
+ORDER BY emails.id DESC
+LIMIT @total;

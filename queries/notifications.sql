@@ -123,9 +123,13 @@ SET outcome = greatest(outcome, @outcome::smallint),
     error_message = nullif(@error_message::text, '')
 WHERE id = @id AND organization_id = @organization_id;
 
--- EventPage reads a page of the events of a message, newest first.
+-- EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
 -- name: EventPage :many
-SELECT * FROM events
-WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
-ORDER BY id DESC
+SELECT events.* FROM (
+    SELECT * FROM events
+    WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS events
+ORDER BY events.id DESC
 LIMIT @total;

@@ -38,17 +38,28 @@ WHERE organization_id = @organization_id AND email_id = @email_id AND address_ke
 -- name: SuppressionDelete :execrows
 DELETE FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
 
--- SuppressionList and its likes read a page, newest first, of the ids below ceiling.
+-- SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
 -- name: SuppressionList :many
-SELECT * FROM suppressions
-WHERE organization_id = @organization_id AND id < @ceiling
-ORDER BY id DESC
+SELECT suppressions.* FROM (
+    SELECT * FROM suppressions
+    WHERE organization_id = @organization_id AND id < @ceiling
+    ORDER BY id DESC
+    LIMIT 101
+) AS suppressions
+ORDER BY suppressions.id DESC
 LIMIT @total;
 
 -- name: SuppressionListByReason :many
-SELECT * FROM suppressions
-WHERE organization_id = @organization_id AND reason = @reason AND id < @ceiling
-ORDER BY id DESC
+SELECT suppressions.* FROM (
+    SELECT * FROM suppressions
+    WHERE organization_id = @organization_id
+      AND (reason, id) >= (@reason::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (reason, id) <= (@reason::text, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY reason DESC, id DESC
+    LIMIT 101
+) AS suppressions
+ORDER BY suppressions.id DESC
 LIMIT @total;
 
 -- SuppressionListByAddress finds one at most.

@@ -52,10 +52,17 @@ WHERE organization_id = @organization_id AND id = @id;
 -- name: TemplateDelete :execrows
 DELETE FROM templates WHERE organization_id = @organization_id AND id = @id;
 
+-- TemplateList reads a page in the manner of EmailList.
 -- name: TemplateList :many
-SELECT * FROM templates
-WHERE organization_id = @organization_id AND id < @ceiling
-ORDER BY id DESC
+SELECT templates.* FROM (
+    SELECT * FROM templates
+    WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS templates
+ORDER BY templates.id DESC
 LIMIT @total;
 
 -- name: TemplateVersionList :many

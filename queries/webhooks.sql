@@ -9,10 +9,17 @@ SELECT count(*) FROM webhooks WHERE organization_id = @organization_id;
 -- name: WebhookGet :one
 SELECT * FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
+-- WebhookList reads a page in the manner of EmailList.
 -- name: WebhookList :many
-SELECT * FROM webhooks
-WHERE organization_id = @organization_id AND id < @ceiling
-ORDER BY id DESC
+SELECT webhooks.* FROM (
+    SELECT * FROM webhooks
+    WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
+      AND id <> @ceiling
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS webhooks
+ORDER BY webhooks.id DESC
 LIMIT @total;
 
 -- WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.

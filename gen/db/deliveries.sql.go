@@ -298,9 +298,16 @@ func (q *Queries) DeliveryInsertSubscribed(ctx context.Context, arg DeliveryInse
 }
 
 const deliveryList = `-- name: DeliveryList :many
-SELECT id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at FROM deliveries
-WHERE organization_id = $1 AND webhook_id = $2 AND id < $3
-ORDER BY id DESC
+SELECT deliveries.id, deliveries.organization_id, deliveries.webhook_id, deliveries.event_id, deliveries.event_type, deliveries.payload, deliveries.state, deliveries.due_at, deliveries.attempt, deliveries.attempts_before, deliveries.leased_until, deliveries.created_at, deliveries.finished_at FROM (
+    SELECT id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at FROM deliveries
+    WHERE organization_id = $1
+      AND (webhook_id, id) >= ($2::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (webhook_id, id) <= ($2::uuid, $3::uuid)
+      AND id <> $3
+    ORDER BY webhook_id DESC, id DESC
+    LIMIT 101
+) AS deliveries
+ORDER BY deliveries.id DESC
 LIMIT $4
 `
 
@@ -311,6 +318,7 @@ type DeliveryListParams struct {
 	Total          int32
 }
 
+// DeliveryList reads a page in the manner of EmailList.
 func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]Delivery, error) {
 	rows, err := q.db.Query(ctx, deliveryList,
 		arg.OrganizationID,

@@ -127,26 +127,45 @@ func (q *Queries) EmailInsert(ctx context.Context, arg EmailInsertParams) error 
 }
 
 const emailList = `-- name: EmailList :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1 AND id >= $2 AND id < $3
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE (organization_id, id) >= ($1::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= ($1::uuid, $2::uuid)
+      AND id <> $2
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= $3
+ORDER BY emails.id DESC
 LIMIT $4
 `
 
 type EmailListParams struct {
 	OrganizationID uuid.UUID
-	Floor          uuid.UUID
 	Ceiling        uuid.UUID
+	Floor          uuid.UUID
 	Total          int32
 }
 
 // EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
-// in its id, to the millisecond, so that these bounds are also those of times.
+// in its id, to the millisecond, so that these bounds are also those of times. How long they take must not depend on how
+// many rows there are, nor on how many of them match, and Postgres knows little of either:
+//
+// They say of a value and an id together where the page lies, and in which order: only the index that begins with the value
+// can do that. Asked for an equal value, Postgres may as well walk an index of all ids and leave out what does not match,
+// which takes the longer the rarer the value is, or the smaller the organization. Both bounds take the value in, since it
+// is the number of rows up to and from the value that is estimated.
+//
+// What is older than floor is left out of the page that was read: as a bound of an index beside others it does not end
+// the walk.
+//
+// The inner limit, more than any page has, is for the planner: a limit that it does not know, it takes to be a tenth of all
+// rows, and then plans every query anew, which takes longer than the query.
 func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailList,
 		arg.OrganizationID,
-		arg.Floor,
 		arg.Ceiling,
+		arg.Floor,
 		arg.Total,
 	)
 	if err != nil {
@@ -187,17 +206,25 @@ func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, 
 }
 
 const emailListByFrom = `-- name: EmailListByFrom :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1 AND lower(from_email) = $2::text AND id >= $3 AND id < $4
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE organization_id = $1
+      AND (lower(from_email), id) >= ($2::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (lower(from_email), id) <= ($2::text, $3::uuid)
+      AND id <> $3
+    ORDER BY lower(from_email) DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= $4
+ORDER BY emails.id DESC
 LIMIT $5
 `
 
 type EmailListByFromParams struct {
 	OrganizationID uuid.UUID
 	AddressKey     string
-	Floor          uuid.UUID
 	Ceiling        uuid.UUID
+	Floor          uuid.UUID
 	Total          int32
 }
 
@@ -205,8 +232,8 @@ func (q *Queries) EmailListByFrom(ctx context.Context, arg EmailListByFromParams
 	rows, err := q.db.Query(ctx, emailListByFrom,
 		arg.OrganizationID,
 		arg.AddressKey,
-		arg.Floor,
 		arg.Ceiling,
+		arg.Floor,
 		arg.Total,
 	)
 	if err != nil {
@@ -247,19 +274,25 @@ func (q *Queries) EmailListByFrom(ctx context.Context, arg EmailListByFromParams
 }
 
 const emailListByStatus = `-- name: EmailListByStatus :many
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
-WHERE organization_id = $1
-  AND (CASE outcome WHEN 4 THEN 1 ELSE outcome END) = $2::smallint
-  AND id >= $3 AND id < $4
-ORDER BY id DESC
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
+    WHERE organization_id = $1
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) >= ($2::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= ($2::smallint, $3::uuid)
+      AND id <> $3
+    ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
+    LIMIT 101
+) AS emails
+WHERE emails.id >= $4
+ORDER BY emails.id DESC
 LIMIT $5
 `
 
 type EmailListByStatusParams struct {
 	OrganizationID uuid.UUID
 	Outcome        int16
-	Floor          uuid.UUID
 	Ceiling        uuid.UUID
+	Floor          uuid.UUID
 	Total          int32
 }
 
@@ -267,8 +300,8 @@ func (q *Queries) EmailListByStatus(ctx context.Context, arg EmailListByStatusPa
 	rows, err := q.db.Query(ctx, emailListByStatus,
 		arg.OrganizationID,
 		arg.Outcome,
-		arg.Floor,
 		arg.Ceiling,
+		arg.Floor,
 		arg.Total,
 	)
 	if err != nil {
@@ -315,10 +348,13 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
       AND email_tags.tag = $2
       AND email_tags.email_id >= $3 AND email_tags.email_id < $4
     ORDER BY email_tags.email_id DESC
-    LIMIT $5
+    LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+CROSS JOIN LATERAL (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+) AS emails
 ORDER BY emails.id DESC
+LIMIT $5
 `
 
 type EmailListByTagParams struct {
@@ -376,32 +412,38 @@ func (q *Queries) EmailListByTag(ctx context.Context, arg EmailListByTagParams) 
 
 const emailListByTo = `-- name: EmailListByTo :many
 SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
-    SELECT DISTINCT recipients.email_id FROM recipients
+    SELECT DISTINCT recipients.address_key, recipients.email_id FROM recipients
     WHERE recipients.organization_id = $1
-      AND recipients.address_key = $2
-      AND recipients.email_id >= $3 AND recipients.email_id < $4
-    ORDER BY recipients.email_id DESC
-    LIMIT $5
+      AND (recipients.address_key, recipients.email_id) >= ($2::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (recipients.address_key, recipients.email_id) <= ($2::text, $3::uuid)
+      AND recipients.email_id <> $3
+    ORDER BY recipients.address_key DESC, recipients.email_id DESC
+    LIMIT 101
 ) AS found
-JOIN emails ON emails.id = found.email_id AND emails.organization_id = $1
+CROSS JOIN LATERAL (
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+) AS emails
+WHERE emails.id >= $4
 ORDER BY emails.id DESC
+LIMIT $5
 `
 
 type EmailListByToParams struct {
 	OrganizationID uuid.UUID
 	AddressKey     string
-	Floor          uuid.UUID
 	Ceiling        uuid.UUID
+	Floor          uuid.UUID
 	Total          int32
 }
 
-// EmailListByTo finds a message once, even where it names the address twice.
+// EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
+// page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
 func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByTo,
 		arg.OrganizationID,
 		arg.AddressKey,
-		arg.Floor,
 		arg.Ceiling,
+		arg.Floor,
 		arg.Total,
 	)
 	if err != nil {

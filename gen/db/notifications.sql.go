@@ -143,9 +143,13 @@ func (q *Queries) EventMarkRecipients(ctx context.Context, arg EventMarkRecipien
 }
 
 const eventPage = `-- name: EventPage :many
-SELECT email_id, fact_key, id, organization_id, type, data, occurred_at FROM events
-WHERE organization_id = $1 AND email_id = $2 AND id < $3
-ORDER BY id DESC
+SELECT events.email_id, events.fact_key, events.id, events.organization_id, events.type, events.data, events.occurred_at FROM (
+    SELECT email_id, fact_key, id, organization_id, type, data, occurred_at FROM events
+    WHERE organization_id = $1 AND email_id = $2 AND id < $3
+    ORDER BY id DESC
+    LIMIT 101
+) AS events
+ORDER BY events.id DESC
 LIMIT $4
 `
 
@@ -156,7 +160,7 @@ type EventPageParams struct {
 	Total          int32
 }
 
-// EventPage reads a page of the events of a message, newest first.
+// EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
 func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventPage,
 		arg.OrganizationID,

@@ -151,9 +151,13 @@ func (q *Queries) SuppressionInsert(ctx context.Context, arg SuppressionInsertPa
 }
 
 const suppressionList = `-- name: SuppressionList :many
-SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
-WHERE organization_id = $1 AND id < $2
-ORDER BY id DESC
+SELECT suppressions.organization_id, suppressions.address_key, suppressions.reason, suppressions.created_at, suppressions.id, suppressions.detail, suppressions.email_id FROM (
+    SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
+    WHERE organization_id = $1 AND id < $2
+    ORDER BY id DESC
+    LIMIT 101
+) AS suppressions
+ORDER BY suppressions.id DESC
 LIMIT $3
 `
 
@@ -163,7 +167,7 @@ type SuppressionListParams struct {
 	Total          int32
 }
 
-// SuppressionList and its likes read a page, newest first, of the ids below ceiling.
+// SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
 func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.Ceiling, arg.Total)
 	if err != nil {
@@ -242,9 +246,16 @@ func (q *Queries) SuppressionListByAddress(ctx context.Context, arg SuppressionL
 }
 
 const suppressionListByReason = `-- name: SuppressionListByReason :many
-SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
-WHERE organization_id = $1 AND reason = $2 AND id < $3
-ORDER BY id DESC
+SELECT suppressions.organization_id, suppressions.address_key, suppressions.reason, suppressions.created_at, suppressions.id, suppressions.detail, suppressions.email_id FROM (
+    SELECT organization_id, address_key, reason, created_at, id, detail, email_id FROM suppressions
+    WHERE organization_id = $1
+      AND (reason, id) >= ($2::text, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (reason, id) <= ($2::text, $3::uuid)
+      AND id <> $3
+    ORDER BY reason DESC, id DESC
+    LIMIT 101
+) AS suppressions
+ORDER BY suppressions.id DESC
 LIMIT $4
 `
 

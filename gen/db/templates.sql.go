@@ -144,9 +144,15 @@ func (q *Queries) TemplateInsert(ctx context.Context, arg TemplateInsertParams) 
 }
 
 const templateList = `-- name: TemplateList :many
-SELECT id, organization_id, name, published_version, created_at, updated_at, latest_version FROM templates
-WHERE organization_id = $1 AND id < $2
-ORDER BY id DESC
+SELECT templates.id, templates.organization_id, templates.name, templates.published_version, templates.created_at, templates.updated_at, templates.latest_version FROM (
+    SELECT id, organization_id, name, published_version, created_at, updated_at, latest_version FROM templates
+    WHERE (organization_id, id) >= ($1::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= ($1::uuid, $2::uuid)
+      AND id <> $2
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS templates
+ORDER BY templates.id DESC
 LIMIT $3
 `
 
@@ -156,6 +162,7 @@ type TemplateListParams struct {
 	Total          int32
 }
 
+// TemplateList reads a page in the manner of EmailList.
 func (q *Queries) TemplateList(ctx context.Context, arg TemplateListParams) ([]Template, error) {
 	rows, err := q.db.Query(ctx, templateList, arg.OrganizationID, arg.Ceiling, arg.Total)
 	if err != nil {

@@ -162,9 +162,15 @@ func (q *Queries) WebhookInsert(ctx context.Context, arg WebhookInsertParams) (W
 }
 
 const webhookList = `-- name: WebhookList :many
-SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at FROM webhooks
-WHERE organization_id = $1 AND id < $2
-ORDER BY id DESC
+SELECT webhooks.id, webhooks.organization_id, webhooks.url, webhooks.events, webhooks.enabled, webhooks.disabled_reason, webhooks.sealed_secret, webhooks.previous_sealed_secret, webhooks.previous_secret_expires_at, webhooks.failing_since, webhooks.paused_until, webhooks.created_at, webhooks.updated_at FROM (
+    SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at FROM webhooks
+    WHERE (organization_id, id) >= ($1::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND (organization_id, id) <= ($1::uuid, $2::uuid)
+      AND id <> $2
+    ORDER BY organization_id DESC, id DESC
+    LIMIT 101
+) AS webhooks
+ORDER BY webhooks.id DESC
 LIMIT $3
 `
 
@@ -174,6 +180,7 @@ type WebhookListParams struct {
 	Total          int32
 }
 
+// WebhookList reads a page in the manner of EmailList.
 func (q *Queries) WebhookList(ctx context.Context, arg WebhookListParams) ([]Webhook, error) {
 	rows, err := q.db.Query(ctx, webhookList, arg.OrganizationID, arg.Ceiling, arg.Total)
 	if err != nil {

@@ -1,0 +1,20 @@
+# What needs much: many rows, many messages.
+#
+#     make scale ROWS=1000000                   lists among a million rows are as fast as among 10,000
+#     make storm MESSAGES=10000 [SEED=…]        10,000 messages, their events in random order, one process killed
+
+.PHONY: scale storm
+
+ROWS ?= 1000000
+MESSAGES ?= 10000
+SEED ?=
+
+# 5 min for 1,000,000 rows, 1 min for 50,000.
+## scale: compare the first and the last page of every list, with every filter, among ROWS rows and among 10,000
+scale:
+	$(GO) run ./contracttests/scale -rows $(ROWS)
+
+# At least 70 s, since leases of a killed process last a minute.
+## storm: MESSAGES messages with events in random order and repeated, to two processes of which one is killed
+storm:
+	$(GO) run ./contracttests/storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))
