@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,6 +45,9 @@ func (w *world) sends(ctx context.Context) error {
 		return err
 	}
 	defer simulator.Kill()
+	if err := simulator.register(ctx, tenant.Domain); err != nil {
+		return err
+	}
 	if err := fill(ctx, database, tenant, backlog, true); err != nil {
 		return err
 	}
@@ -192,6 +196,23 @@ func (s simulator) journal(ctx context.Context, after int64) ([]record, error) {
 		all = append(all, page.Data...)
 		after = page.Data[len(page.Data)-1].Sequence
 	}
+}
+
+// register makes the domain one that SES sends from.
+func (s simulator) register(ctx context.Context, domain string) error {
+	body := strings.NewReader(`{"EmailIdentity":"` + domain + `"}`)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/v2/email/identities", body)
+	if err != nil {
+		return fmt.Errorf("register a domain: %w", err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("register a domain: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("register a domain: answered %s", answer.Status)
+	}
+	return errors.Join(err, answer.Body.Close())
 }
 
 func (s simulator) get(ctx context.Context, path string, into any) (err error) {
