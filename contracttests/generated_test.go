@@ -100,6 +100,10 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 		g.queryParameter(parameter)
 		return
 	}
+	if parameter.Name == "Idempotency-Key" {
+		g.idempotencyKey()
+		return
+	}
 	if parameter.In == openapi3.ParameterInPath && parameter.Schema.Value.Format == "mailbox" {
 		g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(g.address(parameter)))
 		return
@@ -132,6 +136,20 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 		id = strings.ToUpper(g.world.existing[g.op.id](g.world).String())
 	}
 	g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(id))
+}
+
+// idempotencyKey names a key that nothing came with before, or none that the document describes, or leaves it out.
+func (g *generated) idempotencyKey() {
+	switch rapid.IntRange(0, 8).Draw(g.drawn, "idempotency key") {
+	case 6, 7:
+		visible := rapid.StringMatching(`[!-~]{0,219}`).Draw(g.drawn, "key")
+		g.header.Set("Idempotency-Key", visible+uuid.NewString())
+	case 8:
+		g.header.Set("Idempotency-Key", rapid.SampledFrom([]string{
+			"", "two words", "tab\tinside", "\u00e9", "\xff", strings.Repeat("k", 256), strings.Repeat("k", 5000),
+		}).Draw(g.drawn, "key"))
+		g.broken(http.StatusBadRequest, "an idempotency key that is none")
+	}
 }
 
 // numberParameter fills in a number of the path: 1, which what exists has, others, and what is none.

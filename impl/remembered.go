@@ -75,7 +75,8 @@ func (server *Server) recheckBefore(ctx context.Context, key caller, failure err
 	if failure == nil || errors.Is(failure, intake.ErrOverloaded) {
 		return failure
 	}
-	if err := server.recheck(ctx, key); err != nil {
+	// A client that has closed its half of the connection, which ends ctx, may still read the answer.
+	if err := server.recheck(context.WithoutCancel(ctx), key); err != nil {
 		return err
 	}
 	return failure

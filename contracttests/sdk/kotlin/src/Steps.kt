@@ -31,7 +31,7 @@ class Steps {
         mapOf(
             "register a domain" to ::registerDomain,
             "be refused the same domain again (409)" to { target, input ->
-                refused(target.domains.createDomainWithHttpInfo(read<CreateDomainRequest>(input)))
+                refused(target.domains.createDomainWithHttpInfo(read<CreateDomainRequest>(input), null))
             },
             "list the domains" to ::listDomains,
             "get the domain" to ::getDomain,
@@ -52,7 +52,7 @@ class Steps {
         ) + webhookSteps
 
     private fun registerDomain(target: Target, input: JsonNode): Observed {
-        val answer = target.domains.createDomainWithHttpInfo(read<CreateDomainRequest>(input))
+        val answer = target.domains.createDomainWithHttpInfo(read<CreateDomainRequest>(input), null)
         val created: Domain = decoded(answer)
         domain = created.id
         return mapOf(
@@ -95,17 +95,17 @@ class Steps {
     }
 
     private fun send(target: Target, input: JsonNode): Observed {
-        val answer = target.emails.sendEmailWithHttpInfo(read<SendEmailRequest>(input))
+        val answer = target.emails.sendEmailWithHttpInfo(read<SendEmailRequest>(input), null)
         val queued: QueuedEmail = decoded(answer)
         email = queued.id
         return mapOf("http" to answer.statusCode, "id" to queued.id, "status" to queued.status)
     }
 
     private fun refusedSend(target: Target, input: JsonNode): Observed =
-        refused(target.emails.sendEmailWithHttpInfo(read<SendEmailRequest>(input)))
+        refused(target.emails.sendEmailWithHttpInfo(read<SendEmailRequest>(input), null))
 
     private fun sendBatch(target: Target, input: JsonNode): Observed {
-        val answer = target.emails.sendBatchWithHttpInfo(read<SendBatchRequest>(input))
+        val answer = target.emails.sendBatchWithHttpInfo(read<SendBatchRequest>(input), null)
         val result: BatchResult = decoded(answer)
         return mapOf(
             "http" to answer.statusCode,
