@@ -111,6 +111,8 @@ func TestDirectionsOfImports(t *testing.T) {
 		"github.com/jackc/pgx":           {"impl/store", "gen/db", "impl/store/storetest", "impl/devdb"},
 		"github.com/labstack/echo":       {"impl", "gen/api"},
 		"github.com/miekg/dns":           {"impl/dns"},
+		"github.com/prometheus":          {"impl/metrics"},
+		"go.opentelemetry.io":            {"impl/tracing"},
 		"github.com/getkin/kin-openapi":  {"impl", "gen/api"},
 		"github.com/pressly/goose":       {"impl/store"},
 		"github.com/oapi-codegen":        {"gen/api"},

@@ -75,6 +75,12 @@ type options struct {
 	events string
 	// publishTo is where they are posted instead of to the server.
 	publishTo string
+	// bodies is how many bytes those of requests under way may take up.
+	bodies int64
+	// readTimeout bounds how long a request may take to arrive.
+	readTimeout time.Duration
+	// nameserver answers the domain checks instead of the zone.
+	nameserver string
 }
 
 func newStack(t testing.TB, vary ...options) *stack {
@@ -91,6 +97,11 @@ func newStack(t testing.TB, vary ...options) *stack {
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
 	resolver := s.startDNS(log)
 	s.ses = s.startSES(resolver, log)
+	if option.nameserver != "" {
+		var err error
+		resolver, err = dns.New(dns.Config{Server: option.nameserver, Log: log})
+		must(t, err)
+	}
 	s.domains = domain.New(domain.Config{
 		Store: s.store, SES: s.ses, DNS: resolver, Region: region, Now: s.clock.now, Random: rand.Reader, Log: log,
 	})
@@ -145,7 +156,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, Webhooks: webhookPolicy(s.t),
-		RequestsPerSecond: option.requestsPerSecond, ValidateResponses: true, Notifications: s.notifications(option, log),
+		RequestsPerSecond: option.requestsPerSecond, Bodies: option.bodies, ValidateResponses: true, Notifications: s.notifications(option, log),
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {
@@ -153,7 +164,9 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 			s.t.Errorf("the server found %d of its own answers invalid", invalid)
 		}
 	})
-	listener := httptest.NewServer(s.server)
+	listener := httptest.NewUnstartedServer(s.server)
+	listener.Config.ReadTimeout = option.readTimeout
+	listener.Start()
 	s.t.Cleanup(listener.Close)
 	s.url = listener.URL
 	s.http = newClient(s.t, loadContract(s.t))

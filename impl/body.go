@@ -51,24 +51,34 @@ func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*bodyRules, error) 
 	return rules, rules.prepareItems()
 }
 
-// read takes the body, within its limit, and turns it into the value that is validated and bound.
-func (rules *bodyRules) read(w http.ResponseWriter, r *http.Request) (any, []byte, error) {
+// check judges a body by what its request says of it.
+func (rules *bodyRules) check(r *http.Request) error {
 	if err := checkMediaType(r.Header); err != nil {
-		return nil, nil, err
+		return err
 	}
 	if r.ContentLength > rules.limit {
-		return nil, nil, tooLarge(rules.limit)
+		return tooLarge(rules.limit)
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rules.limit))
+	return nil
+}
+
+// read takes the body, within its limit. Where its length is known it is read into as much memory and no more.
+func (rules *bodyRules) read(w http.ResponseWriter, r *http.Request) (raw []byte, err error) {
+	limited := http.MaxBytesReader(w, r.Body, rules.limit)
+	if r.ContentLength > 0 {
+		raw = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(limited, raw)
+	} else {
+		raw, err = io.ReadAll(limited)
+	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return nil, nil, tooLarge(rules.limit)
+		return nil, tooLarge(rules.limit)
 	case err != nil:
-		return nil, nil, &problem{code: api.ProblemCodeMalformedJSON, detail: "The body ended before it was complete."}
+		return nil, &problem{code: api.ProblemCodeMalformedJSON, detail: "The body ended before it was complete."}
 	}
-	value, err := decode(raw)
-	return value, raw, err
+	return raw, nil
 }
 
 func tooLarge(limit int64) *problem {

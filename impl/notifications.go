@@ -27,6 +27,11 @@ type Notifications struct {
 // SNS tries a few times within a minute, and then forgets. A repetition is answered likewise and changes nothing.
 func (server *Server) receiveNotification(c echo.Context) error {
 	request := c.Request()
+	taken, err := server.bodies.take(sizeOf(request, sns.MaxBytes))
+	if err != nil {
+		return err
+	}
+	defer taken.release()
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), request.Body, sns.MaxBytes))
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -149,6 +149,9 @@ func (server *Server) handleError(err error, c echo.Context) {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelWarn, "request refused",
 			slog.String("code", string(answer.code)), slog.String("error", err.Error()))
 	}
+	if server.config.Observer != nil {
+		server.config.Observer.Problem(string(answer.code))
+	}
 	if err := writeProblem(c, answer); err != nil {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not written", slog.String("error", err.Error()))
 	}

@@ -2,11 +2,13 @@
 //
 //   - server.go: the parts, the middleware around every request; routes.go: what is served outside the document
 //   - spec.go, pattern.go: the document, made ready for validating
-//   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies
+//   - validate.go, validate_items.go, body.go: the guard of every operation and the reading of bodies; bodies.go: how many
+//     bytes of them there may be at once
 //   - auth.go, remembered.go, rate.go, last_used.go: keys, scopes, rate
 //   - problem.go, problem_kinds.go, problem_page.go: errors and their answers
 //   - idempotency.go: requests that are repeated under an idempotency key
 //   - validate_responses.go: the server's own answers, held against the document
+//   - observe.go: what is told to those who watch
 //   - page.go: what all lists share
 //   - notifications.go: what SES reports, through SNS
 //   - emails.go with compose.go, email_list.go and email_events.go, templates.go with template_edit.go and
@@ -44,6 +46,8 @@ import (
 type Acceptor interface {
 	// AcceptOnce takes the messages of a request, under its idempotency key where claim is not nil.
 	AcceptOnce(ctx context.Context, messages []intake.Message, claim *intake.Claim) ([]intake.Result, error)
+	// Full tells that a request of so many bytes, negative where nobody knows, would only be refused.
+	Full(size int64) bool
 }
 
 // Config holds the parts of a [Server].
@@ -73,6 +77,13 @@ type Config struct {
 	ValidateResponses bool
 	// Notifications is where SES reports what became of messages.
 	Notifications Notifications
+	// Bodies is how many bytes the bodies of requests under way may take up together; a request beyond them is refused
+	// before its body is read. 0: [DefaultBodies].
+	Bodies int64
+	// Observer is told what was answered. nil: nobody is.
+	Observer Observer
+	// Tracer follows requests. nil: nobody does.
+	Tracer Tracer
 	// Extra are routes that only some ways of running have, such as the inbox of dev.
 	Extra []Route
 }
@@ -87,7 +98,11 @@ type Server struct {
 	lastUsed lastUsed
 	// remembered spares requests to send the look-up of their key.
 	remembered remembered
+	bodies     bodies
 	draining   atomic.Bool
+	// watched says what is told of the requests of each route, and unnamed of those of no operation.
+	watched map[routeKey]watched
+	unnamed watched
 	// watch is nil where answers are not validated.
 	watch *watch
 }
@@ -99,13 +114,20 @@ func New(config Config) (*Server, error) {
 	if config.Patience <= 0 {
 		config.Patience = 15 * time.Second
 	}
+	if config.Bodies <= 0 {
+		config.Bodies = DefaultBodies
+	}
 	server := &Server{config: config, echo: echo.New(), rates: newRates(config.RequestsPerSecond)}
+	server.bodies.limit = config.Bodies
 	var err error
 	if server.remembered, err = newRemembered(); err != nil {
 		return nil, err
 	}
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.identify)
+	if config.Observer != nil || config.Tracer != nil {
+		server.echo.Use(server.observe)
+	}
 	if config.ValidateResponses {
 		if server.watch, err = newWatch(config.Document); err != nil {
 			return nil, err
@@ -123,6 +145,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	server.watchRequests(operations)
 	guards := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for _, op := range operations {
 		guards[op.id] = []echo.MiddlewareFunc{server.replay, server.guard(op), server.limitTime, server.once}

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/intake"
 )
 
 const (
@@ -24,18 +25,22 @@ const (
 )
 
 // guard is the middleware of one operation: whoever gets past it is a known key with the scope, and what it sent is
-// what the document allows. The order of its checks is part of the contract.
+// what the document allows. The order of its checks is part of the contract: that no more messages may wait is known
+// before anything is read; that no more bodies may be in memory when the size of this one is, right before it is read.
 func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			if !op.secured {
-				return op.validated(c, next)
+				return server.validated(op, c, next)
+			}
+			if op.accepts && server.config.Intake.Full(c.Request().ContentLength) {
+				return intake.ErrOverloaded
 			}
 			// The one that the operation works under has ended by the time that it has failed.
 			ctx := c.Request().Context()
 			key, err := server.admit(c, op)
 			if err == nil {
-				err = op.validated(c, next)
+				err = server.validated(op, c, next)
 			}
 			return server.recheckBefore(ctx, key, err)
 		}
@@ -44,11 +49,18 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 
 // validated calls next with what the document allows. The body's type and size come before any shape, the path's
 // included.
-func (op *operation) validated(c echo.Context, next echo.HandlerFunc) error {
+func (server *Server) validated(op *operation, c echo.Context, next echo.HandlerFunc) error {
 	var body []byte
 	if op.body != nil {
-		var err error
-		if body, err = op.validateBody(c); err != nil {
+		if err := op.body.check(c.Request()); err != nil {
+			return err
+		}
+		space, err := server.bodies.take(sizeOf(c.Request(), op.body.limit))
+		if err != nil {
+			return err
+		}
+		defer space.release()
+		if body, err = op.validateBody(c, space); err != nil {
 			return err
 		}
 	}
@@ -127,9 +139,14 @@ func parameterFault(err error) string {
 }
 
 // validateBody reads, decodes and validates the body, and leaves the value for the handler to bind. It returns the bytes.
-func (op *operation) validateBody(c echo.Context) ([]byte, error) {
+func (op *operation) validateBody(c echo.Context, space *held) ([]byte, error) {
 	request := c.Request()
-	value, raw, err := op.body.read(c.Response(), request)
+	raw, err := op.body.read(c.Response(), request)
+	if err != nil {
+		return nil, err
+	}
+	space.shrink(int64(len(raw)))
+	value, err := decode(raw)
 	if err != nil {
 		return nil, err
 	}

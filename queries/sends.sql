@@ -1,6 +1,13 @@
+-- SendInsert takes traceparents, one for each message and empty for none, or no list of them.
 -- name: SendInsert :exec
-INSERT INTO sends (email_id, organization_id, due_at)
-SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), @due_at::timestamptz;
+INSERT INTO sends (email_id, organization_id, due_at, traceparent)
+SELECT due.email_id, due.organization_id, @due_at::timestamptz, nullif(due.traceparent, '')
+FROM (
+    SELECT
+        unnest(@email_ids::uuid[]) AS email_id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@traceparents::text[]) AS traceparent
+) AS due;
 
 -- SendNotify wakes the workers when the transaction commits.
 -- name: SendNotify :exec
@@ -58,6 +65,7 @@ SET attempt = sends.attempt + (NOT taken.put_off)::integer,
 FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
+    coalesce(sends.traceparent, '')::text AS traceparent,
     taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
 
 -- SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.

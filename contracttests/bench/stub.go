@@ -31,6 +31,9 @@ func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *int
 	return results, nil
 }
 
+// Full is never.
+func (unwritten) Full(int64) bool { return false }
+
 // serveStub serves the API without its database write until ctx ends.
 func serveStub(ctx context.Context, address string) error {
 	document, err := os.ReadFile("openapi.yaml")

@@ -48,7 +48,7 @@ func (r *Rig) StartProgram(
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.Folder, "TMPDIR=" + os.TempDir(),
 		"DATABASE_URL=" + r.Postgres.DSN(database), "MAILSTACK_SECRET_KEY=" + r.secretKey,
-		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=rig", "AWS_SECRET_ACCESS_KEY=rig", "AWS_EC2_METADATA_DISABLED=true",
+		"MAILSTACK_ADMIN_ADDR=off", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=rig", "AWS_SECRET_ACCESS_KEY=rig", "AWS_EC2_METADATA_DISABLED=true",
 	}, environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A signal to the terminal's group is for the program that started it, which ends it in its own time.

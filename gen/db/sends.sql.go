@@ -60,6 +60,7 @@ SET attempt = sends.attempt + (NOT taken.put_off)::integer,
 FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
+    coalesce(sends.traceparent, '')::text AS traceparent,
     taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off
 `
 
@@ -77,6 +78,7 @@ type SendClaimRow struct {
 	OrganizationID    uuid.UUID
 	Attempt           int32
 	AmbiguousAttempts int32
+	Traceparent       string
 	Place             int64
 	WasDueAt          time.Time
 	PutOff            bool
@@ -107,6 +109,7 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 			&i.OrganizationID,
 			&i.Attempt,
 			&i.AmbiguousAttempts,
+			&i.Traceparent,
 			&i.Place,
 			&i.WasDueAt,
 			&i.PutOff,
@@ -182,18 +185,31 @@ func (q *Queries) SendGiveUp(ctx context.Context, arg SendGiveUpParams) ([]uuid.
 }
 
 const sendInsert = `-- name: SendInsert :exec
-INSERT INTO sends (email_id, organization_id, due_at)
-SELECT unnest($1::uuid[]), unnest($2::uuid[]), $3::timestamptz
+INSERT INTO sends (email_id, organization_id, due_at, traceparent)
+SELECT due.email_id, due.organization_id, $1::timestamptz, nullif(due.traceparent, '')
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS email_id,
+        unnest($3::uuid[]) AS organization_id,
+        unnest($4::text[]) AS traceparent
+) AS due
 `
 
 type SendInsertParams struct {
+	DueAt           time.Time
 	EmailIds        []uuid.UUID
 	OrganizationIds []uuid.UUID
-	DueAt           time.Time
+	Traceparents    []string
 }
 
+// SendInsert takes traceparents, one for each message and empty for none, or no list of them.
 func (q *Queries) SendInsert(ctx context.Context, arg SendInsertParams) error {
-	_, err := q.db.Exec(ctx, sendInsert, arg.EmailIds, arg.OrganizationIds, arg.DueAt)
+	_, err := q.db.Exec(ctx, sendInsert,
+		arg.DueAt,
+		arg.EmailIds,
+		arg.OrganizationIds,
+		arg.Traceparents,
+	)
 	return err
 }
 

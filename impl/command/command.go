@@ -9,6 +9,7 @@
 //   - dev.go: everything on this machine; dev_world.go: what stands in for Postgres, SES and DNS; dev_data.go: what is
 //     registered at first
 //   - ses.go: setting up AWS; doctor.go, doctor_aws.go, doctor_probe.go: checking everything, hop by hop
+//   - watch.go: what a process tells of itself: metrics, profiles, traces
 //   - simulator.go, migrate.go
 //   - organizations.go, keys.go, billing.go: the operator's commands; admin.go: what they share
 package command

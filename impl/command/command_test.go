@@ -128,8 +128,8 @@ func TestServeAndWorkerRefuseAnOldSchema(t *testing.T) {
 			t.Errorf("%v: %s", arguments, refused.stderr.String())
 		}
 	}
-	refuse("serve", "--addr=127.0.0.1:0")
-	refuse("worker")
+	refuse("serve", "--addr=127.0.0.1:0", "--admin-addr=off")
+	refuse("worker", "--admin-addr=off")
 	if _, stderr, code := execute(t, "org", "list", "--database-url="+url); code != 1 || !strings.Contains(stderr, "mailstack migrate") {
 		t.Errorf("org list: exit code %d: %s", code, stderr)
 	}

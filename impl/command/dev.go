@@ -15,12 +15,14 @@ import (
 const devAnswerTime = 10 * time.Second
 
 type devCommand struct {
-	Addr string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: 127.0.0.1:8080."`
+	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: 127.0.0.1:8080."`
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Where metrics and profiles are served. Default: off, nowhere."`
 	dataFolderFlags
 	apiFlags
 	workerFlags
 	webhookFlags
 	drainFlags
+	tracingFlags
 	logFlags
 }
 
@@ -33,7 +35,7 @@ Webhooks may be plain http here, to addresses of this machine. Every domain belo
 
 // Run runs everything until ctx ends.
 func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
-	for _, check := range []func() error{c.apiFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check} {
+	for _, check := range []func() error{c.apiFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check, c.tracingFlags.check} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -45,6 +47,10 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	dev := &development{process: process, folder: c.DataDir, log: c.text(process)}
 	dev.onClose(ignoreClosed(listener.Close))
 	defer func() { err = errors.Join(err, dev.close()) }()
+	if dev.watch, err = newWatch(ctx, c.AdminAddr, c.tracingFlags, dev.log); err != nil {
+		return err
+	}
+	dev.onClose(func() error { return dev.watch.close(ctx) })
 	account, err := dev.start(ctx, baseURL(listener))
 	if err != nil && ctx.Err() != nil {
 		return errors.New("stopped before everything was started")
@@ -64,9 +70,10 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 
 func (c *devCommand) service(dev *development, listener net.Listener) (*service, error) {
 	running := &service{
-		listener: listener, ready: func(context.Context) error { return nil }, drainTimeout: c.DrainTimeout, log: dev.log,
+		listener: listener, maxConnections: c.MaxConnections, watch: dev.watch, ready: func(context.Context) error { return nil }, drainTimeout: c.DrainTimeout, log: dev.log,
 		background: []func(context.Context) error{dev.watchPostgres},
 	}
+	dev.watch.showDue(dev.workerStore, dev.process.Now)
 	var err error
 	inbox := dev.simulator.Inbox()
 	policy := c.policy()

@@ -31,6 +31,7 @@ type development struct {
 	process *Process
 	folder  dataFolder
 	log     *slog.Logger
+	watch   *watch
 
 	postgres              *devdb.Server
 	apiStore, workerStore *store.Store
@@ -102,7 +103,7 @@ func (dev *development) startSES(ctx context.Context, url string) error {
 	if err := client.EnsureConfigurationSet(ctx); err != nil {
 		return fmt.Errorf("set up the simulated SES: %w", err)
 	}
-	dev.parts = &parts{process: dev.process, log: dev.log, ses: client, resolver: resolver}
+	dev.parts = &parts{process: dev.process, log: dev.log, ses: client, resolver: resolver, watch: dev.watch}
 	return nil
 }
 

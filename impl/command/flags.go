@@ -57,11 +57,16 @@ type dnsFlags struct {
 	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for looking domains up. Default: those of /etc/resolv.conf."`
 }
 
+// minBodies leaves room for a batch of 20 MiB, beside what is kept for small bodies.
+const minBodies = 32 << 20
+
 type apiFlags struct {
 	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
 	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"The most messages that requests which arrive together are accepted with in one transaction; 1 gives every request its own. Default: 256."`
 	AcceptParallel    int     `env:"MAILSTACK_ACCEPT_TRANSACTIONS" default:"1" placeholder:"N" help:"Accepting transactions at once. More of them make smaller groups, and wait for each other's organizations. Default: 1."`
 	AcceptWaiting     int     `env:"MAILSTACK_ACCEPT_WAITING" default:"10000" placeholder:"N" help:"Messages that may wait to be accepted; beyond them the answer is 503 at once. Default: 10000."`
+	MaxBodies         int64   `env:"MAILSTACK_MAX_BODIES" default:"134217728" placeholder:"BYTES" help:"Bytes that the bodies of requests under way may take up together; beyond them the answer is 503 before a body is read. An eighth is kept for those up to 256 KiB. Default: 134217728."`
+	MaxConnections    int     `env:"MAILSTACK_MAX_CONNECTIONS" default:"10000" placeholder:"N" help:"Connections at once; further ones wait to be taken. Default: 10000."`
 	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Hold every answer against openapi.yaml once it is written, and log those that break it."`
 }
 
@@ -71,11 +76,14 @@ func (flags apiFlags) check() error {
 	}
 	for name, value := range map[string]int{
 		"MAILSTACK_ACCEPT_GROUP": flags.AcceptGroup, "MAILSTACK_ACCEPT_TRANSACTIONS": flags.AcceptParallel,
-		"MAILSTACK_ACCEPT_WAITING": flags.AcceptWaiting,
+		"MAILSTACK_ACCEPT_WAITING": flags.AcceptWaiting, "MAILSTACK_MAX_CONNECTIONS": flags.MaxConnections,
 	} {
 		if value < 1 {
 			return usagef("%s is %d: at least 1 is needed", name, value)
 		}
+	}
+	if flags.MaxBodies < minBodies {
+		return usagef("MAILSTACK_MAX_BODIES is %d: at least %d are needed, or the largest batch would never pass", flags.MaxBodies, minBodies)
 	}
 	return nil
 }

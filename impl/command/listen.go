@@ -14,7 +14,9 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	requestTimeout = 60 * time.Second // the largest body over a slow line
-	idleTimeout    = 2 * time.Minute  // longer than the load balancers' usual minute, so that they hang up first
+	// answerTimeout begins with requestTimeout, at the end of the header: whoever took all of that still gets an answer.
+	answerTimeout  = requestTimeout + 30*time.Second
+	idleTimeout    = 2 * time.Minute // longer than the load balancers' usual minute, so that they hang up first
 	maxHeaderBytes = 32 << 10
 )
 
@@ -35,7 +37,7 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -35,9 +35,12 @@ type parts struct {
 	log      *slog.Logger
 	ses      *ses.Client
 	resolver *dns.Resolver
+	watch    *watch
 }
 
-func newParts(ctx context.Context, process *Process, log *slog.Logger, account sesFlags, names dnsFlags) (*parts, error) {
+func newParts(
+	ctx context.Context, process *Process, log *slog.Logger, account sesFlags, names dnsFlags, seen *watch,
+) (*parts, error) {
 	client, err := ses.New(ctx, ses.Config{
 		ConfigurationSet: account.ConfigurationSet, Timeout: sendTimeout, Log: log,
 	})
@@ -48,7 +51,7 @@ func newParts(ctx context.Context, process *Process, log *slog.Logger, account s
 	if err != nil {
 		return nil, usagef("MAILSTACK_DNS_SERVER: %w", err)
 	}
-	return &parts{process: process, log: log, ses: client, resolver: resolver}, nil
+	return &parts{process: process, log: log, ses: client, resolver: resolver, watch: seen}, nil
 }
 
 func (p *parts) openStore(ctx context.Context, flags databaseFlags, name string) (*store.Store, error) {
@@ -97,13 +100,13 @@ func (p *parts) api(
 	database *store.Store, sealer *token.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
 	extra ...impl.Route,
 ) (*impl.Server, error) {
-	return impl.New(impl.Config{
-		Document: p.process.Document,
-		Store:    database,
-		Intake: intake.New(intake.Config{
-			Store: database, Now: p.process.Now, Random: p.process.Random,
-			Group: flags.AcceptGroup, Transactions: flags.AcceptParallel, Waiting: flags.AcceptWaiting,
-		}),
+	accepting := intake.Config{
+		Store: database, Now: p.process.Now, Random: p.process.Random,
+		Group: flags.AcceptGroup, Transactions: flags.AcceptParallel, Waiting: flags.AcceptWaiting,
+	}
+	config := impl.Config{
+		Document:            p.process.Document,
+		Store:               database,
 		Domains:             p.domains(database),
 		AccountSuppressions: p.ses,
 		Now:                 p.process.Now,
@@ -113,16 +116,35 @@ func (p *parts) api(
 		Webhooks:            policy,
 		Log:                 p.log,
 		RequestsPerSecond:   flags.RateLimit,
+		Bodies:              flags.MaxBodies,
 		ValidateResponses:   flags.ValidateResponses,
 		Notifications:       notifications,
 		Extra:               extra,
-	})
+	}
+	if p.watch.tracer != nil {
+		accepting.Tracer, config.Tracer = p.watch.tracer, p.watch.tracer
+	}
+	if p.watch.metrics == nil {
+		config.Intake = intake.New(accepting)
+		return impl.New(config)
+	}
+	told := p.watch.metrics.API()
+	accepting.Observer, config.Observer = told, told
+	door := intake.New(accepting)
+	config.Intake = door
+	server, err := impl.New(config)
+	if err != nil {
+		return nil, err
+	}
+	told.Waiting(door.Waiting)
+	told.Bodies(server.BodiesInFlight)
+	return server, nil
 }
 
 func (p *parts) dispatcher(
 	database *store.Store, sealer *token.Sealer, flags workerFlags, events eventsFlags, drain drainFlags, policy webhook.Policy,
 ) (*dispatch.Dispatcher, error) {
-	return dispatch.New(dispatch.Config{
+	config := dispatch.Config{
 		Store:        database,
 		SES:          p.ses,
 		Quota:        p.ses.GetQuota,
@@ -138,5 +160,19 @@ func (p *parts) dispatcher(
 
 		Now: p.process.Now,
 		Log: p.log,
-	})
+	}
+	if p.watch.tracer != nil {
+		config.Tracer = p.watch.tracer
+	}
+	if p.watch.metrics == nil {
+		return dispatch.New(config)
+	}
+	told := p.watch.metrics.Worker()
+	config.Observer, config.SES, config.Webhooks = told, watchedSender{config.SES, told}, watchedWebhooks{config.Webhooks, told}
+	dispatcher, err := dispatch.New(config)
+	if err != nil {
+		return nil, err
+	}
+	told.Dropped(dispatcher.Dropped)
+	return dispatcher, nil
 }

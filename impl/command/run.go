@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/voostack/mailstack/impl"
@@ -15,9 +16,12 @@ import (
 
 // service is a process that runs until it is told to stop: an API, a dispatcher, or both.
 type service struct {
-	api        *impl.Server // nil: none is served
-	listener   net.Listener // of the API
-	dispatcher *dispatch.Dispatcher
+	api      *impl.Server // nil: none is served
+	listener net.Listener // of the API
+	// maxConnections bounds those that the listener takes at once.
+	maxConnections int
+	watch          *watch
+	dispatcher     *dispatch.Dispatcher
 	// background are parts that need no draining: they end soon after their context does. The error of one stops all.
 	background []func(ctx context.Context) error
 	// ready returns once the database has the tables that the dispatcher needs, or fails for good.
@@ -30,6 +34,12 @@ type service struct {
 // refuses new requests and finishes those under way, the dispatcher claims no more, finishes what is being sent and
 // stores its outcome.
 func (s *service) run(ctx context.Context) error {
+	// What a process tells of itself it tells while it drains, too.
+	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	watching.Go(func() { s.watch.serve(watched) })
 	group, ctx := errgroup.WithContext(ctx)
 	if s.api != nil {
 		group.Go(func() error { return s.serve(ctx) })
@@ -55,7 +65,7 @@ func (s *service) serve(ctx context.Context) error {
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.api.Run(beside) })
-	err := serveHTTP(ctx, newHTTPServer(s.api, s.log), s.listener, s.api.Drain, s.drainTimeout)
+	err := serveHTTP(ctx, newHTTPServer(s.api, s.log), netutil.LimitListener(s.listener, s.maxConnections), s.api.Drain, s.drainTimeout)
 	stop()
 	running.Wait()
 	return err

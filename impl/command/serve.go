@@ -2,13 +2,15 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 )
 
 type serveCommand struct {
-	Addr     string `env:"MAILSTACK_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: :8080."`
-	NoWorker bool   `help:"Serve the API only; the mail is sent by \"mailstack worker\"."`
+	Addr      string `env:"MAILSTACK_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: :8080."`
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8081."`
+	NoWorker  bool   `help:"Serve the API only; the mail is sent by \"mailstack worker\"."`
 	secretKeyFlags
 	databaseFlags
 	sesFlags
@@ -19,6 +21,7 @@ type serveCommand struct {
 	workerFlags
 	webhookFlags
 	drainFlags
+	tracingFlags
 	logFlags
 }
 
@@ -33,7 +36,7 @@ func (c *serveCommand) check(process *Process) error {
 	checks := []func() error{
 		func() error { return c.secretKeyFlags.check(process.Random) },
 		c.databaseFlags.check, c.apiFlags.check, c.eventsFlags.check, c.eventsRouteFlags.check, c.workerFlags.check,
-		c.webhookFlags.check, c.drainFlags.check,
+		c.webhookFlags.check, c.drainFlags.check, c.tracingFlags.check,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -44,7 +47,7 @@ func (c *serveCommand) check(process *Process) error {
 }
 
 // Run serves until ctx ends.
-func (c *serveCommand) Run(ctx context.Context, process *Process) error {
+func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err := c.check(process); err != nil {
 		return err
 	}
@@ -55,7 +58,12 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 	}
 	// Closed twice when it served; that it is closed already is no failure then.
 	defer func() { _ = listener.Close() }()
-	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags)
+	seen, err := newWatch(ctx, c.AdminAddr, c.tracingFlags, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, seen.close(ctx)) }()
+	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags, seen)
 	if err != nil {
 		return err
 	}
@@ -68,7 +76,8 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	running := &service{listener: listener, ready: ready, drainTimeout: c.DrainTimeout, log: log}
+	seen.showDue(database, process.Now)
+	running := &service{listener: listener, maxConnections: c.MaxConnections, watch: seen, ready: ready, drainTimeout: c.DrainTimeout, log: log}
 	sealer, err := c.sealer(process.Random)
 	if err != nil {
 		return err

@@ -58,6 +58,7 @@ func environmentOf(database, ses, names string) []string {
 		"DATABASE_URL=" + database,
 		"MAILSTACK_SECRET_KEY=" + aKey,
 		"MAILSTACK_ADDR=127.0.0.1:0",
+		"MAILSTACK_ADMIN_ADDR=off",
 		"MAILSTACK_DNS_SERVER=" + names,
 		"MAILSTACK_DATABASE_CONNECTIONS=4",
 		"AWS_REGION=eu-west-1",

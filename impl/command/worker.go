@@ -1,8 +1,12 @@
 package command
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 type workerCommand struct {
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8082."`
 	secretKeyFlags
 	databaseFlags
 	sesFlags
@@ -11,6 +15,7 @@ type workerCommand struct {
 	workerFlags
 	webhookFlags
 	drainFlags
+	tracingFlags
 	logFlags
 }
 
@@ -25,6 +30,7 @@ func (c *workerCommand) check(process *Process) error {
 	}
 	for _, check := range []func() error{
 		c.databaseFlags.check, c.eventsFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check,
+		c.tracingFlags.check,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -34,12 +40,17 @@ func (c *workerCommand) check(process *Process) error {
 }
 
 // Run works until ctx ends.
-func (c *workerCommand) Run(ctx context.Context, process *Process) error {
+func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err := c.check(process); err != nil {
 		return err
 	}
 	log := c.json(process)
-	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags)
+	seen, err := newWatch(ctx, c.AdminAddr, c.tracingFlags, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, seen.close(ctx)) }()
+	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags, seen)
 	if err != nil {
 		return err
 	}
@@ -48,7 +59,8 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	defer database.Close()
-	running := &service{drainTimeout: c.DrainTimeout, log: log}
+	seen.showDue(database, process.Now)
+	running := &service{watch: seen, drainTimeout: c.DrainTimeout, log: log}
 	if running.ready, err = requireSchema(ctx, database, log); err != nil {
 		return err
 	}

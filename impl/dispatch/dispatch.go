@@ -11,6 +11,7 @@
 //   - checks.go: domain checks
 //   - deliveries.go: events posted to webhooks
 //   - notifications.go: what SES reported becomes facts about messages; facts.go: which facts
+//   - observe.go: what is told to those who watch
 //   - chores.go: partitions, retention, unused identities; silence.go: mail of which SES says nothing
 //
 // The promise about webhooks: an event is delivered at least once while its webhook is enabled, or tried eight times over
@@ -105,6 +106,10 @@ type Config struct {
 	// DrainTimeout is how long Run goes on after its context ended. The last fifth is for storing outcomes: sends
 	// that are still without an answer then are cut off. 0: 25 seconds.
 	DrainTimeout time.Duration
+	// Observer is told what was done. nil: nobody is.
+	Observer Observer
+	// Tracer follows messages. nil: nobody does.
+	Tracer Tracer
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Random returns a number in [0, 1), concurrently. nil: math/rand/v2.
@@ -266,6 +271,7 @@ func (d *Dispatcher) settled(ctx context.Context, group []*settlement) {
 	defer cancel()
 	asked := map[uuid.UUID]bool{}
 	for _, one := range group {
+		d.observe(one)
 		if one.outcome.kind == sent {
 			d.silence.sent(one.outcome.at)
 		}

@@ -60,8 +60,19 @@ func (d *Dispatcher) attempt(ctx context.Context, m *message) (result outcome) {
 	}
 	content := compose(m)
 	handedOver = true
-	providerMessageID, err := d.config.SES.Send(ctx, content)
+	providerMessageID, err := d.send(ctx, m, content)
 	return d.after(ctx, m.send, providerMessageID, err)
+}
+
+// send calls SES.
+func (d *Dispatcher) send(ctx context.Context, m *message, content ses.Message) (string, error) {
+	if d.config.Tracer == nil {
+		return d.config.SES.Send(ctx, content)
+	}
+	ctx, ended := d.config.Tracer.Send(ctx, m.send.Traceparent, m.send.EmailID, m.send.Attempt)
+	providerMessageID, err := d.config.SES.Send(ctx, content)
+	ended(err)
+	return providerMessageID, err
 }
 
 func compose(m *message) ses.Message {

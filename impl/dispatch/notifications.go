@@ -64,6 +64,9 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 		d.config.Log.WarnContext(ctx, "an event of SES could not be stored", "notification", row.MessageID, "error", err)
 		d.putBack(ctx, row)
 	case found:
+		if d.config.Observer != nil && !event.At.IsZero() {
+			d.config.Observer.Learned(d.config.Now().Sub(event.At))
+		}
 	case event.MessageID == uuid.Nil:
 		d.drop(work, row, &d.dropped.foreign, "not ours")
 	case age >= matchLifetime:

@@ -39,6 +39,9 @@ func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candida
 	for _, c := range accepted {
 		due.EmailIds = append(due.EmailIds, c.result.ID)
 		due.OrganizationIds = append(due.OrganizationIds, c.message.OrganizationID)
+		if intake.config.Tracer != nil {
+			due.Traceparents = append(due.Traceparents, c.submission.traceparent)
+		}
 	}
 	if err := tx.SendInsert(ctx, due); err != nil {
 		return fmt.Errorf("insert due rows: %w", err)

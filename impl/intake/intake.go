@@ -7,6 +7,7 @@
 //   - reserve.go: the allowance
 //   - insert.go, id.go: the rows
 //   - message.go: what goes in and what comes out
+//   - observe.go: what is told to those who watch
 //
 // The usage counter of an organization is one hot row, and a commit costs a write to disk: one transaction per request
 // lets a busy organization do about as many requests a second as its disk does commits. So the requests that arrive
@@ -51,6 +52,10 @@ type Config struct {
 	Transactions int
 	// Waiting is the most messages that wait for a transaction. 0: 10,000, about a second's work.
 	Waiting int
+	// Observer is told of every transaction and every request. nil: nobody is.
+	Observer Observer
+	// Tracer follows requests into the transaction. nil: nobody does.
+	Tracer Tracer
 }
 
 const (
@@ -102,6 +107,7 @@ func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result,
 // [idempotency.ErrReused] and [idempotency.ErrInProgress].
 func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Claim) ([]Result, error) {
 	submitted := &submission{messages: messages, claim: claim, ctx: ctx, done: make(chan struct{})}
+	defer intake.follow(submitted)()
 	lane := intake.small
 	if submitted.bytes() > large {
 		lane = intake.large
@@ -115,10 +121,16 @@ func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim 
 // Waiting is how many messages wait for a transaction or are in one.
 func (intake *Intake) Waiting() int { return intake.small.load() + intake.large.load() }
 
+// Full tells whether no more messages may wait, so that Accept would answer [ErrOverloaded]. size is that of the request,
+// negative where nobody knows it: it decides which lane is asked.
+func (intake *Intake) Full(size int64) bool {
+	return intake.small.full() && (size >= 0 && size <= large || intake.large.full())
+}
+
 // store accepts a group in one transaction. Where one of them brought what Postgres refuses, or what we trip over, the
 // group is split until that one is alone, so that nobody else fails with it.
 func (intake *Intake) store(group []*submission) {
-	err := intake.attempt(group)
+	err := intake.watch(group)
 	var panicked *panicError
 	if len(group) > 1 && (store.IsRefused(err) || errors.As(err, &panicked)) {
 		intake.store(group[:len(group)/2])
@@ -130,14 +142,13 @@ func (intake *Intake) store(group []*submission) {
 	}
 }
 
-func (intake *Intake) attempt(group []*submission) (err error) {
+func (intake *Intake) attempt(ctx context.Context, group []*submission) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			err = &panicError{caught, debug.Stack()}
 		}
 	}()
-	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group) })
 	if errors.Is(err, errNothingAccepted) {

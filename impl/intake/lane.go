@@ -21,6 +21,8 @@ type submission struct {
 	answer  *idempotency.Answer
 	// ctx is the request's.
 	ctx context.Context
+	// traceparent is what the sending of its messages continues, if anything.
+	traceparent string
 	// done is closed when results or err say what became of it.
 	done chan struct{}
 }
@@ -145,6 +147,13 @@ func (l *lane) stored(group []*submission) {
 	for _, submitted := range group {
 		l.storing -= len(submitted.messages)
 	}
+}
+
+// full tells whether whoever comes now would be turned away.
+func (l *lane) full() bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return len(l.waiting) > 0 && l.messages >= l.capacity
 }
 
 // load is how many messages wait or are being stored.

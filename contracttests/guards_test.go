@@ -1,0 +1,175 @@
+package contracttests
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/sessim"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/store/storetest"
+)
+
+// unfinished begins a request to send whose body is announced and does not come.
+func (t *tenant) unfinished(size int) net.Conn {
+	t.t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.t.Context(), "tcp", strings.TrimPrefix(t.url, "http://"))
+	must(t.t, err)
+	t.t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{",
+		singlePath, t.key, size)
+	must(t.t, err)
+	return conn
+}
+
+// untouched fails the test when it is read.
+type untouched struct {
+	io.Reader
+	read atomic.Bool
+}
+
+func (u *untouched) Read(into []byte) (int, error) {
+	u.read.Store(true)
+	return u.Reader.Read(into)
+}
+
+// Bodies in flight are limited: beyond the limit the answer is 503 before the body is read, small ones still pass, and
+// what a request took is free again when it has ended, however it did.
+func TestBodiesInFlight(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	s := newStack(t, options{bodies: limit})
+	owner, from := s.newSender()
+	slow := owner.unfinished(3 << 20)
+	eventually(t, "the slow request is in hand", func() bool { return s.server.BodiesInFlight() == 3<<20 })
+
+	large := email(from, "text", strings.Repeat("x", 1<<20))
+	body := &untouched{Reader: bytes.NewReader([]byte(asText(t, large)))}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, body)
+	must(t, err)
+	request.ContentLength = int64(len(asText(t, large)))
+	request.Header.Set("Authorization", "Bearer "+owner.key)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Expect", "100-continue")
+	refused := s.do(request)
+	refused.problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
+	if refused.header.Get("Retry-After") == "" || body.read.Load() {
+		t.Errorf("Retry-After %q, body read: %t", refused.header.Get("Retry-After"), body.read.Load())
+	}
+	// What is announced as chunks could become as large as the operation allows.
+	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, io.MultiReader(strings.NewReader(asText(t, email(from)))))
+	must(t, err)
+	request.Header.Set("Authorization", "Bearer "+owner.key)
+	request.Header.Set("Content-Type", "application/json")
+	s.do(request).problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
+	// Who may not send, or sends what is wrong in kind or size, is told that first.
+	s.exchange(http.MethodPost, singlePath, "", large).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+	owner.call(http.MethodPost, singlePath, large, "Content-Type", "text/plain").
+		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+	owner.call(http.MethodPost, singlePath, bytes.Repeat([]byte(" "), 10<<20+1)).
+		problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
+	for range 3 {
+		owner.send(email(from, "text", strings.Repeat("x", 200<<10)))
+	}
+	if taken := s.server.BodiesInFlight(); taken != 3<<20 {
+		t.Errorf("%d bytes are set aside", taken)
+	}
+
+	must(t, slow.Close())
+	eventually(t, "what the slow request took is free", func() bool { return s.server.BodiesInFlight() == 0 })
+	owner.send(large)
+}
+
+// A body that comes drop by drop is cut off, and what was set aside for it is free again.
+func TestSlowBodyIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{readTimeout: 200 * time.Millisecond})
+	owner, from := s.newSender()
+	conn := owner.unfinished(1 << 20)
+	drip := time.NewTicker(10 * time.Millisecond)
+	defer drip.Stop()
+	for began := time.Now(); ; <-drip.C {
+		if _, err := io.WriteString(conn, " "); err != nil {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("it goes on and on")
+		}
+	}
+	eventually(t, "what it took is free", func() bool { return s.server.BodiesInFlight() == 0 })
+	owner.send(email(from))
+}
+
+// blackhole is a nameserver that never answers.
+func blackhole(t *testing.T) (address string, asked *atomic.Int64) {
+	t.Helper()
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	asked = &atomic.Int64{}
+	go func() {
+		question := make([]byte, 512)
+		for {
+			if _, _, err := conn.ReadFrom(question); err != nil {
+				return
+			}
+			asked.Add(1)
+		}
+	}()
+	return conn.LocalAddr().String(), asked
+}
+
+// No request holds a connection to the database while it waits for the network: with two of them, and ten verifications
+// that wait for the DNS, two registrations and a removal that wait for SES, mail is accepted as ever.
+func TestWaitingForTheNetworkHoldsNoConnection(t *testing.T) {
+	t.Parallel()
+	nameserver, asked := blackhole(t)
+	database, err := store.Open(t.Context(), store.Config{URL: storetest.URL(t), MaxConns: 2, Name: t.Name()})
+	must(t, err)
+	t.Cleanup(database.Close)
+	s := newStack(t, options{store: database, nameserver: nameserver})
+	owner := s.newTenant()
+	from := "hello@sending.example"
+	var registered []api.Domain
+	for i := range 10 {
+		registered = append(registered, owner.register(fmt.Sprintf("waiting%d.example", i)))
+	}
+	owner.register("sending.example")
+	owner.execute(`UPDATE domains SET status = 'Verified' WHERE name = 'sending.example'`)
+	owner.suppress("gone@example.com")
+	s.sim.SetFaults(sessim.Faults{Hang: 3, Operations: []string{"CreateEmailIdentity", "DeleteSuppressedDestination"}})
+
+	const waiting = 13
+	ended := make(chan int, waiting)
+	begin := func(method, path string, body any) {
+		go func() { ended <- owner.call(method, path, body).status }()
+	}
+	for _, domain := range registered {
+		begin(http.MethodPost, domainPath(domain)+"/verify", nil)
+	}
+	begin(http.MethodPost, domainsPath, map[string]any{"domain": "new1.example"})
+	begin(http.MethodPost, domainsPath, map[string]any{"domain": "new2.example"})
+	begin(http.MethodDelete, "/v1/suppressions/gone@example.com", nil)
+	// Each verification asks for seven records.
+	eventually(t, "all wait", func() bool { return asked.Load() >= 70 && s.sim.Faults().Hang == 0 })
+	if held := database.Pool().Stat().AcquiredConns(); held != 0 {
+		t.Errorf("%d connections are held", held)
+	}
+	began := time.Now()
+	owner.send(email(from))
+	t.Logf("accepted within %s", time.Since(began))
+	if len(ended) > 0 {
+		t.Errorf("%d of the requests had not waited", len(ended))
+	}
+	s.sim.ClearFaults()
+	for range waiting {
+		<-ended
+	}
+}

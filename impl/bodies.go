@@ -1,0 +1,68 @@
+package impl
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+const (
+	// DefaultBodies is how many bytes the bodies of requests under way take up together, at most.
+	DefaultBodies = 128 << 20
+	// smallBody is the largest body of ordinary mail. An eighth of the bytes is kept for bodies up to it, so that they pass
+	// while large ones have taken all the rest.
+	smallBody  = 256 << 10
+	smallShare = 8
+)
+
+// bodies counts the bytes of the requests under way, from before a body is read until its request is answered: the
+// messages that are made of it are in memory as long.
+type bodies struct {
+	limit int64
+	taken atomic.Int64
+}
+
+// held is what one request has taken.
+type held struct {
+	from *bodies
+	size int64
+}
+
+// take sets bytes aside, or answers 503 at once: a request that waited for memory would hold its connection, and what it
+// waits for are others that may be just as slow.
+func (b *bodies) take(size int64) (*held, error) {
+	limit := b.limit
+	if size > smallBody {
+		limit -= limit / smallShare
+	}
+	if b.taken.Add(size) > limit {
+		b.taken.Add(-size)
+		return nil, &problem{
+			code: api.ProblemCodeOverloaded, detail: "This server has as many large requests in hand as it takes on; try again.",
+			retryAfter: 1,
+		}
+	}
+	return &held{b, size}, nil
+}
+
+// shrink gives back what the body turned out not to need.
+func (h *held) shrink(size int64) {
+	if size < h.size {
+		h.from.taken.Add(size - h.size)
+		h.size = size
+	}
+}
+
+func (h *held) release() { h.shrink(0) }
+
+// sizeOf is what a body can take: what its request says, or all that it may.
+func sizeOf(r *http.Request, limit int64) int64 {
+	if r.ContentLength >= 0 {
+		return min(r.ContentLength, limit)
+	}
+	return limit
+}
+
+// BodiesInFlight is how many bytes are set aside for the bodies of requests under way.
+func (server *Server) BodiesInFlight() int64 { return server.bodies.taken.Load() }

@@ -1,0 +1,191 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/metrics"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/tracing"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+const (
+	// adminOff switches the admin listener off.
+	adminOff = "off"
+	// adminTimeout is longer than any profile that is asked for with a grain of sense.
+	adminTimeout = 10 * time.Minute
+	// dueCounted bounds how many due rows of a kind are counted.
+	dueCounted = 100_000
+	// flushTimeout bounds how long the end of a process waits for its last spans to be sent.
+	flushTimeout = 3 * time.Second
+)
+
+// tracingFlags say whether requests and messages are traced. What else the OTEL_ variables say is read by the exporter.
+type tracingFlags struct {
+	TracesExporter string `name:"traces-exporter" env:"OTEL_TRACES_EXPORTER" placeholder:"NAME" help:"otlp or none. Default: otlp where an endpoint is named."`
+	Endpoint       string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"OpenTelemetry receiver, over HTTP, such as http://localhost:4318. The other OTEL_ variables of exporter, sampler and resource count too. Default: no tracing."`
+	TracesEndpoint string `name:"otlp-traces-endpoint" env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" placeholder:"URL" help:"The same with the path of traces, before the other. Default: /v1/traces of that."`
+}
+
+func (flags tracingFlags) check() error {
+	switch flags.TracesExporter {
+	case "", "otlp", "none":
+	default:
+		return usagef("OTEL_TRACES_EXPORTER is %q: it must be otlp or none", flags.TracesExporter)
+	}
+	if url := flags.endpoint(); url != "" && !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+		return usagef("OTEL_EXPORTER_OTLP_ENDPOINT is %q: it must be a URL such as http://localhost:4318", url)
+	}
+	return nil
+}
+
+func (flags tracingFlags) on() bool {
+	return flags.TracesExporter == "otlp" || flags.TracesExporter == "" && flags.endpoint() != ""
+}
+
+// endpoint is where traces are posted; empty: where the exporter does by itself.
+func (flags tracingFlags) endpoint() string {
+	if flags.TracesEndpoint != "" || flags.Endpoint == "" {
+		return flags.TracesEndpoint
+	}
+	return strings.TrimSuffix(flags.Endpoint, "/") + "/v1/traces"
+}
+
+// watch is what a process tells of itself: metrics and profiles on a listener of their own, traces to a receiver. The zero
+// value tells nothing.
+type watch struct {
+	listener net.Listener
+	metrics  *metrics.Metrics // nil: there is no listener
+	tracer   *tracing.Tracer  // nil: nothing is traced
+	flush    func(ctx context.Context) error
+	log      *slog.Logger
+}
+
+// newWatch takes the address, as the API does, before anything else is started. Who gets it has to close it.
+func newWatch(ctx context.Context, address string, traces tracingFlags, log *slog.Logger) (w *watch, err error) {
+	w = &watch{log: log}
+	if address != "" && address != adminOff {
+		if w.listener, err = listen(ctx, address, "MAILSTACK_ADMIN_ADDR"); err != nil {
+			return nil, fmt.Errorf("%w (or to %q, for no metrics)", err, adminOff)
+		}
+		w.metrics = metrics.New()
+	}
+	if traces.on() {
+		if w.tracer, w.flush, err = tracing.Open(ctx, traces.endpoint(), log); err != nil {
+			return nil, errors.Join(err, w.close(ctx))
+		}
+	}
+	return w, nil
+}
+
+// close ends the listener and sends the last spans.
+func (w *watch) close(ctx context.Context) error {
+	var failures []error
+	if w.listener != nil {
+		// It is closed already when it has served.
+		failures = append(failures, ignoreClosed(w.listener.Close)())
+	}
+	if w.flush != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		if err := w.flush(ctx); err != nil {
+			w.log.WarnContext(ctx, "the last traces cannot be exported", slog.Any("error", err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// serve serves the admin listener until ctx ends. Should it fail, the process does its work all the same.
+func (w *watch) serve(ctx context.Context) {
+	if w.listener == nil {
+		return
+	}
+	w.log.InfoContext(ctx, "serving metrics", slog.String("address", w.listener.Addr().String()))
+	server := newHTTPServer(adminHandler(w.metrics), w.log)
+	server.WriteTimeout = adminTimeout
+	if err := serveHTTP(ctx, server, w.listener, func() {}, time.Second); err != nil {
+		w.log.ErrorContext(ctx, "metrics are no longer served", slog.Any("error", err))
+	}
+}
+
+// adminHandler serves metrics and profiles. The command line is not shown: it may hold a password.
+func adminHandler(m *metrics.Metrics) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		// Whoever does not wait for the answer misses nothing.
+		_, _ = w.Write([]byte("mailstack: /metrics /debug/pprof/\n"))
+	})
+	mux.Handle("GET /metrics", m.Handler())
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// showDue shows what is due in a database.
+func (w *watch) showDue(database *store.Store, now func() time.Time) {
+	if w.metrics == nil {
+		return
+	}
+	w.metrics.Due(func(ctx context.Context) ([]metrics.Due, error) {
+		at := now()
+		rows, err := database.Queries().DueLook(ctx, db.DueLookParams{Now: at, Total: dueCounted})
+		if err != nil {
+			w.log.WarnContext(ctx, "it cannot be read how much is due", slog.Any("error", err))
+			return nil, err
+		}
+		found := make([]metrics.Due, len(rows))
+		for i, row := range rows {
+			found[i] = metrics.Due{Kind: row.Kind, Rows: row.Rows}
+			if row.Rows > 0 {
+				found[i].Age = at.Sub(row.Oldest)
+			}
+		}
+		return found, nil
+	}, now)
+}
+
+// watchedSender tells of every attempt at SES.
+type watchedSender struct {
+	dispatch.Sender
+	told metrics.Worker
+}
+
+// Send makes one attempt.
+func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, error) {
+	began := time.Now()
+	id, err := s.Sender.Send(ctx, message)
+	class := "taken"
+	if err != nil {
+		class = string(ses.ClassOf(err))
+	}
+	s.told.Attempted(class, time.Since(began))
+	return id, err
+}
+
+// watchedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
+type watchedWebhooks struct {
+	dispatch.Webhooks
+	told metrics.Worker
+}
+
+// Send makes one attempt.
+func (w watchedWebhooks) Send(ctx context.Context, delivery webhook.Delivery) webhook.Result {
+	result := w.Webhooks.Send(ctx, delivery)
+	stored := time.Unix(delivery.EventID.Time().UnixTime())
+	w.told.Delivered(result.Failure == "", result.Began.Add(result.Duration).Sub(stored), result.Duration)
+	return result
+}
