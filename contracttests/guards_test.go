@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -62,6 +63,24 @@ func TestBodiesInFlight(t *testing.T) {
 	refused.problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
 	if refused.header.Get("Retry-After") == "" || body.read.Load() {
 		t.Errorf("Retry-After %q, body read: %t", refused.header.Get("Retry-After"), body.read.Load())
+	}
+	// A client that writes everything before it reads anything finds the answer, and can go on.
+	plain := asText(t, large)
+	conn := owner.unfinished(len(plain))
+	_, err = io.WriteString(conn, plain[1:])
+	must(t, err)
+	answers := bufio.NewReader(conn)
+	for range 2 {
+		answer, err := http.ReadResponse(answers, nil)
+		must(t, err)
+		_, err = io.Copy(io.Discard, answer.Body)
+		must(t, err)
+		if must(t, answer.Body.Close()); answer.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("a client that reads late got %d", answer.StatusCode)
+		}
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			singlePath, owner.key, len(plain), plain)
+		must(t, err)
 	}
 	// What is announced as chunks could become as large as the operation allows.
 	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, io.MultiReader(strings.NewReader(asText(t, email(from)))))

@@ -1,8 +1,12 @@
 package impl
 
 import (
+	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"github.com/voostack/mailstack/gen/api"
 )
@@ -14,6 +18,9 @@ const (
 	// while large ones have taken all the rest.
 	smallBody  = 256 << 10
 	smallShare = 8
+	// lingering and lingeringBytes bound what is thrown away of a body that is not taken on.
+	lingering      = 5 * time.Second
+	lingeringBytes = 20 << 20
 )
 
 // bodies counts the bytes of the requests under way, from before a body is read until its request is answered: the
@@ -40,7 +47,7 @@ func (b *bodies) take(size int64) (*held, error) {
 		b.taken.Add(-size)
 		return nil, &problem{
 			code: api.ProblemCodeOverloaded, detail: "This server has as many large requests in hand as it takes on; try again.",
-			retryAfter: 1,
+			retryAfter: 1, unread: true,
 		}
 	}
 	return &held{b, size}, nil
@@ -62,6 +69,24 @@ func sizeOf(r *http.Request, limit int64) int64 {
 		return min(r.ContentLength, limit)
 	}
 	return limit
+}
+
+// letPass is called before an answer to a request whose body was not read, and what it returns after it. Clients that read
+// no answer before they have written all of a request would find their connection reset and no answer at all; so what still
+// comes is thrown away for a while, as nginx does (lingering_close).
+func letPass(c echo.Context) func() {
+	control := http.NewResponseController(c.Response())
+	if err := control.EnableFullDuplex(); err != nil || c.Request().Header.Get("Expect") != "" {
+		// Who asks before sending is told not to; and HTTP/2 knows how to refuse a body.
+		return func() {}
+	}
+	return func() {
+		if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(lingering)) != nil {
+			return
+		}
+		// Whatever ends it: the client has its answer, and the connection is closed when more is to come.
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.Request().Body, lingeringBytes))
+	}
 }
 
 // BodiesInFlight is how many bytes are set aside for the bodies of requests under way.

@@ -34,6 +34,8 @@ type problem struct {
 	errors []api.ProblemError
 	// retryAfter is in seconds; answers of 429 and 503 carry it, and those of 409 where it is set.
 	retryAfter int
+	// unread tells that the body of the request is still to come.
+	unread bool
 }
 
 func (p *problem) Error() string { return string(p.code) + ": " + p.detail }
@@ -151,6 +153,9 @@ func (server *Server) handleError(err error, c echo.Context) {
 	}
 	if server.config.Observer != nil {
 		server.config.Observer.Problem(string(answer.code))
+	}
+	if answer.unread {
+		defer letPass(c)()
 	}
 	if err := writeProblem(c, answer); err != nil {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not written", slog.String("error", err.Error()))
