@@ -25,8 +25,8 @@ const (
 	adminOff = "off"
 	// adminTimeout is longer than any profile that is asked for with a grain of sense.
 	adminTimeout = 10 * time.Minute
-	// dueCounted bounds how many due rows of a kind are counted.
-	dueCounted = 100_000
+	// dueCounted bounds how many due rows of a kind are counted: that takes some ten milliseconds of the database.
+	dueCounted = 10_000
 	// flushTimeout bounds how long the end of a process waits for its last spans to be sent.
 	flushTimeout = 3 * time.Second
 )

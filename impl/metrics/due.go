@@ -10,7 +10,7 @@ import (
 
 const (
 	// dueFresh is how long what was read of due rows is shown again: whoever reads more often costs the database nothing.
-	dueFresh = 5 * time.Second
+	dueFresh = 15 * time.Second
 	// dueTimeout bounds the reading.
 	dueTimeout = 2 * time.Second
 )
@@ -23,7 +23,7 @@ type Due struct {
 	Age time.Duration
 }
 
-// Due shows what is due. read is called at most every five seconds, and has two; while it fails nothing is shown but
+// Due shows what is due. read is called at most every 15 seconds, and has two; while it fails nothing is shown but
 // that it does.
 func (m *Metrics) Due(read func(ctx context.Context) ([]Due, error), now func() time.Time) {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
@@ -31,7 +31,7 @@ func (m *Metrics) Due(read func(ctx context.Context) ([]Due, error), now func() 
 	}
 	m.registry.MustRegister(&dueCollector{
 		read: read, now: now,
-		rows:  describe("due_rows", "Rows whose time has come and that nobody has in hand; no more than 100,000 are counted.", "kind"),
+		rows:  describe("due_rows", "Rows whose time has come and that nobody has in hand; no more than 10,000 are counted.", "kind"),
 		age:   describe("due_oldest_seconds", "How long the oldest of them has been due.", "kind"),
 		known: describe("due_known", "1 when the database said what is due, 0 when it did not."),
 	})

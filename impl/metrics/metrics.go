@@ -6,7 +6,7 @@
 //   - mail.go: sends, attempts at SES, events of SES, webhooks
 //   - due.go: how much work is due, and since when
 //
-// What is called for every request has its series at hand and takes well under a microsecond.
+// What is called for every request has its series at hand: about a microsecond in all, and no allocation.
 package metrics
 
 import (

@@ -1,0 +1,89 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/voostack/mailstack/impl/metrics"
+)
+
+func scrape(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	if answer.Code != http.StatusOK {
+		t.Fatalf("%d: %s", answer.Code, answer.Body)
+	}
+	return answer.Body.String()
+}
+
+func shows(t *testing.T, text string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("there is no %q in\n%s", line, text)
+		}
+	}
+}
+
+// TestDueIsReadSeldom: scrapes in quick succession share a look at the database, and one that failed shows that it did.
+func TestDueIsReadSeldom(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	now, looks := time.Unix(1_000_000, 0), 0
+	var failure error
+	m.Due(func(ctx context.Context) ([]metrics.Due, error) {
+		looks++
+		if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > 2*time.Second {
+			t.Error("the look is not bounded")
+		}
+		return []metrics.Due{{Kind: "sends", Rows: int64(looks), Age: time.Duration(looks) * time.Second}}, failure
+	}, func() time.Time { return now })
+	for range 3 {
+		shows(t, scrape(t, m), "mailstack_due_known 1", `mailstack_due_rows{kind="sends"} 1`, `mailstack_due_oldest_seconds{kind="sends"} 1`)
+	}
+	now = now.Add(15 * time.Second)
+	shows(t, scrape(t, m), `mailstack_due_rows{kind="sends"} 2`)
+	now, failure = now.Add(15*time.Second), errors.New("gone")
+	text := scrape(t, m)
+	if shows(t, text, "mailstack_due_known 0"); strings.Contains(text, "due_rows{") {
+		t.Error("shows what it does not know")
+	}
+}
+
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	told := m.Worker()
+	told.Settled("failed", "rejected", false)
+	told.Settled("postponed", "", true)
+	told.Attempted("throttled", time.Millisecond)
+	told.Learned(-time.Second) // the clocks of two machines
+	told.Delivered(true, time.Minute, time.Second)
+	told.Delivered(false, time.Hour, time.Second)
+	told.Dropped(func() map[string]int64 { return map[string]int64{"expired": 3} })
+	shows(t, scrape(t, m),
+		`mailstack_sends_total{outcome="failed",reason="rejected"} 1`, `mailstack_sends_total{outcome="postponed",reason=""} 1`,
+		`mailstack_sends_ambiguous_total 1`, `mailstack_ses_attempts_total{class="throttled"} 1`,
+		`mailstack_event_lag_seconds_sum 0`, `mailstack_event_lag_seconds_count 1`,
+		`mailstack_webhook_attempts_total{outcome="delivered"} 1`, `mailstack_webhook_attempts_total{outcome="failed"} 1`,
+		`mailstack_webhook_lag_seconds_sum 60`, `mailstack_webhook_lag_seconds_count 1`, `mailstack_webhook_attempt_seconds_count 2`,
+		`mailstack_events_dropped_total{reason="expired"} 3`,
+	)
+}
+
+// BenchmarkRequest is what a request costs.
+func BenchmarkRequest(b *testing.B) {
+	told := metrics.New().API()
+	answered := told.Operation("sendEmail")
+	b.ReportAllocs()
+	for b.Loop() {
+		answered(http.StatusAccepted, time.Millisecond)
+		told.Accepted(time.Millisecond)
+	}
+}
