@@ -106,6 +106,34 @@ func TestBodiesInFlight(t *testing.T) {
 	owner.send(large)
 }
 
+// That no more messages may wait is told before anything else is looked at, the key included.
+func TestFullQueueComesFirst(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{waiting: 1})
+	owner, from := s.newSender()
+	tx, err := s.store.Pool().Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE emails IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	statuses := make(chan int, 2)
+	for waiting := range 2 {
+		go func() { statuses <- owner.call(http.MethodPost, singlePath, email(from)).status }()
+		eventually(t, "one is in hand, one waits", func() bool { return s.door.Waiting() == waiting+1 })
+	}
+	refused := s.exchange(http.MethodPost, singlePath, "nobody's key", email(from))
+	refused.problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
+	if refused.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	s.exchange(http.MethodGet, "/v1/emails", "nobody's key", nil).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+	must(t, tx.Rollback(t.Context()))
+	for range 2 {
+		if status := <-statuses; status != http.StatusAccepted {
+			t.Errorf("one that waited got %d", status)
+		}
+	}
+}
+
 // A body that comes drop by drop is cut off, and what was set aside for it is free again.
 func TestSlowBodyIsCutOff(t *testing.T) {
 	t.Parallel()

@@ -61,6 +61,7 @@ type stack struct {
 	domains *domain.Service
 	ses     *ses.Client
 	server  *impl.Server
+	door    *intake.Intake
 	mailer  *dispatch.Dispatcher
 	http    *http.Client
 }
@@ -75,6 +76,8 @@ type options struct {
 	events string
 	// publishTo is where they are posted instead of to the server.
 	publishTo string
+	// waiting is how many messages may wait to be accepted.
+	waiting int
 	// bodies is how many bytes those of requests under way may take up.
 	bodies int64
 	// readTimeout bounds how long a request may take to arrive.
@@ -152,10 +155,10 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	document, err := os.ReadFile("../openapi.yaml")
 	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	s.door = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, Waiting: option.waiting})
 	s.server, err = impl.New(impl.Config{
 		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
-		Intake: intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader}),
-		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, Webhooks: webhookPolicy(s.t),
+		Intake: s.door, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, Webhooks: webhookPolicy(s.t),
 		RequestsPerSecond: option.requestsPerSecond, Bodies: option.bodies, ValidateResponses: true, Notifications: s.notifications(option, log),
 	})
 	must(s.t, err)

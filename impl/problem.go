@@ -51,6 +51,12 @@ func unavailable(detail string) *problem {
 	return &problem{code: api.ProblemCodeDependencyUnavailable, detail: detail, retryAfter: 1}
 }
 
+func queueFull() *problem {
+	return &problem{
+		code: api.ProblemCodeOverloaded, detail: "More messages are waiting than this server takes on; try again.", retryAfter: 1,
+	}
+}
+
 // notFound is the same for what is absent and for what belongs to somebody else.
 func notFound() *problem {
 	return &problem{code: api.ProblemCodeNotFound, detail: "There is no such resource in your organization."}
@@ -73,10 +79,7 @@ func problemOf(err error) *problem {
 	var provider *ses.Error
 	switch {
 	case errors.Is(err, intake.ErrOverloaded):
-		return &problem{
-			code: api.ProblemCodeOverloaded, detail: "More messages are waiting than this server takes on; try again.",
-			retryAfter: 1,
-		}
+		return queueFull()
 	case errors.Is(err, idempotency.ErrInProgress):
 		return &problem{
 			code:       api.ProblemCodeIdempotencyInProgress,

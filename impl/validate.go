@@ -15,7 +15,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl/intake"
 )
 
 const (
@@ -34,7 +33,9 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 				return server.validated(op, c, next)
 			}
 			if op.accepts && server.config.Intake.Full(c.Request().ContentLength) {
-				return intake.ErrOverloaded
+				full := queueFull()
+				full.unread = true
+				return full
 			}
 			// The one that the operation works under has ended by the time that it has failed.
 			ctx := c.Request().Context()
