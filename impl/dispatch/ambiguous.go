@@ -23,8 +23,9 @@ const (
 	// reportsTrusted is how long after the last event of SES others are waited for. Where none arrives at all, waiting would
 	// only delay.
 	reportsTrusted = 24 * time.Hour
-	// reportsLooked is how long what was found out about that is good for.
-	reportsLooked = 10 * time.Second
+	// reportsLooked is how long it is good for that some have arrived, reportsMissed that none has: the first come soon after
+	// the first message, and what is ambiguous by then is to wait for them.
+	reportsLooked, reportsMissed = 10 * time.Second, time.Second
 )
 
 // reports remembers whether events of SES arrive.
@@ -42,7 +43,11 @@ func (d *Dispatcher) eventsArrive(ctx context.Context, now time.Time) bool {
 	}
 	d.reports.mu.Lock()
 	defer d.reports.mu.Unlock()
-	if !d.reports.looked.IsZero() && now.Sub(d.reports.looked) < reportsLooked {
+	good := reportsMissed
+	if d.reports.arrive {
+		good = reportsLooked
+	}
+	if !d.reports.looked.IsZero() && now.Sub(d.reports.looked) < good {
 		return d.reports.arrive
 	}
 	latest, err := d.config.Store.Queries().NotificationLatest(ctx)
