@@ -61,6 +61,10 @@ BACKLOG ?= 20000
 fair:
 	BACKLOG=$(BACKLOG) $(GO) test ./impl/dispatch -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
+## chaos: kill everything at random under load for DURATION (5m), and account for every message; SEED repeats the faults, LOGS keeps the logs in a folder
+chaos:
+	$(GO) run ./contracttests/chaos -duration=$(or $(DURATION),5m) -seed=$(or $(SEED),0) -logs=$(LOGS)
+
 clean:
 	rm -rf bin
 

@@ -19,6 +19,7 @@ const maxControlBytes = 1 << 20
 //	GET /_sim/messages/{id}        one, by the id that SES gave it
 //	GET /_sim/journal?after=&limit=   {"data": [Record…]}, the oldest first
 //	GET /_sim/stats                Stats
+//	GET /_sim/answers              Answers
 func (s *Simulator) controlRoutes() {
 	s.mux.HandleFunc("GET /_sim/faults", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Faults()) })
 	s.mux.HandleFunc("POST /_sim/faults", s.controlFaults)
@@ -32,6 +33,7 @@ func (s *Simulator) controlRoutes() {
 	s.mux.HandleFunc("GET /_sim/messages/{id}", s.controlMessage)
 	s.mux.HandleFunc("GET /_sim/journal", s.controlJournal)
 	s.mux.HandleFunc("GET /_sim/stats", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Stats()) })
+	s.mux.HandleFunc("GET /_sim/answers", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Answers()) })
 	s.mux.HandleFunc("/_sim/", func(w http.ResponseWriter, _ *http.Request) { s.controlError(w, http.StatusNotFound, "no such route") })
 }
 

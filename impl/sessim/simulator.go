@@ -11,7 +11,7 @@
 //   - topics.go: SNS, SQS and STS at the same address, simulated by package snssim
 //   - messages.go: what was accepted, bounded in memory
 //   - journal.go: the state as lines in a file, replayed by New
-//   - faults.go, control.go: scripted faults and the control API under /_sim/
+//   - faults.go, answers.go, control.go: scripted faults, whom they left without an answer, and the control API under /_sim/
 //   - inbox.go: the accepted mail in a browser
 //
 // Every change of state is an entry: written to the journal first, then applied. A message is
@@ -90,6 +90,7 @@ type Simulator struct {
 	topics    *snssim.Simulator
 	openTopic atomic.Pointer[string] // gets every event; nil: there is none
 	calls     calls
+	answers   answers
 
 	deliverAll bool
 
@@ -213,7 +214,7 @@ func (s *Simulator) routes() {
 	} {
 		s.mux.Handle(pattern, s.serve(op))
 	}
-	s.mux.Handle("GET "+snssim.CertificatePath(), s.topics)
+	s.mux.Handle("GET "+snssim.CertificateRoute(), s.topics)
 	s.mux.Handle("GET /{$}", s.topics)
 	s.mux.Handle("POST /{$}", s.topics)
 	s.controlRoutes()

@@ -63,6 +63,7 @@ func (s *Simulator) serve(op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.setRequestID(w)
 		s.calls.add("ses:" + op.name)
+		defer s.count(r.Context(), op.name)()
 		// The body is read first: before that, the server does not notice that a client went away.
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 		if err == nil {
@@ -80,6 +81,7 @@ func (s *Simulator) serve(op operation) http.Handler {
 			return
 		}
 		if op.name == opSendEmail && s.faults.dropAnswer() {
+			s.answers.dropped.Add(1)
 			panic(http.ErrAbortHandler) // cuts the connection
 		}
 		s.write(w, http.StatusOK, answer)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -18,10 +19,7 @@ import (
 	"time"
 )
 
-const (
-	certificatePath = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
-	certificateAge  = 10 * 365 * 24 * time.Hour
-)
+const certificateAge = 10 * 365 * 24 * time.Hour
 
 const (
 	typeNotification = "Notification"
@@ -48,6 +46,9 @@ type message struct {
 type signer struct {
 	key         *rsa.PrivateKey
 	certificate []byte
+	// path is where the certificate is served. Each has its own, as with SNS: a simulator that is started again has another
+	// key, and whoever keeps the old certificate must not take it for the new one.
+	path string
 }
 
 func newSigner(now time.Time) (*signer, error) {
@@ -63,7 +64,11 @@ func newSigner(now time.Time) (*signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate of the simulated SNS: %w", err)
 	}
-	return &signer{key: key, certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
+	sum := sha256.Sum256(der)
+	return &signer{
+		key: key, certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		path: "/SimpleNotificationService-" + hex.EncodeToString(sum[:16]) + ".pem",
+	}, nil
 }
 
 // sign signs what SNS signs: the members in the order of their names.
@@ -92,11 +97,15 @@ func (s *signer) sign(m *message) error {
 	return nil
 }
 
-func (s *Simulator) serveCertificate(w http.ResponseWriter) {
+func (s *Simulator) serveCertificate(w http.ResponseWriter, r *http.Request) {
 	keys, err := s.keys()
 	if err != nil {
 		s.config.Log.Error("serve the certificate", slog.Any("error", err))
 		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	if r.URL.Path != keys.path {
+		http.NotFound(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-x509-ca-cert")

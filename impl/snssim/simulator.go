@@ -111,6 +111,16 @@ func (s *Simulator) Close() []Published {
 	return left
 }
 
+// Unpublished is how many texts wait for web servers to take them.
+func (s *Simulator) Unpublished() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.subscribers {
+		n += one.left()
+	}
+	return n
+}
+
 // Knows tells whether there is a topic.
 func (s *Simulator) Knows(topicARN string) bool {
 	s.mu.Lock()
@@ -162,8 +172,8 @@ func (s *Simulator) apply(change Change) {
 // confirm a subscription.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.Method == http.MethodGet && r.URL.Path == certificatePath:
-		s.serveCertificate(w)
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".pem"):
+		s.serveCertificate(w, r)
 	case r.Method == http.MethodGet && r.URL.Query().Get("Action") == "ConfirmSubscription":
 		s.follow(w, r)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetSQS):
@@ -175,8 +185,8 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// CertificatePath is where the certificate of the signatures is served.
-func CertificatePath() string { return certificatePath }
+// CertificateRoute is the pattern of the path where the certificate of the signatures is served.
+func CertificateRoute() string { return "/{certificate}" }
 
 func (s *Simulator) before(r *http.Request, call string) error {
 	if s.config.Before == nil {

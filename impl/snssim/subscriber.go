@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	workers     = 8
+	// workers is how many messages a subscriber is given at once. SNS gives it as many as there are.
+	workers     = 64
 	postTimeout = 15 * time.Second
 	postFirst   = 100 * time.Millisecond
 	postLongest = 5 * time.Second
@@ -27,6 +28,7 @@ type subscriber struct {
 
 	mu        sync.Mutex
 	pending   []message
+	inHand    int
 	changed   *sync.Cond
 	confirmed bool // until then everything waits
 	stopped   bool
@@ -79,13 +81,23 @@ func (one *subscriber) work() {
 		}
 		m := one.pending[0]
 		one.pending = one.pending[1:]
+		one.inHand++
 		one.mu.Unlock()
-		if !one.sim.deliver(one.subscription, m) {
-			one.mu.Lock()
+		delivered := one.sim.deliver(one.subscription, m)
+		one.mu.Lock()
+		one.inHand--
+		if !delivered {
 			one.pending = append([]message{m}, one.pending...)
-			one.mu.Unlock()
 		}
+		one.mu.Unlock()
 	}
+}
+
+// left is how many messages were published and not delivered.
+func (one *subscriber) left() int {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return len(one.pending) + one.inHand
 }
 
 // waiting is what was published and not delivered.
@@ -123,6 +135,7 @@ func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.SigningCertURL += keys.path
 	if err := keys.sign(m); err != nil {
 		return nil, err
 	}

@@ -174,6 +174,11 @@ func (s *Simulator) confirm(topic, token string) error {
 	for _, subscription := range s.subscriptions {
 		if subscription.TopicARN == topic && subscription.Token == token {
 			subscription.Confirmed = true
+			if s.topics[topic].Open {
+				// It lives as long as we do: recorded, it would get everything once more beside the next simulator's own.
+				s.apply(Change{Subscription: &subscription})
+				return nil
+			}
 			return s.commit(Change{Subscription: &subscription})
 		}
 	}
@@ -261,7 +266,7 @@ func (s *Simulator) message(kind string, to Subscription, text string) message {
 	return message{
 		Type: kind, MessageId: newID(), TopicArn: to.TopicARN, Message: text,
 		Timestamp:        s.config.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
-		SignatureVersion: version, SigningCertURL: to.Base + certificatePath,
+		SignatureVersion: version, SigningCertURL: to.Base, // encode adds the path
 	}
 }
 

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// deck deals its cards again and again, in another order each time, so that all come up in a short run too.
+type deck[T any] struct {
+	cards, left []T
+	random      *rand.Rand
+}
+
+func (d *deck[T]) deal() T {
+	if len(d.left) == 0 {
+		d.left = append(d.left, d.cards...)
+		d.random.Shuffle(len(d.left), func(i, j int) { d.left[i], d.left[j] = d.left[j], d.left[i] })
+	}
+	card := d.left[0]
+	d.left = d.left[1:]
+	return card
+}
+
+func between(random *rand.Rand, shortest, longest time.Duration) time.Duration {
+	return shortest + time.Duration(random.Int64N(int64(longest-shortest)))
+}
+
+// killOneAfterAnother kills processes until the time is over. What it killed last is started again. The database is a
+// card of its own: nil.
+func (s *stage) killOneAfterAnother(ctx context.Context, random *rand.Rand) error {
+	victims := deck[*actor]{cards: append([]*actor{nil}, s.actors...), random: random}
+	for {
+		next := victims.deal()
+		rest, down := between(random, time.Second, 4*time.Second), between(random, 0, 2*time.Second)
+		if !pause(ctx, rest) {
+			return nil
+		}
+		// Begun is finished: nobody stays dead, nothing is left half done.
+		if err := s.killAndStart(context.WithoutCancel(ctx), next, down); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *stage) killAndStart(ctx context.Context, victim *actor, down time.Duration) error {
+	if victim == nil {
+		s.say("kill Postgres for %s", down.Round(time.Millisecond))
+		if err := s.killPostgres(ctx); err != nil {
+			return err
+		}
+		pause(ctx, down)
+		return s.ground.Postgres.Restart(ctx)
+	}
+	s.say("kill %s for %s", victim.name, down.Round(time.Millisecond))
+	if err := s.kill(ctx, victim); err != nil {
+		return err
+	}
+	pause(ctx, down)
+	return s.start(ctx, victim)
+}
+
+// trouble is what SES does for a while.
+type trouble struct {
+	name string
+	// make returns the faults: of a share of the calls, or of a number.
+	make              func(share float64, number int) faults
+	shortest, longest time.Duration
+}
+
+// longRun is a run in which there is time for calls to be given up.
+const longRun = 2 * time.Minute
+
+func troubles(hang time.Duration) []trouble {
+	keepBack := trouble{"keeps answers back", func(share float64, _ int) faults { return faults{DropAnswer: share} }, time.Second, 3 * time.Second}
+	return []trouble{
+		keepBack, keepBack,
+		{"throttles", func(share float64, _ int) faults { return faults{Throttle: 2 * share} }, time.Second, 4 * time.Second},
+		{"throttles everything", func(float64, int) faults { return faults{Throttle: -1} }, time.Second, 2 * time.Second},
+		{"fails", func(share float64, _ int) faults { return faults{Status5xx: share} }, time.Second, 3 * time.Second},
+		{"cuts connections", func(share float64, _ int) faults { return faults{DropRequest: share} }, time.Second, 3 * time.Second},
+		{"dawdles", func(_ float64, number int) faults { return faults{DelayMs: 40 * number} }, time.Second, 4 * time.Second},
+		{"hangs", func(_ float64, number int) faults { return faults{Hang: float64(number)} }, hang, hang + hang/4},
+	}
+}
+
+// troubleSES makes SES go wrong in one way after another until the time is over. A fault may end sooner, with the simulator.
+func (s *stage) troubleSES(ctx context.Context, random *rand.Rand) error {
+	hang := 3 * time.Second
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) >= longRun {
+		hang = 22 * time.Second // a send is given up after 20
+	}
+	all := deck[trouble]{cards: troubles(hang), random: random}
+	for {
+		next := all.deal()
+		rest, lasts := between(random, 500*time.Millisecond, 1500*time.Millisecond), between(random, next.shortest, next.longest)
+		wrong := next.make(0.1+0.3*random.Float64(), 1+random.IntN(20))
+		wrong.Seed = random.Uint64()
+		if !pause(ctx, rest) {
+			return nil
+		}
+		s.say("SES %s for %s", next.name, lasts.Round(time.Millisecond))
+		if s.simulator.set(ctx, wrong) != nil {
+			continue // it is dead at this moment, which is trouble enough
+		}
+		pause(ctx, lasts)
+		if err := s.simulator.clear(ctx); err != nil && ctx.Err() == nil {
+			continue
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+const (
+	topic = "arn:aws:sns:us-east-1:000000000000:mailstack"
+	look  = 100 * time.Millisecond
+	// startPatience is how long a process may take to come up. Its port can be taken for a moment, by a connection.
+	startPatience = time.Minute
+)
+
+// actor is a process that is killed and started again.
+type actor struct {
+	name, url   string
+	environment []string
+	arguments   []string
+	// sends tells that whether SES took a message can be lost with it.
+	sends   bool
+	process *rig.Process
+}
+
+// stage is where it all happens.
+type stage struct {
+	ground    *rig.Rig
+	database  *store.Store
+	simulator simulator
+	actors    []*actor
+	apis      []string
+	began     time.Time
+	progress  io.Writer
+
+	mutex     sync.Mutex
+	kills     int
+	ambiguous int64
+	dropped   int64
+}
+
+func newStage(ctx context.Context, ground *rig.Rig, progress io.Writer) (*stage, error) {
+	s := &stage{ground: ground, began: time.Now(), progress: progress}
+	var err error
+	if s.database, err = ground.Database(ctx, devdb.Database); err != nil {
+		return nil, err
+	}
+	var addresses [3]string
+	for i := range addresses {
+		if addresses[i], err = rig.FreeAddress(ctx); err != nil {
+			return nil, errors.Join(err, s.closed())
+		}
+	}
+	ses := addresses[0]
+	s.simulator = simulator{"http://" + ses}
+	s.apis = []string{"http://" + addresses[1], "http://" + addresses[2]}
+	s.actors = []*actor{{
+		name: "simulator", url: s.simulator.url + "/_sim/calls", sends: true,
+		arguments: []string{
+			"simulator", "--addr=" + ses, "--journal=" + filepath.Join(ground.Folder, "journal"),
+			"--events-url=" + s.apis[0] + "/internal/ses/events", "--events-topic=" + topic, "--log-level=warn",
+		},
+	}}
+	common := []string{
+		"AWS_ENDPOINT_URL_SESV2=" + s.simulator.url, "MAILSTACK_EVENTS_TOPICS=" + topic, "MAILSTACK_LOG_LEVEL=info",
+	}
+	for i, url := range s.apis {
+		s.actors = append(s.actors, &actor{
+			name: fmt.Sprintf("api-%d", i+1), url: url + "/healthz", arguments: []string{"serve", "--no-worker"},
+			environment: append([]string{
+				"MAILSTACK_ADDR=" + addresses[i+1], "MAILSTACK_RATE_LIMIT=0", "MAILSTACK_EVENTS_TRUSTED_HOST=" + ses,
+			}, common...),
+		})
+	}
+	for i := range 2 {
+		s.actors = append(s.actors, &actor{
+			name: fmt.Sprintf("worker-%d", i+1), sends: true, arguments: []string{"worker"}, environment: common,
+		})
+	}
+	for _, one := range s.actors {
+		if err := s.start(ctx, one); err != nil {
+			return nil, errors.Join(err, s.closed())
+		}
+	}
+	return s, nil
+}
+
+func (s *stage) closed() error {
+	s.database.Close()
+	return nil
+}
+
+// start returns when the process answers, where it can be asked.
+func (s *stage) start(ctx context.Context, one *actor) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		process, err := s.ground.Start(ctx, one.name, devdb.Database, one.environment, one.arguments...)
+		if err != nil {
+			return err
+		}
+		one.process = process
+		if one.url == "" {
+			return nil
+		}
+		if err = process.Await(ctx, one.url); err == nil {
+			return nil
+		}
+		process.Kill()
+		if !pause(ctx, look) {
+			return fmt.Errorf("start %s: %w", one.name, err)
+		}
+	}
+}
+
+// kill ends a process in the middle of what it does. One that has ended by itself is a failure of its own.
+func (s *stage) kill(ctx context.Context, one *actor) error {
+	select {
+	case <-one.process.Ended():
+		return fmt.Errorf("%s ended by itself: %s", one.name, s.lastWords(one.name))
+	default:
+	}
+	if one.url == s.actors[0].url {
+		s.noteCalls(ctx)
+	}
+	open := int64(0)
+	if one.sends {
+		open = s.leases(ctx)
+	}
+	one.process.Kill()
+	s.note(open)
+	return nil
+}
+
+func (s *stage) note(open int64) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.kills++
+	s.ambiguous += open
+}
+
+// noteCalls adds up what the simulator forgets when it ends.
+func (s *stage) noteCalls(ctx context.Context) {
+	counted, err := s.simulator.calls(ctx)
+	if err != nil {
+		s.say("the simulator does not tell its calls: %v", err)
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.dropped += counted.DroppedAnswers
+	s.ambiguous += counted.DroppedAnswers + counted.GivenUp
+}
+
+// leases is how many messages are in hand of workers. Without Postgres nobody takes any.
+func (s *stage) leases(ctx context.Context) (open int64) {
+	return s.number(ctx, "SELECT count(*) FROM sends WHERE leased_until IS NOT NULL")
+}
+
+// unpublished is how many events may wait in the simulated SES. SES reports what it takes within seconds, and reports it still
+// when a machine of its dies; the simulator forgets it, so it must not fall behind.
+const unpublished = 1_000
+
+// behind tells that more messages wait to be sent than there may, or events to be taken in.
+func (s *stage) behind(ctx context.Context, most int) bool {
+	counted, err := s.simulator.calls(ctx)
+	if err == nil && counted.Unpublished > unpublished {
+		return true
+	}
+	const both = `SELECT (SELECT count(*) FROM sends) + (SELECT count(*) FROM notifications WHERE due_at IS NOT NULL)`
+	return s.number(ctx, both) > int64(most)
+}
+
+// number is 0 when Postgres does not answer.
+func (s *stage) number(ctx context.Context, query string) (n int64) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.database.Pool().QueryRow(ctx, query).Scan(&n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// killPostgres is SIGKILL for all of its processes.
+func (s *stage) killPostgres(ctx context.Context) error {
+	open := s.leases(ctx)
+	if err := s.ground.Postgres.Kill(); err != nil {
+		return err
+	}
+	s.note(open)
+	return nil
+}
+
+// mend ends all faults. Whoever was killed has been started again by now.
+func (s *stage) mend(ctx context.Context) error {
+	for _, one := range s.actors {
+		select {
+		case <-one.process.Ended():
+			return fmt.Errorf("%s ended by itself: %s", one.name, s.lastWords(one.name))
+		default:
+		}
+	}
+	return s.simulator.clear(ctx)
+}
+
+// awaitFinal returns how many messages still wait when the time is over.
+func (s *stage) awaitFinal(ctx context.Context, limit time.Time) (int, error) {
+	for {
+		var waiting int
+		if err := s.database.Pool().QueryRow(ctx, "SELECT count(*) FROM sends").Scan(&waiting); err != nil {
+			return 0, fmt.Errorf("count the messages that wait: %w", err)
+		}
+		if waiting == 0 || time.Now().After(limit) {
+			return waiting, nil
+		}
+		if !pause(ctx, 5*look) {
+			return waiting, ctx.Err()
+		}
+	}
+}
+
+// say tells what happens, with the time since the beginning.
+func (s *stage) say(format string, values ...any) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	// It is for people who wait; that they do not read it is no failure.
+	_, _ = fmt.Fprintf(s.progress, "%6.1f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, values...))
+}
+
+func (s *stage) lastWords(name string) string {
+	const enough = 2000
+	said, err := os.ReadFile(filepath.Join(s.ground.Folder, name+".log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(said[max(0, len(said)-enough):])
+}
+
+// keepLogs copies the logs of a run to where they can be read afterwards.
+func keepLogs(from, to string) error {
+	if to == "" {
+		return nil
+	}
+	logs, err := filepath.Glob(filepath.Join(from, "*.log"))
+	if err != nil {
+		return fmt.Errorf("find the logs: %w", err)
+	}
+	failures := []error{os.MkdirAll(to, 0o700)}
+	for _, log := range logs {
+		content, err := os.ReadFile(log)
+		failures = append(failures, err, os.WriteFile(filepath.Join(to, filepath.Base(log)), content, 0o600))
+	}
+	return errors.Join(failures...)
+}
+
+// pause waits, and reports whether the context still lasts.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

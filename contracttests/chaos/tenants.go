@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/voostack/mailstack/contracttests/rig"
+)
+
+const (
+	// A thousand billable emails cost 40 cents, so a cent buys 25.
+	emailsPerCent = 25
+	plenty        = 100_000_000
+)
+
+// organization is one that sends.
+type organization struct {
+	rig.Tenant
+	// limit is the most emails that it may send; 0 is none that it reaches.
+	limit int64
+	// weight is its share of the requests.
+	weight int
+}
+
+// organizations makes four that send what they like, one with no payment method, which ends at its allowance, and one with
+// a spend cap. Those two reach their limit in the first half of a run.
+func (s *stage) organizations(ctx context.Context, duration time.Duration) ([]organization, error) {
+	allowance := max(25, int64(4*duration.Seconds()))
+	cents := max(1, allowance/2/emailsPerCent)
+	planned := []organization{
+		{weight: 8},
+		{weight: 4},
+		{weight: 2},
+		{weight: 2},
+		{limit: allowance, weight: 1},
+		{limit: allowance/2 + cents*emailsPerCent, weight: 1},
+	}
+	for i := range planned {
+		one := &planned[i]
+		free := int64(plenty)
+		switch i {
+		case 4:
+			free = allowance
+		case 5:
+			free = allowance / 2
+		}
+		var err error
+		if one.Tenant, err = rig.NewTenant(ctx, s.database, free); err != nil {
+			return nil, err
+		}
+		if err := s.simulator.identity(ctx, one.Domain); err != nil {
+			return nil, err
+		}
+	}
+	_, err := s.database.Pool().Exec(ctx,
+		"UPDATE organizations SET has_payment_method = true, monthly_spend_cap_cents = $2 WHERE id = $1", planned[5].ID, cents)
+	if err != nil {
+		return nil, fmt.Errorf("set a spend cap: %w", err)
+	}
+	return planned, nil
+}
