@@ -10,7 +10,7 @@ import (
 
 // account holds what the clients were told against the database and the journal of the simulator.
 func (s *stage) account(ctx context.Context, c *clients) (figures, error) {
-	s.noteCalls(ctx)
+	s.noteAnswers(ctx)
 	found := figures{ambiguous: s.ambiguous, kills: s.kills, dropped: s.dropped}
 	journal, err := s.simulator.journal(ctx)
 	if err != nil {

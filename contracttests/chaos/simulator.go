@@ -26,10 +26,11 @@ type faults struct {
 	Seed        uint64  `json:"seed"`
 }
 
-type calls struct {
-	DroppedAnswers int64 `json:"droppedAnswers"`
-	GivenUp        int64 `json:"givenUp"`
-	Unpublished    int64 `json:"unpublished"`
+// answers counts what senders were not told since the simulator was started.
+type answers struct {
+	Dropped     int64 `json:"dropped"`
+	GivenUp     int64 `json:"givenUp"`
+	Unpublished int64 `json:"unpublished"`
 }
 
 func (s simulator) set(ctx context.Context, wrong faults) error {
@@ -40,8 +41,8 @@ func (s simulator) clear(ctx context.Context) error {
 	return s.call(ctx, http.MethodDelete, "/_sim/faults", nil, nil)
 }
 
-func (s simulator) calls(ctx context.Context) (counted calls, err error) {
-	err = s.call(ctx, http.MethodGet, "/_sim/calls", nil, &counted)
+func (s simulator) answers(ctx context.Context) (counted answers, err error) {
+	err = s.call(ctx, http.MethodGet, "/_sim/answers", nil, &counted)
 	return counted, err
 }
 

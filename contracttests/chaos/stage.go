@@ -64,7 +64,7 @@ func newStage(ctx context.Context, ground *rig.Rig, progress io.Writer) (*stage,
 	s.simulator = simulator{"http://" + ses}
 	s.apis = []string{"http://" + addresses[1], "http://" + addresses[2]}
 	s.actors = []*actor{{
-		name: "simulator", url: s.simulator.url + "/_sim/calls", sends: true,
+		name: "simulator", url: s.simulator.url + "/_sim/answers", sends: true,
 		arguments: []string{
 			"simulator", "--addr=" + ses, "--journal=" + filepath.Join(ground.Folder, "journal"),
 			"--events-url=" + s.apis[0] + "/internal/ses/events", "--events-topic=" + topic, "--log-level=warn",
@@ -130,7 +130,7 @@ func (s *stage) kill(ctx context.Context, one *actor) error {
 	default:
 	}
 	if one.url == s.actors[0].url {
-		s.noteCalls(ctx)
+		s.noteAnswers(ctx)
 	}
 	open := int64(0)
 	if one.sends {
@@ -148,16 +148,16 @@ func (s *stage) note(open int64) {
 	s.ambiguous += open
 }
 
-// noteCalls adds up what the simulator forgets when it ends.
-func (s *stage) noteCalls(ctx context.Context) {
-	counted, err := s.simulator.calls(ctx)
+// noteAnswers adds up what the simulator forgets when it ends.
+func (s *stage) noteAnswers(ctx context.Context) {
+	counted, err := s.simulator.answers(ctx)
 	if err != nil {
-		s.say("the simulator does not tell its calls: %v", err)
+		s.say("the simulator does not tell what it kept back: %v", err)
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.dropped += counted.DroppedAnswers
-	s.ambiguous += counted.DroppedAnswers + counted.GivenUp
+	s.dropped += counted.Dropped
+	s.ambiguous += counted.Dropped + counted.GivenUp
 }
 
 // leases is how many messages are in hand of workers. Without Postgres nobody takes any.
@@ -171,7 +171,7 @@ const unpublished = 1_000
 
 // behind tells that more messages wait to be sent than there may, or events to be taken in.
 func (s *stage) behind(ctx context.Context, most int) bool {
-	counted, err := s.simulator.calls(ctx)
+	counted, err := s.simulator.answers(ctx)
 	if err == nil && counted.Unpublished > unpublished {
 		return true
 	}
