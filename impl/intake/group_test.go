@@ -264,3 +264,27 @@ func TestPanicsAreTheRequestsOwn(t *testing.T) {
 		t.Error("the panic was swallowed")
 	}
 }
+
+// TestWhatDoesNotFit: an organization at its limit costs one transaction more, once, and its neighbours nothing.
+func TestWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	close(g.release)
+	one, poor := newSender(t, g.Store), newSender(t, g.Store)
+	poor.execute(`UPDATE organizations SET free_monthly_allowance = 1 WHERE id = $1`, poor.organization)
+	door := g.open(intake.Config{})
+	for round, want := range []int{1, 2, 1, 1} {
+		results, err := door.Accept(t.Context(), []intake.Message{
+			poor.message("a@acme.test", "user@example.com"), one.message("a@acme.test", "user@example.com"),
+		})
+		if err != nil || results[1].Refusal != nil || (results[0].Refusal == nil) != (round == 0) {
+			t.Fatalf("round %d answered %+v, %v", round, results, err)
+		}
+		if found := g.transactions(); found != want {
+			t.Errorf("round %d took %d transactions, want %d", round, found, want)
+		}
+	}
+	if one.stored() != 4 || poor.stored() != 1 {
+		t.Errorf("stored %d and %d", one.stored(), poor.stored())
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
@@ -73,6 +74,8 @@ const (
 type Intake struct {
 	config       Config
 	small, large *lane
+	// reserveFirst: see keep.
+	reserveFirst atomic.Bool
 }
 
 // New makes an Intake.
@@ -150,7 +153,14 @@ func (intake *Intake) attempt(ctx context.Context, group []*submission) (err err
 	}()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group) })
+	reserveFirst := intake.reserveFirst.Load()
+	for {
+		err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, reserveFirst) })
+		if !errors.Is(err, errDidNotFit) {
+			break
+		}
+		reserveFirst = true
+	}
 	if errors.Is(err, errNothingAccepted) {
 		return nil
 	}
@@ -165,11 +175,14 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.caught, p.stack) }
 
+// errDidNotFit rolls a transaction back that has inserted messages for which the allowance turned out too small.
+var errDidNotFit = errors.New("the allowance does not cover what was inserted")
+
 // errNothingAccepted rolls the transaction back: what is refused leaves nothing behind.
 var errNothingAccepted = errors.New("nothing was accepted")
 
-// accept claims, checks, reserves and inserts. It may be repeated when the transaction is, so it begins from nothing.
-func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission) error {
+// accept claims, checks, inserts and reserves. It may be repeated when the transaction is, so it begins from nothing.
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, reserveFirst bool) error {
 	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
 	now := clock.Truncate(time.Millisecond)
@@ -186,10 +199,7 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 		return err
 	}
 	check(all, found)
-	if err := reserve(ctx, tx, all, found, now); err != nil {
-		return err
-	}
-	if err := intake.insert(ctx, tx, all, now); err != nil {
+	if err := intake.keep(ctx, tx, all, found, now, reserveFirst); err != nil {
 		return err
 	}
 	kept, err := answers(working)
@@ -202,6 +212,33 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 		return idempotency.Keep(ctx, tx, clock, kept...)
 	case len(remaining(all)) == 0:
 		return errNothingAccepted
+	}
+	return nil
+}
+
+// keep inserts and reserves. The lock on the usage row is what transactions of an organization wait for, so it is taken
+// last, behind the inserts, and held for little more than the commit. Where something then does not fit, the transaction
+// begins again and reserves first, and so do those after it until all of one fits: near its limit an organization costs
+// a rollback once, not every time.
+func (intake *Intake) keep(
+	ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time, reserveFirst bool,
+) error {
+	checked := len(remaining(all))
+	if !reserveFirst {
+		if err := intake.insert(ctx, tx, all, now); err != nil {
+			return err
+		}
+	}
+	if err := reserve(ctx, tx, all, found, now); err != nil {
+		return err
+	}
+	fits := len(remaining(all)) == checked
+	intake.reserveFirst.Store(!fits)
+	switch {
+	case reserveFirst:
+		return intake.insert(ctx, tx, all, now)
+	case !fits:
+		return errDidNotFit
 	}
 	return nil
 }
