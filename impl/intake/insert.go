@@ -16,12 +16,12 @@ func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candida
 	if len(accepted) == 0 {
 		return nil
 	}
-	ids, err := newIDs(intake.config.Random, now, len(accepted))
+	made, err := intake.ids.next(now, len(accepted))
 	if err != nil {
 		return err
 	}
 	for i, c := range accepted {
-		c.result.ID = ids[i]
+		c.result.ID = made[i]
 	}
 	if err := tx.EmailInsert(ctx, emailRows(accepted, now)); err != nil {
 		return fmt.Errorf("insert messages: %w", err)

@@ -74,6 +74,7 @@ const (
 type Intake struct {
 	config       Config
 	small, large *lane
+	ids          ids
 	// reserveFirst: see keep.
 	reserveFirst atomic.Bool
 }
@@ -89,7 +90,7 @@ func New(config Config) *Intake {
 	if config.Waiting <= 0 {
 		config.Waiting = defaultWaiting
 	}
-	intake := &Intake{config: config}
+	intake := &Intake{config: config, ids: ids{random: config.Random}}
 	intake.small = newLane(config, intake.store)
 	intake.large = newLane(config, intake.store)
 	return intake
