@@ -83,10 +83,10 @@ SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1;
 -- EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
 -- the other.
 -- name: EventTarget :one
-SELECT id, organization_id, outcome FROM emails WHERE id = @id FOR NO KEY UPDATE;
+SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: EventTargetByProvider :one
-SELECT id, organization_id, outcome FROM emails
+SELECT id, organization_id, outcome, provider_message_id FROM emails
 WHERE provider_message_id = @provider_message_id::text
 ORDER BY id
 LIMIT 1
@@ -113,6 +113,11 @@ FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::small
 WHERE recipients.email_id = @email_id
   AND recipients.organization_id IS NOT DISTINCT FROM @organization_id
   AND recipients.position = marked.position;
+
+-- EventNameProvider stores the id of SES where nobody has yet.
+-- name: EventNameProvider :exec
+UPDATE emails SET provider_message_id = @provider_message_id::text
+WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS NULL;
 
 -- EventMarkEmail stores what became of a message. The highest outcome and the first provider id stand.
 -- name: EventMarkEmail :exec

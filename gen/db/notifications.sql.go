@@ -142,6 +142,23 @@ func (q *Queries) EventMarkRecipients(ctx context.Context, arg EventMarkRecipien
 	return err
 }
 
+const eventNameProvider = `-- name: EventNameProvider :exec
+UPDATE emails SET provider_message_id = $1::text
+WHERE id = $2 AND organization_id = $3 AND provider_message_id IS NULL
+`
+
+type EventNameProviderParams struct {
+	ProviderMessageID string
+	ID                uuid.UUID
+	OrganizationID    uuid.UUID
+}
+
+// EventNameProvider stores the id of SES where nobody has yet.
+func (q *Queries) EventNameProvider(ctx context.Context, arg EventNameProviderParams) error {
+	_, err := q.db.Exec(ctx, eventNameProvider, arg.ProviderMessageID, arg.ID, arg.OrganizationID)
+	return err
+}
+
 const eventPage = `-- name: EventPage :many
 SELECT events.email_id, events.fact_key, events.id, events.organization_id, events.type, events.data, events.occurred_at FROM (
     SELECT email_id, fact_key, id, organization_id, type, data, occurred_at FROM events
@@ -196,13 +213,14 @@ func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]Event, 
 
 const eventTarget = `-- name: EventTarget :one
 
-SELECT id, organization_id, outcome FROM emails WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type EventTargetRow struct {
-	ID             uuid.UUID
-	OrganizationID uuid.UUID
-	Outcome        int16
+	ID                uuid.UUID
+	OrganizationID    uuid.UUID
+	Outcome           int16
+	ProviderMessageID *string
 }
 
 // The following are those of one message about which SES reported something. The tag that names the message was set by
@@ -212,12 +230,17 @@ type EventTargetRow struct {
 func (q *Queries) EventTarget(ctx context.Context, id uuid.UUID) (EventTargetRow, error) {
 	row := q.db.QueryRow(ctx, eventTarget, id)
 	var i EventTargetRow
-	err := row.Scan(&i.ID, &i.OrganizationID, &i.Outcome)
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Outcome,
+		&i.ProviderMessageID,
+	)
 	return i, err
 }
 
 const eventTargetByProvider = `-- name: EventTargetByProvider :one
-SELECT id, organization_id, outcome FROM emails
+SELECT id, organization_id, outcome, provider_message_id FROM emails
 WHERE provider_message_id = $1::text
 ORDER BY id
 LIMIT 1
@@ -225,15 +248,21 @@ FOR NO KEY UPDATE
 `
 
 type EventTargetByProviderRow struct {
-	ID             uuid.UUID
-	OrganizationID uuid.UUID
-	Outcome        int16
+	ID                uuid.UUID
+	OrganizationID    uuid.UUID
+	Outcome           int16
+	ProviderMessageID *string
 }
 
 func (q *Queries) EventTargetByProvider(ctx context.Context, providerMessageID string) (EventTargetByProviderRow, error) {
 	row := q.db.QueryRow(ctx, eventTargetByProvider, providerMessageID)
 	var i EventTargetByProviderRow
-	err := row.Scan(&i.ID, &i.OrganizationID, &i.Outcome)
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Outcome,
+		&i.ProviderMessageID,
+	)
 	return i, err
 }
 

@@ -136,6 +136,9 @@ func (d *Dispatcher) learn(ctx context.Context, tx *db.Queries, target db.EventT
 	if err != nil || len(facts) == 0 {
 		return err
 	}
+	if err := nameProvider(ctx, tx, target, event); err != nil {
+		return err
+	}
 	if err := insertFacts(ctx, tx, target, facts); err != nil {
 		return err
 	}
@@ -145,6 +148,20 @@ func (d *Dispatcher) learn(ctx context.Context, tx *db.Queries, target db.EventT
 		}
 	}
 	return d.suppress(ctx, tx, target, facts)
+}
+
+// nameProvider stores the id of SES before the facts: their webhooks show it, and SES may be faster than our own commit.
+func nameProvider(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
+	if target.ProviderMessageID != nil || event.ProviderMessageID == "" {
+		return nil
+	}
+	err := tx.EventNameProvider(ctx, db.EventNameProviderParams{
+		ID: target.ID, OrganizationID: target.OrganizationID, ProviderMessageID: event.ProviderMessageID,
+	})
+	if err != nil {
+		return fmt.Errorf("store the provider's id: %w", err)
+	}
+	return nil
 }
 
 // unknown leaves out the facts that are stored.

@@ -160,3 +160,25 @@ func TestEventOutranksGivingUp(t *testing.T) {
 	h.pass(t, 1)
 	h.requireLearned(t, o, id)
 }
+
+// What SES reports before our own commit has the provider's id in its webhook all the same.
+func TestEarlyEventNamesTheProvidersID(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	e := h.withEndpoints(t)
+	o := h.tenant(t)
+	h.subscribe(t, o, "https://a.example", "email.delivered", "email.opened")
+	id := h.accept(t, o, 1)[0]
+	h.noSends(t)
+	h.notify(t, deliveryEvent(id, firstRecipient), openEvent(id))
+	h.pass(t, 4) // two events, and each once more as a delivery
+	came := e.to("https://a.example")
+	if len(came) != 2 {
+		t.Fatalf("%d deliveries came", len(came))
+	}
+	for _, one := range came {
+		if !strings.Contains(one.Body, `"providerMessageId" : "ses-`+id.String()+`"`) {
+			t.Errorf("the event is %s", one.Body)
+		}
+	}
+}
