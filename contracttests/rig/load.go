@@ -44,7 +44,8 @@ func (r Request) append(to, body []byte) []byte {
 }
 
 // Drive sends requests over so many connections for so long, the body of each made by next from the number of the
-// request, and counts those that are answered with 202. It writes HTTP by itself: the standard client would take more of
+// request, and counts those that are answered with 202; after another answer a connection waits for as long as Retry-After
+// says. It writes HTTP by itself: the standard client would take more of
 // the machine than the server that is measured.
 func Drive(
 	ctx context.Context, address string, connections int, duration time.Duration, request Request,
@@ -98,10 +99,25 @@ func drive(ctx context.Context, address string, request Request, next func([]byt
 		}
 		if answer.StatusCode != http.StatusAccepted {
 			done.Refused++
+			wait(ctx, answer.Header.Get("Retry-After"))
 			continue
 		}
 		done.Requests++
 		done.latencies = append(done.latencies, time.Since(begun))
 	}
 	return done, nil
+}
+
+// wait does as it is told.
+func wait(ctx context.Context, seconds string) {
+	after, err := strconv.Atoi(seconds)
+	if err != nil {
+		return
+	}
+	timer := time.NewTimer(time.Duration(after) * time.Second)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
