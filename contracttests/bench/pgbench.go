@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -70,8 +71,12 @@ func (w *world) pgbench(ctx context.Context, script string, clients int) (perSec
 	if err != nil {
 		return 0, 0, err
 	}
+	program, err := pgbenchProgram()
+	if err != nil {
+		return 0, 0, err
+	}
 	seconds := strconv.Itoa(max(1, int(w.set.each.Seconds())))
-	command := exec.CommandContext(ctx, "pgbench", "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
+	command := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
 		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+seconds, "--file="+path, w.rig.Postgres.DSN(devdb.Database))
 	output, err := command.CombinedOutput()
 	if err != nil {
@@ -83,6 +88,19 @@ func (w *world) pgbench(ctx context.Context, script string, clients int) (perSec
 	}
 	milliseconds, err := figure(output, `latency average = ([0-9.]+) ms`)
 	return perSecond, time.Duration(milliseconds * float64(time.Millisecond)), err
+}
+
+// pgbenchProgram comes with the server, and is not always in the path.
+func pgbenchProgram() (string, error) {
+	program, err := exec.LookPath("pgbench")
+	if err == nil {
+		return program, nil
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pgbench")
+	if len(found) == 0 {
+		return "", fmt.Errorf("find pgbench, which comes with Postgres: %w", err)
+	}
+	return found[len(found)-1], nil
 }
 
 func figure(output []byte, pattern string) (float64, error) {
