@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,14 +43,14 @@ func (w *world) sends(ctx context.Context) error {
 		return err
 	}
 	defer simulator.Kill()
-	if err := simulator.register(ctx, tenant.Domain); err != nil {
+	if err := simulator.Register(ctx, tenant.Domain); err != nil {
 		return err
 	}
 	if err := fill(ctx, database, tenant, backlog, true); err != nil {
 		return err
 	}
 	worker, err := w.rig.Start(ctx, "worker", "sends",
-		[]string{"AWS_ENDPOINT_URL_SESV2=http://" + simulator.address, "MAILSTACK_LOG_LEVEL=warn", "MAILSTACK_ADMIN_ADDR=off"}, "worker")
+		[]string{"AWS_ENDPOINT_URL_SESV2=" + simulator.URL, "MAILSTACK_LOG_LEVEL=warn", "MAILSTACK_ADMIN_ADDR=off"}, "worker")
 	if err != nil {
 		return err
 	}
@@ -99,15 +97,14 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 	if _, err := simulator.await(ctx, before+int64(load.Requests)); err != nil {
 		return latency{}, err
 	}
-	records, err := simulator.journal(ctx, before)
+	took := make([]time.Duration, 0, load.Requests)
+	err = simulator.Journal(ctx, before, func(record rig.Record) {
+		// The time of acceptance is in the id, to the millisecond.
+		seconds, nanoseconds := uuid.MustParse(record.MessageID).Time().UnixTime()
+		took = append(took, record.ReceivedAt.Sub(time.Unix(seconds, nanoseconds)))
+	})
 	if err != nil {
 		return latency{}, err
-	}
-	took := make([]time.Duration, 0, len(records))
-	for _, record := range records {
-		// The time of acceptance is in the id, to the millisecond.
-		seconds, nanoseconds := record.MessageID.Time().UnixTime()
-		took = append(took, record.ReceivedAt.Sub(time.Unix(seconds, nanoseconds)))
 	}
 	slices.Sort(took)
 	if len(took) == 0 {
@@ -121,7 +118,7 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 // simulator is the simulated SES as a process.
 type simulator struct {
 	*rig.Process
-	address string
+	rig.Simulator
 }
 
 func (w *world) simulate(ctx context.Context) (simulator, error) {
@@ -134,7 +131,7 @@ func (w *world) simulate(ctx context.Context) (simulator, error) {
 	if err != nil {
 		return simulator{}, err
 	}
-	return simulator{process, address}, process.Await(ctx, "http://"+address+"/_sim/stats")
+	return simulator{process, rig.Simulator{URL: "http://" + address}}, process.Await(ctx, "http://"+address+"/_sim/stats")
 }
 
 // clearing returns how many messages a second were sent, from the first that SES took to the last.
@@ -171,63 +168,6 @@ func (s simulator) accepted(ctx context.Context) (int64, error) {
 	var stats struct {
 		Accepted int64 `json:"accepted"`
 	}
-	return stats.Accepted, s.get(ctx, "/_sim/stats", &stats)
-}
-
-type record struct {
-	Sequence   int64     `json:"sequence"`
-	MessageID  uuid.UUID `json:"messageId"`
-	ReceivedAt time.Time `json:"receivedAt"`
-}
-
-// journal reads what SES took after the given number of messages.
-func (s simulator) journal(ctx context.Context, after int64) ([]record, error) {
-	var all []record
-	for {
-		var page struct {
-			Data []record `json:"data"`
-		}
-		if err := s.get(ctx, fmt.Sprintf("/_sim/journal?after=%d&limit=1000", after), &page); err != nil {
-			return nil, err
-		}
-		if len(page.Data) == 0 {
-			return all, nil
-		}
-		all = append(all, page.Data...)
-		after = page.Data[len(page.Data)-1].Sequence
-	}
-}
-
-// register makes the domain one that SES sends from.
-func (s simulator) register(ctx context.Context, domain string) error {
-	body := strings.NewReader(`{"EmailIdentity":"` + domain + `"}`)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/v2/email/identities", body)
-	if err != nil {
-		return fmt.Errorf("register a domain: %w", err)
-	}
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=rig, SignedHeaders=host, Signature=00")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("register a domain: %w", err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("register a domain: answered %s", answer.Status)
-	}
-	return errors.Join(err, answer.Body.Close())
-}
-
-func (s simulator) get(ctx context.Context, path string, into any) (err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+path, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("ask the simulator: %w", err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask the simulator: %w", err)
-	}
-	defer func() { err = errors.Join(err, answer.Body.Close()) }()
-	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-		return fmt.Errorf("read what the simulator says: %w", err)
-	}
-	return nil
+	err := s.Call(ctx, http.MethodGet, "/_sim/stats", nil, &stats)
+	return stats.Accepted, err
 }

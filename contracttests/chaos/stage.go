@@ -61,17 +61,17 @@ func newStage(ctx context.Context, ground *rig.Rig, progress io.Writer) (*stage,
 		}
 	}
 	ses := addresses[0]
-	s.simulator = simulator{"http://" + ses}
+	s.simulator = simulator{rig.Simulator{URL: "http://" + ses}}
 	s.apis = []string{"http://" + addresses[1], "http://" + addresses[2]}
 	s.actors = []*actor{{
-		name: "simulator", url: s.simulator.url + "/_sim/answers", sends: true,
+		name: "simulator", url: s.simulator.URL + "/_sim/answers", sends: true,
 		arguments: []string{
 			"simulator", "--addr=" + ses, "--journal=" + filepath.Join(ground.Folder, "journal"),
 			"--events-url=" + s.apis[0] + "/internal/ses/events", "--events-topic=" + topic, "--log-level=warn",
 		},
 	}}
 	common := []string{
-		"AWS_ENDPOINT_URL_SESV2=" + s.simulator.url, "MAILSTACK_EVENTS_TOPICS=" + topic, "MAILSTACK_LOG_LEVEL=info",
+		"AWS_ENDPOINT_URL_SESV2=" + s.simulator.URL, "MAILSTACK_EVENTS_TOPICS=" + topic, "MAILSTACK_LOG_LEVEL=info",
 	}
 	for i, url := range s.apis {
 		s.actors = append(s.actors, &actor{

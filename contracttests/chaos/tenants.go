@@ -49,7 +49,7 @@ func (s *stage) organizations(ctx context.Context, duration time.Duration) ([]or
 		if one.Tenant, err = rig.NewTenant(ctx, s.database, free); err != nil {
 			return nil, err
 		}
-		if err := s.simulator.identity(ctx, one.Domain); err != nil {
+		if err := s.simulator.Register(ctx, one.Domain); err != nil {
 			return nil, err
 		}
 	}

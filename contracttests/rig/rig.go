@@ -4,6 +4,8 @@
 //
 //   - rig.go: the folder, the binary, Postgres and its databases
 //   - process.go: a process of ours
+//   - simulator.go: the simulated SES, asked what it took
+//   - load.go: clients that send as fast as they are answered
 //   - tenant.go: an organization with a key and a verified domain
 package rig
 

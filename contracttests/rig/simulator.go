@@ -1,0 +1,83 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+const simulatorPatience = 10 * time.Second
+
+// Simulator is the simulated SES of a run, asked over its control API.
+type Simulator struct{ URL string }
+
+// Record is one message that SES took; the same message may stand there more than once.
+type Record struct {
+	Sequence   int64     `json:"sequence"`
+	MessageID  string    `json:"messageId"`
+	ReceivedAt time.Time `json:"receivedAt"`
+}
+
+// Register makes a domain known, and thereby verified: the simulator has no resolver.
+func (s Simulator) Register(ctx context.Context, domain string) error {
+	return s.Call(ctx, http.MethodPost, "/v2/email/identities", map[string]string{"EmailIdentity": domain}, nil)
+}
+
+// Journal calls visit with what SES took after the given sequence number, the oldest first.
+func (s Simulator) Journal(ctx context.Context, after int64, visit func(Record)) error {
+	for {
+		var page struct {
+			Data []Record `json:"data"`
+		}
+		path := fmt.Sprintf("/_sim/journal?after=%d&limit=10000", after)
+		if err := s.Call(ctx, http.MethodGet, path, nil, &page); err != nil {
+			return err
+		}
+		if len(page.Data) == 0 {
+			return nil
+		}
+		for _, record := range page.Data {
+			visit(record)
+			after = record.Sequence
+		}
+	}
+}
+
+// Call makes a request with a body of JSON, where in is not nil, and reads the answer into out, where that is not nil.
+func (s Simulator) Call(ctx context.Context, method, path string, in, out any) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, simulatorPatience)
+	defer cancel()
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return fmt.Errorf("write a request: %w", err)
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, &body)
+	if err != nil {
+		return fmt.Errorf("make a request: %w", err)
+	}
+	// The simulator wants a signature to be there, whatever it says.
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=rig, SignedHeaders=host, Signature=00")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the simulator: %w", err)
+	}
+	defer func() { err = errors.Join(err, answer.Body.Close()) }()
+	said, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return fmt.Errorf("read what the simulator answers: %w", err)
+	}
+	if answer.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("the simulator answers %s: %s", answer.Status, said)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(said, out)
+}
