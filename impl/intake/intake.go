@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
@@ -75,8 +74,6 @@ type Intake struct {
 	config       Config
 	small, large *lane
 	ids          ids
-	// reserveFirst: see keep.
-	reserveFirst atomic.Bool
 }
 
 // New makes an Intake.
@@ -133,12 +130,19 @@ func (intake *Intake) Full(size int64) bool {
 
 // store accepts a group in one transaction. Where one of them brought what Postgres refuses, or what we trip over, the
 // group is split until that one is alone, so that nobody else fails with it.
-func (intake *Intake) store(group []*submission) {
-	err := intake.watch(group)
+func (intake *Intake) store(lane *lane, group []*submission) {
+	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), patience)
+	defer cancel()
+	intake.storeAll(ctx, lane, group)
+}
+
+func (intake *Intake) storeAll(ctx context.Context, lane *lane, group []*submission) {
+	err := intake.watch(ctx, lane, group)
 	var panicked *panicError
 	if len(group) > 1 && (store.IsRefused(err) || errors.As(err, &panicked)) {
-		intake.store(group[:len(group)/2])
-		intake.store(group[len(group)/2:])
+		intake.storeAll(ctx, lane, group[:len(group)/2])
+		intake.storeAll(ctx, lane, group[len(group)/2:])
 		return
 	}
 	for _, submitted := range group {
@@ -146,22 +150,21 @@ func (intake *Intake) store(group []*submission) {
 	}
 }
 
-func (intake *Intake) attempt(ctx context.Context, group []*submission) (err error) {
+func (intake *Intake) attempt(ctx context.Context, lane *lane, group []*submission) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			err = &panicError{caught, debug.Stack()}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	reserveFirst := intake.reserveFirst.Load()
+	order := &order{reserveFirst: lane.reserveFirst.Load()}
 	for {
-		err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, reserveFirst) })
+		err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
 		if !errors.Is(err, errDidNotFit) {
 			break
 		}
-		reserveFirst = true
+		order.reserveFirst = true
 	}
+	lane.reserveFirst.Store(!order.fitted)
 	if errors.Is(err, errNothingAccepted) {
 		return nil
 	}
@@ -183,7 +186,7 @@ var errDidNotFit = errors.New("the allowance does not cover what was inserted")
 var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept claims, checks, inserts and reserves. It may be repeated when the transaction is, so it begins from nothing.
-func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, reserveFirst bool) error {
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, order *order) error {
 	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
 	now := clock.Truncate(time.Millisecond)
@@ -200,7 +203,7 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 		return err
 	}
 	check(all, found)
-	if err := intake.keep(ctx, tx, all, found, now, reserveFirst); err != nil {
+	if err := intake.keep(ctx, tx, all, found, now, order); err != nil {
 		return err
 	}
 	kept, err := answers(working)
@@ -217,15 +220,18 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 	return nil
 }
 
+// order says whether a transaction reserves before it inserts, and learns whether everything fitted.
+type order struct{ reserveFirst, fitted bool }
+
 // keep inserts and reserves. The lock on the usage row is what transactions of an organization wait for, so it is taken
 // last, behind the inserts, and held for little more than the commit. Where something then does not fit, the transaction
 // begins again and reserves first, and so do those after it until all of one fits: near its limit an organization costs
 // a rollback once, not every time.
 func (intake *Intake) keep(
-	ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time, reserveFirst bool,
+	ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time, order *order,
 ) error {
 	checked := len(remaining(all))
-	if !reserveFirst {
+	if !order.reserveFirst {
 		if err := intake.insert(ctx, tx, all, now); err != nil {
 			return err
 		}
@@ -233,12 +239,11 @@ func (intake *Intake) keep(
 	if err := reserve(ctx, tx, all, found, now); err != nil {
 		return err
 	}
-	fits := len(remaining(all)) == checked
-	intake.reserveFirst.Store(!fits)
+	order.fitted = len(remaining(all)) == checked
 	switch {
-	case reserveFirst:
+	case order.reserveFirst:
 		return intake.insert(ctx, tx, all, now)
-	case !fits:
+	case !order.fitted:
 		return errDidNotFit
 	}
 	return nil

@@ -2,8 +2,10 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/voostack/mailstack/impl/idempotency"
 )
@@ -44,7 +46,9 @@ func (submitted *submission) finish(err error) {
 // lane is a queue of submissions in front of their transactions, in the order in which they came.
 type lane struct {
 	group, transactions, capacity int
-	store                         func(group []*submission)
+	store                         func(lane *lane, group []*submission)
+	// reserveFirst: see keep.
+	reserveFirst atomic.Bool
 
 	mutex    sync.Mutex
 	waiting  []*submission
@@ -53,7 +57,7 @@ type lane struct {
 	running  int // transactions
 }
 
-func newLane(config Config, store func(group []*submission)) *lane {
+func newLane(config Config, store func(lane *lane, group []*submission)) *lane {
 	return &lane{group: config.Group, transactions: config.Transactions, capacity: config.Waiting, store: store}
 }
 
@@ -68,7 +72,9 @@ func (l *lane) pass(submitted *submission) error {
 	select {
 	case <-submitted.done:
 	case <-submitted.ctx.Done():
-		if l.leave(submitted) {
+		if left := l.leave(submitted); left && errors.Is(submitted.ctx.Err(), context.DeadlineExceeded) {
+			return ErrOverloaded // it has waited for all of the time that it had
+		} else if left {
 			return submitted.ctx.Err()
 		}
 		<-submitted.done
@@ -113,7 +119,7 @@ func (l *lane) run() {
 		if len(group) == 0 {
 			return
 		}
-		l.store(group)
+		l.store(l, group)
 		l.stored(group)
 	}
 }

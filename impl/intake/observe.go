@@ -35,9 +35,7 @@ func (intake *Intake) follow(submitted *submission) func() {
 }
 
 // watch makes an attempt under the eyes of those who want to know.
-func (intake *Intake) watch(group []*submission) error {
-	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
-	ctx := context.WithoutCancel(group[0].ctx)
+func (intake *Intake) watch(ctx context.Context, lane *lane, group []*submission) error {
 	ended := func(error) {}
 	if intake.config.Tracer != nil {
 		requests := make([]context.Context, len(group))
@@ -47,7 +45,7 @@ func (intake *Intake) watch(group []*submission) error {
 		ctx, ended = intake.config.Tracer.Accept(ctx, requests)
 	}
 	began := time.Now()
-	err := intake.attempt(ctx, group)
+	err := intake.attempt(ctx, lane, group)
 	ended(err)
 	if intake.config.Observer != nil {
 		messages := 0

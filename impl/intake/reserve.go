@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,19 +43,25 @@ func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found findin
 	if err != nil {
 		return fmt.Errorf("reserve the allowance: %w", err)
 	}
-	return count(ctx, tx, period, rows, perOrganization)
+	if len(rows) != len(ids) {
+		return fmt.Errorf("reserve the allowance: %d of %d organizations have a billing period", len(rows), len(ids))
+	}
+	return count(ctx, tx, period, rows, perOrganization, closed)
 }
 
 // count decides what fits, and stores it.
 func count(
 	ctx context.Context, tx *db.Queries, period string, rows []db.UsageLockRow, perOrganization map[uuid.UUID][]*candidate,
+	opened []uuid.UUID,
 ) error {
 	added := db.UsageAddParams{PeriodKey: period}
 	nothing := db.UsageCloseParams{PeriodKey: period}
 	for _, row := range rows {
 		reserved := fit(accountOf(row), perOrganization[row.OrganizationID])
 		if reserved == 0 {
-			nothing.OrganizationIds = append(nothing.OrganizationIds, row.OrganizationID)
+			if slices.Contains(opened, row.OrganizationID) {
+				nothing.OrganizationIds = append(nothing.OrganizationIds, row.OrganizationID)
+			}
 			continue
 		}
 		added.OrganizationIds = append(added.OrganizationIds, row.OrganizationID)
