@@ -144,6 +144,44 @@ func TestBodyCutOff(t *testing.T) {
 	}
 }
 
+// TestHalfClosed: a client that sends all of its request and closes its half of the connection reads the truth: a 202 for
+// what is stored, or a problem.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	whole := asText(t, email(from))
+	accepted := int64(0)
+	for range 20 {
+		var dialer net.Dialer
+		connection, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(tenant.url, "http://"))
+		must(t, err)
+		_, err = fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", singlePath, tenant.key, len(whole), whole)
+		must(t, err)
+		half, _ := connection.(*net.TCPConn)
+		must(t, half.CloseWrite())
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tenant.url+singlePath, nil)
+		must(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := http.ReadResponse(bufio.NewReader(connection), request)
+		must(t, err)
+		received, err := io.ReadAll(response.Body)
+		must(t, err)
+		must(t, response.Body.Close())
+		seen := exchange{request: request, sent: []byte(whole), status: response.StatusCode, header: response.Header, body: received}
+		(&recorder{contract: loadContract(t), ledger: &counted}).judge(t, seen)
+		if response.StatusCode == http.StatusAccepted {
+			accepted++
+		} else {
+			answer{t, response.StatusCode, response.Header, received, seen}.problem(http.StatusServiceUnavailable, api.ProblemCodeDependencyUnavailable)
+		}
+		must(t, connection.Close())
+	}
+	if found := tenant.rows(); found.emails != accepted {
+		t.Errorf("%d were accepted, %+v stored", accepted, found)
+	}
+}
+
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()

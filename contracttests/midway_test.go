@@ -152,3 +152,15 @@ func TestRevokedKeyGetsNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatComesBeforeSuspension: of a key that a server saw a moment ago, too, a scope that it lacks is told first.
+func TestWhatComesBeforeSuspension(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	_, key := tenant.insertKey("reader", []string{"emails:read"}, nil)
+	tenant.exchange(http.MethodPost, singlePath, key, email(from)).problem(http.StatusForbidden, api.ProblemCodeMissingScope)
+	tenant.execute(`UPDATE organizations SET suspended_at = now() WHERE id = $1`, tenant.id)
+	tenant.exchange(http.MethodPost, singlePath, key, email(from)).problem(http.StatusForbidden, api.ProblemCodeMissingScope)
+	tenant.execute(`UPDATE api_keys SET revoked_at = now() WHERE organization_id = $1`, tenant.id)
+	tenant.exchange(http.MethodPost, singlePath, key, email(from)).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
+}

@@ -227,3 +227,20 @@ func TestTemplatesChangeNothingLater(t *testing.T) {
 	tenant.refused(singlePath, email(from, "templateId", stored)).
 		problem(http.StatusBadRequest, api.ProblemCodeTemplateNotPublished)
 }
+
+// TestRenderedBatchIsBounded: a small request cannot make a large batch.
+func TestRenderedBatchIsBounded(t *testing.T) {
+	t.Parallel()
+	tenant, from := newStack(t).newSender()
+	id := tenant.template("{{#l}}"+strings.Repeat("x", 40_000)+"{{/l}}", "", true)
+	item := func() map[string]any {
+		return email(from, "html", nil, "text", nil, "templateId", id, "variables", map[string]any{"l": make([]int, 220)})
+	}
+	results := judged(tenant.call(http.MethodPost, batchPath, batchOf(item(), item(), item(), email(from))), 4).Results
+	for i, result := range results {
+		refused := result.Code != nil && *result.Code == api.ProblemCodeTemplateInvalid
+		if refused != (i == 2) {
+			t.Errorf("item %d: %+v", i, result)
+		}
+	}
+}

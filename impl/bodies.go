@@ -1,6 +1,7 @@
 package impl
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -45,10 +46,9 @@ func (b *bodies) take(size int64) (*held, error) {
 	}
 	if b.taken.Add(size) > limit {
 		b.taken.Add(-size)
-		return nil, &problem{
-			code: api.ProblemCodeOverloaded, detail: "This server has as many large requests in hand as it takes on; try again.",
-			retryAfter: 1, unread: true,
-		}
+		full := overloaded()
+		full.unread = true
+		return nil, full
 	}
 	return &held{b, size}, nil
 }
@@ -58,6 +58,31 @@ func (h *held) shrink(size int64) {
 	if size < h.size {
 		h.from.taken.Add(size - h.size)
 		h.size = size
+	}
+}
+
+// add takes what a request turns out to need beyond its body: what is rendered can be much more than what was sent.
+func (h *held) add(size int64) error {
+	if h.from.taken.Add(size) > h.from.limit {
+		h.from.taken.Add(-size)
+		return overloaded()
+	}
+	h.size += size
+	return nil
+}
+
+type heldKey struct{}
+
+// heldOf is what the request has taken; nil where it has no body.
+func heldOf(ctx context.Context) *held {
+	found, _ := ctx.Value(heldKey{}).(*held)
+	return found
+}
+
+func overloaded() *problem {
+	return &problem{
+		code: api.ProblemCodeOverloaded, detail: "This server has as many large requests in hand as it takes on; try again.",
+		retryAfter: 1,
 	}
 }
 
@@ -90,4 +115,6 @@ func letPass(c echo.Context) func() {
 }
 
 // BodiesInFlight is how many bytes are set aside for the bodies of requests under way.
-func (server *Server) BodiesInFlight() int64 { return server.bodies.taken.Load() }
+func (server *Server) BodiesInFlight() int64 {
+	return server.bodies.taken.Load() + server.posted.taken.Load()
+}

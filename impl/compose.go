@@ -50,6 +50,11 @@ func (server *Server) compose(
 	if err := render(&message, request, parts); err != nil {
 		return message, err
 	}
+	if request.Variables != nil || request.TemplateID != nil {
+		if space := heldOf(ctx); space != nil {
+			return message, space.add(int64(len(message.HTML) + len(message.Text)))
+		}
+	}
 	return message, nil
 }
 

@@ -64,6 +64,18 @@ type batch struct {
 	messages []intake.Message
 	places   []int
 	results  []api.BatchItemResult
+	// bytes is how long the bodies of the messages are.
+	bytes int
+}
+
+// fits counts the bodies of a message, which can be much longer than what they were rendered from.
+func (composed *batch) fits(message intake.Message) error {
+	bytes := composed.bytes + len(message.HTML) + len(message.Text)
+	if bytes > maxBatchBytes {
+		return invalid(api.ProblemCodeTemplateInvalid, "", "the rendered bodies of a batch are limited to 20 MiB")
+	}
+	composed.bytes = bytes
+	return nil
 }
 
 func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
@@ -76,6 +88,9 @@ func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRe
 			err = wrong
 		} else {
 			message, err = server.compose(ctx, &emails[i], known)
+		}
+		if err == nil {
+			err = composed.fits(message)
 		}
 		var wrong *problem
 		switch {

@@ -23,11 +23,15 @@ type Notifications struct {
 	Verifier *sns.Verifier
 }
 
+// postedBytes is what the bodies of notifications take up together, apart from those of requests with a key: whoever
+// knows the route can fill it. SNS posts again.
+const postedBytes = 16 << 20
+
 // receiveNotification takes what SNS posts, as text/plain. What is genuine is stored as it came before it is answered:
 // SNS tries a few times within a minute, and then forgets. A repetition is answered likewise and changes nothing.
 func (server *Server) receiveNotification(c echo.Context) error {
 	request := c.Request()
-	taken, err := server.bodies.take(sizeOf(request, sns.MaxBytes))
+	taken, err := server.posted.take(sizeOf(request, sns.MaxBytes))
 	if err != nil {
 		return err
 	}

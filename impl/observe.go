@@ -29,6 +29,8 @@ const (
 	operationNotifications = "receiveNotification"
 	// statusGone is what others log, too, for a client that did not wait for its answer.
 	statusGone = 499
+	// goneKey marks the exchanges of such clients.
+	goneKey = "client gone"
 )
 
 // watched is what is told of one operation.
@@ -50,8 +52,10 @@ func (server *Server) watchRequests(operations []*operation) {
 	for _, op := range operations {
 		server.watched[routeKey{op.method, asRoute(op.path)}] = watched{op.id, observer.Operation(op.id)}
 	}
-	server.watched[routeKey{http.MethodPost, server.config.Notifications.Path}] = watched{
-		operationNotifications, observer.Operation(operationNotifications),
+	if at := server.config.Notifications; at.Verifier != nil {
+		server.watched[routeKey{http.MethodPost, at.Path}] = watched{
+			operationNotifications, observer.Operation(operationNotifications),
+		}
 	}
 	server.unnamed = watched{operationOther, observer.Operation(operationOther)}
 }
@@ -73,9 +77,9 @@ func (server *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			server.handleError(err, c)
 		}
-		status := statusGone
-		if c.Response().Committed {
-			status = c.Response().Status
+		status := c.Response().Status
+		if gone, _ := c.Get(goneKey).(bool); gone || !c.Response().Committed {
+			status = statusGone
 		}
 		ended(status)
 		known.answered(status, time.Since(began))

@@ -139,11 +139,17 @@ func (server *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	answer := problemOf(err)
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		// The client has gone: there is nobody to answer.
+		// Most likely nobody is there to be answered. But a client that has only closed its half of the connection looks the
+		// same, and would take the silence of this server for a success: net/http ends it with an empty 200.
+		c.Set(goneKey, true)
+		answer = unavailable("The connection was closed before the request was carried out.")
+		if err := writeProblem(c, answer); err != nil {
+			server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not written", slog.String("error", err.Error()))
+		}
 		return
 	}
-	answer := problemOf(err)
 	if answer == nil {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelError, "request failed", slog.String("error", err.Error()))
 		answer = &problem{

@@ -7,6 +7,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/token"
 )
@@ -15,6 +16,8 @@ const (
 	// rememberedKeys bounds the memory, rememberedFor how old what is in it may be.
 	rememberedKeys = 10_000
 	rememberedFor  = time.Minute
+	// recheckPatience is short: it comes after all that the operation was given.
+	recheckPatience = 3 * time.Second
 )
 
 // remembered are keys that were found in the database lately. Only requests to send may rely on them, because the
@@ -56,6 +59,8 @@ func (server *Server) recheck(ctx context.Context, key caller) error {
 	if !key.remembered {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, recheckPatience)
+	defer cancel()
 	row, err := server.lookUp(ctx, key.prefix)
 	if err != nil {
 		return err
@@ -67,6 +72,16 @@ func (server *Server) recheck(ctx context.Context, key caller) error {
 		return inactive()
 	}
 	return nil
+}
+
+// recheckRefused is the error to answer with when a key was not let in: only that it is none any more comes before
+// what it was refused for.
+func (server *Server) recheckRefused(ctx context.Context, key caller, refusal error) error {
+	gone := server.recheck(context.WithoutCancel(ctx), key)
+	if known, found := errors.AsType[*problem](gone); found && known.code == api.ProblemCodeUnauthorized {
+		return gone
+	}
+	return refusal
 }
 
 // recheckBefore is the error to answer with when a request failed: the key's, if there is anything wrong with it.

@@ -99,7 +99,9 @@ type Server struct {
 	// remembered spares requests to send the look-up of their key.
 	remembered remembered
 	bodies     bodies
-	draining   atomic.Bool
+	// posted are those of notifications.
+	posted   bodies
+	draining atomic.Bool
 	// watched says what is told of the requests of each route, and unnamed of those of no operation.
 	watched map[routeKey]watched
 	unnamed watched
@@ -118,7 +120,7 @@ func New(config Config) (*Server, error) {
 		config.Bodies = DefaultBodies
 	}
 	server := &Server{config: config, echo: echo.New(), rates: newRates(config.RequestsPerSecond)}
-	server.bodies.limit = config.Bodies
+	server.bodies.limit, server.posted.limit = config.Bodies, postedBytes
 	var err error
 	if server.remembered, err = newRemembered(); err != nil {
 		return nil, err

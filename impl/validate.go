@@ -1,6 +1,7 @@
 package impl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,10 +41,10 @@ func (server *Server) guard(op *operation) echo.MiddlewareFunc {
 			// The one that the operation works under has ended by the time that it has failed.
 			ctx := c.Request().Context()
 			key, err := server.admit(c, op)
-			if err == nil {
-				err = server.validated(op, c, next)
+			if err != nil {
+				return server.recheckRefused(ctx, key, err)
 			}
-			return server.recheckBefore(ctx, key, err)
+			return server.recheckBefore(ctx, key, server.validated(op, c, next))
 		}
 	}
 }
@@ -61,6 +62,7 @@ func (server *Server) validated(op *operation, c echo.Context, next echo.Handler
 			return err
 		}
 		defer space.release()
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), heldKey{}, space)))
 		if body, err = op.validateBody(c, space); err != nil {
 			return err
 		}

@@ -16,6 +16,9 @@ import (
 // maxItemBytes bounds an item that is judged by itself, as a single email is bounded.
 const maxItemBytes = 10 << 20
 
+// maxBatchBytes bounds the rendered bodies of a batch together, as its request is bounded.
+const maxBatchBytes = 20 << 20
+
 // itemRules judge the items of a list one by one: `x-validate-items: each` on the list in the document.
 type itemRules struct {
 	// member names the list in the body.
