@@ -34,9 +34,11 @@ func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
 		EnforcementStatus: aws.ToString(out.EnforcementStatus),
 		ProductionAccess:  out.ProductionAccessEnabled,
 	}
-	if q := out.SendQuota; q != nil {
-		quota.Max24Hour, quota.MaxPerSecond, quota.SentLast24Hours = q.Max24HourSend, q.MaxSendRate, q.SentLast24Hours
+	q := out.SendQuota
+	if q == nil {
+		return Quota{}, errors.New("GetAccount: the answer holds no quota")
 	}
+	quota.Max24Hour, quota.MaxPerSecond, quota.SentLast24Hours = q.Max24HourSend, q.MaxSendRate, q.SentLast24Hours
 	return quota, nil
 }
 

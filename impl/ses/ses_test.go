@@ -178,6 +178,21 @@ func TestQuotaCallIsRepeatedAndBounded(t *testing.T) {
 	}
 }
 
+// Nothing said is not nothing allowed.
+func TestAnAccountWithoutAQuotaIsAnError(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if _, err := w.Write([]byte(`{"SendingEnabled":true}`)); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	if quota, err := connect(t, ses.Config{Endpoint: server.URL}).GetQuota(t.Context()); err == nil {
+		t.Errorf("the quota is %+v", quota)
+	}
+}
+
 func TestTimeoutBoundsTheWholeCall(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
