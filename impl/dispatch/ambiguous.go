@@ -18,7 +18,8 @@ const (
 	// eventWait is how long a message that SES may have taken is not tried again, so that SES can tell that it did. Its
 	// events come within seconds; SNS repeats those that we did not take at first within the minute.
 	eventWait = time.Minute
-	// abandonedWait is the same for a message whose process died: the lease has been most of the time.
+	// abandonedWait is the same for a message whose process died: the lease has been most of the time. It is also for one
+	// whose outcome could not be stored before.
 	abandonedWait = 30 * time.Second
 	// reportsTrusted is how long after the last event of SES others are waited for. Where none arrives at all, waiting would
 	// only delay.

@@ -18,7 +18,7 @@ import (
 // committer returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
 // once, as a commit without an answer may have happened. Where nothing failed for good it is one round trip: with seven,
 // a busy machine spent more time on waking the two sides than on the statements.
-func committer(s *store.Store) func(ctx context.Context, group []*settlement) error {
+func committer(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
 	return func(ctx context.Context, group []*settlement) error {
 		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
 		return s.Pipeline(ctx, func(tx *db.Queries) error {
@@ -31,7 +31,7 @@ func committer(s *store.Store) func(ctx context.Context, group []*settlement) er
 			if err := abandon(ctx, tx, only(group, gaveUp)); err != nil {
 				return err
 			}
-			return postpone(ctx, tx, only(group, postponed))
+			return postpone(ctx, tx, only(group, postponed), now())
 		})
 	}
 }
@@ -120,7 +120,9 @@ func tell(ctx context.Context, tx *db.Queries, group []*settlement, reached mail
 	return nil
 }
 
-func postpone(ctx context.Context, tx *db.Queries, group []*settlement) error {
+// postpone puts messages back. One that waits for an event and is stored late, since Postgres was away, has it waited for
+// from now on: while nothing could be stored, the event could not be either.
+func postpone(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
 	if len(group) == 0 {
 		return nil
 	}
@@ -132,7 +134,11 @@ func postpone(ctx context.Context, tx *db.Queries, group []*settlement) error {
 		}
 		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
 		waits.Attempts = append(waits.Attempts, one.send.Attempt)
-		waits.DueAt = append(waits.DueAt, one.outcome.dueAt)
+		dueAt := one.outcome.dueAt
+		if earliest := now.Add(abandonedWait); one.outcome.awaitsEvent && dueAt.Before(earliest) {
+			dueAt = earliest
+		}
+		waits.DueAt = append(waits.DueAt, dueAt)
 		waits.Ambiguous = append(waits.Ambiguous, ambiguous)
 	}
 	if err := tx.SendPostpone(ctx, waits); err != nil {

@@ -51,7 +51,9 @@ type outcome struct {
 	code, reason string
 	dueAt        time.Time
 	// ambiguous: nobody knows whether SES took the message.
-	ambiguous     bool
+	ambiguous bool
+	// awaitsEvent: SES is given the time to tell.
+	awaitsEvent   bool
 	recheckDomain bool
 }
 
@@ -126,11 +128,12 @@ func (d *Dispatcher) waitFor(wait time.Duration) *outcome {
 // message, and tells what it takes, it is given the time to do so.
 func (d *Dispatcher) unclear(ctx context.Context, attempt int32, ambiguous bool) outcome {
 	wait := due.Backoff(attempt, d.config.Random())
-	if ambiguous && d.eventsArrive(ctx, d.config.Now()) {
+	awaitsEvent := ambiguous && d.eventsArrive(ctx, d.config.Now())
+	if awaitsEvent {
 		wait = max(wait, eventWait)
 	}
 	waiting := d.waitFor(wait)
-	waiting.ambiguous = ambiguous
+	waiting.ambiguous, waiting.awaitsEvent = ambiguous, awaitsEvent
 	return *waiting
 }
 

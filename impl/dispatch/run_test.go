@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,6 +197,36 @@ func TestOutcomesOutliveALongOutage(t *testing.T) {
 	eventually(t, "it is stored", h.idle(t))
 	h.requireSent(t, o, id)
 	requireEachOnce(t, h, []uuid.UUID{id})
+}
+
+// An event cannot come in while Postgres is away, so that it is waited for afterwards.
+func TestAnOutcomeThatIsStoredLateWaitsForItsEvent(t *testing.T) {
+	t.Parallel()
+	server := storetest.Server(t)
+	h := newHouseOn(t, storetest.Open(t, server.DSN(devdb.Database)))
+	o := h.tenant(t)
+	h.notify(t, "{}") // events arrive
+	h.pass(t, 1)
+	id := h.accept(t, o, 1)[0]
+	var calls atomic.Int64
+	start(t, h.newDispatcher(t, func(c *dispatch.Config) {
+		c.EventsExpected = true
+		c.SES = sender(func(context.Context, ses.Message) (string, error) {
+			if calls.Add(1) > 1 {
+				return "", &ses.Error{Class: ses.Ambiguous}
+			}
+			return "", errors.Join(&ses.Error{Class: ses.Ambiguous}, server.Kill())
+		})
+	}))
+	eventually(t, "the outcome cannot be stored", func() bool { return strings.Contains(h.log.String(), "cannot be stored yet") })
+	h.clock.advance(time.Hour)
+	must(t, server.Restart(t.Context()))
+	eventually(t, "it is stored", func() bool {
+		return h.count(t, "SELECT count(*) FROM sends WHERE leased_until IS NULL AND ambiguous_attempts = 1") == 1
+	})
+	if row := h.waiting(t, o, id); row.Attempt != 1 || row.DueAt.Sub(h.clock.Now()) != 30*time.Second {
+		t.Errorf("it does not wait for the event: %+v", *row)
+	}
 }
 
 func TestStopFinishesWhatIsInHand(t *testing.T) {

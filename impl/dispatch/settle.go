@@ -55,7 +55,7 @@ type settler struct {
 
 func newSettler(config Config, after func(ctx context.Context, group []*settlement), recovered func()) *settler {
 	return &settler{
-		commit:    committer(config.Store),
+		commit:    committer(config.Store, config.Now),
 		after:     after,
 		recovered: recovered,
 		now:       config.Now,
