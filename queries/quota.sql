@@ -12,7 +12,8 @@ VALUES (@per_second, '2000-01-01', @per_second, clock_timestamp())
 ON CONFLICT (one) DO NOTHING;
 
 -- QuotaLook locks the quota until the transaction ends, and says what may be taken of it at this moment. What nobody
--- takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds.
+-- takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds. Where
+-- the clock was set back, one may be taken, which brings taken_at back too: nothing waits for the clock to catch up.
 -- name: QuotaLook :one
 WITH locked AS (
     SELECT quota.*, quota_rate(quota, @climb) AS rate, clock_timestamp() AS now FROM quota FOR UPDATE
@@ -21,7 +22,8 @@ SELECT
     rate::double precision AS rate,
     least(
         greatest(rate * @burst::double precision, 1),
-        available + rate * greatest(extract(epoch FROM now - taken_at), 0)
+        CASE WHEN taken_at > now + interval '1 second' THEN greatest(available, 1)
+            ELSE available + rate * greatest(extract(epoch FROM now - taken_at), 0) END
     )::double precision AS available,
     coalesce(
         CASE WHEN read_at > now - make_interval(secs => @believed::double precision) THEN day_left END, 'Infinity'
@@ -39,10 +41,10 @@ SET available = @rest::double precision, taken_at = @now::timestamptz, day_left 
 UPDATE quota SET available = available - @owed::double precision, day_left = day_left - @owed;
 
 -- QuotaSlow cuts the rate of all workers to a share, at most once within the pause: what was under way meanwhile says
--- nothing about the new rate. It affects a row where it did.
+-- nothing about the new rate. It affects a row where it did. A clock that was set back does not prolong the pause.
 -- name: QuotaSlow :execrows
 UPDATE quota
 SET slowed_to = greatest(quota_rate(quota, @climb) * @cut::double precision, least(per_second, greatest(per_second / 100, 1))),
     slowed_at = clock_timestamp(),
     available = least(available, 0)
-WHERE slowed_at < clock_timestamp() - make_interval(secs => @pause::double precision);
+WHERE slowed_at < clock_timestamp() - make_interval(secs => @pause::double precision) OR slowed_at > clock_timestamp();

@@ -18,10 +18,11 @@ CREATE TABLE quota (
     CONSTRAINT quota_pkey PRIMARY KEY (one)
 ) WITH (fillfactor = 10);
 
--- The rate at this moment: after a throttling it climbs back by a share of the account's rate each second.
+-- The rate at this moment: after a throttling it climbs back by a share of the account's rate each second. A throttling
+-- that seems to be yet to come, as the clock was set back, was just now.
 -- +goose StatementBegin
 CREATE FUNCTION quota_rate(quota, climb double precision) RETURNS double precision
 LANGUAGE sql VOLATILE AS $$
-    SELECT least($1.per_second, $1.slowed_to + $1.per_second * climb * extract(epoch FROM clock_timestamp() - $1.slowed_at))
+    SELECT least($1.per_second, $1.slowed_to + $1.per_second * climb * greatest(extract(epoch FROM clock_timestamp() - $1.slowed_at), 0))
 $$;
 -- +goose StatementEnd

@@ -30,7 +30,8 @@ SELECT
     rate::double precision AS rate,
     least(
         greatest(rate * $1::double precision, 1),
-        available + rate * greatest(extract(epoch FROM now - taken_at), 0)
+        CASE WHEN taken_at > now + interval '1 second' THEN greatest(available, 1)
+            ELSE available + rate * greatest(extract(epoch FROM now - taken_at), 0) END
     )::double precision AS available,
     coalesce(
         CASE WHEN read_at > now - make_interval(secs => $2::double precision) THEN day_left END, 'Infinity'
@@ -53,7 +54,8 @@ type QuotaLookRow struct {
 }
 
 // QuotaLook locks the quota until the transaction ends, and says what may be taken of it at this moment. What nobody
-// takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds.
+// takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds. Where
+// the clock was set back, one may be taken, which brings taken_at back too: nothing waits for the clock to catch up.
 func (q *Queries) QuotaLook(ctx context.Context, arg QuotaLookParams) (QuotaLookRow, error) {
 	row := q.db.QueryRow(ctx, quotaLook, arg.Burst, arg.Believed, arg.Climb)
 	var i QuotaLookRow
@@ -81,7 +83,7 @@ UPDATE quota
 SET slowed_to = greatest(quota_rate(quota, $1) * $2::double precision, least(per_second, greatest(per_second / 100, 1))),
     slowed_at = clock_timestamp(),
     available = least(available, 0)
-WHERE slowed_at < clock_timestamp() - make_interval(secs => $3::double precision)
+WHERE slowed_at < clock_timestamp() - make_interval(secs => $3::double precision) OR slowed_at > clock_timestamp()
 `
 
 type QuotaSlowParams struct {
@@ -91,7 +93,7 @@ type QuotaSlowParams struct {
 }
 
 // QuotaSlow cuts the rate of all workers to a share, at most once within the pause: what was under way meanwhile says
-// nothing about the new rate. It affects a row where it did.
+// nothing about the new rate. It affects a row where it did. A clock that was set back does not prolong the pause.
 func (q *Queries) QuotaSlow(ctx context.Context, arg QuotaSlowParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quotaSlow, arg.Climb, arg.Cut, arg.Pause)
 	if err != nil {

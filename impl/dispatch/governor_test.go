@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
@@ -206,6 +207,28 @@ func TestSuspendedMailCostsNothing(t *testing.T) {
 	id := h.accept(t, other, 1)[0]
 	h.pass(t, 2)
 	h.requireSent(t, other, id)
+}
+
+func TestAClockThatIsSetBackDoesNotStopTheMail(t *testing.T) {
+	t.Parallel()
+	h := limited(t, 10)
+	o := h.tenant(t)
+	must(t, h.dispatch.ReadQuota(t.Context()))
+	h.exec(t, `UPDATE quota SET available = 0, taken_at = now() + interval '1 hour', slowed_to = 5, slowed_at = now() + interval '1 hour'`)
+	id := h.accept(t, o, 2)[0]
+	h.pass(t, 1)
+	h.requireSent(t, o, id)
+	if n := h.count(t, "SELECT count(*) FROM quota WHERE taken_at <= clock_timestamp() AND available < 1"); n != 1 {
+		t.Error("what is there is still counted from a time to come")
+	}
+	if rate := h.count(t, "SELECT quota_rate(quota, 0.01)::integer FROM quota"); rate != 5 {
+		t.Errorf("the rate is %d", rate)
+	}
+	slowed, err := h.store.Queries().QuotaSlow(t.Context(), db.QuotaSlowParams{Climb: 0.01, Cut: 0.5, Pause: 1})
+	must(t, err)
+	if slowed != 1 || h.count(t, "SELECT count(*) FROM quota WHERE slowed_to = 2.5 AND slowed_at <= clock_timestamp()") != 1 {
+		t.Error("the rate cannot be cut")
+	}
 }
 
 func TestUnknownQuotaIsSmall(t *testing.T) {
