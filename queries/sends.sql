@@ -160,7 +160,8 @@ WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
 
--- SendDueNow lets the waiting messages of an organization go at once.
+-- SendDueNow lets the waiting messages of an organization go at once, but for those that SES may have taken: they wait for
+-- its events.
 -- name: SendDueNow :exec
 UPDATE sends SET due_at = @now::timestamptz
-WHERE organization_id = @organization_id AND leased_until IS NULL AND due_at > @now::timestamptz;
+WHERE organization_id = @organization_id AND leased_until IS NULL AND due_at > @now::timestamptz AND ambiguous_attempts = 0;

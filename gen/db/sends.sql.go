@@ -126,7 +126,7 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 
 const sendDueNow = `-- name: SendDueNow :exec
 UPDATE sends SET due_at = $1::timestamptz
-WHERE organization_id = $2 AND leased_until IS NULL AND due_at > $1::timestamptz
+WHERE organization_id = $2 AND leased_until IS NULL AND due_at > $1::timestamptz AND ambiguous_attempts = 0
 `
 
 type SendDueNowParams struct {
@@ -134,7 +134,8 @@ type SendDueNowParams struct {
 	OrganizationID uuid.UUID
 }
 
-// SendDueNow lets the waiting messages of an organization go at once.
+// SendDueNow lets the waiting messages of an organization go at once, but for those that SES may have taken: they wait for
+// its events.
 func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) error {
 	_, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID)
 	return err

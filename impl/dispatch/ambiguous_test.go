@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
@@ -72,6 +73,18 @@ func TestAMissingEventIsWaitedForNoLongerThanAMinute(t *testing.T) {
 	h.clock.advance(time.Microsecond)
 	h.pass(t, 1)
 	h.requireSent(t, o, id)
+}
+
+func TestAnOrganizationThatIsResumedStillWaitsForItsEvents(t *testing.T) {
+	t.Parallel()
+	h, o := connected(t)
+	id := h.accept(t, o, 1)[0]
+	h.ses.SetFaults(sessim.Faults{DropAnswer: 1})
+	h.pass(t, 1)
+	must(t, h.store.Queries().SendDueNow(t.Context(), db.SendDueNowParams{OrganizationID: o.id, Now: h.clock.Now()}))
+	if wait := h.waiting(t, o, id).DueAt.Sub(h.clock.Now()); wait != time.Minute {
+		t.Errorf("it waits %s", wait)
+	}
 }
 
 func TestEventsThatNeverArriveAreNotWaitedFor(t *testing.T) {
