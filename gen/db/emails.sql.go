@@ -566,7 +566,13 @@ WITH stored AS (
     RETURNING email_id, fact_key, id, organization_id, type, data, occurred_at
 ),
 wanted AS MATERIALIZED (
-    SELECT stored.email_id, stored.fact_key, stored.id, stored.organization_id, stored.type, stored.data, stored.occurred_at, webhooks.id AS webhook_id
+    SELECT stored.email_id, stored.fact_key, stored.id, stored.organization_id, stored.type, stored.data, stored.occurred_at, webhooks.id AS webhook_id, CASE stored.type
+            WHEN 'email.sent' THEN 2
+            WHEN 'email.delivered' THEN 3
+            WHEN 'email.bounced' THEN 5
+            WHEN 'email.complained' THEN 6
+            WHEN 'email.failed' THEN CASE WHEN stored.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
+            ELSE 0 END AS outcome
     FROM stored
     JOIN webhooks ON webhooks.organization_id = stored.organization_id
         AND webhooks.enabled
@@ -586,16 +592,11 @@ told AS (
                 'toEmail', message.to_email,
                 'subject', message.subject,
                 'tags', nullif(array_to_string(message.tags, ','), ''),
-                'status', CASE greatest(message.outcome, CASE wanted.type
-                        WHEN 'email.sent' THEN 2
-                        WHEN 'email.delivered' THEN 3
-                        WHEN 'email.bounced' THEN 5
-                        WHEN 'email.complained' THEN 6
-                        WHEN 'email.failed' THEN CASE WHEN wanted.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
-                        ELSE 0 END)
+                'status', CASE greatest(message.outcome, wanted.outcome)
                     WHEN 1 THEN 'Failed' WHEN 2 THEN 'Sent' WHEN 3 THEN 'Delivered' WHEN 4 THEN 'Failed'
                     WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' ELSE 'Queued' END,
-                'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''), message.error_message),
+                'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''),
+                    CASE WHEN message.outcome >= wanted.outcome THEN message.error_message END),
                 'providerMessageId', coalesce(message.provider_message_id, wanted.data ->> 'providerMessageId'),
                 'details', wanted.data
             )
@@ -625,6 +626,7 @@ type EventInsertParams struct {
 // EventInsert stores facts, each once, and makes the deliveries of those that are new, for every enabled webhook that
 // subscribes to their type. A message is looked at only for a delivery. Its status is the one that the event implies, or
 // a higher one that is stored, so that it does not matter which of the two is written first; impl/mail says what each fact means.
+// The error that is stored is not told of a message that the event is about to lift above it.
 func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error {
 	_, err := q.db.Exec(ctx, eventInsert,
 		arg.EmailIds,

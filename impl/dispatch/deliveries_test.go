@@ -85,6 +85,37 @@ func TestEventsSayWhatTheyMean(t *testing.T) {
 	}
 }
 
+// A message that SES took after all has not failed, also where its webhook is written before it is marked.
+func TestEventsDoNotTellOfASupersededFailure(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	e := h.withEndpoints(t)
+	o := h.tenant(t)
+	h.subscribe(t, o, "https://a.example", "email.sent", "email.delivered", "email.opened")
+	for _, c := range []struct {
+		factType, before string
+		told             bool
+	}{
+		{"email.sent", "1", false},
+		{"email.delivered", "1", false},
+		{"email.delivered", "5", true},
+		{"email.opened", "1", true},
+	} {
+		id := h.accept(t, o, 1)[0]
+		h.exec(t, "DELETE FROM sends")
+		h.exec(t, "UPDATE emails SET outcome = $2::text::smallint, error_message = 'because' WHERE id = $1", id, c.before)
+		must(t, h.store.Queries().EventInsert(t.Context(), db.EventInsertParams{
+			EmailIds: []uuid.UUID{id}, FactKeys: []string{"x"}, Ids: []uuid.UUID{newID(t)}, OrganizationIds: []uuid.UUID{o.id},
+			Types: []string{c.factType}, Data: [][]byte{[]byte(`{}`)}, OccurredAt: []time.Time{h.clock.Now()},
+		}))
+		h.pass(t, 1)
+		came := e.to("https://a.example")
+		if last := came[len(came)-1].Body; strings.Contains(last, "because") != c.told {
+			t.Errorf("%+v: told %s", c, last)
+		}
+	}
+}
+
 func TestDeliveriesAreTriedForADay(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
