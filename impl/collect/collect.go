@@ -36,7 +36,8 @@ const (
 	// finishTimeout bounds what is done with received messages when the process is told to stop.
 	finishTimeout = 15 * time.Second
 	firstRetry    = time.Second
-	longestRetry  = time.Minute
+	// longestRetry is short, as the next attempt of a message that SES may have taken waits a minute for its event.
+	longestRetry  = 5 * time.Second
 	complainEvery = time.Minute
 )
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl/collect"
@@ -36,6 +38,7 @@ type world struct {
 	t        *testing.T
 	topics   *snssim.Simulator
 	queue    *wiring.Queue
+	account  ses.Config
 	topic    string
 	database string
 	store    *store.Store
@@ -53,9 +56,8 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(w.topics)
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { w.topics.Close() })
-	client, err := wiring.New(t.Context(), ses.Config{
-		Region: region, Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test",
-	})
+	w.account = ses.Config{Region: region, Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test"}
+	client, err := wiring.New(t.Context(), w.account)
 	w.must(err)
 	caller, err := client.Caller(t.Context())
 	w.must(err)
@@ -70,6 +72,19 @@ func newWorld(t *testing.T) *world {
 	}
 	w.queue = queue
 	return w
+}
+
+// giveUpAfter has messages go to the dead letters sooner than after the thousand attempts of EnsureQueue.
+func (w *world) giveUpAfter(attempts int) {
+	w.t.Helper()
+	loaded, err := w.account.Load(w.t.Context())
+	w.must(err)
+	loaded.BaseEndpoint = aws.String(w.account.Endpoint)
+	_, err = sqs.NewFromConfig(loaded).SetQueueAttributes(w.t.Context(), &sqs.SetQueueAttributesInput{
+		QueueUrl: aws.String(w.queue.URL), Attributes: map[string]string{"RedrivePolicy": fmt.Sprintf(
+			`{"deadLetterTargetArn":"arn:aws:sqs:%s:000000000000:events-dead","maxReceiveCount":%d}`, region, attempts)},
+	})
+	w.must(err)
 }
 
 func (w *world) must(err error) {
@@ -189,6 +204,7 @@ func TestANotificationThatIsSentTwiceIsStoredOnce(t *testing.T) {
 func TestWhatCannotBeReadGoesToTheDeadLetters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.giveUpAfter(5)
 	poison := []string{
 		"", "{", "hello", `{"Type":"Notification"}`, `{"eventType":"Delivery"}`, strings.Repeat("x", 600<<10),
 		`{"Type":"SubscriptionConfirmation","MessageId":"a","TopicArn":"` + w.topic + `"}`,

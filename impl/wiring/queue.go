@@ -26,9 +26,11 @@ const (
 	// visibility is how long a received message is nobody else's: enough to store ten of them.
 	visibility = time.Minute
 	// keepMessages is as long as SQS keeps anything. A message that was received triesBeforeDead times and is still there
-	// goes to the dead letters.
+	// goes to the dead letters. It is as many as SQS allows, most of a day of them: a database that answers and takes
+	// nothing (its disk is full, it is a standby) must not send there what can be read.
+	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 	keepMessages    = 14 * 24 * time.Hour
-	triesBeforeDead = 20
+	triesBeforeDead = 1000
 
 	// DeadSuffix is what the name of the queue of dead letters ends with.
 	DeadSuffix    = "-dead"
