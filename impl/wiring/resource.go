@@ -1,12 +1,22 @@
 package wiring
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 )
 
-const policyVersion = "2012-10-17"
+const (
+	policyVersion = "2012-10-17"
+	// sidPrefix is what the names of our statements begin with. Alone it is a name that stood for any source.
+	sidPrefix = "MailStackEvents"
+	// sidDigits of a hash of its source follow, since the policy of a topic or queue has a statement for each of several,
+	// and a name may hold letters and digits only.
+	sidDigits = 12
+)
 
 // statement is one of a policy, under the names of AWS.
 type statement struct {
@@ -22,7 +32,7 @@ type statement struct {
 // else's SES. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
 func publishing(topic, account, configurationSet string) statement {
 	return statement{
-		Sid: "MailStackEvents", Effect: "Allow", Principal: map[string]string{"Service": "ses.amazonaws.com"},
+		Sid: sidOf(configurationSet), Effect: "Allow", Principal: map[string]string{"Service": "ses.amazonaws.com"},
 		Action: []string{"sns:Publish"}, Resource: []string{topic},
 		Condition: map[string]map[string]string{"StringEquals": {"AWS:SourceAccount": account, "AWS:SourceArn": configurationSet}},
 	}
@@ -32,13 +42,20 @@ func publishing(topic, account, configurationSet string) statement {
 // https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
 func sending(queue, topic string) statement {
 	return statement{
-		Sid: "MailStackEvents", Effect: "Allow", Principal: map[string]string{"Service": "sns.amazonaws.com"},
+		Sid: sidOf(topic), Effect: "Allow", Principal: map[string]string{"Service": "sns.amazonaws.com"},
 		Action: []string{"sqs:SendMessage"}, Resource: []string{queue},
 		Condition: map[string]map[string]string{"ArnEquals": {"aws:SourceArn": topic}},
 	}
 }
 
-// with returns a policy in which a statement stands, in the place of an earlier one of its name; what others wrote stays.
+// sidOf names the statement about a source.
+func sidOf(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return sidPrefix + hex.EncodeToString(sum[:])[:sidDigits]
+}
+
+// with returns a policy in which a statement stands, in the place of an earlier one about its source; what others wrote
+// stays, and so do the statements about other sources.
 // changed is false where it stood there already.
 func with(policy string, wanted statement) (merged string, changed bool, err error) {
 	document := map[string]any{"Version": policyVersion}
@@ -61,7 +78,7 @@ func with(policy string, wanted statement) (merged string, changed bool, err err
 	kept := make([]any, 0, len(statements)+1)
 	for _, one := range statements {
 		named, ok := one.(map[string]any)
-		if !ok || named["Sid"] != wanted.Sid {
+		if !ok || !replaces(ours, named) {
 			kept = append(kept, one)
 			continue
 		}
@@ -75,6 +92,26 @@ func with(policy string, wanted statement) (merged string, changed bool, err err
 		return "", false, fmt.Errorf("write a policy: %w", err)
 	}
 	return string(encoded), true, nil
+}
+
+// replaces reports whether a statement that is there is an earlier one of ours about the same source.
+func replaces(ours, there map[string]any) bool {
+	return there["Sid"] == ours["Sid"] || (there["Sid"] == sidPrefix && sourceOf(there) == sourceOf(ours))
+}
+
+// sourceOf is the ARN that a statement is restricted to, or nothing. The case of a condition's key does not matter.
+func sourceOf(statement map[string]any) string {
+	conditions, _ := statement["Condition"].(map[string]any)
+	for _, compared := range conditions {
+		keys, _ := compared.(map[string]any)
+		for key, value := range keys {
+			if strings.EqualFold(key, "aws:SourceArn") {
+				source, _ := value.(string)
+				return source
+			}
+		}
+	}
+	return ""
 }
 
 // plain is a statement as it is read from a policy.

@@ -64,7 +64,8 @@ func TestCallerNamesItsResources(t *testing.T) {
 	}
 }
 
-// What others wrote into the policies of topic and queue stays; what we wrote earlier is replaced.
+// What others wrote into the policies of topic and queue stays; and so does what we wrote for another configuration
+// set. What we wrote for the same one is replaced, also under the name that is the same for all.
 func TestPoliciesOfOthersStay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -74,7 +75,13 @@ func TestPoliciesOfOthersStay(t *testing.T) {
 		t.Errorf("the topic is %s", state)
 	}
 	const other = `{"Sid":"Other","Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":"*"}`
-	for _, statements := range []string{other, "[" + other + "]"} {
+	unnumbered := func(set string) string {
+		return `,{"Sid":"MailStackEvents","Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":"*",` +
+			`"Condition":{"StringEquals":{"aws:SourceArn":"` + r.caller.ConfigurationSetARN(set) + `"}}}`
+	}
+	for statements, want := range map[string]int{
+		other: 3, "[" + other + "]": 3, "[" + other + unnumbered("one") + "]": 3, "[" + other + unnumbered("three") + "]": 4,
+	} {
 		_, err = r.topics.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{
 			TopicArn: aws.String(topic), AttributeName: aws.String("Policy"),
 			AttributeValue: aws.String(`{"Version":"2008-10-17","Id":"x","Statement":` + statements + `}`),
@@ -96,11 +103,13 @@ func TestPoliciesOfOthersStay(t *testing.T) {
 			Statement   []struct{ Sid string }
 		}
 		must(t, json.Unmarshal([]byte(out.Attributes["Policy"]), &policy))
-		if policy.Version != "2008-10-17" || policy.Id != "x" || len(policy.Statement) != 2 || policy.Statement[0].Sid != "Other" {
+		if policy.Version != "2008-10-17" || policy.Id != "x" || len(policy.Statement) != want || policy.Statement[0].Sid != "Other" {
 			t.Errorf("the policy is %s", out.Attributes["Policy"])
 		}
-		if !strings.Contains(out.Attributes["Policy"], "configuration-set/two") || strings.Contains(out.Attributes["Policy"], "configuration-set/one") {
-			t.Errorf("the policy is %s", out.Attributes["Policy"])
+		for _, set := range []string{"one", "two"} {
+			if n := strings.Count(out.Attributes["Policy"], "configuration-set/"+set); n != 1 {
+				t.Errorf("%d statements about the set %s: %s", n, set, out.Attributes["Policy"])
+			}
 		}
 	}
 	if out, err := r.topics.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: aws.String(topic)}); err != nil ||
@@ -132,6 +141,32 @@ func TestAQueueThatIsThereKeepsItsAttributes(t *testing.T) {
 			if out.Attributes[name] != value {
 				t.Errorf("%s is %s", name, out.Attributes[name])
 			}
+		}
+	}
+}
+
+// Two topics may send into one queue.
+func TestAQueueOfTwoTopics(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var policy string
+	for _, name := range []string{"first", "second"} {
+		topic, _, err := r.EnsureTopic(t.Context(), r.caller, name, "one")
+		must(t, err)
+		queue, _, _, err := r.EnsureQueue(t.Context(), "events", topic)
+		must(t, err)
+		out, err := r.queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: aws.String(queue.URL), AttributeNames: []types.QueueAttributeName{"All"},
+		})
+		must(t, err)
+		policy = out.Attributes["Policy"]
+		if !strings.Contains(out.Attributes["RedrivePolicy"], `"maxReceiveCount":1000`) {
+			t.Errorf("dead letters: %s", out.Attributes["RedrivePolicy"])
+		}
+	}
+	for _, name := range []string{"first", "second"} {
+		if !strings.Contains(policy, r.caller.TopicARN(name)) {
+			t.Errorf("%s may not send: %s", name, policy)
 		}
 	}
 }
