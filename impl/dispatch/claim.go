@@ -24,7 +24,8 @@ type claimed struct {
 
 // claimMail claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
 // claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
-// under an outcome that waits, and the message would be sent twice.
+// under an outcome that waits, and the message would be sent twice. What cannot be loaded in time is asked for in
+// smaller groups: as long as a claim goes on, the quota is locked for everybody.
 func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message, error) {
 	if d.settler.behind() {
 		return nil, nil
@@ -38,6 +39,7 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	abandoned := d.abandonedUntil(ctx, claim.Now)
+	claim.Total = d.size.limit(claim.Total)
 	var made claimed
 	err := d.config.Store.Pipeline(ctx, func(tx *db.Queries) (err error) {
 		made, err = d.claimWithin(ctx, tx, claim, abandoned)
@@ -50,7 +52,13 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message,
 		return d.claimMail(ctx, claim)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			d.size.tooMany(made.given.messages)
+		}
 		return nil, err
+	}
+	if len(made.group) > 0 {
+		d.size.fitted()
 	}
 	if made.putOff > 0 {
 		d.mail.Wake() // there may be more behind them
@@ -95,6 +103,9 @@ func (d *Dispatcher) granted(ctx context.Context, now time.Time, made claimed) {
 		d.governor.took(now, made.stock, made.given.row != nil)
 	}
 	row, left := made.given.row, made.stock+made.rest
+	if made.given.messages == 0 {
+		left = made.given.budget() // a part of one may be there already
+	}
 	switch {
 	case row == nil || (made.given.messages > 0 && (len(made.group) == 0 || left >= 1)):
 	case row.DayLeft < 1:

@@ -1,7 +1,7 @@
 // Package dispatch does what is due: it sends the accepted mail, looks at domains again, and keeps house.
 //
 //   - dispatch.go: Config, New, Run
-//   - claim.go: which messages are next: claim and load a group
+//   - claim.go: which messages are next: claim and load a group; size.go: of how many at most
 //   - mail.go: the work of one message: an attempt
 //   - decide.go: what becomes of a message before the attempt, and after each answer of SES
 //   - settle.go, commit.go: outcomes are stored in groups, with one transaction each
@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -100,8 +101,8 @@ type Config struct {
 	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
 	// rounded up to whole months. 0: 30 and 400 days.
 	KeepContents, KeepRest time.Duration
-	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not, and where nobody
-	// knows whether SES took a message, its report is waited for.
+	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not. Whether or not it
+	// is set, where reports arrive and nobody knows whether SES took a message, its report is waited for.
 	EventsExpected bool
 	// DrainTimeout is how long Run goes on after its context ended. The last fifth is for storing outcomes: sends
 	// that are still without an answer then are cut off. 0: 25 seconds.
@@ -127,6 +128,7 @@ type Dispatcher struct {
 	events     *due.Engine[db.NotificationClaimRow]
 	settler    *settler
 	governor   *governor
+	size       *claimSize
 	reports    reports
 	throttle   *brake
 	blocked    *brake
@@ -145,6 +147,7 @@ func New(config Config) (*Dispatcher, error) {
 	d := &Dispatcher{
 		config:   config,
 		governor: &governor{read: config.Quota},
+		size:     newClaimSize(int32(min(config.Senders, math.MaxInt32/2))),
 		throttle: newBrake(throttleFirst, throttleLongest),
 		blocked:  newBrake(blockFirst, blockLongest),
 		loud:     newSeldom(time.Minute),

@@ -231,6 +231,24 @@ func TestAClockThatIsSetBackDoesNotStopTheMail(t *testing.T) {
 	}
 }
 
+func TestAtLowRatesOnlyTheMissingPartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	o := h.tenant(t)
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) {
+		c.Quota = func(context.Context) (ses.Quota, error) { return ses.Quota{Max24Hour: -1, MaxPerSecond: 0.5}, nil }
+	})
+	must(t, h.dispatch.ReadQuota(t.Context()))
+	id := h.accept(t, o, 1)[0]
+	// From a time to come, so that nothing is added however long this takes.
+	h.exec(t, "UPDATE quota SET available = 0.7, taken_at = clock_timestamp() + interval '900 milliseconds'")
+	h.pass(t, 0)
+	h.exec(t, "UPDATE quota SET available = 1")
+	h.clock.advance(600 * time.Millisecond) // 0.3 at 0.5 a second
+	h.pass(t, 1)
+	h.requireSent(t, o, id)
+}
+
 func TestUnknownQuotaIsSmall(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

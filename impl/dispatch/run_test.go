@@ -210,7 +210,6 @@ func TestAnOutcomeThatIsStoredLateWaitsForItsEvent(t *testing.T) {
 	id := h.accept(t, o, 1)[0]
 	var calls atomic.Int64
 	start(t, h.newDispatcher(t, func(c *dispatch.Config) {
-		c.EventsExpected = true
 		c.SES = sender(func(context.Context, ses.Message) (string, error) {
 			if calls.Add(1) > 1 {
 				return "", &ses.Error{Class: ses.Ambiguous}
@@ -226,6 +225,32 @@ func TestAnOutcomeThatIsStoredLateWaitsForItsEvent(t *testing.T) {
 	})
 	if row := h.waiting(t, o, id); row.Attempt != 1 || row.DueAt.Sub(h.clock.Now()) != 30*time.Second {
 		t.Errorf("it does not wait for the event: %+v", *row)
+	}
+}
+
+func TestAClaimThatTakesTooLongIsTriedWithFewer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.accept(t, h.tenant(t), 20)
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Quota, c.Senders = nil, 8 })
+	h.exec(t, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$`)
+	h.exec(t, `CREATE TRIGGER dawdle BEFORE UPDATE ON sends FOR EACH ROW WHEN (NEW.leased_until IS NOT NULL) EXECUTE FUNCTION dawdle()`)
+	if n, err := h.dispatch.RunOnce(t.Context()); err == nil {
+		t.Fatalf("%d messages were claimed in time", n)
+	}
+	claimed := 0
+	eventually(t, "fewer are claimed", func() (done bool) {
+		var err error
+		claimed, err = h.dispatch.RunOnce(t.Context())
+		must(t, err)
+		return claimed > 0
+	})
+	if claimed != 2 {
+		t.Errorf("%d messages were claimed, want a quarter of 8", claimed)
+	}
+	h.exec(t, "DROP TRIGGER dawdle ON sends")
+	for _, want := range []int{4, 8, 6} {
+		h.pass(t, want)
 	}
 }
 
