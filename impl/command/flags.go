@@ -90,7 +90,7 @@ func (flags apiFlags) check() error {
 
 // eventsFlags say whether SES reports what becomes of the mail.
 type eventsFlags struct {
-	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; without a queue statuses then stay at Sent."`
+	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; without a queue statuses then stay at Sent. A worker needs none where serve receives events: it waits for those of attempts without an answer all the same."`
 	EventsQueue  string   `env:"MAILSTACK_EVENTS_QUEUE" placeholder:"URL" help:"SQS queue out of which the workers take events, where there is no public URL. Default: none."`
 }
 

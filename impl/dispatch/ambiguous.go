@@ -36,12 +36,9 @@ type reports struct {
 	arrive bool
 }
 
-// eventsArrive reports whether SES can be expected to tell what it took. While that cannot be looked up, what was known
-// stands.
+// eventsArrive reports whether SES can be expected to tell what it took: events that any process stored are for all. While
+// that cannot be looked up, what was known stands.
 func (d *Dispatcher) eventsArrive(ctx context.Context, now time.Time) bool {
-	if !d.config.EventsExpected {
-		return false
-	}
 	d.reports.mu.Lock()
 	defer d.reports.mu.Unlock()
 	good := reportsMissed

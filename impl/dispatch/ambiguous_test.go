@@ -14,12 +14,11 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// connected is a house where SES reports what it takes, and has done so lately.
+// connected is a house where SES reports what it takes, and has done so lately. No dispatcher needs to be told.
 func connected(t *testing.T) (*house, tenant) {
 	t.Helper()
 	h := newHouse(t)
 	o := h.tenant(t)
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.EventsExpected = true })
 	earlier := h.accept(t, o, 1)[0]
 	h.pass(t, 1)
 	h.notify(t, sendEvent(earlier))
@@ -154,7 +153,6 @@ func TestEventDuringTheNextAttempt(t *testing.T) {
 			id := h.accept(t, o, 1)[0]
 			asked, proceed := make(chan struct{}), make(chan struct{})
 			slow := h.newDispatcher(t, func(c *dispatch.Config) {
-				c.EventsExpected = true
 				c.SES = sender(func(context.Context, ses.Message) (string, error) {
 					close(asked)
 					<-proceed
