@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -102,6 +103,7 @@ func (w *world) cost(ctx context.Context, at api) error {
 	if err != nil {
 		return err
 	}
+	counted := countInstructions(ctx, at.PID, w.set.each)
 	load, err := rig.Drive(ctx, at.address, most, w.set.each, rig.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
 	if err != nil {
 		return err
@@ -119,9 +121,32 @@ func (w *world) cost(ctx context.Context, at api) error {
 		Server:      float64((after.server - before.server).Microseconds()) / emails,
 		Postgres:    float64((after.postgres - before.postgres).Microseconds()) / emails,
 		Allocations: (after.allocations - before.allocations) / emails,
-		ResidentMiB: mebibytes(peak),
+		ResidentMiB: mebibytes(peak), Instructions: counted() / emails,
 	}
 	return nil
+}
+
+// countInstructions begins to count what a process executes for so long. What it returns waits for the end of that, and
+// is 0 where the machine has no counter, or no perf(1) to read it.
+func countInstructions(ctx context.Context, pid int, duration time.Duration) func() float64 {
+	seconds := strconv.FormatFloat(duration.Seconds(), 'f', -1, 64)
+	command := exec.CommandContext(ctx, "perf", "stat", "-x,", "-e", "instructions", "-p", strconv.Itoa(pid), "sleep", seconds)
+	var said bytes.Buffer
+	command.Stderr = &said
+	if command.Start() != nil {
+		return func() float64 { return 0 }
+	}
+	return func() float64 {
+		if command.Wait() != nil {
+			return 0
+		}
+		value, _, _ := strings.Cut(said.String(), ",")
+		count, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0 // "<not supported>"
+		}
+		return count
+	}
 }
 
 func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }

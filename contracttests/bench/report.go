@@ -52,6 +52,8 @@ type cost struct {
 	Postgres    float64 `json:"postgresMicroseconds"`
 	Allocations float64 `json:"allocations"`
 	ResidentMiB float64 `json:"residentMiB"`
+	// Instructions are the server's; 0 where the machine has no counter.
+	Instructions float64 `json:"instructions,omitempty"`
 }
 
 // largeFigures are of a server that 64 batches of 20 MiB come in to at the same time, beside small sends.
@@ -188,8 +190,13 @@ func (r *report) writeSingles(line func(string, ...any)) {
 			line("%s\t%s\t%.0f\t%.2f\t%.2f", name, connections, found.PerSecond, found.P50, found.P99)
 		}
 	}
-	line("\nper accepted email\tserver us\tPostgres us\tallocations\tresident MiB")
-	line("grouped, 64 connections\t%.0f\t%.0f\t%.0f\t%.0f", r.Cost.Server, r.Cost.Postgres, r.Cost.Allocations, r.Cost.ResidentMiB)
+	instructions := "no counter"
+	if r.Cost.Instructions > 0 {
+		instructions = strconv.FormatFloat(r.Cost.Instructions, 'f', 0, 64)
+	}
+	line("\nper accepted email\tserver us\tPostgres us\tallocations\tinstructions\tresident MiB")
+	line("grouped, 64 connections\t%.0f\t%.0f\t%.0f\t%s\t%.0f", r.Cost.Server, r.Cost.Postgres, r.Cost.Allocations, instructions,
+		r.Cost.ResidentMiB)
 }
 
 func (r *report) save(path string) error {
