@@ -53,13 +53,13 @@ func (w *world) among(ctx context.Context, name string, messages int) (figures, 
 	return figures{load.PerSecond(), milliseconds(load.Percentile(50)), milliseconds(load.Percentile(99))}, at.Stop()
 }
 
-// fill stores messages of the last hour, as acceptance would: queued with their bodies, or sent and without.
+// fill stores messages, one for every millisecond until now, as acceptance would: queued with their bodies, or sent and without.
 func fill(ctx context.Context, database *store.Store, tenant rig.Tenant, messages int, queued bool) error {
 	const step = 50_000
 	for done := 0; done < messages; done += step {
 		_, err := database.Pool().Exec(ctx, `
 WITH made AS MATERIALIZED (
-    SELECT uuid_beside(uuid_floor(now() - interval '1 hour' + i * interval '1 millisecond')) AS id,
+    SELECT uuid_beside(uuid_floor(now() - ($8::bigint - i) * interval '1 millisecond')) AS id,
         'user' || i || '@example.com' AS address
     FROM generate_series($1::bigint, $2::bigint) AS i
 ),
@@ -77,7 +77,7 @@ content AS (
     INSERT INTO contents (email_id, organization_id, html, text) SELECT id, $3, repeat('<p>Hello</p>', 85), '' FROM made WHERE $7
 )
 INSERT INTO sends (email_id, organization_id, due_at) SELECT id, $3, now() FROM made WHERE $7`,
-			done+1, min(done+step, messages), tenant.ID, tenant.KeyID, tenant.DomainID, tenant.Domain, queued)
+			done+1, min(done+step, messages), tenant.ID, tenant.KeyID, tenant.DomainID, tenant.Domain, queued, messages)
 		if err != nil {
 			return fmt.Errorf("fill the tables: %w", err)
 		}
