@@ -144,10 +144,7 @@ func (server *Server) handleError(err error, c echo.Context) {
 		// Most likely nobody is there to be answered. But a client that has only closed its half of the connection looks the
 		// same, and would take the silence of this server for a success: net/http ends it with an empty 200.
 		c.Set(goneKey, true)
-		answer = unavailable("The connection was closed before the request was carried out.")
-		if err := writeProblem(c, answer); err != nil {
-			server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not written", slog.String("error", err.Error()))
-		}
+		server.write(c, unavailable("The connection was closed before the request was carried out."))
 		return
 	}
 	if answer == nil {
@@ -166,6 +163,11 @@ func (server *Server) handleError(err error, c echo.Context) {
 	if answer.unread {
 		defer letPass(c)()
 	}
+	server.write(c, answer)
+}
+
+// write notes what cannot be written, most likely because nobody is there to read it.
+func (server *Server) write(c echo.Context, answer *problem) {
 	if err := writeProblem(c, answer); err != nil {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not written", slog.String("error", err.Error()))
 	}

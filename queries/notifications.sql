@@ -119,11 +119,10 @@ WHERE recipients.email_id = @email_id
 UPDATE emails SET provider_message_id = @provider_message_id::text
 WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS NULL;
 
--- EventMarkEmail stores what became of a message. The highest outcome and the first provider id stand.
+-- EventMarkEmail stores what became of a message. The highest outcome stands.
 -- name: EventMarkEmail :exec
 UPDATE emails
 SET outcome = greatest(outcome, @outcome::smallint),
-    provider_message_id = coalesce(provider_message_id, nullif(@provider_message_id::text, '')),
     sent_at = coalesce(sent_at, sqlc.narg(sent_at)::timestamptz),
     error_message = nullif(@error_message::text, '')
 WHERE id = @id AND organization_id = @organization_id;

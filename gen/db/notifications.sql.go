@@ -87,26 +87,23 @@ func (q *Queries) EventKnown(ctx context.Context, arg EventKnownParams) ([]strin
 const eventMarkEmail = `-- name: EventMarkEmail :exec
 UPDATE emails
 SET outcome = greatest(outcome, $1::smallint),
-    provider_message_id = coalesce(provider_message_id, nullif($2::text, '')),
-    sent_at = coalesce(sent_at, $3::timestamptz),
-    error_message = nullif($4::text, '')
-WHERE id = $5 AND organization_id = $6
+    sent_at = coalesce(sent_at, $2::timestamptz),
+    error_message = nullif($3::text, '')
+WHERE id = $4 AND organization_id = $5
 `
 
 type EventMarkEmailParams struct {
-	Outcome           int16
-	ProviderMessageID string
-	SentAt            *time.Time
-	ErrorMessage      string
-	ID                uuid.UUID
-	OrganizationID    uuid.UUID
+	Outcome        int16
+	SentAt         *time.Time
+	ErrorMessage   string
+	ID             uuid.UUID
+	OrganizationID uuid.UUID
 }
 
-// EventMarkEmail stores what became of a message. The highest outcome and the first provider id stand.
+// EventMarkEmail stores what became of a message. The highest outcome stands.
 func (q *Queries) EventMarkEmail(ctx context.Context, arg EventMarkEmailParams) error {
 	_, err := q.db.Exec(ctx, eventMarkEmail,
 		arg.Outcome,
-		arg.ProviderMessageID,
 		arg.SentAt,
 		arg.ErrorMessage,
 		arg.ID,

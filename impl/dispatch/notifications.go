@@ -221,7 +221,7 @@ func mark(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event s
 	}
 	email := db.EventMarkEmailParams{
 		ID: target.ID, OrganizationID: target.OrganizationID, Outcome: int16(reached),
-		ProviderMessageID: event.ProviderMessageID, ErrorMessage: reason,
+		ErrorMessage: reason,
 	}
 	if !event.SentAt.IsZero() {
 		email.SentAt = &event.SentAt

@@ -78,13 +78,23 @@ func check(all []*candidate, found findings) {
 			c.refuse(DomainNotVerified, "from")
 			continue
 		}
-		for _, r := range recipientsOf(c.message) {
-			if found.suppressed[name{c.message.OrganizationID, r.address.Key()}] {
-				c.refuse(RecipientSuppressed, r.kind)
-				break
-			}
+		if kind, suppressed := found.recipient(c.message); suppressed {
+			c.refuse(RecipientSuppressed, kind)
 		}
 	}
+}
+
+// recipient is the field of the first recipient that is suppressed. Mostly nobody is, of the whole group.
+func (found findings) recipient(message *Message) (kind string, suppressed bool) {
+	if len(found.suppressed) == 0 {
+		return "", false
+	}
+	for _, r := range recipientsOf(message) {
+		if found.suppressed[name{message.OrganizationID, r.address.Key()}] {
+			return r.kind, true
+		}
+	}
+	return "", false
 }
 
 // domain is the verified domain that the message is sent from: the most specific one that is the domain of its sender

@@ -25,7 +25,7 @@ func claimOf(organizationID uuid.UUID, key, body string) *intake.Claim {
 	}
 }
 
-// submitOnce is submit under an idempotency key.
+// submitOnce is submit under an idempotency key, where claim is not nil.
 func submitOnce(ctx context.Context, door *intake.Intake, claim *intake.Claim, messages ...intake.Message) <-chan outcome {
 	came := make(chan outcome, 1)
 	before := door.Waiting()

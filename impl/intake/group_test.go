@@ -56,20 +56,19 @@ func (g *gate) open(config intake.Config) *intake.Intake {
 	return intake.New(config)
 }
 
-// submit calls Accept in the background and returns when the request waits or is under way.
+// submit has messages accepted in the background and returns when the request waits or is under way.
 func submit(ctx context.Context, door *intake.Intake, messages ...intake.Message) <-chan outcome {
-	came := make(chan outcome, 1)
-	before := door.Waiting()
-	go func() {
-		results, err := door.Accept(ctx, messages)
-		came <- outcome{results, err}
-	}()
-	for door.Waiting() == before && len(came) == 0 {
-		if ctx.Err() != nil {
-			break
+	return submitOnce(ctx, door, nil, messages...)
+}
+
+// allAccepted fails the test where a request was not accepted.
+func allAccepted(t *testing.T, came []<-chan outcome) {
+	t.Helper()
+	for i, c := range came {
+		if got := <-c; got.err != nil || got.results[0].Refusal != nil {
+			t.Errorf("request %d got %+v", i, got)
 		}
 	}
-	return came
 }
 
 // TestGroupsShareATransaction: what arrives while a transaction is under way goes into the next, together.
@@ -85,11 +84,7 @@ func TestGroupsShareATransaction(t *testing.T) {
 		came = append(came, submit(t.Context(), door, from.message("a@acme.test", "user@example.com")))
 	}
 	close(g.release)
-	for i, c := range came {
-		if got := <-c; got.err != nil || got.results[0].Refusal != nil {
-			t.Errorf("request %d got %+v", i, got)
-		}
-	}
+	allAccepted(t, came)
 	if found := g.transactions(); found != 1 {
 		t.Errorf("20 requests that waited took %d transactions", found)
 	}
@@ -122,11 +117,7 @@ func TestGroupsOfOne(t *testing.T) {
 		came = append(came, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
 	}
 	close(g.release)
-	for _, c := range came {
-		if got := <-c; got.err != nil {
-			t.Error(got.err)
-		}
-	}
+	allAccepted(t, came)
 	if found := g.transactions(); found != 5 {
 		t.Errorf("5 requests took %d transactions", found)
 	}
@@ -161,11 +152,7 @@ func TestABadRequestHarmsNobody(t *testing.T) {
 				}
 			}
 		})
-		for _, c := range append(good, held) {
-			if got := <-c; got.err != nil || got.results[0].Refusal != nil {
-				t.Errorf("a neighbour got %+v", got)
-			}
-		}
+		allAccepted(t, append(good, held))
 		for _, c := range bad {
 			if got := <-c; got.err == nil || got.results != nil {
 				t.Errorf("the bad one got %+v", got)
@@ -194,11 +181,7 @@ func TestFullQueue(t *testing.T) {
 	}
 	came = append(came, submit(t.Context(), door, message))
 	close(g.release)
-	for _, c := range came {
-		if got := <-c; got.err != nil {
-			t.Error(got.err)
-		}
-	}
+	allAccepted(t, came)
 	if found := one.stored(); found != 4 {
 		t.Errorf("%d messages are stored, want 4", found)
 	}
@@ -245,11 +228,7 @@ func TestLargeRequestsHoldNobodyUp(t *testing.T) {
 	<-g.entered
 	<-g.entered
 	close(g.release)
-	for _, c := range []<-chan outcome{large, small} {
-		if got := <-c; got.err != nil {
-			t.Error(got.err)
-		}
-	}
+	allAccepted(t, []<-chan outcome{large, small})
 }
 
 // TestPanicsAreTheRequestsOwn: the transaction of a group has a goroutine of its own, in which a panic would end the
