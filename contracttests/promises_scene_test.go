@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
@@ -234,12 +236,7 @@ func (w *scene) ask(server *stack, op operation, r request, want int) answer {
 }
 
 func (w *scene) wait(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.interrupted.Done():
-	}
+	_ = backoff.Sleep(w.interrupted, d)
 }
 
 // count keeps account of the emails that were accepted.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/google/uuid"
 )
 
@@ -54,7 +56,7 @@ func newClients(urls []string, organizations []organization, connections int) *c
 func (c *clients) send(ctx, wanted context.Context, client int) {
 	for number := 0; wanted.Err() == nil; number++ {
 		if c.paused.Load() {
-			pause(wanted, look)
+			_ = backoff.Sleep(wanted, look) // the caller looks at the context
 			continue
 		}
 		from := c.turns[rand.IntN(len(c.turns))] //nolint:gosec // no secret
@@ -75,7 +77,7 @@ func (c *clients) insist(ctx context.Context, made request, turn int) {
 			return
 		}
 		turn++
-		pause(ctx, wait)
+		_ = backoff.Sleep(ctx, wait) // the caller looks at the context
 	}
 }
 
@@ -142,7 +144,7 @@ func (c *clients) accepted() (n int) {
 
 // pauseWhile lets the clients make no new requests while the workers are too far behind.
 func (c *clients) pauseWhile(ctx context.Context, behind func(context.Context) bool) {
-	for pause(ctx, 5*look) {
+	for backoff.Sleep(ctx, 5*look) == nil {
 		c.paused.Store(behind(ctx))
 	}
 }

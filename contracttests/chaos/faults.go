@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 // deck deals its cards again and again, in another order each time, so that all come up in a short run too.
@@ -33,7 +35,7 @@ func (s *stage) killOneAfterAnother(ctx context.Context, random *rand.Rand) erro
 	for {
 		next := victims.deal()
 		rest, down := between(random, time.Second, 4*time.Second), between(random, 0, 2*time.Second)
-		if !pause(ctx, rest) {
+		if backoff.Sleep(ctx, rest) != nil {
 			return nil
 		}
 		// Begun is finished: nobody stays dead, nothing is left half done.
@@ -49,14 +51,14 @@ func (s *stage) killAndStart(ctx context.Context, victim *actor, down time.Durat
 		if err := s.killPostgres(ctx); err != nil {
 			return err
 		}
-		pause(ctx, down)
+		_ = backoff.Sleep(ctx, down) // the caller looks at the context
 		return s.ground.Postgres.Restart(ctx)
 	}
 	s.say("kill %s for %s", victim.name, down.Round(time.Millisecond))
 	if err := s.kill(ctx, victim); err != nil {
 		return err
 	}
-	pause(ctx, down)
+	_ = backoff.Sleep(ctx, down) // the caller looks at the context
 	return s.start(ctx, victim)
 }
 
@@ -96,14 +98,14 @@ func (s *stage) troubleSES(ctx context.Context, random *rand.Rand) error {
 		rest, lasts := between(random, 500*time.Millisecond, 1500*time.Millisecond), between(random, next.shortest, next.longest)
 		wrong := next.make(0.1+0.3*random.Float64(), 1+random.IntN(20))
 		wrong.Seed = random.Uint64()
-		if !pause(ctx, rest) {
+		if backoff.Sleep(ctx, rest) != nil {
 			return nil
 		}
 		s.say("SES %s for %s", next.name, lasts.Round(time.Millisecond))
 		if s.simulator.set(ctx, wrong) != nil {
 			continue // it is dead at this moment, which is trouble enough
 		}
-		pause(ctx, lasts)
+		_ = backoff.Sleep(ctx, lasts) // the caller looks at the context
 		if err := s.simulator.clear(ctx); err != nil && ctx.Err() == nil {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/contracttests/rig"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/store"
@@ -116,7 +118,7 @@ func (s *stage) start(ctx context.Context, one *actor) error {
 			return nil
 		}
 		process.Kill()
-		if !pause(ctx, look) {
+		if backoff.Sleep(ctx, look) != nil {
 			return fmt.Errorf("start %s: %w", one.name, err)
 		}
 	}
@@ -221,7 +223,7 @@ func (s *stage) awaitFinal(ctx context.Context, limit time.Time) (int, error) {
 		if waiting == 0 || time.Now().After(limit) {
 			return waiting, nil
 		}
-		if !pause(ctx, 5*look) {
+		if backoff.Sleep(ctx, 5*look) != nil {
 			return waiting, ctx.Err()
 		}
 	}
@@ -259,16 +261,4 @@ func keepLogs(from, to string) error {
 		failures = append(failures, err, os.WriteFile(filepath.Join(to, filepath.Base(log)), content, 0o600))
 	}
 	return errors.Join(failures...)
-}
-
-// pause waits, and reports whether the context still lasts.
-func pause(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 // found is what became of the accepted messages.
@@ -65,7 +65,7 @@ func (s *server) inFlightAt(ctx context.Context, killed time.Time) (count int, e
 		return 0, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	err = conn.QueryRow(ctx, "SELECT count(*) FROM sends WHERE leased_until <= $1", killed.Add(due.DefaultLease)).Scan(&count)
+	err = conn.QueryRow(ctx, "SELECT count(*) FROM sends WHERE leased_until <= $1", killed.Add(workqueue.DefaultLease)).Scan(&count)
 	if err != nil {
 		return 0, fmt.Errorf("count the messages in flight: %w", err)
 	}

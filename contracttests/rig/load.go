@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 // Load is what a number of connections did that sent as fast as they were answered.
@@ -114,10 +116,5 @@ func wait(ctx context.Context, seconds string) {
 	if err != nil {
 		return
 	}
-	timer := time.NewTimer(time.Duration(after) * time.Second)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = backoff.Sleep(ctx, time.Duration(after)*time.Second) // the caller looks at the context
 }

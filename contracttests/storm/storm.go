@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -149,7 +151,7 @@ func (w *world) await(ctx context.Context, statement string) error {
 		if left == 0 {
 			return nil
 		}
-		if err := pause(ctx, look); err != nil {
+		if err := backoff.Sleep(ctx, look); err != nil {
 			return fmt.Errorf("%d are left: %w", left, err)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (
@@ -88,7 +90,7 @@ func (t *topic) deliver(ctx context.Context, p post, servers []*server) error {
 		case failure == nil && status < http.StatusInternalServerError:
 			return fmt.Errorf("a notification was refused with %d", status)
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := backoff.Sleep(ctx, wait); err != nil {
 			return err
 		}
 		wait = min(2*wait, lastWait)
@@ -108,16 +110,4 @@ func (t *topic) try(ctx context.Context, url string, body []byte) (status int, e
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	return response.StatusCode, errors.Join(err, response.Body.Close())
-}
-
-// pause waits, unless all is over.
-func pause(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

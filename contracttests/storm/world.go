@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
@@ -194,7 +196,7 @@ func (w *world) registerDomain(ctx context.Context) error {
 		if made.Status == "Verified" {
 			return nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := backoff.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

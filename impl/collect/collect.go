@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
@@ -97,15 +97,10 @@ func (c *Collector) repeat(ctx context.Context) {
 			continue
 		}
 		failures++
-		wait := due.Doubling(firstRetry, longestRetry, failures, rand.Float64()) //nolint:gosec // spreads retries
+		wait := backoff.Exponential(firstRetry, longestRetry, failures, rand.Float64()) //nolint:gosec // spreads retries
 		c.config.Log.WarnContext(ctx, "events cannot be collected from the queue", slog.Any("error", err),
 			slog.String("retry_in", wait.String()))
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 	}
 }
 

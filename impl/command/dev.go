@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/impl"
 )
 
@@ -128,7 +130,7 @@ func awaitAnswer(ctx context.Context, url string) error {
 			}
 			err = fmt.Errorf("%s", response.Status)
 		}
-		if !pause(ctx, 5*time.Millisecond) {
+		if backoff.Sleep(ctx, 5*time.Millisecond) != nil {
 			return fmt.Errorf("our own server does not answer: %w", err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
@@ -172,7 +174,7 @@ func (dev *development) ensureDomain(ctx context.Context, organization uuid.UUID
 	}
 	for err == nil && view.Status != domain.StatusVerified {
 		if view, err = domains.Verify(ctx, organization, view.ID); err == nil && view.Status != domain.StatusVerified {
-			if !pause(ctx, 50*time.Millisecond) {
+			if backoff.Sleep(ctx, 50*time.Millisecond) != nil {
 				return fmt.Errorf("the domain %s does not become verified", devDomain)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/collect"
 	"github.com/voostack/mailstack/impl/mail"
@@ -94,7 +96,7 @@ func (d *doctor) tryEvent(ctx context.Context) (finding, error) {
 			helped = true
 			collecting.Go(func() { d.collect(ctx) })
 		}
-		if !pause(ctx, probePoll) {
+		if backoff.Sleep(ctx, probePoll) != nil {
 			return finding{}, advise(fmt.Errorf("none was stored within %s", d.Wait), "%s", d.eventAdvice())
 		}
 	}

@@ -74,18 +74,6 @@ func baseURL(listener net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// pause waits, and tells whether ctx is still alive then.
-func pause(ctx context.Context, duration time.Duration) bool {
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // ignoreClosed is for what may have been closed by others in the meantime.
 func ignoreClosed(closer func() error) func() error {
 	return func() error {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -41,7 +43,7 @@ func requireSchema(ctx context.Context, database *store.Store, log *slog.Logger)
 }
 
 func awaitSchema(ctx context.Context, database *store.Store, log *slog.Logger) error {
-	for pause(ctx, schemaPoll) {
+	for backoff.Sleep(ctx, schemaPoll) == nil {
 		err := checkSchema(ctx, database)
 		if ctx.Err() != nil || store.IsUnavailable(err) {
 			continue

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 )
@@ -25,7 +27,7 @@ func checkSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) er
 				log.ErrorContext(ctx, "Amazon SES cannot be used as it is", slog.Any("error", err),
 					slog.String("class", string(ses.ClassOf(err))), slog.String("retry_in", wait.String()))
 			}
-			if !pause(ctx, wait) {
+			if backoff.Sleep(ctx, wait) != nil {
 				return nil
 			}
 		}

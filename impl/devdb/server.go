@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -181,7 +183,7 @@ func (s *Server) launch(ctx context.Context) error {
 		if !strings.Contains(said, "pre-existing shared memory block") || time.Now().After(retryUntil) {
 			return fmt.Errorf("%w: %s", err, said)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := backoff.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -256,7 +258,7 @@ func (s *Server) awaitReady(ctx context.Context, started *process) error {
 			return fmt.Errorf("postgres ended at once: %s", started.cmd.ProcessState)
 		default:
 		}
-		if pause(ctx, 5*time.Millisecond) != nil {
+		if backoff.Sleep(ctx, 5*time.Millisecond) != nil {
 			return fmt.Errorf("postgres does not answer: %w", err)
 		}
 	}
@@ -281,15 +283,4 @@ func (s *Server) ensureDatabase(ctx context.Context) error {
 		return fmt.Errorf("creating the database: %w", err)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, duration time.Duration) error {
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

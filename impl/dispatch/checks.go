@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 // checkTimeout bounds one look at a domain, with all its records and its identity.
@@ -18,7 +19,7 @@ type check struct {
 	leasedUntil time.Time
 }
 
-func (d *Dispatcher) claimChecks(ctx context.Context, claim due.Claim) ([]check, error) {
+func (d *Dispatcher) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]check, error) {
 	rows, err := d.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
 	})
@@ -36,7 +37,7 @@ func (d *Dispatcher) handleCheck(ctx context.Context, c check) {
 	next, err := d.recheck(ctx, c)
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "a domain could not be checked", "domain_id", c.row.DomainID, "error", err)
-		next = d.config.Now().Add(due.Backoff(c.row.Attempt, d.config.Random()))
+		next = d.config.Now().Add(backoff.After(c.row.Attempt, d.config.Random()))
 	}
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/idempotency"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
@@ -58,20 +59,15 @@ func (d *Dispatcher) chores() []chore {
 func (d *Dispatcher) repeat(ctx context.Context, c chore) {
 	failures := int32(0)
 	for ctx.Err() == nil {
-		wait := due.Shorten(c.every, d.config.Random())
+		wait := backoff.Jitter(c.every, d.config.Random())
 		if err := runChore(ctx, c); err == nil {
 			failures = 0
 		} else if ctx.Err() == nil {
 			failures++
-			wait = due.Doubling(choreRetry, c.every, failures, d.config.Random())
+			wait = backoff.Exponential(choreRetry, c.every, failures, d.config.Random())
 			d.config.Log.ErrorContext(ctx, "a chore failed", "chore", c.name, "error", err, "retry_in", wait.String())
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 	}
 }
 
@@ -80,7 +76,7 @@ func runChore(ctx context.Context, c chore) (err error) {
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%s panicked: %s\n%s", c.name, due.PanicText(v), debug.Stack())
+			err = fmt.Errorf("%s panicked: %s\n%s", c.name, workqueue.PanicText(v), debug.Stack())
 		}
 	}()
 	return c.run(ctx)

@@ -11,7 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 // claimed is what a claim came to: the messages in hand, and what it took of the quota for them.
@@ -26,7 +27,7 @@ type claimed struct {
 // claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
 // under an outcome that waits, and the message would be sent twice. What cannot be loaded in time is asked for in
 // smaller groups: as long as a claim goes on, the quota is locked for everybody.
-func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message, error) {
+func (d *Dispatcher) claimMail(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
 	if d.settler.behind() {
 		return nil, nil
 	}
@@ -69,7 +70,7 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim due.Claim) ([]message,
 	return made.group, nil
 }
 
-func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim due.Claim, abandoned *time.Time) (made claimed, err error) {
+func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, abandoned *time.Time) (made claimed, err error) {
 	if made.given, err = d.governor.admit(ctx, tx, claim.Now, claim.Total); err != nil || made.given.messages == 0 {
 		return made, err
 	}
@@ -116,7 +117,7 @@ func (d *Dispatcher) granted(ctx context.Context, now time.Time, made claimed) {
 	default:
 		missing := 1 - min(made.given.budget(), left)
 		wait := time.Duration(min(1, missing/row.Rate) * float64(time.Second))
-		d.hold(now, max(wait, due.Shorten(pace, d.config.Random())))
+		d.hold(now, max(wait, backoff.Jitter(pace, d.config.Random())))
 	}
 }
 

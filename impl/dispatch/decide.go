@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
 )
@@ -72,7 +72,7 @@ func (d *Dispatcher) before(ctx context.Context, m *message) *outcome {
 	case now.Sub(row.Email.QueuedAt) >= lifetime:
 		return giveUp(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
-		return d.waitFor(due.Doubling(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random()))
+		return d.waitFor(backoff.Exponential(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random()))
 	case !row.DomainVerified:
 		return giveUp(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
 	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
@@ -103,14 +103,14 @@ func (d *Dispatcher) after(ctx context.Context, send db.SendClaimRow, providerMe
 		if d.throttle.engage(now) {
 			d.slowDown(ctx)
 		}
-		return *d.waitFor(due.Doubling(throttledFirst, throttledLongest, send.Attempt, d.config.Random()))
+		return *d.waitFor(backoff.Exponential(throttledFirst, throttledLongest, send.Attempt, d.config.Random()))
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
 		d.blocked.engage(now)
-		return *d.waitFor(due.Doubling(heldFirst, heldLongest, send.Attempt, d.config.Random()))
+		return *d.waitFor(backoff.Exponential(heldFirst, heldLongest, send.Attempt, d.config.Random()))
 	case ses.Rejected:
 		return *giveUp(now, "rejected", detailOf(err))
 	case ses.DomainNotReady:
-		held := d.waitFor(due.Doubling(heldFirst, heldLongest, send.Attempt, d.config.Random()))
+		held := d.waitFor(backoff.Exponential(heldFirst, heldLongest, send.Attempt, d.config.Random()))
 		held.recheckDomain = true
 		return *held
 	case ses.Unreachable:
@@ -127,7 +127,7 @@ func (d *Dispatcher) waitFor(wait time.Duration) *outcome {
 // unclear is the outcome of an attempt that failed for no reason that we know how to mend. Where SES may have taken the
 // message, and tells what it takes, it is given the time to do so.
 func (d *Dispatcher) unclear(ctx context.Context, attempt int32, ambiguous bool) outcome {
-	wait := due.Backoff(attempt, d.config.Random())
+	wait := backoff.After(attempt, d.config.Random())
 	awaitsEvent := ambiguous && d.eventsArrive(ctx, d.config.Now())
 	if awaitsEvent {
 		wait = max(wait, eventWait)

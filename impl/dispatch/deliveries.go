@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 	stateFailed    = "Failed"
 )
 
-func (d *Dispatcher) claimDeliveries(ctx context.Context, claim due.Claim) ([]db.DeliveryClaimRow, error) {
+func (d *Dispatcher) claimDeliveries(ctx context.Context, claim workqueue.ClaimRequest) ([]db.DeliveryClaimRow, error) {
 	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, db.DeliveryClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
 	})
@@ -74,13 +75,9 @@ func (d *Dispatcher) persist(ctx context.Context, row db.DeliveryClaimRow, settl
 		if err == nil {
 			return
 		}
-		timer := time.NewTimer(due.Doubling(settleRetry, retryLongest, attempt, d.config.Random()))
-		select {
-		case <-timer.C:
+		if backoff.Sleep(ctx, backoff.Exponential(settleRetry, retryLongest, attempt, d.config.Random())) == nil {
 			continue
-		case <-ctx.Done():
 		}
-		timer.Stop()
 		d.config.Log.WarnContext(ctx, "the outcome of a delivery could not be stored",
 			slog.String("delivery_id", row.ID.String()), slog.Any("error", err))
 		return

@@ -41,11 +41,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
@@ -122,10 +122,10 @@ type Config struct {
 // Dispatcher does due work until it is stopped. It can be run once.
 type Dispatcher struct {
 	config     Config
-	mail       *due.Engine[message]
-	checks     *due.Engine[check]
-	deliveries *due.Engine[db.DeliveryClaimRow]
-	events     *due.Engine[db.NotificationClaimRow]
+	mail       *workqueue.Runner[message]
+	checks     *workqueue.Runner[check]
+	deliveries *workqueue.Runner[db.DeliveryClaimRow]
+	events     *workqueue.Runner[db.NotificationClaimRow]
 	settler    *settler
 	governor   *governor
 	size       *claimSize
@@ -156,30 +156,30 @@ func New(config Config) (*Dispatcher, error) {
 	d.settler = newSettler(config, d.settled, func() { d.mail.Wake() })
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfSending)
 	var err error
-	d.mail, err = due.New(due.Config[message]{
-		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Slots: config.Senders, Poll: config.Poll, Drain: drain,
+	d.mail, err = workqueue.New(workqueue.Config[message]{
+		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Concurrency: config.Senders, PollInterval: config.Poll, DrainTimeout: drain,
 		Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up sending: %w", err)
 	}
-	d.checks, err = due.New(due.Config[check]{
-		Name: "domain checks", Claim: d.claimChecks, Handle: d.handleCheck, Slots: defaultCheckers, PerLane: checksPerLane,
-		Poll: checkPoll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	d.checks, err = workqueue.New(workqueue.Config[check]{
+		Name: "domain checks", Claim: d.claimChecks, Handle: d.handleCheck, Concurrency: defaultCheckers, PerLane: checksPerLane,
+		PollInterval: checkPoll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up domain checks: %w", err)
 	}
-	d.events, err = due.New(due.Config[db.NotificationClaimRow]{
-		Name: "events", Claim: d.claimNotifications, Handle: d.handleNotification, Slots: defaultMatchers,
-		Poll: matchPoll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	d.events, err = workqueue.New(workqueue.Config[db.NotificationClaimRow]{
+		Name: "events", Claim: d.claimNotifications, Handle: d.handleNotification, Concurrency: defaultMatchers,
+		PollInterval: matchPoll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the matching of events: %w", err)
 	}
-	d.deliveries, err = due.New(due.Config[db.DeliveryClaimRow]{
-		Name: "webhook deliveries", Claim: d.claimDeliveries, Handle: d.deliver, Slots: deliverers, PerLane: deliveriesPerLane,
-		Poll: config.Poll, Drain: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	d.deliveries, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
+		Name: "webhook deliveries", Claim: d.claimDeliveries, Handle: d.deliver, Concurrency: deliverers, PerLane: deliveriesPerLane,
+		PollInterval: config.Poll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up webhook deliveries: %w", err)

@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 // message is one claimed message and what its sending needs.
@@ -47,7 +47,7 @@ func (d *Dispatcher) attempt(ctx context.Context, m *message) (result outcome) {
 	defer func() {
 		if v := recover(); v != nil {
 			d.config.Log.ErrorContext(ctx, "sending a message panicked", "message_id", m.send.EmailID,
-				"panic", due.PanicText(v), "stack", string(debug.Stack()))
+				"panic", workqueue.PanicText(v), "stack", string(debug.Stack()))
 			result = d.unclear(ctx, m.send.Attempt, handedOver)
 		}
 	}()

@@ -11,10 +11,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 // tally counts the events that were dropped since the process began.
 type tally struct{ unreadable, foreign, expired atomic.Int64 }
 
-func (d *Dispatcher) claimNotifications(ctx context.Context, claim due.Claim) ([]db.NotificationClaimRow, error) {
+func (d *Dispatcher) claimNotifications(ctx context.Context, claim workqueue.ClaimRequest) ([]db.NotificationClaimRow, error) {
 	rows, err := d.config.Store.Queries().NotificationClaim(ctx, db.NotificationClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Total: claim.Total,
 	})
@@ -296,7 +297,7 @@ func (d *Dispatcher) putBack(ctx context.Context, row db.NotificationClaimRow) {
 	defer cancel()
 	err := d.config.Store.Queries().NotificationPostpone(ctx, db.NotificationPostponeParams{
 		MessageID: row.MessageID, Attempt: row.Attempt,
-		DueAt: d.config.Now().Add(due.Backoff(row.Attempt, d.config.Random())),
+		DueAt: d.config.Now().Add(backoff.After(row.Attempt, d.config.Random())),
 	})
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "a notification could not be postponed", "notification", row.MessageID, "error", err)

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (
@@ -152,12 +154,8 @@ func (s *Simulator) post(to Subscription, m message, body []byte) bool {
 			}
 			return true
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-s.context.Done():
-			timer.Stop()
+		if backoff.Sleep(s.context, wait) != nil {
 			return false
-		case <-timer.C:
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -35,7 +37,7 @@ func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
 			wait = firstBackoff
 		}
 		s.log.WarnContext(ctx, "lost the connection for notifications", "channel", channel, "error", err, "retry_in", wait.String())
-		if pause(ctx, wait) != nil {
+		if backoff.Sleep(ctx, wait) != nil {
 			return
 		}
 		wait = min(wait*backoffFactor, longestPause)

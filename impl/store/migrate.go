@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -67,7 +69,7 @@ func lockMigrations(ctx context.Context, conn *pgx.Conn) error {
 		if locked {
 			return nil
 		}
-		if err := pause(ctx, lockPoll); err != nil {
+		if err := backoff.Sleep(ctx, lockPoll); err != nil {
 			return fmt.Errorf("waiting for another migration: %w", err)
 		}
 	}

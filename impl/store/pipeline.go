@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,7 +33,7 @@ func (s *Store) Pipeline(ctx context.Context, do func(tx *db.Queries) error) err
 		case attempt >= maxAttempts || !lostToAnother(err):
 			return err
 		}
-		if pause(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
+		if backoff.Sleep(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
 			return err
 		}
 	}

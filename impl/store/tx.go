@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/voostack/mailstack/impl/backoff"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -32,7 +34,7 @@ func (s *Store) Tx(ctx context.Context, do func(tx *db.Queries) error) error {
 		if err == nil || attempt == maxAttempts || !lostToAnother(err) {
 			return err
 		}
-		if pause(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
+		if backoff.Sleep(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
 			return err
 		}
 	}
@@ -85,15 +87,4 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 func lostToAnother(err error) bool {
 	code := sqlState(err)
 	return code == "40001" || code == "40P01"
-}
-
-func pause(ctx context.Context, duration time.Duration) error {
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -1,15 +1,14 @@
 // Package due does work that is kept as rows of a table: what is to be done, when, and who does it at present.
 // It knows neither the table nor the work; both are functions that it is given.
 //
-//   - engine.go: claim what is due, hand it to a bounded number of goroutines, claim again
+//   - runner.go: claim what is due, hand it to a bounded number of goroutines, claim again
 //   - slots.go: how many items are in hand
-//   - backoff.go: how long to wait after a failure of which nothing more is known
 //
 // The rules of the rows: a claim takes rows whose due_at has come, in turn over their lanes (those who must not
 // hold up each other), counts the attempt and moves due_at to the end of the lease, and is committed before any
 // work begins. Whoever does the work settles it in the row, as long as the attempt is still theirs. A process that
 // dies settles nothing, so its rows come due again when their leases end, and any process takes them over.
-package due
+package workqueue
 
 import (
 	"context"
@@ -21,22 +20,24 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (
 	// DefaultLease is how long claimed work belongs to the process that claimed it.
 	DefaultLease = 60 * time.Second
 	// defaultMargin is the end of a lease that is kept for settling: work is cancelled before it.
-	defaultMargin = 15 * time.Second
-	defaultSlots  = 16
-	defaultPoll   = 500 * time.Millisecond
+	defaultMargin       = 15 * time.Second
+	defaultConcurrency  = 16
+	defaultPollInterval = 500 * time.Millisecond
 	// The pause after a claim that failed grows from the first to the longest.
-	firstPause   = 100 * time.Millisecond
-	longestPause = 5 * time.Second
+	minRetryDelay = 100 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
 )
 
-// Claim says what to claim: rows due at Now, at most PerLane of a lane and Total in all.
-type Claim struct {
+// ClaimRequest says what to claim: rows due at Now, at most PerLane of a lane and Total in all.
+type ClaimRequest struct {
 	Now time.Time
 	// LeasedUntil is whole microseconds, as Postgres stores it, so that a row can be asked for by it.
 	LeasedUntil time.Time
@@ -49,23 +50,23 @@ type Claim struct {
 type Config[T any] struct {
 	// Name says in the log which work it is.
 	Name string
-	// Claim takes due rows and commits that. It returns at most Total items.
-	Claim func(ctx context.Context, claim Claim) ([]T, error)
+	// ClaimRequest takes due rows and commits that. It returns at most Total items.
+	Claim func(ctx context.Context, claim ClaimRequest) ([]T, error)
 	// Handle does the work of one item and settles it. Its context ends a margin before the lease does, or when a
 	// stopping engine has waited long enough. An item keeps its slot until Handle returns, so work that cannot be
 	// settled stops the claiming by itself.
 	Handle func(ctx context.Context, item T)
-	// Slots is how many items are in hand at once, at most. 0: 16.
-	Slots int
+	// Concurrency is how many items are in hand at once, at most. 0: 16.
+	Concurrency int
 	// PerLane is how many items of one lane a claim takes, at most. 0: as many as there are slots.
 	PerLane int
 	// Lease is how long an item is ours. 0: 60 seconds, of which the last quarter is kept for settling.
 	Lease time.Duration
-	// Poll is how long an idle engine waits before it looks again, unless it is woken. 0: 500 ms.
-	Poll time.Duration
-	// Drain is how long work goes on after the engine was told to stop, before it is cancelled. 0: until its
+	// PollInterval is how long an idle engine waits before it looks again, unless it is woken. 0: 500 ms.
+	PollInterval time.Duration
+	// DrainTimeout is how long work goes on after the engine was told to stop, before it is cancelled. 0: until its
 	// lease ends.
-	Drain time.Duration
+	DrainTimeout time.Duration
 	// Now is the clock of the rows. nil: time.Now.
 	Now func() time.Time
 	// Random returns a number in [0, 1), concurrently. nil: math/rand/v2.
@@ -74,34 +75,34 @@ type Config[T any] struct {
 	Log *slog.Logger
 }
 
-// Engine claims work and has it done. It is safe for concurrent use.
-type Engine[T any] struct {
+// Runner claims work and has it done. It is safe for concurrent use.
+type Runner[T any] struct {
 	config Config[T]
 	slots  *slots
 	wake   chan struct{}
 }
 
 // New returns an engine that does nothing until it is run.
-func New[T any](config Config[T]) (*Engine[T], error) {
+func New[T any](config Config[T]) (*Runner[T], error) {
 	if config.Claim == nil || config.Handle == nil {
 		return nil, errors.New("due: an engine needs Claim and Handle")
 	}
 	setDefaults(&config)
-	return &Engine[T]{config: config, slots: newSlots(config.Slots), wake: make(chan struct{}, 1)}, nil
+	return &Runner[T]{config: config, slots: newSlots(config.Concurrency), wake: make(chan struct{}, 1)}, nil
 }
 
 func setDefaults[T any](config *Config[T]) {
-	if config.Slots <= 0 {
-		config.Slots = defaultSlots
+	if config.Concurrency <= 0 {
+		config.Concurrency = defaultConcurrency
 	}
 	if config.PerLane <= 0 {
-		config.PerLane = config.Slots
+		config.PerLane = config.Concurrency
 	}
 	if config.Lease <= 0 {
 		config.Lease = DefaultLease
 	}
-	if config.Poll <= 0 {
-		config.Poll = defaultPoll
+	if config.PollInterval <= 0 {
+		config.PollInterval = defaultPollInterval
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -115,7 +116,7 @@ func setDefaults[T any](config *Config[T]) {
 }
 
 // Wake makes an idle engine look at once. It never blocks.
-func (e *Engine[T]) Wake() {
+func (e *Runner[T]) Wake() {
 	select {
 	case e.wake <- struct{}{}:
 	default: // it will look anyway
@@ -123,50 +124,50 @@ func (e *Engine[T]) Wake() {
 }
 
 // Run claims and works until ctx ends, and then waits for what is in hand.
-func (e *Engine[T]) Run(ctx context.Context) {
+func (e *Runner[T]) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := e.cancelAfterDrain(ctx, cancel)
 	defer stop()
-	var inHand sync.WaitGroup
-	defer inHand.Wait()
-	wait := firstPause
+	var inFlight sync.WaitGroup
+	defer inFlight.Wait()
+	wait := minRetryDelay
 	for ctx.Err() == nil {
-		claimed, err := e.pass(ctx, work, &inHand)
+		claimed, err := e.claimAndStart(ctx, work, &inFlight)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			e.config.Log.ErrorContext(ctx, "due work cannot be claimed", "work", e.config.Name, "error", err, "retry_in", wait.String())
-			e.recover(ctx, wait)
-			wait = min(2*wait, longestPause)
+			e.waitAfterError(ctx, wait)
+			wait = min(2*wait, maxRetryDelay)
 		case claimed > 0:
 			// There may be more: whether a claim was full cannot be told from its size when lanes are bounded.
-			wait = firstPause
+			wait = minRetryDelay
 		default:
-			wait = firstPause
-			e.idle(ctx, e.spread(e.config.Poll))
+			wait = minRetryDelay
+			e.waitIdle(ctx, e.jitter(e.config.PollInterval))
 		}
 	}
 }
 
 // RunOnce makes one claim, of as many items as there are free slots, waits until they are handled, and returns how
 // many there were.
-func (e *Engine[T]) RunOnce(ctx context.Context) (int, error) {
+func (e *Runner[T]) RunOnce(ctx context.Context) (int, error) {
 	var inHand sync.WaitGroup
-	claimed, err := e.pass(ctx, context.WithoutCancel(ctx), &inHand)
+	claimed, err := e.claimAndStart(ctx, context.WithoutCancel(ctx), &inHand)
 	inHand.Wait()
 	return claimed, err
 }
 
-// pass claims for the free slots, once there are any, and starts the work.
-func (e *Engine[T]) pass(ctx, work context.Context, inHand *sync.WaitGroup) (int, error) {
-	free := e.slots.await(ctx)
+// claimAndStart claims for the free slots, once there are any, and starts the work.
+func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGroup) (int, error) {
+	free := e.slots.waitFree(ctx)
 	if free == 0 {
 		return 0, ctx.Err()
 	}
 	now := e.config.Now()
-	items, err := e.config.Claim(ctx, Claim{
+	items, err := e.config.Claim(ctx, ClaimRequest{
 		Now:         now,
 		LeasedUntil: now.Add(e.config.Lease).Truncate(time.Microsecond),
 		Seed:        int64(e.config.Random() * (1 << 53)),
@@ -177,9 +178,9 @@ func (e *Engine[T]) pass(ctx, work context.Context, inHand *sync.WaitGroup) (int
 		return 0, fmt.Errorf("claim due work: %w", err)
 	}
 	for _, item := range items {
-		e.slots.take()
+		e.slots.acquire()
 		inHand.Go(func() {
-			defer e.slots.give()
+			defer e.slots.release()
 			e.handle(work, item)
 		})
 	}
@@ -187,7 +188,7 @@ func (e *Engine[T]) pass(ctx, work context.Context, inHand *sync.WaitGroup) (int
 }
 
 // handle does one item. One that panics is left to its lease, so that it is tried again later.
-func (e *Engine[T]) handle(work context.Context, item T) {
+func (e *Runner[T]) handle(work context.Context, item T) {
 	margin := min(defaultMargin, e.config.Lease/4)
 	ctx, cancel := context.WithTimeout(work, e.config.Lease-margin)
 	defer cancel()
@@ -207,8 +208,8 @@ func PanicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// idle waits until it is time to look again.
-func (e *Engine[T]) idle(ctx context.Context, wait time.Duration) {
+// waitIdle waits until it is time to look again.
+func (e *Runner[T]) waitIdle(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -218,34 +219,30 @@ func (e *Engine[T]) idle(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// recover waits after a claim that failed. Being woken shortens it, since a notification means that Postgres is
+// waitAfterError waits after a claim that failed. Being woken shortens it, since a notification means that Postgres is
 // back, but not below the first pause.
-func (e *Engine[T]) recover(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(e.spread(firstPause))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+func (e *Runner[T]) waitAfterError(ctx context.Context, wait time.Duration) {
+	if backoff.Sleep(ctx, e.jitter(minRetryDelay)) != nil {
 		return
-	case <-timer.C:
 	}
-	if rest := wait - firstPause; rest > 0 {
-		e.idle(ctx, e.spread(rest))
+	if rest := wait - minRetryDelay; rest > 0 {
+		e.waitIdle(ctx, e.jitter(rest))
 	}
 }
 
-// spread takes off up to a quarter, so that processes do not act in step.
-func (e *Engine[T]) spread(d time.Duration) time.Duration {
-	return Shorten(d, e.config.Random())
+// jitter takes off up to a quarter, so that processes do not act in step.
+func (e *Runner[T]) jitter(d time.Duration) time.Duration {
+	return backoff.Jitter(d, e.config.Random())
 }
 
 // cancelAfterDrain cancels the work in hand when it goes on for too long after ctx ended.
-func (e *Engine[T]) cancelAfterDrain(ctx context.Context, cancel context.CancelFunc) (stop func()) {
-	if e.config.Drain <= 0 {
+func (e *Runner[T]) cancelAfterDrain(ctx context.Context, cancel context.CancelFunc) (stop func()) {
+	if e.config.DrainTimeout <= 0 {
 		return func() {}
 	}
 	finished := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(e.config.Drain)
+		timer := time.NewTimer(e.config.DrainTimeout)
 		defer timer.Stop()
 		select {
 		case <-timer.C:

@@ -1,4 +1,4 @@
-package due_test
+package workqueue_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 // queue is due work in memory, with the one rule of a claim that the engine relies on: at most Total.
@@ -19,7 +19,7 @@ type queue struct {
 	mu      sync.Mutex
 	items   []int
 	failing error
-	claims  []due.Claim
+	claims  []workqueue.ClaimRequest
 	at      []time.Time
 }
 
@@ -37,7 +37,7 @@ func (q *queue) fail(err error) {
 	q.failing = err
 }
 
-func (q *queue) claim(_ context.Context, c due.Claim) ([]int, error) {
+func (q *queue) claim(_ context.Context, c workqueue.ClaimRequest) ([]int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.claims = append(q.claims, c)
@@ -51,7 +51,7 @@ func (q *queue) claim(_ context.Context, c due.Claim) ([]int, error) {
 	return taken, nil
 }
 
-func (q *queue) asked() []due.Claim {
+func (q *queue) asked() []workqueue.ClaimRequest {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.claims
@@ -83,12 +83,12 @@ func (g *gauge) done() int {
 	return g.all - g.now
 }
 
-func engine(t *testing.T, config due.Config[int]) *due.Engine[int] {
+func engine(t *testing.T, config workqueue.Config[int]) *workqueue.Runner[int] {
 	t.Helper()
 	if config.Random == nil {
 		config.Random = func() float64 { return 0 }
 	}
-	e, err := due.New(config)
+	e, err := workqueue.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func engine(t *testing.T, config due.Config[int]) *due.Engine[int] {
 }
 
 // run runs an engine inside a synctest bubble until the returned function is called.
-func run(t *testing.T, e *due.Engine[int]) (stop func()) {
+func run(t *testing.T, e *workqueue.Runner[int]) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -115,7 +115,7 @@ func TestNoMoreInHandThanSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := &queue{}, &gauge{}
 		q.add(100)
-		e := engine(t, due.Config[int]{Slots: 4, Claim: q.claim, Handle: func(context.Context, int) {
+		e := engine(t, workqueue.Config[int]{Concurrency: 4, Claim: q.claim, Handle: func(context.Context, int) {
 			g.enter()
 			time.Sleep(time.Second)
 			g.leave()
@@ -139,7 +139,7 @@ func TestBoundedLanesAreClaimedUntilNothingIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := &queue{}, &gauge{}
 		q.add(50)
-		e := engine(t, due.Config[int]{Slots: 64, PerLane: 1, Poll: time.Hour, Claim: q.claim, Handle: func(context.Context, int) {
+		e := engine(t, workqueue.Config[int]{Concurrency: 64, PerLane: 1, PollInterval: time.Hour, Claim: q.claim, Handle: func(context.Context, int) {
 			g.enter()
 			g.leave()
 		}})
@@ -156,7 +156,7 @@ func TestPollsAndIsWoken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{}
-		e := engine(t, due.Config[int]{Poll: time.Minute, Claim: q.claim, Handle: func(context.Context, int) {}})
+		e := engine(t, workqueue.Config[int]{PollInterval: time.Minute, Claim: q.claim, Handle: func(context.Context, int) {}})
 		stop := run(t, e)
 		defer stop()
 		claims := func(want int, when string) {
@@ -183,7 +183,7 @@ func TestClaimsBackOffAndRecover(t *testing.T) {
 		q, g := &queue{}, &gauge{}
 		q.add(1)
 		q.fail(errors.New("no database"))
-		e := engine(t, due.Config[int]{Poll: time.Hour, Claim: q.claim, Handle: func(context.Context, int) { g.enter(); g.leave() }})
+		e := engine(t, workqueue.Config[int]{PollInterval: time.Hour, Claim: q.claim, Handle: func(context.Context, int) { g.enter(); g.leave() }})
 		stop := run(t, e)
 		defer stop()
 		time.Sleep(time.Minute)
@@ -208,7 +208,7 @@ func TestWakesDoNotHammerADatabaseThatIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{failing: errors.New("no database")}
-		e := engine(t, due.Config[int]{Claim: q.claim, Handle: func(context.Context, int) {}})
+		e := engine(t, workqueue.Config[int]{Claim: q.claim, Handle: func(context.Context, int) {}})
 		stop := run(t, e)
 		defer stop()
 		for range 1000 {
@@ -227,7 +227,7 @@ func TestStopWaitsForWhatIsInHand(t *testing.T) {
 		q, g := &queue{}, &gauge{}
 		q.add(3)
 		var cut atomic.Bool
-		e := engine(t, due.Config[int]{Slots: 2, Drain: 20 * time.Second, Claim: q.claim, Handle: func(ctx context.Context, _ int) {
+		e := engine(t, workqueue.Config[int]{Concurrency: 2, DrainTimeout: 20 * time.Second, Claim: q.claim, Handle: func(ctx context.Context, _ int) {
 			g.enter()
 			defer g.leave()
 			time.Sleep(10 * time.Second)
@@ -260,7 +260,7 @@ func TestWorkEndsWithTheDrainAndBeforeTheLease(t *testing.T) {
 				q.add(1)
 				begun := time.Now()
 				var took time.Duration
-				e := engine(t, due.Config[int]{Drain: 10 * time.Second, Claim: q.claim, Handle: func(ctx context.Context, _ int) {
+				e := engine(t, workqueue.Config[int]{DrainTimeout: 10 * time.Second, Claim: q.claim, Handle: func(ctx context.Context, _ int) {
 					<-ctx.Done()
 					took = time.Since(begun)
 				}})
@@ -280,8 +280,8 @@ func TestPanicTakesNobodyElseDown(t *testing.T) {
 	q, g := &queue{}, &gauge{}
 	q.add(3)
 	var log strings.Builder
-	e := engine(t, due.Config[int]{
-		Slots: 3, Log: slog.New(slog.NewTextHandler(&log, nil)), Claim: q.claim,
+	e := engine(t, workqueue.Config[int]{
+		Concurrency: 3, Log: slog.New(slog.NewTextHandler(&log, nil)), Claim: q.claim,
 		Handle: func(_ context.Context, item int) {
 			if item == 1 {
 				panic("somebody's secret")
@@ -307,7 +307,7 @@ func TestRunOnceTellsErrors(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("no database")
 	q := &queue{failing: gone}
-	e := engine(t, due.Config[int]{Claim: q.claim, Handle: func(context.Context, int) {}})
+	e := engine(t, workqueue.Config[int]{Claim: q.claim, Handle: func(context.Context, int) {}})
 	if _, err := e.RunOnce(t.Context()); !errors.Is(err, gone) {
 		t.Errorf("it fails with %v", err)
 	}
@@ -315,7 +315,7 @@ func TestRunOnceTellsErrors(t *testing.T) {
 
 func TestNewWantsItsParts(t *testing.T) {
 	t.Parallel()
-	if _, err := due.New(due.Config[int]{}); err == nil {
+	if _, err := workqueue.New(workqueue.Config[int]{}); err == nil {
 		t.Error("an engine without work is made")
 	}
 }

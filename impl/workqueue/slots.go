@@ -1,4 +1,4 @@
-package due
+package workqueue
 
 import (
 	"context"
@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// gather is how long a claim waits for more slots than few. Under load slots come free one by one, and a claim for
+// coalesceDelay is how long a claim waits for more slots than few. Under load slots come free one by one, and a claim for
 // each would cost the database several times as much as claims for many.
-const gather = 5 * time.Millisecond
+const coalesceDelay = 5 * time.Millisecond
 
 // slots counts the items in hand. One goroutine takes, any number give back.
 type slots struct {
-	mu    sync.Mutex
-	free  int
-	many  int
-	given chan struct{}
+	mu     sync.Mutex
+	free   int
+	enough int
+	freed  chan struct{}
 }
 
 func newSlots(n int) *slots {
-	return &slots{free: n, many: (n + 1) / 2, given: make(chan struct{}, 1)}
+	return &slots{free: n, enough: (n + 1) / 2, freed: make(chan struct{}, 1)}
 }
 
-// await returns how many slots are free: at once when half of them are, else a moment after the first is. It returns
+// waitFree returns how many slots are free: at once when half of them are, else a moment after the first is. It returns
 // 0 when ctx ends before.
-func (s *slots) await(ctx context.Context) int {
+func (s *slots) waitFree(ctx context.Context) int {
 	var enough <-chan time.Time
 	for {
 		free := s.count()
-		if free >= s.many {
+		if free >= s.enough {
 			return free
 		}
 		if free > 0 && enough == nil {
-			timer := time.NewTimer(gather)
+			timer := time.NewTimer(coalesceDelay)
 			defer timer.Stop()
 			enough = timer.C
 		}
@@ -41,7 +41,7 @@ func (s *slots) await(ctx context.Context) int {
 			return 0
 		case <-enough:
 			return free
-		case <-s.given:
+		case <-s.freed:
 		}
 	}
 }
@@ -52,18 +52,18 @@ func (s *slots) count() int {
 	return s.free
 }
 
-func (s *slots) take() {
+func (s *slots) acquire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free--
 }
 
-func (s *slots) give() {
+func (s *slots) release() {
 	s.mu.Lock()
 	s.free++
 	s.mu.Unlock()
 	select {
-	case s.given <- struct{}{}:
+	case s.freed <- struct{}{}:
 	default:
 	}
 }

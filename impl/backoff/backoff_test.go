@@ -1,4 +1,4 @@
-package due_test
+package backoff_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/voostack/mailstack/impl/due"
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 func TestBackoffSteps(t *testing.T) {
@@ -15,7 +15,7 @@ func TestBackoffSteps(t *testing.T) {
 		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 15 * time.Minute,
 	} {
-		if got := due.Backoff(int32(i+1), 0); got != want {
+		if got := backoff.After(int32(i+1), 0); got != want {
 			t.Errorf("after attempt %d it waits %s, want %s", i+1, got, want)
 		}
 	}
@@ -28,15 +28,15 @@ func TestBackoffIsBounded(t *testing.T) {
 		random := rapid.Float64Range(0, 0.999999).Draw(t, "random")
 		longest := time.Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "longest"))
 		first := time.Duration(rapid.Int64Range(1, int64(longest)).Draw(t, "first"))
-		wait, whole := due.Backoff(attempt, random), due.Backoff(attempt, 0)
-		if wait <= whole*3/4-1 || wait > whole || whole < time.Second || whole > due.LongestBackoff {
+		wait, whole := backoff.After(attempt, random), backoff.After(attempt, 0)
+		if wait <= whole*3/4-1 || wait > whole || whole < time.Second || whole > backoff.Max {
 			t.Fatalf("it waits %s of %s", wait, whole)
 		}
-		doubled := due.Doubling(first, longest, attempt, 0)
+		doubled := backoff.Exponential(first, longest, attempt, 0)
 		if doubled < first || doubled > longest {
 			t.Fatalf("it waits %s, want between %s and %s", doubled, first, longest)
 		}
-		if attempt > 1 && attempt < 1000 && doubled < longest && doubled != 2*due.Doubling(first, longest, attempt-1, 0) {
+		if attempt > 1 && attempt < 1000 && doubled < longest && doubled != 2*backoff.Exponential(first, longest, attempt-1, 0) {
 			t.Fatalf("it waits %s after attempt %d", doubled, attempt)
 		}
 	})
