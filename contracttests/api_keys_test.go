@@ -18,7 +18,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
 const keysPath = "/v1/api-keys"
@@ -53,7 +53,7 @@ func TestAPIKeyIsShownOnceAndWorks(t *testing.T) {
 	expires := owner.clock.now().Add(time.Hour).Truncate(time.Second)
 	answer := owner.call(http.MethodPost, keysPath, newKey("Production", "scopes", []string{"api-keys:read", "emails:send"}, "expiresAt", expires))
 	created := decoded[api.CreatedAPIKey](answer.is(http.StatusCreated))
-	parsed, err := token.Parse(created.FullKey)
+	parsed, err := apikey.Parse(created.FullKey)
 	must(t, err)
 	key := created.Key
 	if location := answer.header.Get("Location"); location != keysPath+"/"+key.ID.String() {
@@ -136,7 +136,7 @@ func TestAPIKeyRequests(t *testing.T) {
 		"null expiry":    newKey("b", "expiresAt", nil),
 		"another zone":   newKey("c", "expiresAt", "2099-01-01T00:00:00+05:00"),
 		"far future":     newKey("d", "expiresAt", "9999-12-31T23:59:59Z"),
-		"every scope":    newKey("e", "scopes", token.Scopes()),
+		"every scope":    newKey("e", "scopes", apikey.Scopes()),
 	} {
 		created := owner.createKey(request)
 		if created.Key.Name != request["name"] || owner.keys()[created.Key.Name].ID != created.Key.ID {

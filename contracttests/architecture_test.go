@@ -92,7 +92,7 @@ func TestDirectionsOfImports(t *testing.T) {
 			t.Errorf("%s reaches %s", apart[0], apart[1])
 		}
 	}
-	for _, pure := range []string{"gen/api", "gen/db", "impl/mail", "impl/token", "impl/billing", "impl/template"} {
+	for _, pure := range []string{"gen/api", "gen/db", "impl/mail", "impl/apikey", "impl/sealed", "impl/billing", "impl/template"} {
 		imports, found := all[pure]
 		if !found {
 			t.Errorf("there is no %s", pure)

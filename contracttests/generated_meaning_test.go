@@ -15,8 +15,8 @@ import (
 
 	"github.com/voostack/mailstack/contracttests/generate"
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/mail"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // world is an organization with whatever requests can be about.
@@ -52,7 +52,7 @@ func newWorld(s *stack) *world {
 		w.times = append(w.times, w.weakExpires.Add(by).Format(time.RFC3339))
 	}
 	_, w.weak = tenant.insertKey("weak", w.weakScopes, &w.weakExpires)
-	gone, key := tenant.insertKey("gone", token.Scopes(), nil)
+	gone, key := tenant.insertKey("gone", apikey.Scopes(), nil)
 	w.revoked = key
 	tenant.call(http.MethodDelete, "/v1/api-keys/"+gone.String(), nil).is(http.StatusNoContent)
 
@@ -155,7 +155,7 @@ func meaningOfKey(g *generated, body generate.Object) (int, string) {
 	for _, scope := range scopes {
 		names = append(names, scope.(string))
 	}
-	if len(token.Missing(g.world.weakScopes, names)) > 0 || !expires || at.After(g.world.weakExpires) {
+	if len(apikey.Missing(g.world.weakScopes, names)) > 0 || !expires || at.After(g.world.weakExpires) {
 		return http.StatusForbidden, "more than the creating key has"
 	}
 	return 0, ""

@@ -11,7 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
 // operation is what the document says of one operation, for tests that hold for all of them.
@@ -137,5 +137,5 @@ func (op operation) body() any {
 
 // without are all scopes but these.
 func without(scopes []string) []string {
-	return slices.DeleteFunc(token.Scopes(), func(scope string) bool { return slices.Contains(scopes, scope) })
+	return slices.DeleteFunc(apikey.Scopes(), func(scope string) bool { return slices.Contains(scopes, scope) })
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
 func TestUnauthorized(t *testing.T) {
@@ -19,10 +19,10 @@ func TestUnauthorized(t *testing.T) {
 	s := newStack(t)
 	owner := s.newTenant()
 	past := s.clock.now().Add(-time.Second)
-	_, expired := owner.insertKey("expired", token.Scopes(), &past)
-	revokedID, revoked := owner.insertKey("revoked", token.Scopes(), nil)
+	_, expired := owner.insertKey("expired", apikey.Scopes(), &past)
+	revokedID, revoked := owner.insertKey("revoked", apikey.Scopes(), nil)
 	owner.call(http.MethodDelete, "/v1/api-keys/"+revokedID.String(), nil).is(http.StatusNoContent)
-	_, other := owner.insertKey("other", token.Scopes(), nil)
+	_, other := owner.insertKey("other", apikey.Scopes(), nil)
 	good := "Bearer " + owner.key
 	secretAt := len("ms_live_12345678_")
 	cases := map[string][]string{
@@ -38,7 +38,7 @@ func TestUnauthorized(t *testing.T) {
 		"two keys":         {good + ", " + good},
 		"cut":              {good[:len(good)-1]},
 		"longer":           {good + "A"},
-		"masked":           {"Bearer " + token.Mask(owner.key[8:16])},
+		"masked":           {"Bearer " + apikey.Mask(owner.key[8:16])},
 		"upper case":       {"Bearer " + strings.ToUpper(owner.key)},
 		"unknown prefix":   {"Bearer ms_live_00000000_" + owner.key[secretAt:]},
 		"another's secret": {"Bearer " + owner.key[:secretAt] + other[secretAt:]},

@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
 func TestDocumentIsValid(t *testing.T) {
@@ -31,7 +31,7 @@ func TestDocumentIsValid(t *testing.T) {
 	for _, scope := range doc.Components.Schemas["Scope"].Value.Enum {
 		scopes = append(scopes, scope.(string))
 	}
-	if want := token.Scopes(); !slices.Equal(slices.Sorted(slices.Values(scopes)), slices.Sorted(slices.Values(want))) {
+	if want := apikey.Scopes(); !slices.Equal(slices.Sorted(slices.Values(scopes)), slices.Sorted(slices.Values(want))) {
 		t.Errorf("the document's scopes are %q, the code's %q", scopes, want)
 	}
 }
@@ -60,7 +60,7 @@ func TestOperationsAreDescribed(t *testing.T) {
 			t.Errorf("%s: secured is %v", op.id, op.secured)
 		case op.secured != (len(op.scopes) > 0):
 			t.Errorf("%s: x-required-scopes %q", op.id, op.scopes)
-		case len(token.Missing(token.Scopes(), op.scopes)) > 0:
+		case len(apikey.Missing(apikey.Scopes(), op.scopes)) > 0:
 			t.Errorf("%s: unknown scopes in %q", op.id, op.scopes)
 		case op.spec.RequestBody != nil && (op.limit <= 0 || !op.spec.RequestBody.Value.Required || op.spec.RequestBody.Value.Description == ""):
 			t.Errorf("%s: a body without limit or description, or one that is not required", op.id)

@@ -11,9 +11,10 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/billing"
 	"github.com/voostack/mailstack/impl/dns"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/sealed"
 )
 
 // tenant is an organization with a key that has every scope.
@@ -32,14 +33,14 @@ func (s *stack) newTenant() *tenant {
 		ID: t.id, Name: t.id.String(), CreatedAt: s.clock.now(),
 		FreeMonthlyAllowance: billing.DefaultFreeAllowance, PricePer1kCents: billing.DefaultPricePer1kCents,
 	}))
-	t.keyID, t.key = t.insertKey("first", token.Scopes(), nil)
+	t.keyID, t.key = t.insertKey("first", apikey.Scopes(), nil)
 	return t
 }
 
 // insertKey makes a key without asking the API.
 func (t *tenant) insertKey(name string, scopes []string, expiresAt *time.Time) (uuid.UUID, string) {
 	t.t.Helper()
-	secret, err := token.New(rand.Reader)
+	secret, err := apikey.New(rand.Reader)
 	must(t.t, err)
 	row, err := t.store.Queries().APIKeyInsert(t.t.Context(), db.APIKeyInsertParams{
 		ID: uuid.Must(uuid.NewV7()), OrganizationID: t.id, Name: name, Prefix: secret.Prefix, SecretHash: secret.Hash(),
@@ -50,9 +51,9 @@ func (t *tenant) insertKey(name string, scopes []string, expiresAt *time.Time) (
 }
 
 // sealer seals as every process of a deployment does.
-func sealer(t testing.TB) *token.Sealer {
+func sealer(t testing.TB) *sealed.Sealer {
 	t.Helper()
-	sealer, err := token.NewSealer(rand.Reader, []byte("a key for tests, of 32 bytes ...")[:32])
+	sealer, err := sealed.NewSealer(rand.Reader, []byte("a key for tests, of 32 bytes ...")[:32])
 	must(t, err)
 	return sealer
 }

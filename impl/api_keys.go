@@ -8,8 +8,8 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 const (
@@ -68,7 +68,7 @@ func checkNewKey(creator caller, wanted *api.CreateAPIKeyRequest, now time.Time)
 	if wanted.ExpiresAt != nil && !wanted.ExpiresAt.After(now) {
 		return invalid(api.ProblemCodeValidationFailed, "/expiresAt", "is not in the future")
 	}
-	if missing := token.Missing(creator.scopes, scopeNames(wanted.Scopes)); len(missing) > 0 {
+	if missing := apikey.Missing(creator.scopes, scopeNames(wanted.Scopes)); len(missing) > 0 {
 		return &problem{
 			code:   api.ProblemCodeKeyExceedsCreator,
 			detail: "The creating key does not have the scope " + strings.Join(missing, ", ") + ".",
@@ -85,10 +85,10 @@ func checkNewKey(creator caller, wanted *api.CreateAPIKeyRequest, now time.Time)
 // drawKey makes a key and stores it. Of the 36^8 prefixes some are taken: another one is drawn then.
 func (server *Server) drawKey(
 	ctx context.Context, wanted *api.CreateAPIKeyRequest, now time.Time,
-) (secret token.Token, row db.APIKey, err error) {
+) (secret apikey.Key, row db.APIKey, err error) {
 	for range maxDraws {
-		if secret, err = token.New(server.config.Random); err != nil {
-			return token.Token{}, db.APIKey{}, fmt.Errorf("make an API key: %w", err)
+		if secret, err = apikey.New(server.config.Random); err != nil {
+			return apikey.Key{}, db.APIKey{}, fmt.Errorf("make an API key: %w", err)
 		}
 		if row, err = server.insertKey(ctx, wanted, secret, now); store.Constraint(err) != store.APIKeysPrefix {
 			break
@@ -99,7 +99,7 @@ func (server *Server) drawKey(
 
 // insertKey holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
 func (server *Server) insertKey(
-	ctx context.Context, wanted *api.CreateAPIKeyRequest, secret token.Token, now time.Time,
+	ctx context.Context, wanted *api.CreateAPIKeyRequest, secret apikey.Key, now time.Time,
 ) (db.APIKey, error) {
 	organizationID := callerOf(ctx).organizationID
 	var row db.APIKey
@@ -164,7 +164,7 @@ func apiKeyOf(row db.APIKey, now time.Time) api.APIKey {
 		ID:         row.ID,
 		Name:       row.Name,
 		KeyPrefix:  row.Prefix,
-		MaskedKey:  token.Mask(row.Prefix),
+		MaskedKey:  apikey.Mask(row.Prefix),
 		Scopes:     scopes,
 		LastUsedAt: utc(row.LastUsedAt),
 		ExpiresAt:  utc(row.ExpiresAt),

@@ -12,8 +12,8 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 const (
@@ -56,7 +56,7 @@ func (server *Server) admit(c echo.Context, op *operation) (caller, error) {
 			retryAfter: retryAfter,
 		}
 	}
-	if !token.Covers(key.scopes, op.scopes) {
+	if !apikey.Covers(key.scopes, op.scopes) {
 		return key, &problem{
 			code:   api.ProblemCodeMissingScope,
 			detail: "This operation needs the scope " + strings.Join(op.scopes, " or ") + ".",
@@ -84,7 +84,7 @@ func (server *Server) authenticate(ctx context.Context, header http.Header, op *
 	if !ok {
 		return caller{}, false, unauthorized()
 	}
-	presented, err := token.Parse(given)
+	presented, err := apikey.Parse(given)
 	if err != nil {
 		return caller{}, false, unauthorized()
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/sealed"
 )
 
 const defaultPage = 50
@@ -23,7 +23,7 @@ const defaultPage = 50
 type page struct {
 	limit   int
 	ceiling uuid.UUID
-	sealer  *token.Sealer
+	sealer  *sealed.Sealer
 	// scope is what a cursor belongs to: the list, the organization and the filters.
 	scope []byte
 }

@@ -8,8 +8,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/intake"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 const (
@@ -43,7 +43,7 @@ func (r remembered) keep(key caller, hash []byte, now time.Time) {
 	r.keys.Add(key.prefix, rememberedKey{key, hash, now})
 }
 
-func (r remembered) recall(presented token.Token, now time.Time) (caller, bool) {
+func (r remembered) recall(presented apikey.Key, now time.Time) (caller, bool) {
 	found, known := r.keys.Get(presented.Prefix)
 	if !known || now.Sub(found.at).Abs() > rememberedFor || !presented.Matches(found.hash) {
 		return caller{}, false

@@ -37,8 +37,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
@@ -63,7 +63,7 @@ type Config struct {
 	NewID               func() uuid.UUID
 	Random              io.Reader
 	// Sealer authenticates the cursors of lists, and encrypts the signing keys of webhooks.
-	Sealer *token.Sealer
+	Sealer *sealed.Sealer
 	// Webhooks says which URLs webhooks may have.
 	Webhooks webhook.Policy
 	Log      *slog.Logger

@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/mail"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // operation is what the document says of one operation, prepared for the middleware.
@@ -114,7 +114,7 @@ func prepareOperation(
 		if err != nil {
 			return nil, err
 		}
-		if unknown := token.Missing(token.Scopes(), scopes); len(unknown) > 0 {
+		if unknown := apikey.Missing(apikey.Scopes(), scopes); len(unknown) > 0 {
 			return nil, fmt.Errorf("x-required-scopes names unknown scopes %v", unknown)
 		}
 		if len(scopes) == 0 {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // unwritten accepts everything and stores nothing.
@@ -45,7 +45,7 @@ func serveStub(ctx context.Context, address string) error {
 		return err
 	}
 	defer database.Close()
-	sealer, err := token.NewSealer(rand.Reader, make([]byte, 32))
+	sealer, err := sealed.NewSealer(rand.Reader, make([]byte, 32))
 	if err != nil {
 		return err
 	}

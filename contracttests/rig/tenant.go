@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // Tenant is an organization that may send from its domain.
@@ -31,14 +31,14 @@ func NewTenant(ctx context.Context, database *store.Store, allowance int64) (Ten
 	if err != nil {
 		return t, fmt.Errorf("insert an organization: %w", err)
 	}
-	secret, err := token.New(rand.Reader)
+	secret, err := apikey.New(rand.Reader)
 	if err != nil {
 		return t, err
 	}
 	t.Key = secret.Reveal()
 	_, err = database.Queries().APIKeyInsert(ctx, db.APIKeyInsertParams{
 		ID: t.KeyID, OrganizationID: t.ID, Name: "rig", Prefix: secret.Prefix, SecretHash: secret.Hash(),
-		Scopes: token.Scopes(), CreatedAt: now,
+		Scopes: apikey.Scopes(), CreatedAt: now,
 	})
 	if err != nil {
 		return t, fmt.Errorf("insert a key: %w", err)

@@ -15,9 +15,10 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // connections are few, so that each of them makes every kind of request more often than it takes Postgres to settle on a
@@ -29,7 +30,7 @@ type database struct {
 	rows   int
 	store  *store.Store
 	server *httptest.Server
-	key    token.Token
+	key    apikey.Key
 	// last are the cursors of the last pages, by the title of the case. An empty one is the first page.
 	last map[string]string
 }
@@ -100,7 +101,7 @@ func (d *database) serve(document []byte, log *slog.Logger) error {
 	if _, err := rand.Read(secret); err != nil {
 		return fmt.Errorf("make a secret key: %w", err)
 	}
-	sealer, err := token.NewSealer(rand.Reader, secret)
+	sealer, err := sealed.NewSealer(rand.Reader, secret)
 	if err != nil {
 		return fmt.Errorf("make a sealer: %w", err)
 	}
@@ -117,11 +118,11 @@ func (d *database) serve(document []byte, log *slog.Logger) error {
 
 func (d *database) createKey(ctx context.Context) error {
 	var err error
-	if d.key, err = token.New(rand.Reader); err != nil {
+	if d.key, err = apikey.New(rand.Reader); err != nil {
 		return fmt.Errorf("make an API key: %w", err)
 	}
 	_, err = d.store.Queries().APIKeyInsert(ctx, db.APIKeyInsertParams{
-		ID: uuid.MustParse(key), OrganizationID: uuid.MustParse(organization), Name: "scale", Scopes: token.Scopes(),
+		ID: uuid.MustParse(key), OrganizationID: uuid.MustParse(organization), Name: "scale", Scopes: apikey.Scopes(),
 		Prefix: d.key.Prefix, SecretHash: d.key.Hash(), CreatedAt: time.Now(),
 	})
 	if err != nil {

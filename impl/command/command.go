@@ -26,7 +26,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
 // The exit codes of the process.
@@ -107,7 +107,7 @@ func run(ctx context.Context, process *Process) error {
 		&grammar{},
 		kong.Name("mailstack"),
 		kong.Description(description),
-		kong.Vars{"version": version(), "scopes": strings.Join(token.Scopes(), ","), "scope_list": strings.Join(token.Scopes(), ", ")},
+		kong.Vars{"version": version(), "scopes": strings.Join(apikey.Scopes(), ","), "scope_list": strings.Join(apikey.Scopes(), ", ")},
 		kong.Writers(process.Stdout, process.Stderr),
 		kong.Exit(func(int) { answered = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),

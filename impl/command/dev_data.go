@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 
 // devAccount is who sends the first email.
 type devAccount struct {
-	key token.Token
+	key apikey.Key
 }
 
 // ensureSecretKey makes the key that production has in MAILSTACK_SECRET_KEY, so that dev stores secrets alike.
@@ -98,10 +98,10 @@ func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, erro
 
 // ensureKey returns the key of the last start. One that was kept but that the database does not know is stored again;
 // one that was revoked, or that lacks a scope, is replaced.
-func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (token.Token, error) {
+func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (apikey.Key, error) {
 	kept, err := dev.keptKey()
 	if err != nil {
-		return token.Token{}, err
+		return apikey.Key{}, err
 	}
 	if kept != nil {
 		row, err := dev.apiStore.Queries().APIKeyGetByPrefix(ctx, kept.Prefix)
@@ -109,42 +109,42 @@ func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (
 		case store.IsNoRows(err):
 			return *kept, dev.storeKey(ctx, organization, *kept)
 		case err != nil:
-			return token.Token{}, fmt.Errorf("look for the API key: %w", err)
+			return apikey.Key{}, fmt.Errorf("look for the API key: %w", err)
 		case dev.usable(row.APIKey, organization, *kept):
 			return *kept, nil
 		}
 	}
-	secret, err := token.New(dev.process.Random)
+	secret, err := apikey.New(dev.process.Random)
 	if err != nil {
-		return token.Token{}, fmt.Errorf("make an API key: %w", err)
+		return apikey.Key{}, fmt.Errorf("make an API key: %w", err)
 	}
 	// Kept before it is stored: one that nobody knows could not be used by anybody.
 	if err := dev.folder.write(fileAPIKey, secret.Reveal()); err != nil {
-		return token.Token{}, err
+		return apikey.Key{}, err
 	}
 	return secret, dev.storeKey(ctx, organization, secret)
 }
 
 // keptKey is nil when there is no key, or none that can be read.
-func (dev *development) keptKey() (*token.Token, error) {
+func (dev *development) keptKey() (*apikey.Key, error) {
 	text, err := dev.folder.read(fileAPIKey)
 	if err != nil || text == "" {
 		return nil, err
 	}
-	if kept, err := token.Parse(text); err == nil {
+	if kept, err := apikey.Parse(text); err == nil {
 		return &kept, nil
 	}
 	dev.log.Warn("the kept API key cannot be read and is replaced", "file", dev.folder.path(fileAPIKey))
 	return nil, nil
 }
 
-func (dev *development) usable(row db.APIKey, organization uuid.UUID, key token.Token) bool {
+func (dev *development) usable(row db.APIKey, organization uuid.UUID, key apikey.Key) bool {
 	return row.OrganizationID == organization && key.Matches(row.SecretHash) &&
-		keyOf(row, dev.process.Now()).IsActive && len(token.Missing(row.Scopes, token.Scopes())) == 0
+		keyOf(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
 }
 
 // storeKey stores the key in the place of an earlier one of its name.
-func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, key token.Token) error {
+func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
 	rows, err := listKeys(ctx, dev.process, dev.apiStore.Queries(), organization.String())
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, ke
 		}
 	}
 	_, err = createKey(ctx, dev.apiStore, db.APIKeyInsertParams{
-		ID: dev.process.newID(), OrganizationID: organization, Name: devKeyName, Scopes: token.Scopes(),
+		ID: dev.process.newID(), OrganizationID: organization, Name: devKeyName, Scopes: apikey.Scopes(),
 		CreatedAt: dev.process.Now(),
 	}, key)
 	return err

@@ -13,10 +13,10 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 const (
@@ -38,7 +38,7 @@ type development struct {
 	simulator             *sessim.Simulator
 	parts                 *parts
 	simulatorHost         string
-	sealer                *token.Sealer
+	sealer                *sealed.Sealer
 
 	closers []func() error
 }

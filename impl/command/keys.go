@@ -10,8 +10,8 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 // maxKeys is how many unrevoked keys an organization may have, here as in the API.
@@ -48,7 +48,7 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 	if c.ExpiresAt != nil && !c.ExpiresAt.After(process.Now()) {
 		return usagef("--expires-at is not in the future")
 	}
-	secret, err := token.New(process.Random)
+	secret, err := apikey.New(process.Random)
 	if err != nil {
 		return fmt.Errorf("make an API key: %w", err)
 	}
@@ -78,11 +78,11 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 // orAllScopes is the scopes given, each once and in the documented order; all of them when none is given.
 func orAllScopes(given []string) []string {
 	if len(given) == 0 {
-		return token.Scopes()
+		return apikey.Scopes()
 	}
 	var scopes []string
-	for _, scope := range token.Scopes() {
-		if token.Covers(given, []string{scope}) {
+	for _, scope := range apikey.Scopes() {
+		if apikey.Covers(given, []string{scope}) {
 			scopes = append(scopes, scope)
 		}
 	}
@@ -91,7 +91,7 @@ func orAllScopes(given []string) []string {
 
 // createKey stores the key. It holds the organization while it counts, so that the limit also holds together with
 // keys that are created through the API at the same time.
-func createKey(ctx context.Context, database *store.Store, insert db.APIKeyInsertParams, secret token.Token) (db.APIKey, error) {
+func createKey(ctx context.Context, database *store.Store, insert db.APIKeyInsertParams, secret apikey.Key) (db.APIKey, error) {
 	insert.Prefix, insert.SecretHash = secret.Prefix, secret.Hash()
 	var row db.APIKey
 	err := database.Tx(ctx, func(tx *db.Queries) error {
@@ -186,7 +186,7 @@ func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 		}); err != nil {
 			return fmt.Errorf("revoke the API key: %w", err)
 		}
-		return process.printf("revoked %s (%s)\n", token.Mask(key.Prefix), key.Name)
+		return process.printf("revoked %s (%s)\n", apikey.Mask(key.Prefix), key.Name)
 	})
 }
 
@@ -215,7 +215,7 @@ func keyOf(row db.APIKey, now time.Time) api.APIKey {
 		ID:         row.ID,
 		Name:       row.Name,
 		KeyPrefix:  row.Prefix,
-		MaskedKey:  token.Mask(row.Prefix),
+		MaskedKey:  apikey.Mask(row.Prefix),
 		Scopes:     scopes,
 		LastUsedAt: utc(row.LastUsedAt),
 		ExpiresAt:  utc(row.ExpiresAt),

@@ -9,8 +9,8 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/token"
 )
 
 type organization struct {
@@ -96,7 +96,7 @@ func TestKeys(t *testing.T) {
 	succeed(t, nil, "org", "create", "Umbrella", database)
 
 	stdout, _, code := execute(t, "key", "create", "--org=Acme", "--name=Plain", database)
-	if _, err := token.Parse(strings.TrimSuffix(stdout, "\n")); code != 0 || err != nil {
+	if _, err := apikey.Parse(strings.TrimSuffix(stdout, "\n")); code != 0 || err != nil {
 		t.Fatalf("exit code %d, printed %q: %v", code, stdout, err)
 	}
 	var made api.CreatedAPIKey
@@ -112,11 +112,11 @@ func TestKeys(t *testing.T) {
 
 	var listed []api.APIKey
 	succeed(t, &listed, "key", "list", "--org=Acme", "--json", database)
-	if len(listed) != 2 || listed[0].ID != made.Key.ID || len(listed[1].Scopes) != len(token.Scopes()) {
+	if len(listed) != 2 || listed[0].ID != made.Key.ID || len(listed[1].Scopes) != len(apikey.Scopes()) {
 		t.Fatalf("listed %+v", listed)
 	}
 	table, _, _ := execute(t, "key", "list", "--org=Acme", database)
-	secret, err := token.Parse(made.FullKey)
+	secret, err := apikey.Parse(made.FullKey)
 	if err != nil {
 		t.Fatal(err)
 	}

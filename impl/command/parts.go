@@ -12,10 +12,10 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
 	"github.com/voostack/mailstack/impl/wiring"
 )
@@ -97,7 +97,7 @@ func (p *parts) collector(
 }
 
 func (p *parts) api(
-	database *store.Store, sealer *token.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
+	database *store.Store, sealer *sealed.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
 	extra ...impl.Route,
 ) (*impl.Server, error) {
 	accepting := intake.Config{
@@ -142,7 +142,7 @@ func (p *parts) api(
 }
 
 func (p *parts) dispatcher(
-	database *store.Store, sealer *token.Sealer, flags workerFlags, events eventsFlags, drain drainFlags, policy webhook.Policy,
+	database *store.Store, sealer *sealed.Sealer, flags workerFlags, events eventsFlags, drain drainFlags, policy webhook.Policy,
 ) (*dispatch.Dispatcher, error) {
 	config := dispatch.Config{
 		Store:        database,

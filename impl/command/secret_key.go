@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/sealed"
 )
 
 const secretKeyBytes = 32
@@ -23,7 +23,7 @@ func (flags secretKeyFlags) check(random io.Reader) error {
 }
 
 // sealer encrypts and authenticates under the keys.
-func (flags secretKeyFlags) sealer(random io.Reader) (*token.Sealer, error) {
+func (flags secretKeyFlags) sealer(random io.Reader) (*sealed.Sealer, error) {
 	if strings.TrimSpace(flags.SecretKey) == "" {
 		return nil, usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
 	}
@@ -35,7 +35,7 @@ func (flags secretKeyFlags) sealer(random io.Reader) (*token.Sealer, error) {
 		}
 		keys = append(keys, key)
 	}
-	sealer, err := token.NewSealer(random, keys...)
+	sealer, err := sealed.NewSealer(random, keys...)
 	if err != nil {
 		return nil, usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
 	}

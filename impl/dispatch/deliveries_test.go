@@ -13,7 +13,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/dispatch"
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
@@ -352,7 +352,7 @@ func TestKeyThatCannotBeReadIsNoFailureOfTheEndpoint(t *testing.T) {
 	o := h.tenant(t)
 	hook := h.subscribe(t, o, "https://a.example", "x")
 	h.enqueue(t, o)
-	other, err := token.NewSealer(strings.NewReader(strings.Repeat("n", 100)), bytes.Repeat([]byte{2}, 32))
+	other, err := sealed.NewSealer(strings.NewReader(strings.Repeat("n", 100)), bytes.Repeat([]byte{2}, 32))
 	must(t, err)
 	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Webhooks, c.Sealer = e, other })
 	h.pass(t, 1)

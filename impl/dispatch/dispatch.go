@@ -41,9 +41,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
 	"github.com/voostack/mailstack/impl/workqueue"
 )
@@ -92,7 +92,7 @@ type Config struct {
 	// Quota asks SES what the account may send. nil: nothing is limited but by SES.
 	Quota func(ctx context.Context) (ses.Quota, error)
 	// Sealer opens the signing keys of webhooks.
-	Sealer *token.Sealer
+	Sealer *sealed.Sealer
 	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
 	// memory. 0: 64.
 	Senders int

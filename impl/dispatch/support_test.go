@@ -16,11 +16,11 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/token"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
@@ -38,7 +38,7 @@ type house struct {
 	domains  *domains
 	clock    *clock
 	log      *journal
-	sealer   *token.Sealer
+	sealer   *sealed.Sealer
 	dispatch *dispatch.Dispatcher
 }
 
@@ -52,7 +52,7 @@ func newHouseOn(t testing.TB, s *store.Store) *house {
 	h := &house{store: s, clock: &clock{now: time.Now().Truncate(time.Microsecond)}, log: &journal{}}
 	h.domains = &domains{next: h.clock.Now().Add(time.Hour)}
 	var err error
-	if h.sealer, err = token.NewSealer(rand.Reader, bytes.Repeat([]byte{1}, 32)); err != nil {
+	if h.sealer, err = sealed.NewSealer(rand.Reader, bytes.Repeat([]byte{1}, 32)); err != nil {
 		t.Fatal(err)
 	}
 	if h.ses, err = sessim.New(sessim.Config{}); err != nil {

@@ -1,4 +1,4 @@
-package token
+package apikey
 
 import (
 	"crypto/sha256"
@@ -17,7 +17,7 @@ const (
 	prefixLength = 8
 	secretBytes  = 32
 	secretLength = 43 // secretBytes in base64url without padding
-	tokenLength  = len(marker) + prefixLength + 1 + secretLength
+	keyLength    = len(marker) + prefixLength + 1 + secretLength
 	hidden       = "••••"
 	// maxDraws bounds how often a random source is asked for one character.
 	// An honest one is refused four times in 256.
@@ -28,32 +28,32 @@ const (
 // API key. It does not say why: whoever guesses keys learns nothing.
 var ErrMalformed = errors.New("malformed API key")
 
-// Token is an API key. The prefix names it and may be shown; the secret is
-// known to its holder only. However a token is printed, logged or marshalled,
-// its secret stays hidden: only [Token.Reveal] shows it.
-type Token struct {
+// Key is an API key. The prefix names it and may be shown; the secret is
+// known to its holder only. However a key is printed, logged or marshalled,
+// its secret stays hidden: only [Key.Reveal] shows it.
+type Key struct {
 	// Prefix is 8 characters of a–z and 0–9.
 	Prefix string
 	// Secret is 32 random bytes in base64url without padding.
 	Secret string
 }
 
-// New makes a token out of a random source, which must be fit for secrets.
+// New makes a key out of a random source, which must be fit for secrets.
 // The prefix is not checked to be unique.
-func New(random io.Reader) (Token, error) {
+func New(random io.Reader) (Key, error) {
 	prefix := make([]byte, prefixLength)
 	for i := range prefix {
 		c, err := randomCharacter(random)
 		if err != nil {
-			return Token{}, fmt.Errorf("make a key prefix: %w", err)
+			return Key{}, fmt.Errorf("make a key prefix: %w", err)
 		}
 		prefix[i] = c
 	}
 	secret := make([]byte, secretBytes)
 	if _, err := io.ReadFull(random, secret); err != nil {
-		return Token{}, fmt.Errorf("make a key secret: %w", err)
+		return Key{}, fmt.Errorf("make a key secret: %w", err)
 	}
-	return Token{Prefix: string(prefix), Secret: base64.RawURLEncoding.EncodeToString(secret)}, nil
+	return Key{Prefix: string(prefix), Secret: base64.RawURLEncoding.EncodeToString(secret)}, nil
 }
 
 // randomCharacter draws again where a byte modulo 36 would favour the first
@@ -72,57 +72,57 @@ func randomCharacter(random io.Reader) (byte, error) {
 	return 0, errors.New("the random source repeats itself")
 }
 
-// Parse reads a token as [Token.Reveal] writes it, and nothing else: another
+// Parse reads a key as [Key.Reveal] writes it, and nothing else: another
 // marker (ms_test_ is reserved), length or character is [ErrMalformed].
-func Parse(s string) (Token, error) {
-	if len(s) != tokenLength || !strings.HasPrefix(s, marker) {
-		return Token{}, ErrMalformed
+func Parse(s string) (Key, error) {
+	if len(s) != keyLength || !strings.HasPrefix(s, marker) {
+		return Key{}, ErrMalformed
 	}
 	prefix, rest := s[len(marker):len(marker)+prefixLength], s[len(marker)+prefixLength:]
 	if strings.Trim(prefix, alphabet) != "" || rest[0] != '_' {
-		return Token{}, ErrMalformed
+		return Key{}, ErrMalformed
 	}
 	secret := rest[1:]
 	// Encoded once more, because the decoder passes over line ends, and a
 	// secret must have one spelling only.
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(secret)
 	if err != nil || base64.RawURLEncoding.EncodeToString(decoded) != secret {
-		return Token{}, ErrMalformed
+		return Key{}, ErrMalformed
 	}
-	return Token{Prefix: prefix, Secret: secret}, nil
+	return Key{Prefix: prefix, Secret: secret}, nil
 }
 
 // Reveal is the whole key, secret included: for its holder, once.
-func (t Token) Reveal() string { return marker + t.Prefix + "_" + t.Secret }
+func (k Key) Reveal() string { return marker + k.Prefix + "_" + k.Secret }
 
 // Hash is the SHA-256 of the secret, which is what is stored. A slow hash
 // would add nothing: 256 random bits cannot be guessed.
-func (t Token) Hash() []byte {
-	sum := sha256.Sum256([]byte(t.Secret))
+func (k Key) Hash() []byte {
+	sum := sha256.Sum256([]byte(k.Secret))
 	return sum[:]
 }
 
 // Matches tells in constant time whether the hash is that of the secret.
-func (t Token) Matches(hash []byte) bool {
-	return subtle.ConstantTimeCompare(t.Hash(), hash) == 1
+func (k Key) Matches(hash []byte) bool {
+	return subtle.ConstantTimeCompare(k.Hash(), hash) == 1
 }
 
 // Mask is how a key with this prefix is shown.
 func Mask(prefix string) string { return marker + prefix + "_" + hidden }
 
 // String is the masked key.
-func (t Token) String() string { return Mask(t.Prefix) }
+func (k Key) String() string { return Mask(k.Prefix) }
 
 // Format writes the masked key whatever the verb, %#v and %d included. The one
 // that package fmt does not pass on is %p, and that vet refuses for a struct.
-func (t Token) Format(f fmt.State, _ rune) {
+func (k Key) Format(f fmt.State, _ rune) {
 	// There is nobody to tell: fmt.Formatter has no error.
-	_, _ = io.WriteString(f, t.String())
+	_, _ = io.WriteString(f, k.String())
 }
 
 // LogValue is the masked key.
-func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText is the masked key, so that a token inside a JSON document does
+// MarshalText is the masked key, so that a key inside a JSON document does
 // not leak either.
-func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

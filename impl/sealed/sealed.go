@@ -1,4 +1,8 @@
-package token
+// Package sealed encrypts what has to be read again: webhook signing secrets, cursors of lists, saved responses. It does
+// no I/O.
+//
+//   - sealed.go: AES-256-GCM under the installation's keys ([Sealer])
+package sealed
 
 import (
 	"crypto/aes"

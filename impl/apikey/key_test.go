@@ -1,4 +1,4 @@
-package token_test
+package apikey_test
 
 import (
 	"bytes"
@@ -13,27 +13,27 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/voostack/mailstack/impl/token"
+	"github.com/voostack/mailstack/impl/apikey"
 )
 
-func newToken(t *testing.T) token.Token {
+func newKey(t *testing.T) apikey.Key {
 	t.Helper()
-	made, err := token.New(rand.Reader)
+	made, err := apikey.New(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return made
 }
 
-func TestNewTokenIsReadBack(t *testing.T) {
+func TestNewKeyIsReadBack(t *testing.T) {
 	t.Parallel()
-	made, other := newToken(t), newToken(t)
-	read, err := token.Parse(made.Reveal())
+	made, other := newKey(t), newKey(t)
+	read, err := apikey.Parse(made.Reveal())
 	if err != nil || read.Prefix != made.Prefix || read.Secret != made.Secret {
 		t.Fatalf("read back: %v", err)
 	}
 	if made.Prefix == other.Prefix || made.Secret == other.Secret {
-		t.Fatal("two tokens are alike")
+		t.Fatal("two keys are alike")
 	}
 	sum := sha256.Sum256([]byte(made.Secret))
 	if !bytes.Equal(made.Hash(), sum[:]) || !made.Matches(sum[:]) {
@@ -60,7 +60,7 @@ func TestPrefixIsUnbiased(t *testing.T) {
 		for b := 0; len(source) < 16; b++ {
 			source = append(source, 252, byte(b))
 		}
-		made, err := token.New(io.MultiReader(bytes.NewReader(source), rand.Reader))
+		made, err := apikey.New(io.MultiReader(bytes.NewReader(source), rand.Reader))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestNewFailsWithItsSource(t *testing.T) {
 	for name, source := range map[string]io.Reader{
 		"empty": strings.NewReader(""), "short": strings.NewReader("0123456789"), "stuck": stuck,
 	} {
-		if _, err := token.New(source); err == nil {
+		if _, err := apikey.New(source); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -94,8 +94,8 @@ func TestNewFailsWithItsSource(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	good := token.Token{Prefix: "abcd0123", Secret: strings.Repeat("A", 43)}.Reveal()
-	if _, err := token.Parse(good); err != nil {
+	good := apikey.Key{Prefix: "abcd0123", Secret: strings.Repeat("A", 43)}.Reveal()
+	if _, err := apikey.Parse(good); err != nil {
 		t.Fatal(err)
 	}
 	for _, given := range []string{
@@ -103,9 +103,9 @@ func TestParseRefuses(t *testing.T) {
 		strings.Replace(good, "live", "test", 1), strings.ToUpper(good), strings.Replace(good, "abcd", "ABCD", 1),
 		strings.Replace(good, "abcd", "ab_d", 1), strings.Replace(good, "3_A", "3-A", 1), good[:59] + "=",
 		good[:59] + "B", good[:58] + "\r\n", good[:59] + "+", good[:59] + "/", "Bearer " + good,
-		token.Mask("abcd0123"), strings.Repeat("ms_live_", 1<<16),
+		apikey.Mask("abcd0123"), strings.Repeat("ms_live_", 1<<16),
 	} {
-		if _, err := token.Parse(given); !errors.Is(err, token.ErrMalformed) || len(err.Error()) > 40 {
+		if _, err := apikey.Parse(given); !errors.Is(err, apikey.ErrMalformed) || len(err.Error()) > 40 {
 			t.Errorf("%.80q: %v", given, err)
 		}
 	}
@@ -114,22 +114,22 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("ms_live_abcd0123_" + strings.Repeat("A", 43))
 	f.Fuzz(func(t *testing.T, s string) {
-		if read, err := token.Parse(s); err == nil && read.Reveal() != s {
+		if read, err := apikey.Parse(s); err == nil && read.Reveal() != s {
 			t.Fatalf("%q has a second spelling", s)
 		}
 	})
 }
 
-func TestTokenNeverLeaks(t *testing.T) {
+func TestKeyNeverLeaks(t *testing.T) {
 	t.Parallel()
-	secret := newToken(t)
+	secret := newKey(t)
 	holder := struct {
-		Key token.Token
-		Ptr *token.Token
+		Key apikey.Key
+		Ptr *apikey.Key
 	}{secret, &secret}
 	var written []string
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%100s", "%!"} {
-		written = append(written, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, &secret), fmt.Sprintf(verb, []token.Token{secret}),
+		written = append(written, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, &secret), fmt.Sprintf(verb, []apikey.Key{secret}),
 			fmt.Sprintf(verb, holder))
 	}
 	document, err := json.Marshal(map[string]any{"holder": holder})
@@ -139,7 +139,7 @@ func TestTokenNeverLeaks(t *testing.T) {
 	written = append(written, string(document), fmt.Sprint(secret), fmt.Errorf("key %w", fmt.Errorf("%v", secret)).Error())
 	var log bytes.Buffer
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(handler).Info("x", "key", secret, "pointer", &secret, "holder", holder, "list", []token.Token{secret})
+		slog.New(handler).Info("x", "key", secret, "pointer", &secret, "holder", holder, "list", []apikey.Key{secret})
 	}
 	written = append(written, log.String())
 	for _, text := range written {
@@ -147,14 +147,14 @@ func TestTokenNeverLeaks(t *testing.T) {
 			t.Errorf("the secret is in %q", text)
 		}
 	}
-	if fmt.Sprint(secret) != "ms_live_"+secret.Prefix+"_••••" || secret.String() != token.Mask(secret.Prefix) {
+	if fmt.Sprint(secret) != "ms_live_"+secret.Prefix+"_••••" || secret.String() != apikey.Mask(secret.Prefix) {
 		t.Errorf("masked as %v", secret)
 	}
 }
 
 func TestScopes(t *testing.T) {
 	t.Parallel()
-	all := token.Scopes()
+	all := apikey.Scopes()
 	if len(all) != 13 || len(slices.Compact(slices.Sorted(slices.Values(all)))) != 13 || all[0] != "emails:send" {
 		t.Errorf("scopes: %q", all)
 	}
@@ -169,17 +169,17 @@ func TestScopes(t *testing.T) {
 		{[]string{"emails"}, false},
 		{nil, false},
 	} {
-		if got := token.Covers(have, c.anyOf); got != c.want {
+		if got := apikey.Covers(have, c.anyOf); got != c.want {
 			t.Errorf("Covers(%q) is %v", c.anyOf, got)
 		}
 	}
-	if token.Covers(nil, []string{"emails:send"}) {
+	if apikey.Covers(nil, []string{"emails:send"}) {
 		t.Error("no scopes cover one")
 	}
-	if got := token.Missing(have, []string{"domains:write", "domains:read", "billing:read"}); !slices.Equal(got, []string{"domains:write", "billing:read"}) {
+	if got := apikey.Missing(have, []string{"domains:write", "domains:read", "billing:read"}); !slices.Equal(got, []string{"domains:write", "billing:read"}) {
 		t.Errorf("Missing is %q", got)
 	}
-	if got := token.Missing(have, have); got != nil {
+	if got := apikey.Missing(have, have); got != nil {
 		t.Errorf("Missing is %q", got)
 	}
 }
