@@ -11,7 +11,7 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 type doctorCommand struct {
@@ -58,7 +58,7 @@ type doctor struct {
 	process  *Process
 	database *store.Store
 	ses      *ses.Client
-	aws      *wiring.Client
+	aws      *awsevents.Client
 	// destinations are those of the configuration set.
 	destinations []ses.Destination
 	topics       []string // those of the enabled event destinations that we listen to

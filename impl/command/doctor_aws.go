@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/voostack/mailstack/impl/ses"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const setupAdvice = "run `mailstack ses setup`, which mends it"
@@ -105,7 +105,7 @@ func judgeTypes(topics, missing []string) (finding, error) {
 func (d *doctor) tryTopic(ctx context.Context) (finding, error) {
 	for _, topic := range d.topics {
 		_, err := d.aws.Subscriptions(ctx, topic)
-		if errors.Is(err, wiring.ErrNotFound) {
+		if errors.Is(err, awsevents.ErrNotFound) {
 			return finding{}, advise(fmt.Errorf("there is no topic %s", topic), setupAdvice)
 		}
 		if err != nil {
@@ -118,7 +118,7 @@ func (d *doctor) tryTopic(ctx context.Context) (finding, error) {
 func (d *doctor) tryQueue(ctx context.Context) (finding, error) {
 	var err error
 	d.queueARN, err = d.aws.Queue(d.EventsQueue).ARN(ctx)
-	if errors.Is(err, wiring.ErrNotFound) {
+	if errors.Is(err, awsevents.ErrNotFound) {
 		return finding{}, advise(fmt.Errorf("there is no queue %s in %s", d.EventsQueue, d.ses.Region()),
 			"check MAILSTACK_EVENTS_QUEUE and AWS_REGION, or run `mailstack ses setup --queue NAME`")
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/voostack/mailstack/impl/backoff"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/collect"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
@@ -113,7 +113,7 @@ func (d *doctor) arrived(helped bool) finding {
 // collect does what a worker does, beside the workers if there are any, until ctx ends. It ends itself when it fails: then
 // no event comes, and the hop fails.
 func (d *doctor) collect(ctx context.Context) {
-	collector := collect.New(collect.Config{
+	collector := sqsconsumer.New(sqsconsumer.Config{
 		Queue: d.aws.Queue(d.EventsQueue), Store: d.database, Topics: d.EventsTopics, Now: d.process.Now,
 		Log: slog.New(slog.DiscardHandler),
 	})

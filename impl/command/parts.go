@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/collect"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
@@ -17,7 +17,7 @@ import (
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 // Times that depend on each other:
@@ -81,11 +81,11 @@ func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) impl.N
 func (p *parts) collector(
 	ctx context.Context, database *store.Store, events eventsFlags, ready func(context.Context) error,
 ) (func(context.Context) error, error) {
-	client, err := wiring.New(ctx, ses.Config{})
+	client, err := awsevents.New(ctx, ses.Config{})
 	if err != nil {
 		return nil, fmt.Errorf("set up Amazon SQS: %w", err)
 	}
-	collector := collect.New(collect.Config{
+	collector := sqsconsumer.New(sqsconsumer.Config{
 		Queue: client.Queue(events.EventsQueue), Store: database, Topics: events.EventsTopics, Now: p.process.Now, Log: p.log,
 	})
 	return func(ctx context.Context) error {

@@ -9,7 +9,7 @@ import (
 	"regexp"
 
 	"github.com/voostack/mailstack/impl/ses"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 type sesCommand struct {
@@ -105,7 +105,7 @@ type way struct {
 }
 
 func (c *sesSetup) subscribe(
-	ctx context.Context, client *wiring.Client, topic string, report func(ses.State, string, string) error,
+	ctx context.Context, client *awsevents.Client, topic string, report func(ses.State, string, string) error,
 ) (way, error) {
 	found := way{}
 	protocol, endpoint := "sqs", ""
@@ -137,7 +137,7 @@ func (c *sesSetup) subscribe(
 }
 
 func (c *sesSetup) explain(process *Process, topic string, by way) error {
-	policy, err := wiring.RunningPolicy(wiring.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
+	policy, err := awsevents.RunningPolicy(awsevents.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
 	if err != nil {
 		return err
 	}
@@ -153,13 +153,13 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 }
 
 // awsClients are those of SES, and of what is around it.
-func awsClients(ctx context.Context, account sesFlags) (*ses.Client, *wiring.Client, error) {
+func awsClients(ctx context.Context, account sesFlags) (*ses.Client, *awsevents.Client, error) {
 	config := ses.Config{ConfigurationSet: account.ConfigurationSet, Timeout: sendTimeout, Log: slog.New(slog.DiscardHandler)}
 	mail, err := ses.New(ctx, config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up Amazon SES: %w", err)
 	}
-	client, err := wiring.New(ctx, config)
+	client, err := awsevents.New(ctx, config)
 	return mail, client, err
 }
 
@@ -172,11 +172,11 @@ type sesPolicy struct {
 
 // Run prints the policy. AWS is not asked anything.
 func (c *sesPolicy) Run(process *Process) error {
-	policyOf, resources := wiring.RunningPolicy, wiring.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
+	policyOf, resources := awsevents.RunningPolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
 	if c.Setup {
-		policyOf = wiring.SetupPolicy
+		policyOf = awsevents.SetupPolicy
 		if c.QueueARN != "" {
-			resources.DeadQueue = c.QueueARN + wiring.DeadSuffix
+			resources.DeadQueue = c.QueueARN + awsevents.DeadSuffix
 		}
 	}
 	policy, err := policyOf(resources, !c.Endpoint)

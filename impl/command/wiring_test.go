@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const (
@@ -203,7 +203,7 @@ func permitted(t *testing.T, calls, policy []string) {
 		t.Error("nothing was called")
 	}
 	for _, call := range calls {
-		if needed := wiring.Permission(call); needed != "" && !slices.Contains(policy, needed) {
+		if needed := awsevents.Permission(call); needed != "" && !slices.Contains(policy, needed) {
 			t.Errorf("%s was called, and the policy does not allow it", call)
 		}
 	}
@@ -222,7 +222,7 @@ func TestSetupNeedsWhatItsPolicyAllows(t *testing.T) {
 	policy := printedPolicy(t, "--setup")
 	permitted(t, calls, policy)
 	for _, action := range policy {
-		if !slices.ContainsFunc(calls, func(call string) bool { return wiring.Permission(call) == action }) {
+		if !slices.ContainsFunc(calls, func(call string) bool { return awsevents.Permission(call) == action }) {
 			t.Errorf("the policy allows %s, which setup does not need", action)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const destinations = "/v2/email/configuration-sets/" + set + "/event-destinations"
@@ -21,7 +21,7 @@ const destinations = "/v2/email/configuration-sets/" + set + "/event-destination
 func wired(t *testing.T) (r *rig, topic string) {
 	t.Helper()
 	r = ready(t, sessim.Config{})
-	client, err := wiring.New(t.Context(), ses.Config{
+	client, err := awsevents.New(t.Context(), ses.Config{
 		Region: "us-east-1", Endpoint: r.url, StaticAccessKey: "test", StaticSecretKey: "test",
 	})
 	if err != nil {
@@ -212,7 +212,7 @@ func TestTopicsSurviveARestart(t *testing.T) {
 	journal := filepath.Join(t.TempDir(), "journal")
 	for _, want := range []ses.State{ses.Made, ses.Found} {
 		r := start(t, sessim.Config{Journal: journal})
-		client, err := wiring.New(t.Context(), ses.Config{
+		client, err := awsevents.New(t.Context(), ses.Config{
 			Region: "us-east-1", Endpoint: r.url, StaticAccessKey: "test", StaticSecretKey: "test",
 		})
 		if err != nil {

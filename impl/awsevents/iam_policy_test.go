@@ -1,4 +1,4 @@
-package wiring_test
+package awsevents_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 // called are the API calls that the code of a folder makes, found by the names of the clients: every file is read, so
@@ -49,9 +49,9 @@ func called(t *testing.T, folder string) map[string]bool {
 	return found
 }
 
-func actions(t *testing.T, make func(wiring.Resources, bool) (string, error)) map[string]bool {
+func actions(t *testing.T, make func(awsevents.Resources, bool) (string, error)) map[string]bool {
 	t.Helper()
-	policy, err := make(wiring.Resources{Topic: "arn:topic", Queue: "arn:queue", DeadQueue: "arn:dead"}, true)
+	policy, err := make(awsevents.Resources{Topic: "arn:topic", Queue: "arn:queue", DeadQueue: "arn:dead"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,12 +91,12 @@ func TestPoliciesHoldWhatIsCalled(t *testing.T) {
 	}
 	needed := map[string]bool{}
 	for call := range calls {
-		if permission := wiring.Permission(call); permission != "" {
+		if permission := awsevents.Permission(call); permission != "" {
 			needed[permission] = true
 		}
 	}
-	allowed := actions(t, wiring.RunningPolicy)
-	maps.Copy(allowed, actions(t, wiring.SetupPolicy))
+	allowed := actions(t, awsevents.RunningPolicy)
+	maps.Copy(allowed, actions(t, awsevents.SetupPolicy))
 	if !maps.Equal(needed, allowed) {
 		t.Errorf("called %q\nallowed %q", slices.Sorted(maps.Keys(needed)), slices.Sorted(maps.Keys(allowed)))
 	}

@@ -8,7 +8,7 @@
 //   - permissions.go: the least policies of those who run, check and set up MailStack
 //
 // It and package ses are the only rooms that know the AWS SDK.
-package wiring
+package awsevents
 
 import (
 	"context"

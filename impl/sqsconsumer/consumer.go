@@ -8,7 +8,7 @@
 // What cannot be read, or comes from another topic, is left in the queue, and so to its dead letters: it may be the
 // configuration that is wrong and not the message. While the database is away nothing is received, so that no message
 // gets there for having been tried in vain.
-package collect
+package sqsconsumer
 
 import (
 	"context"
@@ -27,7 +27,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const (
@@ -41,11 +41,11 @@ const (
 	complainEvery = time.Minute
 )
 
-// Queue is that of the events; *wiring.Queue is one.
+// Queue is that of the events; *awsevents.Queue is one.
 type Queue interface {
 	// Receive waits for messages, for a while; none is no error.
-	Receive(ctx context.Context) ([]wiring.QueueMessage, error)
-	Delete(ctx context.Context, messages []wiring.QueueMessage) error
+	Receive(ctx context.Context) ([]awsevents.QueueMessage, error)
+	Delete(ctx context.Context, messages []awsevents.QueueMessage) error
 }
 
 // Config of a Collector. Queue, Store and Log are required.
@@ -133,9 +133,9 @@ func (c *Collector) Once(ctx context.Context) (int, error) {
 }
 
 // read sorts out what can be stored.
-func (c *Collector) read(ctx context.Context, messages []wiring.QueueMessage) ([]wiring.QueueMessage, db.NotificationInsertManyParams) {
+func (c *Collector) read(ctx context.Context, messages []awsevents.QueueMessage) ([]awsevents.QueueMessage, db.NotificationInsertManyParams) {
 	rows := db.NotificationInsertManyParams{Now: c.config.Now()}
-	var readable []wiring.QueueMessage
+	var readable []awsevents.QueueMessage
 	for _, message := range messages {
 		id, body, err := c.open(message)
 		if err != nil {
@@ -151,7 +151,7 @@ func (c *Collector) read(ctx context.Context, messages []wiring.QueueMessage) ([
 
 // open takes an event out of the envelope of SNS, whose id it keeps. Where the subscription delivers events raw, they
 // have that of the queue.
-func (c *Collector) open(message wiring.QueueMessage) (id, body string, err error) {
+func (c *Collector) open(message awsevents.QueueMessage) (id, body string, err error) {
 	envelope, err := sns.Parse([]byte(message.Body))
 	if err == nil {
 		switch {
@@ -172,7 +172,7 @@ func (c *Collector) open(message wiring.QueueMessage) (id, body string, err erro
 }
 
 // complain says now and then what is left in the queue.
-func (c *Collector) complain(ctx context.Context, message wiring.QueueMessage, why error) {
+func (c *Collector) complain(ctx context.Context, message awsevents.QueueMessage, why error) {
 	count, now := c.unreadable.Add(1), c.config.Now().UnixNano()
 	last := c.complained.Load()
 	if now-last < int64(complainEvery) || !c.complained.CompareAndSwap(last, now) {

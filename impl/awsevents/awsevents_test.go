@@ -1,4 +1,4 @@
-package wiring_test
+package awsevents_test
 
 import (
 	"encoding/json"
@@ -16,16 +16,16 @@ import (
 
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/snssim"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 // rig is a client of a simulated account, and the plain SDK's clients of it.
 type rig struct {
-	*wiring.Client
+	*awsevents.Client
 	simulator *snssim.Simulator
 	topics    *sns.Client
 	queues    *sqs.Client
-	caller    wiring.Caller
+	caller    awsevents.Caller
 }
 
 func newRig(t *testing.T) *rig {
@@ -35,7 +35,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { simulator.Close() })
 	config := ses.Config{Region: "eu-west-1", Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test"}
-	client, err := wiring.New(t.Context(), config)
+	client, err := awsevents.New(t.Context(), config)
 	must(t, err)
 	loaded, err := config.Load(t.Context())
 	must(t, err)
@@ -58,7 +58,7 @@ func TestCallerNamesItsResources(t *testing.T) {
 	if got := r.caller.TopicARN("a"); got != "arn:aws:sns:eu-west-1:000000000000:a" {
 		t.Error(got)
 	}
-	china := wiring.Caller{Account: "1", Partition: "aws-cn", Region: "cn-north-1"}
+	china := awsevents.Caller{Account: "1", Partition: "aws-cn", Region: "cn-north-1"}
 	if got := china.ConfigurationSetARN("a"); got != "arn:aws-cn:ses:cn-north-1:1:configuration-set/a" {
 		t.Error(got)
 	}
@@ -174,17 +174,17 @@ func TestAQueueOfTwoTopics(t *testing.T) {
 func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if _, err := r.Subscriptions(t.Context(), r.caller.TopicARN("none")); !errors.Is(err, wiring.ErrNotFound) {
+	if _, err := r.Subscriptions(t.Context(), r.caller.TopicARN("none")); !errors.Is(err, awsevents.ErrNotFound) {
 		t.Errorf("no topic: %v", err)
 	}
 	queue := r.Queue("http://127.0.0.1/000000000000/none")
-	if _, err := queue.ARN(t.Context()); !errors.Is(err, wiring.ErrNotFound) {
+	if _, err := queue.ARN(t.Context()); !errors.Is(err, awsevents.ErrNotFound) {
 		t.Errorf("no queue: %v", err)
 	}
-	if _, err := queue.Receive(t.Context()); !errors.Is(err, wiring.ErrNotFound) {
+	if _, err := queue.Receive(t.Context()); !errors.Is(err, awsevents.ErrNotFound) {
 		t.Errorf("receive from no queue: %v", err)
 	}
-	if err := queue.Delete(t.Context(), []wiring.QueueMessage{{Receipt: "a"}}); !errors.Is(err, wiring.ErrNotFound) {
+	if err := queue.Delete(t.Context(), []awsevents.QueueMessage{{Receipt: "a"}}); !errors.Is(err, awsevents.ErrNotFound) {
 		t.Errorf("delete from no queue: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package collect_test
+package sqsconsumer_test
 
 import (
 	"context"
@@ -18,12 +18,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl/collect"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/snssim"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/wiring"
+	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
@@ -37,7 +37,7 @@ const (
 type world struct {
 	t        *testing.T
 	topics   *snssim.Simulator
-	queue    *wiring.Queue
+	queue    *awsevents.Queue
 	account  ses.Config
 	topic    string
 	database string
@@ -57,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { w.topics.Close() })
 	w.account = ses.Config{Region: region, Endpoint: server.URL, StaticAccessKey: "test", StaticSecretKey: "test"}
-	client, err := wiring.New(t.Context(), w.account)
+	client, err := awsevents.New(t.Context(), w.account)
 	w.must(err)
 	caller, err := client.Caller(t.Context())
 	w.must(err)
@@ -94,8 +94,8 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) collector(queue collect.Queue, topics ...string) *collect.Collector {
-	return collect.New(collect.Config{Queue: queue, Store: w.store, Topics: topics, Log: slog.New(slog.DiscardHandler)})
+func (w *world) collector(queue sqsconsumer.Queue, topics ...string) *sqsconsumer.Collector {
+	return sqsconsumer.New(sqsconsumer.Config{Queue: queue, Store: w.store, Topics: topics, Log: slog.New(slog.DiscardHandler)})
 }
 
 func anEvent() string {
@@ -143,11 +143,11 @@ func (w *world) later() { w.clock.Add(int64(2 * time.Minute)) }
 
 // forgetful is a process that dies before it deletes, so many times.
 type forgetful struct {
-	collect.Queue
+	sqsconsumer.Queue
 	deaths atomic.Int64
 }
 
-func (f *forgetful) Delete(ctx context.Context, messages []wiring.QueueMessage) error {
+func (f *forgetful) Delete(ctx context.Context, messages []awsevents.QueueMessage) error {
 	if f.deaths.Add(-1) >= 0 {
 		return errors.New("dead")
 	}
@@ -280,7 +280,7 @@ func TestNothingIsReceivedWhileTheDatabaseIsAway(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- collect.New(collect.Config{Queue: counting, Store: closed, Log: log}).Run(ctx) }()
+	go func() { ended <- sqsconsumer.New(sqsconsumer.Config{Queue: counting, Store: closed, Log: log}).Run(ctx) }()
 	w.eventually("all have tried twice", func() bool { return failures.Load() >= 8 })
 	stop()
 	w.must(<-ended)
@@ -299,11 +299,11 @@ func (c counter) Write(line []byte) (int, error) {
 }
 
 type counted struct {
-	collect.Queue
+	sqsconsumer.Queue
 	calls atomic.Int64
 }
 
-func (c *counted) Receive(ctx context.Context) ([]wiring.QueueMessage, error) {
+func (c *counted) Receive(ctx context.Context) ([]awsevents.QueueMessage, error) {
 	c.calls.Add(1)
 	return c.Queue.Receive(ctx)
 }
@@ -325,11 +325,11 @@ func TestShutdownFinishesWhatWasReceived(t *testing.T) {
 
 // stopping is told to stop when it has received.
 type stopping struct {
-	collect.Queue
+	sqsconsumer.Queue
 	stop func()
 }
 
-func (s *stopping) Receive(ctx context.Context) ([]wiring.QueueMessage, error) {
+func (s *stopping) Receive(ctx context.Context) ([]awsevents.QueueMessage, error) {
 	messages, err := s.Queue.Receive(ctx)
 	s.stop()
 	return messages, err
