@@ -61,7 +61,7 @@ func runExample(t *testing.T, code, file string, command ...string) {
 	t.Helper()
 	folder := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(folder, file), []byte(code), 0o600))
-	key, err := webhook.NewKey(rand.Reader)
+	key, err := webhook.NewSigningKey(rand.Reader)
 	must(t, err)
 	address := freeAddress(t)
 	receiver := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
@@ -74,7 +74,7 @@ func runExample(t *testing.T, code, file string, command ...string) {
 	receiver.Stdout, receiver.Stderr = &printed, &printed
 	must(t, receiver.Start())
 	t.Cleanup(func() { _ = receiver.Wait() })
-	post := func(at time.Time, keys ...webhook.Key) webhook.Result {
+	post := func(at time.Time, keys ...webhook.SigningKey) webhook.Result {
 		sender := webhook.NewSender(webhook.Config{
 			Policy: webhook.Policy{AllowLoopbackHTTP: true}, Now: func() time.Time { return at },
 		})
@@ -84,7 +84,7 @@ func runExample(t *testing.T, code, file string, command ...string) {
 		})
 	}
 	eventually(t, "the example listens", func() bool { return post(time.Now(), key).Status != 0 })
-	other, err := webhook.NewKey(rand.Reader)
+	other, err := webhook.NewSigningKey(rand.Reader)
 	must(t, err)
 	got := []int{
 		post(time.Now(), key).Status, post(time.Now(), other, key).Status, post(time.Now(), other).Status,

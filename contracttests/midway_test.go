@@ -28,7 +28,7 @@ type midway struct {
 
 func (m midway) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
 	m.happen()
-	return m.Store.Pipeline(ctx, work)
+	return m.Store.TxPipelined(ctx, work)
 }
 
 // interrupted is the stack with a server in which something happens midway.

@@ -111,7 +111,7 @@ func newStack(t testing.TB, vary ...options) *stack {
 	var err error
 	s.mailer, err = dispatch.New(dispatch.Config{
 		Store: s.store, SES: s.ses, Domains: s.domains, Now: s.clock.now, Log: log, Sealer: sealer(t),
-		Webhooks: webhook.NewSender(webhook.Config{Policy: webhookPolicy(t), Roots: testRoots(t)}),
+		WebhookSender: webhook.NewSender(webhook.Config{Policy: webhookPolicy(t), Roots: testRoots(t)}),
 	})
 	must(t, err)
 	s.startAPI(option, log)

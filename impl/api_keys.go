@@ -46,7 +46,7 @@ func (server *Server) CreateAPIKey(
 		return nil, err
 	}
 	secret, row, err := server.drawKey(ctx, request.Body, now)
-	if store.Constraint(err) == store.APIKeysName {
+	if store.Constraint(err) == store.ConstraintAPIKeysName {
 		return nil, &problem{
 			code: api.ProblemCodeKeyNameExists, detail: "An unrevoked key of your organization has this name already.",
 		}
@@ -90,7 +90,7 @@ func (server *Server) drawKey(
 		if secret, err = apikey.New(server.config.Random); err != nil {
 			return apikey.Key{}, db.APIKey{}, fmt.Errorf("make an API key: %w", err)
 		}
-		if row, err = server.insertKey(ctx, wanted, secret, now); store.Constraint(err) != store.APIKeysPrefix {
+		if row, err = server.insertKey(ctx, wanted, secret, now); store.Constraint(err) != store.ConstraintAPIKeysPrefix {
 			break
 		}
 	}

@@ -22,7 +22,7 @@ func (server *Server) GetUsage(ctx context.Context, _ api.GetUsageRequestObject)
 }
 
 func usageOf(period billing.Period, row db.UsageGetRow) api.Usage {
-	account := billing.Account{Sent: row.EmailsSent, FreeAllowance: row.FreeMonthlyAllowance}
+	account := billing.Usage{Sent: row.EmailsSent, FreeAllowance: row.FreeMonthlyAllowance}
 	return api.Usage{
 		PeriodKey:            period.Key,
 		PeriodStart:          period.Start,

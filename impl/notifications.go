@@ -72,7 +72,7 @@ func (server *Server) receiveNotification(c echo.Context) error {
 // that was not verified is repeated but its topic, and that only where it looks like one.
 func (server *Server) refuseNotification(c echo.Context, message sns.Message, err error) error {
 	server.log(c).WarnContext(c.Request().Context(), "a message of SNS was refused",
-		slog.String("topic", sns.Topic(message.TopicArn)), slog.String("error", err.Error()))
+		slog.String("topic", sns.LoggableTopicARN(message.TopicArn)), slog.String("error", err.Error()))
 	if errors.Is(err, sns.ErrUnavailable) {
 		return unavailable("Amazon SNS is not available; try again after the given time.")
 	}

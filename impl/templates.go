@@ -123,7 +123,7 @@ func checkTemplateName(name string) error {
 
 // templateProblem turns the clash of two names into the problem that it is.
 func templateProblem(err error) error {
-	if store.Constraint(err) == store.TemplatesName {
+	if store.Constraint(err) == store.ConstraintTemplatesName {
 		return &problem{
 			code: api.ProblemCodeTemplateNameExists, detail: "A template of your organization has this name already.",
 		}

@@ -179,11 +179,11 @@ func (server *Server) RotateWebhookSecret(
 	return api.RotateWebhookSecret200JSONResponse{Body: withSecret(server.webhookOf(row), key)}, nil
 }
 
-func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.Key, sealed []byte, err error) {
-	if key, err = webhook.NewKey(server.config.Random); err != nil {
+func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.SigningKey, sealed []byte, err error) {
+	if key, err = webhook.NewSigningKey(server.config.Random); err != nil {
 		return nil, nil, err
 	}
-	if sealed, err = server.config.Sealer.Seal(key, webhook.Purpose(webhookID)); err != nil {
+	if sealed, err = server.config.Sealer.Seal(key, webhook.SecretAAD(webhookID)); err != nil {
 		return nil, nil, fmt.Errorf("encrypt a signing key: %w", err)
 	}
 	return key, sealed, nil
@@ -231,7 +231,7 @@ func (server *Server) webhookOf(row db.Webhook) api.Webhook {
 	}
 }
 
-func withSecret(shown api.Webhook, key webhook.Key) api.WebhookWithSecret {
+func withSecret(shown api.Webhook, key webhook.SigningKey) api.WebhookWithSecret {
 	return api.WebhookWithSecret{
 		ID:                      shown.ID,
 		URL:                     shown.URL,

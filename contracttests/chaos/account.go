@@ -50,7 +50,7 @@ func (s *stage) accountOf(ctx context.Context, one *organization, c *clients, jo
 		switch {
 		case journal[id] > 0 && present:
 			found.sent++
-		case !present, message.outcome != mail.OutcomeGaveUp && !message.waiting:
+		case !present, message.outcome != mail.OutcomeSendFailed && !message.waiting:
 			found.lost++
 			found.example("lost", id)
 		}
@@ -63,7 +63,7 @@ func (s *stage) accountOf(ctx context.Context, one *organization, c *clients, jo
 		case message.waiting || message.outcome == mail.OutcomeQueued:
 			found.stuck++
 			found.example("stuck", id)
-		case message.outcome == mail.OutcomeGaveUp:
+		case message.outcome == mail.OutcomeSendFailed:
 			found.failed++
 			found.example("failed", id)
 		}

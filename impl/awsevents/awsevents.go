@@ -66,7 +66,7 @@ func (c *Client) Caller(ctx context.Context) (Caller, error) {
 	defer cancel()
 	out, err := c.identity.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Caller{}, fail("ask whose credentials these are", err)
+		return Caller{}, wrapError("ask whose credentials these are", err)
 	}
 	caller := Caller{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), Partition: "aws", Region: c.region}
 	if parts := strings.Split(caller.ARN, ":"); len(parts) > 1 && parts[1] != "" {
@@ -85,8 +85,8 @@ func (c Caller) ConfigurationSetARN(name string) string {
 	return strings.Join([]string{"arn", c.Partition, "ses", c.Region, c.Account, "configuration-set/" + name}, ":")
 }
 
-// fail says what was being tried, and whether the thing is not there.
-func fail(what string, err error) error {
+// wrapError says what was being tried, and whether the thing is not there.
+func wrapError(what string, err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		switch api.ErrorCode() {

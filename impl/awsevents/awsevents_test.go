@@ -71,7 +71,7 @@ func TestPoliciesOfOthersStay(t *testing.T) {
 	r := newRig(t)
 	topic, state, err := r.EnsureTopic(t.Context(), r.caller, "events", "one")
 	must(t, err)
-	if state != ses.Made {
+	if state != ses.Created {
 		t.Errorf("the topic is %s", state)
 	}
 	const other = `{"Sid":"Other","Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":"*"}`
@@ -87,13 +87,13 @@ func TestPoliciesOfOthersStay(t *testing.T) {
 			AttributeValue: aws.String(`{"Version":"2008-10-17","Id":"x","Statement":` + statements + `}`),
 		})
 		must(t, err)
-		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Changed {
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Updated {
 			t.Errorf("the topic is %s: %v", state, err)
 		}
-		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Found {
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "one"); err != nil || state != ses.Unchanged {
 			t.Errorf("again the topic is %s: %v", state, err)
 		}
-		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "two"); err != nil || state != ses.Changed {
+		if _, state, err = r.EnsureTopic(t.Context(), r.caller, "events", "two"); err != nil || state != ses.Updated {
 			t.Errorf("for another set the topic is %s: %v", state, err)
 		}
 		out, err := r.topics.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: aws.String(topic)})
@@ -127,7 +127,7 @@ func TestAQueueThatIsThereKeepsItsAttributes(t *testing.T) {
 	theirs := map[string]string{"VisibilityTimeout": "90", "RedrivePolicy": `{"deadLetterTargetArn":"arn:x:y","maxReceiveCount":3}`}
 	_, err = r.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("events"), Attributes: theirs})
 	must(t, err)
-	for _, want := range []ses.State{ses.Changed, ses.Found} {
+	for _, want := range []ses.Change{ses.Updated, ses.Unchanged} {
 		queue, arn, state, err := r.EnsureQueue(t.Context(), "events", topic)
 		must(t, err)
 		if state != want || arn != "arn:aws:sqs:eu-west-1:000000000000:events" {

@@ -10,9 +10,9 @@ type Resources struct {
 	Topic, Queue, DeadQueue string // ARNs
 }
 
-// RunningPolicy is the least policy of those who run serve, worker and doctor, in the JSON of IAM. Without a queue it has
+// RuntimePolicy is the least policy of those who run serve, worker and doctor, in the JSON of IAM. Without a queue it has
 // nothing of SQS. What SES does is about every identity: organizations bring their own domains.
-func RunningPolicy(resources Resources, withQueue bool) (string, error) {
+func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 	statements := []statement{allow("MailStackMail", "*",
 		"ses:CreateConfigurationSet", "ses:CreateEmailIdentity", "ses:DeleteEmailIdentity", "ses:DeleteSuppressedDestination",
 		"ses:GetAccount", "ses:GetConfigurationSet", "ses:GetEmailIdentity", "ses:PutConfigurationSetSuppressionOptions",

@@ -95,7 +95,7 @@ func TestPoliciesHoldWhatIsCalled(t *testing.T) {
 			needed[permission] = true
 		}
 	}
-	allowed := actions(t, awsevents.RunningPolicy)
+	allowed := actions(t, awsevents.RuntimePolicy)
 	maps.Copy(allowed, actions(t, awsevents.SetupPolicy))
 	if !maps.Equal(needed, allowed) {
 		t.Errorf("called %q\nallowed %q", slices.Sorted(maps.Keys(needed)), slices.Sorted(maps.Keys(allowed)))

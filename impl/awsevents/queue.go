@@ -23,19 +23,19 @@ const (
 	longPoll = 20 * time.Second
 	// pollTimeout bounds a call that waits.
 	pollTimeout = longPoll + 10*time.Second
-	// visibility is how long a received message is nobody else's: enough to store ten of them.
-	visibility = time.Minute
-	// keepMessages is as long as SQS keeps anything. A message that was received triesBeforeDead times and is still there
+	// visibilityTimeout is how long a received message is nobody else's: enough to store ten of them.
+	visibilityTimeout = time.Minute
+	// retentionPeriod is as long as SQS keeps anything. A message that was received triesBeforeDead times and is still there
 	// goes to the dead letters. It is as many as SQS allows, most of a day of them: a database that answers and takes
 	// nothing (its disk is full, it is a standby) must not send there what can be read.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-	keepMessages    = 14 * 24 * time.Hour
-	triesBeforeDead = 1000
+	retentionPeriod    = 14 * 24 * time.Hour
+	maxReceiveCount = 1000
 
-	// DeadSuffix is what the name of the queue of dead letters ends with.
-	DeadSuffix    = "-dead"
+	// DeadLetterSuffix is what the name of the queue of dead letters ends with.
+	DeadLetterSuffix    = "-dead"
 	attributeARN  = "QueueArn"
-	attributeDead = "RedrivePolicy"
+	attributeRedrivePolicy = "RedrivePolicy"
 )
 
 // QueueMessage is a message that was received, and is to be deleted within a minute.
@@ -53,10 +53,10 @@ type Queue struct {
 func (c *Client) Queue(url string) *Queue { return &Queue{client: c.queues, URL: url} }
 
 // EnsureQueue makes sure that there is a queue into which a topic sends, and another for what nobody can read.
-func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Queue, arn string, state ses.State, err error) {
+func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Queue, arn string, state ses.Change, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	dead, deadState, err := c.findOrCreate(ctx, name+DeadSuffix, map[string]string{"MessageRetentionPeriod": seconds(keepMessages)})
+	dead, deadState, err := c.findOrCreate(ctx, name+DeadLetterSuffix, map[string]string{"MessageRetentionPeriod": seconds(retentionPeriod)})
 	if err != nil {
 		return nil, "", "", err
 	}
@@ -65,7 +65,7 @@ func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Qu
 		return nil, "", "", err
 	}
 	queue, state, err = c.findOrCreate(ctx, name, map[string]string{
-		"MessageRetentionPeriod": seconds(keepMessages), "VisibilityTimeout": seconds(visibility),
+		"MessageRetentionPeriod": seconds(retentionPeriod), "VisibilityTimeout": seconds(visibilityTimeout),
 		"ReceiveMessageWaitTimeSeconds": seconds(longPoll),
 	})
 	if err != nil {
@@ -75,27 +75,27 @@ func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Qu
 	if err != nil {
 		return nil, "", "", err
 	}
-	if state == ses.Found && (changed || deadState == ses.Made) {
-		state = ses.Changed
+	if state == ses.Unchanged && (changed || deadState == ses.Created) {
+		state = ses.Updated
 	}
 	return queue, arn, state, nil
 }
 
 func seconds(length time.Duration) string { return strconv.Itoa(int(length / time.Second)) }
 
-func (c *Client) findOrCreate(ctx context.Context, name string, attributes map[string]string) (*Queue, ses.State, error) {
+func (c *Client) findOrCreate(ctx context.Context, name string, attributes map[string]string) (*Queue, ses.Change, error) {
 	out, err := c.queues.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(name)})
 	if err == nil {
-		return c.Queue(aws.ToString(out.QueueUrl)), ses.Found, nil
+		return c.Queue(aws.ToString(out.QueueUrl)), ses.Unchanged, nil
 	}
-	if err := fail("look for the queue "+name, err); !errors.Is(err, ErrNotFound) {
+	if err := wrapError("look for the queue "+name, err); !errors.Is(err, ErrNotFound) {
 		return nil, "", err
 	}
 	made, err := c.queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name), Attributes: attributes})
 	if err != nil {
-		return nil, "", fail("create the queue "+name, err)
+		return nil, "", wrapError("create the queue "+name, err)
 	}
-	return c.Queue(aws.ToString(made.QueueUrl)), ses.Made, nil
+	return c.Queue(aws.ToString(made.QueueUrl)), ses.Created, nil
 }
 
 // complete sees to the policy of the queue, and to where its dead letters go unless that is said already.
@@ -106,26 +106,26 @@ func (q *Queue) complete(ctx context.Context, topic, deadARN string) (arn string
 	}
 	arn = known[attributeARN]
 	wanted := map[string]string{}
-	policy, changed, err := with(known[attributePolicy], sending(arn, topic))
+	policy, changed, err := mergeStatement(known[attributePolicy], allowSend(arn, topic))
 	if err != nil {
 		return "", false, err
 	}
 	if changed {
 		wanted[attributePolicy] = policy
 	}
-	if known[attributeDead] == "" {
-		redrive, err := json.Marshal(map[string]any{"deadLetterTargetArn": deadARN, "maxReceiveCount": triesBeforeDead})
+	if known[attributeRedrivePolicy] == "" {
+		redrive, err := json.Marshal(map[string]any{"deadLetterTargetArn": deadARN, "maxReceiveCount": maxReceiveCount})
 		if err != nil {
 			return "", false, fmt.Errorf("write the redrive policy: %w", err)
 		}
-		wanted[attributeDead] = string(redrive)
+		wanted[attributeRedrivePolicy] = string(redrive)
 	}
 	if len(wanted) == 0 {
 		return arn, false, nil
 	}
 	_, err = q.client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: aws.String(q.URL), Attributes: wanted})
 	if err != nil {
-		return "", false, fail("set up the queue", err)
+		return "", false, wrapError("set up the queue", err)
 	}
 	return arn, true, nil
 }
@@ -133,7 +133,7 @@ func (q *Queue) complete(ctx context.Context, topic, deadARN string) (arn string
 func (q *Queue) attributes(ctx context.Context, names ...types.QueueAttributeName) (map[string]string, error) {
 	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(q.URL), AttributeNames: names})
 	if err != nil {
-		return nil, fail("read the queue", err)
+		return nil, wrapError("read the queue", err)
 	}
 	return out.Attributes, nil
 }
@@ -152,10 +152,10 @@ func (q *Queue) Receive(ctx context.Context) ([]QueueMessage, error) {
 	defer cancel()
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: aws.String(q.URL), MaxNumberOfMessages: MaxReceived,
-		WaitTimeSeconds: int32(longPoll / time.Second), VisibilityTimeout: int32(visibility / time.Second),
+		WaitTimeSeconds: int32(longPoll / time.Second), VisibilityTimeout: int32(visibilityTimeout / time.Second),
 	})
 	if err != nil {
-		return nil, fail("receive from the queue", err)
+		return nil, wrapError("receive from the queue", err)
 	}
 	found := make([]QueueMessage, len(out.Messages))
 	for i, one := range out.Messages {
@@ -174,7 +174,7 @@ func (q *Queue) Delete(ctx context.Context, messages []QueueMessage) error {
 	}
 	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.URL), Entries: entries})
 	if err != nil {
-		return fail("delete from the queue", err)
+		return wrapError("delete from the queue", err)
 	}
 	if n := len(out.Failed); n > 0 {
 		return fmt.Errorf("delete from the queue: %d of %d messages: %s", n, len(messages), aws.ToString(out.Failed[0].Code))

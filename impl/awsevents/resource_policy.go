@@ -28,9 +28,9 @@ type statement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-// publishing lets SES publish to a topic what happens to the mail of one configuration set of the account, and nobody
+// allowPublish lets SES publish to a topic what happens to the mail of one configuration set of the account, and nobody
 // else's SES. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
-func publishing(topic, account, configurationSet string) statement {
+func allowPublish(topic, account, configurationSet string) statement {
 	return statement{
 		Sid: sidOf(configurationSet), Effect: "Allow", Principal: map[string]string{"Service": "ses.amazonaws.com"},
 		Action: []string{"sns:Publish"}, Resource: []string{topic},
@@ -38,9 +38,9 @@ func publishing(topic, account, configurationSet string) statement {
 	}
 }
 
-// sending lets a topic send to a queue.
+// allowSend lets a topic send to a queue.
 // https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
-func sending(queue, topic string) statement {
+func allowSend(queue, topic string) statement {
 	return statement{
 		Sid: sidOf(topic), Effect: "Allow", Principal: map[string]string{"Service": "sns.amazonaws.com"},
 		Action: []string{"sqs:SendMessage"}, Resource: []string{queue},
@@ -54,10 +54,10 @@ func sidOf(source string) string {
 	return sidPrefix + hex.EncodeToString(sum[:])[:sidDigits]
 }
 
-// with returns a policy in which a statement stands, in the place of an earlier one about its source; what others wrote
+// mergeStatement returns a policy in which a statement stands, in the place of an earlier one about its source; what others wrote
 // stays, and so do the statements about other sources.
 // changed is false where it stood there already.
-func with(policy string, wanted statement) (merged string, changed bool, err error) {
+func mergeStatement(policy string, wanted statement) (merged string, changed bool, err error) {
 	document := map[string]any{"Version": policyVersion}
 	if policy != "" {
 		if err := json.Unmarshal([]byte(policy), &document); err != nil {

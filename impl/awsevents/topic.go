@@ -23,19 +23,19 @@ type Subscription struct {
 }
 
 // EnsureTopic makes sure that there is a topic to which SES publishes for a configuration set.
-func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configurationSet string) (arn string, state ses.State, err error) {
+func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configurationSet string) (arn string, state ses.Change, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	arn, state = caller.TopicARN(name), ses.Found
+	arn, state = caller.TopicARN(name), ses.Unchanged
 	policy, err := c.topicPolicy(ctx, arn)
 	if errors.Is(err, ErrNotFound) {
-		state = ses.Made
+		state = ses.Created
 		// SNS signs by SHA-1 unless it is told to do better.
 		out, err := c.topics.CreateTopic(ctx, &sns.CreateTopicInput{
 			Name: aws.String(name), Attributes: map[string]string{"SignatureVersion": "2"},
 		})
 		if err != nil {
-			return "", "", fail("create the topic "+name, err)
+			return "", "", wrapError("create the topic "+name, err)
 		}
 		arn = aws.ToString(out.TopicArn)
 		if policy, err = c.topicPolicy(ctx, arn); err != nil {
@@ -44,7 +44,7 @@ func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configura
 	} else if err != nil {
 		return "", "", err
 	}
-	policy, changed, err := with(policy, publishing(arn, caller.Account, caller.ConfigurationSetARN(configurationSet)))
+	policy, changed, err := mergeStatement(policy, allowPublish(arn, caller.Account, caller.ConfigurationSetARN(configurationSet)))
 	if err != nil || !changed {
 		return arn, state, err
 	}
@@ -52,10 +52,10 @@ func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configura
 		TopicArn: aws.String(arn), AttributeName: aws.String(attributePolicy), AttributeValue: aws.String(policy),
 	})
 	if err != nil {
-		return "", "", fail("let SES publish to the topic "+name, err)
+		return "", "", wrapError("let SES publish to the topic "+name, err)
 	}
-	if state == ses.Found {
-		state = ses.Changed
+	if state == ses.Unchanged {
+		state = ses.Updated
 	}
 	return arn, state, nil
 }
@@ -63,7 +63,7 @@ func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configura
 func (c *Client) topicPolicy(ctx context.Context, arn string) (string, error) {
 	out, err := c.topics.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(arn)})
 	if err != nil {
-		return "", fail("read the topic "+arn, err)
+		return "", wrapError("read the topic "+arn, err)
 	}
 	return out.Attributes[attributePolicy], nil
 }
@@ -80,7 +80,7 @@ func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscriptio
 		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fail("list the subscriptions of the topic "+topic, err)
+			return nil, wrapError("list the subscriptions of the topic "+topic, err)
 		}
 		for _, one := range page.Subscriptions {
 			found = append(found, Subscription{
@@ -95,20 +95,20 @@ func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscriptio
 
 // EnsureSubscription makes sure that a web server (protocol http or https) or a queue (sqs, with the ARN as endpoint) is
 // subscribed to a topic. A web server that has not confirmed is asked again.
-func (c *Client) EnsureSubscription(ctx context.Context, topic, protocol, endpoint string) (state ses.State, confirmed bool, err error) {
+func (c *Client) EnsureSubscription(ctx context.Context, topic, protocol, endpoint string) (state ses.Change, confirmed bool, err error) {
 	known, err := c.Subscriptions(ctx, topic)
 	if err != nil {
 		return "", false, err
 	}
-	state = ses.Made
+	state = ses.Created
 	for _, one := range known {
 		if one.Protocol != protocol || one.Endpoint != endpoint {
 			continue
 		}
 		if one.Confirmed {
-			return ses.Found, true, nil
+			return ses.Unchanged, true, nil
 		}
-		state = ses.Found
+		state = ses.Unchanged
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -116,7 +116,7 @@ func (c *Client) EnsureSubscription(ctx context.Context, topic, protocol, endpoi
 		TopicArn: aws.String(topic), Protocol: aws.String(protocol), Endpoint: aws.String(endpoint),
 	})
 	if err != nil {
-		return "", false, fail("subscribe "+endpoint, err)
+		return "", false, wrapError("subscribe "+endpoint, err)
 	}
 	return state, strings.HasPrefix(aws.ToString(out.SubscriptionArn), "arn:"), nil
 }

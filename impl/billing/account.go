@@ -10,15 +10,15 @@ const (
 	DefaultFreeAllowance = 3000
 	// DefaultPricePer1kCents is the price of 1,000 further ones, in cents.
 	DefaultPricePer1kCents = 40
-	// Unlimited is the [Account.Room] of an account that nothing limits.
+	// Unlimited is the [Account.Remaining] of an account that nothing limits.
 	Unlimited int64 = math.MaxInt64
 
 	emailsPerPrice = 1000
 )
 
-// Account is what decides how many emails an organization may send in one
+// Usage is what decides how many emails an organization may send in one
 // period. Numbers below zero count as zero.
-type Account struct {
+type Usage struct {
 	// Sent is how many emails were accepted in the period.
 	Sent int64
 	// FreeAllowance is how many emails of the period cost nothing.
@@ -32,20 +32,20 @@ type Account struct {
 }
 
 // FreeRemaining is how many more emails cost nothing.
-func (a Account) FreeRemaining() int64 {
+func (a Usage) FreeRemaining() int64 {
 	return max(0, max(0, a.FreeAllowance)-max(0, a.Sent))
 }
 
 // Billable is how many of the emails sent are beyond the allowance.
-func (a Account) Billable() int64 {
+func (a Usage) Billable() int64 {
 	return max(0, max(0, a.Sent)-max(0, a.FreeAllowance))
 }
 
-// Room is how many more emails may be accepted now; [Unlimited] when every
+// Remaining is how many more emails may be accepted now; [Unlimited] when every
 // number fits. Emails fit as long as the allowance covers them, or there is a
 // payment method and billable × price ≤ cap × 1000 still holds after them. It
 // is exact: one more than Room breaks that rule.
-func (a Account) Room() int64 {
+func (a Usage) Remaining() int64 {
 	free := a.FreeRemaining()
 	if !a.HasPaymentMethod {
 		return free
@@ -62,7 +62,7 @@ func (a Account) Room() int64 {
 
 // payable is how many billable emails the cap pays for in the whole period.
 // The largest number stands for no limit too: nobody can have room for more.
-func (a Account) payable() uint64 {
+func (a Usage) payable() uint64 {
 	if a.MonthlySpendCapCents == nil || a.PricePer1kCents <= 0 {
 		return math.MaxUint64
 	}
@@ -77,7 +77,7 @@ func (a Account) payable() uint64 {
 
 // Accepts tells whether n more emails may be accepted now. A negative number
 // never is.
-func (a Account) Accepts(n int64) bool { return n >= 0 && n <= a.Room() }
+func (a Usage) Accepts(n int64) bool { return n >= 0 && n <= a.Remaining() }
 
 // Reason is why emails were not accepted; its text is the error code of the API.
 type Reason string
@@ -89,8 +89,8 @@ const (
 	SpendCapReached Reason = "spend-cap-reached"
 )
 
-// Refusal is the reason that applies when emails do not fit the room.
-func (a Account) Refusal() Reason {
+// LimitReached is the reason that applies when emails do not fit the room.
+func (a Usage) LimitReached() Reason {
 	if a.HasPaymentMethod {
 		return SpendCapReached
 	}

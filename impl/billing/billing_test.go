@@ -53,45 +53,45 @@ func TestPeriodsMeetWithoutGap(t *testing.T) {
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		account              billing.Account
+		account              billing.Usage
 		free, billable, room int64
 	}{
-		"new":              {billing.Account{FreeAllowance: 3000, PricePer1kCents: 40}, 3000, 0, 3000},
-		"used up":          {billing.Account{Sent: 3000, FreeAllowance: 3000, PricePer1kCents: 40}, 0, 0, 0},
-		"allowance lower":  {billing.Account{Sent: 10, FreeAllowance: 3}, 0, 7, 0},
-		"card, no cap":     {billing.Account{Sent: 5000, FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true}, 0, 2000, billing.Unlimited},
-		"card, cap 1 $":    {billing.Account{FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(100)}, 3000, 0, 5500},
-		"cap not dividing": {billing.Account{PricePer1kCents: 7, HasPaymentMethod: true, MonthlySpendCapCents: cents(1)}, 0, 0, 142},
-		"cap 0":            {billing.Account{Sent: 1, FreeAllowance: 3, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(0)}, 2, 0, 2},
-		"cap lowered":      {billing.Account{Sent: 9000, FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(10)}, 0, 6000, 0},
-		"price 0, cap 0":   {billing.Account{Sent: 9, PricePer1kCents: 0, HasPaymentMethod: true, MonthlySpendCapCents: cents(0)}, 0, 9, billing.Unlimited},
-		"cap without card": {billing.Account{FreeAllowance: 3, PricePer1kCents: 40, MonthlySpendCapCents: cents(100)}, 3, 0, 3},
-		"huge":             {billing.Account{Sent: math.MaxInt64, FreeAllowance: math.MaxInt64, PricePer1kCents: 1, HasPaymentMethod: true, MonthlySpendCapCents: cents(math.MaxInt64)}, 0, 0, billing.Unlimited},
+		"new":              {billing.Usage{FreeAllowance: 3000, PricePer1kCents: 40}, 3000, 0, 3000},
+		"used up":          {billing.Usage{Sent: 3000, FreeAllowance: 3000, PricePer1kCents: 40}, 0, 0, 0},
+		"allowance lower":  {billing.Usage{Sent: 10, FreeAllowance: 3}, 0, 7, 0},
+		"card, no cap":     {billing.Usage{Sent: 5000, FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true}, 0, 2000, billing.Unlimited},
+		"card, cap 1 $":    {billing.Usage{FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(100)}, 3000, 0, 5500},
+		"cap not dividing": {billing.Usage{PricePer1kCents: 7, HasPaymentMethod: true, MonthlySpendCapCents: cents(1)}, 0, 0, 142},
+		"cap 0":            {billing.Usage{Sent: 1, FreeAllowance: 3, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(0)}, 2, 0, 2},
+		"cap lowered":      {billing.Usage{Sent: 9000, FreeAllowance: 3000, PricePer1kCents: 40, HasPaymentMethod: true, MonthlySpendCapCents: cents(10)}, 0, 6000, 0},
+		"price 0, cap 0":   {billing.Usage{Sent: 9, PricePer1kCents: 0, HasPaymentMethod: true, MonthlySpendCapCents: cents(0)}, 0, 9, billing.Unlimited},
+		"cap without card": {billing.Usage{FreeAllowance: 3, PricePer1kCents: 40, MonthlySpendCapCents: cents(100)}, 3, 0, 3},
+		"huge":             {billing.Usage{Sent: math.MaxInt64, FreeAllowance: math.MaxInt64, PricePer1kCents: 1, HasPaymentMethod: true, MonthlySpendCapCents: cents(math.MaxInt64)}, 0, 0, billing.Unlimited},
 	} {
 		a := c.account
-		if a.FreeRemaining() != c.free || a.Billable() != c.billable || a.Room() != c.room {
-			t.Errorf("%s: free %d, billable %d, room %d", name, a.FreeRemaining(), a.Billable(), a.Room())
+		if a.FreeRemaining() != c.free || a.Billable() != c.billable || a.Remaining() != c.room {
+			t.Errorf("%s: free %d, billable %d, room %d", name, a.FreeRemaining(), a.Billable(), a.Remaining())
 		}
 	}
 }
 
 func TestRefusal(t *testing.T) {
 	t.Parallel()
-	if got := (billing.Account{}).Refusal(); got != "free-tier-exhausted" {
+	if got := (billing.Usage{}).LimitReached(); got != "free-tier-exhausted" {
 		t.Errorf("without a payment method: %q", got)
 	}
-	if got := (billing.Account{HasPaymentMethod: true}).Refusal(); got != "spend-cap-reached" {
+	if got := (billing.Usage{HasPaymentMethod: true}).LimitReached(); got != "spend-cap-reached" {
 		t.Errorf("with a payment method: %q", got)
 	}
 }
 
 // accounts draws what can be stored, and what should never be.
-func accounts() *rapid.Generator[billing.Account] {
+func accounts() *rapid.Generator[billing.Usage] {
 	count := rapid.OneOf(
 		rapid.Int64Range(0, 10000), rapid.Int64Range(math.MaxInt64-10000, math.MaxInt64), rapid.Int64Range(-10, 10), rapid.Int64(),
 	)
-	return rapid.Custom(func(t *rapid.T) billing.Account {
-		a := billing.Account{
+	return rapid.Custom(func(t *rapid.T) billing.Usage {
+		a := billing.Usage{
 			Sent:             count.Draw(t, "sent"),
 			FreeAllowance:    count.Draw(t, "allowance"),
 			PricePer1kCents:  count.Draw(t, "price"),
@@ -105,7 +105,7 @@ func accounts() *rapid.Generator[billing.Account] {
 }
 
 // allowed is the rule of the contract, in numbers that cannot overflow.
-func allowed(a billing.Account, n int64) bool {
+func allowed(a billing.Usage, n int64) bool {
 	natural := func(v int64) *big.Int { return big.NewInt(max(0, v)) }
 	after := new(big.Int).Add(natural(a.Sent), big.NewInt(n))
 	billable := new(big.Int).Sub(after, natural(a.FreeAllowance))
@@ -127,7 +127,7 @@ func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a := accounts().Draw(t, "account")
-		room := a.Room()
+		room := a.Remaining()
 		if room < 0 || a.FreeRemaining() < 0 || a.Billable() < 0 {
 			t.Fatalf("room %d, free %d, billable %d", room, a.FreeRemaining(), a.Billable())
 		}
@@ -151,19 +151,19 @@ func TestRoomIsExact(t *testing.T) {
 func TestStepsNeverPassTheRoom(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		a := billing.Account{
+		a := billing.Usage{
 			FreeAllowance:    rapid.Int64Range(0, 50).Draw(t, "allowance"),
 			PricePer1kCents:  rapid.Int64Range(1, 3000).Draw(t, "price"),
 			HasPaymentMethod: rapid.Bool().Draw(t, "payment method"),
 		}
 		a.MonthlySpendCapCents = cents(rapid.Int64Range(0, 50).Draw(t, "cap"))
-		room := a.Room()
+		room := a.Remaining()
 		for range 200 {
 			if n := rapid.Int64Range(1, 100).Draw(t, "n"); a.Accepts(n) {
 				a.Sent += n
 			}
-			if a.Sent > room || a.Sent+a.Room() != room {
-				t.Fatalf("%d sent, %d more, of %d", a.Sent, a.Room(), room)
+			if a.Sent > room || a.Sent+a.Remaining() != room {
+				t.Fatalf("%d sent, %d more, of %d", a.Sent, a.Remaining(), room)
 			}
 		}
 	})

@@ -118,7 +118,7 @@ func (d *doctor) collect(ctx context.Context) {
 		Log: slog.New(slog.DiscardHandler),
 	})
 	for ctx.Err() == nil {
-		if _, err := collector.Once(ctx); err != nil {
+		if _, err := collector.ReceiveOnce(ctx); err != nil {
 			return
 		}
 	}

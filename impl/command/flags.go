@@ -101,7 +101,7 @@ func (flags eventsFlags) expected() bool {
 
 func (flags eventsFlags) check() error {
 	for _, topic := range flags.EventsTopics {
-		if sns.Topic(topic) != topic {
+		if sns.LoggableTopicARN(topic) != topic {
 			return usagef("MAILSTACK_EVENTS_TOPICS holds %q, which is not the ARN of a topic (arn:aws:sns:region:account:name)", topic)
 		}
 	}

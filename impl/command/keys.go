@@ -108,7 +108,7 @@ func createKey(ctx context.Context, database *store.Store, insert db.APIKeyInser
 		row, err = tx.APIKeyInsert(ctx, insert)
 		return err
 	})
-	if store.Constraint(err) == store.APIKeysName {
+	if store.Constraint(err) == store.ConstraintAPIKeysName {
 		return row, fmt.Errorf("the organization has an unrevoked key %q already", insert.Name)
 	}
 	if err != nil {

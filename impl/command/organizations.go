@@ -48,7 +48,7 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 	}
 	return c.with(ctx, func(database *store.Store) error {
 		id, err := createOrganization(ctx, process, database.Queries(), c.Name)
-		if store.Constraint(err) == store.OrganizationsName {
+		if store.Constraint(err) == store.ConstraintOrganizationsName {
 			return fmt.Errorf("there is an organization %q already", c.Name)
 		}
 		if err != nil {

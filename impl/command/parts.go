@@ -147,13 +147,13 @@ func (p *parts) dispatcher(
 	config := dispatch.Config{
 		Store:        database,
 		SES:          p.ses,
-		Quota:        p.ses.GetQuota,
+		FetchQuota:        p.ses.GetQuota,
 		Domains:      p.domains(database),
-		Webhooks:     webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
+		WebhookSender:     webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
 		Sealer:       sealer,
-		Senders:      flags.Senders,
-		KeepContents: time.Duration(flags.ContentRetention),
-		KeepRest:     time.Duration(flags.MessageRetention),
+		SendConcurrency:      flags.Senders,
+		ContentRetention: time.Duration(flags.ContentRetention),
+		MessageRetention:     time.Duration(flags.MessageRetention),
 		DrainTimeout: drain.DrainTimeout,
 
 		EventsExpected: events.expected(),
@@ -168,7 +168,7 @@ func (p *parts) dispatcher(
 		return dispatch.New(config)
 	}
 	told := p.watch.metrics.Worker()
-	config.Observer, config.SES, config.Webhooks = told, watchedSender{config.SES, told}, watchedWebhooks{config.Webhooks, told}
+	config.Observer, config.SES, config.WebhookSender = told, watchedSender{config.SES, told}, watchedWebhooks{config.WebhookSender, told}
 	dispatcher, err := dispatch.New(config)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	report := func(state ses.State, what, which string) error {
+	report := func(state ses.Change, what, which string) error {
 		return process.printf("%-8s %-18s %s\n", state, what, which)
 	}
 	state, err := account.SetUpConfigurationSet(ctx)
@@ -105,7 +105,7 @@ type way struct {
 }
 
 func (c *sesSetup) subscribe(
-	ctx context.Context, client *awsevents.Client, topic string, report func(ses.State, string, string) error,
+	ctx context.Context, client *awsevents.Client, topic string, report func(ses.Change, string, string) error,
 ) (way, error) {
 	found := way{}
 	protocol, endpoint := "sqs", ""
@@ -137,7 +137,7 @@ func (c *sesSetup) subscribe(
 }
 
 func (c *sesSetup) explain(process *Process, topic string, by way) error {
-	policy, err := awsevents.RunningPolicy(awsevents.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
+	policy, err := awsevents.RuntimePolicy(awsevents.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,11 @@ type sesPolicy struct {
 
 // Run prints the policy. AWS is not asked anything.
 func (c *sesPolicy) Run(process *Process) error {
-	policyOf, resources := awsevents.RunningPolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
+	policyOf, resources := awsevents.RuntimePolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
 	if c.Setup {
 		policyOf = awsevents.SetupPolicy
 		if c.QueueARN != "" {
-			resources.DeadQueue = c.QueueARN + awsevents.DeadSuffix
+			resources.DeadQueue = c.QueueARN + awsevents.DeadLetterSuffix
 		}
 	}
 	policy, err := policyOf(resources, !c.Endpoint)

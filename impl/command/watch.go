@@ -140,16 +140,16 @@ func (w *watch) showDue(database *store.Store, now func() time.Time) {
 	if w.metrics == nil {
 		return
 	}
-	w.metrics.Due(func(ctx context.Context) ([]metrics.Due, error) {
+	w.metrics.QueueDepth(func(ctx context.Context) ([]metrics.QueueDepth, error) {
 		at := now()
 		rows, err := database.Queries().DueLook(ctx, db.DueLookParams{Now: at, Total: dueCounted})
 		if err != nil {
 			w.log.WarnContext(ctx, "it cannot be read how much is due", slog.Any("error", err))
 			return nil, err
 		}
-		found := make([]metrics.Due, len(rows))
+		found := make([]metrics.QueueDepth, len(rows))
 		for i, row := range rows {
-			found[i] = metrics.Due{Kind: row.Kind, Rows: row.Rows}
+			found[i] = metrics.QueueDepth{Kind: row.Kind, Rows: row.Rows}
 			if row.Rows > 0 {
 				found[i].Age = at.Sub(row.Oldest)
 			}
@@ -178,13 +178,13 @@ func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, e
 
 // watchedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
 type watchedWebhooks struct {
-	dispatch.Webhooks
+	dispatch.WebhookSender
 	told metrics.Worker
 }
 
 // Send makes one attempt.
 func (w watchedWebhooks) Send(ctx context.Context, delivery webhook.Delivery) webhook.Result {
-	result := w.Webhooks.Send(ctx, delivery)
+	result := w.WebhookSender.Send(ctx, delivery)
 	stored := time.Unix(delivery.EventID.Time().UnixTime())
 	w.told.Delivered(result.Failure == "", result.Began.Add(result.Duration).Sub(stored), result.Duration)
 	return result

@@ -49,7 +49,7 @@ func TestEventsOfEveryKindSettleAnAmbiguousAttempt(t *testing.T) {
 			h.pass(t, 0)
 			h.notify(t, report(id))
 			h.pass(t, 1)
-			if h.row(t, id) != nil || h.email(t, o, id).Outcome <= int16(mail.OutcomeGaveUp) {
+			if h.row(t, id) != nil || h.email(t, o, id).Outcome <= int16(mail.OutcomeSendFailed) {
 				t.Fatal("the event did not settle it")
 			}
 			h.clock.advance(time.Hour)

@@ -49,7 +49,7 @@ func BenchmarkIdleToSent(b *testing.B) {
 	o := h.tenant(b)
 	got := make(chan struct{})
 	start(b, h.newDispatcher(b, func(c *dispatch.Config) {
-		c.Poll = time.Hour
+		c.PollInterval = time.Hour
 		c.SES = sender(func(ctx context.Context, m ses.Message) (string, error) {
 			got <- struct{}{}
 			return h.client.Send(ctx, m)

@@ -7,15 +7,15 @@ import (
 
 const (
 	// SES counts its rate by the second, so a pause beyond one gains nothing.
-	throttleFirst   = 100 * time.Millisecond
-	throttleLongest = time.Second
+	minThrottleCooldown   = 100 * time.Millisecond
+	maxThrottleCooldown = time.Second
 	// What blocks an account is mended by people, or by the next hour of a daily quota.
-	blockFirst   = 5 * time.Second
-	blockLongest = time.Minute
+	minAccountCooldown   = 5 * time.Second
+	maxAccountCooldown = time.Minute
 )
 
-// brake is a pause that the whole process makes, longer each time that the first attempts after it fail as well.
-type brake struct {
+// cooldown is a pause that the whole process makes, longer each time that the first attempts after it fail as well.
+type cooldown struct {
 	first, longest time.Duration
 
 	mu    sync.Mutex
@@ -23,12 +23,12 @@ type brake struct {
 	until time.Time
 }
 
-func newBrake(first, longest time.Duration) *brake {
-	return &brake{first: first, longest: longest}
+func newCooldown(first, longest time.Duration) *cooldown {
+	return &cooldown{first: first, longest: longest}
 }
 
-// engage starts a pause, and says whether it did. Failures of attempts that were under way when it began do not lengthen it.
-func (b *brake) engage(now time.Time) bool {
+// start starts a pause, and says whether it did. Failures of attempts that were under way when it began do not lengthen it.
+func (b *cooldown) start(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Before(b.until) {
@@ -39,8 +39,8 @@ func (b *brake) engage(now time.Time) bool {
 	return true
 }
 
-// release notes a success. One that was under way when a pause began does not end it.
-func (b *brake) release(now time.Time) {
+// complete notes a success. One that was under way when a pause began does not end it.
+func (b *cooldown) succeeded(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !now.Before(b.until) {
@@ -48,26 +48,26 @@ func (b *brake) release(now time.Time) {
 	}
 }
 
-// left is how long the pause still takes.
-func (b *brake) left(now time.Time) time.Duration {
+// remaining is how long the pause still takes.
+func (b *cooldown) remaining(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.until.Sub(now)
 }
 
-// seldom lets something through at most once in a while, each kind by itself.
-type seldom struct {
+// logLimiter lets something through at most once in a while, each kind by itself.
+type logLimiter struct {
 	every time.Duration
 
 	mu   sync.Mutex
 	last map[string]time.Time
 }
 
-func newSeldom(every time.Duration) *seldom {
-	return &seldom{every: every, last: map[string]time.Time{}}
+func newLogLimiter(every time.Duration) *logLimiter {
+	return &logLimiter{every: every, last: map[string]time.Time{}}
 }
 
-func (s *seldom) allows(kind string, now time.Time) bool {
+func (s *logLimiter) Allow(kind string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last, found := s.last[kind]; found && now.Sub(last) < s.every {

@@ -13,28 +13,28 @@ import (
 // checkTimeout bounds one look at a domain, with all its records and its identity.
 const checkTimeout = 30 * time.Second
 
-// check is a domain that is due to be looked at.
-type check struct {
+// domainCheck is a domain that is due to be looked at.
+type domainCheck struct {
 	row         db.DomainCheckClaimRow
 	leasedUntil time.Time
 }
 
-func (d *Dispatcher) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]check, error) {
+func (d *Dispatcher) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]domainCheck, error) {
 	rows, err := d.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim domain checks: %w", err)
 	}
-	claimed := make([]check, len(rows))
+	claimed := make([]domainCheck, len(rows))
 	for i, row := range rows {
-		claimed[i] = check{row: row, leasedUntil: claim.LeasedUntil}
+		claimed[i] = domainCheck{row: row, leasedUntil: claim.LeasedUntil}
 	}
 	return claimed, nil
 }
 
-func (d *Dispatcher) handleCheck(ctx context.Context, c check) {
-	next, err := d.recheck(ctx, c)
+func (d *Dispatcher) handleDomainCheck(ctx context.Context, c domainCheck) {
+	next, err := d.runDomainCheck(ctx, c)
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "a domain could not be checked", "domain_id", c.row.DomainID, "error", err)
 		next = d.config.Now().Add(backoff.After(c.row.Attempt, d.config.Random()))
@@ -50,7 +50,7 @@ func (d *Dispatcher) handleCheck(ctx context.Context, c check) {
 	}
 }
 
-func (d *Dispatcher) recheck(ctx context.Context, c check) (time.Time, error) {
+func (d *Dispatcher) runDomainCheck(ctx context.Context, c domainCheck) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	next, err := d.config.Domains.Recheck(ctx, c.row.OrganizationID, c.row.DomainID)

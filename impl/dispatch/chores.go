@@ -15,64 +15,64 @@ import (
 
 const (
 	daily       = 24 * time.Hour
-	sweepEvery  = 10 * time.Minute
-	forgetEvery = 10 * time.Minute
-	listenEvery = time.Minute
-	// keepDeliveries is how long deliveries are kept, with their attempts.
-	keepDeliveries = 30 * 24 * time.Hour
-	// deliveriesAtOnce bounds how many of them a statement deletes.
-	deliveriesAtOnce = 1000
-	// keysAtOnce bounds how many idempotency keys a statement deletes.
-	keysAtOnce = 10_000
-	// choreTimeout bounds one pass.
-	choreTimeout = 5 * time.Minute
-	// choreRetry is the first wait after a pass that failed.
-	choreRetry = 30 * time.Second
+	sweepInterval  = 10 * time.Minute
+	deleteInterval = 10 * time.Minute
+	eventCheckInterval = time.Minute
+	// deliveryRetention is how long deliveries are kept, with their attempts.
+	deliveryRetention = 30 * 24 * time.Hour
+	// deliveryBatchSize bounds how many of them a statement deletes.
+	deliveryBatchSize = 1000
+	// idempotencyKeyBatchSize bounds how many idempotency keys a statement deletes.
+	idempotencyKeyBatchSize = 10_000
+	// jobTimeout bounds one pass.
+	jobTimeout = 5 * time.Minute
+	// jobRetry is the first wait after a pass that failed.
+	jobRetry = 30 * time.Second
 )
 
-// chore is a pass over the house that any process may repeat at any time, also while another does the same.
-type chore struct {
+// periodicJob is a pass over the house that any process may repeat at any time, also while another does the same.
+type periodicJob struct {
 	name  string
 	every time.Duration
 	run   func(ctx context.Context) error
 }
 
-func (d *Dispatcher) chores() []chore {
-	chores := []chore{
+func (d *Dispatcher) jobs() []periodicJob {
+	chores := []periodicJob{
 		{"create partitions", daily, d.EnsurePartitions},
 		{"drop partitions", daily, d.DropPartitions},
-		{"sweep identities", sweepEvery, d.SweepIdentities},
-		{"forget notifications", forgetEvery, d.ForgetNotifications},
-		{"forget deliveries", forgetEvery, d.ForgetDeliveries},
-		{"forget idempotency keys", forgetEvery, d.ForgetIdempotencyKeys},
+		{"sweep identities", sweepInterval, d.SweepIdentities},
+		{"forget notifications", deleteInterval, d.DeleteExpiredNotifications},
+		{"forget deliveries", deleteInterval, d.DeleteExpiredDeliveries},
+		{"forget idempotency keys", deleteInterval, d.DeleteExpiredIdempotencyKeys},
 	}
 	if d.config.EventsExpected {
-		chores = append(chores, chore{"listen for events", listenEvery, d.ListenForEvents})
+		chores = append(chores, periodicJob{"listen for events", eventCheckInterval, d.WarnIfNoEvents})
 	}
-	if d.config.Quota != nil {
-		chores = append(chores, chore{"read the quota", quotaEvery, d.ReadQuota})
+	if d.config.FetchQuota != nil {
+		chores = append(chores, periodicJob{"read the quota", quotaInterval, d.RefreshQuota})
 	}
 	return chores
 }
 
-// repeat runs a chore now and then, until ctx ends. One that fails is tried again sooner.
-func (d *Dispatcher) repeat(ctx context.Context, c chore) {
+// runPeriodically runs a chore now and then, until ctx ends. One that fails is tried again sooner.
+func (d *Dispatcher) runPeriodically(ctx context.Context, c periodicJob) {
 	failures := int32(0)
 	for ctx.Err() == nil {
 		wait := backoff.Jitter(c.every, d.config.Random())
-		if err := runChore(ctx, c); err == nil {
+		if err := runJob(ctx, c); err == nil {
 			failures = 0
 		} else if ctx.Err() == nil {
 			failures++
-			wait = backoff.Exponential(choreRetry, c.every, failures, d.config.Random())
+			wait = backoff.Exponential(jobRetry, c.every, failures, d.config.Random())
 			d.config.Log.ErrorContext(ctx, "a chore failed", "chore", c.name, "error", err, "retry_in", wait.String())
 		}
 		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 	}
 }
 
-func runChore(ctx context.Context, c chore) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, choreTimeout)
+func runJob(ctx context.Context, c periodicJob) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
@@ -91,11 +91,11 @@ func (d *Dispatcher) EnsurePartitions(ctx context.Context) error {
 func (d *Dispatcher) DropPartitions(ctx context.Context) error {
 	now := d.config.Now()
 	kept := map[string]time.Duration{
-		"contents":   d.config.KeepContents,
-		"events":     d.config.KeepRest,
-		"recipients": d.config.KeepRest,
-		"email_tags": d.config.KeepRest,
-		"emails":     d.config.KeepRest,
+		"contents":   d.config.ContentRetention,
+		"events":     d.config.MessageRetention,
+		"recipients": d.config.MessageRetention,
+		"email_tags": d.config.MessageRetention,
+		"emails":     d.config.MessageRetention,
 	}
 	var failures []error
 	for table, keep := range kept {
@@ -116,37 +116,37 @@ func (d *Dispatcher) SweepIdentities(ctx context.Context) error {
 	return nil
 }
 
-// ForgetIdempotencyKeys deletes the answers that have been kept long enough.
-func (d *Dispatcher) ForgetIdempotencyKeys(ctx context.Context) error {
+// DeleteExpiredIdempotencyKeys deletes the answers that have been kept long enough.
+func (d *Dispatcher) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
 	before := d.config.Now().Add(-idempotency.Kept)
 	for {
-		deleted, err := d.config.Store.Queries().IdempotencyKeyForget(ctx, db.IdempotencyKeyForgetParams{Before: before, Total: keysAtOnce})
+		deleted, err := d.config.Store.Queries().IdempotencyKeyForget(ctx, db.IdempotencyKeyForgetParams{Before: before, Total: idempotencyKeyBatchSize})
 		if err != nil {
 			return fmt.Errorf("forget idempotency keys: %w", err)
 		}
-		if deleted < keysAtOnce {
+		if deleted < idempotencyKeyBatchSize {
 			return nil
 		}
 	}
 }
 
-// ForgetDeliveries deletes the deliveries that have been kept long enough, and those that wait for a webhook that was
+// DeleteExpiredDeliveries deletes the deliveries that have been kept long enough, and those that wait for a webhook that was
 // deleted.
-func (d *Dispatcher) ForgetDeliveries(ctx context.Context) error {
+func (d *Dispatcher) DeleteExpiredDeliveries(ctx context.Context) error {
 	queries := d.config.Store.Queries()
-	before := d.config.Now().Add(-keepDeliveries)
+	before := d.config.Now().Add(-deliveryRetention)
 	for _, forget := range []func() (int64, error){
 		func() (int64, error) {
-			return queries.DeliveryForget(ctx, db.DeliveryForgetParams{Before: before, Total: deliveriesAtOnce})
+			return queries.DeliveryForget(ctx, db.DeliveryForgetParams{Before: before, Total: deliveryBatchSize})
 		},
-		func() (int64, error) { return queries.DeliveryForgetOrphaned(ctx, deliveriesAtOnce) },
+		func() (int64, error) { return queries.DeliveryForgetOrphaned(ctx, deliveryBatchSize) },
 	} {
 		for {
 			deleted, err := forget()
 			if err != nil {
 				return fmt.Errorf("forget deliveries: %w", err)
 			}
-			if deleted < deliveriesAtOnce {
+			if deleted < deliveryBatchSize {
 				break
 			}
 		}

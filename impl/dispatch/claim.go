@@ -15,12 +15,12 @@ import (
 	"github.com/voostack/mailstack/impl/workqueue"
 )
 
-// claimed is what a claim came to: the messages in hand, and what it took of the quota for them.
-type claimed struct {
+// claimResult is what a claim came to: the messages in hand, and what it took of the quota for them.
+type claimResult struct {
 	group       []message
-	putOff      int
-	given       grant
-	stock, rest float64
+	deferred      int
+	grant       grant
+	local, shared float64
 }
 
 // claimMail claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
@@ -28,60 +28,60 @@ type claimed struct {
 // under an outcome that waits, and the message would be sent twice. What cannot be loaded in time is asked for in
 // smaller groups: as long as a claim goes on, the quota is locked for everybody.
 func (d *Dispatcher) claimMail(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
-	if d.settler.behind() {
+	if d.settler.isStalled() {
 		return nil, nil
 	}
-	if wait := max(d.throttle.left(claim.Now), d.blocked.left(claim.Now), d.governor.held(claim.Now)); wait > 0 {
-		d.lookIn(wait)
+	if wait := max(d.throttleCooldown.remaining(claim.Now), d.accountCooldown.remaining(claim.Now), d.limiter.pausedFor(claim.Now)); wait > 0 {
+		d.wakeAfter(wait)
 		return nil, nil
 	}
 	// A claim that has begun is finished although the process is told to stop: whether one that is cut off was committed
 	// nobody knows, and its messages would wait for the end of their lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	abandoned := d.abandonedUntil(ctx, claim.Now)
+	abandoned := d.expiredLeaseUntil(ctx, claim.Now)
 	claim.Total = d.size.limit(claim.Total)
-	var made claimed
-	err := d.config.Store.Pipeline(ctx, func(tx *db.Queries) (err error) {
+	var made claimResult
+	err := d.config.Store.TxPipelined(ctx, func(tx *db.Queries) (err error) {
 		made, err = d.claimWithin(ctx, tx, claim, abandoned)
 		return err
 	})
 	if errors.Is(err, errNoQuota) {
-		if err := d.ReadQuota(ctx); err != nil {
+		if err := d.RefreshQuota(ctx); err != nil {
 			return nil, err
 		}
 		return d.claimMail(ctx, claim)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			d.size.tooMany(made.given.messages)
+			d.size.shrink(made.grant.messages)
 		}
 		return nil, err
 	}
 	if len(made.group) > 0 {
-		d.size.fitted()
+		d.size.grow()
 	}
-	if made.putOff > 0 {
+	if made.deferred > 0 {
 		d.mail.Wake() // there may be more behind them
 	}
-	if d.governor.read != nil {
-		d.granted(ctx, claim.Now, made)
+	if d.limiter.fetch != nil {
+		d.scheduleNextClaim(ctx, claim.Now, made)
 	}
 	return made.group, nil
 }
 
-func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, abandoned *time.Time) (made claimed, err error) {
-	if made.given, err = d.governor.admit(ctx, tx, claim.Now, claim.Total); err != nil || made.given.messages == 0 {
+func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, abandoned *time.Time) (made claimResult, err error) {
+	if made.grant, err = d.limiter.reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.messages == 0 {
 		return made, err
 	}
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: made.given.messages,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: made.grant.messages,
 		AbandonedUntil: abandoned,
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)
 	}
-	rows, made.putOff = withoutPutOff(rows)
+	rows, made.deferred = dropDeferred(rows)
 	if len(rows) == 0 {
 		return made, nil
 	}
@@ -89,55 +89,55 @@ func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim work
 	if err != nil {
 		return made, err
 	}
-	fits, recipients := made.given.fitting(group)
-	if err := putBack(ctx, tx, group[fits:]); err != nil {
+	fits, recipients := made.grant.fit(group)
+	if err := unclaim(ctx, tx, group[fits:]); err != nil {
 		return made, err
 	}
 	made.group = group[:fits]
-	made.stock, made.rest, err = made.given.take(ctx, tx, recipients)
+	made.local, made.shared, err = made.grant.spend(ctx, tx, recipients)
 	return made, err
 }
 
-// granted notes what a claim took, and when there will be more.
-func (d *Dispatcher) granted(ctx context.Context, now time.Time, made claimed) {
+// scheduleNextClaim notes what a claim took, and when there will be more.
+func (d *Dispatcher) scheduleNextClaim(ctx context.Context, now time.Time, made claimResult) {
 	if len(made.group) > 0 {
-		d.governor.took(now, made.stock, made.given.row != nil)
+		d.limiter.setPrefetched(now, made.local, made.grant.row != nil)
 	}
-	row, left := made.given.row, made.stock+made.rest
-	if made.given.messages == 0 {
-		left = made.given.budget() // a part of one may be there already
+	row, left := made.grant.row, made.local+made.shared
+	if made.grant.messages == 0 {
+		left = made.grant.budget() // a part of one may be there already
 	}
 	switch {
-	case row == nil || (made.given.messages > 0 && (len(made.group) == 0 || left >= 1)):
+	case row == nil || (made.grant.messages > 0 && (len(made.group) == 0 || left >= 1)):
 	case row.DayLeft < 1:
-		if d.quiet.allows("daily quota", now) {
+		if d.operatorLogs.Allow("daily quota", now) {
 			d.config.Log.ErrorContext(ctx, "the daily quota of the SES account is used up: mail waits until SES allows more")
 		}
-		d.hold(now, quotaPause)
+		d.pauseClaims(now, quotaPause)
 	default:
-		missing := 1 - min(made.given.budget(), left)
+		missing := 1 - min(made.grant.budget(), left)
 		wait := time.Duration(min(1, missing/row.Rate) * float64(time.Second))
-		d.hold(now, max(wait, backoff.Jitter(pace, d.config.Random())))
+		d.pauseClaims(now, max(wait, backoff.Jitter(claimInterval, d.config.Random())))
 	}
 }
 
-func (d *Dispatcher) hold(now time.Time, wait time.Duration) {
-	d.governor.hold(now.Add(wait))
-	d.lookIn(wait)
+func (d *Dispatcher) pauseClaims(now time.Time, wait time.Duration) {
+	d.limiter.pauseUntil(now.Add(wait))
+	d.wakeAfter(wait)
 }
 
-// lookIn has an idle dispatcher look for mail in a while, before it would do so by itself.
-func (d *Dispatcher) lookIn(wait time.Duration) { d.governor.alarm(wait, d.mail.Wake) }
+// wakeAfter has an idle dispatcher look for mail in a while, before it would do so by itself.
+func (d *Dispatcher) wakeAfter(wait time.Duration) { d.limiter.wakeAfter(wait, d.mail.Wake) }
 
-// withoutPutOff leaves out what was abandoned and is put off, and orders the rest by their turns.
-func withoutPutOff(rows []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
+// dropDeferred leaves out what was abandoned and is put off, and orders the rest by their turns.
+func dropDeferred(rows []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
 	ours = slices.DeleteFunc(rows, func(row db.SendClaimRow) bool { return row.PutOff })
 	slices.SortFunc(ours, func(a, b db.SendClaimRow) int { return cmp.Compare(a.Place, b.Place) })
 	return ours, len(rows) - len(ours)
 }
 
-// putBack gives back messages that the quota does not allow now.
-func putBack(ctx context.Context, tx *db.Queries, group []message) error {
+// postponeNotification gives back messages that the quota does not allow now.
+func unclaim(ctx context.Context, tx *db.Queries, group []message) error {
 	if len(group) == 0 {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (d *Dispatcher) load(ctx context.Context, tx *db.Queries, sends []db.SendCl
 		m.recipients = append(m.recipients, recipient)
 	}
 	for i := range group {
-		group[i].decided = d.before(ctx, &group[i])
+		group[i].skip = d.preflight(ctx, &group[i])
 	}
 	return group, nil
 }

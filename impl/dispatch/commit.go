@@ -15,31 +15,31 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// committer returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
+// newCommitFunc returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
 // once, as a commit without an answer may have happened. Where nothing failed for good it is one round trip: with seven,
 // a busy machine spent more time on waking the two sides than on the statements.
-func committer(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
+func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
 	return func(ctx context.Context, group []*settlement) error {
 		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
-		return s.Pipeline(ctx, func(tx *db.Queries) error {
+		return s.TxPipelined(ctx, func(tx *db.Queries) error {
 			if err := tx.SendLock(ctx, idsOf(group)); err != nil {
 				return fmt.Errorf("lock due rows: %w", err)
 			}
-			if err := finish(ctx, tx, group); err != nil {
+			if err := commitSent(ctx, tx, group); err != nil {
 				return err
 			}
-			if err := abandon(ctx, tx, only(group, gaveUp)); err != nil {
+			if err := commitFailed(ctx, tx, withDisposition(group, failed)); err != nil {
 				return err
 			}
-			return postpone(ctx, tx, only(group, postponed), now())
+			return commitRetries(ctx, tx, withDisposition(group, retry), now())
 		})
 	}
 }
 
-// finish ends the work of messages that SES took, and tells so.
-func finish(ctx context.Context, tx *db.Queries, group []*settlement) error {
-	taken := only(group, sent)
-	done := slices.Concat(taken, only(group, finished))
+// commitSent ends the work of messages that SES took, and tells so.
+func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	taken := withDisposition(group, sent)
+	done := slices.Concat(taken, withDisposition(group, superseded))
 	if len(done) == 0 {
 		return nil
 	}
@@ -50,25 +50,25 @@ func finish(ctx context.Context, tx *db.Queries, group []*settlement) error {
 		return nil
 	}
 	marks := db.EmailMarkSentParams{Outcome: int16(mail.OutcomeSent)}
-	var facts facts
+	var facts eventRows
 	for _, one := range taken {
 		marks.Ids = append(marks.Ids, one.send.EmailID)
 		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
-		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.outcome.providerMessageID)
-		marks.SentAt = append(marks.SentAt, one.outcome.at)
-		data := sentData{ProviderMessageID: one.outcome.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
-		if err := facts.add(one, mail.FactKeySent, mail.FactSent, data); err != nil {
+		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.result.providerMessageID)
+		marks.SentAt = append(marks.SentAt, one.result.at)
+		data := sentData{ProviderMessageID: one.result.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
+		if err := facts.add(one, mail.EventKeySent, mail.EventTypeSent, data); err != nil {
 			return err
 		}
 	}
 	if err := tx.EmailMarkSent(ctx, marks); err != nil {
 		return fmt.Errorf("mark messages as sent: %w", err)
 	}
-	return tell(ctx, tx, taken, mail.OutcomeSent, facts)
+	return insertEvents(ctx, tx, taken, mail.OutcomeSent, facts)
 }
 
-// abandon ends the work of messages that failed for good, where nobody else has taken them over, and tells so.
-func abandon(ctx context.Context, tx *db.Queries, group []*settlement) error {
+// commitFailed ends the work of messages that failed for good, where nobody else has taken them over, and tells so.
+func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) error {
 	if len(group) == 0 {
 		return nil
 	}
@@ -84,25 +84,25 @@ func abandon(ctx context.Context, tx *db.Queries, group []*settlement) error {
 	if len(group) == 0 {
 		return nil
 	}
-	marks := db.EmailMarkFailedParams{Outcome: int16(mail.OutcomeGaveUp)}
-	var facts facts
+	marks := db.EmailMarkFailedParams{Outcome: int16(mail.OutcomeSendFailed)}
+	var facts eventRows
 	for _, one := range group {
 		marks.Ids = append(marks.Ids, one.send.EmailID)
 		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
-		marks.ErrorMessages = append(marks.ErrorMessages, one.outcome.reason)
-		data := failedData{Code: one.outcome.code, Reason: one.outcome.reason}
-		if err := facts.add(one, mail.FactKeyGaveUp, mail.FactFailed, data); err != nil {
+		marks.ErrorMessages = append(marks.ErrorMessages, one.result.reason)
+		data := failedData{Code: one.result.code, Reason: one.result.reason}
+		if err := facts.add(one, mail.EventKeySendFailed, mail.EventTypeFailed, data); err != nil {
 			return err
 		}
 	}
 	if err := tx.EmailMarkFailed(ctx, marks); err != nil {
 		return fmt.Errorf("mark messages as failed: %w", err)
 	}
-	return tell(ctx, tx, group, mail.OutcomeGaveUp, facts)
+	return insertEvents(ctx, tx, group, mail.OutcomeSendFailed, facts)
 }
 
-// tell stores what happened to the recipients of messages, and the facts about them.
-func tell(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts facts) error {
+// insertEvents stores what happened to the recipients of messages, and the facts about them.
+func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts eventRows) error {
 	marks := db.SendMarkRecipientsParams{Outcome: int16(reached)}
 	for _, one := range group {
 		for _, position := range one.positions {
@@ -120,22 +120,22 @@ func tell(ctx context.Context, tx *db.Queries, group []*settlement, reached mail
 	return nil
 }
 
-// postpone puts messages back. One that waits for an event and is stored late, since Postgres was away, has it waited for
+// commitRetries puts messages back. One that waits for an event and is stored late, since Postgres was away, has it waited for
 // from now on: while nothing could be stored, the event could not be either.
-func postpone(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
+func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
 	if len(group) == 0 {
 		return nil
 	}
 	var waits db.SendPostponeParams
 	for _, one := range group {
 		ambiguous := int32(0)
-		if one.outcome.ambiguous {
+		if one.result.ambiguous {
 			ambiguous = 1
 		}
 		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
 		waits.Attempts = append(waits.Attempts, one.send.Attempt)
-		dueAt := one.outcome.dueAt
-		if earliest := now.Add(abandonedWait); one.outcome.awaitsEvent && dueAt.Before(earliest) {
+		dueAt := one.result.dueAt
+		if earliest := now.Add(expiredLeaseWait); one.result.awaitsEvent && dueAt.Before(earliest) {
 			dueAt = earliest
 		}
 		waits.DueAt = append(waits.DueAt, dueAt)
@@ -158,9 +158,9 @@ type failedData struct {
 	Reason string `json:"reason"`
 }
 
-type facts db.EventInsertParams
+type eventRows db.EventInsertParams
 
-func (f *facts) add(one *settlement, key, eventType string, data any) error {
+func (f *eventRows) add(one *settlement, key, eventType string, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
@@ -175,14 +175,14 @@ func (f *facts) add(one *settlement, key, eventType string, data any) error {
 	f.OrganizationIds = append(f.OrganizationIds, one.send.OrganizationID)
 	f.Types = append(f.Types, eventType)
 	f.Data = append(f.Data, encoded)
-	f.OccurredAt = append(f.OccurredAt, one.outcome.at.Truncate(time.Microsecond))
+	f.OccurredAt = append(f.OccurredAt, one.result.at.Truncate(time.Microsecond))
 	return nil
 }
 
-func only(group []*settlement, wanted kind) []*settlement {
+func withDisposition(group []*settlement, wanted disposition) []*settlement {
 	var found []*settlement
 	for _, one := range group {
-		if one.outcome.kind == wanted {
+		if one.result.disposition == wanted {
 			found = append(found, one)
 		}
 	}

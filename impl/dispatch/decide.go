@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// lifetime is how long after acceptance a message may still be sent.
-	lifetime = 72 * time.Hour
+	// maxMessageAge is how long after acceptance a message may still be sent.
+	maxMessageAge = 72 * time.Hour
 	// SES's rate comes back within a second, and is shared by all that wait.
-	throttledFirst, throttledLongest = time.Second, 30 * time.Second
+	minThrottledWait, maxThrottledWait = time.Second, 30 * time.Second
 	// An account that may not send, or a domain that SES does not know yet, takes people or DNS to mend.
-	heldFirst, heldLongest = 30 * time.Second, 5 * time.Minute
+	minHeldWait, maxHeldWait = 30 * time.Second, 5 * time.Minute
 	// Resuming an organization makes its messages due at once, so nothing hurries.
-	suspendedFirst, suspendedLongest = time.Minute, 5 * time.Minute
-	// maxReason bounds what is stored of a refusal, in bytes.
-	maxReason = 600
+	minSuspendedWait, maxSuspendedWait = time.Minute, 5 * time.Minute
+	// maxReasonBytes bounds what is stored of a refusal, in bytes.
+	maxReasonBytes = 600
 )
 
-// kind is what is done with the row of a message.
-type kind int
+// disposition is what is done with the row of a message.
+type disposition int
 
 const (
-	// postponed: it comes due again.
-	postponed kind = iota
-	// sent: SES took the message.
+	// retry: it comes due again.
+	retry disposition = iota
+	// mailSent: SES took the message.
 	sent
-	// gaveUp: it failed for good.
-	gaveUp
-	// finished: there is nothing left to do and nothing to tell.
-	finished
+	// failed: it failed for good.
+	failed
+	// superseded: there is nothing left to do and nothing to tell.
+	superseded
 )
 
-// outcome is what came of one attempt.
-type outcome struct {
-	kind kind
+// result is what came of one attempt.
+type attemptResult struct {
+	disposition disposition
 	at   time.Time
 	// providerMessageID is SES's id of a sent message.
 	providerMessageID string
@@ -57,92 +57,92 @@ type outcome struct {
 	recheckDomain bool
 }
 
-// before looks again at what acceptance checked, as it may have changed since. It returns nil when the message is to be
+// preflight looks again at what acceptance checked, as it may have changed since. It returns nil when the message is to be
 // sent.
-func (d *Dispatcher) before(ctx context.Context, m *message) *outcome {
+func (d *Dispatcher) preflight(ctx context.Context, m *message) *attemptResult {
 	now := d.config.Now()
 	if m.loaded == nil {
 		d.config.Log.WarnContext(ctx, "a due message is gone", "message_id", m.send.EmailID)
-		return &outcome{kind: finished}
+		return &attemptResult{disposition: superseded}
 	}
 	switch row := m.loaded; {
-	case row.Email.Outcome > int16(mail.OutcomeGaveUp):
+	case row.Email.Outcome > int16(mail.OutcomeSendFailed):
 		// An attempt without an answer had reached SES after all: an event said so.
-		return &outcome{kind: finished}
-	case now.Sub(row.Email.QueuedAt) >= lifetime:
-		return giveUp(now, "expired", "The message could not be sent within 72 hours.")
+		return &attemptResult{disposition: superseded}
+	case now.Sub(row.Email.QueuedAt) >= maxMessageAge:
+		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
-		return d.waitFor(backoff.Exponential(suspendedFirst, suspendedLongest, m.send.Attempt, d.config.Random()))
+		return d.retryIn(backoff.Exponential(minSuspendedWait, maxSuspendedWait, m.send.Attempt, d.config.Random()))
 	case !row.DomainVerified:
-		return giveUp(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
+		return failPermanently(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
 	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
-		return giveUp(now, "recipient-suppressed", "Recipient is suppressed.")
+		return failPermanently(now, "recipient-suppressed", "Recipient is suppressed.")
 	case !row.HasContent:
-		return giveUp(now, "content-expired", "The content of the message is no longer kept.")
+		return failPermanently(now, "content-expired", "The content of the message is no longer kept.")
 	}
 	return nil
 }
 
-// after turns SES's answer into an outcome.
-func (d *Dispatcher) after(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) outcome {
+// classify turns SES's answer into an outcome.
+func (d *Dispatcher) classify(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) attemptResult {
 	now := d.config.Now()
 	if err == nil {
-		d.throttle.release(now)
-		d.blocked.release(now)
-		return outcome{kind: sent, at: now, providerMessageID: clean(providerMessageID)}
+		d.throttleCooldown.succeeded(now)
+		d.accountCooldown.succeeded(now)
+		return attemptResult{disposition: sent, at: now, providerMessageID: sanitize(providerMessageID)}
 	}
 	class := ses.ClassOf(err)
-	if d.loud.allows(string(class), now) {
-		code, requestID := traceOf(err)
-		d.config.Log.LogAttrs(ctx, severity(class), "SES did not take a message",
+	if d.attemptLogs.Allow(string(class), now) {
+		code, requestID := awsRequestIDs(err)
+		d.config.Log.LogAttrs(ctx, logLevel(class), "SES did not take a message",
 			slog.String("class", string(class)), slog.String("code", code), slog.String("aws_request_id", requestID),
 			slog.String("message_id", send.EmailID.String()), slog.Int("attempt", int(send.Attempt)))
 	}
 	switch class {
 	case ses.Throttled:
-		if d.throttle.engage(now) {
-			d.slowDown(ctx)
+		if d.throttleCooldown.start(now) {
+			d.cutRate(ctx)
 		}
-		return *d.waitFor(backoff.Exponential(throttledFirst, throttledLongest, send.Attempt, d.config.Random()))
+		return *d.retryIn(backoff.Exponential(minThrottledWait, maxThrottledWait, send.Attempt, d.config.Random()))
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
-		d.blocked.engage(now)
-		return *d.waitFor(backoff.Exponential(heldFirst, heldLongest, send.Attempt, d.config.Random()))
+		d.accountCooldown.start(now)
+		return *d.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, d.config.Random()))
 	case ses.Rejected:
-		return *giveUp(now, "rejected", detailOf(err))
+		return *failPermanently(now, "rejected", customerText(err))
 	case ses.DomainNotReady:
-		held := d.waitFor(backoff.Exponential(heldFirst, heldLongest, send.Attempt, d.config.Random()))
+		held := d.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, d.config.Random()))
 		held.recheckDomain = true
 		return *held
 	case ses.Unreachable:
-		return d.unclear(ctx, send.Attempt, false)
+		return d.retryUnknown(ctx, send.Attempt, false)
 	default:
-		return d.unclear(ctx, send.Attempt, true)
+		return d.retryUnknown(ctx, send.Attempt, true)
 	}
 }
 
-func (d *Dispatcher) waitFor(wait time.Duration) *outcome {
-	return &outcome{kind: postponed, dueAt: d.config.Now().Add(wait)}
+func (d *Dispatcher) retryIn(wait time.Duration) *attemptResult {
+	return &attemptResult{disposition: retry, dueAt: d.config.Now().Add(wait)}
 }
 
-// unclear is the outcome of an attempt that failed for no reason that we know how to mend. Where SES may have taken the
+// retryUnknown is the outcome of an attempt that failed for no reason that we know how to mend. Where SES may have taken the
 // message, and tells what it takes, it is given the time to do so.
-func (d *Dispatcher) unclear(ctx context.Context, attempt int32, ambiguous bool) outcome {
+func (d *Dispatcher) retryUnknown(ctx context.Context, attempt int32, ambiguous bool) attemptResult {
 	wait := backoff.After(attempt, d.config.Random())
-	awaitsEvent := ambiguous && d.eventsArrive(ctx, d.config.Now())
+	awaitsEvent := ambiguous && d.eventsFlowing(ctx, d.config.Now())
 	if awaitsEvent {
-		wait = max(wait, eventWait)
+		wait = max(wait, ambiguousRetryDelay)
 	}
-	waiting := d.waitFor(wait)
+	waiting := d.retryIn(wait)
 	waiting.ambiguous, waiting.awaitsEvent = ambiguous, awaitsEvent
 	return *waiting
 }
 
-func giveUp(now time.Time, code, reason string) *outcome {
-	return &outcome{kind: gaveUp, at: now, code: code, reason: reason}
+func failPermanently(now time.Time, code, reason string) *attemptResult {
+	return &attemptResult{disposition: failed, at: now, code: code, reason: reason}
 }
 
-// severity tells what an operator must mend from what mends itself.
-func severity(class ses.Class) slog.Level {
+// logLevel tells what an operator must mend from what mends itself.
+func logLevel(class ses.Class) slog.Level {
 	switch class {
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
 		return slog.LevelError
@@ -152,8 +152,8 @@ func severity(class ses.Class) slog.Level {
 	return slog.LevelWarn
 }
 
-// traceOf is what AWS needs to find a failure again. The rest of an error can name addresses and is not logged.
-func traceOf(err error) (code, requestID string) {
+// awsRequestIDs is what AWS needs to find a failure again. The rest of an error can name addresses and is not logged.
+func awsRequestIDs(err error) (code, requestID string) {
 	var failure *ses.Error
 	if errors.As(err, &failure) {
 		return failure.Code, failure.RequestID
@@ -161,19 +161,19 @@ func traceOf(err error) (code, requestID string) {
 	return "", ""
 }
 
-// detailOf is what people are told about a refusal.
-func detailOf(err error) string {
+// customerText is what people are told about a refusal.
+func customerText(err error) string {
 	var failure *ses.Error
 	if errors.As(err, &failure) && failure.Detail != "" {
-		return clean(failure.Detail)
+		return sanitize(failure.Detail)
 	}
 	return "The email service refused the message."
 }
 
-// clean makes text from outside storable: a single row that Postgres refuses would hold up its whole group.
-func clean(text string) string {
-	if len(text) > maxReason {
-		text = text[:maxReason]
+// sanitize makes text from outside storable: a single row that Postgres refuses would hold up its whole group.
+func sanitize(text string) string {
+	if len(text) > maxReasonBytes {
+		text = text[:maxReasonBytes]
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
 }

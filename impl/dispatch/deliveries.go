@@ -20,7 +20,7 @@ const (
 	settleRetry = 100 * time.Millisecond
 
 	reasonGone     = "The endpoint answered 410 Gone."
-	reasonHopeless = "Every delivery failed for 5 days."
+	reasonFailingForDays = "Every delivery failed for 5 days."
 )
 
 // The states of a delivery.
@@ -43,31 +43,31 @@ func (d *Dispatcher) claimDeliveries(ctx context.Context, claim workqueue.ClaimR
 // deliver makes one attempt and stores what came of it. When that cannot be stored the lease runs out, and the event is
 // delivered once more under the same id.
 func (d *Dispatcher) deliver(ctx context.Context, row db.DeliveryClaimRow) {
-	keys, err := d.keys(row)
+	keys, err := d.signingKeys(row)
 	if err != nil {
-		if d.loud.allows("signing key", d.config.Now()) {
+		if d.attemptLogs.Allow("signing key", d.config.Now()) {
 			d.config.Log.ErrorContext(ctx, "the signing key of a webhook cannot be read; was MAILSTACK_SECRET_KEY changed?",
 				slog.String("webhook_id", row.WebhookID.String()), slog.Any("error", err))
 		}
-		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, keyRetry) })
+		d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.postponeDelivery(ctx, row, keyRetry) })
 		return
 	}
 	if ctx.Err() != nil {
 		// There is no time left for an attempt: the process is stopping.
-		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, 0) })
+		d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.postponeDelivery(ctx, row, 0) })
 		return
 	}
-	result := d.config.Webhooks.Send(ctx, webhook.Delivery{URL: row.URL, EventID: row.EventID, Body: row.Payload, Keys: keys})
+	result := d.config.WebhookSender.Send(ctx, webhook.Delivery{URL: row.URL, EventID: row.EventID, Body: row.Payload, Keys: keys})
 	if result.Failure != "" && ctx.Err() != nil {
 		// We cut it off ourselves.
-		d.persist(ctx, row, func(ctx context.Context) error { return d.putBackDelivery(ctx, row, 0) })
+		d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.postponeDelivery(ctx, row, 0) })
 		return
 	}
-	d.persist(ctx, row, func(ctx context.Context) error { return d.settleDelivery(ctx, row, result) })
+	d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.settleDelivery(ctx, row, result) })
 }
 
-// persist stores an outcome, trying for as long as a settlement may take.
-func (d *Dispatcher) persist(ctx context.Context, row db.DeliveryClaimRow, settle func(ctx context.Context) error) {
+// settleWithRetry stores an outcome, trying for as long as a settlement may take.
+func (d *Dispatcher) settleWithRetry(ctx context.Context, row db.DeliveryClaimRow, settle func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	for attempt := int32(1); ; attempt++ {
@@ -75,7 +75,7 @@ func (d *Dispatcher) persist(ctx context.Context, row db.DeliveryClaimRow, settl
 		if err == nil {
 			return
 		}
-		if backoff.Sleep(ctx, backoff.Exponential(settleRetry, retryLongest, attempt, d.config.Random())) == nil {
+		if backoff.Sleep(ctx, backoff.Exponential(settleRetry, maxSettleRetry, attempt, d.config.Random())) == nil {
 			continue
 		}
 		d.config.Log.WarnContext(ctx, "the outcome of a delivery could not be stored",
@@ -84,15 +84,15 @@ func (d *Dispatcher) persist(ctx context.Context, row db.DeliveryClaimRow, settl
 	}
 }
 
-// keys opens the signing keys, the present one first.
-func (d *Dispatcher) keys(row db.DeliveryClaimRow) ([]webhook.Key, error) {
+// signingKeys opens the signing keys, the present one first.
+func (d *Dispatcher) signingKeys(row db.DeliveryClaimRow) ([]webhook.SigningKey, error) {
 	sealed := [][]byte{row.SealedSecret}
 	if row.PreviousSecretExpiresAt != nil && row.PreviousSecretExpiresAt.After(d.config.Now()) {
 		sealed = append(sealed, row.PreviousSealedSecret)
 	}
-	keys := make([]webhook.Key, len(sealed))
+	keys := make([]webhook.SigningKey, len(sealed))
 	for i, one := range sealed {
-		key, err := d.config.Sealer.Open(one, webhook.Purpose(row.WebhookID))
+		key, err := d.config.Sealer.Open(one, webhook.SecretAAD(row.WebhookID))
 		if err != nil {
 			return nil, fmt.Errorf("open a signing key: %w", err)
 		}
@@ -101,7 +101,7 @@ func (d *Dispatcher) keys(row db.DeliveryClaimRow) ([]webhook.Key, error) {
 	return keys, nil
 }
 
-func (d *Dispatcher) putBackDelivery(ctx context.Context, row db.DeliveryClaimRow, wait time.Duration) error {
+func (d *Dispatcher) postponeDelivery(ctx context.Context, row db.DeliveryClaimRow, wait time.Duration) error {
 	err := d.config.Store.Queries().DeliveryPostpone(ctx, db.DeliveryPostponeParams{
 		ID: row.ID, Attempt: row.Attempt, DueAt: d.config.Now().Add(wait),
 	})
@@ -149,7 +149,7 @@ func (d *Dispatcher) settlementOf(row db.DeliveryClaimRow, result webhook.Result
 		return settled
 	}
 	settled.State, settled.Error = stateFailed, &result.Failure
-	if wait, again := webhook.Next(row.Attempt-row.AttemptsBefore, result.RetryAfter, d.config.Random()); again {
+	if wait, again := webhook.RetryDelay(row.Attempt-row.AttemptsBefore, result.RetryAfter, d.config.Random()); again {
 		dueAt := now.Add(wait)
 		settled.State, settled.FinishedAt, settled.DueAt = statePending, nil, &dueAt
 	}
@@ -159,8 +159,8 @@ func (d *Dispatcher) settlementOf(row db.DeliveryClaimRow, result webhook.Result
 func (d *Dispatcher) noteFailure(ctx context.Context, tx *db.Queries, row db.DeliveryClaimRow, result webhook.Result) error {
 	now := d.config.Now()
 	failed := db.WebhookFailedParams{
-		ID: row.WebhookID, URL: row.URL, Now: now, Gone: result.Gone(), HopelessSince: now.Add(-webhook.Hopeless),
-		GoneReason: reasonGone, HopelessReason: reasonHopeless,
+		ID: row.WebhookID, URL: row.URL, Now: now, Gone: result.Gone(), HopelessSince: now.Add(-webhook.DisableAfter),
+		GoneReason: reasonGone, HopelessReason: reasonFailingForDays,
 	}
 	if result.RetryAfter > 0 {
 		until := now.Add(result.RetryAfter)

@@ -261,7 +261,7 @@ func TestSlowEndpointDelaysNobody(t *testing.T) {
 	for range 600 {
 		h.enqueue(t, o)
 	}
-	start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.Webhooks, c.Random = e, rand.Float64 }))
+	start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.WebhookSender, c.Random = e, rand.Float64 }))
 	// Also when a delivery fails the test, what hangs must come back.
 	released := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(released)
@@ -292,7 +292,7 @@ func TestTwoDispatchersDeliverOnce(t *testing.T) {
 		h.subscribe(t, o, url, "x")
 	}
 	for range 2 {
-		start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.Webhooks, c.Random = e, rand.Float64 }))
+		start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.WebhookSender, c.Random = e, rand.Float64 }))
 	}
 	for range 100 {
 		h.enqueue(t, o)
@@ -354,7 +354,7 @@ func TestKeyThatCannotBeReadIsNoFailureOfTheEndpoint(t *testing.T) {
 	h.enqueue(t, o)
 	other, err := sealed.NewSealer(strings.NewReader(strings.Repeat("n", 100)), bytes.Repeat([]byte{2}, 32))
 	must(t, err)
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Webhooks, c.Sealer = e, other })
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.WebhookSender, c.Sealer = e, other })
 	h.pass(t, 1)
 	if row := h.deliveries(t, o, hook)[0]; row.State != "Pending" || row.Attempt != 0 || row.LeasedUntil != nil {
 		t.Errorf("%+v", row)
@@ -377,12 +377,12 @@ func TestDeliveriesAreForgotten(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	h.clock.advance(time.Hour)
-	must(t, h.dispatch.ForgetDeliveries(t.Context()))
+	must(t, h.dispatch.DeleteExpiredDeliveries(t.Context()))
 	if got := h.count(t, "SELECT count(*) FROM deliveries"); got != 1 || len(h.deliveries(t, o, kept)) != 1 {
 		t.Errorf("%d deliveries are kept", got)
 	}
 	h.clock.advance(30 * 24 * time.Hour)
-	must(t, h.dispatch.ForgetDeliveries(t.Context()))
+	must(t, h.dispatch.DeleteExpiredDeliveries(t.Context()))
 	if got := h.count(t, "SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM delivery_attempts)"); got != 0 {
 		t.Errorf("after 30 days %d rows are left", got)
 	}

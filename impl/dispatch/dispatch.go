@@ -49,14 +49,14 @@ import (
 )
 
 const (
-	defaultSenders  = 64
-	defaultCheckers = 8
+	defaultSendConcurrency  = 64
+	defaultCheckConcurrency = 8
 	// Deliveries mostly wait for others' machines.
-	deliverers          = 256
+	deliveryConcurrency          = 256
 	deliveriesPerLane   = 8
-	defaultDrain        = 25 * time.Second
-	defaultContents     = 30 * 24 * time.Hour
-	defaultRest         = 400 * 24 * time.Hour
+	defaultDrainTimeout        = 25 * time.Second
+	defaultContentRetention     = 30 * 24 * time.Hour
+	defaultMessageRetention         = 400 * 24 * time.Hour
 	channelSends        = "sends"
 	channelDeliveries   = "deliveries"
 	checksPerLane       = 2
@@ -78,8 +78,8 @@ type Domains interface {
 	SweepIdentities(ctx context.Context) error
 }
 
-// Webhooks makes one attempt to deliver an event; *webhook.Sender does.
-type Webhooks interface {
+// WebhookSender makes one attempt to deliver an event; *webhook.Sender does.
+type WebhookSender interface {
 	Send(ctx context.Context, delivery webhook.Delivery) webhook.Result
 }
 
@@ -88,19 +88,19 @@ type Config struct {
 	Store    *store.Store
 	SES      Sender
 	Domains  Domains
-	Webhooks Webhooks
-	// Quota asks SES what the account may send. nil: nothing is limited but by SES.
-	Quota func(ctx context.Context) (ses.Quota, error)
+	WebhookSender WebhookSender
+	// FetchQuota asks SES what the account may send. nil: nothing is limited but by SES.
+	FetchQuota func(ctx context.Context) (ses.Quota, error)
 	// Sealer opens the signing keys of webhooks.
 	Sealer *sealed.Sealer
-	// Senders is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
+	// SendConcurrency is how many messages are in hand at once: being sent, or sent and not yet stored. Their bodies are in
 	// memory. 0: 64.
-	Senders int
-	// Poll is how long an idle dispatcher waits before it looks for mail again, if nothing notifies it. 0: 500 ms.
-	Poll time.Duration
-	// KeepContents is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
+	SendConcurrency int
+	// PollInterval is how long an idle dispatcher waits before it looks for mail again, if nothing notifies it. 0: 500 ms.
+	PollInterval time.Duration
+	// ContentRetention is how long bodies are kept, KeepRest how long messages, recipients and events are; both are
 	// rounded up to whole months. 0: 30 and 400 days.
-	KeepContents, KeepRest time.Duration
+	ContentRetention, MessageRetention time.Duration
 	// EventsExpected tells that SES is to report what became of the mail: it is logged when it does not. Whether or not it
 	// is set, where reports arrive and nobody knows whether SES took a message, its report is waited for.
 	EventsExpected bool
@@ -123,63 +123,63 @@ type Config struct {
 type Dispatcher struct {
 	config     Config
 	mail       *workqueue.Runner[message]
-	checks     *workqueue.Runner[check]
+	checks     *workqueue.Runner[domainCheck]
 	deliveries *workqueue.Runner[db.DeliveryClaimRow]
 	events     *workqueue.Runner[db.NotificationClaimRow]
 	settler    *settler
-	governor   *governor
+	limiter   *sendLimiter
 	size       *claimSize
-	reports    reports
-	throttle   *brake
-	blocked    *brake
-	loud       *seldom
-	quiet      *seldom
-	silence    silence
-	dropped    tally
+	eventFlow    eventFlow
+	throttleCooldown   *cooldown
+	accountCooldown    *cooldown
+	attemptLogs       *logLimiter
+	operatorLogs      *logLimiter
+	watchdog    eventWatchdog
+	discarded    discardCounts
 }
 
 // New returns a dispatcher that does nothing until it is run.
 func New(config Config) (*Dispatcher, error) {
-	if config.Store == nil || config.SES == nil || config.Domains == nil || config.Webhooks == nil || config.Sealer == nil {
+	if config.Store == nil || config.SES == nil || config.Domains == nil || config.WebhookSender == nil || config.Sealer == nil {
 		return nil, errors.New("dispatch: Store, SES, Domains, Webhooks and Sealer are required")
 	}
 	setDefaults(&config)
 	d := &Dispatcher{
 		config:   config,
-		governor: &governor{read: config.Quota},
-		size:     newClaimSize(int32(min(config.Senders, math.MaxInt32/2))),
-		throttle: newBrake(throttleFirst, throttleLongest),
-		blocked:  newBrake(blockFirst, blockLongest),
-		loud:     newSeldom(time.Minute),
-		quiet:    newSeldom(silenceTolerated),
+		limiter: &sendLimiter{fetch: config.FetchQuota},
+		size:     newClaimSize(int32(min(config.SendConcurrency, math.MaxInt32/2))),
+		throttleCooldown: newCooldown(minThrottleCooldown, maxThrottleCooldown),
+		accountCooldown:  newCooldown(minAccountCooldown, maxAccountCooldown),
+		attemptLogs:     newLogLimiter(time.Minute),
+		operatorLogs:    newLogLimiter(maxEventSilence),
 	}
 	d.settler = newSettler(config, d.settled, func() { d.mail.Wake() })
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfSending)
 	var err error
 	d.mail, err = workqueue.New(workqueue.Config[message]{
-		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Concurrency: config.Senders, PollInterval: config.Poll, DrainTimeout: drain,
+		Name: "mail", Claim: d.claimMail, Handle: d.handleMail, Concurrency: config.SendConcurrency, PollInterval: config.PollInterval, DrainTimeout: drain,
 		Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up sending: %w", err)
 	}
-	d.checks, err = workqueue.New(workqueue.Config[check]{
-		Name: "domain checks", Claim: d.claimChecks, Handle: d.handleCheck, Concurrency: defaultCheckers, PerLane: checksPerLane,
+	d.checks, err = workqueue.New(workqueue.Config[domainCheck]{
+		Name: "domain checks", Claim: d.claimChecks, Handle: d.handleDomainCheck, Concurrency: defaultCheckConcurrency, PerLane: checksPerLane,
 		PollInterval: checkPoll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up domain checks: %w", err)
 	}
 	d.events, err = workqueue.New(workqueue.Config[db.NotificationClaimRow]{
-		Name: "events", Claim: d.claimNotifications, Handle: d.handleNotification, Concurrency: defaultMatchers,
+		Name: "events", Claim: d.claimNotifications, Handle: d.handleNotification, Concurrency: defaultConcurrency,
 		PollInterval: matchPoll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the matching of events: %w", err)
 	}
 	d.deliveries, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
-		Name: "webhook deliveries", Claim: d.claimDeliveries, Handle: d.deliver, Concurrency: deliverers, PerLane: deliveriesPerLane,
-		PollInterval: config.Poll, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+		Name: "webhook deliveries", Claim: d.claimDeliveries, Handle: d.deliver, Concurrency: deliveryConcurrency, PerLane: deliveriesPerLane,
+		PollInterval: config.PollInterval, DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up webhook deliveries: %w", err)
@@ -188,17 +188,17 @@ func New(config Config) (*Dispatcher, error) {
 }
 
 func setDefaults(config *Config) {
-	if config.Senders <= 0 {
-		config.Senders = defaultSenders
+	if config.SendConcurrency <= 0 {
+		config.SendConcurrency = defaultSendConcurrency
 	}
-	if config.KeepContents <= 0 {
-		config.KeepContents = defaultContents
+	if config.ContentRetention <= 0 {
+		config.ContentRetention = defaultContentRetention
 	}
-	if config.KeepRest <= 0 {
-		config.KeepRest = defaultRest
+	if config.MessageRetention <= 0 {
+		config.MessageRetention = defaultMessageRetention
 	}
 	if config.DrainTimeout <= 0 {
-		config.DrainTimeout = defaultDrain
+		config.DrainTimeout = defaultDrainTimeout
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -224,7 +224,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			d.settler.halt()
+			d.settler.abort()
 		case <-stopped:
 		}
 	})
@@ -238,11 +238,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	parts.Go(func() { d.events.Run(ctx) })
 	parts.Go(func() { d.config.Store.Listen(ctx, channelDeliveries, d.deliveries.Wake) })
 	parts.Go(func() { d.deliveries.Run(ctx) })
-	for _, c := range d.chores() {
-		parts.Go(func() { d.repeat(ctx, c) })
+	for _, c := range d.jobs() {
+		parts.Go(func() { d.runPeriodically(ctx, c) })
 	}
 	parts.Wait()
-	if n := d.settler.unstored(); n > 0 {
+	if n := d.settler.pendingCount(); n > 0 {
 		return fmt.Errorf("dispatch: the outcomes of %d messages could not be stored in time", n)
 	}
 	return nil
@@ -275,10 +275,10 @@ func (d *Dispatcher) settled(ctx context.Context, group []*settlement) {
 	asked := map[uuid.UUID]bool{}
 	for _, one := range group {
 		d.observe(one)
-		if one.outcome.kind == sent {
-			d.silence.sent(one.outcome.at)
+		if one.result.disposition == sent {
+			d.watchdog.mailSent(one.result.at)
 		}
-		if !one.outcome.recheckDomain || asked[one.domainID] {
+		if !one.result.recheckDomain || asked[one.domainID] {
 			continue
 		}
 		asked[one.domainID] = true

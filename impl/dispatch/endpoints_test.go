@@ -60,7 +60,7 @@ func failing(status int, retryAfter time.Duration) func(context.Context, webhook
 func (h *house) withEndpoints(t testing.TB) *endpoints {
 	t.Helper()
 	e := &endpoints{}
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Webhooks = e })
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.WebhookSender = e })
 	return e
 }
 
@@ -68,7 +68,7 @@ func (h *house) withEndpoints(t testing.TB) *endpoints {
 func (h *house) subscribe(t testing.TB, o tenant, url string, events ...string) uuid.UUID {
 	t.Helper()
 	id := newID(t)
-	sealed, err := h.sealer.Seal([]byte("key of "+url), webhook.Purpose(id))
+	sealed, err := h.sealer.Seal([]byte("key of "+url), webhook.SecretAAD(id))
 	must(t, err)
 	_, err = h.store.Queries().WebhookInsert(t.Context(), db.WebhookInsertParams{
 		ID: id, OrganizationID: o.id, URL: url, Events: events, SealedSecret: sealed, Now: h.clock.Now(),

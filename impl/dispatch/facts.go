@@ -20,21 +20,21 @@ const (
 	suppressedByComplaint = "Complaint"
 )
 
-// reported is a fact that SES reported. Its key makes it the same fact however often, and by whomever, it is stored.
-type reported struct {
-	key, factType string
+// emailEvent is a fact that SES reported. Its key makes it the same fact however often, and by whomever, it is stored.
+type emailEvent struct {
+	key, eventType string
 	at            time.Time
-	data          reportedData
+	data          emailEventData
 	// positions are the recipients whom it concerns: none when nobody can tell which.
 	positions []int16
-	// suppress is the reason to suppress addressKey; empty: there is none.
+	// markSuppressions is the reason to suppress addressKey; empty: there is none.
 	suppress, addressKey string
 }
 
-func (f reported) outcome() mail.Outcome { return mail.OutcomeOfFact(f.factType, f.key) }
+func (f emailEvent) outcome() mail.Outcome { return mail.OutcomeOfEvent(f.eventType, f.key) }
 
-// reportedData is the data of an event. Recipient and Reason are shown apart from the rest.
-type reportedData struct {
+// emailEventData is the data of an event. Recipient and Reason are shown apart from the rest.
+type emailEventData struct {
 	Recipient         string `json:"recipient,omitempty"`
 	Reason            string `json:"reason,omitempty"`
 	ProviderMessageID string `json:"providerMessageId,omitempty"`
@@ -51,87 +51,87 @@ type reportedData struct {
 	IPAddress         string `json:"ipAddress,omitempty"`
 }
 
-// factsOf turns an event into facts about the recipients of a message: one per recipient that it concerns, or one about
+// emailEventsFrom turns an event into facts about the recipients of a message: one per recipient that it concerns, or one about
 // the whole message. It depends on nothing but its arguments, so that the same event always makes the same facts.
-func factsOf(event ses.Event, recipients []db.Recipient) []reported {
-	whole := func(key, factType string, data reportedData) []reported {
-		return []reported{{key: key, factType: factType, at: event.At, data: data, positions: positionsOf(recipients)}}
+func emailEventsFrom(event ses.Event, recipients []db.Recipient) []emailEvent {
+	whole := func(key, factType string, data emailEventData) []emailEvent {
+		return []emailEvent{{key: key, eventType: factType, at: event.At, data: data, positions: positionsOf(recipients)}}
 	}
 	id := event.ProviderMessageID
 	switch event.Kind {
 	case ses.EventSend:
-		return whole(mail.FactKeySent, mail.FactSent, reportedData{ProviderMessageID: id})
+		return whole(mail.EventKeySent, mail.EventTypeSent, emailEventData{ProviderMessageID: id})
 	case ses.EventReject:
-		return whole("rejected/"+id, mail.FactFailed, reportedData{Code: "rejected", Reason: clean("Amazon SES refused the message: " + event.Reason)})
+		return whole("rejected/"+id, mail.EventTypeFailed, emailEventData{Code: "rejected", Reason: sanitize("Amazon SES refused the message: " + event.Reason)})
 	case ses.EventRenderingFailure:
-		return whole("rejected/"+id, mail.FactFailed, reportedData{Code: "rendering-failed", Reason: clean("Amazon SES could not render the message: " + event.Reason)})
+		return whole("rejected/"+id, mail.EventTypeFailed, emailEventData{Code: "rendering-failed", Reason: sanitize("Amazon SES could not render the message: " + event.Reason)})
 	case ses.EventDelivery:
-		return each(event, recipients, "delivered", mail.FactDelivered, id, func(ses.EventRecipient) reportedData {
-			return reportedData{SMTPResponse: event.Response}
+		return perRecipient(event, recipients, "delivered", mail.EventTypeDelivered, id, func(ses.EventRecipient) emailEventData {
+			return emailEventData{SMTPResponse: event.Response}
 		})
 	case ses.EventBounce:
 		return bounces(event, recipients)
 	case ses.EventComplaint:
 		return complaints(event, recipients)
 	case ses.EventDelay:
-		return each(event, recipients, "delayed", mail.FactDelayed, id+"/"+stamp(event.At), func(one ses.EventRecipient) reportedData {
-			return reportedData{
+		return perRecipient(event, recipients, "delayed", mail.EventTypeDelayed, id+"/"+timestamp(event.At), func(one ses.EventRecipient) emailEventData {
+			return emailEventData{
 				DelayType: event.Type, StatusCode: one.Status, DiagnosticCode: one.Diagnostic,
 				Reason: sentence("The delivery is delayed", one.Diagnostic),
 			}
 		})
 	case ses.EventOpen:
-		return each(event, recipients, "opened", mail.FactOpened, id+"/"+stamp(event.At)+"/"+digest(event), func(ses.EventRecipient) reportedData {
-			return reportedData{UserAgent: event.UserAgent, IPAddress: event.IPAddress}
+		return perRecipient(event, recipients, "opened", mail.EventTypeOpened, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
+			return emailEventData{UserAgent: event.UserAgent, IPAddress: event.IPAddress}
 		})
 	case ses.EventClick:
-		return each(event, recipients, "clicked", mail.FactClicked, id+"/"+stamp(event.At)+"/"+digest(event), func(ses.EventRecipient) reportedData {
-			return reportedData{Link: event.Link, UserAgent: event.UserAgent, IPAddress: event.IPAddress}
+		return perRecipient(event, recipients, "clicked", mail.EventTypeClicked, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
+			return emailEventData{Link: event.Link, UserAgent: event.UserAgent, IPAddress: event.IPAddress}
 		})
 	default:
 		return nil
 	}
 }
 
-func bounces(event ses.Event, recipients []db.Recipient) []reported {
-	notTried := slices.Contains(ses.SubtypesNotTried(), event.Subtype)
-	found := each(event, recipients, "bounced", mail.FactBounced, feedback(event), func(one ses.EventRecipient) reportedData {
+func bounces(event ses.Event, recipients []db.Recipient) []emailEvent {
+	notTried := slices.Contains(ses.SuppressionSubtypes(), event.Subtype)
+	found := perRecipient(event, recipients, "bounced", mail.EventTypeBounced, feedbackKey(event), func(one ses.EventRecipient) emailEventData {
 		reason := sentence("The recipient's mail server did not take the message", one.Diagnostic)
 		if notTried {
-			reason = notTriedReason(event.Subtype)
+			reason = suppressedReason(event.Subtype)
 		}
-		return reportedData{
+		return emailEventData{
 			BounceType: event.Type, BounceSubType: event.Subtype, StatusCode: one.Status, DiagnosticCode: one.Diagnostic,
 			Reason: reason,
 		}
 	})
 	if event.Type == ses.BouncePermanent && !notTried {
-		suppress(found, suppressedByBounce)
+		markSuppressions(found, suppressedByBounce)
 	}
 	return found
 }
 
 // complaints: one about mail that SES did not try to deliver is nobody's complaint, but that of an earlier message.
-func complaints(event ses.Event, recipients []db.Recipient) []reported {
-	if slices.Contains(ses.SubtypesNotTried(), event.Subtype) {
-		return each(event, recipients, "bounced", mail.FactBounced, feedback(event), func(ses.EventRecipient) reportedData {
-			return reportedData{BounceSubType: event.Subtype, Reason: notTriedReason(event.Subtype)}
+func complaints(event ses.Event, recipients []db.Recipient) []emailEvent {
+	if slices.Contains(ses.SuppressionSubtypes(), event.Subtype) {
+		return perRecipient(event, recipients, "bounced", mail.EventTypeBounced, feedbackKey(event), func(ses.EventRecipient) emailEventData {
+			return emailEventData{BounceSubType: event.Subtype, Reason: suppressedReason(event.Subtype)}
 		})
 	}
-	found := each(event, recipients, "complained", mail.FactComplained, feedback(event), func(ses.EventRecipient) reportedData {
-		return reportedData{FeedbackType: event.Type, Reason: sentence("The recipient reported the message as unwanted", event.Type)}
+	found := perRecipient(event, recipients, "complained", mail.EventTypeComplained, feedbackKey(event), func(ses.EventRecipient) emailEventData {
+		return emailEventData{FeedbackType: event.Type, Reason: sentence("The recipient reported the message as unwanted", event.Type)}
 	})
-	suppress(found, suppressedByComplaint)
+	markSuppressions(found, suppressedByComplaint)
 	return found
 }
 
-// notTriedReason is for people.
-func notTriedReason(subtype string) string {
+// suppressedReason is for people.
+func suppressedReason(subtype string) string {
 	return "Amazon SES did not try to deliver the message: the address is on a suppression list of SES (" + subtype + ")."
 }
 
-// suppress marks the facts about known recipients as reasons to send them nothing more.
-func suppress(facts []reported, reason string) {
+// markSuppressions marks the facts about known recipients as reasons to send them nothing more.
+func markSuppressions(facts []emailEvent, reason string) {
 	for i := range facts {
 		if facts[i].addressKey != "" {
 			facts[i].suppress = reason
@@ -139,30 +139,30 @@ func suppress(facts []reported, reason string) {
 	}
 }
 
-// each makes a fact per recipient of an event. One whom the message does not have is the only recipient that it has, as
+// perRecipient makes a fact per recipient of an event. One whom the message does not have is the only recipient that it has, as
 // mail is forwarded and addresses are hidden; of several, nobody can tell which.
-func each(event ses.Event, recipients []db.Recipient, word, factType, rest string, data func(ses.EventRecipient) reportedData) []reported {
+func perRecipient(event ses.Event, recipients []db.Recipient, word, factType, rest string, data func(ses.EventRecipient) emailEventData) []emailEvent {
 	named := event.Recipients
 	if len(named) == 0 {
 		named = []ses.EventRecipient{{}}
 	}
-	var found []reported
+	var found []emailEvent
 	for _, one := range named {
-		about := reported{key: word + "/-/" + rest, factType: factType, at: event.At, data: data(one)}
-		if concerned := among(recipients, one.Address); len(concerned) > 0 {
+		about := emailEvent{key: word + "/-/" + rest, eventType: factType, at: event.At, data: data(one)}
+		if concerned := recipientsMatching(recipients, one.Address); len(concerned) > 0 {
 			about.key = fmt.Sprintf("%s/%d/%s", word, concerned[0].Position, rest)
 			about.addressKey, about.data.Recipient = concerned[0].AddressKey, concerned[0].Address
 			about.positions = positionsOf(concerned)
 		}
-		if !slices.ContainsFunc(found, func(other reported) bool { return other.key == about.key }) {
+		if !slices.ContainsFunc(found, func(other emailEvent) bool { return other.key == about.key }) {
 			found = append(found, about)
 		}
 	}
 	return found
 }
 
-// among are the rows of an address: a message may name one in several fields.
-func among(recipients []db.Recipient, address string) []db.Recipient {
+// recipientsMatching are the rows of an address: a message may name one in several fields.
+func recipientsMatching(recipients []db.Recipient, address string) []db.Recipient {
 	key := strings.ToLower(strings.TrimSpace(address))
 	if parsed, err := mail.ParseAddress(address); err == nil {
 		key = parsed.Key()
@@ -193,8 +193,8 @@ func positionsOf(recipients []db.Recipient) []int16 {
 	return positions
 }
 
-// highest is the highest outcome that facts tell of.
-func highest(facts []reported) mail.Outcome {
+// highestOutcome is the highest outcome that facts tell of.
+func highestOutcome(facts []emailEvent) mail.Outcome {
 	reached := mail.OutcomeQueued
 	for _, fact := range facts {
 		reached = max(reached, fact.outcome())
@@ -202,12 +202,12 @@ func highest(facts []reported) mail.Outcome {
 	return reached
 }
 
-// feedback tells one bounce or complaint from another.
-func feedback(event ses.Event) string {
-	return cmp.Or(event.FeedbackID, event.ProviderMessageID+"/"+stamp(event.At))
+// feedbackKey tells one bounce or complaint from another.
+func feedbackKey(event ses.Event) string {
+	return cmp.Or(event.FeedbackID, event.ProviderMessageID+"/"+timestamp(event.At))
 }
 
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+func timestamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
 // digest tells what two people did at the same moment apart.
 func digest(event ses.Event) string {
@@ -219,5 +219,5 @@ func sentence(what, said string) string {
 	if said == "" {
 		return what + "."
 	}
-	return clean(what + ": " + said)
+	return sanitize(what + ": " + said)
 }

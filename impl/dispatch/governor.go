@@ -15,63 +15,63 @@ import (
 )
 
 const (
-	// quotaEvery is how often SES is asked what the account may send; SES answers that once a second, for everybody.
-	quotaEvery = time.Minute
-	// quotaBelieved is how long what was left of the day is believed. After that SES's own refusals tell.
-	quotaBelieved = 5 * time.Minute
+	// quotaInterval is how often SES is asked what the account may send; SES answers that once a second, for everybody.
+	quotaInterval = time.Minute
+	// quotaMaxAge is how long what was left of the day is believed. After that SES's own refusals tell.
+	quotaMaxAge = 5 * time.Minute
 	// assumedRate is for an account that does not let us ask. It is what AWS gives those that leave the sandbox.
 	assumedRate = 14.0
-	// burst is how much of the rate is kept for those who come, in seconds. SES itself tolerates short bursts.
-	burst = 0.2
-	// pace is how soon a worker looks again that could take nothing: what is in hand at once is this long's worth of the
+	// burstSeconds is how much of the rate is kept for those who come, in seconds. SES itself tolerates short bursts.
+	burstSeconds = 0.2
+	// claimInterval is how soon a worker looks again that could take nothing: what is in hand at once is this long's worth of the
 	// rate, so that a message that comes now is behind no more than that.
-	pace = 100 * time.Millisecond
+	claimInterval = 100 * time.Millisecond
 	// quotaPause is how soon it looks again when the day is used up.
 	quotaPause = 5 * time.Second
-	// cut and climb are the answer to throttling: multiplicative down, at most once within cutPause, since messages that
+	// decreaseFactor and climb are the answer to throttling: multiplicative down, at most once within cutPause, since messages that
 	// are under way say nothing about the new rate; additive up, as a share of the account's rate each second.
-	cut, climb = 0.7, 0.01
-	cutPause   = 500 * time.Millisecond
+	decreaseFactor, recoverPerSecond = 0.7, 0.01
+	minDecreaseInterval   = 500 * time.Millisecond
 	// What a worker takes ahead of its need saves it from asking for every claim: these parts of a second's worth, much
 	// when it found more than it could take, little when it did not, since what it does not use in time is lost.
-	aheadMuch, aheadLittle = 1.0 / 20, 1.0 / 1000
-	aheadLasts             = 500 * time.Millisecond
+	prefetchBusy, prefetchIdle = 1.0 / 20, 1.0 / 1000
+	prefetchTTL             = 500 * time.Millisecond
 )
 
 // errNoQuota: nobody has asked SES yet.
 var errNoQuota = errors.New("the quota is not known")
 
-// governor keeps all workers together within the account's sending rate and daily quota, counted by recipients as SES
+// limiter keeps all workers together within the account's sending rate and daily quota, counted by recipients as SES
 // does. What may be sent is a row (table quota) of which a claim of messages takes in its own transaction: a claim that
 // finds nothing takes nothing, and what no worker takes is there for the others. An account with a high rate does
 // not make the row busy: a worker takes ahead for a few hundredths of a second.
-type governor struct {
-	read func(ctx context.Context) (ses.Quota, error) // nil: nothing is limited
+type sendLimiter struct {
+	fetch func(ctx context.Context) (ses.Quota, error) // nil: nothing is limited
 
 	mu        sync.Mutex
-	stock     float64 // taken ahead
-	lasts     time.Time
-	notBefore time.Time
+	prefetched     float64 // taken ahead
+	prefetchExpires     time.Time
+	pausedUntil time.Time
 	timer     *time.Timer
 }
 
 // grant is what one claim may send.
 type grant struct {
 	messages int32
-	stock    float64
+	prefetched    float64
 	row      *db.QuotaLookRow // nil: the stock is enough
 }
 
-// admit says how many of the wanted messages may be claimed. The row stays locked until the transaction ends.
-func (g *governor) admit(ctx context.Context, tx *db.Queries, now time.Time, wanted int32) (grant, error) {
-	if g.read == nil {
-		return grant{messages: wanted, stock: math.Inf(1)}, nil
+// reserve says how many of the wanted messages may be claimed. The row stays locked until the transaction ends.
+func (g *sendLimiter) reserve(ctx context.Context, tx *db.Queries, now time.Time, wanted int32) (grant, error) {
+	if g.fetch == nil {
+		return grant{messages: wanted, prefetched: math.Inf(1)}, nil
 	}
-	given := grant{messages: wanted, stock: g.stocked(now)}
-	if given.stock >= float64(wanted) {
+	given := grant{messages: wanted, prefetched: g.available(now)}
+	if given.prefetched >= float64(wanted) {
 		return given, nil
 	}
-	row, err := tx.QuotaLook(ctx, db.QuotaLookParams{Burst: burst, Climb: climb, Believed: quotaBelieved.Seconds()})
+	row, err := tx.QuotaLook(ctx, db.QuotaLookParams{Burst: burstSeconds, Climb: recoverPerSecond, Believed: quotaMaxAge.Seconds()})
 	if store.IsNoRows(err) {
 		return grant{}, errNoQuota
 	}
@@ -86,14 +86,14 @@ func (g *governor) admit(ctx context.Context, tx *db.Queries, now time.Time, wan
 // budget is how many recipients may be sent to.
 func (g grant) budget() float64 {
 	if g.row == nil {
-		return g.stock
+		return g.prefetched
 	}
-	return g.stock + min(g.row.Available, g.row.DayLeft)
+	return g.prefetched + min(g.row.Available, g.row.DayLeft)
 }
 
-// fitting is how many of the messages may be sent. As with SES, one with many recipients passes while anything is left,
+// fit is how many of the messages may be sent. As with SES, one with many recipients passes while anything is left,
 // and those that follow pay the debt: none has too many to be sent ever.
-func (g grant) fitting(group []message) (messages int, recipients float64) {
+func (g grant) fit(group []message) (messages int, recipients float64) {
 	for _, m := range group {
 		if m.cost() > 0 && g.budget()-recipients < 1 {
 			break
@@ -104,10 +104,10 @@ func (g grant) fitting(group []message) (messages int, recipients float64) {
 	return messages, recipients
 }
 
-// take takes what a claim sends, and something ahead. It returns what is in stock then, and what is left for everybody.
-func (g grant) take(ctx context.Context, tx *db.Queries, recipients float64) (stock, rest float64, err error) {
-	stock = max(0, g.stock-recipients)
-	missing := max(0, recipients-g.stock)
+// spend takes what a claim sends, and something ahead. It returns what is in stock then, and what is left for everybody.
+func (g grant) spend(ctx context.Context, tx *db.Queries, recipients float64) (stock, rest float64, err error) {
+	stock = max(0, g.prefetched-recipients)
+	missing := max(0, recipients-g.prefetched)
 	if g.row == nil {
 		if missing == 0 {
 			return stock, 0, nil
@@ -117,9 +117,9 @@ func (g grant) take(ctx context.Context, tx *db.Queries, recipients float64) (st
 		}
 		return 0, 0, nil
 	}
-	ahead := aheadLittle
+	ahead := prefetchIdle
 	if recipients >= float64(g.messages) {
-		ahead = aheadMuch
+		ahead = prefetchBusy
 	}
 	rest = g.row.Available - missing
 	more := max(0, min(rest, g.row.DayLeft-missing, g.row.Rate*ahead-stock))
@@ -130,41 +130,41 @@ func (g grant) take(ctx context.Context, tx *db.Queries, recipients float64) (st
 	return stock + more, rest, nil
 }
 
-func (g *governor) stocked(now time.Time) float64 {
+func (g *sendLimiter) available(now time.Time) float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now.After(g.lasts) {
+	if now.After(g.prefetchExpires) {
 		return 0
 	}
-	return g.stock
+	return g.prefetched
 }
 
-// took notes what a claim that is committed has left in stock.
-func (g *governor) took(now time.Time, stock float64, renewed bool) {
+// setPrefetched notes what a claim that is committed has left in stock.
+func (g *sendLimiter) setPrefetched(now time.Time, stock float64, renewed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.stock = stock
+	g.prefetched = stock
 	if renewed {
-		g.lasts = now.Add(aheadLasts)
+		g.prefetchExpires = now.Add(prefetchTTL)
 	}
 }
 
-// hold keeps this process from asking for a while.
-func (g *governor) hold(until time.Time) {
+// pauseUntil keeps this process from asking for a while.
+func (g *sendLimiter) pauseUntil(until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.notBefore = until
+	g.pausedUntil = until
 }
 
-// held is how long it still does.
-func (g *governor) held(now time.Time) time.Duration {
+// unstored is how long it still does.
+func (g *sendLimiter) pausedFor(now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.notBefore.Sub(now)
+	return g.pausedUntil.Sub(now)
 }
 
-// alarm calls wake in a while. There is one alarm: a later call replaces an earlier one.
-func (g *governor) alarm(wait time.Duration, wake func()) {
+// wakeAfter calls wake in a while. There is one alarm: a later call replaces an earlier one.
+func (g *sendLimiter) wakeAfter(wait time.Duration, wake func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.timer == nil {
@@ -174,10 +174,10 @@ func (g *governor) alarm(wait time.Duration, wake func()) {
 	g.timer.Reset(wait)
 }
 
-// ReadQuota asks SES what the account may send.
-func (d *Dispatcher) ReadQuota(ctx context.Context) error {
+// RefreshQuota asks SES what the account may send.
+func (d *Dispatcher) RefreshQuota(ctx context.Context) error {
 	queries := d.config.Store.Queries()
-	quota, err := d.config.Quota(ctx)
+	quota, err := d.config.FetchQuota(ctx)
 	if err != nil {
 		if err := queries.QuotaAssume(ctx, assumedRate); err != nil {
 			return fmt.Errorf("assume a quota: %w", err)
@@ -195,19 +195,19 @@ func (d *Dispatcher) ReadQuota(ctx context.Context) error {
 	return nil
 }
 
-// slowDown cuts the rate of all workers, as SES throttles in spite of the quota that it told.
-func (d *Dispatcher) slowDown(ctx context.Context) {
-	if d.governor.read == nil {
+// cutRate cuts the rate of all workers, as SES throttles in spite of the quota that it told.
+func (d *Dispatcher) cutRate(ctx context.Context) {
+	if d.limiter.fetch == nil {
 		return
 	}
-	d.governor.took(d.config.Now(), 0, false)
-	slowed, err := d.config.Store.Queries().QuotaSlow(ctx, db.QuotaSlowParams{Climb: climb, Cut: cut, Pause: cutPause.Seconds()})
+	d.limiter.setPrefetched(d.config.Now(), 0, false)
+	slowed, err := d.config.Store.Queries().QuotaSlow(ctx, db.QuotaSlowParams{Climb: recoverPerSecond, Cut: decreaseFactor, Pause: minDecreaseInterval.Seconds()})
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "the sending rate could not be cut", "error", err)
 		return
 	}
-	if slowed > 0 && d.loud.allows("rate cut", d.config.Now()) {
+	if slowed > 0 && d.attemptLogs.Allow("rate cut", d.config.Now()) {
 		d.config.Log.WarnContext(ctx, "SES throttles: mail is sent more slowly, and faster again by and by",
-			slog.Float64("cut_to", cut))
+			slog.Float64("cut_to", decreaseFactor))
 	}
 }

@@ -135,7 +135,7 @@ func TestQuotaThatLies(t *testing.T) {
 	for range 2 {
 		start(t, h.newDispatcher(t, func(c *dispatch.Config) {
 			live(h, &taken, &throttled)(c)
-			c.Quota = func(context.Context) (ses.Quota, error) {
+			c.FetchQuota = func(context.Context) (ses.Quota, error) {
 				return ses.Quota{Max24Hour: -1, MaxPerSecond: told}, nil
 			}
 		}))
@@ -168,7 +168,7 @@ func TestDailyQuotaDefers(t *testing.T) {
 		t.Errorf("the log says %s", log)
 	}
 	must(t, h.ses.SetAccount(sessim.AccountChange{Max24Hour: &unlimited}))
-	must(t, h.dispatch.ReadQuota(t.Context()))
+	must(t, h.dispatch.RefreshQuota(t.Context()))
 	h.clock.advance(5 * time.Second)
 	h.pass(t, 3)
 	h.requireNoneFailed(t)
@@ -213,7 +213,7 @@ func TestAClockThatIsSetBackDoesNotStopTheMail(t *testing.T) {
 	t.Parallel()
 	h := limited(t, 10)
 	o := h.tenant(t)
-	must(t, h.dispatch.ReadQuota(t.Context()))
+	must(t, h.dispatch.RefreshQuota(t.Context()))
 	h.exec(t, `UPDATE quota SET available = 0, taken_at = now() + interval '1 hour', slowed_to = 5, slowed_at = now() + interval '1 hour'`)
 	id := h.accept(t, o, 2)[0]
 	h.pass(t, 1)
@@ -236,9 +236,9 @@ func TestAtLowRatesOnlyTheMissingPartIsWaitedFor(t *testing.T) {
 	h := newHouse(t)
 	o := h.tenant(t)
 	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) {
-		c.Quota = func(context.Context) (ses.Quota, error) { return ses.Quota{Max24Hour: -1, MaxPerSecond: 0.5}, nil }
+		c.FetchQuota = func(context.Context) (ses.Quota, error) { return ses.Quota{Max24Hour: -1, MaxPerSecond: 0.5}, nil }
 	})
-	must(t, h.dispatch.ReadQuota(t.Context()))
+	must(t, h.dispatch.RefreshQuota(t.Context()))
 	id := h.accept(t, o, 1)[0]
 	// From a time to come, so that nothing is added however long this takes.
 	h.exec(t, "UPDATE quota SET available = 0.7, taken_at = clock_timestamp() + interval '900 milliseconds'")
@@ -255,7 +255,7 @@ func TestUnknownQuotaIsSmall(t *testing.T) {
 	o := h.tenant(t)
 	h.accept(t, o, 20)
 	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) {
-		c.Quota = func(context.Context) (ses.Quota, error) { return ses.Quota{}, errors.New("not allowed") }
+		c.FetchQuota = func(context.Context) (ses.Quota, error) { return ses.Quota{}, errors.New("not allowed") }
 	})
 	if _, err := h.dispatch.RunOnce(t.Context()); err == nil {
 		t.Error("that the quota cannot be read is not told")

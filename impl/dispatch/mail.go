@@ -16,13 +16,13 @@ type message struct {
 	// loaded is nil when the message is gone: retention dropped it.
 	loaded     *db.SendLoadRow
 	recipients []db.SendRecipientsRow
-	// decided is set when there is a reason not to send it.
-	decided *outcome
+	// skip is set when there is a reason not to send it.
+	skip *attemptResult
 }
 
 // cost is what the message takes of the account's quota.
 func (m message) cost() float64 {
-	if m.decided != nil {
+	if m.skip != nil {
 		return 0
 	}
 	return float64(max(1, len(m.recipients)))
@@ -30,7 +30,7 @@ func (m message) cost() float64 {
 
 // handleMail makes one attempt and stores what came of it.
 func (d *Dispatcher) handleMail(ctx context.Context, m message) {
-	one := &settlement{send: m.send, outcome: d.attempt(ctx, &m)}
+	one := &settlement{send: m.send, result: d.attempt(ctx, &m)}
 	if m.loaded != nil {
 		one.domainID = m.loaded.Email.DomainID
 	}
@@ -42,26 +42,26 @@ func (d *Dispatcher) handleMail(ctx context.Context, m message) {
 }
 
 // attempt sends the message unless there is a reason not to. A panic in one message is that message's failure.
-func (d *Dispatcher) attempt(ctx context.Context, m *message) (result outcome) {
+func (d *Dispatcher) attempt(ctx context.Context, m *message) (result attemptResult) {
 	handedOver := false
 	defer func() {
 		if v := recover(); v != nil {
 			d.config.Log.ErrorContext(ctx, "sending a message panicked", "message_id", m.send.EmailID,
 				"panic", workqueue.PanicText(v), "stack", string(debug.Stack()))
-			result = d.unclear(ctx, m.send.Attempt, handedOver)
+			result = d.retryUnknown(ctx, m.send.Attempt, handedOver)
 		}
 	}()
-	if m.decided != nil {
-		return *m.decided
+	if m.skip != nil {
+		return *m.skip
 	}
 	if ctx.Err() != nil {
 		// There is no time left for an attempt: the process is stopping.
-		return outcome{kind: postponed, dueAt: d.config.Now()}
+		return attemptResult{disposition: retry, dueAt: d.config.Now()}
 	}
-	content := compose(m)
+	content := contentOf(m)
 	handedOver = true
 	providerMessageID, err := d.send(ctx, m, content)
-	return d.after(ctx, m.send, providerMessageID, err)
+	return d.classify(ctx, m.send, providerMessageID, err)
 }
 
 // send calls SES.
@@ -75,7 +75,7 @@ func (d *Dispatcher) send(ctx context.Context, m *message, content ses.Message) 
 	return providerMessageID, err
 }
 
-func compose(m *message) ses.Message {
+func contentOf(m *message) ses.Message {
 	email := &m.loaded.Email
 	composed := ses.Message{
 		ID:       email.ID,
@@ -87,7 +87,7 @@ func compose(m *message) ses.Message {
 		Tags:     email.Tags,
 	}
 	for _, recipient := range m.recipients {
-		written := write(recipient.Name, recipient.Address)
+		written := formatAddress(recipient.Name, recipient.Address)
 		switch recipient.Kind {
 		case "to":
 			composed.To = append(composed.To, written)
@@ -105,9 +105,9 @@ func compose(m *message) ses.Message {
 	return composed
 }
 
-// write puts a display name and a bare address into the form for a header. An address that cannot be read is left to
+// formatAddress puts a display name and a bare address into the form for a header. An address that cannot be read is left to
 // SES to judge.
-func write(name, address string) string {
+func formatAddress(name, address string) string {
 	parsed, err := mail.ParseAddress(address)
 	if err != nil {
 		return address

@@ -20,19 +20,19 @@ import (
 
 const (
 	channelNotifications = "notifications"
-	defaultMatchers      = 16
+	defaultConcurrency      = 16
 	matchPoll            = time.Second
 	matchTimeout         = 15 * time.Second
-	// matchLifetime is how long an event is kept whose message is not there: it may come before our own commit.
-	matchLifetime = 7 * 24 * time.Hour
-	// rememberedFor is how long the id of a settled notification is kept. SNS repeats for an hour at most; a repetition
+	// matchWindow is how long an event is kept whose message is not there: it may come before our own commit.
+	matchWindow = 7 * 24 * time.Hour
+	// notificationRetention is how long the id of a settled notification is kept. SNS repeats for an hour at most; a repetition
 	// that comes later meets facts that are stored already.
-	rememberedFor = 48 * time.Hour
-	forgetAtOnce  = 5000
+	notificationRetention = 48 * time.Hour
+	notificationBatchSize  = 5000
 )
 
-// tally counts the events that were dropped since the process began.
-type tally struct{ unreadable, foreign, expired atomic.Int64 }
+// discardCounts counts the events that were dropped since the process began.
+type discardCounts struct{ unreadable, foreign, expired atomic.Int64 }
 
 func (d *Dispatcher) claimNotifications(ctx context.Context, claim workqueue.ClaimRequest) ([]db.NotificationClaimRow, error) {
 	rows, err := d.config.Store.Queries().NotificationClaim(ctx, db.NotificationClaimParams{
@@ -51,7 +51,7 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 	defer cancel()
 	event, err := ses.ParseEvent([]byte(row.Body))
 	if err != nil {
-		d.drop(work, row, &d.dropped.unreadable, "unreadable")
+		d.discard(work, row, &d.discarded.unreadable, "unreadable")
 		return
 	}
 	if event.Probe != uuid.Nil {
@@ -63,17 +63,17 @@ func (d *Dispatcher) handleNotification(ctx context.Context, row db.Notification
 	switch {
 	case err != nil:
 		d.config.Log.WarnContext(ctx, "an event of SES could not be stored", "notification", row.MessageID, "error", err)
-		d.putBack(ctx, row)
+		d.postponeNotification(ctx, row)
 	case found:
 		if d.config.Observer != nil && !event.At.IsZero() {
-			d.config.Observer.Learned(d.config.Now().Sub(event.At))
+			d.config.Observer.EventStored(d.config.Now().Sub(event.At))
 		}
 	case event.MessageID == uuid.Nil:
-		d.drop(work, row, &d.dropped.foreign, "not ours")
-	case age >= matchLifetime:
-		d.drop(work, row, &d.dropped.expired, "about an unknown message")
+		d.discard(work, row, &d.discarded.foreign, "not ours")
+	case age >= matchWindow:
+		d.discard(work, row, &d.discarded.expired, "about an unknown message")
 	default:
-		d.putBack(ctx, row)
+		d.postponeNotification(ctx, row)
 	}
 }
 
@@ -90,9 +90,9 @@ func (d *Dispatcher) settleProbe(ctx context.Context, row db.NotificationClaimRo
 // match stores what an event says of its message, and ends the work of the notification. It reports whether there is
 // such a message.
 func (d *Dispatcher) match(ctx context.Context, notification string, event ses.Event) (found bool, err error) {
-	err = d.config.Store.Pipeline(ctx, func(tx *db.Queries) error {
+	err = d.config.Store.TxPipelined(ctx, func(tx *db.Queries) error {
 		found = false
-		if err := endSending(ctx, tx, event); err != nil {
+		if err := finishIfAccepted(ctx, tx, event); err != nil {
 			return err
 		}
 		target, err := targetOf(ctx, tx, event)
@@ -103,7 +103,7 @@ func (d *Dispatcher) match(ctx context.Context, notification string, event ses.E
 			return fmt.Errorf("find the message of an event: %w", err)
 		}
 		found = true
-		if err := d.learn(ctx, tx, target, event); err != nil {
+		if err := d.recordEvents(ctx, tx, target, event); err != nil {
 			return err
 		}
 		if err := tx.NotificationSettle(ctx, notification); err != nil {
@@ -123,9 +123,9 @@ func targetOf(ctx context.Context, tx *db.Queries, event ses.Event) (db.EventTar
 	return db.EventTargetRow(row), err
 }
 
-// learn stores the facts that are new, and what follows from them. The message is locked, so that nobody else learns
+// recordEvents stores the facts that are new, and what follows from them. The message is locked, so that nobody else learns
 // about it meanwhile.
-func (d *Dispatcher) learn(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
+func (d *Dispatcher) recordEvents(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
 	if event.At.IsZero() {
 		event.At = d.config.Now()
 	}
@@ -133,26 +133,26 @@ func (d *Dispatcher) learn(ctx context.Context, tx *db.Queries, target db.EventT
 	if err != nil {
 		return fmt.Errorf("read the recipients: %w", err)
 	}
-	facts, err := unknown(ctx, tx, target, factsOf(event, recipients))
+	facts, err := onlyNew(ctx, tx, target, emailEventsFrom(event, recipients))
 	if err != nil || len(facts) == 0 {
 		return err
 	}
-	if err := nameProvider(ctx, tx, target, event); err != nil {
+	if err := storeProviderID(ctx, tx, target, event); err != nil {
 		return err
 	}
-	if err := insertFacts(ctx, tx, target, facts); err != nil {
+	if err := insertEmailEvents(ctx, tx, target, facts); err != nil {
 		return err
 	}
-	if highest(facts) > mail.OutcomeQueued {
-		if err := mark(ctx, tx, target, event, facts); err != nil {
+	if highestOutcome(facts) > mail.OutcomeQueued {
+		if err := raiseStatus(ctx, tx, target, event, facts); err != nil {
 			return err
 		}
 	}
 	return d.suppress(ctx, tx, target, facts)
 }
 
-// nameProvider stores the id of SES before the facts: their webhooks show it, and SES may be faster than our own commit.
-func nameProvider(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
+// storeProviderID stores the id of SES before the facts: their webhooks show it, and SES may be faster than our own commit.
+func storeProviderID(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
 	if target.ProviderMessageID != nil || event.ProviderMessageID == "" {
 		return nil
 	}
@@ -165,8 +165,8 @@ func nameProvider(ctx context.Context, tx *db.Queries, target db.EventTargetRow,
 	return nil
 }
 
-// unknown leaves out the facts that are stored.
-func unknown(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []reported) ([]reported, error) {
+// onlyNew leaves out the facts that are stored.
+func onlyNew(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) ([]emailEvent, error) {
 	keys := make([]string, len(facts))
 	for i, fact := range facts {
 		keys[i] = fact.key
@@ -175,10 +175,10 @@ func unknown(ctx context.Context, tx *db.Queries, target db.EventTargetRow, fact
 	if err != nil {
 		return nil, fmt.Errorf("read the known facts: %w", err)
 	}
-	return slices.DeleteFunc(facts, func(fact reported) bool { return slices.Contains(known, fact.key) }), nil
+	return slices.DeleteFunc(facts, func(fact emailEvent) bool { return slices.Contains(known, fact.key) }), nil
 }
 
-func insertFacts(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []reported) error {
+func insertEmailEvents(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) error {
 	var rows db.EventInsertParams
 	for _, fact := range facts {
 		data, err := json.Marshal(fact.data)
@@ -193,7 +193,7 @@ func insertFacts(ctx context.Context, tx *db.Queries, target db.EventTargetRow, 
 		rows.FactKeys = append(rows.FactKeys, fact.key)
 		rows.Ids = append(rows.Ids, id)
 		rows.OrganizationIds = append(rows.OrganizationIds, target.OrganizationID)
-		rows.Types = append(rows.Types, fact.factType)
+		rows.Types = append(rows.Types, fact.eventType)
 		rows.Data = append(rows.Data, data)
 		rows.OccurredAt = append(rows.OccurredAt, fact.at.Truncate(time.Microsecond))
 	}
@@ -203,8 +203,8 @@ func insertFacts(ctx context.Context, tx *db.Queries, target db.EventTargetRow, 
 	return nil
 }
 
-// mark stores what the facts mean for the recipients and the message.
-func mark(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event, facts []reported) error {
+// raiseStatus stores what the facts mean for the recipients and the message.
+func raiseStatus(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event, facts []emailEvent) error {
 	marks := db.EventMarkRecipientsParams{EmailID: target.ID, OrganizationID: target.OrganizationID}
 	for _, fact := range facts {
 		for _, position := range fact.positions {
@@ -215,7 +215,7 @@ func mark(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event s
 	if err := tx.EventMarkRecipients(ctx, marks); err != nil {
 		return fmt.Errorf("mark recipients: %w", err)
 	}
-	reached := max(mail.Outcome(target.Outcome), highest(facts))
+	reached := max(mail.Outcome(target.Outcome), highestOutcome(facts))
 	reason, err := reasonOf(ctx, tx, target, reached)
 	if err != nil {
 		return err
@@ -244,15 +244,15 @@ func reasonOf(ctx context.Context, tx *db.Queries, target db.EventTargetRow, rea
 		return "", fmt.Errorf("read why a message failed: %w", err)
 	}
 	for _, failure := range failures {
-		if mail.OutcomeOfFact(failure.Type, failure.FactKey) == reached {
+		if mail.OutcomeOfEvent(failure.Type, failure.FactKey) == reached {
 			return failure.Reason, nil
 		}
 	}
 	return "", nil
 }
 
-// suppress puts addresses that bounced for good, or complained, on the list of the organization.
-func (d *Dispatcher) suppress(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []reported) error {
+// markSuppressions puts addresses that bounced for good, or complained, on the list of the organization.
+func (d *Dispatcher) suppress(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) error {
 	var rows db.SuppressionInsertParams
 	for _, fact := range facts {
 		if fact.suppress == "" {
@@ -279,20 +279,20 @@ func (d *Dispatcher) suppress(ctx context.Context, tx *db.Queries, target db.Eve
 	return nil
 }
 
-// drop ends the work of a notification that leads nowhere, and tells how many there were.
-func (d *Dispatcher) drop(ctx context.Context, row db.NotificationClaimRow, counter *atomic.Int64, why string) {
+// discard ends the work of a notification that leads nowhere, and tells how many there were.
+func (d *Dispatcher) discard(ctx context.Context, row db.NotificationClaimRow, counter *atomic.Int64, why string) {
 	if err := d.config.Store.Queries().NotificationSettle(ctx, row.MessageID); err != nil {
 		d.config.Log.WarnContext(ctx, "a notification could not be settled", "notification", row.MessageID, "error", err)
 		return
 	}
 	count := counter.Add(1)
-	if d.loud.allows("dropped "+why, d.config.Now()) {
+	if d.attemptLogs.Allow("dropped "+why, d.config.Now()) {
 		d.config.Log.WarnContext(ctx, "events of SES were dropped", "why", why, "since_start", count)
 	}
 }
 
-// putBack puts a notification back. When it fails, the lease runs out, to the same effect.
-func (d *Dispatcher) putBack(ctx context.Context, row db.NotificationClaimRow) {
+// postponeNotification puts a notification back. When it fails, the lease runs out, to the same effect.
+func (d *Dispatcher) postponeNotification(ctx context.Context, row db.NotificationClaimRow) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	err := d.config.Store.Queries().NotificationPostpone(ctx, db.NotificationPostponeParams{
@@ -304,16 +304,16 @@ func (d *Dispatcher) putBack(ctx context.Context, row db.NotificationClaimRow) {
 	}
 }
 
-// ForgetNotifications drops the notifications that were settled long ago.
-func (d *Dispatcher) ForgetNotifications(ctx context.Context) error {
+// DeleteExpiredNotifications drops the notifications that were settled long ago.
+func (d *Dispatcher) DeleteExpiredNotifications(ctx context.Context) error {
 	for {
 		dropped, err := d.config.Store.Queries().NotificationForget(ctx, db.NotificationForgetParams{
-			Before: d.config.Now().Add(-rememberedFor), Total: forgetAtOnce,
+			Before: d.config.Now().Add(-notificationRetention), Total: notificationBatchSize,
 		})
 		if err != nil {
 			return fmt.Errorf("drop settled notifications: %w", err)
 		}
-		if dropped < forgetAtOnce {
+		if dropped < notificationBatchSize {
 			return nil
 		}
 	}

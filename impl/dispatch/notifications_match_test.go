@@ -63,7 +63,7 @@ func TestEventsThatLeadNowhere(t *testing.T) {
 			t.Errorf("the log does not tell of one that is %s", why)
 		}
 	}
-	must(t, h.dispatch.ForgetNotifications(t.Context()))
+	must(t, h.dispatch.DeleteExpiredNotifications(t.Context()))
 	if left := h.count(t, "SELECT count(*) FROM notifications"); left != 0 {
 		t.Errorf("%d notifications are remembered", left)
 	}
@@ -95,7 +95,7 @@ func TestEventsOfAProbe(t *testing.T) {
 		t.Errorf("the log says:\n%s", h.log.String())
 	}
 	h.clock.advance(49 * time.Hour)
-	must(t, h.dispatch.ForgetNotifications(t.Context()))
+	must(t, h.dispatch.DeleteExpiredNotifications(t.Context()))
 	if found(probe, began) || h.count(t, "SELECT count(*) FROM notifications") != 0 {
 		t.Error("the probe is remembered for ever")
 	}

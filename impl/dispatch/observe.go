@@ -14,8 +14,8 @@ type Observer interface {
 	Settled(outcome, reason string, ambiguous bool)
 	// Sent is told how long after its acceptance SES took a message.
 	Sent(latency time.Duration)
-	// Learned is told how long after it happened an event of SES was stored.
-	Learned(lag time.Duration)
+	// EventStored is told how long after it happened an event of SES was stored.
+	EventStored(lag time.Duration)
 }
 
 // Tracer follows messages.
@@ -26,8 +26,8 @@ type Tracer interface {
 }
 
 // names of the kinds of outcome.
-func (k kind) String() string {
-	return [...]string{postponed: "postponed", sent: "sent", gaveUp: "failed", finished: "finished"}[k]
+func (k disposition) String() string {
+	return [...]string{retry: "postponed", sent: "sent", failed: "failed", superseded: "finished"}[k]
 }
 
 // observe tells of an outcome that was just stored. The id of a message has the time of its acceptance.
@@ -35,15 +35,15 @@ func (d *Dispatcher) observe(one *settlement) {
 	if d.config.Observer == nil {
 		return
 	}
-	d.config.Observer.Settled(one.outcome.kind.String(), one.outcome.code, one.outcome.ambiguous)
-	if one.outcome.kind == sent {
-		d.config.Observer.Sent(one.outcome.at.Sub(time.Unix(one.send.EmailID.Time().UnixTime())))
+	d.config.Observer.Settled(one.result.disposition.String(), one.result.code, one.result.ambiguous)
+	if one.result.disposition == sent {
+		d.config.Observer.Sent(one.result.at.Sub(time.Unix(one.send.EmailID.Time().UnixTime())))
 	}
 }
 
 // Dropped is how many events of SES led nowhere since the process began, by the reason.
 func (d *Dispatcher) Dropped() map[string]int64 {
 	return map[string]int64{
-		"unreadable": d.dropped.unreadable.Load(), "foreign": d.dropped.foreign.Load(), "expired": d.dropped.expired.Load(),
+		"unreadable": d.discarded.unreadable.Load(), "foreign": d.discarded.foreign.Load(), "expired": d.discarded.expired.Load(),
 	}
 }

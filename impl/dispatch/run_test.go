@@ -24,7 +24,7 @@ func TestNotificationWakes(t *testing.T) {
 	h := newHouse(t)
 	o := h.tenant(t)
 	first := h.accept(t, o, 1)
-	start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.Poll = time.Hour }))
+	start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.PollInterval = time.Hour }))
 	eventually(t, "what was there is sent", h.idle(t))
 	second := h.accept(t, o, 1)
 	eventually(t, "what was notified is sent", h.idle(t))
@@ -44,7 +44,7 @@ func TestTwoDispatchersSendEachMessageOnce(t *testing.T) {
 		}
 	}
 	for range 2 {
-		start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.Senders, c.Random = 8, rand.Float64 }))
+		start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.SendConcurrency, c.Random = 8, rand.Float64 }))
 	}
 	eventually(t, "all are sent", h.idle(t))
 	requireEachOnce(t, h, ids)
@@ -53,7 +53,7 @@ func TestTwoDispatchersSendEachMessageOnce(t *testing.T) {
 	}
 }
 
-// abandon claims what is due as a process does that is killed before it settles.
+// commitFailed claims what is due as a process does that is killed before it settles.
 func (h *house) abandon(t testing.TB) {
 	t.Helper()
 	now := h.clock.Now()
@@ -140,7 +140,7 @@ func TestMoreBacklogsThanSendersDoNotHoldUpOthers(t *testing.T) {
 	h.clock.advance(time.Second)
 	other := h.tenant(t)
 	id := h.accept(t, other, 1)[0]
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Senders, c.Random = 4, rand.Float64 })
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.SendConcurrency, c.Random = 4, rand.Float64 })
 	// Fair would be 8 passes; in order of age it would be 150.
 	for passes := 1; h.row(t, id) != nil; passes++ {
 		if passes > 100 {
@@ -158,7 +158,7 @@ func TestPostgresRestartsInTheMiddle(t *testing.T) {
 	o := h.tenant(t)
 	ids := h.accept(t, o, 300)
 	h.ses.SetFaults(sessim.Faults{DelayMs: 20})
-	stop := start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.Senders = 8 }))
+	stop := start(t, h.newDispatcher(t, func(c *dispatch.Config) { c.SendConcurrency = 8 }))
 	eventually(t, "some are sent", func() bool { return h.ses.Stats().Accepted > 20 })
 	must(t, server.Kill())
 	must(t, server.Restart(t.Context()))
@@ -232,7 +232,7 @@ func TestAClaimThatTakesTooLongIsTriedWithFewer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.accept(t, h.tenant(t), 20)
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.Quota, c.Senders = nil, 8 })
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.FetchQuota, c.SendConcurrency = nil, 8 })
 	h.exec(t, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$`)
 	h.exec(t, `CREATE TRIGGER dawdle BEFORE UPDATE ON sends FOR EACH ROW WHEN (NEW.leased_until IS NOT NULL) EXECUTE FUNCTION dawdle()`)
 	if n, err := h.dispatch.RunOnce(t.Context()); err == nil {
@@ -261,7 +261,7 @@ func TestStopFinishesWhatIsInHand(t *testing.T) {
 	ids := h.accept(t, o, 3)
 	asked, answer := make(chan struct{}, 3), make(chan struct{})
 	d := h.newDispatcher(t, func(c *dispatch.Config) {
-		c.Senders = 2
+		c.SendConcurrency = 2
 		c.SES = sender(func(ctx context.Context, m ses.Message) (string, error) {
 			asked <- struct{}{}
 			<-answer

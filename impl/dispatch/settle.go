@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxGroup bounds how many outcomes share a transaction.
-	maxGroup = 200
+	// maxGroupSize bounds how many outcomes share a transaction.
+	maxGroupSize = 200
 	// commitTimeout bounds one try to store a group; it is shorter than the end of a lease that is kept for it.
 	commitTimeout = 10 * time.Second
 	// The wait between tries to store a group grows from the first to the longest.
-	retryFirst   = 50 * time.Millisecond
-	retryLongest = 2 * time.Second
+	minSettleRetry   = 50 * time.Millisecond
+	maxSettleRetry = 2 * time.Second
 	// maxRefusals is how often Postgres may refuse one outcome by itself, while it answers, before it is dropped.
 	maxRefusals = 5
 )
@@ -29,7 +29,7 @@ type settlement struct {
 	send      db.SendClaimRow
 	domainID  uuid.UUID
 	positions []int16 // of the recipients
-	outcome   outcome
+	result   attemptResult
 	done      chan struct{}
 }
 
@@ -42,26 +42,26 @@ type settler struct {
 	recovered func()                                         // called when nothing waits any more that could not be stored
 	now       func() time.Time
 	log       *slog.Logger
-	loud      *seldom
-	halted    chan struct{}
+	logs      *logLimiter
+	aborted    chan struct{}
 	once      sync.Once
 
 	mu      sync.Mutex
 	pending []*settlement
-	held    int // given and not yet stored
+	unstored    int // grant and not yet stored
 	active  bool
 	stalled bool
 }
 
 func newSettler(config Config, after func(ctx context.Context, group []*settlement), recovered func()) *settler {
 	return &settler{
-		commit:    committer(config.Store, config.Now),
+		commit:    newCommitFunc(config.Store, config.Now),
 		after:     after,
 		recovered: recovered,
 		now:       config.Now,
 		log:       config.Log,
-		loud:      newSeldom(10 * time.Second),
-		halted:    make(chan struct{}),
+		logs:      newLogLimiter(10 * time.Second),
+		aborted:    make(chan struct{}),
 	}
 }
 
@@ -70,37 +70,37 @@ func (s *settler) settle(ctx context.Context, one *settlement) {
 	one.done = make(chan struct{})
 	s.mu.Lock()
 	s.pending = append(s.pending, one)
-	s.held++
+	s.unstored++
 	if !s.active {
 		s.active = true
-		go s.drain(ctx)
+		go s.flush(ctx)
 	}
 	s.mu.Unlock()
 	select {
 	case <-one.done:
-	case <-s.halted:
+	case <-s.aborted:
 	}
 }
 
-// halt gives up on what cannot be stored. The leases of those messages run out, which marks them ambiguous.
-func (s *settler) halt() { s.once.Do(func() { close(s.halted) }) }
+// abort gives up on what cannot be stored. The leases of those messages run out, which marks them ambiguous.
+func (s *settler) abort() { s.once.Do(func() { close(s.aborted) }) }
 
-// behind reports whether outcomes wait that could not be stored.
-func (s *settler) behind() bool {
+// isStalled reports whether outcomes wait that could not be stored.
+func (s *settler) isStalled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stalled
 }
 
-// unstored is how many outcomes are not stored.
-func (s *settler) unstored() int {
+// pendingCount is how many outcomes are not stored.
+func (s *settler) pendingCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held
+	return s.unstored
 }
 
-// drain stores group after group while there are any.
-func (s *settler) drain(ctx context.Context) {
+// flush stores group after group while there are any.
+func (s *settler) flush(ctx context.Context) {
 	for {
 		group := s.next()
 		if len(group) == 0 || !s.store(ctx, group) {
@@ -112,7 +112,7 @@ func (s *settler) drain(ctx context.Context) {
 func (s *settler) next() []*settlement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(s.pending), maxGroup)
+	n := min(len(s.pending), maxGroupSize)
 	if n == 0 {
 		if s.stalled {
 			defer s.recovered()
@@ -128,13 +128,13 @@ func (s *settler) next() []*settlement {
 
 // store tries until the group is stored. It returns false when the settler was halted before.
 func (s *settler) store(ctx context.Context, group []*settlement) bool {
-	wait := retryFirst
+	wait := minSettleRetry
 	refusals := 0
 	for {
 		err := s.try(ctx, group)
 		if err == nil {
 			s.after(ctx, group)
-			s.release(group)
+			s.complete(group)
 			return true
 		}
 		s.stall(ctx, len(group), err)
@@ -144,21 +144,21 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 		switch {
 		case refusals > 0 && len(group) > 1:
 			// Postgres answers and refuses: one of them must not hold up the others.
-			return s.storeEach(ctx, group)
+			return s.storeIndividually(ctx, group)
 		case refusals >= maxRefusals:
 			s.log.ErrorContext(ctx, "an outcome cannot be stored, its message will be tried again",
 				"message_id", group[0].send.EmailID, "error", err)
-			s.release(group)
+			s.complete(group)
 			return true
 		}
-		if !s.pause(wait) {
+		if !s.wait(wait) {
 			return false
 		}
-		wait = min(2*wait, retryLongest)
+		wait = min(2*wait, maxSettleRetry)
 	}
 }
 
-func (s *settler) storeEach(ctx context.Context, group []*settlement) bool {
+func (s *settler) storeIndividually(ctx context.Context, group []*settlement) bool {
 	for i := range group {
 		if !s.store(ctx, group[i:i+1]) {
 			return false
@@ -173,9 +173,9 @@ func (s *settler) try(ctx context.Context, group []*settlement) error {
 	return s.commit(ctx, group)
 }
 
-func (s *settler) release(group []*settlement) {
+func (s *settler) complete(group []*settlement) {
 	s.mu.Lock()
-	s.held -= len(group)
+	s.unstored -= len(group)
 	s.mu.Unlock()
 	for _, one := range group {
 		close(one.done)
@@ -186,18 +186,18 @@ func (s *settler) stall(ctx context.Context, n int, err error) {
 	s.mu.Lock()
 	s.stalled = true
 	s.mu.Unlock()
-	if s.loud.allows("", s.now()) {
+	if s.logs.Allow("", s.now()) {
 		s.log.ErrorContext(ctx, "outcomes of messages cannot be stored yet", "messages", n, "error", err)
 	}
 }
 
-func (s *settler) pause(wait time.Duration) bool {
+func (s *settler) wait(wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
-	case <-s.halted:
+	case <-s.aborted:
 		return false
 	}
 }

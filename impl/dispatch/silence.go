@@ -9,16 +9,16 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// silenceTolerated is how long mail may go out without any event of SES.
-const silenceTolerated = 10 * time.Minute
+// maxEventSilence is how long mail may go out without any event of SES.
+const maxEventSilence = 10 * time.Minute
 
-// silence remembers since when this process has sent mail of which SES said nothing.
-type silence struct {
+// watchdog remembers since when this process has sent mail of which SES said nothing.
+type eventWatchdog struct {
 	mu    sync.Mutex
 	since time.Time
 }
 
-func (s *silence) sent(at time.Time) {
+func (s *eventWatchdog) mailSent(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.since.IsZero() {
@@ -26,25 +26,25 @@ func (s *silence) sent(at time.Time) {
 	}
 }
 
-func (s *silence) began() time.Time {
+func (s *eventWatchdog) unreportedSince() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.since
 }
 
-// broken begins anew with what is sent next.
-func (s *silence) broken() {
+// reset begins anew with what is sent next.
+func (s *eventWatchdog) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.since = time.Time{}
 }
 
-// ListenForEvents warns when mail goes out and SES reports nothing: a topic, a subscription or an event destination is
+// WarnIfNoEvents warns when mail goes out and SES reports nothing: a topic, a subscription or an event destination is
 // missing, and every status would stay at Sent.
-func (d *Dispatcher) ListenForEvents(ctx context.Context) error {
-	since := d.silence.began()
+func (d *Dispatcher) WarnIfNoEvents(ctx context.Context) error {
+	since := d.watchdog.unreportedSince()
 	now := d.config.Now()
-	if since.IsZero() || now.Sub(since) < silenceTolerated {
+	if since.IsZero() || now.Sub(since) < maxEventSilence {
 		return nil
 	}
 	latest, err := d.config.Store.Queries().NotificationLatest(ctx)
@@ -52,10 +52,10 @@ func (d *Dispatcher) ListenForEvents(ctx context.Context) error {
 		return fmt.Errorf("ask when SES reported last: %w", err)
 	}
 	if err == nil && !latest.Before(since) {
-		d.silence.broken()
+		d.watchdog.reset()
 		return nil
 	}
-	if d.quiet.allows("", now) {
+	if d.operatorLogs.Allow("", now) {
 		d.config.Log.WarnContext(ctx, "mail goes out and SES reports no events: check the event destination of the configuration "+
 			"set, the subscription of the topic, and MAILSTACK_EVENTS_TOPICS or MAILSTACK_EVENTS_QUEUE; mailstack doctor does so", "since", since.UTC().Format(time.RFC3339))
 	}

@@ -11,7 +11,7 @@ func TestSilenceOfEventsIsTold(t *testing.T) {
 	h := newHouse(t)
 	o := h.tenant(t)
 	const told = "SES reports no events"
-	listen := func() { must(t, h.dispatch.ListenForEvents(t.Context())) }
+	listen := func() { must(t, h.dispatch.WarnIfNoEvents(t.Context())) }
 	listen()
 	h.accept(t, o, 1)
 	h.pass(t, 1)

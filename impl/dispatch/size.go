@@ -19,8 +19,8 @@ func (s *claimSize) limit(wanted int32) int32 {
 	return min(wanted, s.most)
 }
 
-// tooMany notes that a claim of so many ran out of time. One of none was held up by others, which says nothing.
-func (s *claimSize) tooMany(asked int32) {
+// shrink notes that a claim of so many ran out of time. One of none was held up by others, which says nothing.
+func (s *claimSize) shrink(asked int32) {
 	if asked == 0 {
 		return
 	}
@@ -29,7 +29,7 @@ func (s *claimSize) tooMany(asked int32) {
 	s.most = max(1, asked/4)
 }
 
-func (s *claimSize) fitted() {
+func (s *claimSize) grow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.most = min(2*s.most, s.largest)

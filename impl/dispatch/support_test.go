@@ -84,8 +84,8 @@ func newClient(t testing.TB, endpoint string) *ses.Client {
 func (h *house) newDispatcher(t testing.TB, change func(*dispatch.Config)) *dispatch.Dispatcher {
 	t.Helper()
 	config := dispatch.Config{
-		Store: h.store, SES: h.client, Quota: h.client.GetQuota, Domains: h.domains, Now: h.clock.Now, Sealer: h.sealer,
-		Webhooks: webhook.NewSender(webhook.Config{Now: h.clock.Now}),
+		Store: h.store, SES: h.client, FetchQuota: h.client.GetQuota, Domains: h.domains, Now: h.clock.Now, Sealer: h.sealer,
+		WebhookSender: webhook.NewSender(webhook.Config{Now: h.clock.Now}),
 		Random:   func() float64 { return 0 },
 		Log:      slog.New(slog.NewTextHandler(h.log, nil)),
 	}

@@ -127,7 +127,7 @@ func TestRetentionDropsBodiesFirst(t *testing.T) {
 func TestRetentionIsConfigurable(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.KeepContents = 1000 * 24 * time.Hour })
+	h.dispatch = h.newDispatcher(t, func(c *dispatch.Config) { c.ContentRetention = 1000 * 24 * time.Hour })
 	h.clock.advance(300 * 24 * time.Hour)
 	must(t, h.dispatch.DropPartitions(t.Context()))
 	if n := h.count(t, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'contents'::regclass"); n != 5 {

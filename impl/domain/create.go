@@ -148,7 +148,7 @@ func (s *Service) Register(ctx context.Context, tx *db.Queries, prepared Prepare
 		return View{}, fmt.Errorf("register the domain: lock the organization: %w", err)
 	}
 	// The insert comes before the count, so that a name that exists is told from a limit that is reached.
-	if _, err := tx.DomainInsert(ctx, insert); store.Constraint(err) == store.DomainsName {
+	if _, err := tx.DomainInsert(ctx, insert); store.Constraint(err) == store.ConstraintDomainsName {
 		return View{}, ErrExists
 	} else if err != nil {
 		return View{}, fmt.Errorf("register the domain: %w", err)

@@ -30,7 +30,7 @@ func newGate(t *testing.T) *gate {
 func (g *gate) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
 	g.entered <- struct{}{}
 	<-g.release
-	return g.Store.Pipeline(ctx, work)
+	return g.Store.TxPipelined(ctx, work)
 }
 
 // transactions is how many were begun and not counted before.

@@ -33,8 +33,8 @@ var ErrOverloaded = errors.New("too many messages are waiting to be accepted")
 
 // Store is what acceptance needs of the database.
 type Store interface {
-	// Pipeline runs a transaction; see store.Store.
-	Pipeline(ctx context.Context, work func(tx *db.Queries) error) error
+	// TxPipelined runs a transaction; see store.Store.
+	TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error
 }
 
 // Config holds the parts of an [Intake].
@@ -140,7 +140,7 @@ func (intake *Intake) store(lane *lane, group []*submission) {
 func (intake *Intake) storeAll(ctx context.Context, lane *lane, group []*submission) {
 	err := intake.watch(ctx, lane, group)
 	var panicked *panicError
-	if len(group) > 1 && (store.IsRefused(err) || errors.As(err, &panicked)) {
+	if len(group) > 1 && (store.IsStatementError(err) || errors.As(err, &panicked)) {
 		intake.storeAll(ctx, lane, group[:len(group)/2])
 		intake.storeAll(ctx, lane, group[len(group)/2:])
 		return
@@ -158,7 +158,7 @@ func (intake *Intake) attempt(ctx context.Context, lane *lane, group []*submissi
 	}()
 	order := &order{reserveFirst: lane.reserveFirst.Load()}
 	for {
-		err = intake.config.Store.Pipeline(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
+		err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
 		if !errors.Is(err, errDidNotFit) {
 			break
 		}

@@ -186,7 +186,7 @@ type repeating struct{ *store.Store }
 var errUndone = errors.New("undone")
 
 func (r repeating) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
-	err := r.Store.Pipeline(ctx, func(tx *db.Queries) error {
+	err := r.Store.TxPipelined(ctx, func(tx *db.Queries) error {
 		if err := work(tx); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (r repeating) Pipeline(ctx context.Context, work func(tx *db.Queries) error
 	if !errors.Is(err, errUndone) {
 		return err
 	}
-	return r.Store.Pipeline(ctx, work)
+	return r.Store.TxPipelined(ctx, work)
 }
 
 func TestAcceptCanBeRepeated(t *testing.T) {
@@ -216,7 +216,7 @@ func TestAcceptCanBeRepeated(t *testing.T) {
 type failing struct{ *store.Store }
 
 func (f failing) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
-	return f.Store.Pipeline(ctx, func(tx *db.Queries) error { return errors.Join(work(tx), errUndone) })
+	return f.Store.TxPipelined(ctx, func(tx *db.Queries) error { return errors.Join(work(tx), errUndone) })
 }
 
 func TestAcceptFailsWhole(t *testing.T) {

@@ -80,8 +80,8 @@ func count(
 	return nil
 }
 
-func accountOf(row db.UsageLockRow) billing.Account {
-	return billing.Account{
+func accountOf(row db.UsageLockRow) billing.Usage {
+	return billing.Usage{
 		Sent:                 row.EmailsSent,
 		FreeAllowance:        row.FreeMonthlyAllowance,
 		PricePer1kCents:      row.PricePer1kCents,
@@ -92,15 +92,15 @@ func accountOf(row db.UsageLockRow) billing.Account {
 
 // fit refuses what does not fit and returns how many emails do. The first message of a submission that does not fit
 // closes the rest of that submission: what is accepted of a batch is always its beginning.
-func fit(account billing.Account, candidates []*candidate) int64 {
+func fit(account billing.Usage, candidates []*candidate) int64 {
 	var reserved int64
-	room := account.Room()
+	room := account.Remaining()
 	closed := make(map[*submission]bool)
 	for _, c := range candidates {
 		emails := c.message.recipients()
 		if closed[c.submission] || emails > room {
 			closed[c.submission] = true
-			c.refuse(Reason(account.Refusal()), "")
+			c.refuse(Reason(account.LimitReached()), "")
 			continue
 		}
 		room -= emails

@@ -17,7 +17,7 @@ func TestFit(t *testing.T) {
 			message: &Message{To: make([]mail.Address, one.recipients)}, result: &Result{}, submission: requests[one.request],
 		})
 	}
-	reserved := fit(billing.Account{Sent: 6, FreeAllowance: 10}, all)
+	reserved := fit(billing.Usage{Sent: 6, FreeAllowance: 10}, all)
 	accepted := ""
 	for _, c := range all {
 		switch {

@@ -4,40 +4,40 @@ import "strings"
 
 // The types of facts about a message, as the API shows them.
 const (
-	FactSent       = "email.sent"
-	FactDelivered  = "email.delivered"
-	FactBounced    = "email.bounced"
-	FactComplained = "email.complained"
-	FactFailed     = "email.failed"
-	FactDelayed    = "email.delayed"
-	FactOpened     = "email.opened"
-	FactClicked    = "email.clicked"
+	EventTypeSent       = "email.sent"
+	EventTypeDelivered  = "email.delivered"
+	EventTypeBounced    = "email.bounced"
+	EventTypeComplained = "email.complained"
+	EventTypeFailed     = "email.failed"
+	EventTypeDelayed    = "email.delayed"
+	EventTypeOpened     = "email.opened"
+	EventTypeClicked    = "email.clicked"
 )
 
 // The keys of facts that a message has once. Every other key begins with a word and a slash.
 const (
-	FactKeySent   = "sent"
-	FactKeyGaveUp = "failed"
+	EventKeySent   = "sent"
+	EventKeySendFailed = "failed"
 )
 
-// OutcomeOfFact is what a fact says about those whom it concerns. Facts that change no status, and types that are
+// OutcomeOfEvent is what a fact says about those whom it concerns. Facts that change no status, and types that are
 // unknown, say OutcomeQueued. A message that failed was either given up by us or rejected by the provider; the key of
 // the fact tells which.
-func OutcomeOfFact(factType, key string) Outcome {
+func OutcomeOfEvent(factType, key string) Outcome {
 	switch factType {
-	case FactSent:
+	case EventTypeSent:
 		return OutcomeSent
-	case FactDelivered:
+	case EventTypeDelivered:
 		return OutcomeDelivered
-	case FactBounced:
+	case EventTypeBounced:
 		return OutcomeBounced
-	case FactComplained:
+	case EventTypeComplained:
 		return OutcomeComplained
-	case FactFailed:
+	case EventTypeFailed:
 		if strings.HasPrefix(key, "rejected/") {
 			return OutcomeRejected
 		}
-		return OutcomeGaveUp
+		return OutcomeSendFailed
 	default:
 		return OutcomeQueued
 	}

@@ -9,9 +9,9 @@ type Outcome int16
 const (
 	// OutcomeQueued: nothing has happened yet.
 	OutcomeQueued Outcome = 0
-	// OutcomeGaveUp: we stopped trying. A provider that accepted the message
+	// OutcomeSendFailed: we stopped trying. A provider that accepted the message
 	// all the same (its answer was lost) outranks it.
-	OutcomeGaveUp Outcome = 1
+	OutcomeSendFailed Outcome = 1
 	// OutcomeSent: the provider accepted the message.
 	OutcomeSent Outcome = 2
 	// OutcomeDelivered: the recipient's server accepted the message.
@@ -28,7 +28,7 @@ const (
 // outcomes is "Queued".
 func (o Outcome) Status() string {
 	switch o {
-	case OutcomeGaveUp, OutcomeRejected:
+	case OutcomeSendFailed, OutcomeRejected:
 		return "Failed"
 	case OutcomeSent:
 		return "Sent"

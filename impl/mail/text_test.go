@@ -77,7 +77,7 @@ func TestOutcomeStatus(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[mail.Outcome]string{
 		mail.OutcomeQueued:     "Queued",
-		mail.OutcomeGaveUp:     "Failed",
+		mail.OutcomeSendFailed:     "Failed",
 		mail.OutcomeSent:       "Sent",
 		mail.OutcomeDelivered:  "Delivered",
 		mail.OutcomeRejected:   "Failed",
@@ -96,7 +96,7 @@ func TestOutcomeStatus(t *testing.T) {
 func TestOutcomeOrder(t *testing.T) {
 	t.Parallel()
 	order := []mail.Outcome{
-		mail.OutcomeQueued, mail.OutcomeGaveUp, mail.OutcomeSent, mail.OutcomeDelivered,
+		mail.OutcomeQueued, mail.OutcomeSendFailed, mail.OutcomeSent, mail.OutcomeDelivered,
 		mail.OutcomeRejected, mail.OutcomeBounced, mail.OutcomeComplained,
 	}
 	for i, outcome := range order {

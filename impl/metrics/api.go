@@ -21,15 +21,15 @@ type api struct {
 func (m *Metrics) API() API {
 	m.requests = m.counters("http_requests_total", "Requests, by operation and status. 499: the client went before its answer.", "operation", "status")
 	m.durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Namespace: namespace, Name: "http_request_seconds", Buckets: quick(),
+		Namespace: namespace, Name: "http_request_seconds", Buckets: fastBuckets(),
 		Help: "From the header of a request to the end of its answer, by operation.",
 	}, []string{"operation"})
 	m.registry.MustRegister(m.durations)
 	m.problems = m.counters("problems_total", "Problems that requests were answered with, by code.", "code")
 	m.groups = m.histogram("accept_group_messages", "Messages that were accepted with in one transaction.",
 		[]float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512})
-	m.transactions = m.histogram("accept_transaction_seconds", "How long an accepting transaction took.", quick())
-	m.acceptances = m.histogram("accept_seconds", "From a request's reaching acceptance to its commit, waiting included.", quick())
+	m.transactions = m.histogram("accept_transaction_seconds", "How long an accepting transaction took.", fastBuckets())
+	m.acceptances = m.histogram("accept_seconds", "From a request's reaching acceptance to its commit, waiting included.", fastBuckets())
 	return API{m}
 }
 

@@ -9,27 +9,27 @@ import (
 )
 
 const (
-	// dueFresh is how long what was read of due rows is shown again: whoever reads more often costs the database nothing.
-	dueFresh = 15 * time.Second
-	// dueTimeout bounds the reading.
-	dueTimeout = 2 * time.Second
+	// queueDepthTTL is how long what was read of due rows is shown again: whoever reads more often costs the database nothing.
+	queueDepthTTL = 15 * time.Second
+	// queueDepthTimeout bounds the reading.
+	queueDepthTimeout = 2 * time.Second
 )
 
-// Due is how much work of a kind is due, and since when.
-type Due struct {
+// QueueDepth is how much work of a kind is due, and since when.
+type QueueDepth struct {
 	Kind string
 	Rows int64
 	// Age is how long the oldest has been due; 0 when there is none.
 	Age time.Duration
 }
 
-// Due shows what is due. read is called at most every 15 seconds, and has two; while it fails nothing is shown but
+// QueueDepth shows what is due. read is called at most every 15 seconds, and has two; while it fails nothing is shown but
 // that it does.
-func (m *Metrics) Due(read func(ctx context.Context) ([]Due, error), now func() time.Time) {
+func (m *Metrics) QueueDepth(read func(ctx context.Context) ([]QueueDepth, error), now func() time.Time) {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}
-	m.registry.MustRegister(&dueCollector{
+	m.registry.MustRegister(&queueDepthCollector{
 		read: read, now: now,
 		rows:  describe("due_rows", "Rows whose time has come and that nobody has in hand; no more than 10,000 are counted.", "kind"),
 		age:   describe("due_oldest_seconds", "How long the oldest of them has been due.", "kind"),
@@ -37,26 +37,26 @@ func (m *Metrics) Due(read func(ctx context.Context) ([]Due, error), now func() 
 	})
 }
 
-type dueCollector struct {
-	read             func(ctx context.Context) ([]Due, error)
+type queueDepthCollector struct {
+	read             func(ctx context.Context) ([]QueueDepth, error)
 	now              func() time.Time
 	rows, age, known *prometheus.Desc
 
 	mutex sync.Mutex
 	at    time.Time
-	found []Due
+	found []QueueDepth
 	err   error
 }
 
 // Describe is of prometheus.Collector.
-func (c *dueCollector) Describe(to chan<- *prometheus.Desc) {
+func (c *queueDepthCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- c.rows
 	to <- c.age
 	to <- c.known
 }
 
 // Collect is of prometheus.Collector.
-func (c *dueCollector) Collect(to chan<- prometheus.Metric) {
+func (c *queueDepthCollector) Collect(to chan<- prometheus.Metric) {
 	found, err := c.fresh()
 	known := 1.0
 	if err != nil {
@@ -70,12 +70,12 @@ func (c *dueCollector) Collect(to chan<- prometheus.Metric) {
 }
 
 // fresh reads what is due, for one scrape at a time.
-func (c *dueCollector) fresh() ([]Due, error) {
+func (c *queueDepthCollector) fresh() ([]QueueDepth, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if now := c.now(); c.at.IsZero() || now.Sub(c.at).Abs() >= dueFresh {
+	if now := c.now(); c.at.IsZero() || now.Sub(c.at).Abs() >= queueDepthTTL {
 		// Prometheus hands over no context.
-		ctx, cancel := context.WithTimeout(context.Background(), dueTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), queueDepthTimeout)
 		defer cancel()
 		c.found, c.err = c.read(ctx)
 		c.at = now

@@ -24,13 +24,13 @@ func (m *Metrics) Worker() Worker {
 		Namespace: namespace, Name: "sends_ambiguous_total", Help: "Attempts of which nobody knows whether SES took the message.",
 	})
 	m.registry.MustRegister(m.ambiguous)
-	m.sendLatency = m.histogram("send_seconds", "From the acceptance of a message to the answer of SES that took it.", patient())
+	m.sendLatency = m.histogram("send_seconds", "From the acceptance of a message to the answer of SES that took it.", slowBuckets())
 	m.attempts = m.counters("ses_attempts_total", "Attempts to send a message, by what SES made of them: taken, throttled, rejected and so on.", "class")
-	m.attemptDuration = m.histogram("ses_attempt_seconds", "How long SES took to answer.", quick())
-	m.eventLag = m.histogram("event_lag_seconds", "From what SES reports of a message to its being stored.", patient())
+	m.attemptDuration = m.histogram("ses_attempt_seconds", "How long SES took to answer.", fastBuckets())
+	m.eventLag = m.histogram("event_lag_seconds", "From what SES reports of a message to its being stored.", slowBuckets())
 	m.deliveries = m.counters("webhook_attempts_total", "Attempts to deliver an event to a webhook: delivered or failed.", "outcome")
-	m.webhookLag = m.histogram("webhook_lag_seconds", "From an event to the answer of the webhook that took it.", patient())
-	m.webhookAttemptSeconds = m.histogram("webhook_attempt_seconds", "How long webhooks took to answer.", quick())
+	m.webhookLag = m.histogram("webhook_lag_seconds", "From an event to the answer of the webhook that took it.", slowBuckets())
+	m.webhookAttemptSeconds = m.histogram("webhook_attempt_seconds", "How long webhooks took to answer.", fastBuckets())
 	return Worker{m}
 }
 
@@ -54,8 +54,8 @@ func (w Worker) Attempted(class string, took time.Duration) {
 	w.metrics.attemptDuration.Observe(seconds(took))
 }
 
-// Learned is told of every event of SES that was stored, and how long after it happened.
-func (w Worker) Learned(lag time.Duration) { w.metrics.eventLag.Observe(seconds(lag)) }
+// EventStored is told of every event of SES that was stored, and how long after it happened.
+func (w Worker) EventStored(lag time.Duration) { w.metrics.eventLag.Observe(seconds(lag)) }
 
 // Delivered is told of every attempt to deliver an event, how long after the event it ended, and how long it took.
 func (w Worker) Delivered(taken bool, lag, took time.Duration) {

@@ -55,13 +55,13 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 	return one
 }
 
-// quick are bounds for what takes milliseconds, in seconds.
-func quick() []float64 {
+// fastBuckets are bounds for what takes milliseconds, in seconds.
+func fastBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 }
 
-// patient are bounds for what may wait for others: milliseconds to days, in seconds.
-func patient() []float64 {
+// slowBuckets are bounds for what may wait for others: milliseconds to days, in seconds.
+func slowBuckets() []float64 {
 	return []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600, 72 * 3600}
 }
 

@@ -37,12 +37,12 @@ func TestDueIsReadSeldom(t *testing.T) {
 	m := metrics.New()
 	now, looks := time.Unix(1_000_000, 0), 0
 	var failure error
-	m.Due(func(ctx context.Context) ([]metrics.Due, error) {
+	m.QueueDepth(func(ctx context.Context) ([]metrics.QueueDepth, error) {
 		looks++
 		if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > 2*time.Second {
 			t.Error("the look is not bounded")
 		}
-		return []metrics.Due{{Kind: "sends", Rows: int64(looks), Age: time.Duration(looks) * time.Second}}, failure
+		return []metrics.QueueDepth{{Kind: "sends", Rows: int64(looks), Age: time.Duration(looks) * time.Second}}, failure
 	}, func() time.Time { return now })
 	for range 3 {
 		shows(t, scrape(t, m), "mailstack_due_known 1", `mailstack_due_rows{kind="sends"} 1`, `mailstack_due_oldest_seconds{kind="sends"} 1`)
@@ -63,7 +63,7 @@ func TestWorker(t *testing.T) {
 	told.Settled("failed", "rejected", false)
 	told.Settled("postponed", "", true)
 	told.Attempted("throttled", time.Millisecond)
-	told.Learned(-time.Second) // the clocks of two machines
+	told.EventStored(-time.Second) // the clocks of two machines
 	told.Delivered(true, time.Minute, time.Second)
 	told.Delivered(false, time.Hour, time.Second)
 	told.Dropped(func() map[string]int64 { return map[string]int64{"expired": 3} })

@@ -24,10 +24,10 @@ type Quota struct {
 func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	out, err := c.admin.GetAccount(ctx, &sesv2.GetAccountInput{})
 	if err != nil {
-		return Quota{}, fail(ctx, "GetAccount", a, err)
+		return Quota{}, newError(ctx, "GetAccount", a, err)
 	}
 	quota := Quota{
 		SendingEnabled:    out.SendingEnabled,
@@ -52,38 +52,38 @@ func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
 }
 
 // SetUpConfigurationSet is EnsureConfigurationSet, and tells what it did.
-func (c *Client) SetUpConfigurationSet(ctx context.Context) (State, error) {
+func (c *Client) SetUpConfigurationSet(ctx context.Context) (Change, error) {
 	if c.configurationSet == "" {
-		return Found, nil
+		return Unchanged, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	name := aws.String(c.configurationSet)
 	out, err := c.admin.GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: name})
 	var absent *types.NotFoundException
 	if errors.As(err, &absent) {
-		return Made, c.createConfigurationSet(ctx, name)
+		return Created, c.createConfigurationSet(ctx, name)
 	}
 	if err != nil {
-		return "", fail(ctx, "GetConfigurationSet", a, err)
+		return "", newError(ctx, "GetConfigurationSet", a, err)
 	}
 	if o := out.SuppressionOptions; o != nil && o.SuppressedReasons != nil && len(o.SuppressedReasons) == 0 {
-		return Found, nil
+		return Unchanged, nil
 	}
 	_, err = c.admin.PutConfigurationSetSuppressionOptions(ctx, &sesv2.PutConfigurationSetSuppressionOptionsInput{
 		ConfigurationSetName: name,
 		SuppressedReasons:    []types.SuppressionListReason{},
 	})
 	if err != nil {
-		return "", fail(ctx, "PutConfigurationSetSuppressionOptions", a, err)
+		return "", newError(ctx, "PutConfigurationSetSuppressionOptions", a, err)
 	}
 	c.log.Info("account suppression switched off in the configuration set", slog.String("configuration_set", *name))
-	return Changed, nil
+	return Updated, nil
 }
 
 func (c *Client) createConfigurationSet(ctx context.Context, name *string) error {
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	_, err := c.admin.CreateConfigurationSet(ctx, &sesv2.CreateConfigurationSetInput{
 		ConfigurationSetName: name,
 		SuppressionOptions:   &types.SuppressionOptions{SuppressedReasons: []types.SuppressionListReason{}},
@@ -93,7 +93,7 @@ func (c *Client) createConfigurationSet(ctx context.Context, name *string) error
 		return nil // another process was first
 	}
 	if err != nil {
-		return fail(ctx, "CreateConfigurationSet", a, err)
+		return newError(ctx, "CreateConfigurationSet", a, err)
 	}
 	c.log.Info("configuration set created", slog.String("configuration_set", *name))
 	return nil

@@ -10,12 +10,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// maxAnswerBytes bounds what is read of an answer. The largest that we ask for is a few kilobytes.
-const maxAnswerBytes = 1 << 20
+// maxResponseBytes bounds what is read of an answer. The largest that we ask for is a few kilobytes.
+const maxResponseBytes = 1 << 20
 
-// attempt is how far the latest HTTP request of one call got. The HTTP client reports it from
+// wireProgress is how far the latest HTTP request of one call got. The HTTP client reports it from
 // goroutines of its own.
-type attempt struct {
+type wireProgress struct {
 	started  atomic.Bool // a request was handed to the HTTP client
 	writing  atomic.Bool // its headers were written
 	unsent   atomic.Bool // writing it failed, so that it never was whole
@@ -24,23 +24,23 @@ type attempt struct {
 
 // maybeSent reports whether SES may hold the whole request. A request whose writing began, and of
 // which no failure to write was reported, counts as sent: an answer can be overtaken by our deadline.
-func (a *attempt) maybeSent() bool {
+func (a *wireProgress) maybeSent() bool {
 	return a.answered.Load() || (a.writing.Load() && !a.unsent.Load())
 }
 
-func (a *attempt) reset() {
+func (a *wireProgress) reset() {
 	a.started.Store(true)
 	a.writing.Store(false)
 	a.unsent.Store(false)
 	a.answered.Store(false)
 }
 
-type attemptKey struct{}
+type wireProgressKey struct{}
 
-// withAttempt returns a context whose calls to SES are followed by the returned attempt.
-func withAttempt(ctx context.Context) (context.Context, *attempt) {
-	a := &attempt{}
-	return context.WithValue(ctx, attemptKey{}, a), a
+// trackWire returns a context whose calls to SES are followed by the returned attempt.
+func trackWire(ctx context.Context) (context.Context, *wireProgress) {
+	a := &wireProgress{}
+	return context.WithValue(ctx, wireProgressKey{}, a), a
 }
 
 // transport is the HTTP client of the SES calls alone: credential look-ups go through others, and
@@ -48,7 +48,7 @@ func withAttempt(ctx context.Context) (context.Context, *attempt) {
 type transport struct{ next aws.HTTPClient }
 
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
-	a, ok := req.Context().Value(attemptKey{}).(*attempt)
+	a, ok := req.Context().Value(wireProgressKey{}).(*wireProgress)
 	if ok {
 		a.reset()
 		req = req.WithContext(httptrace.WithClientTrace(req.Context(), a.trace()))
@@ -60,11 +60,11 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	if ok {
 		a.answered.Store(true)
 	}
-	resp.Body = limitedBody{Reader: io.LimitReader(resp.Body, maxAnswerBytes), Closer: resp.Body}
+	resp.Body = limitedBody{Reader: io.LimitReader(resp.Body, maxResponseBytes), Closer: resp.Body}
 	return resp, nil
 }
 
-func (a *attempt) trace() *httptrace.ClientTrace {
+func (a *wireProgress) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		// The HTTP client itself repeats a request of which nothing was written; each try begins
 		// by asking for a connection.

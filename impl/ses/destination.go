@@ -11,13 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 )
 
-// State is what became of something that was to be there.
-type State string
+// Change is what became of something that was to be there.
+type Change string
 
 const (
-	Found   State = "found"
-	Made    State = "made"
-	Changed State = "changed"
+	Unchanged   Change = "found"
+	Created    Change = "made"
+	Updated Change = "changed"
 )
 
 // destinationName is that of the event destination that is made where none leads to the topic.
@@ -50,19 +50,19 @@ func eventTypes() []types.EventType {
 func (c *Client) GetConfigurationSet(ctx context.Context) (ConfigurationSet, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	name := aws.String(c.configurationSet)
 	out, err := c.admin.GetConfigurationSet(ctx, &sesv2.GetConfigurationSetInput{ConfigurationSetName: name})
 	if err != nil {
-		return ConfigurationSet{}, fail(ctx, "GetConfigurationSet", a, err)
+		return ConfigurationSet{}, newError(ctx, "GetConfigurationSet", a, err)
 	}
 	set := ConfigurationSet{SendingEnabled: out.SendingOptions == nil || out.SendingOptions.SendingEnabled}
-	ctx, a = withAttempt(ctx)
+	ctx, a = trackWire(ctx)
 	events, err := c.admin.GetConfigurationSetEventDestinations(ctx, &sesv2.GetConfigurationSetEventDestinationsInput{
 		ConfigurationSetName: name,
 	})
 	if err != nil {
-		return ConfigurationSet{}, fail(ctx, "GetConfigurationSetEventDestinations", a, err)
+		return ConfigurationSet{}, newError(ctx, "GetConfigurationSetEventDestinations", a, err)
 	}
 	for _, one := range events.EventDestinations {
 		set.Destinations = append(set.Destinations, destinationOf(one))
@@ -85,7 +85,7 @@ func destinationOf(one types.EventDestination) Destination {
 
 // EnsureDestination makes sure that every event of the configured set goes to a topic, which must let SES publish: SES
 // tries at once. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
-func (c *Client) EnsureDestination(ctx context.Context, topic string) (State, error) {
+func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, error) {
 	set, err := c.GetConfigurationSet(ctx)
 	if err != nil {
 		return "", err
@@ -98,13 +98,13 @@ func (c *Client) EnsureDestination(ctx context.Context, topic string) (State, er
 	if i >= 0 {
 		found := set.Destinations[i]
 		if found.Topic == topic && found.Enabled && len(found.Missing) == 0 {
-			return Found, nil
+			return Unchanged, nil
 		}
 		name = found.Name
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	wanted := &types.EventDestinationDefinition{
 		Enabled: true, MatchingEventTypes: eventTypes(), SnsDestination: &types.SnsDestination{TopicArn: aws.String(topic)},
 	}
@@ -113,20 +113,20 @@ func (c *Client) EnsureDestination(ctx context.Context, topic string) (State, er
 			ConfigurationSetName: aws.String(c.configurationSet), EventDestinationName: aws.String(name), EventDestination: wanted,
 		})
 		if err != nil {
-			return "", fail(ctx, "UpdateConfigurationSetEventDestination", a, err)
+			return "", newError(ctx, "UpdateConfigurationSetEventDestination", a, err)
 		}
-		return Changed, nil
+		return Updated, nil
 	}
 	_, err = c.admin.CreateConfigurationSetEventDestination(ctx, &sesv2.CreateConfigurationSetEventDestinationInput{
 		ConfigurationSetName: aws.String(c.configurationSet), EventDestinationName: aws.String(name), EventDestination: wanted,
 	})
 	var exists *types.AlreadyExistsException
 	if errors.As(err, &exists) {
-		return Found, nil // somebody else was first
+		return Unchanged, nil // somebody else was first
 	}
 	if err != nil {
-		return "", fail(ctx, "CreateConfigurationSetEventDestination", a, err)
+		return "", newError(ctx, "CreateConfigurationSetEventDestination", a, err)
 	}
 	c.log.Info("event destination created", slog.String("configuration_set", c.configurationSet), slog.String("topic", topic))
-	return Made, nil
+	return Created, nil
 }

@@ -83,8 +83,8 @@ func ClassOf(err error) Class {
 	return Ambiguous
 }
 
-// fail describes the failed call op, which had the time of ctx, and whose last HTTP request was a.
-func fail(ctx context.Context, op string, a *attempt, err error) *Error {
+// newError describes the failed call op, which had the time of ctx, and whose last HTTP request was a.
+func newError(ctx context.Context, op string, a *wireProgress, err error) *Error {
 	e := &Error{Op: op, Err: err}
 	var response *awshttp.ResponseError
 	status := 0
@@ -100,17 +100,17 @@ func fail(ctx context.Context, op string, a *attempt, err error) *Error {
 	}
 	if status == 0 {
 		e.Code = ""
-		e.Class = unanswered(ctx, a)
+		e.Class = classifyNoResponse(ctx, a)
 	} else {
-		e.Class = answered(op, status, e.Code, message)
+		e.Class = classifyResponse(op, status, e.Code, message)
 	}
 	e.RetryAfter = max(e.RetryAfter, e.Class.wait())
 	e.Detail = detail(e.Class, message)
 	return e
 }
 
-// unanswered classifies a call that brought no HTTP answer.
-func unanswered(ctx context.Context, a *attempt) Class {
+// classifyNoResponse classifies a call that brought no HTTP answer.
+func classifyNoResponse(ctx context.Context, a *wireProgress) Class {
 	if a.maybeSent() {
 		return Ambiguous
 	}
@@ -122,19 +122,19 @@ func unanswered(ctx context.Context, a *attempt) Class {
 	return Misconfigured
 }
 
-// answered classifies an HTTP answer that is an error, or that the SDK could not read.
+// classifyResponse classifies an HTTP answer that is an error, or that the SDK could not read.
 // Codes: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
 // and https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
-func answered(op string, status int, code, message string) Class {
+func classifyResponse(op string, status int, code, message string) Class {
 	switch code {
 	case "TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException":
-		return limited(code, message)
+		return classifyLimit(code, message)
 	case "SendingPausedException", "AccountSuspendedException":
 		return Paused
 	case "MailFromDomainNotVerifiedException":
 		return DomainNotReady
 	case "MessageRejected", "BadRequestException":
-		return refused(message)
+		return classifyRejection(message)
 	case "NotFoundException":
 		if op == opSendEmail {
 			return Misconfigured // the configuration set
@@ -156,9 +156,9 @@ func answered(op string, status int, code, message string) Class {
 	return Misconfigured
 }
 
-// limited tells rate from quota: SES answers both with the same code in places, and then only the
+// classifyLimit tells rate from quota: SES answers both with the same code in places, and then only the
 // text differs ("Maximum sending rate exceeded", "Daily message quota exceeded").
-func limited(code, message string) Class {
+func classifyLimit(code, message string) Class {
 	text := strings.ToLower(message)
 	switch {
 	case strings.Contains(text, "rate exceeded"):
@@ -169,9 +169,9 @@ func limited(code, message string) Class {
 	return Throttled
 }
 
-// refused tells what can heal from what cannot in a refusal.
+// classifyRejection tells what can heal from what cannot in a refusal.
 // https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
-func refused(message string) Class {
+func classifyRejection(message string) Class {
 	text := strings.ToLower(message)
 	switch {
 	case strings.Contains(text, "address is not verified"):

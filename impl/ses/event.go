@@ -23,9 +23,9 @@ const (
 	EventRenderingFailure = "Rendering Failure"
 )
 
-// SubtypesNotTried are those of bounces and complaints about mail that SES did not try to deliver, as the address is on
+// SuppressionSubtypes are those of bounces and complaints about mail that SES did not try to deliver, as the address is on
 // a list of the account or of SES itself.
-func SubtypesNotTried() []string { return []string{"OnAccountSuppressionList", "Suppressed"} }
+func SuppressionSubtypes() []string { return []string{"OnAccountSuppressionList", "Suppressed"} }
 
 const (
 	// BouncePermanent is the type of a bounce after which the address must not be tried again.
@@ -69,8 +69,8 @@ type EventRecipient struct {
 	Status, Diagnostic string
 }
 
-// report is an event as it is published, or a notification about an identity, which says notificationType.
-type report struct {
+// eventPayload is an event as it is published, or a notification about an identity, which says notificationType.
+type eventPayload struct {
 	EventType        string
 	NotificationType string
 	Mail             struct {
@@ -85,15 +85,15 @@ type report struct {
 	}
 	Bounce struct {
 		BounceType, BounceSubType, FeedbackID, Timestamp string
-		BouncedRecipients                                []reportRecipient
+		BouncedRecipients                                []payloadRecipient
 	}
 	Complaint struct {
 		ComplaintFeedbackType, ComplaintSubType, FeedbackID, Timestamp string
-		ComplainedRecipients                                           []reportRecipient
+		ComplainedRecipients                                           []payloadRecipient
 	}
 	DeliveryDelay struct {
 		DelayType, Timestamp string
-		DelayedRecipients    []reportRecipient
+		DelayedRecipients    []payloadRecipient
 	}
 	Reject  struct{ Reason string }
 	Failure struct{ ErrorMessage string }
@@ -101,15 +101,15 @@ type report struct {
 	Click   struct{ Timestamp, UserAgent, IPAddress, Link string }
 }
 
-type reportRecipient struct{ EmailAddress, Status, DiagnosticCode string }
+type payloadRecipient struct{ EmailAddress, Status, DiagnosticCode string }
 
 // ParseEvent reads an event. It fails for what is no event of SES, such as the greeting of a new topic.
 func ParseEvent(body []byte) (Event, error) {
-	var said report
+	var said eventPayload
 	if err := json.Unmarshal(body, &said); err != nil {
 		return Event{}, errors.New("it is not a JSON document of SES")
 	}
-	event := Event{Kind: said.EventType, ProviderMessageID: text(said.Mail.MessageID), SentAt: moment(said.Mail.Timestamp)}
+	event := Event{Kind: said.EventType, ProviderMessageID: sanitize(said.Mail.MessageID), SentAt: parseTime(said.Mail.Timestamp)}
 	if event.Kind == "" {
 		event.Kind = said.NotificationType
 	}
@@ -126,46 +126,46 @@ func ParseEvent(body []byte) (Event, error) {
 }
 
 // fill takes what is said of the kind of event that it is.
-func (said *report) fill(event *Event) {
+func (said *eventPayload) fill(event *Event) {
 	switch event.Kind {
 	case EventDelivery:
-		event.At, event.Response = moment(said.Delivery.Timestamp), text(said.Delivery.SMTPResponse)
+		event.At, event.Response = parseTime(said.Delivery.Timestamp), sanitize(said.Delivery.SMTPResponse)
 		for _, address := range said.Delivery.Recipients {
-			event.add(reportRecipient{EmailAddress: address})
+			event.add(payloadRecipient{EmailAddress: address})
 		}
 	case EventBounce:
 		about := said.Bounce
-		event.At, event.FeedbackID = moment(about.Timestamp), text(about.FeedbackID)
-		event.Type, event.Subtype = text(about.BounceType), text(about.BounceSubType)
+		event.At, event.FeedbackID = parseTime(about.Timestamp), sanitize(about.FeedbackID)
+		event.Type, event.Subtype = sanitize(about.BounceType), sanitize(about.BounceSubType)
 		event.add(about.BouncedRecipients...)
 	case EventComplaint:
 		about := said.Complaint
-		event.At, event.FeedbackID = moment(about.Timestamp), text(about.FeedbackID)
-		event.Type, event.Subtype = text(about.ComplaintFeedbackType), text(about.ComplaintSubType)
+		event.At, event.FeedbackID = parseTime(about.Timestamp), sanitize(about.FeedbackID)
+		event.Type, event.Subtype = sanitize(about.ComplaintFeedbackType), sanitize(about.ComplaintSubType)
 		event.add(about.ComplainedRecipients...)
 	case EventDelay:
-		event.At, event.Type = moment(said.DeliveryDelay.Timestamp), text(said.DeliveryDelay.DelayType)
+		event.At, event.Type = parseTime(said.DeliveryDelay.Timestamp), sanitize(said.DeliveryDelay.DelayType)
 		event.add(said.DeliveryDelay.DelayedRecipients...)
 	case EventReject:
-		event.Reason = text(said.Reject.Reason)
+		event.Reason = sanitize(said.Reject.Reason)
 	case EventRenderingFailure:
-		event.Reason = text(said.Failure.ErrorMessage)
+		event.Reason = sanitize(said.Failure.ErrorMessage)
 	case EventOpen:
 		about := said.Open
-		event.At, event.UserAgent, event.IPAddress = moment(about.Timestamp), text(about.UserAgent), text(about.IPAddress)
+		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), sanitize(about.UserAgent), sanitize(about.IPAddress)
 		event.addOnly(said.Mail.Destination)
 	case EventClick:
 		about := said.Click
-		event.At, event.UserAgent, event.IPAddress = moment(about.Timestamp), text(about.UserAgent), text(about.IPAddress)
-		event.Link = text(about.Link)
+		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), sanitize(about.UserAgent), sanitize(about.IPAddress)
+		event.Link = sanitize(about.Link)
 		event.addOnly(said.Mail.Destination)
 	}
 }
 
-func (event *Event) add(found ...reportRecipient) {
+func (event *Event) add(found ...payloadRecipient) {
 	for _, one := range found[:min(len(found), maxEventRecipients)] {
 		event.Recipients = append(event.Recipients, EventRecipient{
-			Address: text(one.EmailAddress), Status: text(one.Status), Diagnostic: text(one.DiagnosticCode),
+			Address: sanitize(one.EmailAddress), Status: sanitize(one.Status), Diagnostic: sanitize(one.DiagnosticCode),
 		})
 	}
 }
@@ -173,7 +173,7 @@ func (event *Event) add(found ...reportRecipient) {
 // addOnly adds the recipient of a message that has one. Of others nobody can tell who opened it.
 func (event *Event) addOnly(destination []string) {
 	if len(destination) == 1 {
-		event.add(reportRecipient{EmailAddress: destination[0]})
+		event.add(payloadRecipient{EmailAddress: destination[0]})
 	}
 }
 
@@ -193,8 +193,8 @@ func taggedID(raw json.RawMessage) uuid.UUID {
 	return uuid.Nil
 }
 
-// moment reads a time; one that cannot be stored and shown again is none.
-func moment(text string) time.Time {
+// parseTime reads a time; one that cannot be stored and shown again is none.
+func parseTime(text string) time.Time {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || at.UTC().Year() < 2000 || at.UTC().Year() > 9000 {
 		return time.Time{}
@@ -202,8 +202,8 @@ func moment(text string) time.Time {
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// text makes what comes from outside storable and small.
-func text(s string) string {
+// sanitize makes what comes from outside storable and small.
+func sanitize(s string) string {
 	if len(s) > maxEventText {
 		s = s[:maxEventText]
 	}

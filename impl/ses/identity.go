@@ -29,7 +29,7 @@ type Identity struct {
 func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Identity, created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	out, err := c.admin.CreateEmailIdentity(ctx, &sesv2.CreateEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	var exists *types.AlreadyExistsException
 	if errors.As(err, &exists) {
@@ -37,7 +37,7 @@ func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Id
 		return identity, false, err
 	}
 	if err != nil {
-		return Identity{}, false, fail(ctx, "CreateEmailIdentity", a, err)
+		return Identity{}, false, newError(ctx, "CreateEmailIdentity", a, err)
 	}
 	identity = Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
 	identity.addDKIM(out.DkimAttributes)
@@ -48,10 +48,10 @@ func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Id
 func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	out, err := c.admin.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	if err != nil {
-		return Identity{}, fail(ctx, "GetEmailIdentity", a, err)
+		return Identity{}, newError(ctx, "GetEmailIdentity", a, err)
 	}
 	identity := Identity{Name: domain, VerifiedForSending: out.VerifiedForSendingStatus}
 	identity.addDKIM(out.DkimAttributes)
@@ -67,14 +67,14 @@ func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, erro
 func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	_, err := c.admin.PutEmailIdentityMailFromAttributes(ctx, &sesv2.PutEmailIdentityMailFromAttributesInput{
 		EmailIdentity:       aws.String(domain),
 		MailFromDomain:      aws.String(mailFrom),
 		BehaviorOnMxFailure: types.BehaviorOnMxFailureUseDefaultValue,
 	})
 	if err != nil {
-		return fail(ctx, "PutEmailIdentityMailFromAttributes", a, err)
+		return newError(ctx, "PutEmailIdentityMailFromAttributes", a, err)
 	}
 	return nil
 }
@@ -83,13 +83,13 @@ func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error
 func (c *Client) RestartDKIM(ctx context.Context, domain string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	_, err := c.admin.PutEmailIdentityDkimSigningAttributes(ctx, &sesv2.PutEmailIdentityDkimSigningAttributesInput{
 		EmailIdentity:           aws.String(domain),
 		SigningAttributesOrigin: types.DkimSigningAttributesOriginAwsSes,
 	})
 	if err != nil {
-		return fail(ctx, "PutEmailIdentityDkimSigningAttributes", a, err)
+		return newError(ctx, "PutEmailIdentityDkimSigningAttributes", a, err)
 	}
 	return nil
 }
@@ -98,12 +98,12 @@ func (c *Client) RestartDKIM(ctx context.Context, domain string) error {
 func (c *Client) DeleteIdentity(ctx context.Context, domain string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	_, err := c.admin.DeleteEmailIdentity(ctx, &sesv2.DeleteEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	if err == nil {
 		return nil
 	}
-	if failure := fail(ctx, "DeleteEmailIdentity", a, err); failure.Class != NotFound {
+	if failure := newError(ctx, "DeleteEmailIdentity", a, err); failure.Class != NotFound {
 		return failure
 	}
 	return nil

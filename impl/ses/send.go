@@ -47,10 +47,10 @@ func (c *Client) Send(ctx context.Context, m Message) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	out, err := c.sender.SendEmail(ctx, input)
 	if err != nil {
-		return "", fail(ctx, opSendEmail, a, err)
+		return "", newError(ctx, opSendEmail, a, err)
 	}
 	if aws.ToString(out.MessageId) == "" {
 		err := errors.New("the answer holds no message id")

@@ -16,7 +16,7 @@ import (
 func (c *Client) DeleteSuppressed(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, a := withAttempt(ctx)
+	ctx, a := trackWire(ctx)
 	_, err := c.admin.DeleteSuppressedDestination(ctx, &sesv2.DeleteSuppressedDestinationInput{
 		EmailAddress: aws.String(address),
 	})
@@ -28,7 +28,7 @@ func (c *Client) DeleteSuppressed(ctx context.Context, address string) error {
 	if errors.As(err, &request) {
 		request.URL = "the suppressed destination"
 	}
-	failure := fail(ctx, "DeleteSuppressedDestination", a, err)
+	failure := newError(ctx, "DeleteSuppressedDestination", a, err)
 	if failure.Class == NotFound || failure.Code == "BadRequestException" {
 		return nil
 	}

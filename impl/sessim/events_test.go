@@ -59,7 +59,7 @@ func TestEventsGoToTheDestinationsOfTheConfigurationSet(t *testing.T) {
 	t.Parallel()
 	r, topic := wired(t)
 	r.bounce(t) // to nobody
-	for _, want := range []ses.State{ses.Made, ses.Found} {
+	for _, want := range []ses.Change{ses.Created, ses.Unchanged} {
 		if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != want {
 			t.Fatalf("the destination is %s, want %s: %v", state, want, err)
 		}
@@ -78,7 +78,7 @@ func TestEventsGoToTheDestinationsOfTheConfigurationSet(t *testing.T) {
 		r.bounce(t)
 		eventually(t, "the Bounce is in the queue", func() bool { return r.Topics().Held("events") == 3 })
 	}
-	if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != ses.Changed {
+	if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != ses.Updated {
 		t.Errorf("the destination is %s: %v", state, err)
 	}
 }
@@ -210,7 +210,7 @@ func TestEventsSurviveARestart(t *testing.T) {
 func TestTopicsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	journal := filepath.Join(t.TempDir(), "journal")
-	for _, want := range []ses.State{ses.Made, ses.Found} {
+	for _, want := range []ses.Change{ses.Created, ses.Unchanged} {
 		r := start(t, sessim.Config{Journal: journal})
 		client, err := awsevents.New(t.Context(), ses.Config{
 			Region: "us-east-1", Endpoint: r.url, StaticAccessKey: "test", StaticSecretKey: "test",

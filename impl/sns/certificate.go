@@ -14,16 +14,16 @@ import (
 
 const (
 	maxCertificate = 64 << 10
-	// maxKnown bounds the certificates that are kept; SNS uses one per region at a time.
-	maxKnown = 32
-	// fresh is how long a certificate counts without being fetched again.
-	fresh = 24 * time.Hour
-	// failureLasts is how long a certificate that could not be had is not asked for again.
-	failureLasts = 5 * time.Second
+	// maxCachedKeys bounds the certificates that are kept; SNS uses one per region at a time.
+	maxCachedKeys = 32
+	// certificateTTL is how long a certificate counts without being fetched again.
+	certificateTTL = 24 * time.Hour
+	// negativeTTL is how long a certificate that could not be had is not asked for again.
+	negativeTTL = 5 * time.Second
 )
 
-// known is a certificate's key.
-type known struct {
+// cachedKey is a certificate's key.
+type cachedKey struct {
 	key     *rsa.PublicKey
 	expires time.Time
 }
@@ -38,7 +38,7 @@ func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) 
 		return nil, forged("the URL of its certificate is not one of SNS")
 	}
 	address := target.String()
-	if key, err := v.kept(address); key != nil || err != nil {
+	if key, err := v.cached(address); key != nil || err != nil {
 		return key, err
 	}
 	select {
@@ -47,16 +47,16 @@ func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) 
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
-	if key, err := v.kept(address); key != nil || err != nil {
+	if key, err := v.cached(address); key != nil || err != nil {
 		return key, err
 	}
 	found, err := v.download(ctx, address)
-	v.keep(address, found, err)
+	v.cache(address, found, err)
 	return found.key, err
 }
 
-// kept returns the key of a certificate that was fetched lately, or the error when it could not be fetched just now.
-func (v *Verifier) kept(address string) (*rsa.PublicKey, error) {
+// cached returns the key of a certificate that was fetched lately, or the error when it could not be fetched just now.
+func (v *Verifier) cached(address string) (*rsa.PublicKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := v.config.Now()
@@ -69,13 +69,13 @@ func (v *Verifier) kept(address string) (*rsa.PublicKey, error) {
 	return nil, nil
 }
 
-func (v *Verifier) keep(address string, found known, err error) {
+func (v *Verifier) cache(address string, found cachedKey, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.known) >= maxKnown {
+	if len(v.known) >= maxCachedKeys {
 		clear(v.known)
 	}
-	if len(v.failed) >= maxKnown {
+	if len(v.failed) >= maxCachedKeys {
 		clear(v.failed)
 	}
 	delete(v.failed, address)
@@ -83,36 +83,36 @@ func (v *Verifier) keep(address string, found known, err error) {
 	case err == nil:
 		v.known[address] = found
 	case errors.Is(err, ErrUnavailable):
-		v.failed[address] = v.config.Now().Add(failureLasts)
+		v.failed[address] = v.config.Now().Add(negativeTTL)
 	}
 }
 
-func (v *Verifier) download(ctx context.Context, address string) (known, error) {
+func (v *Verifier) download(ctx context.Context, address string) (cachedKey, error) {
 	body, err := v.get(ctx, address, maxCertificate)
 	if err != nil {
-		return known{}, fmt.Errorf("%w: fetch the certificate: %w", ErrUnavailable, err)
+		return cachedKey{}, fmt.Errorf("%w: fetch the certificate: %w", ErrUnavailable, err)
 	}
 	block, _ := pem.Decode(body)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return known{}, forged("its certificate is none")
+		return cachedKey{}, forged("its certificate is none")
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return known{}, forged("its certificate cannot be read")
+		return cachedKey{}, forged("its certificate cannot be read")
 	}
 	now := v.config.Now()
 	if now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
-		return known{}, forged("its certificate is not valid at this time")
+		return cachedKey{}, forged("its certificate is not valid at this time")
 	}
 	key, ok := certificate.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return known{}, forged("its certificate has no RSA key")
+		return cachedKey{}, forged("its certificate has no RSA key")
 	}
-	expires := now.Add(fresh)
+	expires := now.Add(certificateTTL)
 	if certificate.NotAfter.Before(expires) {
 		expires = certificate.NotAfter
 	}
-	return known{key: key, expires: expires}, nil
+	return cachedKey{key: key, expires: expires}, nil
 }
 
 // Confirm follows the link by which a topic wants to be told that we listen. The message must be a verified one.

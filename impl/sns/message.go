@@ -94,8 +94,8 @@ func (m *Message) signedText() []byte {
 	return []byte(text.String())
 }
 
-// Topic returns an ARN as it is, where it has the shape of a topic's, for a log that others must not write.
-func Topic(arn string) string {
+// LoggableTopicARN returns an ARN as it is, where it has the shape of a topic's, for a log that others must not write.
+func LoggableTopicARN(arn string) string {
 	parts := strings.Split(arn, ":")
 	named := func(part string) bool {
 		return !strings.ContainsFunc(part, func(c rune) bool {

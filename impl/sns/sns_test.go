@@ -194,7 +194,7 @@ func TestForgedMessages(t *testing.T) {
 		"no certificate":    set("SigningCertURL", "https://sns.us-east-2.amazonaws.com/none.pem"),
 		"other certificate": set("SigningCertURL", "https://sns.us-east-2.amazonaws.com/other.pem"),
 	} {
-		if _, err := a.verify.Verify(t.Context(), a.notification("2", change)); !errors.Is(err, sns.ErrForged) {
+		if _, err := a.verify.Verify(t.Context(), a.notification("2", change)); !errors.Is(err, sns.ErrUntrusted) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -215,11 +215,11 @@ func TestCertificatesComeFromSNSOnly(t *testing.T) {
 		"http://127.0.0.1:4598/a.pem", "https://127.0.0.1:4599/a.pem", "http://127.0.0.1:4599@evil.example/a.pem", "//sns.us-east-2.amazonaws.com/a.pem",
 		"https://s3.us-east-2.amazonaws.com/a.pem", "https://sns.us-east-2.amazonaws.com.cn.evil.example/a.pem", "\x00",
 	} {
-		if _, err := a.verify.Verify(t.Context(), a.notification("1", set("SigningCertURL", address))); !errors.Is(err, sns.ErrForged) {
+		if _, err := a.verify.Verify(t.Context(), a.notification("1", set("SigningCertURL", address))); !errors.Is(err, sns.ErrUntrusted) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-	if _, err := a.verify.Verify(t.Context(), a.notification("1", set("TopicArn", "arn:aws:sns:us-east-2:1:x"))); !errors.Is(err, sns.ErrForged) {
+	if _, err := a.verify.Verify(t.Context(), a.notification("1", set("TopicArn", "arn:aws:sns:us-east-2:1:x"))); !errors.Is(err, sns.ErrUntrusted) {
 		t.Errorf("a foreign topic: %v", err)
 	}
 	if a.requests() != 0 {
@@ -279,7 +279,7 @@ func TestCertificateIsForgottenWhenItExpires(t *testing.T) {
 	a.mu.Lock()
 	a.now = a.now.Add(2 * time.Hour)
 	a.mu.Unlock()
-	if _, err := a.verify.Verify(t.Context(), a.notification("1", nil)); !errors.Is(err, sns.ErrForged) {
+	if _, err := a.verify.Verify(t.Context(), a.notification("1", nil)); !errors.Is(err, sns.ErrUntrusted) {
 		t.Errorf("after its certificate expired: %v", err)
 	}
 }
@@ -303,8 +303,8 @@ func TestConfirm(t *testing.T) {
 	a := newAmazon(t)
 	const link = "https://sns.us-east-2.amazonaws.com/?Action=ConfirmSubscription&Token=233c0de"
 	for address, want := range map[string]error{
-		"https://evil.example/?Action=ConfirmSubscription":                           sns.ErrForged,
-		"http://169.254.169.254/latest/meta-data":                                    sns.ErrForged,
+		"https://evil.example/?Action=ConfirmSubscription":                           sns.ErrUntrusted,
+		"http://169.254.169.254/latest/meta-data":                                    sns.ErrUntrusted,
 		"https://sns.us-east-2.amazonaws.com/?Action=ConfirmSubscription&Token=gone": sns.ErrUnavailable,
 	} {
 		message, err := a.verify.Verify(t.Context(), a.confirmation(sns.TypeSubscriptionConfirmation, address, nil))
@@ -324,11 +324,11 @@ func TestConfirm(t *testing.T) {
 
 func TestTopic(t *testing.T) {
 	t.Parallel()
-	if sns.Topic(topic) != topic {
+	if sns.LoggableTopicARN(topic) != topic {
 		t.Error("a topic is none")
 	}
 	for _, other := range []string{"", "x", topic + ":sub", "arn:aws:sqs:us-east-2:1:x", topic + "\n", topic + strings.Repeat("a", 400)} {
-		if sns.Topic(other) == other {
+		if sns.LoggableTopicARN(other) == other {
 			t.Errorf("%q is a topic", other)
 		}
 	}

@@ -23,8 +23,8 @@ import (
 var (
 	// ErrMalformed: it is not a message of SNS.
 	ErrMalformed = errors.New("not a message of SNS")
-	// ErrForged: it does not come from a topic that we listen to.
-	ErrForged = errors.New("not from a topic that is listened to")
+	// ErrUntrusted: it does not come from a topic that we listen to.
+	ErrUntrusted = errors.New("not from a topic that is listened to")
 	// ErrUnavailable: whether it is genuine cannot be told now.
 	ErrUnavailable = errors.New("the signature cannot be verified now")
 )
@@ -52,7 +52,7 @@ type Verifier struct {
 	certificate *regexp.Regexp
 
 	mu     sync.Mutex
-	known  map[string]known
+	known  map[string]cachedKey
 	fetch  chan struct{} // held while a certificate is fetched
 	failed map[string]time.Time
 }
@@ -83,7 +83,7 @@ func New(config Config) *Verifier {
 		},
 		awsHost:     regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`),
 		certificate: regexp.MustCompile(`^/[A-Za-z0-9_-]+\.pem$`),
-		known:       map[string]known{},
+		known:       map[string]cachedKey{},
 		failed:      map[string]time.Time{},
 		fetch:       make(chan struct{}, 1),
 	}
@@ -130,7 +130,7 @@ func (m *Message) digest() (crypto.Hash, []byte, error) {
 	return 0, nil, forged("the version of the signature is unknown")
 }
 
-func forged(why string) error { return fmt.Errorf("%w: %s", ErrForged, why) }
+func forged(why string) error { return fmt.Errorf("%w: %s", ErrUntrusted, why) }
 
 // trusted reads a URL and makes sure that it leads to SNS, over https, and to nothing but a host and a path there.
 func (v *Verifier) trusted(raw string) (*url.URL, error) {

@@ -31,14 +31,14 @@ import (
 )
 
 const (
-	// collectors receive at the same time; each waits for AWS twice for ten messages.
-	collectors = 4
+	// receivers receive at the same time; each waits for AWS twice for ten messages.
+	receivers = 4
 	// finishTimeout bounds what is done with received messages when the process is told to stop.
 	finishTimeout = 15 * time.Second
-	firstRetry    = time.Second
-	// longestRetry is short, as the next attempt of a message that SES may have taken waits a minute for its event.
-	longestRetry  = 5 * time.Second
-	complainEvery = time.Minute
+	minRetryDelay    = time.Second
+	// maxRetryDelay is short, as the next attempt of a message that SES may have taken waits a minute for its event.
+	maxRetryDelay  = 5 * time.Second
+	logInterval = time.Minute
 )
 
 // Queue is that of the events; *awsevents.Queue is one.
@@ -58,64 +58,64 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// Collector empties a queue into the database.
-type Collector struct {
+// Consumer empties a queue into the database.
+type Consumer struct {
 	config     Config
 	unreadable atomic.Int64
-	complained atomic.Int64 // in nanoseconds since 1970
+	loggedAt atomic.Int64 // in nanoseconds since 1970
 }
 
 // New returns a Collector.
-func New(config Config) *Collector {
+func New(config Config) *Consumer {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Collector{config: config}
+	return &Consumer{config: config}
 }
 
 // Unreadable counts the messages that were left in the queue, each time they came.
-func (c *Collector) Unreadable() int64 { return c.unreadable.Load() }
+func (c *Consumer) Unreadable() int64 { return c.unreadable.Load() }
 
 // Run collects until ctx ends. What was received by then is stored and deleted.
-func (c *Collector) Run(ctx context.Context) error {
+func (c *Consumer) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for range collectors {
-		running.Go(func() { c.repeat(ctx) })
+	for range receivers {
+		running.Go(func() { c.pollUntilDone(ctx) })
 	}
 	running.Wait()
 	return nil
 }
 
-// repeat backs off from failures. At first, and after each, it asks the database before it receives.
-func (c *Collector) repeat(ctx context.Context) {
+// pollUntilDone backs off from failures. At first, and after each, it asks the database before it receives.
+func (c *Consumer) pollUntilDone(ctx context.Context) {
 	failures, doubtful := int32(0), true
 	for ctx.Err() == nil {
-		err := c.round(ctx, doubtful)
+		err := c.poll(ctx, doubtful)
 		doubtful = err != nil
 		if err == nil || ctx.Err() != nil {
 			failures = 0
 			continue
 		}
 		failures++
-		wait := backoff.Exponential(firstRetry, longestRetry, failures, rand.Float64()) //nolint:gosec // spreads retries
+		wait := backoff.Exponential(minRetryDelay, maxRetryDelay, failures, rand.Float64()) //nolint:gosec // spreads retries
 		c.config.Log.WarnContext(ctx, "events cannot be collected from the queue", slog.Any("error", err),
 			slog.String("retry_in", wait.String()))
 		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
 	}
 }
 
-func (c *Collector) round(ctx context.Context, doubtful bool) error {
+func (c *Consumer) poll(ctx context.Context, doubtful bool) error {
 	if doubtful {
 		if err := c.config.Store.Ping(ctx); err != nil {
 			return fmt.Errorf("ask the database: %w", err)
 		}
 	}
-	_, err := c.Once(ctx)
+	_, err := c.ReceiveOnce(ctx)
 	return err
 }
 
-// Once receives once, stores what came and deletes it, and returns how many messages were stored or known already.
-func (c *Collector) Once(ctx context.Context) (int, error) {
+// ReceiveOnce receives once, stores what came and deletes it, and returns how many messages were stored or known already.
+func (c *Consumer) ReceiveOnce(ctx context.Context) (int, error) {
 	messages, err := c.config.Queue.Receive(ctx)
 	if err != nil {
 		return 0, err
@@ -133,13 +133,13 @@ func (c *Collector) Once(ctx context.Context) (int, error) {
 }
 
 // read sorts out what can be stored.
-func (c *Collector) read(ctx context.Context, messages []awsevents.QueueMessage) ([]awsevents.QueueMessage, db.NotificationInsertManyParams) {
+func (c *Consumer) read(ctx context.Context, messages []awsevents.QueueMessage) ([]awsevents.QueueMessage, db.NotificationInsertManyParams) {
 	rows := db.NotificationInsertManyParams{Now: c.config.Now()}
 	var readable []awsevents.QueueMessage
 	for _, message := range messages {
-		id, body, err := c.open(message)
+		id, body, err := c.unwrap(message)
 		if err != nil {
-			c.complain(ctx, message, err)
+			c.logSkipped(ctx, message, err)
 			continue
 		}
 		readable = append(readable, message)
@@ -149,16 +149,16 @@ func (c *Collector) read(ctx context.Context, messages []awsevents.QueueMessage)
 	return readable, rows
 }
 
-// open takes an event out of the envelope of SNS, whose id it keeps. Where the subscription delivers events raw, they
+// unwrap takes an event out of the envelope of SNS, whose id it keeps. Where the subscription delivers events raw, they
 // have that of the queue.
-func (c *Collector) open(message awsevents.QueueMessage) (id, body string, err error) {
+func (c *Consumer) unwrap(message awsevents.QueueMessage) (id, body string, err error) {
 	envelope, err := sns.Parse([]byte(message.Body))
 	if err == nil {
 		switch {
 		case envelope.Type != sns.TypeNotification:
 			return "", "", fmt.Errorf("it is a %s", envelope.Type)
 		case len(c.config.Topics) > 0 && !slices.Contains(c.config.Topics, envelope.TopicArn):
-			return "", "", fmt.Errorf("%s is not one of the topics that are listened to", sns.Topic(envelope.TopicArn))
+			return "", "", fmt.Errorf("%s is not one of the topics that are listened to", sns.LoggableTopicARN(envelope.TopicArn))
 		}
 		return envelope.MessageId, envelope.Message, nil
 	}
@@ -171,11 +171,11 @@ func (c *Collector) open(message awsevents.QueueMessage) (id, body string, err e
 	return message.ID, message.Body, nil
 }
 
-// complain says now and then what is left in the queue.
-func (c *Collector) complain(ctx context.Context, message awsevents.QueueMessage, why error) {
+// logSkipped says now and then what is left in the queue.
+func (c *Consumer) logSkipped(ctx context.Context, message awsevents.QueueMessage, why error) {
 	count, now := c.unreadable.Add(1), c.config.Now().UnixNano()
-	last := c.complained.Load()
-	if now-last < int64(complainEvery) || !c.complained.CompareAndSwap(last, now) {
+	last := c.loggedAt.Load()
+	if now-last < int64(logInterval) || !c.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
 	c.config.Log.WarnContext(ctx, "a message is left in the queue of events", slog.String("id", message.ID),

@@ -94,7 +94,7 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) collector(queue sqsconsumer.Queue, topics ...string) *sqsconsumer.Collector {
+func (w *world) collector(queue sqsconsumer.Queue, topics ...string) *sqsconsumer.Consumer {
 	return sqsconsumer.New(sqsconsumer.Config{Queue: queue, Store: w.store, Topics: topics, Log: slog.New(slog.DiscardHandler)})
 }
 
@@ -163,13 +163,13 @@ func TestEnvelopesAndRawEventsAreStoredOnceAndDeleted(t *testing.T) {
 	w.holds("events", 2)
 	dying := &forgetful{Queue: w.queue}
 	dying.deaths.Store(1)
-	if _, err := w.collector(dying, w.topic).Once(t.Context()); err == nil {
+	if _, err := w.collector(dying, w.topic).ReceiveOnce(t.Context()); err == nil {
 		t.Error("a failed deletion is no error")
 	}
 	w.holds("events", 2)
 	first := w.stored()
 	w.later()
-	count, err := w.collector(w.queue, w.topic).Once(t.Context())
+	count, err := w.collector(w.queue, w.topic).ReceiveOnce(t.Context())
 	w.must(err)
 	if count != 2 || len(first) != 2 || len(w.stored()) != 2 {
 		t.Errorf("%d came again; stored at first %d, then %d", count, len(first), len(w.stored()))
@@ -193,7 +193,7 @@ func TestANotificationThatIsSentTwiceIsStoredOnce(t *testing.T) {
 	for range 3 {
 		w.topics.Send("events", string(envelope))
 	}
-	count, err := w.collector(w.queue).Once(t.Context())
+	count, err := w.collector(w.queue).ReceiveOnce(t.Context())
 	w.must(err)
 	if stored := w.stored(); count != 3 || len(stored) != 1 || stored["the-one"] == "" {
 		t.Errorf("of %d stored %v", count, stored)
@@ -216,7 +216,7 @@ func TestWhatCannotBeReadGoesToTheDeadLetters(t *testing.T) {
 	w.topics.Publish(w.topic, anEvent())
 	w.holds("events", len(poison)+1)
 	collector := w.collector(w.queue, w.topic)
-	count, err := collector.Once(t.Context())
+	count, err := collector.ReceiveOnce(t.Context())
 	w.must(err)
 	if count != 1 || len(w.stored()) != 1 || collector.Unreadable() != int64(len(poison)) {
 		t.Errorf("stored %d, unreadable %d", count, collector.Unreadable())
@@ -225,7 +225,7 @@ func TestWhatCannotBeReadGoesToTheDeadLetters(t *testing.T) {
 		w.later()
 		w.topics.Publish(w.topic, anEvent()) // or it would wait for something to read
 		w.eventually("it is there", func() bool { return w.topics.Held("events")+w.topics.Held("events-dead") > len(poison) })
-		_, err := collector.Once(t.Context())
+		_, err := collector.ReceiveOnce(t.Context())
 		w.must(err)
 	}
 	w.holds("events-dead", len(poison))
@@ -316,7 +316,7 @@ func TestShutdownFinishesWhatWasReceived(t *testing.T) {
 	w.holds("events", 1)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	count, err := w.collector(&stopping{Queue: w.queue, stop: stop}).Once(ctx)
+	count, err := w.collector(&stopping{Queue: w.queue, stop: stop}).ReceiveOnce(ctx)
 	if err != nil || count != 1 || len(w.stored()) != 1 {
 		t.Errorf("stored %d: %v", count, err)
 	}

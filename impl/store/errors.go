@@ -17,16 +17,16 @@ import (
 // The constraints that are asked for by name. Those of partitioned tables have the name that the parent
 // table gives them.
 const (
-	OrganizationsName = "organizations_name_key"
-	APIKeysPrefix     = "api_keys_prefix_key"
-	APIKeysName       = "api_keys_name_key"
-	DomainsName       = "domains_organization_name_key"
-	TemplatesName     = "templates_organization_name_key"
-	SuppressionsKey   = "suppressions_pkey"
-	EmailsKey         = "emails_pkey"
-	EventsKey         = "events_pkey"
-	SendsKey          = "sends_pkey"
-	UsagePeriodsKey   = "usage_periods_pkey"
+	ConstraintOrganizationsName = "organizations_name_key"
+	ConstraintAPIKeysPrefix     = "api_keys_prefix_key"
+	ConstraintAPIKeysName       = "api_keys_name_key"
+	ConstraintDomainsName       = "domains_organization_name_key"
+	ConstraintTemplatesName     = "templates_organization_name_key"
+	ConstraintSuppressionsKey   = "suppressions_pkey"
+	ConstraintEmailsKey         = "emails_pkey"
+	ConstraintEventsKey         = "events_pkey"
+	ConstraintSendsKey          = "sends_pkey"
+	ConstraintUsagePeriodsKey   = "usage_periods_pkey"
 )
 
 // unavailableStates are the classes and codes of SQLSTATE that speak of the server and not of the
@@ -62,9 +62,9 @@ func IsUnavailable(err error) bool {
 		errors.As(err, &network)
 }
 
-// IsRefused says whether Postgres refused a statement for what is in it: nothing was stored, and trying it again
+// IsStatementError says whether Postgres refused a statement for what is in it: nothing was stored, and trying it again
 // would not help. The error must come from a store.
-func IsRefused(err error) bool { return sqlState(err) != "" && !IsUnavailable(err) }
+func IsStatementError(err error) bool { return sqlState(err) != "" && !IsUnavailable(err) }
 
 var partitionMonth = regexp.MustCompile(`_\d{4}_\d{2}_`)
 

@@ -21,8 +21,8 @@ func TestConstraintsExist(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	for _, name := range []string{
-		store.OrganizationsName, store.APIKeysPrefix, store.APIKeysName, store.DomainsName, store.TemplatesName,
-		store.SuppressionsKey, store.EmailsKey, store.EventsKey, store.SendsKey, store.UsagePeriodsKey,
+		store.ConstraintOrganizationsName, store.ConstraintAPIKeysPrefix, store.ConstraintAPIKeysName, store.ConstraintDomainsName, store.ConstraintTemplatesName,
+		store.ConstraintSuppressionsKey, store.ConstraintEmailsKey, store.ConstraintEventsKey, store.ConstraintSendsKey, store.ConstraintUsagePeriodsKey,
 	} {
 		var found int
 		err := s.Pool().QueryRow(t.Context(), `SELECT count(*) FROM pg_indexes
@@ -39,7 +39,7 @@ func TestConstraint(t *testing.T) {
 	s := storetest.New(t)
 	for range 2 {
 		err := insert(t.Context(), s.Queries(), "same")
-		if err != nil && store.Constraint(fmt.Errorf("inserting: %w", err)) != store.OrganizationsName {
+		if err != nil && store.Constraint(fmt.Errorf("inserting: %w", err)) != store.ConstraintOrganizationsName {
 			t.Errorf("got %q for %v", store.Constraint(err), err)
 		}
 	}
@@ -47,7 +47,7 @@ func TestConstraint(t *testing.T) {
 	event := `INSERT INTO events (email_id, fact_key, id, organization_id, type, occurred_at)
 		VALUES (uuid_floor(now()), 'k', gen_random_uuid(), gen_random_uuid(), 'x', now())`
 	_, err := s.Pool().Exec(t.Context(), "BEGIN; "+event+"; "+event)
-	if got := store.Constraint(err); got != store.EventsKey {
+	if got := store.Constraint(err); got != store.ConstraintEventsKey {
 		t.Errorf("got %q for %v", got, err)
 	}
 	for _, err := range []error{nil, io.EOF, &pgconn.PgError{Code: "42P01", ConstraintName: "x"}} {

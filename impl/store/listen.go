@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// quietTime is how long the line may be silent before we ask whether it is still there.
-	quietTime     = 30 * time.Second
+	// listenPingInterval is how long the line may be silent before we ask whether it is still there.
+	listenPingInterval     = 30 * time.Second
 	firstBackoff  = 50 * time.Millisecond
 	longestPause  = 5 * time.Second
 	backoffFactor = 2
@@ -73,7 +73,7 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) err
 
 // awaitNotification returns false when there was none for a while and the connection still answers.
 func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
-	quiet, cancel := context.WithTimeout(ctx, quietTime)
+	quiet, cancel := context.WithTimeout(ctx, listenPingInterval)
 	defer cancel()
 	_, err := conn.WaitForNotification(quiet)
 	if err == nil {

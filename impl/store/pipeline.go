@@ -14,15 +14,15 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// Pipeline is Tx with as few round trips as there are statements that return rows: statements that return none are
+// TxPipelined is Tx with as few round trips as there are statements that return rows: statements that return none are
 // kept, and sent together with the next that does, or with the commit. An error of theirs is that of the statement
 // they were sent with, so do must not read anything into it; and do must use no statement that counts the rows it
 // touched. It makes a transaction of one message about as fast as a stored procedure, without one.
-func (s *Store) Pipeline(ctx context.Context, do func(tx *db.Queries) error) error {
+func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) error {
 	revived := false
 	for attempt := 1; ; attempt++ {
 		run := &pipeline{}
-		err := s.runPipeline(ctx, run, do)
+		err := s.runTxPipelined(ctx, run, do)
 		switch {
 		case err == nil:
 			return nil
@@ -30,7 +30,7 @@ func (s *Store) Pipeline(ctx context.Context, do func(tx *db.Queries) error) err
 			// A connection of the pool turned out dead: nothing has been stored through it.
 			revived = true
 			continue
-		case attempt >= maxAttempts || !lostToAnother(err):
+		case attempt >= maxAttempts || !isSerializationFailure(err):
 			return err
 		}
 		if backoff.Sleep(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
@@ -41,7 +41,7 @@ func (s *Store) Pipeline(ctx context.Context, do func(tx *db.Queries) error) err
 
 func connectionDied(err error) bool { return IsUnavailable(err) && sqlState(err) == "" }
 
-func (s *Store) runPipeline(ctx context.Context, run *pipeline, do func(tx *db.Queries) error) error {
+func (s *Store) runTxPipelined(ctx context.Context, run *pipeline, do func(tx *db.Queries) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)

@@ -32,11 +32,11 @@ const (
 	connectTimeout = 5 * time.Second
 	pingTimeout    = 5 * time.Second
 	maxLifetime    = time.Hour
-	// restTime is how long a connection may rest before it is tried before use.
-	restTime = time.Second
-	// doubtTime is how long after the loss of one connection all others are tried before use. A
+	// pingAfterIdle is how long a connection may rest before it is tried before use.
+	pingAfterIdle = time.Second
+	// pingAllAfterLoss is how long after the loss of one connection all others are tried before use. A
 	// Postgres that stops does not cut all of them in one moment.
-	doubtTime = 2 * time.Second
+	pingAllAfterLoss = 2 * time.Second
 )
 
 // Config of a store.
@@ -143,11 +143,11 @@ type connectionWatch struct {
 }
 
 func (w *connectionWatch) shouldPing(_ context.Context, params pgxpool.ShouldPingParams) bool {
-	if params.IdleDuration > restTime {
+	if params.IdleDuration > pingAfterIdle {
 		return true
 	}
 	lost := w.lost.Load()
-	return lost != nil && time.Now().Add(-params.IdleDuration).Before(lost.Add(doubtTime))
+	return lost != nil && time.Now().Add(-params.IdleDuration).Before(lost.Add(pingAllAfterLoss))
 }
 
 // TraceQueryStart is there for the interface.

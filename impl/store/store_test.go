@@ -111,7 +111,7 @@ func TestTransactionsDoNotNoticeARestartOfPostgres(t *testing.T) {
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err := s.Pipeline(t.Context(), func(tx *db.Queries) error {
+	err := s.TxPipelined(t.Context(), func(tx *db.Queries) error {
 		if _, err := tx.OrganizationList(t.Context()); err != nil {
 			return err
 		}

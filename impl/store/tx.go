@@ -31,7 +31,7 @@ const (
 func (s *Store) Tx(ctx context.Context, do func(tx *db.Queries) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.runTx(ctx, do)
-		if err == nil || attempt == maxAttempts || !lostToAnother(err) {
+		if err == nil || attempt == maxAttempts || !isSerializationFailure(err) {
 			return err
 		}
 		if backoff.Sleep(ctx, time.Duration(attempt)*5*time.Millisecond) != nil {
@@ -84,7 +84,7 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 }
 
-func lostToAnother(err error) bool {
+func isSerializationFailure(err error) bool {
 	code := sqlState(err)
 	return code == "40001" || code == "40P01"
 }

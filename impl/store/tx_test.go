@@ -51,7 +51,7 @@ func bothWays(t *testing.T, run func(t *testing.T, s *store.Store, tx transactio
 	t.Parallel()
 	for name, way := range map[string]func(s *store.Store) transaction{
 		"Tx":       func(s *store.Store) transaction { return s.Tx },
-		"Pipeline": func(s *store.Store) transaction { return s.Pipeline },
+		"Pipeline": func(s *store.Store) transaction { return s.TxPipelined },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -211,14 +211,14 @@ func TestPipelineTellsOfKeptStatements(t *testing.T) {
 		},
 	} {
 		kept := false
-		err := s.Pipeline(t.Context(), func(queries *db.Queries) error {
+		err := s.TxPipelined(t.Context(), func(queries *db.Queries) error {
 			if err := errors.Join(insert(t.Context(), queries, name), insert(t.Context(), queries, name)); err != nil {
 				return err
 			}
 			kept = true
 			return last(queries)
 		})
-		if !kept || store.Constraint(err) != store.OrganizationsName || !store.IsRefused(err) || store.IsUnavailable(err) {
+		if !kept || store.Constraint(err) != store.ConstraintOrganizationsName || !store.IsStatementError(err) || store.IsUnavailable(err) {
 			t.Errorf("%s: kept %t, then %v", name, kept, err)
 		}
 	}
@@ -232,7 +232,7 @@ func TestPipelineTellsOfKeptStatements(t *testing.T) {
 func TestPipelineReadsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
-	err := s.Pipeline(t.Context(), func(queries *db.Queries) error {
+	err := s.TxPipelined(t.Context(), func(queries *db.Queries) error {
 		for _, name := range []string{"first", "second"} {
 			if err := insert(t.Context(), queries, name); err != nil {
 				return err

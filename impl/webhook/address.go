@@ -2,10 +2,10 @@ package webhook
 
 import "net/netip"
 
-// Global tells whether an address is one of the public Internet. Everything that the special-purpose registries of IANA
+// IsPublicAddr tells whether an address is one of the public Internet. Everything that the special-purpose registries of IANA
 // (RFC 6890) set apart is not, and neither is what only stands for another address: a translated or tunnelled form would
 // reach addresses that the rule below cannot see.
-func Global(address netip.Addr) bool {
+func IsPublicAddr(address netip.Addr) bool {
 	if address.Zone() != "" {
 		return false
 	}

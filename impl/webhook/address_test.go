@@ -16,7 +16,7 @@ func TestGlobalAddresses(t *testing.T) {
 		"192.0.1.1", "192.167.255.255", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2606:4700::1111", "2001:4860:4860::8888",
 		"2a00::1", "::ffff:8.8.8.8",
 	} {
-		if !webhook.Global(netip.MustParseAddr(global)) {
+		if !webhook.IsPublicAddr(netip.MustParseAddr(global)) {
 			t.Errorf("%s is refused", global)
 		}
 	}
@@ -29,11 +29,11 @@ func TestGlobalAddresses(t *testing.T) {
 		"2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:a00:1::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0",
 		"fec0::1", "ff02::1", "4000::1", "2606:4700::1%eth0",
 	} {
-		if webhook.Global(netip.MustParseAddr(special)) {
+		if webhook.IsPublicAddr(netip.MustParseAddr(special)) {
 			t.Errorf("%s is taken for global", special)
 		}
 	}
-	if webhook.Global(netip.Addr{}) {
+	if webhook.IsPublicAddr(netip.Addr{}) {
 		t.Error("no address is taken for global")
 	}
 }
@@ -44,19 +44,19 @@ func TestTranslatedAddresses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		four := [4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "IPv4"))
 		mapped := netip.AddrFrom16(netip.AddrFrom4(four).As16())
-		if webhook.Global(mapped) != webhook.Global(netip.AddrFrom4(four)) {
+		if webhook.IsPublicAddr(mapped) != webhook.IsPublicAddr(netip.AddrFrom4(four)) {
 			t.Errorf("%s is judged otherwise than %s", mapped, netip.AddrFrom4(four))
 		}
 		for _, prefix := range []string{"64:ff9b::", "::", "64:ff9b:1::"} {
 			sixteen := netip.MustParseAddr(prefix).As16()
 			copy(sixteen[12:], four[:])
-			if address := netip.AddrFrom16(sixteen); webhook.Global(address) {
+			if address := netip.AddrFrom16(sixteen); webhook.IsPublicAddr(address) {
 				t.Errorf("%s is taken for global", address)
 			}
 		}
 		sixteen := netip.MustParseAddr("2002::").As16()
 		copy(sixteen[2:], four[:])
-		if webhook.Global(netip.AddrFrom16(sixteen)) {
+		if webhook.IsPublicAddr(netip.AddrFrom16(sixteen)) {
 			t.Errorf("6to4 of %v is taken for global", four)
 		}
 	})

@@ -13,9 +13,9 @@ import (
 // errForbidden is the failure of an attempt to connect to an address that the policy does not allow.
 var errForbidden = errors.New("the address is not globally routable")
 
-// describe says for people why no answer came. It never names an address: what a name resolves to inside the operator's
+// failureText says for people why no answer came. It never names an address: what a name resolves to inside the operator's
 // network is nobody's business.
-func describe(err error) string {
+func failureText(err error) string {
 	var lookup *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var invalid x509.CertificateInvalidError

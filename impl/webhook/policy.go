@@ -81,5 +81,5 @@ func (p Policy) allows(scheme string, address netip.Addr) bool {
 			return true
 		}
 	}
-	return Global(address)
+	return IsPublicAddr(address)
 }

@@ -3,16 +3,16 @@ package webhook
 import "time"
 
 const (
-	// Hopeless is how long a webhook may know nothing but failures before it is disabled.
-	Hopeless = 5 * 24 * time.Hour
-	// longestPause bounds what an endpoint may ask for with Retry-After.
-	longestPause = time.Hour
+	// DisableAfter is how long a webhook may know nothing but failures before it is disabled.
+	DisableAfter = 5 * 24 * time.Hour
+	// maxPause bounds what an endpoint may ask for with Retry-After.
+	maxPause = time.Hour
 )
 
-// Next is how long to wait after the given attempt, the first being 1, failed: about 5 seconds, 5 and 30 minutes, 2, 5,
+// RetryDelay is how long to wait after the given attempt, the first being 1, failed: about 5 seconds, 5 and 30 minutes, 2, 5,
 // 10 and 10 hours, up to a tenth more by random, a number in [0, 1). false: that was the last. An endpoint that asked for
 // a longer pause gets it, up to an hour.
-func Next(attempt int32, retryAfter time.Duration, random float64) (time.Duration, bool) {
+func RetryDelay(attempt int32, retryAfter time.Duration, random float64) (time.Duration, bool) {
 	steps := [...]time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
 	}

@@ -14,12 +14,12 @@ const (
 	secretPrefix = "whsec_"
 )
 
-// Key signs deliveries.
-type Key []byte
+// SigningKey signs deliveries.
+type SigningKey []byte
 
-// NewKey makes a signing key.
-func NewKey(random io.Reader) (Key, error) {
-	key := make(Key, keyBytes)
+// NewSigningKey makes a signing key.
+func NewSigningKey(random io.Reader) (SigningKey, error) {
+	key := make(SigningKey, keyBytes)
 	if _, err := io.ReadFull(random, key); err != nil {
 		return nil, fmt.Errorf("make a signing key: %w", err)
 	}
@@ -27,12 +27,12 @@ func NewKey(random io.Reader) (Key, error) {
 }
 
 // Reveal writes the key as its owner is shown it, once.
-func (k Key) Reveal() string { return secretPrefix + base64.StdEncoding.EncodeToString(k) }
+func (k SigningKey) Reveal() string { return secretPrefix + base64.StdEncoding.EncodeToString(k) }
 
 // String keeps a key out of logs.
-func (k Key) String() string { return secretPrefix + "••••" }
+func (k SigningKey) String() string { return secretPrefix + "••••" }
 
-// Purpose binds a sealed key to its webhook.
-func Purpose(webhookID uuid.UUID) []byte {
+// SecretAAD binds a sealed key to its webhook.
+func SecretAAD(webhookID uuid.UUID) []byte {
 	return []byte("signing key of webhook " + webhookID.String())
 }

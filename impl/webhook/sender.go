@@ -91,7 +91,7 @@ type Delivery struct {
 	EventID uuid.UUID
 	Body    string
 	// Keys sign it, the present one first.
-	Keys []Key
+	Keys []SigningKey
 }
 
 // Result is what became of an attempt.
@@ -135,7 +135,7 @@ func (s *Sender) attempt(ctx context.Context, delivery Delivery) Result {
 	sign(request.Header, delivery.EventID, s.config.Now(), []byte(delivery.Body), delivery.Keys)
 	response, err := s.transports[target.Scheme].RoundTrip(request)
 	if err != nil {
-		return Result{Failure: describe(err)}
+		return Result{Failure: failureText(err)}
 	}
 	// What is left of the answer is not wanted.
 	defer func() { _ = response.Body.Close() }()
@@ -159,13 +159,13 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	if seconds, err := strconv.ParseUint(given, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, longestPause)
+		return min(time.Duration(seconds)*time.Second, maxPause)
 	}
 	at, err := http.ParseTime(given)
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), longestPause)
+	return min(max(at.Sub(now), 0), maxPause)
 }
 
 // printable makes foreign bytes safe to store and show: valid UTF-8 without control characters but line breaks and tabs.

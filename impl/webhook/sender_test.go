@@ -70,7 +70,7 @@ func loopback() []netip.Prefix {
 
 func delivery(url string) webhook.Delivery {
 	return webhook.Delivery{
-		URL: url, EventID: uuid.Must(uuid.NewV7()), Body: `{"type":"email.sent","n":"é"}`, Keys: []webhook.Key{bytes.Repeat([]byte{7}, 32)},
+		URL: url, EventID: uuid.Must(uuid.NewV7()), Body: `{"type":"email.sent","n":"é"}`, Keys: []webhook.SigningKey{bytes.Repeat([]byte{7}, 32)},
 	}
 }
 
@@ -86,7 +86,7 @@ func TestDeliveriesAreSigned(t *testing.T) {
 		came <- got{request.Header, body}
 	})
 	one := delivery(r.URL + "/a?b=c")
-	old, err := webhook.NewKey(rand.Reader)
+	old, err := webhook.NewSigningKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

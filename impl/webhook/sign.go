@@ -15,7 +15,7 @@ import (
 
 // sign sets the headers that prove where a delivery comes from: those of Standard Webhooks 1.0, with a signature for each
 // key, and the plain HMAC of the body under the first.
-func sign(header http.Header, id uuid.UUID, at time.Time, body []byte, keys []Key) {
+func sign(header http.Header, id uuid.UUID, at time.Time, body []byte, keys []SigningKey) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	signatures := make([]string, len(keys))
 	for i, key := range keys {
