@@ -26,7 +26,7 @@ type midway struct {
 	happen func()
 }
 
-func (m midway) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+func (m midway) TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error {
 	m.happen()
 	return m.Store.TxPipelined(ctx, work)
 }

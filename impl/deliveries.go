@@ -28,7 +28,7 @@ func (server *Server) ListWebhookDeliveries(
 		return nil, err
 	}
 	rows, err := server.config.Store.Queries().DeliveryList(ctx, db.DeliveryListParams{
-		OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, Ceiling: asked.ceiling, Total: asked.total(),
+		OrganizationID: callerOf(ctx).organizationID, WebhookID: request.ID, BeforeID: asked.ceiling, MaxRows: asked.total(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)

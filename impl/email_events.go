@@ -30,8 +30,8 @@ func (server *Server) ListEmailEvents(
 	if err != nil {
 		return nil, err
 	}
-	rows, err := queries.EventPage(ctx, db.EventPageParams{
-		OrganizationID: organizationID, EmailID: request.ID, Ceiling: asked.ceiling, Total: asked.total(),
+	rows, err := queries.EventList(ctx, db.EventListParams{
+		OrganizationID: organizationID, EmailID: request.ID, BeforeID: asked.ceiling, MaxRows: asked.total(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the events of a message: %w", err)

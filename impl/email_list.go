@@ -103,23 +103,23 @@ func (server *Server) emailRows(ctx context.Context, filter emailFilter, asked p
 			return nil, nil
 		}
 		return queries.EmailListByStatus(ctx, db.EmailListByStatusParams{
-			OrganizationID: organization, Outcome: int16(outcome), Floor: floor, Ceiling: ceiling, Total: total,
+			OrganizationID: organization, Outcome: int16(outcome), FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})
 	case "to":
 		return queries.EmailListByTo(ctx, db.EmailListByToParams{
-			OrganizationID: organization, AddressKey: filter.value, Floor: floor, Ceiling: ceiling, Total: total,
+			OrganizationID: organization, AddressKey: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})
 	case "from":
 		return queries.EmailListByFrom(ctx, db.EmailListByFromParams{
-			OrganizationID: organization, AddressKey: filter.value, Floor: floor, Ceiling: ceiling, Total: total,
+			OrganizationID: organization, AddressKey: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})
 	case "tag":
 		return queries.EmailListByTag(ctx, db.EmailListByTagParams{
-			OrganizationID: organization, Tag: filter.value, Floor: floor, Ceiling: ceiling, Total: total,
+			OrganizationID: organization, Tag: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})
 	default:
 		return queries.EmailList(ctx, db.EmailListParams{
-			OrganizationID: organization, Floor: floor, Ceiling: ceiling, Total: total,
+			OrganizationID: organization, FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})
 	}
 }

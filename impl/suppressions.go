@@ -88,15 +88,15 @@ func (server *Server) suppressionRows(
 	switch {
 	case filter.addressKey != nil:
 		return queries.SuppressionListByAddress(ctx, db.SuppressionListByAddressParams{
-			OrganizationID: organization, AddressKey: *filter.addressKey, Reason: filter.reason, Ceiling: asked.ceiling,
+			OrganizationID: organization, AddressKey: *filter.addressKey, Reason: filter.reason, BeforeID: asked.ceiling,
 		})
 	case filter.reason != nil:
 		return queries.SuppressionListByReason(ctx, db.SuppressionListByReasonParams{
-			OrganizationID: organization, Reason: *filter.reason, Ceiling: asked.ceiling, Total: asked.total(),
+			OrganizationID: organization, Reason: *filter.reason, BeforeID: asked.ceiling, MaxRows: asked.total(),
 		})
 	default:
 		return queries.SuppressionList(ctx, db.SuppressionListParams{
-			OrganizationID: organization, Ceiling: asked.ceiling, Total: asked.total(),
+			OrganizationID: organization, BeforeID: asked.ceiling, MaxRows: asked.total(),
 		})
 	}
 }

@@ -75,7 +75,7 @@ func (server *Server) ListTemplates(
 		return nil, err
 	}
 	rows, err := server.config.Store.Queries().TemplateList(ctx, db.TemplateListParams{
-		OrganizationID: callerOf(ctx).organizationID, Ceiling: asked.ceiling, Total: asked.total(),
+		OrganizationID: callerOf(ctx).organizationID, BeforeID: asked.ceiling, MaxRows: asked.total(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
@@ -251,7 +251,7 @@ func (server *Server) ListTemplateVersions(
 	}
 	rows, err := server.config.Store.Queries().TemplateVersionList(ctx, db.TemplateVersionListParams{
 		OrganizationID: callerOf(ctx).organizationID, TemplateID: request.ID,
-		Ceiling: versionAt(asked.ceiling), Total: asked.total(),
+		BeforeID: versionAt(asked.ceiling), MaxRows: asked.total(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the versions of a template: %w", err)

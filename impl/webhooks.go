@@ -28,7 +28,7 @@ func (server *Server) ListWebhooks(
 		return nil, err
 	}
 	rows, err := server.config.Store.Queries().WebhookList(ctx, db.WebhookListParams{
-		OrganizationID: callerOf(ctx).organizationID, Ceiling: asked.ceiling, Total: asked.total(),
+		OrganizationID: callerOf(ctx).organizationID, BeforeID: asked.ceiling, MaxRows: asked.total(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)

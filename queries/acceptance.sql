@@ -2,7 +2,7 @@
 -- 'key', a key that may still be used, and whether its organization is suspended; 'domain', a verified domain among the
 -- names; 'suppression', an address among the keys that its organization does not send to; 'period', an organization
 -- whose billing period is open.
--- name: AcceptanceLook :many
+-- name: AcceptancePreconditions :many
 SELECT 'key'::text AS kind, api_keys.organization_id, api_keys.id, ''::text AS name,
     (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended
 FROM api_keys

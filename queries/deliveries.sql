@@ -27,13 +27,13 @@ SELECT deliveries.* FROM (
     SELECT * FROM deliveries
     WHERE organization_id = @organization_id
       AND (webhook_id, id) >= (@webhook_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (webhook_id, id) <= (@webhook_id::uuid, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (webhook_id, id) <= (@webhook_id::uuid, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY webhook_id DESC, id DESC
     LIMIT 101
 ) AS deliveries
 ORDER BY deliveries.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- DeliveryAttempts finds the latest attempts of deliveries, at most per_delivery of each.
 -- name: DeliveryAttempts :many
@@ -85,7 +85,7 @@ active AS MATERIALIZED (
     ORDER BY uuid_hash_extended(webhooks.id, @seed::bigint)
 ),
 served AS MATERIALIZED (
-    SELECT lane, room FROM active WHERE room > 0 ORDER BY uuid_hash_extended(lane, @seed::bigint) LIMIT @total
+    SELECT lane, room FROM active WHERE room > 0 ORDER BY uuid_hash_extended(lane, @seed::bigint) LIMIT @max_rows
 ),
 candidates AS MATERIALIZED (
     SELECT served.lane, due.id, due.due_at
@@ -94,7 +94,7 @@ candidates AS MATERIALIZED (
         SELECT d.id, d.due_at FROM deliveries d
         WHERE d.webhook_id = served.lane AND d.due_at <= @now::timestamptz
         ORDER BY d.due_at
-        LIMIT least(served.room, (SELECT ceil(CAST(@total AS integer)::numeric / nullif(count(*), 0)) FROM served))
+        LIMIT least(served.room, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM served))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
@@ -105,7 +105,7 @@ taken AS (
         FROM candidates
     ) AS ranked
     ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
-    LIMIT @total
+    LIMIT @max_rows
 )
 UPDATE deliveries
 SET attempt = deliveries.attempt + 1,
@@ -141,17 +141,17 @@ SET due_at = @due_at::timestamptz, leased_until = NULL, attempt = attempt - 1
 WHERE id = @id AND attempt = @attempt AND leased_until IS NOT NULL;
 
 -- DeliveryForget drops some of those that have been kept long enough.
--- name: DeliveryForget :execrows
+-- name: DeliveryDeleteExpired :execrows
 DELETE FROM deliveries WHERE id IN (
-    SELECT d.id FROM deliveries d WHERE d.id < uuid_floor(@before::timestamptz) ORDER BY d.id LIMIT @total FOR UPDATE SKIP LOCKED
+    SELECT d.id FROM deliveries d WHERE d.id < uuid_floor(@before::timestamptz) ORDER BY d.id LIMIT @max_rows FOR UPDATE SKIP LOCKED
 );
 
 -- DeliveryForgetOrphaned drops some of those that wait for a webhook that was deleted.
--- name: DeliveryForgetOrphaned :execrows
+-- name: DeliveryDeleteOrphaned :execrows
 DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d
     WHERE d.due_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = d.webhook_id)
     ORDER BY d.webhook_id
-    LIMIT @total
+    LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 );

@@ -31,7 +31,7 @@ DELETE FROM domains WHERE organization_id = @organization_id AND id = @id RETURN
 
 -- DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
 -- alone: nothing that an organization sees may come from another's row.
--- name: DomainsByName :many
+-- name: DomainListByName :many
 SELECT sqlc.embed(domains), identities.dkim_tokens, identities.mail_from_domain
 FROM domains
 LEFT JOIN identities ON identities.name = domains.name
@@ -87,7 +87,7 @@ active AS MATERIALIZED (
     SELECT lanes.lane FROM lanes
     WHERE EXISTS (SELECT 1 FROM domain_checks c WHERE c.organization_id = lanes.lane AND c.due_at <= @now::timestamptz)
     ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
-    LIMIT @total
+    LIMIT @max_rows
 ),
 candidates AS MATERIALIZED (
     SELECT active.lane, due.domain_id, due.due_at
@@ -96,7 +96,7 @@ candidates AS MATERIALIZED (
         SELECT c.domain_id, c.due_at FROM domain_checks c
         WHERE c.organization_id = active.lane AND c.due_at <= @now::timestamptz
         ORDER BY c.due_at
-        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@total AS integer)::numeric / nullif(count(*), 0)) FROM active))
+        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
@@ -107,7 +107,7 @@ taken AS (
         FROM candidates
     ) AS ranked
     ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
-    LIMIT @total
+    LIMIT @max_rows
 )
 UPDATE domain_checks
 SET attempt = domain_checks.attempt + 1,
@@ -190,7 +190,7 @@ WITH unused AS MATERIALIZED (
         )
       )
     ORDER BY identities.used_at, identities.name
-    LIMIT @total
+    LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 )
 UPDATE identities SET dkim_tokens = '{}', used_at = @now
@@ -199,7 +199,7 @@ WHERE identities.name = unused.name
 RETURNING identities.name, unused.dkim_tokens;
 
 -- IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
--- name: IdentityKeep :exec
+-- name: IdentityRestore :exec
 UPDATE identities SET dkim_tokens = @dkim_tokens
 WHERE name = @name AND cardinality(dkim_tokens) = 0 AND used_at = @claimed_at;
 

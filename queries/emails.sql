@@ -160,42 +160,42 @@ SELECT unnest(@organization_ids::uuid[]), unnest(@tags::text[]), unnest(@email_i
 SELECT emails.* FROM (
     SELECT * FROM emails
     WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (organization_id, id) <= (@organization_id::uuid, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY organization_id DESC, id DESC
     LIMIT 101
 ) AS emails
-WHERE emails.id >= @floor
+WHERE emails.id >= @from_id
 ORDER BY emails.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- name: EmailListByStatus :many
 SELECT emails.* FROM (
     SELECT * FROM emails
     WHERE organization_id = @organization_id
       AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) >= (@outcome::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= (@outcome::smallint, @ceiling::uuid)
-      AND id <> @ceiling
+      AND ((CASE outcome WHEN 4 THEN 1 ELSE outcome END), id) <= (@outcome::smallint, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
     LIMIT 101
 ) AS emails
-WHERE emails.id >= @floor
+WHERE emails.id >= @from_id
 ORDER BY emails.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- name: EmailListByFrom :many
 SELECT emails.* FROM (
     SELECT * FROM emails
     WHERE organization_id = @organization_id
       AND (lower(from_email), id) >= (@address_key::text, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (lower(from_email), id) <= (@address_key::text, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (lower(from_email), id) <= (@address_key::text, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY lower(from_email) DESC, id DESC
     LIMIT 101
 ) AS emails
-WHERE emails.id >= @floor
+WHERE emails.id >= @from_id
 ORDER BY emails.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
 -- page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
@@ -204,24 +204,24 @@ SELECT emails.* FROM (
     SELECT DISTINCT recipients.address_key, recipients.email_id FROM recipients
     WHERE recipients.organization_id = @organization_id
       AND (recipients.address_key, recipients.email_id) >= (@address_key::text, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (recipients.address_key, recipients.email_id) <= (@address_key::text, @ceiling::uuid)
-      AND recipients.email_id <> @ceiling
+      AND (recipients.address_key, recipients.email_id) <= (@address_key::text, @before_id::uuid)
+      AND recipients.email_id <> @before_id
     ORDER BY recipients.address_key DESC, recipients.email_id DESC
     LIMIT 101
 ) AS found
 CROSS JOIN LATERAL (
     SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
 ) AS emails
-WHERE emails.id >= @floor
+WHERE emails.id >= @from_id
 ORDER BY emails.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- name: EmailListByTag :many
 SELECT emails.* FROM (
     SELECT email_tags.email_id FROM email_tags
     WHERE email_tags.organization_id = @organization_id
       AND email_tags.tag = @tag
-      AND email_tags.email_id >= @floor AND email_tags.email_id < @ceiling
+      AND email_tags.email_id >= @from_id AND email_tags.email_id < @before_id
     ORDER BY email_tags.email_id DESC
     LIMIT 101
 ) AS found
@@ -229,4 +229,4 @@ CROSS JOIN LATERAL (
     SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
 ) AS emails
 ORDER BY emails.id DESC
-LIMIT @total;
+LIMIT @max_rows;

@@ -2,7 +2,7 @@
 -- statement that begins afterwards.
 
 -- IdempotencyKeyAmong finds the answers that are kept under keys.
--- name: IdempotencyKeyAmong :many
+-- name: IdempotencyKeyList :many
 SELECT key_hash, fingerprint, status, location, body, sealed FROM idempotency_keys
 WHERE organization_id = ANY (@organization_ids::uuid[])
   AND key_hash = ANY (@key_hashes::bytea[])
@@ -14,7 +14,7 @@ SELECT wanted.lock::bigint AS lock, pg_try_advisory_xact_lock(wanted.lock) AS ob
 FROM unnest(@locks::bigint[]) AS wanted (lock);
 
 -- IdempotencyKeyKeep stores answers. A key that is there already has expired.
--- name: IdempotencyKeyKeep :exec
+-- name: IdempotencyKeyUpsert :exec
 INSERT INTO idempotency_keys (organization_id, key_hash, fingerprint, status, location, body, sealed, created_at)
 SELECT
     unnest(@organization_ids::uuid[]),
@@ -34,12 +34,12 @@ SET fingerprint = excluded.fingerprint,
     created_at = excluded.created_at;
 
 -- IdempotencyKeyForget drops some of those that have been kept long enough.
--- name: IdempotencyKeyForget :execrows
+-- name: IdempotencyKeyDeleteExpired :execrows
 DELETE FROM idempotency_keys
 WHERE (organization_id, key_hash) IN (
     SELECT k.organization_id, k.key_hash FROM idempotency_keys k
     WHERE k.created_at <= @before::timestamptz
     ORDER BY k.created_at
-    LIMIT @total
+    LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 );

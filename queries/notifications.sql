@@ -29,7 +29,7 @@ WITH taken AS (
     SELECT n.message_id FROM notifications n
     WHERE n.due_at <= @now::timestamptz
     ORDER BY n.due_at
-    LIMIT @total
+    LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 )
 UPDATE notifications
@@ -52,7 +52,7 @@ UPDATE notifications SET due_at = NULL, leased_until = NULL, body = @probe::text
 
 -- NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
 -- looked at yet.
--- name: NotificationOfProbe :one
+-- name: NotificationGetByProbe :one
 SELECT EXISTS (
     SELECT FROM notifications WHERE received_at >= @since::timestamptz AND position(@probe::text IN body) > 0
 );
@@ -63,13 +63,13 @@ UPDATE notifications SET due_at = @due_at::timestamptz, leased_until = NULL
 WHERE message_id = @message_id AND attempt = @attempt AND leased_until IS NOT NULL;
 
 -- NotificationForget drops some of those that are settled and older than a repetition can be.
--- name: NotificationForget :execrows
+-- name: NotificationDeleteExpired :execrows
 DELETE FROM notifications
 WHERE message_id IN (
     SELECT n.message_id FROM notifications n
     WHERE n.received_at < @before::timestamptz AND n.due_at IS NULL
     ORDER BY n.received_at
-    LIMIT @total
+    LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 );
 
@@ -82,10 +82,10 @@ SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1;
 
 -- EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
 -- the other.
--- name: EventTarget :one
+-- name: EmailLockForEvent :one
 SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = @id FOR NO KEY UPDATE;
 
--- name: EventTargetByProvider :one
+-- name: EmailLockForEventByProviderID :one
 SELECT id, organization_id, outcome, provider_message_id FROM emails
 WHERE provider_message_id = @provider_message_id::text
 ORDER BY id
@@ -93,12 +93,12 @@ LIMIT 1
 FOR NO KEY UPDATE;
 
 -- EventKnown tells which of the given facts are stored.
--- name: EventKnown :many
+-- name: EventListKnown :many
 SELECT fact_key FROM events
 WHERE organization_id = @organization_id AND email_id = @email_id AND fact_key = ANY (@fact_keys::text[]);
 
 -- EventFailures are the stored facts that say why a message failed, the earliest first.
--- name: EventFailures :many
+-- name: EventListFailures :many
 SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
 WHERE organization_id = @organization_id AND email_id = @email_id
   AND type IN ('email.failed', 'email.bounced', 'email.complained')
@@ -106,7 +106,7 @@ ORDER BY occurred_at, fact_key
 LIMIT 200;
 
 -- EventMarkRecipients stores what became of recipients. The highest outcome stands.
--- name: EventMarkRecipients :exec
+-- name: RecipientRaiseOutcome :exec
 UPDATE recipients
 SET outcome = greatest(recipients.outcome, marked.outcome)
 FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::smallint[]) AS outcome) AS marked
@@ -115,12 +115,12 @@ WHERE recipients.email_id = @email_id
   AND recipients.position = marked.position;
 
 -- EventNameProvider stores the id of SES where nobody has yet.
--- name: EventNameProvider :exec
+-- name: EmailSetProviderID :exec
 UPDATE emails SET provider_message_id = @provider_message_id::text
 WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS NULL;
 
 -- EventMarkEmail stores what became of a message. The highest outcome stands.
--- name: EventMarkEmail :exec
+-- name: EmailRaiseOutcome :exec
 UPDATE emails
 SET outcome = greatest(outcome, @outcome::smallint),
     sent_at = coalesce(sent_at, sqlc.narg(sent_at)::timestamptz),
@@ -128,12 +128,12 @@ SET outcome = greatest(outcome, @outcome::smallint),
 WHERE id = @id AND organization_id = @organization_id;
 
 -- EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
--- name: EventPage :many
+-- name: EventList :many
 SELECT events.* FROM (
     SELECT * FROM events
-    WHERE organization_id = @organization_id AND email_id = @email_id AND id < @ceiling
+    WHERE organization_id = @organization_id AND email_id = @email_id AND id < @before_id
     ORDER BY id DESC
     LIMIT 101
 ) AS events
 ORDER BY events.id DESC
-LIMIT @total;
+LIMIT @max_rows;

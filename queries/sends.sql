@@ -15,8 +15,8 @@ SELECT pg_notify('sends', '');
 
 -- SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
 -- them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
--- whose lease ran out was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried
--- again; with abandoned_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
+-- whose lease ran out was lease_expired in the middle of an attempt, which is thereby marked ambiguous before it is tried
+-- again; with expired_lease_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -32,19 +32,19 @@ active AS MATERIALIZED (
     SELECT lanes.lane FROM lanes
     WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz)
     ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
-    LIMIT @total
+    LIMIT @max_rows
 ),
 candidates AS MATERIALIZED (
-    SELECT active.lane, due.email_id, due.due_at, due.abandoned, due.put_off
+    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off
     FROM active
     CROSS JOIN LATERAL (
-        SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS abandoned,
-            s.leased_until IS NOT NULL AND sqlc.narg(abandoned_until)::timestamptz IS NOT NULL AS put_off
+        SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS lease_expired,
+            s.leased_until IS NOT NULL AND sqlc.narg(expired_lease_until)::timestamptz IS NOT NULL AS put_off
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= @now::timestamptz
         ORDER BY s.due_at
         -- No more than could be taken: what is looked at is locked.
-        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@total AS integer)::numeric / nullif(count(*), 0)) FROM active))
+        LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
@@ -55,12 +55,12 @@ taken AS (
         FROM candidates
     ) AS ranked
     ORDER BY place
-    LIMIT @total
+    LIMIT @max_rows
 )
 UPDATE sends
 SET attempt = sends.attempt + (NOT taken.put_off)::integer,
-    ambiguous_attempts = sends.ambiguous_attempts + taken.abandoned::integer,
-    due_at = CASE WHEN taken.put_off THEN sqlc.narg(abandoned_until)::timestamptz ELSE @leased_until::timestamptz END,
+    ambiguous_attempts = sends.ambiguous_attempts + taken.lease_expired::integer,
+    due_at = CASE WHEN taken.put_off THEN sqlc.narg(expired_lease_until)::timestamptz ELSE @leased_until::timestamptz END,
     leased_until = CASE WHEN NOT taken.put_off THEN @leased_until::timestamptz END
 FROM taken
 WHERE sends.email_id = taken.email_id
@@ -69,7 +69,7 @@ RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_
     taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
 
 -- SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.
--- name: SendPutBack :exec
+-- name: SendUnclaim :exec
 UPDATE sends
 SET due_at = put_back.due_at, leased_until = NULL, attempt = sends.attempt - 1
 FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@due_at::timestamptz[]) AS due_at) AS put_back
@@ -114,7 +114,7 @@ CROSS JOIN LATERAL (
 ) AS found;
 
 -- SendMarkRecipients stores what became of the recipients of messages, by their own key for the same reason.
--- name: SendMarkRecipients :exec
+-- name: RecipientSetOutcome :exec
 UPDATE recipients
 SET outcome = greatest(recipients.outcome, @outcome::smallint)
 FROM (
@@ -133,11 +133,11 @@ SELECT email_id FROM sends WHERE email_id = ANY (@email_ids::uuid[]) ORDER BY em
 
 -- SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
 -- make them more sent.
--- name: SendFinish :exec
+-- name: SendComplete :exec
 DELETE FROM sends WHERE email_id = ANY (@email_ids::uuid[]);
 
 -- SendGiveUp ends the work of messages that failed for good, where the attempt is still ours.
--- name: SendGiveUp :many
+-- name: SendFail :many
 DELETE FROM sends
 USING (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@attempts::integer[]) AS attempt) AS given_up
 WHERE sends.email_id = given_up.email_id AND sends.attempt = given_up.attempt

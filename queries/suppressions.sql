@@ -42,25 +42,25 @@ DELETE FROM suppressions WHERE organization_id = @organization_id AND address_ke
 -- name: SuppressionList :many
 SELECT suppressions.* FROM (
     SELECT * FROM suppressions
-    WHERE organization_id = @organization_id AND id < @ceiling
+    WHERE organization_id = @organization_id AND id < @before_id
     ORDER BY id DESC
     LIMIT 101
 ) AS suppressions
 ORDER BY suppressions.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- name: SuppressionListByReason :many
 SELECT suppressions.* FROM (
     SELECT * FROM suppressions
     WHERE organization_id = @organization_id
       AND (reason, id) >= (@reason::text, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (reason, id) <= (@reason::text, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (reason, id) <= (@reason::text, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY reason DESC, id DESC
     LIMIT 101
 ) AS suppressions
 ORDER BY suppressions.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- SuppressionListByAddress finds one at most.
 -- name: SuppressionListByAddress :many
@@ -68,4 +68,4 @@ SELECT * FROM suppressions
 WHERE organization_id = @organization_id
   AND address_key = @address_key
   AND reason = coalesce(sqlc.narg('reason')::text, reason)
-  AND id < @ceiling;
+  AND id < @before_id;

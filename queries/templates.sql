@@ -57,13 +57,13 @@ DELETE FROM templates WHERE organization_id = @organization_id AND id = @id;
 SELECT templates.* FROM (
     SELECT * FROM templates
     WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (organization_id, id) <= (@organization_id::uuid, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY organization_id DESC, id DESC
     LIMIT 101
 ) AS templates
 ORDER BY templates.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- name: TemplateVersionList :many
 SELECT template_versions.version, template_versions.subject, template_versions.created_at,
@@ -72,6 +72,6 @@ FROM templates
 JOIN template_versions ON template_versions.template_id = templates.id
     AND template_versions.organization_id = templates.organization_id
 WHERE templates.organization_id = @organization_id AND templates.id = @template_id
-  AND template_versions.version < @ceiling
+  AND template_versions.version < @before_id
 ORDER BY template_versions.version DESC
-LIMIT @total;
+LIMIT @max_rows;

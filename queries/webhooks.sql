@@ -14,13 +14,13 @@ SELECT * FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 SELECT webhooks.* FROM (
     SELECT * FROM webhooks
     WHERE (organization_id, id) >= (@organization_id::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
-      AND (organization_id, id) <= (@organization_id::uuid, @ceiling::uuid)
-      AND id <> @ceiling
+      AND (organization_id, id) <= (@organization_id::uuid, @before_id::uuid)
+      AND id <> @before_id
     ORDER BY organization_id DESC, id DESC
     LIMIT 101
 ) AS webhooks
 ORDER BY webhooks.id DESC
-LIMIT @total;
+LIMIT @max_rows;
 
 -- WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.
 -- name: WebhookUpdate :one

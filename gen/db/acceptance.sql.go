@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const acceptanceLook = `-- name: AcceptanceLook :many
+const acceptancePreconditions = `-- name: AcceptancePreconditions :many
 SELECT 'key'::text AS kind, api_keys.organization_id, api_keys.id, ''::text AS name,
     (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended
 FROM api_keys
@@ -37,7 +37,7 @@ WHERE usage_periods.organization_id = ANY ($2::uuid[])
   AND usage_periods.period_key = $6
 `
 
-type AcceptanceLookParams struct {
+type AcceptancePreconditionsParams struct {
 	APIKeyIds       []uuid.UUID
 	OrganizationIds []uuid.UUID
 	Now             time.Time
@@ -46,7 +46,7 @@ type AcceptanceLookParams struct {
 	PeriodKey       string
 }
 
-type AcceptanceLookRow struct {
+type AcceptancePreconditionsRow struct {
 	Kind                  string
 	OrganizationID        uuid.UUID
 	ID                    uuid.UUID
@@ -58,8 +58,8 @@ type AcceptanceLookRow struct {
 // 'key', a key that may still be used, and whether its organization is suspended; 'domain', a verified domain among the
 // names; 'suppression', an address among the keys that its organization does not send to; 'period', an organization
 // whose billing period is open.
-func (q *Queries) AcceptanceLook(ctx context.Context, arg AcceptanceLookParams) ([]AcceptanceLookRow, error) {
-	rows, err := q.db.Query(ctx, acceptanceLook,
+func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePreconditionsParams) ([]AcceptancePreconditionsRow, error) {
+	rows, err := q.db.Query(ctx, acceptancePreconditions,
 		arg.APIKeyIds,
 		arg.OrganizationIds,
 		arg.Now,
@@ -71,9 +71,9 @@ func (q *Queries) AcceptanceLook(ctx context.Context, arg AcceptanceLookParams) 
 		return nil, err
 	}
 	defer rows.Close()
-	var items []AcceptanceLookRow
+	var items []AcceptancePreconditionsRow
 	for rows.Next() {
-		var i AcceptanceLookRow
+		var i AcceptancePreconditionsRow
 		if err := rows.Scan(
 			&i.Kind,
 			&i.OrganizationID,

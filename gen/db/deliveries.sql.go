@@ -123,7 +123,7 @@ type DeliveryClaimParams struct {
 	PerLane     int32
 	Now         time.Time
 	Seed        int64
-	Total       int32
+	MaxRows     int32
 }
 
 type DeliveryClaimRow struct {
@@ -148,7 +148,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 		arg.PerLane,
 		arg.Now,
 		arg.Seed,
-		arg.Total,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -179,27 +179,27 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 	return items, nil
 }
 
-const deliveryForget = `-- name: DeliveryForget :execrows
+const deliveryDeleteExpired = `-- name: DeliveryDeleteExpired :execrows
 DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d WHERE d.id < uuid_floor($1::timestamptz) ORDER BY d.id LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 `
 
-type DeliveryForgetParams struct {
-	Before time.Time
-	Total  int32
+type DeliveryDeleteExpiredParams struct {
+	Before  time.Time
+	MaxRows int32
 }
 
 // DeliveryForget drops some of those that have been kept long enough.
-func (q *Queries) DeliveryForget(ctx context.Context, arg DeliveryForgetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deliveryForget, arg.Before, arg.Total)
+func (q *Queries) DeliveryDeleteExpired(ctx context.Context, arg DeliveryDeleteExpiredParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deliveryDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const deliveryForgetOrphaned = `-- name: DeliveryForgetOrphaned :execrows
+const deliveryDeleteOrphaned = `-- name: DeliveryDeleteOrphaned :execrows
 DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d
     WHERE d.due_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = d.webhook_id)
@@ -210,8 +210,8 @@ DELETE FROM deliveries WHERE id IN (
 `
 
 // DeliveryForgetOrphaned drops some of those that wait for a webhook that was deleted.
-func (q *Queries) DeliveryForgetOrphaned(ctx context.Context, total int32) (int64, error) {
-	result, err := q.db.Exec(ctx, deliveryForgetOrphaned, total)
+func (q *Queries) DeliveryDeleteOrphaned(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, deliveryDeleteOrphaned, maxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -314,8 +314,8 @@ LIMIT $4
 type DeliveryListParams struct {
 	OrganizationID uuid.UUID
 	WebhookID      uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 // DeliveryList reads a page in the manner of EmailList.
@@ -323,8 +323,8 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 	rows, err := q.db.Query(ctx, deliveryList,
 		arg.OrganizationID,
 		arg.WebhookID,
-		arg.Ceiling,
-		arg.Total,
+		arg.BeforeID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

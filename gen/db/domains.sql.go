@@ -62,7 +62,7 @@ type DomainCheckClaimParams struct {
 	LeasedUntil time.Time
 	Now         time.Time
 	Seed        int64
-	Total       int32
+	MaxRows     int32
 	PerLane     int32
 }
 
@@ -78,7 +78,7 @@ func (q *Queries) DomainCheckClaim(ctx context.Context, arg DomainCheckClaimPara
 		arg.LeasedUntil,
 		arg.Now,
 		arg.Seed,
-		arg.Total,
+		arg.MaxRows,
 		arg.PerLane,
 	)
 	if err != nil {
@@ -332,6 +332,59 @@ func (q *Queries) DomainList(ctx context.Context, organizationID uuid.UUID) ([]D
 	return items, nil
 }
 
+const domainListByName = `-- name: DomainListByName :many
+SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
+FROM domains
+LEFT JOIN identities ON identities.name = domains.name
+WHERE domains.name = ANY ($1::text[])
+ORDER BY domains.id
+`
+
+type DomainListByNameRow struct {
+	Domain         Domain
+	DkimTokens     []string
+	MailFromDomain *string
+}
+
+// DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
+// alone: nothing that an organization sees may come from another's row.
+func (q *Queries) DomainListByName(ctx context.Context, names []string) ([]DomainListByNameRow, error) {
+	rows, err := q.db.Query(ctx, domainListByName, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DomainListByNameRow
+	for rows.Next() {
+		var i DomainListByNameRow
+		if err := rows.Scan(
+			&i.Domain.ID,
+			&i.Domain.OrganizationID,
+			&i.Domain.Name,
+			&i.Domain.MailFromSubdomain,
+			&i.Domain.OwnershipToken,
+			&i.Domain.Status,
+			&i.Domain.StatusReason,
+			&i.Domain.OwnedAt,
+			&i.Domain.Observations,
+			&i.Domain.PendingSince,
+			&i.Domain.VerifiedAt,
+			&i.Domain.FailingSince,
+			&i.Domain.CheckedAt,
+			&i.Domain.CreatedAt,
+			&i.DkimTokens,
+			&i.MailFromDomain,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const domainRecordCheck = `-- name: DomainRecordCheck :execrows
 UPDATE domains
 SET status = $1,
@@ -416,59 +469,6 @@ func (q *Queries) DomainVerifiedElsewhere(ctx context.Context, arg DomainVerifie
 	return exists, err
 }
 
-const domainsByName = `-- name: DomainsByName :many
-SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
-FROM domains
-LEFT JOIN identities ON identities.name = domains.name
-WHERE domains.name = ANY ($1::text[])
-ORDER BY domains.id
-`
-
-type DomainsByNameRow struct {
-	Domain         Domain
-	DkimTokens     []string
-	MailFromDomain *string
-}
-
-// DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
-// alone: nothing that an organization sees may come from another's row.
-func (q *Queries) DomainsByName(ctx context.Context, names []string) ([]DomainsByNameRow, error) {
-	rows, err := q.db.Query(ctx, domainsByName, names)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DomainsByNameRow
-	for rows.Next() {
-		var i DomainsByNameRow
-		if err := rows.Scan(
-			&i.Domain.ID,
-			&i.Domain.OrganizationID,
-			&i.Domain.Name,
-			&i.Domain.MailFromSubdomain,
-			&i.Domain.OwnershipToken,
-			&i.Domain.Status,
-			&i.Domain.StatusReason,
-			&i.Domain.OwnedAt,
-			&i.Domain.Observations,
-			&i.Domain.PendingSince,
-			&i.Domain.VerifiedAt,
-			&i.Domain.FailingSince,
-			&i.Domain.CheckedAt,
-			&i.Domain.CreatedAt,
-			&i.DkimTokens,
-			&i.MailFromDomain,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const identityClaimMailFrom = `-- name: IdentityClaimMailFrom :one
 UPDATE identities SET mail_from_domain = coalesce(mail_from_domain, $1::text)
 WHERE name = $2
@@ -529,7 +529,7 @@ RETURNING identities.name, unused.dkim_tokens
 type IdentityClaimUnusedParams struct {
 	Now         time.Time
 	UnusedSince time.Time
-	Total       int32
+	MaxRows     int32
 }
 
 type IdentityClaimUnusedRow struct {
@@ -542,7 +542,7 @@ type IdentityClaimUnusedRow struct {
 // below another organization's verified domain, which they would take that domain's mail from. While being deleted
 // an identity has no DKIM tokens, and nobody builds on it. used_at tells the claims apart.
 func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnusedParams) ([]IdentityClaimUnusedRow, error) {
-	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.Total)
+	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -576,23 +576,6 @@ func (q *Queries) IdentityDelete(ctx context.Context, arg IdentityDeleteParams) 
 	return err
 }
 
-const identityKeep = `-- name: IdentityKeep :exec
-UPDATE identities SET dkim_tokens = $1
-WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND used_at = $3
-`
-
-type IdentityKeepParams struct {
-	DkimTokens []string
-	Name       string
-	ClaimedAt  time.Time
-}
-
-// IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
-func (q *Queries) IdentityKeep(ctx context.Context, arg IdentityKeepParams) error {
-	_, err := q.db.Exec(ctx, identityKeep, arg.DkimTokens, arg.Name, arg.ClaimedAt)
-	return err
-}
-
 const identityReleaseMailFrom = `-- name: IdentityReleaseMailFrom :exec
 UPDATE identities SET mail_from_domain = NULL
 WHERE identities.name = $1
@@ -604,6 +587,23 @@ WHERE identities.name = $1
 // proven it is left.
 func (q *Queries) IdentityReleaseMailFrom(ctx context.Context, name string) error {
 	_, err := q.db.Exec(ctx, identityReleaseMailFrom, name)
+	return err
+}
+
+const identityRestore = `-- name: IdentityRestore :exec
+UPDATE identities SET dkim_tokens = $1
+WHERE name = $2 AND cardinality(dkim_tokens) = 0 AND used_at = $3
+`
+
+type IdentityRestoreParams struct {
+	DkimTokens []string
+	Name       string
+	ClaimedAt  time.Time
+}
+
+// IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
+func (q *Queries) IdentityRestore(ctx context.Context, arg IdentityRestoreParams) error {
+	_, err := q.db.Exec(ctx, identityRestore, arg.DkimTokens, arg.Name, arg.ClaimedAt)
 	return err
 }
 

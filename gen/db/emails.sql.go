@@ -142,9 +142,9 @@ LIMIT $4
 
 type EmailListParams struct {
 	OrganizationID uuid.UUID
-	Ceiling        uuid.UUID
-	Floor          uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	FromID         uuid.UUID
+	MaxRows        int32
 }
 
 // EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
@@ -164,9 +164,9 @@ type EmailListParams struct {
 func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailList,
 		arg.OrganizationID,
-		arg.Ceiling,
-		arg.Floor,
-		arg.Total,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -223,18 +223,18 @@ LIMIT $5
 type EmailListByFromParams struct {
 	OrganizationID uuid.UUID
 	AddressKey     string
-	Ceiling        uuid.UUID
-	Floor          uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	FromID         uuid.UUID
+	MaxRows        int32
 }
 
 func (q *Queries) EmailListByFrom(ctx context.Context, arg EmailListByFromParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByFrom,
 		arg.OrganizationID,
 		arg.AddressKey,
-		arg.Ceiling,
-		arg.Floor,
-		arg.Total,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -291,18 +291,18 @@ LIMIT $5
 type EmailListByStatusParams struct {
 	OrganizationID uuid.UUID
 	Outcome        int16
-	Ceiling        uuid.UUID
-	Floor          uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	FromID         uuid.UUID
+	MaxRows        int32
 }
 
 func (q *Queries) EmailListByStatus(ctx context.Context, arg EmailListByStatusParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByStatus,
 		arg.OrganizationID,
 		arg.Outcome,
-		arg.Ceiling,
-		arg.Floor,
-		arg.Total,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -360,18 +360,18 @@ LIMIT $5
 type EmailListByTagParams struct {
 	OrganizationID uuid.UUID
 	Tag            string
-	Floor          uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	FromID         uuid.UUID
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 func (q *Queries) EmailListByTag(ctx context.Context, arg EmailListByTagParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByTag,
 		arg.OrganizationID,
 		arg.Tag,
-		arg.Floor,
-		arg.Ceiling,
-		arg.Total,
+		arg.FromID,
+		arg.BeforeID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -431,9 +431,9 @@ LIMIT $5
 type EmailListByToParams struct {
 	OrganizationID uuid.UUID
 	AddressKey     string
-	Ceiling        uuid.UUID
-	Floor          uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	FromID         uuid.UUID
+	MaxRows        int32
 }
 
 // EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
@@ -442,9 +442,9 @@ func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([
 	rows, err := q.db.Query(ctx, emailListByTo,
 		arg.OrganizationID,
 		arg.AddressKey,
-		arg.Ceiling,
-		arg.Floor,
-		arg.Total,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

@@ -12,59 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const idempotencyKeyAmong = `-- name: IdempotencyKeyAmong :many
-
-SELECT key_hash, fingerprint, status, location, body, sealed FROM idempotency_keys
-WHERE organization_id = ANY ($1::uuid[])
-  AND key_hash = ANY ($2::bytea[])
-  AND created_at > $3::timestamptz
-`
-
-type IdempotencyKeyAmongParams struct {
-	OrganizationIds []uuid.UUID
-	KeyHashes       [][]byte
-	Since           time.Time
-}
-
-type IdempotencyKeyAmongRow struct {
-	KeyHash     []byte
-	Fingerprint []byte
-	Status      int16
-	Location    string
-	Body        []byte
-	Sealed      bool
-}
-
-// The look-ups and the lock are statements of their own: what was committed while the lock was taken is seen only by a
-// statement that begins afterwards.
-// IdempotencyKeyAmong finds the answers that are kept under keys.
-func (q *Queries) IdempotencyKeyAmong(ctx context.Context, arg IdempotencyKeyAmongParams) ([]IdempotencyKeyAmongRow, error) {
-	rows, err := q.db.Query(ctx, idempotencyKeyAmong, arg.OrganizationIds, arg.KeyHashes, arg.Since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []IdempotencyKeyAmongRow
-	for rows.Next() {
-		var i IdempotencyKeyAmongRow
-		if err := rows.Scan(
-			&i.KeyHash,
-			&i.Fingerprint,
-			&i.Status,
-			&i.Location,
-			&i.Body,
-			&i.Sealed,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const idempotencyKeyClaim = `-- name: IdempotencyKeyClaim :many
 SELECT wanted.lock::bigint AS lock, pg_try_advisory_xact_lock(wanted.lock) AS obtained
 FROM unnest($1::bigint[]) AS wanted (lock)
@@ -96,7 +43,7 @@ func (q *Queries) IdempotencyKeyClaim(ctx context.Context, locks []int64) ([]Ide
 	return items, nil
 }
 
-const idempotencyKeyForget = `-- name: IdempotencyKeyForget :execrows
+const idempotencyKeyDeleteExpired = `-- name: IdempotencyKeyDeleteExpired :execrows
 DELETE FROM idempotency_keys
 WHERE (organization_id, key_hash) IN (
     SELECT k.organization_id, k.key_hash FROM idempotency_keys k
@@ -107,21 +54,74 @@ WHERE (organization_id, key_hash) IN (
 )
 `
 
-type IdempotencyKeyForgetParams struct {
-	Before time.Time
-	Total  int32
+type IdempotencyKeyDeleteExpiredParams struct {
+	Before  time.Time
+	MaxRows int32
 }
 
 // IdempotencyKeyForget drops some of those that have been kept long enough.
-func (q *Queries) IdempotencyKeyForget(ctx context.Context, arg IdempotencyKeyForgetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, idempotencyKeyForget, arg.Before, arg.Total)
+func (q *Queries) IdempotencyKeyDeleteExpired(ctx context.Context, arg IdempotencyKeyDeleteExpiredParams) (int64, error) {
+	result, err := q.db.Exec(ctx, idempotencyKeyDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
 }
 
-const idempotencyKeyKeep = `-- name: IdempotencyKeyKeep :exec
+const idempotencyKeyList = `-- name: IdempotencyKeyList :many
+
+SELECT key_hash, fingerprint, status, location, body, sealed FROM idempotency_keys
+WHERE organization_id = ANY ($1::uuid[])
+  AND key_hash = ANY ($2::bytea[])
+  AND created_at > $3::timestamptz
+`
+
+type IdempotencyKeyListParams struct {
+	OrganizationIds []uuid.UUID
+	KeyHashes       [][]byte
+	Since           time.Time
+}
+
+type IdempotencyKeyListRow struct {
+	KeyHash     []byte
+	Fingerprint []byte
+	Status      int16
+	Location    string
+	Body        []byte
+	Sealed      bool
+}
+
+// The look-ups and the lock are statements of their own: what was committed while the lock was taken is seen only by a
+// statement that begins afterwards.
+// IdempotencyKeyAmong finds the answers that are kept under keys.
+func (q *Queries) IdempotencyKeyList(ctx context.Context, arg IdempotencyKeyListParams) ([]IdempotencyKeyListRow, error) {
+	rows, err := q.db.Query(ctx, idempotencyKeyList, arg.OrganizationIds, arg.KeyHashes, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IdempotencyKeyListRow
+	for rows.Next() {
+		var i IdempotencyKeyListRow
+		if err := rows.Scan(
+			&i.KeyHash,
+			&i.Fingerprint,
+			&i.Status,
+			&i.Location,
+			&i.Body,
+			&i.Sealed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const idempotencyKeyUpsert = `-- name: IdempotencyKeyUpsert :exec
 INSERT INTO idempotency_keys (organization_id, key_hash, fingerprint, status, location, body, sealed, created_at)
 SELECT
     unnest($1::uuid[]),
@@ -141,7 +141,7 @@ SET fingerprint = excluded.fingerprint,
     created_at = excluded.created_at
 `
 
-type IdempotencyKeyKeepParams struct {
+type IdempotencyKeyUpsertParams struct {
 	OrganizationIds []uuid.UUID
 	KeyHashes       [][]byte
 	Fingerprints    [][]byte
@@ -153,8 +153,8 @@ type IdempotencyKeyKeepParams struct {
 }
 
 // IdempotencyKeyKeep stores answers. A key that is there already has expired.
-func (q *Queries) IdempotencyKeyKeep(ctx context.Context, arg IdempotencyKeyKeepParams) error {
-	_, err := q.db.Exec(ctx, idempotencyKeyKeep,
+func (q *Queries) IdempotencyKeyUpsert(ctx context.Context, arg IdempotencyKeyUpsertParams) error {
+	_, err := q.db.Exec(ctx, idempotencyKeyUpsert,
 		arg.OrganizationIds,
 		arg.KeyHashes,
 		arg.Fingerprints,

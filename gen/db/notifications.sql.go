@@ -12,79 +12,62 @@ import (
 	"github.com/google/uuid"
 )
 
-const eventFailures = `-- name: EventFailures :many
-SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
-WHERE organization_id = $1 AND email_id = $2
-  AND type IN ('email.failed', 'email.bounced', 'email.complained')
-ORDER BY occurred_at, fact_key
-LIMIT 200
+const emailLockForEvent = `-- name: EmailLockForEvent :one
+
+SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = $1 FOR NO KEY UPDATE
 `
 
-type EventFailuresParams struct {
-	OrganizationID uuid.UUID
-	EmailID        uuid.UUID
+type EmailLockForEventRow struct {
+	ID                uuid.UUID
+	OrganizationID    uuid.UUID
+	Outcome           int16
+	ProviderMessageID *string
 }
 
-type EventFailuresRow struct {
-	FactKey string
-	Type    string
-	Reason  string
+// The following are those of one message about which SES reported something. The tag that names the message was set by
+// us and came back in a verified notification, so it is the message that says which organization it belongs to.
+// EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
+// the other.
+func (q *Queries) EmailLockForEvent(ctx context.Context, id uuid.UUID) (EmailLockForEventRow, error) {
+	row := q.db.QueryRow(ctx, emailLockForEvent, id)
+	var i EmailLockForEventRow
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Outcome,
+		&i.ProviderMessageID,
+	)
+	return i, err
 }
 
-// EventFailures are the stored facts that say why a message failed, the earliest first.
-func (q *Queries) EventFailures(ctx context.Context, arg EventFailuresParams) ([]EventFailuresRow, error) {
-	rows, err := q.db.Query(ctx, eventFailures, arg.OrganizationID, arg.EmailID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EventFailuresRow
-	for rows.Next() {
-		var i EventFailuresRow
-		if err := rows.Scan(&i.FactKey, &i.Type, &i.Reason); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const eventKnown = `-- name: EventKnown :many
-SELECT fact_key FROM events
-WHERE organization_id = $1 AND email_id = $2 AND fact_key = ANY ($3::text[])
+const emailLockForEventByProviderID = `-- name: EmailLockForEventByProviderID :one
+SELECT id, organization_id, outcome, provider_message_id FROM emails
+WHERE provider_message_id = $1::text
+ORDER BY id
+LIMIT 1
+FOR NO KEY UPDATE
 `
 
-type EventKnownParams struct {
-	OrganizationID uuid.UUID
-	EmailID        uuid.UUID
-	FactKeys       []string
+type EmailLockForEventByProviderIDRow struct {
+	ID                uuid.UUID
+	OrganizationID    uuid.UUID
+	Outcome           int16
+	ProviderMessageID *string
 }
 
-// EventKnown tells which of the given facts are stored.
-func (q *Queries) EventKnown(ctx context.Context, arg EventKnownParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, eventKnown, arg.OrganizationID, arg.EmailID, arg.FactKeys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var fact_key string
-		if err := rows.Scan(&fact_key); err != nil {
-			return nil, err
-		}
-		items = append(items, fact_key)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) EmailLockForEventByProviderID(ctx context.Context, providerMessageID string) (EmailLockForEventByProviderIDRow, error) {
+	row := q.db.QueryRow(ctx, emailLockForEventByProviderID, providerMessageID)
+	var i EmailLockForEventByProviderIDRow
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Outcome,
+		&i.ProviderMessageID,
+	)
+	return i, err
 }
 
-const eventMarkEmail = `-- name: EventMarkEmail :exec
+const emailRaiseOutcome = `-- name: EmailRaiseOutcome :exec
 UPDATE emails
 SET outcome = greatest(outcome, $1::smallint),
     sent_at = coalesce(sent_at, $2::timestamptz),
@@ -92,7 +75,7 @@ SET outcome = greatest(outcome, $1::smallint),
 WHERE id = $4 AND organization_id = $5
 `
 
-type EventMarkEmailParams struct {
+type EmailRaiseOutcomeParams struct {
 	Outcome        int16
 	SentAt         *time.Time
 	ErrorMessage   string
@@ -101,8 +84,8 @@ type EventMarkEmailParams struct {
 }
 
 // EventMarkEmail stores what became of a message. The highest outcome stands.
-func (q *Queries) EventMarkEmail(ctx context.Context, arg EventMarkEmailParams) error {
-	_, err := q.db.Exec(ctx, eventMarkEmail,
+func (q *Queries) EmailRaiseOutcome(ctx context.Context, arg EmailRaiseOutcomeParams) error {
+	_, err := q.db.Exec(ctx, emailRaiseOutcome,
 		arg.Outcome,
 		arg.SentAt,
 		arg.ErrorMessage,
@@ -112,51 +95,24 @@ func (q *Queries) EventMarkEmail(ctx context.Context, arg EventMarkEmailParams) 
 	return err
 }
 
-const eventMarkRecipients = `-- name: EventMarkRecipients :exec
-UPDATE recipients
-SET outcome = greatest(recipients.outcome, marked.outcome)
-FROM (SELECT unnest($3::smallint[]) AS position, unnest($4::smallint[]) AS outcome) AS marked
-WHERE recipients.email_id = $1
-  AND recipients.organization_id IS NOT DISTINCT FROM $2
-  AND recipients.position = marked.position
-`
-
-type EventMarkRecipientsParams struct {
-	EmailID        uuid.UUID
-	OrganizationID uuid.UUID
-	Positions      []int16
-	Outcomes       []int16
-}
-
-// EventMarkRecipients stores what became of recipients. The highest outcome stands.
-func (q *Queries) EventMarkRecipients(ctx context.Context, arg EventMarkRecipientsParams) error {
-	_, err := q.db.Exec(ctx, eventMarkRecipients,
-		arg.EmailID,
-		arg.OrganizationID,
-		arg.Positions,
-		arg.Outcomes,
-	)
-	return err
-}
-
-const eventNameProvider = `-- name: EventNameProvider :exec
+const emailSetProviderID = `-- name: EmailSetProviderID :exec
 UPDATE emails SET provider_message_id = $1::text
 WHERE id = $2 AND organization_id = $3 AND provider_message_id IS NULL
 `
 
-type EventNameProviderParams struct {
+type EmailSetProviderIDParams struct {
 	ProviderMessageID string
 	ID                uuid.UUID
 	OrganizationID    uuid.UUID
 }
 
 // EventNameProvider stores the id of SES where nobody has yet.
-func (q *Queries) EventNameProvider(ctx context.Context, arg EventNameProviderParams) error {
-	_, err := q.db.Exec(ctx, eventNameProvider, arg.ProviderMessageID, arg.ID, arg.OrganizationID)
+func (q *Queries) EmailSetProviderID(ctx context.Context, arg EmailSetProviderIDParams) error {
+	_, err := q.db.Exec(ctx, emailSetProviderID, arg.ProviderMessageID, arg.ID, arg.OrganizationID)
 	return err
 }
 
-const eventPage = `-- name: EventPage :many
+const eventList = `-- name: EventList :many
 SELECT events.email_id, events.fact_key, events.id, events.organization_id, events.type, events.data, events.occurred_at FROM (
     SELECT email_id, fact_key, id, organization_id, type, data, occurred_at FROM events
     WHERE organization_id = $1 AND email_id = $2 AND id < $3
@@ -167,20 +123,20 @@ ORDER BY events.id DESC
 LIMIT $4
 `
 
-type EventPageParams struct {
+type EventListParams struct {
 	OrganizationID uuid.UUID
 	EmailID        uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 // EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
-func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]Event, error) {
-	rows, err := q.db.Query(ctx, eventPage,
+func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, error) {
+	rows, err := q.db.Query(ctx, eventList,
 		arg.OrganizationID,
 		arg.EmailID,
-		arg.Ceiling,
-		arg.Total,
+		arg.BeforeID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -208,59 +164,76 @@ func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]Event, 
 	return items, nil
 }
 
-const eventTarget = `-- name: EventTarget :one
-
-SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = $1 FOR NO KEY UPDATE
+const eventListFailures = `-- name: EventListFailures :many
+SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
+WHERE organization_id = $1 AND email_id = $2
+  AND type IN ('email.failed', 'email.bounced', 'email.complained')
+ORDER BY occurred_at, fact_key
+LIMIT 200
 `
 
-type EventTargetRow struct {
-	ID                uuid.UUID
-	OrganizationID    uuid.UUID
-	Outcome           int16
-	ProviderMessageID *string
+type EventListFailuresParams struct {
+	OrganizationID uuid.UUID
+	EmailID        uuid.UUID
 }
 
-// The following are those of one message about which SES reported something. The tag that names the message was set by
-// us and came back in a verified notification, so it is the message that says which organization it belongs to.
-// EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
-// the other.
-func (q *Queries) EventTarget(ctx context.Context, id uuid.UUID) (EventTargetRow, error) {
-	row := q.db.QueryRow(ctx, eventTarget, id)
-	var i EventTargetRow
-	err := row.Scan(
-		&i.ID,
-		&i.OrganizationID,
-		&i.Outcome,
-		&i.ProviderMessageID,
-	)
-	return i, err
+type EventListFailuresRow struct {
+	FactKey string
+	Type    string
+	Reason  string
 }
 
-const eventTargetByProvider = `-- name: EventTargetByProvider :one
-SELECT id, organization_id, outcome, provider_message_id FROM emails
-WHERE provider_message_id = $1::text
-ORDER BY id
-LIMIT 1
-FOR NO KEY UPDATE
+// EventFailures are the stored facts that say why a message failed, the earliest first.
+func (q *Queries) EventListFailures(ctx context.Context, arg EventListFailuresParams) ([]EventListFailuresRow, error) {
+	rows, err := q.db.Query(ctx, eventListFailures, arg.OrganizationID, arg.EmailID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventListFailuresRow
+	for rows.Next() {
+		var i EventListFailuresRow
+		if err := rows.Scan(&i.FactKey, &i.Type, &i.Reason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventListKnown = `-- name: EventListKnown :many
+SELECT fact_key FROM events
+WHERE organization_id = $1 AND email_id = $2 AND fact_key = ANY ($3::text[])
 `
 
-type EventTargetByProviderRow struct {
-	ID                uuid.UUID
-	OrganizationID    uuid.UUID
-	Outcome           int16
-	ProviderMessageID *string
+type EventListKnownParams struct {
+	OrganizationID uuid.UUID
+	EmailID        uuid.UUID
+	FactKeys       []string
 }
 
-func (q *Queries) EventTargetByProvider(ctx context.Context, providerMessageID string) (EventTargetByProviderRow, error) {
-	row := q.db.QueryRow(ctx, eventTargetByProvider, providerMessageID)
-	var i EventTargetByProviderRow
-	err := row.Scan(
-		&i.ID,
-		&i.OrganizationID,
-		&i.Outcome,
-		&i.ProviderMessageID,
-	)
-	return i, err
+// EventKnown tells which of the given facts are stored.
+func (q *Queries) EventListKnown(ctx context.Context, arg EventListKnownParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, eventListKnown, arg.OrganizationID, arg.EmailID, arg.FactKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var fact_key string
+		if err := rows.Scan(&fact_key); err != nil {
+			return nil, err
+		}
+		items = append(items, fact_key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const notificationClaim = `-- name: NotificationClaim :many
@@ -284,7 +257,7 @@ RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS bo
 type NotificationClaimParams struct {
 	LeasedUntil time.Time
 	Now         time.Time
-	Total       int32
+	MaxRows     int32
 }
 
 type NotificationClaimRow struct {
@@ -296,7 +269,7 @@ type NotificationClaimRow struct {
 
 // NotificationClaim leases due notifications. They have no lanes: whose they are is known once they are read.
 func (q *Queries) NotificationClaim(ctx context.Context, arg NotificationClaimParams) ([]NotificationClaimRow, error) {
-	rows, err := q.db.Query(ctx, notificationClaim, arg.LeasedUntil, arg.Now, arg.Total)
+	rows, err := q.db.Query(ctx, notificationClaim, arg.LeasedUntil, arg.Now, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +293,7 @@ func (q *Queries) NotificationClaim(ctx context.Context, arg NotificationClaimPa
 	return items, nil
 }
 
-const notificationForget = `-- name: NotificationForget :execrows
+const notificationDeleteExpired = `-- name: NotificationDeleteExpired :execrows
 DELETE FROM notifications
 WHERE message_id IN (
     SELECT n.message_id FROM notifications n
@@ -331,18 +304,38 @@ WHERE message_id IN (
 )
 `
 
-type NotificationForgetParams struct {
-	Before time.Time
-	Total  int32
+type NotificationDeleteExpiredParams struct {
+	Before  time.Time
+	MaxRows int32
 }
 
 // NotificationForget drops some of those that are settled and older than a repetition can be.
-func (q *Queries) NotificationForget(ctx context.Context, arg NotificationForgetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, notificationForget, arg.Before, arg.Total)
+func (q *Queries) NotificationDeleteExpired(ctx context.Context, arg NotificationDeleteExpiredParams) (int64, error) {
+	result, err := q.db.Exec(ctx, notificationDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const notificationGetByProbe = `-- name: NotificationGetByProbe :one
+SELECT EXISTS (
+    SELECT FROM notifications WHERE received_at >= $1::timestamptz AND position($2::text IN body) > 0
+)
+`
+
+type NotificationGetByProbeParams struct {
+	Since time.Time
+	Probe string
+}
+
+// NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
+// looked at yet.
+func (q *Queries) NotificationGetByProbe(ctx context.Context, arg NotificationGetByProbeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, notificationGetByProbe, arg.Since, arg.Probe)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const notificationInsert = `-- name: NotificationInsert :execrows
@@ -412,26 +405,6 @@ func (q *Queries) NotificationLatest(ctx context.Context) (time.Time, error) {
 	return received_at, err
 }
 
-const notificationOfProbe = `-- name: NotificationOfProbe :one
-SELECT EXISTS (
-    SELECT FROM notifications WHERE received_at >= $1::timestamptz AND position($2::text IN body) > 0
-)
-`
-
-type NotificationOfProbeParams struct {
-	Since time.Time
-	Probe string
-}
-
-// NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
-// looked at yet.
-func (q *Queries) NotificationOfProbe(ctx context.Context, arg NotificationOfProbeParams) (bool, error) {
-	row := q.db.QueryRow(ctx, notificationOfProbe, arg.Since, arg.Probe)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const notificationPostpone = `-- name: NotificationPostpone :exec
 UPDATE notifications SET due_at = $1::timestamptz, leased_until = NULL
 WHERE message_id = $2 AND attempt = $3 AND leased_until IS NOT NULL
@@ -472,5 +445,32 @@ type NotificationSettleProbeParams struct {
 // it, as long as the notification is remembered.
 func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationSettleProbeParams) error {
 	_, err := q.db.Exec(ctx, notificationSettleProbe, arg.Probe, arg.MessageID)
+	return err
+}
+
+const recipientRaiseOutcome = `-- name: RecipientRaiseOutcome :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, marked.outcome)
+FROM (SELECT unnest($3::smallint[]) AS position, unnest($4::smallint[]) AS outcome) AS marked
+WHERE recipients.email_id = $1
+  AND recipients.organization_id IS NOT DISTINCT FROM $2
+  AND recipients.position = marked.position
+`
+
+type RecipientRaiseOutcomeParams struct {
+	EmailID        uuid.UUID
+	OrganizationID uuid.UUID
+	Positions      []int16
+	Outcomes       []int16
+}
+
+// EventMarkRecipients stores what became of recipients. The highest outcome stands.
+func (q *Queries) RecipientRaiseOutcome(ctx context.Context, arg RecipientRaiseOutcomeParams) error {
+	_, err := q.db.Exec(ctx, recipientRaiseOutcome,
+		arg.EmailID,
+		arg.OrganizationID,
+		arg.Positions,
+		arg.Outcomes,
+	)
 	return err
 }

@@ -10,19 +10,43 @@ import (
 	"time"
 )
 
-const quotaAssume = `-- name: QuotaAssume :exec
+const quotaCutRate = `-- name: QuotaCutRate :execrows
+UPDATE quota
+SET slowed_to = greatest(quota_rate(quota, $1) * $2::double precision, least(per_second, greatest(per_second / 100, 1))),
+    slowed_at = clock_timestamp(),
+    available = least(available, 0)
+WHERE slowed_at < clock_timestamp() - make_interval(secs => $3::double precision) OR slowed_at > clock_timestamp()
+`
+
+type QuotaCutRateParams struct {
+	Climb float64
+	Cut   float64
+	Pause float64
+}
+
+// QuotaSlow cuts the rate of all workers to a share, at most once within the pause: what was under way meanwhile says
+// nothing about the new rate. It affects a row where it did. A clock that was set back does not prolong the pause.
+func (q *Queries) QuotaCutRate(ctx context.Context, arg QuotaCutRateParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quotaCutRate, arg.Climb, arg.Cut, arg.Pause)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const quotaInsertDefault = `-- name: QuotaInsertDefault :exec
 INSERT INTO quota (per_second, read_at, available, taken_at)
 VALUES ($1, '2000-01-01', $1, clock_timestamp())
 ON CONFLICT (one) DO NOTHING
 `
 
 // QuotaAssume keeps a rate as long as SES has never said one.
-func (q *Queries) QuotaAssume(ctx context.Context, perSecond float64) error {
-	_, err := q.db.Exec(ctx, quotaAssume, perSecond)
+func (q *Queries) QuotaInsertDefault(ctx context.Context, perSecond float64) error {
+	_, err := q.db.Exec(ctx, quotaInsertDefault, perSecond)
 	return err
 }
 
-const quotaLook = `-- name: QuotaLook :one
+const quotaLock = `-- name: QuotaLock :one
 WITH locked AS (
     SELECT quota.one, quota.per_second, quota.day_left, quota.read_at, quota.slowed_to, quota.slowed_at, quota.available, quota.taken_at, quota_rate(quota, $3) AS rate, clock_timestamp() AS now FROM quota FOR UPDATE
 )
@@ -40,13 +64,13 @@ SELECT
 FROM locked
 `
 
-type QuotaLookParams struct {
+type QuotaLockParams struct {
 	Burst    float64
 	Believed float64
 	Climb    float64
 }
 
-type QuotaLookRow struct {
+type QuotaLockRow struct {
 	Rate      float64
 	Available float64
 	DayLeft   float64
@@ -56,9 +80,9 @@ type QuotaLookRow struct {
 // QuotaLook locks the quota until the transaction ends, and says what may be taken of it at this moment. What nobody
 // takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds. Where
 // the clock was set back, one may be taken, which brings taken_at back too: nothing waits for the clock to catch up.
-func (q *Queries) QuotaLook(ctx context.Context, arg QuotaLookParams) (QuotaLookRow, error) {
-	row := q.db.QueryRow(ctx, quotaLook, arg.Burst, arg.Believed, arg.Climb)
-	var i QuotaLookRow
+func (q *Queries) QuotaLock(ctx context.Context, arg QuotaLockParams) (QuotaLockRow, error) {
+	row := q.db.QueryRow(ctx, quotaLock, arg.Burst, arg.Believed, arg.Climb)
+	var i QuotaLockRow
 	err := row.Scan(
 		&i.Rate,
 		&i.Available,
@@ -68,71 +92,47 @@ func (q *Queries) QuotaLook(ctx context.Context, arg QuotaLookParams) (QuotaLook
 	return i, err
 }
 
-const quotaOwe = `-- name: QuotaOwe :exec
+const quotaOverdraw = `-- name: QuotaOverdraw :exec
 UPDATE quota SET available = available - $1::double precision, day_left = day_left - $1
 `
 
 // QuotaOwe counts what was sent beyond what had been taken.
-func (q *Queries) QuotaOwe(ctx context.Context, owed float64) error {
-	_, err := q.db.Exec(ctx, quotaOwe, owed)
+func (q *Queries) QuotaOverdraw(ctx context.Context, owed float64) error {
+	_, err := q.db.Exec(ctx, quotaOverdraw, owed)
 	return err
 }
 
-const quotaSlow = `-- name: QuotaSlow :execrows
-UPDATE quota
-SET slowed_to = greatest(quota_rate(quota, $1) * $2::double precision, least(per_second, greatest(per_second / 100, 1))),
-    slowed_at = clock_timestamp(),
-    available = least(available, 0)
-WHERE slowed_at < clock_timestamp() - make_interval(secs => $3::double precision) OR slowed_at > clock_timestamp()
-`
-
-type QuotaSlowParams struct {
-	Climb float64
-	Cut   float64
-	Pause float64
-}
-
-// QuotaSlow cuts the rate of all workers to a share, at most once within the pause: what was under way meanwhile says
-// nothing about the new rate. It affects a row where it did. A clock that was set back does not prolong the pause.
-func (q *Queries) QuotaSlow(ctx context.Context, arg QuotaSlowParams) (int64, error) {
-	result, err := q.db.Exec(ctx, quotaSlow, arg.Climb, arg.Cut, arg.Pause)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const quotaStore = `-- name: QuotaStore :exec
-INSERT INTO quota (per_second, day_left, read_at, available, taken_at)
-VALUES ($1, $2, clock_timestamp(), $1, clock_timestamp())
-ON CONFLICT (one) DO UPDATE
-SET per_second = excluded.per_second, day_left = excluded.day_left, read_at = excluded.read_at
-`
-
-type QuotaStoreParams struct {
-	PerSecond float64
-	DayLeft   *float64
-}
-
-// QuotaStore keeps what SES says that the account may send. A day_left of NULL is no limit.
-func (q *Queries) QuotaStore(ctx context.Context, arg QuotaStoreParams) error {
-	_, err := q.db.Exec(ctx, quotaStore, arg.PerSecond, arg.DayLeft)
-	return err
-}
-
-const quotaTake = `-- name: QuotaTake :exec
+const quotaSpend = `-- name: QuotaSpend :exec
 UPDATE quota
 SET available = $1::double precision, taken_at = $2::timestamptz, day_left = day_left - $3::double precision
 `
 
-type QuotaTakeParams struct {
+type QuotaSpendParams struct {
 	Rest  float64
 	Now   time.Time
 	Taken float64
 }
 
 // QuotaTake takes from what QuotaLook showed in the same transaction, and leaves the rest.
-func (q *Queries) QuotaTake(ctx context.Context, arg QuotaTakeParams) error {
-	_, err := q.db.Exec(ctx, quotaTake, arg.Rest, arg.Now, arg.Taken)
+func (q *Queries) QuotaSpend(ctx context.Context, arg QuotaSpendParams) error {
+	_, err := q.db.Exec(ctx, quotaSpend, arg.Rest, arg.Now, arg.Taken)
+	return err
+}
+
+const quotaUpsert = `-- name: QuotaUpsert :exec
+INSERT INTO quota (per_second, day_left, read_at, available, taken_at)
+VALUES ($1, $2, clock_timestamp(), $1, clock_timestamp())
+ON CONFLICT (one) DO UPDATE
+SET per_second = excluded.per_second, day_left = excluded.day_left, read_at = excluded.read_at
+`
+
+type QuotaUpsertParams struct {
+	PerSecond float64
+	DayLeft   *float64
+}
+
+// QuotaStore keeps what SES says that the account may send. A day_left of NULL is no limit.
+func (q *Queries) QuotaUpsert(ctx context.Context, arg QuotaUpsertParams) error {
+	_, err := q.db.Exec(ctx, quotaUpsert, arg.PerSecond, arg.DayLeft)
 	return err
 }

@@ -12,6 +12,38 @@ import (
 	"github.com/google/uuid"
 )
 
+const recipientSetOutcome = `-- name: RecipientSetOutcome :exec
+UPDATE recipients
+SET outcome = greatest(recipients.outcome, $1::smallint)
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS email_id,
+        unnest($3::smallint[]) AS position,
+        unnest($4::uuid[]) AS organization_id
+) AS marked
+WHERE recipients.email_id = marked.email_id
+  AND recipients.position = marked.position
+  AND recipients.organization_id IS NOT DISTINCT FROM marked.organization_id
+`
+
+type RecipientSetOutcomeParams struct {
+	Outcome         int16
+	EmailIds        []uuid.UUID
+	Positions       []int16
+	OrganizationIds []uuid.UUID
+}
+
+// SendMarkRecipients stores what became of the recipients of messages, by their own key for the same reason.
+func (q *Queries) RecipientSetOutcome(ctx context.Context, arg RecipientSetOutcomeParams) error {
+	_, err := q.db.Exec(ctx, recipientSetOutcome,
+		arg.Outcome,
+		arg.EmailIds,
+		arg.Positions,
+		arg.OrganizationIds,
+	)
+	return err
+}
+
 const sendClaim = `-- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -30,10 +62,10 @@ active AS MATERIALIZED (
     LIMIT $5
 ),
 candidates AS MATERIALIZED (
-    SELECT active.lane, due.email_id, due.due_at, due.abandoned, due.put_off
+    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off
     FROM active
     CROSS JOIN LATERAL (
-        SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS abandoned,
+        SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS lease_expired,
             s.leased_until IS NOT NULL AND $1::timestamptz IS NOT NULL AS put_off
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= $3::timestamptz
@@ -44,9 +76,9 @@ candidates AS MATERIALIZED (
     ) AS due
 ),
 taken AS (
-    SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.abandoned, ranked.put_off, ranked.turn, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $4::bigint)) AS place
+    SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.turn, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $4::bigint)) AS place
     FROM (
-        SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.abandoned, candidates.put_off, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+        SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
         FROM candidates
     ) AS ranked
     ORDER BY place
@@ -54,7 +86,7 @@ taken AS (
 )
 UPDATE sends
 SET attempt = sends.attempt + (NOT taken.put_off)::integer,
-    ambiguous_attempts = sends.ambiguous_attempts + taken.abandoned::integer,
+    ambiguous_attempts = sends.ambiguous_attempts + taken.lease_expired::integer,
     due_at = CASE WHEN taken.put_off THEN $1::timestamptz ELSE $2::timestamptz END,
     leased_until = CASE WHEN NOT taken.put_off THEN $2::timestamptz END
 FROM taken
@@ -65,12 +97,12 @@ RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_
 `
 
 type SendClaimParams struct {
-	AbandonedUntil *time.Time
-	LeasedUntil    time.Time
-	Now            time.Time
-	Seed           int64
-	Total          int32
-	PerLane        int32
+	ExpiredLeaseUntil *time.Time
+	LeasedUntil       time.Time
+	Now               time.Time
+	Seed              int64
+	MaxRows           int32
+	PerLane           int32
 }
 
 type SendClaimRow struct {
@@ -86,15 +118,15 @@ type SendClaimRow struct {
 
 // SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
 // them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
-// whose lease ran out was abandoned in the middle of an attempt, which is thereby marked ambiguous before it is tried
-// again; with abandoned_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
+// whose lease ran out was lease_expired in the middle of an attempt, which is thereby marked ambiguous before it is tried
+// again; with expired_lease_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
-		arg.AbandonedUntil,
+		arg.ExpiredLeaseUntil,
 		arg.LeasedUntil,
 		arg.Now,
 		arg.Seed,
-		arg.Total,
+		arg.MaxRows,
 		arg.PerLane,
 	)
 	if err != nil {
@@ -124,6 +156,17 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 	return items, nil
 }
 
+const sendComplete = `-- name: SendComplete :exec
+DELETE FROM sends WHERE email_id = ANY ($1::uuid[])
+`
+
+// SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
+// make them more sent.
+func (q *Queries) SendComplete(ctx context.Context, emailIds []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, sendComplete, emailIds)
+	return err
+}
+
 const sendDueNow = `-- name: SendDueNow :exec
 UPDATE sends SET due_at = $1::timestamptz
 WHERE organization_id = $2 AND leased_until IS NULL AND due_at > $1::timestamptz AND ambiguous_attempts = 0
@@ -141,32 +184,21 @@ func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) error {
 	return err
 }
 
-const sendFinish = `-- name: SendFinish :exec
-DELETE FROM sends WHERE email_id = ANY ($1::uuid[])
-`
-
-// SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
-// make them more sent.
-func (q *Queries) SendFinish(ctx context.Context, emailIds []uuid.UUID) error {
-	_, err := q.db.Exec(ctx, sendFinish, emailIds)
-	return err
-}
-
-const sendGiveUp = `-- name: SendGiveUp :many
+const sendFail = `-- name: SendFail :many
 DELETE FROM sends
 USING (SELECT unnest($1::uuid[]) AS email_id, unnest($2::integer[]) AS attempt) AS given_up
 WHERE sends.email_id = given_up.email_id AND sends.attempt = given_up.attempt
 RETURNING sends.email_id
 `
 
-type SendGiveUpParams struct {
+type SendFailParams struct {
 	EmailIds []uuid.UUID
 	Attempts []int32
 }
 
 // SendGiveUp ends the work of messages that failed for good, where the attempt is still ours.
-func (q *Queries) SendGiveUp(ctx context.Context, arg SendGiveUpParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, sendGiveUp, arg.EmailIds, arg.Attempts)
+func (q *Queries) SendFail(ctx context.Context, arg SendFailParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, sendFail, arg.EmailIds, arg.Attempts)
 	if err != nil {
 		return nil, err
 	}
@@ -302,38 +334,6 @@ func (q *Queries) SendLock(ctx context.Context, emailIds []uuid.UUID) error {
 	return err
 }
 
-const sendMarkRecipients = `-- name: SendMarkRecipients :exec
-UPDATE recipients
-SET outcome = greatest(recipients.outcome, $1::smallint)
-FROM (
-    SELECT
-        unnest($2::uuid[]) AS email_id,
-        unnest($3::smallint[]) AS position,
-        unnest($4::uuid[]) AS organization_id
-) AS marked
-WHERE recipients.email_id = marked.email_id
-  AND recipients.position = marked.position
-  AND recipients.organization_id IS NOT DISTINCT FROM marked.organization_id
-`
-
-type SendMarkRecipientsParams struct {
-	Outcome         int16
-	EmailIds        []uuid.UUID
-	Positions       []int16
-	OrganizationIds []uuid.UUID
-}
-
-// SendMarkRecipients stores what became of the recipients of messages, by their own key for the same reason.
-func (q *Queries) SendMarkRecipients(ctx context.Context, arg SendMarkRecipientsParams) error {
-	_, err := q.db.Exec(ctx, sendMarkRecipients,
-		arg.Outcome,
-		arg.EmailIds,
-		arg.Positions,
-		arg.OrganizationIds,
-	)
-	return err
-}
-
 const sendNotify = `-- name: SendNotify :exec
 SELECT pg_notify('sends', '')
 `
@@ -376,24 +376,6 @@ func (q *Queries) SendPostpone(ctx context.Context, arg SendPostponeParams) erro
 		arg.DueAt,
 		arg.Ambiguous,
 	)
-	return err
-}
-
-const sendPutBack = `-- name: SendPutBack :exec
-UPDATE sends
-SET due_at = put_back.due_at, leased_until = NULL, attempt = sends.attempt - 1
-FROM (SELECT unnest($1::uuid[]) AS email_id, unnest($2::timestamptz[]) AS due_at) AS put_back
-WHERE sends.email_id = put_back.email_id
-`
-
-type SendPutBackParams struct {
-	EmailIds []uuid.UUID
-	DueAt    []time.Time
-}
-
-// SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.
-func (q *Queries) SendPutBack(ctx context.Context, arg SendPutBackParams) error {
-	_, err := q.db.Exec(ctx, sendPutBack, arg.EmailIds, arg.DueAt)
 	return err
 }
 
@@ -456,4 +438,22 @@ func (q *Queries) SendRecipients(ctx context.Context, arg SendRecipientsParams) 
 		return nil, err
 	}
 	return items, nil
+}
+
+const sendUnclaim = `-- name: SendUnclaim :exec
+UPDATE sends
+SET due_at = put_back.due_at, leased_until = NULL, attempt = sends.attempt - 1
+FROM (SELECT unnest($1::uuid[]) AS email_id, unnest($2::timestamptz[]) AS due_at) AS put_back
+WHERE sends.email_id = put_back.email_id
+`
+
+type SendUnclaimParams struct {
+	EmailIds []uuid.UUID
+	DueAt    []time.Time
+}
+
+// SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.
+func (q *Queries) SendUnclaim(ctx context.Context, arg SendUnclaimParams) error {
+	_, err := q.db.Exec(ctx, sendUnclaim, arg.EmailIds, arg.DueAt)
+	return err
 }

@@ -163,13 +163,13 @@ LIMIT $3
 
 type SuppressionListParams struct {
 	OrganizationID uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 // SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
 func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]Suppression, error) {
-	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.Ceiling, arg.Total)
+	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ type SuppressionListByAddressParams struct {
 	OrganizationID uuid.UUID
 	AddressKey     string
 	Reason         *string
-	Ceiling        uuid.UUID
+	BeforeID       uuid.UUID
 }
 
 // SuppressionListByAddress finds one at most.
@@ -217,7 +217,7 @@ func (q *Queries) SuppressionListByAddress(ctx context.Context, arg SuppressionL
 		arg.OrganizationID,
 		arg.AddressKey,
 		arg.Reason,
-		arg.Ceiling,
+		arg.BeforeID,
 	)
 	if err != nil {
 		return nil, err
@@ -262,16 +262,16 @@ LIMIT $4
 type SuppressionListByReasonParams struct {
 	OrganizationID uuid.UUID
 	Reason         string
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 func (q *Queries) SuppressionListByReason(ctx context.Context, arg SuppressionListByReasonParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionListByReason,
 		arg.OrganizationID,
 		arg.Reason,
-		arg.Ceiling,
-		arg.Total,
+		arg.BeforeID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

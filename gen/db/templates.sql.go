@@ -158,13 +158,13 @@ LIMIT $3
 
 type TemplateListParams struct {
 	OrganizationID uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 // TemplateList reads a page in the manner of EmailList.
 func (q *Queries) TemplateList(ctx context.Context, arg TemplateListParams) ([]Template, error) {
-	rows, err := q.db.Query(ctx, templateList, arg.OrganizationID, arg.Ceiling, arg.Total)
+	rows, err := q.db.Query(ctx, templateList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -281,8 +281,8 @@ LIMIT $4
 type TemplateVersionListParams struct {
 	OrganizationID uuid.UUID
 	TemplateID     uuid.UUID
-	Ceiling        int32
-	Total          int32
+	BeforeID       int32
+	MaxRows        int32
 }
 
 type TemplateVersionListRow struct {
@@ -296,8 +296,8 @@ func (q *Queries) TemplateVersionList(ctx context.Context, arg TemplateVersionLi
 	rows, err := q.db.Query(ctx, templateVersionList,
 		arg.OrganizationID,
 		arg.TemplateID,
-		arg.Ceiling,
-		arg.Total,
+		arg.BeforeID,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

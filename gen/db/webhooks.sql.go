@@ -176,13 +176,13 @@ LIMIT $3
 
 type WebhookListParams struct {
 	OrganizationID uuid.UUID
-	Ceiling        uuid.UUID
-	Total          int32
+	BeforeID       uuid.UUID
+	MaxRows        int32
 }
 
 // WebhookList reads a page in the manner of EmailList.
 func (q *Queries) WebhookList(ctx context.Context, arg WebhookListParams) ([]Webhook, error) {
-	rows, err := q.db.Query(ctx, webhookList, arg.OrganizationID, arg.Ceiling, arg.Total)
+	rows, err := q.db.Query(ctx, webhookList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}

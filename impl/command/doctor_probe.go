@@ -83,7 +83,7 @@ func (d *doctor) tryEvent(ctx context.Context) (finding, error) {
 	helpAt := d.sentAt.Add(d.Wait / 3)
 	helped := false
 	for {
-		found, err := d.database.Queries().NotificationOfProbe(ctx, db.NotificationOfProbeParams{
+		found, err := d.database.Queries().NotificationGetByProbe(ctx, db.NotificationGetByProbeParams{
 			Since: d.sentAt.Add(-clocksDiffer), Probe: d.probe,
 		})
 		if err == nil && found {

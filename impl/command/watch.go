@@ -142,7 +142,7 @@ func (w *watch) showDue(database *store.Store, now func() time.Time) {
 	}
 	w.metrics.QueueDepth(func(ctx context.Context) ([]metrics.QueueDepth, error) {
 		at := now()
-		rows, err := database.Queries().DueLook(ctx, db.DueLookParams{Now: at, Total: dueCounted})
+		rows, err := database.Queries().QueueDepth(ctx, db.QueueDepthParams{Now: at, MaxRows: dueCounted})
 		if err != nil {
 			w.log.WarnContext(ctx, "it cannot be read how much is due", slog.Any("error", err))
 			return nil, err

@@ -74,7 +74,7 @@ func finishIfAccepted(ctx context.Context, tx *db.Queries, event ses.Event) erro
 	if event.MessageID == uuid.Nil || highestOutcome(emailEventsFrom(event, nil)) <= mail.OutcomeSendFailed {
 		return nil
 	}
-	if err := tx.SendFinish(ctx, []uuid.UUID{event.MessageID}); err != nil {
+	if err := tx.SendComplete(ctx, []uuid.UUID{event.MessageID}); err != nil {
 		return fmt.Errorf("end the work of a message that SES took: %w", err)
 	}
 	return nil

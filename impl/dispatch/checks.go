@@ -21,7 +21,7 @@ type domainCheck struct {
 
 func (d *Dispatcher) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]domainCheck, error) {
 	rows, err := d.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim domain checks: %w", err)

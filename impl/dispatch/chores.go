@@ -120,7 +120,7 @@ func (d *Dispatcher) SweepIdentities(ctx context.Context) error {
 func (d *Dispatcher) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
 	before := d.config.Now().Add(-idempotency.Kept)
 	for {
-		deleted, err := d.config.Store.Queries().IdempotencyKeyForget(ctx, db.IdempotencyKeyForgetParams{Before: before, Total: idempotencyKeyBatchSize})
+		deleted, err := d.config.Store.Queries().IdempotencyKeyDeleteExpired(ctx, db.IdempotencyKeyDeleteExpiredParams{Before: before, MaxRows: idempotencyKeyBatchSize})
 		if err != nil {
 			return fmt.Errorf("forget idempotency keys: %w", err)
 		}
@@ -137,9 +137,9 @@ func (d *Dispatcher) DeleteExpiredDeliveries(ctx context.Context) error {
 	before := d.config.Now().Add(-deliveryRetention)
 	for _, forget := range []func() (int64, error){
 		func() (int64, error) {
-			return queries.DeliveryForget(ctx, db.DeliveryForgetParams{Before: before, Total: deliveryBatchSize})
+			return queries.DeliveryDeleteExpired(ctx, db.DeliveryDeleteExpiredParams{Before: before, MaxRows: deliveryBatchSize})
 		},
-		func() (int64, error) { return queries.DeliveryForgetOrphaned(ctx, deliveryBatchSize) },
+		func() (int64, error) { return queries.DeliveryDeleteOrphaned(ctx, deliveryBatchSize) },
 	} {
 		for {
 			deleted, err := forget()

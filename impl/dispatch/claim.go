@@ -39,11 +39,11 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim workqueue.ClaimRequest
 	// nobody knows, and its messages would wait for the end of their lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	abandoned := d.expiredLeaseUntil(ctx, claim.Now)
+	expiredLeaseUntil := d.expiredLeaseUntil(ctx, claim.Now)
 	claim.Total = d.size.limit(claim.Total)
 	var made claimResult
 	err := d.config.Store.TxPipelined(ctx, func(tx *db.Queries) (err error) {
-		made, err = d.claimWithin(ctx, tx, claim, abandoned)
+		made, err = d.claimWithin(ctx, tx, claim, expiredLeaseUntil)
 		return err
 	})
 	if errors.Is(err, errNoQuota) {
@@ -70,13 +70,13 @@ func (d *Dispatcher) claimMail(ctx context.Context, claim workqueue.ClaimRequest
 	return made.group, nil
 }
 
-func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, abandoned *time.Time) (made claimResult, err error) {
+func (d *Dispatcher) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, expiredLeaseUntil *time.Time) (made claimResult, err error) {
 	if made.grant, err = d.limiter.reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.messages == 0 {
 		return made, err
 	}
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: made.grant.messages,
-		AbandonedUntil: abandoned,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
+		ExpiredLeaseUntil: expiredLeaseUntil,
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)
@@ -129,7 +129,7 @@ func (d *Dispatcher) pauseClaims(now time.Time, wait time.Duration) {
 // wakeAfter has an idle dispatcher look for mail in a while, before it would do so by itself.
 func (d *Dispatcher) wakeAfter(wait time.Duration) { d.limiter.wakeAfter(wait, d.mail.Wake) }
 
-// dropDeferred leaves out what was abandoned and is put off, and orders the rest by their turns.
+// dropDeferred leaves out messages of expired leases that are deferred, and orders the rest by their turns.
 func dropDeferred(rows []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
 	ours = slices.DeleteFunc(rows, func(row db.SendClaimRow) bool { return row.PutOff })
 	slices.SortFunc(ours, func(a, b db.SendClaimRow) int { return cmp.Compare(a.Place, b.Place) })
@@ -141,12 +141,12 @@ func unclaim(ctx context.Context, tx *db.Queries, group []message) error {
 	if len(group) == 0 {
 		return nil
 	}
-	var rows db.SendPutBackParams
+	var rows db.SendUnclaimParams
 	for _, m := range group {
 		rows.EmailIds = append(rows.EmailIds, m.send.EmailID)
 		rows.DueAt = append(rows.DueAt, m.send.WasDueAt)
 	}
-	if err := tx.SendPutBack(ctx, rows); err != nil {
+	if err := tx.SendUnclaim(ctx, rows); err != nil {
 		return fmt.Errorf("put messages back: %w", err)
 	}
 	return nil

@@ -43,7 +43,7 @@ func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error 
 	if len(done) == 0 {
 		return nil
 	}
-	if err := tx.SendFinish(ctx, idsOf(done)); err != nil {
+	if err := tx.SendComplete(ctx, idsOf(done)); err != nil {
 		return fmt.Errorf("end the work of sent messages: %w", err)
 	}
 	if len(taken) == 0 {
@@ -72,11 +72,11 @@ func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) erro
 	if len(group) == 0 {
 		return nil
 	}
-	ours := db.SendGiveUpParams{EmailIds: idsOf(group)}
+	ours := db.SendFailParams{EmailIds: idsOf(group)}
 	for _, one := range group {
 		ours.Attempts = append(ours.Attempts, one.send.Attempt)
 	}
-	ended, err := tx.SendGiveUp(ctx, ours)
+	ended, err := tx.SendFail(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("end the work of failed messages: %w", err)
 	}
@@ -103,7 +103,7 @@ func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) erro
 
 // insertEvents stores what happened to the recipients of messages, and the facts about them.
 func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts eventRows) error {
-	marks := db.SendMarkRecipientsParams{Outcome: int16(reached)}
+	marks := db.RecipientSetOutcomeParams{Outcome: int16(reached)}
 	for _, one := range group {
 		for _, position := range one.positions {
 			marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
@@ -111,7 +111,7 @@ func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reac
 			marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
 		}
 	}
-	if err := tx.SendMarkRecipients(ctx, marks); err != nil {
+	if err := tx.RecipientSetOutcome(ctx, marks); err != nil {
 		return fmt.Errorf("mark recipients: %w", err)
 	}
 	if err := tx.EventInsert(ctx, db.EventInsertParams(facts)); err != nil {

@@ -32,7 +32,7 @@ const (
 
 func (d *Dispatcher) claimDeliveries(ctx context.Context, claim workqueue.ClaimRequest) ([]db.DeliveryClaimRow, error) {
 	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, db.DeliveryClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, Total: claim.Total,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)

@@ -321,7 +321,7 @@ func TestDeliveryOfADeadProcessIsTakenOver(t *testing.T) {
 	event := h.enqueue(t, o)
 	now := h.clock.Now()
 	claimed, err := h.store.Queries().DeliveryClaim(t.Context(), db.DeliveryClaimParams{
-		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 8, Total: 10,
+		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 8, MaxRows: 10,
 	})
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("claimed %d: %v", len(claimed), err)

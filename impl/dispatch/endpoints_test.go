@@ -87,7 +87,7 @@ func (h *house) webhook(t testing.TB, o tenant, id uuid.UUID) db.Webhook {
 func (h *house) deliveries(t testing.TB, o tenant, webhookID uuid.UUID) []db.Delivery {
 	t.Helper()
 	rows, err := h.store.Queries().DeliveryList(t.Context(), db.DeliveryListParams{
-		OrganizationID: o.id, WebhookID: webhookID, Ceiling: uuid.Max, Total: 1000,
+		OrganizationID: o.id, WebhookID: webhookID, BeforeID: uuid.Max, MaxRows: 1000,
 	})
 	must(t, err)
 	return rows

@@ -59,7 +59,7 @@ type sendLimiter struct {
 type grant struct {
 	messages int32
 	prefetched    float64
-	row      *db.QuotaLookRow // nil: the stock is enough
+	row      *db.QuotaLockRow // nil: the stock is enough
 }
 
 // reserve says how many of the wanted messages may be claimed. The row stays locked until the transaction ends.
@@ -71,7 +71,7 @@ func (g *sendLimiter) reserve(ctx context.Context, tx *db.Queries, now time.Time
 	if given.prefetched >= float64(wanted) {
 		return given, nil
 	}
-	row, err := tx.QuotaLook(ctx, db.QuotaLookParams{Burst: burstSeconds, Climb: recoverPerSecond, Believed: quotaMaxAge.Seconds()})
+	row, err := tx.QuotaLock(ctx, db.QuotaLockParams{Burst: burstSeconds, Climb: recoverPerSecond, Believed: quotaMaxAge.Seconds()})
 	if store.IsNoRows(err) {
 		return grant{}, errNoQuota
 	}
@@ -112,7 +112,7 @@ func (g grant) spend(ctx context.Context, tx *db.Queries, recipients float64) (s
 		if missing == 0 {
 			return stock, 0, nil
 		}
-		if err := tx.QuotaOwe(ctx, missing); err != nil {
+		if err := tx.QuotaOverdraw(ctx, missing); err != nil {
 			return 0, 0, fmt.Errorf("take more of the quota: %w", err)
 		}
 		return 0, 0, nil
@@ -124,7 +124,7 @@ func (g grant) spend(ctx context.Context, tx *db.Queries, recipients float64) (s
 	rest = g.row.Available - missing
 	more := max(0, min(rest, g.row.DayLeft-missing, g.row.Rate*ahead-stock))
 	rest -= more
-	if err := tx.QuotaTake(ctx, db.QuotaTakeParams{Rest: rest, Now: g.row.Now, Taken: missing + more}); err != nil {
+	if err := tx.QuotaSpend(ctx, db.QuotaSpendParams{Rest: rest, Now: g.row.Now, Taken: missing + more}); err != nil {
 		return 0, 0, fmt.Errorf("take of the quota: %w", err)
 	}
 	return stock + more, rest, nil
@@ -179,17 +179,17 @@ func (d *Dispatcher) RefreshQuota(ctx context.Context) error {
 	queries := d.config.Store.Queries()
 	quota, err := d.config.FetchQuota(ctx)
 	if err != nil {
-		if err := queries.QuotaAssume(ctx, assumedRate); err != nil {
+		if err := queries.QuotaInsertDefault(ctx, assumedRate); err != nil {
 			return fmt.Errorf("assume a quota: %w", err)
 		}
 		return fmt.Errorf("ask SES for the quota: %w", err)
 	}
-	params := db.QuotaStoreParams{PerSecond: max(0, quota.MaxPerSecond)}
+	params := db.QuotaUpsertParams{PerSecond: max(0, quota.MaxPerSecond)}
 	if quota.Max24Hour >= 0 {
 		left := quota.Max24Hour - quota.SentLast24Hours
 		params.DayLeft = &left
 	}
-	if err := queries.QuotaStore(ctx, params); err != nil {
+	if err := queries.QuotaUpsert(ctx, params); err != nil {
 		return fmt.Errorf("store the quota: %w", err)
 	}
 	return nil
@@ -201,7 +201,7 @@ func (d *Dispatcher) cutRate(ctx context.Context) {
 		return
 	}
 	d.limiter.setPrefetched(d.config.Now(), 0, false)
-	slowed, err := d.config.Store.Queries().QuotaSlow(ctx, db.QuotaSlowParams{Climb: recoverPerSecond, Cut: decreaseFactor, Pause: minDecreaseInterval.Seconds()})
+	slowed, err := d.config.Store.Queries().QuotaCutRate(ctx, db.QuotaCutRateParams{Climb: recoverPerSecond, Cut: decreaseFactor, Pause: minDecreaseInterval.Seconds()})
 	if err != nil {
 		d.config.Log.WarnContext(ctx, "the sending rate could not be cut", "error", err)
 		return

@@ -224,7 +224,7 @@ func TestAClockThatIsSetBackDoesNotStopTheMail(t *testing.T) {
 	if rate := h.count(t, "SELECT quota_rate(quota, 0.01)::integer FROM quota"); rate != 5 {
 		t.Errorf("the rate is %d", rate)
 	}
-	slowed, err := h.store.Queries().QuotaSlow(t.Context(), db.QuotaSlowParams{Climb: 0.01, Cut: 0.5, Pause: 1})
+	slowed, err := h.store.Queries().QuotaCutRate(t.Context(), db.QuotaCutRateParams{Climb: 0.01, Cut: 0.5, Pause: 1})
 	must(t, err)
 	if slowed != 1 || h.count(t, "SELECT count(*) FROM quota WHERE slowed_to = 2.5 AND slowed_at <= clock_timestamp()") != 1 {
 		t.Error("the rate cannot be cut")

@@ -36,7 +36,7 @@ type discardCounts struct{ unreadable, foreign, expired atomic.Int64 }
 
 func (d *Dispatcher) claimNotifications(ctx context.Context, claim workqueue.ClaimRequest) ([]db.NotificationClaimRow, error) {
 	rows, err := d.config.Store.Queries().NotificationClaim(ctx, db.NotificationClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Total: claim.Total,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, MaxRows: claim.Total,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim notifications: %w", err)
@@ -115,17 +115,17 @@ func (d *Dispatcher) match(ctx context.Context, notification string, event ses.E
 }
 
 // targetOf finds the message by our tag, and without one by SES's id.
-func targetOf(ctx context.Context, tx *db.Queries, event ses.Event) (db.EventTargetRow, error) {
+func targetOf(ctx context.Context, tx *db.Queries, event ses.Event) (db.EmailLockForEventRow, error) {
 	if event.MessageID != uuid.Nil {
-		return tx.EventTarget(ctx, event.MessageID)
+		return tx.EmailLockForEvent(ctx, event.MessageID)
 	}
-	row, err := tx.EventTargetByProvider(ctx, event.ProviderMessageID)
-	return db.EventTargetRow(row), err
+	row, err := tx.EmailLockForEventByProviderID(ctx, event.ProviderMessageID)
+	return db.EmailLockForEventRow(row), err
 }
 
 // recordEvents stores the facts that are new, and what follows from them. The message is locked, so that nobody else learns
 // about it meanwhile.
-func (d *Dispatcher) recordEvents(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
+func (d *Dispatcher) recordEvents(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event) error {
 	if event.At.IsZero() {
 		event.At = d.config.Now()
 	}
@@ -152,11 +152,11 @@ func (d *Dispatcher) recordEvents(ctx context.Context, tx *db.Queries, target db
 }
 
 // storeProviderID stores the id of SES before the facts: their webhooks show it, and SES may be faster than our own commit.
-func storeProviderID(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event) error {
+func storeProviderID(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event) error {
 	if target.ProviderMessageID != nil || event.ProviderMessageID == "" {
 		return nil
 	}
-	err := tx.EventNameProvider(ctx, db.EventNameProviderParams{
+	err := tx.EmailSetProviderID(ctx, db.EmailSetProviderIDParams{
 		ID: target.ID, OrganizationID: target.OrganizationID, ProviderMessageID: event.ProviderMessageID,
 	})
 	if err != nil {
@@ -166,19 +166,19 @@ func storeProviderID(ctx context.Context, tx *db.Queries, target db.EventTargetR
 }
 
 // onlyNew leaves out the facts that are stored.
-func onlyNew(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) ([]emailEvent, error) {
+func onlyNew(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent) ([]emailEvent, error) {
 	keys := make([]string, len(facts))
 	for i, fact := range facts {
 		keys[i] = fact.key
 	}
-	known, err := tx.EventKnown(ctx, db.EventKnownParams{OrganizationID: target.OrganizationID, EmailID: target.ID, FactKeys: keys})
+	known, err := tx.EventListKnown(ctx, db.EventListKnownParams{OrganizationID: target.OrganizationID, EmailID: target.ID, FactKeys: keys})
 	if err != nil {
 		return nil, fmt.Errorf("read the known facts: %w", err)
 	}
 	return slices.DeleteFunc(facts, func(fact emailEvent) bool { return slices.Contains(known, fact.key) }), nil
 }
 
-func insertEmailEvents(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) error {
+func insertEmailEvents(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent) error {
 	var rows db.EventInsertParams
 	for _, fact := range facts {
 		data, err := json.Marshal(fact.data)
@@ -204,15 +204,15 @@ func insertEmailEvents(ctx context.Context, tx *db.Queries, target db.EventTarge
 }
 
 // raiseStatus stores what the facts mean for the recipients and the message.
-func raiseStatus(ctx context.Context, tx *db.Queries, target db.EventTargetRow, event ses.Event, facts []emailEvent) error {
-	marks := db.EventMarkRecipientsParams{EmailID: target.ID, OrganizationID: target.OrganizationID}
+func raiseStatus(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event, facts []emailEvent) error {
+	marks := db.RecipientRaiseOutcomeParams{EmailID: target.ID, OrganizationID: target.OrganizationID}
 	for _, fact := range facts {
 		for _, position := range fact.positions {
 			marks.Positions = append(marks.Positions, position)
 			marks.Outcomes = append(marks.Outcomes, int16(fact.outcome()))
 		}
 	}
-	if err := tx.EventMarkRecipients(ctx, marks); err != nil {
+	if err := tx.RecipientRaiseOutcome(ctx, marks); err != nil {
 		return fmt.Errorf("mark recipients: %w", err)
 	}
 	reached := max(mail.Outcome(target.Outcome), highestOutcome(facts))
@@ -220,14 +220,14 @@ func raiseStatus(ctx context.Context, tx *db.Queries, target db.EventTargetRow, 
 	if err != nil {
 		return err
 	}
-	email := db.EventMarkEmailParams{
+	email := db.EmailRaiseOutcomeParams{
 		ID: target.ID, OrganizationID: target.OrganizationID, Outcome: int16(reached),
 		ErrorMessage: reason,
 	}
 	if !event.SentAt.IsZero() {
 		email.SentAt = &event.SentAt
 	}
-	if err := tx.EventMarkEmail(ctx, email); err != nil {
+	if err := tx.EmailRaiseOutcome(ctx, email); err != nil {
 		return fmt.Errorf("mark a message: %w", err)
 	}
 	return nil
@@ -235,11 +235,11 @@ func raiseStatus(ctx context.Context, tx *db.Queries, target db.EventTargetRow, 
 
 // reasonOf is why a message has the outcome that it has: what the earliest fact of that outcome says, whatever order
 // facts were learned in. What went well needs no reason.
-func reasonOf(ctx context.Context, tx *db.Queries, target db.EventTargetRow, reached mail.Outcome) (string, error) {
+func reasonOf(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, reached mail.Outcome) (string, error) {
 	if reached < mail.OutcomeRejected {
 		return "", nil
 	}
-	failures, err := tx.EventFailures(ctx, db.EventFailuresParams{OrganizationID: target.OrganizationID, EmailID: target.ID})
+	failures, err := tx.EventListFailures(ctx, db.EventListFailuresParams{OrganizationID: target.OrganizationID, EmailID: target.ID})
 	if err != nil {
 		return "", fmt.Errorf("read why a message failed: %w", err)
 	}
@@ -252,7 +252,7 @@ func reasonOf(ctx context.Context, tx *db.Queries, target db.EventTargetRow, rea
 }
 
 // markSuppressions puts addresses that bounced for good, or complained, on the list of the organization.
-func (d *Dispatcher) suppress(ctx context.Context, tx *db.Queries, target db.EventTargetRow, facts []emailEvent) error {
+func (d *Dispatcher) suppress(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent) error {
 	var rows db.SuppressionInsertParams
 	for _, fact := range facts {
 		if fact.suppress == "" {
@@ -307,8 +307,8 @@ func (d *Dispatcher) postponeNotification(ctx context.Context, row db.Notificati
 // DeleteExpiredNotifications drops the notifications that were settled long ago.
 func (d *Dispatcher) DeleteExpiredNotifications(ctx context.Context) error {
 	for {
-		dropped, err := d.config.Store.Queries().NotificationForget(ctx, db.NotificationForgetParams{
-			Before: d.config.Now().Add(-notificationRetention), Total: notificationBatchSize,
+		dropped, err := d.config.Store.Queries().NotificationDeleteExpired(ctx, db.NotificationDeleteExpiredParams{
+			Before: d.config.Now().Add(-notificationRetention), MaxRows: notificationBatchSize,
 		})
 		if err != nil {
 			return fmt.Errorf("drop settled notifications: %w", err)

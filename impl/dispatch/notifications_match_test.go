@@ -76,7 +76,7 @@ func TestEventsOfAProbe(t *testing.T) {
 	h := newHouse(t)
 	probe, other, began := newID(t), newID(t), h.clock.Now()
 	found := func(id uuid.UUID, since time.Time) bool {
-		seen, err := h.store.Queries().NotificationOfProbe(t.Context(), db.NotificationOfProbeParams{Since: since, Probe: id.String()})
+		seen, err := h.store.Queries().NotificationGetByProbe(t.Context(), db.NotificationGetByProbeParams{Since: since, Probe: id.String()})
 		must(t, err)
 		return seen
 	}

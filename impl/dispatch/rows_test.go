@@ -64,8 +64,8 @@ func (h *house) email(t testing.TB, o tenant, id uuid.UUID) db.Email {
 // events are the facts about a message, up to 100, the one that was learned last first.
 func (h *house) events(t testing.TB, o tenant, id uuid.UUID) []db.Event {
 	t.Helper()
-	events, err := h.store.Queries().EventPage(t.Context(), db.EventPageParams{
-		OrganizationID: o.id, EmailID: id, Ceiling: uuid.Max, Total: 100,
+	events, err := h.store.Queries().EventList(t.Context(), db.EventListParams{
+		OrganizationID: o.id, EmailID: id, BeforeID: uuid.Max, MaxRows: 100,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func TestACheckThatWasAskedForMeanwhileStaysDue(t *testing.T) {
 	h.scheduleCheck(t, o)
 	now := h.clock.Now()
 	claimed, err := h.store.Queries().DomainCheckClaim(t.Context(), db.DomainCheckClaimParams{
-		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 1, Total: 1,
+		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 1, MaxRows: 1,
 	})
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("claimed %d: %v", len(claimed), err)

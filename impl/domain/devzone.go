@@ -24,7 +24,7 @@ func (z *DevZone) Records(ctx context.Context, name, _ string) ([]dns.Record, er
 	if !strings.HasSuffix(name, ".test") {
 		return nil, nil
 	}
-	rows, err := z.Store.Queries().DomainsByName(ctx, mail.Parents(name))
+	rows, err := z.Store.Queries().DomainListByName(ctx, mail.Parents(name))
 	if err != nil {
 		return nil, fmt.Errorf("look for domains: %w", err)
 	}

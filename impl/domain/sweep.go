@@ -28,7 +28,7 @@ func (s *Service) SweepIdentities(ctx context.Context) error {
 	for {
 		now := s.clock()
 		claimed, err := s.store.Queries().IdentityClaimUnused(ctx, db.IdentityClaimUnusedParams{
-			Now: now, UnusedSince: now.Add(-sweepAge), Total: sweepBatch,
+			Now: now, UnusedSince: now.Add(-sweepAge), MaxRows: sweepBatch,
 		})
 		if err != nil {
 			return fmt.Errorf("claim unused identities: %w", err)
@@ -64,7 +64,7 @@ func (s *Service) deleteIdentity(ctx context.Context, identity db.IdentityClaimU
 	if len(identity.DkimTokens) == 0 {
 		return failure // begun by a process that died; it stays marked
 	}
-	err := s.store.Queries().IdentityKeep(ctx, db.IdentityKeepParams{
+	err := s.store.Queries().IdentityRestore(ctx, db.IdentityRestoreParams{
 		Name: identity.Name, DkimTokens: identity.DkimTokens, ClaimedAt: claimedAt,
 	})
 	if err != nil {

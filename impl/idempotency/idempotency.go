@@ -75,16 +75,16 @@ func (replay *Replay) Error() string { return "the request was answered before" 
 
 // Lookup says what each claim meets: a [*Replay], [ErrReused], or nil where nothing is kept under the key.
 func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
-	wanted := db.IdempotencyKeyAmongParams{Since: now.Add(-Kept)}
+	wanted := db.IdempotencyKeyListParams{Since: now.Add(-Kept)}
 	for _, claim := range claims {
 		wanted.OrganizationIds = append(wanted.OrganizationIds, claim.organizationID)
 		wanted.KeyHashes = append(wanted.KeyHashes, claim.key[:])
 	}
-	rows, err := queries.IdempotencyKeyAmong(ctx, wanted)
+	rows, err := queries.IdempotencyKeyList(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("look up idempotency keys: %w", err)
 	}
-	known := make(map[string]db.IdempotencyKeyAmongRow, len(rows))
+	known := make(map[string]db.IdempotencyKeyListRow, len(rows))
 	for _, row := range rows {
 		known[string(row.KeyHash)] = row
 	}
@@ -138,7 +138,7 @@ type Answered struct {
 
 // Keep stores answers, in the transaction that has taken their claims.
 func Keep(ctx context.Context, tx *db.Queries, now time.Time, answered ...Answered) error {
-	rows := db.IdempotencyKeyKeepParams{Now: now}
+	rows := db.IdempotencyKeyUpsertParams{Now: now}
 	for _, one := range answered {
 		rows.OrganizationIds = append(rows.OrganizationIds, one.Claim.organizationID)
 		rows.KeyHashes = append(rows.KeyHashes, one.Claim.key[:])
@@ -148,7 +148,7 @@ func Keep(ctx context.Context, tx *db.Queries, now time.Time, answered ...Answer
 		rows.Bodies = append(rows.Bodies, one.Answer.Body)
 		rows.Sealed = append(rows.Sealed, one.Answer.Sealed)
 	}
-	if err := tx.IdempotencyKeyKeep(ctx, rows); err != nil {
+	if err := tx.IdempotencyKeyUpsert(ctx, rows); err != nil {
 		return fmt.Errorf("keep answers under their idempotency keys: %w", err)
 	}
 	return nil

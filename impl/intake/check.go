@@ -36,7 +36,7 @@ type findings struct {
 // look reads inside the accepting transaction: a key revoked or a recipient suppressed before it began is seen.
 func look(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (findings, error) {
 	found := findings{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
-	rows, err := tx.AcceptanceLook(ctx, db.AcceptanceLookParams{
+	rows, err := tx.AcceptancePreconditions(ctx, db.AcceptancePreconditionsParams{
 		OrganizationIds: organizations(all),
 		APIKeyIds:       distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} }),
 		DomainNames:     distinct(all, func(c *candidate) []string { return mail.Parents(c.message.From.Domain) }),

@@ -27,7 +27,7 @@ func newGate(t *testing.T) *gate {
 	return &gate{storetest.New(t), make(chan struct{}, 1000), make(chan struct{})}
 }
 
-func (g *gate) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+func (g *gate) TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error {
 	g.entered <- struct{}{}
 	<-g.release
 	return g.Store.TxPipelined(ctx, work)

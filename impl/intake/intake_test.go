@@ -185,7 +185,7 @@ type repeating struct{ *store.Store }
 
 var errUndone = errors.New("undone")
 
-func (r repeating) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+func (r repeating) TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error {
 	err := r.Store.TxPipelined(ctx, func(tx *db.Queries) error {
 		if err := work(tx); err != nil {
 			return err
@@ -215,7 +215,7 @@ func TestAcceptCanBeRepeated(t *testing.T) {
 // failing fails at the commit.
 type failing struct{ *store.Store }
 
-func (f failing) Pipeline(ctx context.Context, work func(tx *db.Queries) error) error {
+func (f failing) TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error {
 	return f.Store.TxPipelined(ctx, func(tx *db.Queries) error { return errors.Join(work(tx), errUndone) })
 }
 

@@ -14,13 +14,13 @@ func TestDueLook(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	look := func(total int32) map[string]db.DueLookRow {
+	look := func(total int32) map[string]db.QueueDepthRow {
 		t.Helper()
-		rows, err := s.Queries().DueLook(t.Context(), db.DueLookParams{Now: now, Total: total})
+		rows, err := s.Queries().QueueDepth(t.Context(), db.QueueDepthParams{Now: now, MaxRows: total})
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := map[string]db.DueLookRow{}
+		found := map[string]db.QueueDepthRow{}
 		for _, row := range rows {
 			found[row.Kind] = row
 		}

@@ -1,6 +1,6 @@
 -- DueLook tells how much work of each kind is due, and since when. It goes from lane to lane by the indexes of the claims and
 -- looks at no more rows than it counts, of each kind total at most. The oldest is now where nothing is due.
--- name: DueLook :many
+-- name: QueueDepth :many
 WITH RECURSIVE send_lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
     UNION ALL
@@ -21,8 +21,8 @@ open_lanes AS (
 SELECT 'sends'::text AS kind,
     (SELECT count(*) FROM (
         SELECT FROM send_lanes l CROSS JOIN LATERAL (
-            SELECT FROM sends s WHERE s.organization_id = l.lane AND s.due_at <= @now ORDER BY s.due_at LIMIT @total::integer
-        ) AS found LIMIT @total::integer
+            SELECT FROM sends s WHERE s.organization_id = l.lane AND s.due_at <= @now ORDER BY s.due_at LIMIT @max_rows::integer
+        ) AS found LIMIT @max_rows::integer
     ) AS counted)::bigint AS rows,
     coalesce((SELECT min(found.due_at) FROM send_lanes l CROSS JOIN LATERAL (
         SELECT s.due_at FROM sends s WHERE s.organization_id = l.lane AND s.due_at <= @now ORDER BY s.due_at LIMIT 1
@@ -31,18 +31,18 @@ UNION ALL
 SELECT 'deliveries',
     (SELECT count(*) FROM (
         SELECT FROM open_lanes l CROSS JOIN LATERAL (
-            SELECT FROM deliveries d WHERE d.webhook_id = l.lane AND d.due_at <= @now ORDER BY d.due_at LIMIT @total::integer
-        ) AS found LIMIT @total::integer
+            SELECT FROM deliveries d WHERE d.webhook_id = l.lane AND d.due_at <= @now ORDER BY d.due_at LIMIT @max_rows::integer
+        ) AS found LIMIT @max_rows::integer
     ) AS counted),
     coalesce((SELECT min(found.due_at) FROM open_lanes l CROSS JOIN LATERAL (
         SELECT d.due_at FROM deliveries d WHERE d.webhook_id = l.lane AND d.due_at <= @now ORDER BY d.due_at LIMIT 1
     ) AS found), @now)
 UNION ALL
 SELECT 'notifications',
-    (SELECT count(*) FROM (SELECT FROM notifications n WHERE n.due_at <= @now ORDER BY n.due_at LIMIT @total::integer) AS counted),
+    (SELECT count(*) FROM (SELECT FROM notifications n WHERE n.due_at <= @now ORDER BY n.due_at LIMIT @max_rows::integer) AS counted),
     coalesce((SELECT n.due_at FROM notifications n WHERE n.due_at <= @now ORDER BY n.due_at LIMIT 1), @now)
 UNION ALL
 -- An organization has 100 domains at most.
 SELECT 'domain_checks',
-    (SELECT count(*) FROM (SELECT FROM domain_checks c WHERE c.due_at <= @now LIMIT @total::integer) AS counted),
+    (SELECT count(*) FROM (SELECT FROM domain_checks c WHERE c.due_at <= @now LIMIT @max_rows::integer) AS counted),
     coalesce((SELECT min(c.due_at) FROM domain_checks c WHERE c.due_at <= @now), @now);
