@@ -59,7 +59,7 @@ crash: build
 ## fair: how long another organization waits behind a backlog, at 50 recipients a second
 BACKLOG ?= 20000
 fair:
-	BACKLOG=$(BACKLOG) $(GO) test ./impl/dispatch -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
+	BACKLOG=$(BACKLOG) $(GO) test ./impl/worker -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
 ## chaos: kill everything at random under load for DURATION (5m), and account for every message; SEED repeats the faults, LOGS keeps the logs in a folder
 chaos:

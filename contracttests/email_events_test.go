@@ -298,7 +298,7 @@ func TestNotificationIsStoredOnce(t *testing.T) {
 	// A replay changes nothing, not even once it was forgotten.
 	s.post(body).is(http.StatusOK)
 	s.clock.advance(72 * time.Hour)
-	must(t, s.mailer.DeleteExpiredNotifications(t.Context()))
+	must(t, s.mailer.Events.DeleteExpired(t.Context()))
 	if n := s.stored(); n != 0 {
 		t.Errorf("%d notifications are remembered", n)
 	}

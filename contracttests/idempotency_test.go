@@ -126,11 +126,11 @@ func TestExpiredIdempotencyKey(t *testing.T) {
 	for _, subject := range []string{"one", "two", "three"} {
 		owner.sends(1, 1, singlePath, email(from, "subject", subject), under("daily")...).is(http.StatusAccepted)
 		s.clock.advance(24*time.Hour - time.Minute)
-		must(t, s.mailer.DeleteExpiredIdempotencyKeys(t.Context()))
+		must(t, s.mailer.Retention.DeleteExpiredIdempotencyKeys(t.Context()))
 		owner.refused(singlePath, email(from), under("daily")...).problem(http.StatusUnprocessableEntity, api.ProblemCodeIdempotencyKeyReused)
 		s.clock.advance(2 * time.Minute)
 		if subject == "two" {
-			must(t, s.mailer.DeleteExpiredIdempotencyKeys(t.Context()))
+			must(t, s.mailer.Retention.DeleteExpiredIdempotencyKeys(t.Context()))
 			if kept := owner.keptAnswers(); kept != 0 {
 				t.Errorf("%d answers are kept for more than a day", kept)
 			}

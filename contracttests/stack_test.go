@@ -17,7 +17,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/dispatch"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
@@ -27,6 +26,7 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
 	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/worker"
 )
 
 const region = "us-east-1"
@@ -62,7 +62,7 @@ type stack struct {
 	ses     *ses.Client
 	server  *impl.Server
 	door    *intake.Intake
-	mailer  *dispatch.Dispatcher
+	mailer  *worker.Worker
 	http    *http.Client
 }
 
@@ -109,7 +109,7 @@ func newStack(t testing.TB, vary ...options) *stack {
 		Store: s.store, SES: s.ses, DNS: resolver, Region: region, Now: s.clock.now, Random: rand.Reader, Log: log,
 	})
 	var err error
-	s.mailer, err = dispatch.New(dispatch.Config{
+	s.mailer, err = worker.New(worker.Config{
 		Store: s.store, SES: s.ses, Domains: s.domains, Now: s.clock.now, Log: log, Sealer: sealer(t),
 		WebhookSender: webhook.NewSender(webhook.Config{Policy: webhookPolicy(t), Roots: testRoots(t)}),
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/snssim"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 // rig is a client of a simulated account, and the plain SDK's clients of it.

@@ -29,12 +29,12 @@ const (
 	// goes to the dead letters. It is as many as SQS allows, most of a day of them: a database that answers and takes
 	// nothing (its disk is full, it is a standby) must not send there what can be read.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-	retentionPeriod    = 14 * 24 * time.Hour
+	retentionPeriod = 14 * 24 * time.Hour
 	maxReceiveCount = 1000
 
 	// DeadLetterSuffix is what the name of the queue of dead letters ends with.
-	DeadLetterSuffix    = "-dead"
-	attributeARN  = "QueueArn"
+	DeadLetterSuffix       = "-dead"
+	attributeARN           = "QueueArn"
 	attributeRedrivePolicy = "RedrivePolicy"
 )
 

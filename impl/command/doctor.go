@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 type doctorCommand struct {

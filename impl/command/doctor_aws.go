@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/ses"
 )
 
 const setupAdvice = "run `mailstack ses setup`, which mends it"

@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/sqsconsumer"
-	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
-	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/worker"
 )
 
 // Times that depend on each other:
@@ -143,18 +143,18 @@ func (p *parts) api(
 
 func (p *parts) dispatcher(
 	database *store.Store, sealer *sealed.Sealer, flags workerFlags, events eventsFlags, drain drainFlags, policy webhook.Policy,
-) (*dispatch.Dispatcher, error) {
-	config := dispatch.Config{
-		Store:        database,
-		SES:          p.ses,
-		FetchQuota:        p.ses.GetQuota,
-		Domains:      p.domains(database),
-		WebhookSender:     webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
-		Sealer:       sealer,
-		SendConcurrency:      flags.Senders,
+) (*worker.Worker, error) {
+	config := worker.Config{
+		Store:            database,
+		SES:              p.ses,
+		FetchQuota:       p.ses.GetQuota,
+		Domains:          p.domains(database),
+		WebhookSender:    webhook.NewSender(webhook.Config{Policy: policy, Now: p.process.Now}),
+		Sealer:           sealer,
+		SendConcurrency:  flags.Senders,
 		ContentRetention: time.Duration(flags.ContentRetention),
-		MessageRetention:     time.Duration(flags.MessageRetention),
-		DrainTimeout: drain.DrainTimeout,
+		MessageRetention: time.Duration(flags.MessageRetention),
+		DrainTimeout:     drain.DrainTimeout,
 
 		EventsExpected: events.expected(),
 
@@ -165,14 +165,14 @@ func (p *parts) dispatcher(
 		config.Tracer = p.watch.tracer
 	}
 	if p.watch.metrics == nil {
-		return dispatch.New(config)
+		return worker.New(config)
 	}
 	told := p.watch.metrics.Worker()
 	config.Observer, config.SES, config.WebhookSender = told, watchedSender{config.SES, told}, watchedWebhooks{config.WebhookSender, told}
-	dispatcher, err := dispatch.New(config)
+	dispatcher, err := worker.New(config)
 	if err != nil {
 		return nil, err
 	}
-	told.Dropped(dispatcher.Dropped)
+	told.Dropped(dispatcher.Events.Discarded)
 	return dispatcher, nil
 }

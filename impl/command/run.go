@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/voostack/mailstack/impl"
-	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/worker"
 )
 
 // service is a process that runs until it is told to stop: an API, a dispatcher, or both.
@@ -21,7 +21,7 @@ type service struct {
 	// maxConnections bounds those that the listener takes at once.
 	maxConnections int
 	watch          *watch
-	dispatcher     *dispatch.Dispatcher
+	dispatcher     *worker.Worker
 	// background are parts that need no draining: they end soon after their context does. The error of one stops all.
 	background []func(ctx context.Context) error
 	// ready returns once the database has the tables that the dispatcher needs, or fails for good.

@@ -8,8 +8,8 @@ import (
 	"net/url"
 	"regexp"
 
-	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/ses"
 )
 
 type sesCommand struct {

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/dispatch"
+	"github.com/voostack/mailstack/impl/deliveries"
 	"github.com/voostack/mailstack/impl/metrics"
+	"github.com/voostack/mailstack/impl/sending"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/tracing"
@@ -160,14 +161,14 @@ func (w *watch) showDue(database *store.Store, now func() time.Time) {
 
 // watchedSender tells of every attempt at SES.
 type watchedSender struct {
-	dispatch.Sender
+	sending.Provider
 	told metrics.Worker
 }
 
 // Send makes one attempt.
 func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, error) {
 	began := time.Now()
-	id, err := s.Sender.Send(ctx, message)
+	id, err := s.Provider.Send(ctx, message)
 	class := "taken"
 	if err != nil {
 		class = string(ses.ClassOf(err))
@@ -178,13 +179,13 @@ func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, e
 
 // watchedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
 type watchedWebhooks struct {
-	dispatch.WebhookSender
+	deliveries.Sender
 	told metrics.Worker
 }
 
 // Send makes one attempt.
 func (w watchedWebhooks) Send(ctx context.Context, delivery webhook.Delivery) webhook.Result {
-	result := w.WebhookSender.Send(ctx, delivery)
+	result := w.Sender.Send(ctx, delivery)
 	stored := time.Unix(delivery.EventID.Time().UnixTime())
 	w.told.Delivered(result.Failure == "", result.Began.Add(result.Duration).Sub(stored), result.Duration)
 	return result

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const (

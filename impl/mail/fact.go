@@ -16,7 +16,7 @@ const (
 
 // The keys of facts that a message has once. Every other key begins with a word and a slash.
 const (
-	EventKeySent   = "sent"
+	EventKeySent       = "sent"
 	EventKeySendFailed = "failed"
 )
 

@@ -77,7 +77,7 @@ func TestOutcomeStatus(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[mail.Outcome]string{
 		mail.OutcomeQueued:     "Queued",
-		mail.OutcomeSendFailed:     "Failed",
+		mail.OutcomeSendFailed: "Failed",
 		mail.OutcomeSent:       "Sent",
 		mail.OutcomeDelivered:  "Delivered",
 		mail.OutcomeRejected:   "Failed",

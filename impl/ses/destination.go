@@ -15,9 +15,9 @@ import (
 type Change string
 
 const (
-	Unchanged   Change = "found"
-	Created    Change = "made"
-	Updated Change = "changed"
+	Unchanged Change = "found"
+	Created   Change = "made"
+	Updated   Change = "changed"
 )
 
 // destinationName is that of the event destination that is made where none leads to the topic.

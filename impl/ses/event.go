@@ -32,7 +32,7 @@ const (
 	BouncePermanent = "Permanent"
 
 	// What is kept of an event is bounded, whatever it says.
-	maxEventText       = 600
+	maxStorableText    = 600
 	maxEventRecipients = 100
 )
 
@@ -109,7 +109,7 @@ func ParseEvent(body []byte) (Event, error) {
 	if err := json.Unmarshal(body, &said); err != nil {
 		return Event{}, errors.New("it is not a JSON document of SES")
 	}
-	event := Event{Kind: said.EventType, ProviderMessageID: sanitize(said.Mail.MessageID), SentAt: parseTime(said.Mail.Timestamp)}
+	event := Event{Kind: said.EventType, ProviderMessageID: StorableText(said.Mail.MessageID), SentAt: parseTime(said.Mail.Timestamp)}
 	if event.Kind == "" {
 		event.Kind = said.NotificationType
 	}
@@ -129,35 +129,35 @@ func ParseEvent(body []byte) (Event, error) {
 func (said *eventPayload) fill(event *Event) {
 	switch event.Kind {
 	case EventDelivery:
-		event.At, event.Response = parseTime(said.Delivery.Timestamp), sanitize(said.Delivery.SMTPResponse)
+		event.At, event.Response = parseTime(said.Delivery.Timestamp), StorableText(said.Delivery.SMTPResponse)
 		for _, address := range said.Delivery.Recipients {
 			event.add(payloadRecipient{EmailAddress: address})
 		}
 	case EventBounce:
 		about := said.Bounce
-		event.At, event.FeedbackID = parseTime(about.Timestamp), sanitize(about.FeedbackID)
-		event.Type, event.Subtype = sanitize(about.BounceType), sanitize(about.BounceSubType)
+		event.At, event.FeedbackID = parseTime(about.Timestamp), StorableText(about.FeedbackID)
+		event.Type, event.Subtype = StorableText(about.BounceType), StorableText(about.BounceSubType)
 		event.add(about.BouncedRecipients...)
 	case EventComplaint:
 		about := said.Complaint
-		event.At, event.FeedbackID = parseTime(about.Timestamp), sanitize(about.FeedbackID)
-		event.Type, event.Subtype = sanitize(about.ComplaintFeedbackType), sanitize(about.ComplaintSubType)
+		event.At, event.FeedbackID = parseTime(about.Timestamp), StorableText(about.FeedbackID)
+		event.Type, event.Subtype = StorableText(about.ComplaintFeedbackType), StorableText(about.ComplaintSubType)
 		event.add(about.ComplainedRecipients...)
 	case EventDelay:
-		event.At, event.Type = parseTime(said.DeliveryDelay.Timestamp), sanitize(said.DeliveryDelay.DelayType)
+		event.At, event.Type = parseTime(said.DeliveryDelay.Timestamp), StorableText(said.DeliveryDelay.DelayType)
 		event.add(said.DeliveryDelay.DelayedRecipients...)
 	case EventReject:
-		event.Reason = sanitize(said.Reject.Reason)
+		event.Reason = StorableText(said.Reject.Reason)
 	case EventRenderingFailure:
-		event.Reason = sanitize(said.Failure.ErrorMessage)
+		event.Reason = StorableText(said.Failure.ErrorMessage)
 	case EventOpen:
 		about := said.Open
-		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), sanitize(about.UserAgent), sanitize(about.IPAddress)
+		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), StorableText(about.UserAgent), StorableText(about.IPAddress)
 		event.addOnly(said.Mail.Destination)
 	case EventClick:
 		about := said.Click
-		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), sanitize(about.UserAgent), sanitize(about.IPAddress)
-		event.Link = sanitize(about.Link)
+		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), StorableText(about.UserAgent), StorableText(about.IPAddress)
+		event.Link = StorableText(about.Link)
 		event.addOnly(said.Mail.Destination)
 	}
 }
@@ -165,7 +165,7 @@ func (said *eventPayload) fill(event *Event) {
 func (event *Event) add(found ...payloadRecipient) {
 	for _, one := range found[:min(len(found), maxEventRecipients)] {
 		event.Recipients = append(event.Recipients, EventRecipient{
-			Address: sanitize(one.EmailAddress), Status: sanitize(one.Status), Diagnostic: sanitize(one.DiagnosticCode),
+			Address: StorableText(one.EmailAddress), Status: StorableText(one.Status), Diagnostic: StorableText(one.DiagnosticCode),
 		})
 	}
 }
@@ -202,10 +202,11 @@ func parseTime(text string) time.Time {
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// sanitize makes what comes from outside storable and small.
-func sanitize(s string) string {
-	if len(s) > maxEventText {
-		s = s[:maxEventText]
+// StorableText makes text from outside fit for a row: at most 600 bytes of valid UTF-8 without NUL, which Postgres does not
+// take. A row that Postgres refuses would hold up its whole group.
+func StorableText(s string) string {
+	if len(s) > maxStorableText {
+		s = s[:maxStorableText]
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const destinations = "/v2/email/configuration-sets/" + set + "/event-destinations"

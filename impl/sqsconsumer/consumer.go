@@ -23,11 +23,11 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 const (
@@ -35,10 +35,10 @@ const (
 	receivers = 4
 	// finishTimeout bounds what is done with received messages when the process is told to stop.
 	finishTimeout = 15 * time.Second
-	minRetryDelay    = time.Second
+	minRetryDelay = time.Second
 	// maxRetryDelay is short, as the next attempt of a message that SES may have taken waits a minute for its event.
-	maxRetryDelay  = 5 * time.Second
-	logInterval = time.Minute
+	maxRetryDelay = 5 * time.Second
+	logInterval   = time.Minute
 )
 
 // Queue is that of the events; *awsevents.Queue is one.
@@ -62,7 +62,7 @@ type Config struct {
 type Consumer struct {
 	config     Config
 	unreadable atomic.Int64
-	loggedAt atomic.Int64 // in nanoseconds since 1970
+	loggedAt   atomic.Int64 // in nanoseconds since 1970
 }
 
 // New returns a Collector.

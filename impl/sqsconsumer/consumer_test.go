@@ -18,12 +18,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl/sqsconsumer"
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/snssim"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
-	"github.com/voostack/mailstack/impl/awsevents"
 )
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
@@ -280,7 +280,9 @@ func TestNothingIsReceivedWhileTheDatabaseIsAway(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- sqsconsumer.New(sqsconsumer.Config{Queue: counting, Store: closed, Log: log}).Run(ctx) }()
+	go func() {
+		ended <- sqsconsumer.New(sqsconsumer.Config{Queue: counting, Store: closed, Log: log}).Run(ctx)
+	}()
 	w.eventually("all have tried twice", func() bool { return failures.Load() >= 8 })
 	stop()
 	w.must(<-ended)

@@ -13,10 +13,10 @@ import (
 
 const (
 	// listenPingInterval is how long the line may be silent before we ask whether it is still there.
-	listenPingInterval     = 30 * time.Second
-	firstBackoff  = 50 * time.Millisecond
-	longestPause  = 5 * time.Second
-	backoffFactor = 2
+	listenPingInterval = 30 * time.Second
+	firstBackoff       = 50 * time.Millisecond
+	longestPause       = 5 * time.Second
+	backoffFactor      = 2
 )
 
 // Listen calls wake after each notification on a channel, and once after every connect, since what was

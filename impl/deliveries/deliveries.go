@@ -1,0 +1,139 @@
+// Package deliveries posts events to the webhooks of organizations.
+//
+//   - deliveries.go: [Deliverer], its configuration, running, stopping and retention
+//   - attempt.go: one attempt, and what it means for the delivery and its webhook
+//
+// An event is delivered at least once while its webhook is enabled, or tried eight times over a day and kept as failed,
+// always with the same id and bytes. The lane (the fairness key) is the webhook, so that no endpoint waits for another.
+package deliveries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/loglimit"
+	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	channel = "deliveries"
+	// concurrency is high because a delivery mostly waits for another's machine.
+	concurrency = 256
+	perLane     = 8
+	// keyRetry is the wait before a delivery is tried again whose signing key cannot be read. The operator has to mend that.
+	keyRetry = 5 * time.Minute
+	// settleTimeout bounds storing the result of an attempt. The wait between tries grows from the first to the longest.
+	settleTimeout  = 10 * time.Second
+	minSettleRetry = 100 * time.Millisecond
+	maxSettleRetry = 2 * time.Second
+	logInterval    = time.Minute
+	// retention is how long deliveries are kept, with their attempts.
+	retention = 30 * 24 * time.Hour
+	// deleteBatchSize bounds how many of them a statement deletes.
+	deleteBatchSize = 1000
+
+	reasonGone           = "The endpoint answered 410 Gone."
+	reasonFailingForDays = "Every delivery failed for 5 days."
+)
+
+// Sender makes one attempt to deliver an event; *webhook.Sender does.
+type Sender interface {
+	Send(ctx context.Context, delivery webhook.Delivery) webhook.Result
+}
+
+// Config of a [Deliverer]. Store, Sender and Sealer are required.
+type Config struct {
+	Store  *store.Store
+	Sender Sender
+	// Sealer opens the signing keys of webhooks.
+	Sealer *sealed.Sealer
+	// PollInterval is how long an idle deliverer waits before it looks for work, unless it is notified. Zero means 500 ms.
+	PollInterval time.Duration
+	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until its lease ends.
+	DrainTimeout time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Random returns a number in [0, 1), concurrently. Nil means math/rand/v2.
+	Random func() float64
+	// Log receives what an operator should know; never a payload or a secret. Nil means no log.
+	Log *slog.Logger
+}
+
+// Deliverer posts due deliveries. It can be run once.
+type Deliverer struct {
+	config  Config
+	queue   *workqueue.Runner[db.DeliveryClaimRow]
+	keyLogs *loglimit.Limiter
+}
+
+// New returns a deliverer that does nothing until it is run.
+func New(config Config) (*Deliverer, error) {
+	if config.Store == nil || config.Sender == nil || config.Sealer == nil {
+		return nil, errors.New("deliveries: Store, Sender and Sealer are required")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Deliverer{config: config, keyLogs: loglimit.New(logInterval)}
+	var err error
+	d.queue, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
+		Name: "webhook deliveries", Claim: d.claim, Handle: d.handle, Concurrency: concurrency, PerLane: perLane,
+		PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout, Now: config.Now, Random: config.Random,
+		Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up webhook deliveries: %w", err)
+	}
+	return d, nil
+}
+
+// Run delivers until ctx ends, and then finishes what is in flight.
+func (d *Deliverer) Run(ctx context.Context) {
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		d.config.Store.Listen(ctx, channel, d.queue.Wake)
+	}()
+	d.queue.Run(ctx)
+	<-listening
+}
+
+// RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.
+func (d *Deliverer) RunOnce(ctx context.Context) (int, error) { return d.queue.RunOnce(ctx) }
+
+// DeleteExpired deletes the deliveries that have been kept long enough, and those that wait for a webhook that was deleted.
+func (d *Deliverer) DeleteExpired(ctx context.Context) error {
+	queries := d.config.Store.Queries()
+	before := d.config.Now().Add(-retention)
+	for _, remove := range []func() (int64, error){
+		func() (int64, error) {
+			return queries.DeliveryDeleteExpired(ctx, db.DeliveryDeleteExpiredParams{Before: before, MaxRows: deleteBatchSize})
+		},
+		func() (int64, error) { return queries.DeliveryDeleteOrphaned(ctx, deleteBatchSize) },
+	} {
+		for {
+			deleted, err := remove()
+			if err != nil {
+				return fmt.Errorf("delete expired deliveries: %w", err)
+			}
+			if deleted < deleteBatchSize {
+				break
+			}
+		}
+	}
+	return nil
+}

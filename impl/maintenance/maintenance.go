@@ -1,0 +1,77 @@
+// Package maintenance runs the periodic jobs of a worker: partitions, retention, and what other packages ask for. Any
+// process may run any of them at any time, also while another process does.
+//
+//   - maintenance.go: [Job], and running jobs until a context ends
+//   - retention.go: partitions and idempotency keys
+package maintenance
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	// jobTimeout bounds one run of a job.
+	jobTimeout = 5 * time.Minute
+	// jobRetry is the first wait after a run that failed.
+	jobRetry = 30 * time.Second
+)
+
+// Job is done again and again.
+type Job struct {
+	// Name says in the log which job it is.
+	Name     string
+	Interval time.Duration
+	Run      func(ctx context.Context) error
+}
+
+// Runner runs jobs, each by itself.
+type Runner struct {
+	Jobs []Job
+	// Random returns a number in [0, 1), concurrently.
+	Random func() float64
+	Log    *slog.Logger
+}
+
+// Run runs the jobs until ctx ends.
+func (r *Runner) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, job := range r.Jobs {
+		running.Go(func() { r.runPeriodically(ctx, job) })
+	}
+	running.Wait()
+}
+
+// runPeriodically runs one job until ctx ends. After a failure it is tried again sooner.
+func (r *Runner) runPeriodically(ctx context.Context, job Job) {
+	failures := int32(0)
+	for ctx.Err() == nil {
+		wait := backoff.Jitter(job.Interval, r.Random())
+		if err := runJob(ctx, job); err == nil {
+			failures = 0
+		} else if ctx.Err() == nil {
+			failures++
+			wait = backoff.Exponential(jobRetry, job.Interval, failures, r.Random())
+			r.Log.ErrorContext(ctx, "a periodic job failed", "job", job.Name, "error", err, "retry_in", wait.String())
+		}
+		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
+	}
+}
+
+func runJob(ctx context.Context, job Job) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s panicked: %s\n%s", job.Name, workqueue.PanicText(v), debug.Stack())
+		}
+	}()
+	return job.Run(ctx)
+}

@@ -1,0 +1,117 @@
+package sending
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+// message is one claimed message and what its sending needs.
+type message struct {
+	send db.SendClaimRow
+	// loaded is nil when the message is gone: retention dropped it.
+	loaded     *db.SendLoadRow
+	recipients []db.SendRecipientsRow
+	// skip is set when there is a reason not to send it.
+	skip *attemptResult
+}
+
+// cost is what the message takes of the account's quota.
+func (m message) cost() float64 {
+	if m.skip != nil {
+		return 0
+	}
+	return float64(max(1, len(m.recipients)))
+}
+
+// handle makes one attempt and stores what came of it.
+func (s *Sender) handle(ctx context.Context, m message) {
+	one := &settlement{send: m.send, result: s.attempt(ctx, &m)}
+	if m.loaded != nil {
+		one.domainID = m.loaded.Email.DomainID
+	}
+	for _, recipient := range m.recipients {
+		one.positions = append(one.positions, recipient.Position)
+	}
+	// What happened must be stored whether or not there was time left for the attempt.
+	s.settler.settle(context.WithoutCancel(ctx), one)
+}
+
+// attempt sends the message unless there is a reason not to. A panic in one message is that message's failure.
+func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult) {
+	handedOver := false
+	defer func() {
+		if v := recover(); v != nil {
+			s.config.Log.ErrorContext(ctx, "sending a message panicked", "message_id", m.send.EmailID,
+				"panic", workqueue.PanicText(v), "stack", string(debug.Stack()))
+			result = s.retryUnknown(ctx, m.send.Attempt, handedOver)
+		}
+	}()
+	if m.skip != nil {
+		return *m.skip
+	}
+	if ctx.Err() != nil {
+		// There is no time left for an attempt: the process is stopping.
+		return attemptResult{disposition: retry, dueAt: s.config.Now()}
+	}
+	composed := content(m)
+	handedOver = true
+	providerMessageID, err := s.callSES(ctx, m, composed)
+	return s.classify(ctx, m.send, providerMessageID, err)
+}
+
+// callSES makes the call of an attempt.
+func (s *Sender) callSES(ctx context.Context, m *message, content ses.Message) (string, error) {
+	if s.config.Tracer == nil {
+		return s.config.SES.Send(ctx, content)
+	}
+	ctx, ended := s.config.Tracer.Send(ctx, m.send.Traceparent, m.send.EmailID, m.send.Attempt)
+	providerMessageID, err := s.config.SES.Send(ctx, content)
+	ended(err)
+	return providerMessageID, err
+}
+
+func content(m *message) ses.Message {
+	email := &m.loaded.Email
+	composed := ses.Message{
+		ID:       email.ID,
+		From:     email.FromEmail,
+		FromName: email.FromName,
+		Subject:  email.Subject,
+		HTML:     m.loaded.HTML,
+		Text:     m.loaded.Text,
+		Tags:     email.Tags,
+	}
+	for _, recipient := range m.recipients {
+		written := formatAddress(recipient.Name, recipient.Address)
+		switch recipient.Kind {
+		case "to":
+			composed.To = append(composed.To, written)
+		case "cc":
+			composed.Cc = append(composed.Cc, written)
+		default:
+			composed.Bcc = append(composed.Bcc, written)
+		}
+	}
+	// Acceptance has parsed it; an empty list is an error that means that there is none.
+	replyTo, _ := mail.ParseList(email.ReplyTo)
+	for _, address := range replyTo {
+		composed.ReplyTo = append(composed.ReplyTo, address.String())
+	}
+	return composed
+}
+
+// formatAddress puts a display name and a bare address into the form for a header. An address that cannot be read is left to
+// SES to judge.
+func formatAddress(name, address string) string {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil {
+		return address
+	}
+	parsed.Name = name
+	return parsed.String()
+}

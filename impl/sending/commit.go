@@ -1,0 +1,198 @@
+package sending
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// newCommitFunc returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
+// once, as a commit without an answer may have happened. Where nothing failed for good it is one round trip: with seven,
+// a busy machine spent more time on waking the two sides than on the statements.
+func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
+	return func(ctx context.Context, group []*settlement) error {
+		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
+		return s.TxPipelined(ctx, func(tx *db.Queries) error {
+			if err := tx.SendLock(ctx, idsOf(group)); err != nil {
+				return fmt.Errorf("lock due rows: %w", err)
+			}
+			if err := commitSent(ctx, tx, group); err != nil {
+				return err
+			}
+			if err := commitFailed(ctx, tx, withDisposition(group, failed)); err != nil {
+				return err
+			}
+			return commitRetries(ctx, tx, withDisposition(group, retry), now())
+		})
+	}
+}
+
+// commitSent ends the work of messages that SES took, and tells so.
+func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	taken := withDisposition(group, sent)
+	done := slices.Concat(taken, withDisposition(group, superseded))
+	if len(done) == 0 {
+		return nil
+	}
+	if err := tx.SendComplete(ctx, idsOf(done)); err != nil {
+		return fmt.Errorf("end the work of sent messages: %w", err)
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	marks := db.EmailMarkSentParams{Outcome: int16(mail.OutcomeSent)}
+	var facts eventRows
+	for _, one := range taken {
+		marks.Ids = append(marks.Ids, one.send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.result.providerMessageID)
+		marks.SentAt = append(marks.SentAt, one.result.at)
+		data := sentData{ProviderMessageID: one.result.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
+		if err := facts.add(one, mail.EventKeySent, mail.EventTypeSent, data); err != nil {
+			return err
+		}
+	}
+	if err := tx.EmailMarkSent(ctx, marks); err != nil {
+		return fmt.Errorf("mark messages as sent: %w", err)
+	}
+	return insertEvents(ctx, tx, taken, mail.OutcomeSent, facts)
+}
+
+// commitFailed ends the work of messages that failed for good, where nobody else has taken them over, and tells so.
+func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) error {
+	if len(group) == 0 {
+		return nil
+	}
+	ours := db.SendFailParams{EmailIds: idsOf(group)}
+	for _, one := range group {
+		ours.Attempts = append(ours.Attempts, one.send.Attempt)
+	}
+	ended, err := tx.SendFail(ctx, ours)
+	if err != nil {
+		return fmt.Errorf("end the work of failed messages: %w", err)
+	}
+	group = slices.DeleteFunc(slices.Clone(group), func(one *settlement) bool { return !slices.Contains(ended, one.send.EmailID) })
+	if len(group) == 0 {
+		return nil
+	}
+	marks := db.EmailMarkFailedParams{Outcome: int16(mail.OutcomeSendFailed)}
+	var facts eventRows
+	for _, one := range group {
+		marks.Ids = append(marks.Ids, one.send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		marks.ErrorMessages = append(marks.ErrorMessages, one.result.reason)
+		data := failedData{Code: one.result.code, Reason: one.result.reason}
+		if err := facts.add(one, mail.EventKeySendFailed, mail.EventTypeFailed, data); err != nil {
+			return err
+		}
+	}
+	if err := tx.EmailMarkFailed(ctx, marks); err != nil {
+		return fmt.Errorf("mark messages as failed: %w", err)
+	}
+	return insertEvents(ctx, tx, group, mail.OutcomeSendFailed, facts)
+}
+
+// insertEvents stores what happened to the recipients of messages, and the facts about them.
+func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts eventRows) error {
+	marks := db.RecipientSetOutcomeParams{Outcome: int16(reached)}
+	for _, one := range group {
+		for _, position := range one.positions {
+			marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
+			marks.Positions = append(marks.Positions, position)
+			marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+		}
+	}
+	if err := tx.RecipientSetOutcome(ctx, marks); err != nil {
+		return fmt.Errorf("mark recipients: %w", err)
+	}
+	if err := tx.EventInsert(ctx, db.EventInsertParams(facts)); err != nil {
+		return fmt.Errorf("insert events: %w", err)
+	}
+	return nil
+}
+
+// commitRetries puts messages back. One that waits for an event and is stored late, since Postgres was away, has it waited for
+// from now on: while nothing could be stored, the event could not be either.
+func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
+	if len(group) == 0 {
+		return nil
+	}
+	var waits db.SendPostponeParams
+	for _, one := range group {
+		ambiguous := int32(0)
+		if one.result.ambiguous {
+			ambiguous = 1
+		}
+		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
+		waits.Attempts = append(waits.Attempts, one.send.Attempt)
+		dueAt := one.result.dueAt
+		if earliest := now.Add(expiredLeaseWait); one.result.awaitsEvent && dueAt.Before(earliest) {
+			dueAt = earliest
+		}
+		waits.DueAt = append(waits.DueAt, dueAt)
+		waits.Ambiguous = append(waits.Ambiguous, ambiguous)
+	}
+	if err := tx.SendPostpone(ctx, waits); err != nil {
+		return fmt.Errorf("postpone messages: %w", err)
+	}
+	return nil
+}
+
+// sentData and failedData are the data of the events.
+type sentData struct {
+	ProviderMessageID string `json:"providerMessageId"`
+	AmbiguousAttempts int32  `json:"ambiguousAttempts,omitempty"`
+}
+
+type failedData struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+type eventRows db.EventInsertParams
+
+func (f *eventRows) add(one *settlement, key, eventType string, data any) error {
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode an event: %w", err)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make the id of an event: %w", err)
+	}
+	f.EmailIds = append(f.EmailIds, one.send.EmailID)
+	f.FactKeys = append(f.FactKeys, key)
+	f.Ids = append(f.Ids, id)
+	f.OrganizationIds = append(f.OrganizationIds, one.send.OrganizationID)
+	f.Types = append(f.Types, eventType)
+	f.Data = append(f.Data, encoded)
+	f.OccurredAt = append(f.OccurredAt, one.result.at.Truncate(time.Microsecond))
+	return nil
+}
+
+func withDisposition(group []*settlement, wanted disposition) []*settlement {
+	var found []*settlement
+	for _, one := range group {
+		if one.result.disposition == wanted {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func idsOf(group []*settlement) []uuid.UUID {
+	ids := make([]uuid.UUID, len(group))
+	for i, one := range group {
+		ids[i] = one.send.EmailID
+	}
+	return ids
+}

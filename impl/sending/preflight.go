@@ -1,0 +1,36 @@
+package sending
+
+import (
+	"context"
+	"slices"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/mail"
+)
+
+// preflight looks again at what acceptance checked, as it may have changed since. It returns nil when the message is to be
+// sent.
+func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
+	now := s.config.Now()
+	if m.loaded == nil {
+		s.config.Log.WarnContext(ctx, "a due message is gone", "message_id", m.send.EmailID)
+		return &attemptResult{disposition: superseded}
+	}
+	switch row := m.loaded; {
+	case row.Email.Outcome > int16(mail.OutcomeSendFailed):
+		// An attempt without an answer had reached SES after all: an event said so.
+		return &attemptResult{disposition: superseded}
+	case now.Sub(row.Email.QueuedAt) >= maxMessageAge:
+		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")
+	case row.OrganizationSuspended:
+		return s.retryIn(backoff.Exponential(minSuspendedWait, maxSuspendedWait, m.send.Attempt, s.config.Random()))
+	case !row.DomainVerified:
+		return failPermanently(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
+	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
+		return failPermanently(now, "recipient-suppressed", "Recipient is suppressed.")
+	case !row.HasContent:
+		return failPermanently(now, "content-expired", "The content of the message is no longer kept.")
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+// Package sending sends accepted mail through Amazon SES.
+//
+//   - sending.go: [Sender], its configuration, running and stopping
+//   - claim.go: which messages are next; claim_size.go: how many one claim may ask for
+//   - preflight.go: what acceptance checked is checked again
+//   - attempt.go: one attempt for one message
+//   - retry_policy.go: what follows from each response of SES
+//   - cooldown.go: the pause of the whole process after SES refused the account
+//   - send_limiter.go: the account's rate and daily quota, shared by all workers
+//   - settle.go, commit.go: results are stored in groups, one transaction for each group
+//   - event_flow.go: whether SES reports what it accepted; event_watchdog.go: a warning when it does not
+//   - observe.go: what metrics and traces are told
+//
+// Nothing that was accepted is lost. A message can be sent twice only where a response of SES never became our row: the
+// process died, the call timed out, the connection was cut. Such an attempt is marked ambiguous before the next one, and
+// where SES reports what it accepts, the next one waits a minute for that report. No number of attempts ends a message;
+// 72 hours do.
+package sending
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/loglimit"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	defaultConcurrency  = 64
+	defaultDrainTimeout = 25 * time.Second
+	// drainShareOfSending is the part of the drain timeout for calls that are under way; the rest is for storing results.
+	drainShareOfSending = 0.8
+	channel             = "sends"
+)
+
+// Provider makes one attempt to send a message. Errors are told apart by ses.ClassOf.
+type Provider interface {
+	Send(ctx context.Context, message ses.Message) (providerMessageID string, err error)
+}
+
+// Config of a [Sender]. Store and SES are required.
+type Config struct {
+	Store *store.Store
+	SES   Provider
+	// FetchQuota asks SES what the account may send. Nil means that only SES itself limits.
+	FetchQuota func(ctx context.Context) (ses.Quota, error)
+	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are stored.
+	// Nil means nothing is done.
+	OnDomainNotReady func(ctx context.Context, organizationID, domainID uuid.UUID)
+	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Their bodies are in
+	// memory. Zero means 64.
+	Concurrency int
+	// PollInterval is how long an idle sender waits before it looks for mail, unless it is notified. Zero means 500 ms.
+	PollInterval time.Duration
+	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results: calls that
+	// are still under way then are cut off. Zero means 25 seconds.
+	DrainTimeout time.Duration
+	// Observer receives what metrics need. Nil means none.
+	Observer Observer
+	// Tracer follows messages. Nil means none.
+	Tracer Tracer
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Random returns a number in [0, 1), concurrently. Nil means math/rand/v2.
+	Random func() float64
+	// Log receives what an operator should know; never an address, a body or a secret. Nil means no log.
+	Log *slog.Logger
+}
+
+// Sender claims due messages and sends them. It can be run once.
+type Sender struct {
+	config           Config
+	queue            *workqueue.Runner[message]
+	settler          *settler
+	limiter          *sendLimiter
+	claimSize        *claimSize
+	eventFlow        eventFlow
+	throttleCooldown *cooldown
+	accountCooldown  *cooldown
+	attemptLogs      *loglimit.Limiter
+	operatorLogs     *loglimit.Limiter
+	watchdog         eventWatchdog
+}
+
+// New returns a sender that does nothing until it is run.
+func New(config Config) (*Sender, error) {
+	if config.Store == nil || config.SES == nil {
+		return nil, errors.New("sending: Store and SES are required")
+	}
+	setDefaults(&config)
+	s := &Sender{
+		config:           config,
+		limiter:          &sendLimiter{fetch: config.FetchQuota},
+		claimSize:        newClaimSize(int32(min(config.Concurrency, math.MaxInt32/2))),
+		throttleCooldown: newCooldown(minThrottleCooldown, maxThrottleCooldown),
+		accountCooldown:  newCooldown(minAccountCooldown, maxAccountCooldown),
+		attemptLogs:      loglimit.New(time.Minute),
+		operatorLogs:     loglimit.New(maxEventSilence),
+	}
+	s.settler = newSettler(config, s.settled, func() { s.queue.Wake() })
+	var err error
+	s.queue, err = workqueue.New(workqueue.Config[message]{
+		Name: "mail", Claim: s.claim, Handle: s.handle, Concurrency: config.Concurrency, PollInterval: config.PollInterval,
+		DrainTimeout: time.Duration(float64(config.DrainTimeout) * drainShareOfSending),
+		Now:          config.Now, Random: config.Random, Log: config.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up sending: %w", err)
+	}
+	return s, nil
+}
+
+func setDefaults(config *Config) {
+	if config.Concurrency <= 0 {
+		config.Concurrency = defaultConcurrency
+	}
+	if config.DrainTimeout <= 0 {
+		config.DrainTimeout = defaultDrainTimeout
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Wake makes an idle sender look for mail at once. It never blocks. Transactions that notify the channel "sends" wake
+// every process by themselves.
+func (s *Sender) Wake() { s.queue.Wake() }
+
+// Run sends due mail until ctx ends, then claims no more, finishes what is in flight, and returns within the drain
+// timeout. It fails when results could not be stored by then; their messages will be tried again as ambiguous.
+func (s *Sender) Run(ctx context.Context) error {
+	stopped := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(s.config.DrainTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			s.settler.abort()
+		case <-stopped:
+		}
+	})
+	defer unwatch()
+	defer close(stopped)
+	listening := make(chan struct{})
+	go func() {
+		defer close(listening)
+		s.config.Store.Listen(ctx, channel, s.queue.Wake)
+	}()
+	s.queue.Run(ctx)
+	<-listening
+	if n := s.settler.pendingCount(); n > 0 {
+		return fmt.Errorf("sending: the results of %d messages could not be stored in time", n)
+	}
+	return nil
+}
+
+// RunOnce makes one claim, waits until its messages are done, and returns how many there were.
+func (s *Sender) RunOnce(ctx context.Context) (int, error) { return s.queue.RunOnce(ctx) }
+
+// settled follows up a group of results that was just stored.
+func (s *Sender) settled(ctx context.Context, group []*settlement) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	asked := map[uuid.UUID]bool{}
+	for _, one := range group {
+		s.observe(one)
+		if one.result.disposition == sent {
+			s.watchdog.mailSent(one.result.at)
+		}
+		if !one.result.recheckDomain || asked[one.domainID] || s.config.OnDomainNotReady == nil {
+			continue
+		}
+		asked[one.domainID] = true
+		s.config.OnDomainNotReady(ctx, one.send.OrganizationID, one.domainID)
+	}
+}

@@ -1,0 +1,194 @@
+package sending
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/loglimit"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+const (
+	// maxGroupSize bounds how many outcomes share a transaction.
+	maxGroupSize = 200
+	// commitTimeout bounds one try to store a group; it is shorter than the end of a lease that is kept for it.
+	commitTimeout = 10 * time.Second
+	// The wait between tries to store a group grows from the first to the longest.
+	minSettleRetry = 50 * time.Millisecond
+	maxSettleRetry = 2 * time.Second
+	// maxRefusals is how often Postgres may refuse one outcome by itself, while it answers, before it is dropped.
+	maxRefusals = 5
+)
+
+// settlement is an outcome on its way into the rows.
+type settlement struct {
+	send      db.SendClaimRow
+	domainID  uuid.UUID
+	positions []int16 // of the recipients
+	result    attemptResult
+	done      chan struct{}
+}
+
+// settler stores outcomes in groups: what arrives while one group is being committed is the next group, so nobody
+// waits for a timer. It never drops what it was given because Postgres is gone, only when it is halted. It holds no
+// more than there are messages in hand.
+type settler struct {
+	commit    func(ctx context.Context, group []*settlement) error
+	after     func(ctx context.Context, group []*settlement) // called for every group that was stored
+	recovered func()                                         // called when nothing waits any more that could not be stored
+	now       func() time.Time
+	log       *slog.Logger
+	logs      *loglimit.Limiter
+	aborted   context.Context // ends when settling is given up
+	// abort gives up on what cannot be stored. The leases of those messages run out, which marks them ambiguous.
+	abort context.CancelFunc
+
+	mu       sync.Mutex
+	pending  []*settlement
+	unstored int // grant and not yet stored
+	active   bool
+	stalled  bool
+}
+
+func newSettler(config Config, after func(ctx context.Context, group []*settlement), recovered func()) *settler {
+	aborted, abort := context.WithCancel(context.Background())
+	return &settler{
+		commit:    newCommitFunc(config.Store, config.Now),
+		after:     after,
+		recovered: recovered,
+		now:       config.Now,
+		log:       config.Log,
+		logs:      loglimit.New(10 * time.Second),
+		aborted:   aborted,
+		abort:     abort,
+	}
+}
+
+// settle stores an outcome together with others, and returns when it is stored or the settler is halted.
+func (s *settler) settle(ctx context.Context, one *settlement) {
+	one.done = make(chan struct{})
+	s.mu.Lock()
+	s.pending = append(s.pending, one)
+	s.unstored++
+	if !s.active {
+		s.active = true
+		go s.flush(ctx)
+	}
+	s.mu.Unlock()
+	select {
+	case <-one.done:
+	case <-s.aborted.Done():
+	}
+}
+
+// isStalled reports whether outcomes wait that could not be stored.
+func (s *settler) isStalled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stalled
+}
+
+// pendingCount is how many outcomes are not stored.
+func (s *settler) pendingCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unstored
+}
+
+// flush stores group after group while there are any.
+func (s *settler) flush(ctx context.Context) {
+	for {
+		group := s.next()
+		if len(group) == 0 || !s.store(ctx, group) {
+			return
+		}
+	}
+}
+
+func (s *settler) next() []*settlement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.pending), maxGroupSize)
+	if n == 0 {
+		if s.stalled {
+			defer s.recovered()
+		}
+		s.active, s.stalled = false, false
+		s.pending = nil
+		return nil
+	}
+	group := s.pending[:n:n]
+	s.pending = s.pending[n:]
+	return group
+}
+
+// store tries until the group is stored. It returns false when the settler was halted before.
+func (s *settler) store(ctx context.Context, group []*settlement) bool {
+	wait := minSettleRetry
+	refusals := 0
+	for {
+		err := s.try(ctx, group)
+		if err == nil {
+			s.after(ctx, group)
+			s.complete(group)
+			return true
+		}
+		s.stall(ctx, len(group), err)
+		if !store.IsUnavailable(err) {
+			refusals++
+		}
+		switch {
+		case refusals > 0 && len(group) > 1:
+			// Postgres answers and refuses: one of them must not hold up the others.
+			return s.storeIndividually(ctx, group)
+		case refusals >= maxRefusals:
+			s.log.ErrorContext(ctx, "an outcome cannot be stored, its message will be tried again",
+				"message_id", group[0].send.EmailID, "error", err)
+			s.complete(group)
+			return true
+		}
+		if backoff.Sleep(s.aborted, wait) != nil {
+			return false
+		}
+		wait = min(2*wait, maxSettleRetry)
+	}
+}
+
+func (s *settler) storeIndividually(ctx context.Context, group []*settlement) bool {
+	for i := range group {
+		if !s.store(ctx, group[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *settler) try(ctx context.Context, group []*settlement) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	return s.commit(ctx, group)
+}
+
+func (s *settler) complete(group []*settlement) {
+	s.mu.Lock()
+	s.unstored -= len(group)
+	s.mu.Unlock()
+	for _, one := range group {
+		close(one.done)
+	}
+}
+
+func (s *settler) stall(ctx context.Context, n int, err error) {
+	s.mu.Lock()
+	s.stalled = true
+	s.mu.Unlock()
+	if s.logs.Allow("", s.now()) {
+		s.log.ErrorContext(ctx, "outcomes of messages cannot be stored yet", "messages", n, "error", err)
+	}
+}

@@ -1,0 +1,68 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	checkConcurrency  = 8
+	checksPerLane     = 2
+	checkPollInterval = time.Second
+	// checkTimeout bounds one check of a domain, with all its records and its identity.
+	checkTimeout = 30 * time.Second
+	// settleTimeout bounds storing when the next check is due.
+	settleTimeout = 10 * time.Second
+)
+
+// domainCheck is a domain that is due to be looked at.
+type domainCheck struct {
+	row         db.DomainCheckClaimRow
+	leasedUntil time.Time
+}
+
+func (w *Worker) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]domainCheck, error) {
+	rows, err := w.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim domain checks: %w", err)
+	}
+	claimed := make([]domainCheck, len(rows))
+	for i, row := range rows {
+		claimed[i] = domainCheck{row: row, leasedUntil: claim.LeasedUntil}
+	}
+	return claimed, nil
+}
+
+func (w *Worker) handleDomainCheck(ctx context.Context, c domainCheck) {
+	next, err := w.runDomainCheck(ctx, c)
+	if err != nil {
+		w.config.Log.WarnContext(ctx, "a domain could not be checked", "domain_id", c.row.DomainID, "error", err)
+		next = w.config.Now().Add(backoff.After(c.row.Attempt, w.config.Random()))
+	}
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	_, settleErr := w.config.Store.Queries().DomainCheckSettle(settle, db.DomainCheckSettleParams{
+		DomainID: c.row.DomainID, DueAt: next, Failed: err != nil, LeasedUntil: c.leasedUntil,
+	})
+	if settleErr != nil {
+		// Checking once more is harmless: the lease runs out and somebody does.
+		w.config.Log.WarnContext(ctx, "a domain check could not be settled", "domain_id", c.row.DomainID, "error", settleErr)
+	}
+}
+
+func (w *Worker) runDomainCheck(ctx context.Context, c domainCheck) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	next, err := w.config.Domains.Recheck(ctx, c.row.OrganizationID, c.row.DomainID)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("check a domain: %w", err)
+	}
+	return next, nil
+}

@@ -1,0 +1,216 @@
+// Package worker puts together everything that happens to a message after its acceptance: sending, the recording of SES
+// events, webhook deliveries, checks of domains, and maintenance.
+//
+//   - worker.go: [Worker], its configuration, running and stopping
+//   - domain_checks.go: domains that are due for a check
+//
+// The four queues are the same mechanism, package workqueue, over tables of their own. A library for job queues would add a
+// second one, with its tables and its rules of recovery, for the little that is left: two due tables and some periodic jobs.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/deliveries"
+	"github.com/voostack/mailstack/impl/maintenance"
+	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/sending"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/sesevents"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	defaultDrainTimeout = 25 * time.Second
+	// drainShareOfWork is the part of the drain timeout for work in flight; the rest is for storing its results.
+	drainShareOfWork   = 0.8
+	quotaInterval      = time.Minute
+	eventCheckInterval = time.Minute
+	sweepInterval      = 10 * time.Minute
+	deleteInterval     = 10 * time.Minute
+)
+
+// Domains looks after the domains and their identities.
+type Domains interface {
+	// Recheck checks a domain, stores what it finds, and returns when to check again. A domain that is gone is no error.
+	Recheck(ctx context.Context, organizationID, domainID uuid.UUID) (next time.Time, err error)
+	// SweepIdentities removes the SES identities that no domain uses. Any process may do so at any time.
+	SweepIdentities(ctx context.Context) error
+}
+
+// Observer receives what metrics need. Its functions are called concurrently and must be quick.
+type Observer interface {
+	sending.Observer
+	sesevents.Observer
+}
+
+// Config of a [Worker]. Store, SES, Domains, WebhookSender and Sealer are required.
+type Config struct {
+	Store         *store.Store
+	SES           sending.Provider
+	Domains       Domains
+	WebhookSender deliveries.Sender
+	// FetchQuota asks SES what the account may send. Nil means that only SES itself limits.
+	FetchQuota func(ctx context.Context) (ses.Quota, error)
+	// Sealer opens the signing keys of webhooks.
+	Sealer *sealed.Sealer
+	// SendConcurrency is how many messages are in flight at once; their bodies are in memory. Zero means 64.
+	SendConcurrency int
+	// PollInterval is how long an idle queue waits before it looks for work, unless it is notified. Zero means 500 ms.
+	PollInterval time.Duration
+	// ContentRetention is how long bodies are kept, MessageRetention how long messages, recipients and events are. Both are
+	// rounded up to whole months. Zero means 30 and 400 days.
+	ContentRetention, MessageRetention time.Duration
+	// EventsExpected makes the log warn when mail is sent and SES reports no events. With or without it, where events
+	// arrive, a message that SES may have accepted waits for its event before the next attempt.
+	EventsExpected bool
+	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results: calls that
+	// are still under way then are cut off. Zero means 25 seconds.
+	DrainTimeout time.Duration
+	// Observer receives what metrics need. Nil means none.
+	Observer Observer
+	// Tracer follows messages. Nil means none.
+	Tracer sending.Tracer
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// Random returns a number in [0, 1), concurrently. Nil means math/rand/v2.
+	Random func() float64
+	// Log receives what an operator should know; never an address, a body or a secret. Nil means no log.
+	Log *slog.Logger
+}
+
+// Worker does due work until it is stopped. It can be run once. The parts are for those who run one of them alone.
+type Worker struct {
+	Sending    *sending.Sender
+	Events     *sesevents.Recorder
+	Deliveries *deliveries.Deliverer
+	Retention  *maintenance.Retention
+
+	config       Config
+	domainChecks *workqueue.Runner[domainCheck]
+}
+
+// New returns a worker that does nothing until it is run.
+func New(config Config) (*Worker, error) {
+	if config.Store == nil || config.SES == nil || config.Domains == nil || config.WebhookSender == nil || config.Sealer == nil {
+		return nil, errors.New("worker: Store, SES, Domains, WebhookSender and Sealer are required")
+	}
+	setDefaults(&config)
+	w := &Worker{config: config, Retention: &maintenance.Retention{
+		Store: config.Store, Contents: config.ContentRetention, Messages: config.MessageRetention, Now: config.Now, Log: config.Log,
+	}}
+	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfWork)
+	var err error
+	if w.Sending, err = sending.New(sending.Config{
+		Store: config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.scheduleDomainCheck,
+		Concurrency: config.SendConcurrency, PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout,
+		Observer: config.Observer, Tracer: config.Tracer, Now: config.Now, Random: config.Random, Log: config.Log,
+	}); err != nil {
+		return nil, err
+	}
+	if w.Events, err = sesevents.New(sesevents.Config{
+		Store: config.Store, DrainTimeout: drain, Observer: config.Observer, Now: config.Now, Random: config.Random, Log: config.Log,
+	}); err != nil {
+		return nil, err
+	}
+	if w.Deliveries, err = deliveries.New(deliveries.Config{
+		Store: config.Store, Sender: config.WebhookSender, Sealer: config.Sealer, PollInterval: config.PollInterval,
+		DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
+	}); err != nil {
+		return nil, err
+	}
+	if w.domainChecks, err = workqueue.New(workqueue.Config[domainCheck]{
+		Name: "domain checks", Claim: w.claimChecks, Handle: w.handleDomainCheck, Concurrency: checkConcurrency,
+		PerLane: checksPerLane, PollInterval: checkPollInterval, DrainTimeout: drain, Now: config.Now, Random: config.Random,
+		Log: config.Log,
+	}); err != nil {
+		return nil, fmt.Errorf("set up domain checks: %w", err)
+	}
+	return w, nil
+}
+
+func setDefaults(config *Config) {
+	if config.DrainTimeout <= 0 {
+		config.DrainTimeout = defaultDrainTimeout
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Wake makes an idle worker look for mail at once. It never blocks. Transactions that notify the channel "sends" wake every
+// process by themselves.
+func (w *Worker) Wake() { w.Sending.Wake() }
+
+// Run does due work until ctx ends, then claims no more, finishes what is in flight, and returns within the drain timeout.
+// It fails when results of sends could not be stored by then; their messages will be tried again as ambiguous.
+func (w *Worker) Run(ctx context.Context) error {
+	jobs := &maintenance.Runner{Jobs: w.jobs(), Random: w.config.Random, Log: w.config.Log}
+	var running sync.WaitGroup
+	for _, part := range []func(context.Context){w.domainChecks.Run, w.Events.Run, w.Deliveries.Run, jobs.Run} {
+		running.Go(func() { part(ctx) })
+	}
+	err := w.Sending.Run(ctx)
+	running.Wait()
+	return err
+}
+
+// jobs are the periodic jobs of all parts.
+func (w *Worker) jobs() []maintenance.Job {
+	jobs := append(w.Retention.Jobs(),
+		maintenance.Job{Name: "sweep identities", Interval: sweepInterval, Run: w.config.Domains.SweepIdentities},
+		maintenance.Job{Name: "delete expired notifications", Interval: deleteInterval, Run: w.Events.DeleteExpired},
+		maintenance.Job{Name: "delete expired deliveries", Interval: deleteInterval, Run: w.Deliveries.DeleteExpired},
+	)
+	if w.config.EventsExpected {
+		jobs = append(jobs, maintenance.Job{Name: "warn if no events", Interval: eventCheckInterval, Run: w.Sending.WarnIfNoEvents})
+	}
+	if w.config.FetchQuota != nil {
+		jobs = append(jobs, maintenance.Job{Name: "refresh the quota", Interval: quotaInterval, Run: w.Sending.RefreshQuota})
+	}
+	return jobs
+}
+
+// RunOnce makes one claim of each queue, waits until they are done, and returns how many rows were claimed.
+func (w *Worker) RunOnce(ctx context.Context) (int, error) {
+	total := 0
+	for _, once := range []func(context.Context) (int, error){
+		w.Sending.RunOnce, w.domainChecks.RunOnce, w.Events.RunOnce, w.Deliveries.RunOnce,
+	} {
+		claimed, err := once(ctx)
+		total += claimed
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// scheduleDomainCheck has a domain checked that SES did not know.
+func (w *Worker) scheduleDomainCheck(ctx context.Context, organizationID, domainID uuid.UUID) {
+	err := w.config.Store.Queries().DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
+		DomainID: domainID, OrganizationID: organizationID, DueAt: w.config.Now(),
+	})
+	if err != nil {
+		// The message comes due again, and asks again. A domain that was deleted just now has no checks.
+		w.config.Log.WarnContext(ctx, "a domain cannot be scheduled for a check", "domain_id", domainID, "error", err)
+		return
+	}
+	w.domainChecks.Wake()
+}
