@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/rest"
 )
 
 const keysPath = "/v1/api-keys"
@@ -300,8 +300,8 @@ func TestAPIKeyPrefixIsTaken(t *testing.T) {
 	owner := s.newTenant()
 	document, err := os.ReadFile("../openapi.yaml")
 	must(t, err)
-	server, err := impl.New(impl.Config{
-		Document: document, Store: s.store, Domains: s.domains, Now: s.clock.now, NewID: uuid.New, Log: slog.New(slog.DiscardHandler),
+	server, err := rest.New(rest.Config{
+		Spec: document, Store: s.store, Domains: s.domains, Now: s.clock.now, NewID: uuid.New, Log: slog.New(slog.DiscardHandler),
 		// 40 bytes make a key: the second and third are like the first.
 		Random: io.MultiReader(strings.NewReader(strings.Repeat("A", 3*40)), rand.Reader),
 	})

@@ -2,11 +2,15 @@ package contracttests
 
 import (
 	"errors"
+	"fmt"
 	"go/build"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +48,7 @@ func packages(t *testing.T) map[string][]string {
 		return nil
 	})
 	must(t, err)
-	if len(found) < 15 || len(found["impl"]) == 0 {
+	if len(found) < 15 || len(found["impl/rest"]) == 0 {
 		t.Fatalf("found %d packages", len(found))
 	}
 	return found
@@ -61,7 +65,7 @@ func ours(imports []string) []string {
 	return found
 }
 
-// reaches tells whether a package imports another, directly or through others of ours.
+// reaches reports whether a package imports another, directly or through others of ours.
 func reaches(all map[string][]string, from, to string) bool {
 	seen := map[string]bool{}
 	var visit func(string) bool
@@ -82,52 +86,184 @@ func reaches(all map[string][]string, from, to string) bool {
 	return visit(from)
 }
 
-// The rooms of the house know only what their import lists allow: each direction here is one that would otherwise be
-// given up by accident.
-func TestDirectionsOfImports(t *testing.T) {
-	t.Parallel()
-	all := packages(t)
-	for _, apart := range [][2]string{{"impl", "impl/worker"}, {"impl/worker", "impl"}, {"impl/sessim", "impl/ses"}, {"impl/sessim", "impl/awsevents"}, {"impl/snssim", "impl/sns"}} {
-		if reaches(all, apart[0], apart[1]) {
-			t.Errorf("%s reaches %s", apart[0], apart[1])
+// laws are the directions of imports. Each is one that would otherwise be given up by accident.
+type laws struct {
+	// entryPoints import no worker package and no other entry point; workers import no entry point.
+	entryPoints, workers []string
+	// apart are pairs of which the first never reaches the second.
+	apart [][2]string
+	// pure packages import none of ours, and do no I/O.
+	pure []string
+	// without are imports that a package must not name.
+	without map[string][]string
+	// only says who may import a package or module.
+	only map[string][]string
+}
+
+func lawsOfImports() laws {
+	return laws{
+		entryPoints: []string{"impl/rest"},
+		workers:     []string{"impl/worker", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance"},
+		apart: [][2]string{
+			{"impl/sessim", "impl/ses"}, {"impl/sessim", "impl/awsevents"}, {"impl/snssim", "impl/sns"},
+			{"impl/httpserver", "impl/compose"}, {"impl/httpserver", "impl/pages"}, {"impl/auth", "impl/httpserver"},
+			{"impl/auth", "impl/intake"}, {"impl/auth", "impl/spec"}, {"impl/problem", "impl/httpserver"},
+			{"impl/compose", "impl/httpserver"}, {"impl/compose", "impl/auth"}, {"impl/intake", "impl/compose"},
+			{"impl/intake", "impl/problem"}, {"impl/workqueue", "impl/store"}, {"impl/sending", "impl/sesevents"},
+			{"impl/sesevents", "impl/sending"}, {"impl/deliveries", "impl/sending"}, {"impl/organization", "impl/auth"},
+		},
+		pure: []string{
+			"gen/api", "gen/db", "impl/mail", "impl/apikey", "impl/sealed", "impl/billing", "impl/template", "impl/backoff",
+			"impl/loglimit",
+		},
+		without: map[string][]string{
+			"impl/compose": {"net/http", "github.com/labstack/echo"},
+			"impl/intake":  {"net/http", "github.com/labstack/echo", module + "/gen/api"},
+			"impl/auth":    {"github.com/labstack/echo", "github.com/getkin/kin-openapi"},
+			"impl/problem": {"github.com/labstack/echo", "github.com/getkin/kin-openapi"},
+		},
+		only: map[string][]string{
+			"github.com/aws/":                {"impl/ses", "impl/awsevents"},
+			"github.com/jackc/pgx":           {"impl/store", "gen/db", "impl/store/storetest", "impl/devdb"},
+			"github.com/labstack/echo":       {"impl/httpserver", "impl/rest", "gen/api"},
+			"github.com/miekg/dns":           {"impl/dns"},
+			"github.com/prometheus":          {"impl/metrics"},
+			"go.opentelemetry.io":            {"impl/tracing"},
+			"github.com/getkin/kin-openapi":  {"impl/spec", "impl/httpserver", "impl/pages", "gen/api"},
+			"github.com/pressly/goose":       {"impl/store"},
+			"github.com/oapi-codegen":        {"gen/api"},
+			"golang.org/x/net/publicsuffix":  {"impl/mail"},
+			module + "/impl/sessim":          {"impl/command", "contracttests"},
+			module + "/impl/snssim":          {"impl/sessim"},
+			module + "/impl/devdb":           {"impl/command", "impl/store/storetest"},
+			module + "/impl/store/storetest": nil,
+			module + "/impl/command":         {"."},
+		},
+	}
+}
+
+func (l laws) broken(all map[string][]string) []string {
+	var found []string
+	broken := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	apart := slices.Clone(l.apart)
+	for _, entry := range l.entryPoints {
+		for _, other := range l.entryPoints {
+			if other != entry {
+				apart = append(apart, [2]string{entry, other})
+			}
+		}
+		for _, worker := range l.workers {
+			apart = append(apart, [2]string{entry, worker}, [2]string{worker, entry})
 		}
 	}
-	for _, pure := range []string{"gen/api", "gen/db", "impl/mail", "impl/apikey", "impl/sealed", "impl/billing", "impl/template"} {
-		imports, found := all[pure]
-		if !found {
-			t.Errorf("there is no %s", pure)
+	for _, pair := range apart {
+		for _, name := range pair {
+			if _, exists := all[name]; !exists {
+				broken("there is no %s", name)
+			}
+		}
+		if reaches(all, pair[0], pair[1]) {
+			broken("%s reaches %s", pair[0], pair[1])
+		}
+	}
+	for _, pure := range l.pure {
+		imports, exists := all[pure]
+		if !exists {
+			broken("there is no %s", pure)
 		}
 		if known := ours(imports); len(known) > 0 {
-			t.Errorf("%s imports %q", pure, known)
+			broken("%s imports %q", pure, known)
 		}
 		for _, outward := range []string{"net/http", "os", "database/sql", "net"} {
 			if strings.HasPrefix(pure, "impl/") && slices.Contains(imports, outward) {
-				t.Errorf("%s imports %s: it does no I/O", pure, outward)
+				broken("%s imports %s: it does no I/O", pure, outward)
 			}
 		}
 	}
-	only := map[string][]string{
-		"github.com/aws/":                {"impl/ses", "impl/awsevents"},
-		"github.com/jackc/pgx":           {"impl/store", "gen/db", "impl/store/storetest", "impl/devdb"},
-		"github.com/labstack/echo":       {"impl", "gen/api"},
-		"github.com/miekg/dns":           {"impl/dns"},
-		"github.com/prometheus":          {"impl/metrics"},
-		"go.opentelemetry.io":            {"impl/tracing"},
-		"github.com/getkin/kin-openapi":  {"impl", "gen/api"},
-		"github.com/pressly/goose":       {"impl/store"},
-		"github.com/oapi-codegen":        {"gen/api"},
-		"golang.org/x/net/publicsuffix":  {"impl/mail"},
-		module + "/impl/sessim":          {"impl/command", "contracttests"},
-		module + "/impl/snssim":          {"impl/sessim"},
-		module + "/impl/store/storetest": nil,
-		module + "/impl/command":         {"."},
+	for name, forbidden := range l.without {
+		for _, prefix := range forbidden {
+			if slices.ContainsFunc(all[name], func(i string) bool { return strings.HasPrefix(i, prefix) }) {
+				broken("%s imports %s", name, prefix)
+			}
+		}
 	}
-	for imported, allowed := range only {
+	for imported, allowed := range l.only {
 		for name, imports := range all {
 			excused := slices.Contains(allowed, name) || strings.HasPrefix(name, "contracttests/") // those are tests
 			if !excused && slices.ContainsFunc(imports, func(i string) bool { return strings.HasPrefix(i, imported) }) {
-				t.Errorf("%s imports %s, which is for %q", name, imported, allowed)
+				broken("%s imports %s, which is for %q", name, imported, allowed)
 			}
+		}
+	}
+	return found
+}
+
+func TestDirectionsOfImports(t *testing.T) {
+	t.Parallel()
+	for _, broken := range lawsOfImports().broken(packages(t)) {
+		t.Error(broken)
+	}
+}
+
+// A law that cannot be broken would hold nothing: each kind of forbidden import is noticed.
+func TestForbiddenImportsAreNoticed(t *testing.T) {
+	t.Parallel()
+	for _, forbidden := range []struct{ from, to string }{
+		{"impl/rest", module + "/impl/worker"},
+		{"impl/sending", module + "/impl/rest"},
+		{"impl/httpserver", module + "/impl/compose"},
+		{"impl/compose", "net/http"},
+		{"impl/mail", "net"},
+		{"impl/rest", "github.com/jackc/pgx/v5"},
+		{"impl/worker", module + "/impl/sessim"},
+	} {
+		all := packages(t)
+		all[forbidden.from] = append(slices.Clone(all[forbidden.from]), forbidden.to)
+		if len(lawsOfImports().broken(all)) == 0 {
+			t.Errorf("nothing notices that %s imports %s", forbidden.from, forbidden.to)
+		}
+	}
+}
+
+// A package doc lists the files of its package, "//   - name.go: what is in it": a list that has drifted misleads.
+func TestFileListsAreTrue(t *testing.T) {
+	t.Parallel()
+	listed := regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)
+	for name := range packages(t) {
+		if !strings.HasPrefix(name, "impl/") {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+		must(t, err)
+		files = slices.DeleteFunc(files, func(file string) bool { return strings.HasSuffix(file, "_test.go") })
+		lists := false
+		named := map[string]bool{}
+		for _, file := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+			must(t, err)
+			if parsed.Doc == nil {
+				continue
+			}
+			for _, line := range strings.Split(parsed.Doc.Text(), "\n") {
+				item := strings.HasPrefix(strings.TrimSpace(line), "- ")
+				if lists = lists || item; lists {
+					for _, found := range listed.FindAllString(line, -1) {
+						named[found] = true
+					}
+				}
+			}
+		}
+		if !lists && len(files) > 2 {
+			t.Errorf("%s has %d files and no list of them in its package doc", name, len(files))
+		}
+		for _, file := range files {
+			if lists && !named[filepath.Base(file)] && !strings.HasPrefix(filepath.Base(file), "doc") {
+				t.Errorf("%s: the list lacks %s", name, filepath.Base(file))
+			}
+			delete(named, filepath.Base(file))
+		}
+		for file := range named {
+			t.Errorf("%s: the list names %s, which is not there", name, file)
 		}
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
@@ -218,9 +219,9 @@ func TestPanicIsAnswered(t *testing.T) {
 	source, err := os.ReadFile("../openapi.yaml")
 	must(t, err)
 	var log bytes.Buffer
-	server, err := impl.New(impl.Config{
-		Document: source, Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&log, nil)),
-		Extra: []impl.Route{{Method: http.MethodGet, Path: "/defect/:id", Handler: http.HandlerFunc(defect)}},
+	server, err := rest.New(rest.Config{
+		Spec: source, Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		ExtraRoutes: []httpserver.Route{{Method: http.MethodGet, Path: "/defect/:id", Handler: http.HandlerFunc(defect)}},
 	})
 	must(t, err)
 	recorder := httptest.NewRecorder()

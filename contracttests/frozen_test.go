@@ -16,8 +16,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
@@ -131,10 +131,10 @@ func (t *tenant) hurried() *tenant {
 	source, err := os.ReadFile("../openapi.yaml")
 	must(t.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	server, err := impl.New(impl.Config{
-		Document: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(t.t),
+	server, err := rest.New(rest.Config{
+		Spec: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(t.t),
 		Intake: intake.New(intake.Config{Store: t.store, Now: t.clock.now, Random: rand.Reader}),
-		Log:    slog.New(slog.DiscardHandler), Patience: 500 * time.Millisecond,
+		Log:    slog.New(slog.DiscardHandler), RequestTimeout: 500 * time.Millisecond,
 	})
 	must(t.t, err)
 	listener := httptest.NewServer(server)

@@ -43,13 +43,13 @@ func (u *untouched) Read(into []byte) (int, error) {
 
 // Bodies in flight are limited: beyond the limit the answer is 503 before the body is read, small ones still pass, and
 // what a request took is free again when it has ended, however it did.
-func TestBodiesInFlight(t *testing.T) {
+func TestBodyBytesInFlight(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
 	s := newStack(t, options{bodies: limit})
 	owner, from := s.newSender()
 	slow := owner.unfinished(3 << 20)
-	eventually(t, "the slow request is in hand", func() bool { return s.server.BodiesInFlight() == 3<<20 })
+	eventually(t, "the slow request is in hand", func() bool { return s.server.BodyBytesInFlight() == 3<<20 })
 
 	large := email(from, "text", strings.Repeat("x", 1<<20))
 	body := &untouched{Reader: bytes.NewReader([]byte(asText(t, large)))}
@@ -97,12 +97,12 @@ func TestBodiesInFlight(t *testing.T) {
 	for range 3 {
 		owner.send(email(from, "text", strings.Repeat("x", 200<<10)))
 	}
-	if taken := s.server.BodiesInFlight(); taken != 3<<20 {
+	if taken := s.server.BodyBytesInFlight(); taken != 3<<20 {
 		t.Errorf("%d bytes are set aside", taken)
 	}
 
 	must(t, slow.Close())
-	eventually(t, "what the slow request took is free", func() bool { return s.server.BodiesInFlight() == 0 })
+	eventually(t, "what the slow request took is free", func() bool { return s.server.BodyBytesInFlight() == 0 })
 	owner.send(large)
 }
 
@@ -150,7 +150,7 @@ func TestSlowBodyIsCutOff(t *testing.T) {
 			t.Fatal("it goes on and on")
 		}
 	}
-	eventually(t, "what it took is free", func() bool { return s.server.BodiesInFlight() == 0 })
+	eventually(t, "what it took is free", func() bool { return s.server.BodyBytesInFlight() == 0 })
 	owner.send(email(from))
 }
 

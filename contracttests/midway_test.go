@@ -15,8 +15,8 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -37,8 +37,8 @@ func (s *stack) interrupted(happen func()) *stack {
 	document, err := os.ReadFile("../openapi.yaml")
 	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	server, err := impl.New(impl.Config{
-		Document: document, Store: s.store, Domains: s.domains,
+	server, err := rest.New(rest.Config{
+		Spec: document, Store: s.store, Domains: s.domains,
 		Intake: intake.New(intake.Config{Store: midway{s.store, happen}, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})

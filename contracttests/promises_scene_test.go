@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/store/storetest"
 )

@@ -16,8 +16,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/rest"
 )
 
 func TestDocumentIsValid(t *testing.T) {
@@ -289,8 +289,8 @@ func TestResponseSchemasStayOpen(t *testing.T) {
 
 // start makes a server of a document, with nothing behind it.
 func start(document string) error {
-	_, err := impl.New(impl.Config{
-		Document: []byte(document), Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	_, err := rest.New(rest.Config{
+		Spec: []byte(document), Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	return err
 }

@@ -16,10 +16,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/sns"
@@ -60,7 +60,7 @@ type stack struct {
 	simURL  string
 	domains *domain.Service
 	ses     *ses.Client
-	server  *impl.Server
+	server  *rest.Server
 	door    *intake.Intake
 	mailer  *worker.Worker
 	http    *http.Client
@@ -155,11 +155,11 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	document, err := os.ReadFile("../openapi.yaml")
 	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	s.door = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, Waiting: option.waiting})
-	s.server, err = impl.New(impl.Config{
-		Document: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
-		Intake: s.door, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, Webhooks: webhookPolicy(s.t),
-		RequestsPerSecond: option.requestsPerSecond, Bodies: option.bodies, ValidateResponses: true, Notifications: s.notifications(option, log),
+	s.door = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, QueueSize: option.waiting})
+	s.server, err = rest.New(rest.Config{
+		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
+		Intake: s.door, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
+		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, ValidateResponses: true, Notifications: s.notifications(option, log),
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {
@@ -186,11 +186,11 @@ const (
 )
 
 // notifications is where the simulator reports, signed by itself. Without events there is no such route.
-func (s *stack) notifications(option options, log *slog.Logger) impl.Notifications {
+func (s *stack) notifications(option options, log *slog.Logger) rest.Notifications {
 	if option.events == "" {
-		return impl.Notifications{}
+		return rest.Notifications{}
 	}
-	return impl.Notifications{Path: eventsPath, Verifier: sns.New(sns.Config{
+	return rest.Notifications{Path: eventsPath, Verifier: sns.New(sns.Config{
 		Topics: []string{eventsTopic}, TrustedHost: strings.TrimPrefix(s.simURL, "http://"), Now: s.clock.now, Log: log,
 	})}
 }

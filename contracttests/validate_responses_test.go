@@ -14,7 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/rest"
 )
 
 // A server that validates its own answers says which of them the document does not describe, and answers all the same.
@@ -94,10 +94,10 @@ func content(op *openapi3.Operation) *openapi3.MediaType {
 	return op.Responses.Value("200").Value.Content["application/json"]
 }
 
-func watching(t *testing.T, document []byte, log *bytes.Buffer) *impl.Server {
+func watching(t *testing.T, document []byte, log *bytes.Buffer) *rest.Server {
 	t.Helper()
-	server, err := impl.New(impl.Config{
-		Document: document, Now: time.Now, NewID: uuid.New, Random: rand.Reader, ValidateResponses: true,
+	server, err := rest.New(rest.Config{
+		Spec: document, Now: time.Now, NewID: uuid.New, Random: rand.Reader, ValidateResponses: true,
 		Log: slog.New(slog.NewJSONHandler(log, nil)),
 	})
 	must(t, err)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -23,7 +23,7 @@ import (
 type unwritten struct{}
 
 // AcceptOnce answers as an acceptance does.
-func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *intake.Claim) ([]intake.Result, error) {
+func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *intake.Idempotency) ([]intake.Result, error) {
 	results := make([]intake.Result, len(messages))
 	for i := range results {
 		results[i].ID = uuid.Must(uuid.NewV7())
@@ -49,8 +49,8 @@ func serveStub(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	server, err := impl.New(impl.Config{
-		Document: document, Store: database, Intake: unwritten{}, Now: time.Now, Random: rand.Reader, Sealer: sealer,
+	server, err := rest.New(rest.Config{
+		Spec: document, Store: database, Intake: unwritten{}, Now: time.Now, Random: rand.Reader, Sealer: sealer,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {

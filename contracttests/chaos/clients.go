@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (

@@ -10,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/store"
 )

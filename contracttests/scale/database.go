@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -105,8 +105,8 @@ func (d *database) serve(document []byte, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("make a sealer: %w", err)
 	}
-	api, err := impl.New(impl.Config{
-		Document: document, Store: d.store, Sealer: sealer, Random: rand.Reader, Log: log,
+	api, err := rest.New(rest.Config{
+		Spec: document, Store: d.store, Sealer: sealer, Random: rand.Reader, Log: log,
 		Now: time.Now, NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	})
 	if err != nil {

@@ -32,10 +32,10 @@ const (
 	rareRows  = 200
 	earliest  = 0
 	latest    = span + day
-	// rest is when the others begin.
-	rest = 3600 * 1000
+	// others is when the others begin.
+	others = 3600 * 1000
 	// middle is behind one half of the others, however many they are.
-	middle = rest + span/2 + 1
+	middle = others + span/2 + 1
 )
 
 // moment writes a time as queries have it.
@@ -78,7 +78,7 @@ func restOfRows(count int) string {
 				i %% %[6]d = 1 AND i / %[6]d < %[7]d AS rare
 			FROM generate_series(1, %[8]d) AS i
 		) AS placed`,
-		int64(beginning), 2*oldRows, rest, half, span/2/half, count/rareRows, rareRows, count)
+		int64(beginning), 2*oldRows, others, half, span/2/half, count/rareRows, rareRows, count)
 }
 
 // fill makes the old rows, or all others.

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"golang.org/x/sync/errgroup"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (

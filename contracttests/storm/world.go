@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"

@@ -3,15 +3,16 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/organization"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -53,19 +54,21 @@ func (flags adminFlags) with(ctx context.Context, do func(database *store.Store)
 	return do(database)
 }
 
+func (process *Process) organizations(database *store.Store) organization.Organizations {
+	return organization.Organizations{Store: database, Now: process.Now, NewID: process.newID}
+}
+
+func (process *Process) keys(database *store.Store) auth.Keys {
+	return auth.Keys{Store: database, Now: process.Now, NewID: process.newID, Random: process.Random}
+}
+
 // findOrganization finds an organization by its id or its name.
-func findOrganization(ctx context.Context, queries *db.Queries, idOrName string) (db.Organization, error) {
-	found, err := queries.OrganizationGetByName(ctx, idOrName)
-	if id, notAnID := uuid.Parse(idOrName); notAnID == nil {
-		found, err = queries.OrganizationGet(ctx, id)
-	}
-	if store.IsNoRows(err) {
+func (process *Process) findOrganization(ctx context.Context, database *store.Store, idOrName string) (db.Organization, error) {
+	found, err := process.organizations(database).Find(ctx, idOrName)
+	if errors.Is(err, organization.ErrNotFound) {
 		return found, fmt.Errorf("there is no organization %q (see mailstack org list)", idOrName)
 	}
-	if err != nil {
-		return found, fmt.Errorf("look for the organization: %w", err)
-	}
-	return found, nil
+	return found, err
 }
 
 // checkName holds names to what the API demands of them.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/store"
@@ -48,24 +47,12 @@ func (c *billingSet) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	return c.with(ctx, func(database *store.Store) error {
-		found, err := findOrganization(ctx, database.Queries(), c.Organization)
+		found, err := process.findOrganization(ctx, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		err = database.Tx(ctx, func(tx *db.Queries) error {
-			// Held, so that two who change different values at once both succeed.
-			if err := tx.OrganizationLock(ctx, found.ID); err != nil {
-				return err
-			}
-			row, err := tx.OrganizationGet(ctx, found.ID)
-			if err != nil {
-				return err
-			}
-			_, err = tx.OrganizationBillingUpdate(ctx, c.change(row))
+		if err := process.organizations(database).SetBilling(ctx, found.ID, c.change); err != nil {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("change the billing: %w", err)
 		}
 		return c.show(ctx, process, database, found.ID)
 	})

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
-
-	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/httpserver"
 )
 
 // devAnswerTime bounds the wait for our own server, which only has to be scheduled.
@@ -81,9 +80,9 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	policy := c.policy()
 	policy.AllowLoopbackHTTP = true
 	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags, policy, dev.parts.notifications(dev.events()),
-		impl.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
-		impl.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
-		impl.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},
+		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
+		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
+		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)

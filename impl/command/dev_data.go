@@ -8,12 +8,12 @@ import (
 	"io"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -79,7 +79,7 @@ func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, erro
 	var id uuid.UUID
 	err = dev.apiStore.Tx(ctx, func(tx *db.Queries) error {
 		var err error
-		if id, err = createOrganization(ctx, dev.process, tx, devOrganization); err != nil {
+		if id, err = dev.process.organizations(dev.apiStore).Insert(ctx, tx, devOrganization); err != nil {
 			return err
 		}
 		row, err := tx.OrganizationGet(ctx, id)
@@ -140,26 +140,22 @@ func (dev *development) keptKey() (*apikey.Key, error) {
 
 func (dev *development) usable(row db.APIKey, organization uuid.UUID, key apikey.Key) bool {
 	return row.OrganizationID == organization && key.Matches(row.SecretHash) &&
-		keyOf(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
+		auth.APIKeyOf(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
 }
 
 // storeKey stores the key in the place of an earlier one of its name.
 func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
-	rows, err := listKeys(ctx, dev.process, dev.apiStore.Queries(), organization.String())
+	keys := dev.process.keys(dev.apiStore)
+	rows, err := keys.ListKeys(ctx, organization)
 	if err != nil {
 		return err
 	}
 	if earlier, found := pickKey(rows, devKeyName); found {
-		if _, err := dev.apiStore.Queries().APIKeyRevoke(ctx, db.APIKeyRevokeParams{
-			OrganizationID: organization, ID: earlier.ID, Now: dev.process.Now(),
-		}); err != nil {
-			return fmt.Errorf("revoke the earlier API key: %w", err)
+		if _, err := keys.RevokeKey(ctx, organization, earlier.ID); err != nil {
+			return err
 		}
 	}
-	_, err = createKey(ctx, dev.apiStore, db.APIKeyInsertParams{
-		ID: dev.process.newID(), OrganizationID: organization, Name: devKeyName, Scopes: apikey.Scopes(),
-		CreatedAt: dev.process.Now(),
-	}, key)
+	_, err = keys.StoreKey(ctx, auth.NewKey{OrganizationID: organization, Name: devKeyName, Scopes: apikey.Scopes()}, key)
 	return err
 }
 

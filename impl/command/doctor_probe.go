@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sqsconsumer"

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,14 +12,9 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/store"
 )
-
-// maxKeys is how many unrevoked keys an organization may have, here as in the API.
-const maxKeys = 100
-
-// revokedShown is how long revoked keys are listed.
-const revokedShown = 90 * 24 * time.Hour
 
 type keyCommand struct {
 	Create keyCreate `cmd:"" help:"Create an API key, and print it this once."`
@@ -48,28 +44,24 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 	if c.ExpiresAt != nil && !c.ExpiresAt.After(process.Now()) {
 		return usagef("--expires-at is not in the future")
 	}
-	secret, err := apikey.New(process.Random)
-	if err != nil {
-		return fmt.Errorf("make an API key: %w", err)
-	}
 	return c.with(ctx, func(database *store.Store) error {
-		owner, err := findOrganization(ctx, database.Queries(), c.Organization)
+		owner, err := process.findOrganization(ctx, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		row, err := createKey(ctx, database, db.APIKeyInsertParams{
-			ID:             process.newID(),
-			OrganizationID: owner.ID,
-			Name:           c.Name,
-			Scopes:         orAllScopes(c.Scopes),
-			ExpiresAt:      c.ExpiresAt,
-			CreatedAt:      process.Now(),
-		}, secret)
-		if err != nil {
+		secret, row, err := process.keys(database).CreateKey(ctx, auth.NewKey{
+			OrganizationID: owner.ID, Name: c.Name, Scopes: orAllScopes(c.Scopes), ExpiresAt: c.ExpiresAt,
+		})
+		switch {
+		case errors.Is(err, auth.ErrKeyName):
+			return fmt.Errorf("the organization has an unrevoked key %q already", c.Name)
+		case errors.Is(err, auth.ErrKeyLimit):
+			return fmt.Errorf("the organization has %d unrevoked keys, the most that it may have", auth.MaxKeys)
+		case err != nil:
 			return err
 		}
 		if c.JSON {
-			return process.printJSON(api.CreatedAPIKey{Key: keyOf(row, process.Now()), FullKey: secret.Reveal()})
+			return process.printJSON(api.CreatedAPIKey{Key: auth.APIKeyOf(row, process.Now()), FullKey: secret.Reveal()})
 		}
 		return process.printf("%s\n", secret.Reveal())
 	})
@@ -89,34 +81,6 @@ func orAllScopes(given []string) []string {
 	return scopes
 }
 
-// createKey stores the key. It holds the organization while it counts, so that the limit also holds together with
-// keys that are created through the API at the same time.
-func createKey(ctx context.Context, database *store.Store, insert db.APIKeyInsertParams, secret apikey.Key) (db.APIKey, error) {
-	insert.Prefix, insert.SecretHash = secret.Prefix, secret.Hash()
-	var row db.APIKey
-	err := database.Tx(ctx, func(tx *db.Queries) error {
-		if err := tx.OrganizationLock(ctx, insert.OrganizationID); err != nil {
-			return err
-		}
-		count, err := tx.APIKeyCountUnrevoked(ctx, insert.OrganizationID)
-		if err != nil {
-			return err
-		}
-		if count >= maxKeys {
-			return fmt.Errorf("the organization has %d unrevoked keys, the most that it may have", count)
-		}
-		row, err = tx.APIKeyInsert(ctx, insert)
-		return err
-	})
-	if store.Constraint(err) == store.ConstraintAPIKeysName {
-		return row, fmt.Errorf("the organization has an unrevoked key %q already", insert.Name)
-	}
-	if err != nil {
-		return row, fmt.Errorf("create the API key: %w", err)
-	}
-	return row, nil
-}
-
 type keyList struct {
 	Organization string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	adminFlags
@@ -126,14 +90,14 @@ type keyList struct {
 // Run lists the keys, the newest first.
 func (c *keyList) Run(ctx context.Context, process *Process) error {
 	return c.with(ctx, func(database *store.Store) error {
-		rows, err := listKeys(ctx, process, database.Queries(), c.Organization)
+		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
 		listed := make([]api.APIKey, len(rows))
 		table := [][]string{{"ID", "NAME", "KEY", "ACTIVE", "EXPIRES", "REVOKED", "LAST USED", "SCOPES"}}
 		for i, row := range rows {
-			listed[i] = keyOf(row, process.Now())
+			listed[i] = auth.APIKeyOf(row, process.Now())
 			active := "no"
 			if listed[i].IsActive {
 				active = "yes"
@@ -150,18 +114,12 @@ func (c *keyList) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-func listKeys(ctx context.Context, process *Process, queries *db.Queries, organization string) ([]db.APIKey, error) {
-	owner, err := findOrganization(ctx, queries, organization)
+func listKeys(ctx context.Context, process *Process, database *store.Store, organization string) ([]db.APIKey, error) {
+	owner, err := process.findOrganization(ctx, database, organization)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := queries.APIKeyList(ctx, db.APIKeyListParams{
-		OrganizationID: owner.ID, RevokedAfter: process.Now().Add(-revokedShown),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the API keys: %w", err)
-	}
-	return rows, nil
+	return process.keys(database).ListKeys(ctx, owner.ID)
 }
 
 type keyRevoke struct {
@@ -173,7 +131,7 @@ type keyRevoke struct {
 // Run revokes the key; doing so again changes nothing.
 func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 	return c.with(ctx, func(database *store.Store) error {
-		rows, err := listKeys(ctx, process, database.Queries(), c.Organization)
+		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
@@ -181,10 +139,8 @@ func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 		if !found {
 			return fmt.Errorf("the organization has no key %q (see mailstack key list)", c.Key)
 		}
-		if _, err := database.Queries().APIKeyRevoke(ctx, db.APIKeyRevokeParams{
-			OrganizationID: key.OrganizationID, ID: key.ID, Now: process.Now(),
-		}); err != nil {
-			return fmt.Errorf("revoke the API key: %w", err)
+		if _, err := process.keys(database).RevokeKey(ctx, key.OrganizationID, key.ID); err != nil {
+			return err
 		}
 		return process.printf("revoked %s (%s)\n", apikey.Mask(key.Prefix), key.Name)
 	})
@@ -204,23 +160,4 @@ func pickKey(rows []db.APIKey, wanted string) (db.APIKey, bool) {
 		}
 	}
 	return picked, found
-}
-
-func keyOf(row db.APIKey, now time.Time) api.APIKey {
-	scopes := make([]api.Scope, len(row.Scopes))
-	for i, scope := range row.Scopes {
-		scopes[i] = api.Scope(scope)
-	}
-	return api.APIKey{
-		ID:         row.ID,
-		Name:       row.Name,
-		KeyPrefix:  row.Prefix,
-		MaskedKey:  apikey.Mask(row.Prefix),
-		Scopes:     scopes,
-		LastUsedAt: utc(row.LastUsedAt),
-		ExpiresAt:  utc(row.ExpiresAt),
-		RevokedAt:  utc(row.RevokedAt),
-		IsActive:   row.RevokedAt == nil && (row.ExpiresAt == nil || row.ExpiresAt.After(now)),
-		CreatedAt:  row.CreatedAt.UTC(),
-	}
 }

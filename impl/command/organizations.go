@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
-	"github.com/voostack/mailstack/impl/billing"
+	"github.com/voostack/mailstack/impl/organization"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -20,8 +21,8 @@ type organizationCommand struct {
 	Resume  organizationResume  `cmd:"" help:"Let a suspended organization go on; its waiting messages go out at once."`
 }
 
-// organization is an organization as the operator sees it.
-type organization struct {
+// shownOrganization is an organization as the operator sees it.
+type shownOrganization struct {
 	ID                   uuid.UUID  `json:"id"`
 	Name                 string     `json:"name"`
 	SuspendedAt          *time.Time `json:"suspendedAt"`
@@ -47,8 +48,8 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 		return usagef("the name has the form of an id, and could be taken for one")
 	}
 	return c.with(ctx, func(database *store.Store) error {
-		id, err := createOrganization(ctx, process, database.Queries(), c.Name)
-		if store.Constraint(err) == store.ConstraintOrganizationsName {
+		id, err := process.organizations(database).Create(ctx, c.Name)
+		if errors.Is(err, organization.ErrName) {
 			return fmt.Errorf("there is an organization %q already", c.Name)
 		}
 		if err != nil {
@@ -59,30 +60,14 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 }
 
 func (flags jsonFlags) show(ctx context.Context, process *Process, database *store.Store, id uuid.UUID) error {
-	row, err := database.Queries().OrganizationGet(ctx, id)
+	row, err := process.organizations(database).Get(ctx, id)
 	if err != nil {
-		return fmt.Errorf("read the organization: %w", err)
+		return err
 	}
 	if flags.JSON {
 		return process.printJSON(organizationOf(row))
 	}
 	return process.printTable(organizationHeadings(), organizationRow(row))
-}
-
-// createOrganization creates one with the prices of a new customer.
-func createOrganization(ctx context.Context, process *Process, queries *db.Queries, name string) (uuid.UUID, error) {
-	id := process.newID()
-	err := queries.OrganizationInsert(ctx, db.OrganizationInsertParams{
-		ID:                   id,
-		Name:                 name,
-		FreeMonthlyAllowance: billing.DefaultFreeAllowance,
-		PricePer1kCents:      billing.DefaultPricePer1kCents,
-		CreatedAt:            process.Now(),
-	})
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("create the organization: %w", err)
-	}
-	return id, nil
 }
 
 type organizationList struct {
@@ -93,11 +78,11 @@ type organizationList struct {
 // Run lists the organizations, the oldest first.
 func (c *organizationList) Run(ctx context.Context, process *Process) error {
 	return c.with(ctx, func(database *store.Store) error {
-		rows, err := database.Queries().OrganizationList(ctx)
+		rows, err := process.organizations(database).List(ctx)
 		if err != nil {
-			return fmt.Errorf("list the organizations: %w", err)
+			return err
 		}
-		listed := make([]organization, len(rows))
+		listed := make([]shownOrganization, len(rows))
 		table := [][]string{organizationHeadings()}
 		for i, row := range rows {
 			listed[i] = organizationOf(row)
@@ -119,13 +104,12 @@ type organizationSuspend struct {
 // Run suspends the organization; doing so again keeps the first time.
 func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
 	return c.with(ctx, func(database *store.Store) error {
-		found, err := findOrganization(ctx, database.Queries(), c.Organization)
+		found, err := process.findOrganization(ctx, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		_, err = database.Queries().OrganizationSuspend(ctx, db.OrganizationSuspendParams{ID: found.ID, Now: process.Now()})
-		if err != nil {
-			return fmt.Errorf("suspend the organization: %w", err)
+		if err := process.organizations(database).Suspend(ctx, found.ID); err != nil {
+			return err
 		}
 		return c.show(ctx, process, database, found.ID)
 	})
@@ -140,21 +124,12 @@ type organizationResume struct {
 // Run lifts the suspension and wakes the workers for what has waited meanwhile.
 func (c *organizationResume) Run(ctx context.Context, process *Process) error {
 	return c.with(ctx, func(database *store.Store) error {
-		found, err := findOrganization(ctx, database.Queries(), c.Organization)
+		found, err := process.findOrganization(ctx, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		err = database.Tx(ctx, func(tx *db.Queries) error {
-			if _, err := tx.OrganizationResume(ctx, found.ID); err != nil {
-				return err
-			}
-			if err := tx.SendDueNow(ctx, db.SendDueNowParams{OrganizationID: found.ID, Now: process.Now()}); err != nil {
-				return err
-			}
-			return tx.SendNotify(ctx)
-		})
-		if err != nil {
-			return fmt.Errorf("resume the organization: %w", err)
+		if err := process.organizations(database).Resume(ctx, found.ID); err != nil {
+			return err
 		}
 		return c.show(ctx, process, database, found.ID)
 	})
@@ -175,8 +150,8 @@ func organizationRow(row db.Organization) []string {
 	}
 }
 
-func organizationOf(row db.Organization) organization {
-	return organization{
+func organizationOf(row db.Organization) shownOrganization {
+	return shownOrganization{
 		ID:                   row.ID,
 		Name:                 row.Name,
 		SuspendedAt:          utc(row.SuspendedAt),

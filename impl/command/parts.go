@@ -6,11 +6,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/voostack/mailstack/impl"
 	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
@@ -68,11 +69,11 @@ func (p *parts) domains(database *store.Store) *domain.Service {
 }
 
 // notifications is the route for what SES reports about the topics; without any there is none.
-func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) impl.Notifications {
+func (p *parts) notifications(topics eventsFlags, route eventsRouteFlags) rest.Notifications {
 	if len(topics.EventsTopics) == 0 {
-		return impl.Notifications{}
+		return rest.Notifications{}
 	}
-	return impl.Notifications{Path: route.EventsPath, Verifier: sns.New(sns.Config{
+	return rest.Notifications{Path: route.EventsPath, Verifier: sns.New(sns.Config{
 		Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.process.Now, Log: p.log,
 	})}
 }
@@ -97,15 +98,15 @@ func (p *parts) collector(
 }
 
 func (p *parts) api(
-	database *store.Store, sealer *sealed.Sealer, flags apiFlags, policy webhook.Policy, notifications impl.Notifications,
-	extra ...impl.Route,
-) (*impl.Server, error) {
+	database *store.Store, sealer *sealed.Sealer, flags apiFlags, policy webhook.Policy, notifications rest.Notifications,
+	extra ...httpserver.Route,
+) (*rest.Server, error) {
 	accepting := intake.Config{
 		Store: database, Now: p.process.Now, Random: p.process.Random,
-		Group: flags.AcceptGroup, Transactions: flags.AcceptParallel, Waiting: flags.AcceptWaiting,
+		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptParallel, QueueSize: flags.AcceptWaiting,
 	}
-	config := impl.Config{
-		Document:            p.process.Document,
+	config := rest.Config{
+		Spec:                p.process.Document,
 		Store:               database,
 		Domains:             p.domains(database),
 		AccountSuppressions: p.ses,
@@ -113,31 +114,31 @@ func (p *parts) api(
 		NewID:               p.process.newID,
 		Random:              p.process.Random,
 		Sealer:              sealer,
-		Webhooks:            policy,
+		WebhookPolicy:       policy,
 		Log:                 p.log,
 		RequestsPerSecond:   flags.RateLimit,
-		Bodies:              flags.MaxBodies,
+		BodyBudget:          flags.MaxBodies,
 		ValidateResponses:   flags.ValidateResponses,
 		Notifications:       notifications,
-		Extra:               extra,
+		ExtraRoutes:         extra,
 	}
 	if p.watch.tracer != nil {
 		accepting.Tracer, config.Tracer = p.watch.tracer, p.watch.tracer
 	}
 	if p.watch.metrics == nil {
 		config.Intake = intake.New(accepting)
-		return impl.New(config)
+		return rest.New(config)
 	}
 	told := p.watch.metrics.API()
 	accepting.Observer, config.Observer = told, told
-	door := intake.New(accepting)
-	config.Intake = door
-	server, err := impl.New(config)
+	accept := intake.New(accepting)
+	config.Intake = accept
+	server, err := rest.New(config)
 	if err != nil {
 		return nil, err
 	}
-	told.Waiting(door.Waiting)
-	told.Bodies(server.BodiesInFlight)
+	told.Waiting(accept.Waiting)
+	told.Bodies(server.BodyBytesInFlight)
 	return server, nil
 }
 

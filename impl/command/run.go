@@ -10,13 +10,13 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/voostack/mailstack/impl"
+	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/worker"
 )
 
 // service is a process that runs until it is told to stop: an API, a dispatcher, or both.
 type service struct {
-	api      *impl.Server // nil: none is served
+	api      *rest.Server // nil: none is served
 	listener net.Listener // of the API
 	// maxConnections bounds those that the listener takes at once.
 	maxConnections int

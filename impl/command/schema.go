@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/voostack/mailstack/impl/store"
 )
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 )

@@ -17,9 +17,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/jackc/pgx/v5"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (

@@ -1,7 +1,7 @@
 // Package idempotency lets a request that is repeated under its idempotency key do its work once.
 //
-// The transaction of the work claims the key first ([Take]), by an advisory lock that it either gets at once or not at
-// all, and stores the answer last ([Keep]). So there is an answer exactly where the work is committed, nothing ever waits,
+// The transaction of the work claims the key first ([Acquire]), by an advisory lock that it either gets at once or not at
+// all, and stores the answer last ([Save]). So there is an answer exactly where the work is committed, nothing ever waits,
 // and a process that dies in between leaves nothing behind. [Lookup] alone costs one read: it comes before any work.
 package idempotency
 
@@ -18,8 +18,8 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// Kept is how long a key is bound to its request and the answer.
-const Kept = 24 * time.Hour
+// TTL is how long a key is bound to its request and the answer.
+const TTL = 24 * time.Hour
 
 var (
 	// ErrInProgress is met by a request while another one with its key is at work.
@@ -52,15 +52,15 @@ func NewClaim(organizationID uuid.UUID, key, operation string, body []byte) *Cla
 // Key is that of the claim.
 func (claim *Claim) Key() Key { return claim.key }
 
-// Repeats tells whether two claims of one key are of the same request.
-func (claim *Claim) Repeats(other *Claim) bool { return claim.fingerprint == other.fingerprint }
+// SameRequest tells whether two claims of one key are of the same request.
+func (claim *Claim) SameRequest(other *Claim) bool { return claim.fingerprint == other.fingerprint }
 
-// lock names the advisory lock of the key. That two keys share one is as good as impossible, and would mean no more than
+// lockID names the advisory lock of the key. That two keys share one is as good as impossible, and would mean no more than
 // an ErrInProgress.
-func (claim *Claim) lock() int64 { return int64(binary.BigEndian.Uint64(claim.key[:])) }
+func (claim *Claim) lockID() int64 { return int64(binary.BigEndian.Uint64(claim.key[:])) }
 
-// Answer is what a request was answered when it succeeded.
-type Answer struct {
+// Response is what a request was answered when it succeeded.
+type Response struct {
 	Status   int
 	Location string
 	Body     []byte
@@ -69,13 +69,13 @@ type Answer struct {
 }
 
 // Replay is met by a request that repeats one which was answered: as an error, it ends the work.
-type Replay struct{ Answer Answer }
+type Replay struct{ Response Response }
 
 func (replay *Replay) Error() string { return "the request was answered before" }
 
 // Lookup says what each claim meets: a [*Replay], [ErrReused], or nil where nothing is kept under the key.
 func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
-	wanted := db.IdempotencyKeyListParams{Since: now.Add(-Kept)}
+	wanted := db.IdempotencyKeyListParams{Since: now.Add(-TTL)}
 	for _, claim := range claims {
 		wanted.OrganizationIds = append(wanted.OrganizationIds, claim.organizationID)
 		wanted.KeyHashes = append(wanted.KeyHashes, claim.key[:])
@@ -96,18 +96,18 @@ func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*
 		case string(row.Fingerprint) != string(claim.fingerprint[:]):
 			met[i] = ErrReused
 		default:
-			met[i] = &Replay{Answer{Status: int(row.Status), Location: row.Location, Body: row.Body, Sealed: row.Sealed}}
+			met[i] = &Replay{Response{Status: int(row.Status), Location: row.Location, Body: row.Body, Sealed: row.Sealed}}
 		}
 	}
 	return met, nil
 }
 
-// Take claims keys for a transaction; several claims of one key share it. For each it says whether the work may be done: nil, or what
+// Acquire claims keys for a transaction; several claims of one key share it. For each it says whether the work may be done: nil, or what
 // [Lookup] says, or [ErrInProgress].
-func Take(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
+func Acquire(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
 	locks := make([]int64, len(claims))
 	for i, claim := range claims {
-		locks[i] = claim.lock()
+		locks[i] = claim.lockID()
 	}
 	rows, err := tx.IdempotencyKeyClaim(ctx, locks)
 	if err != nil {
@@ -123,30 +123,30 @@ func Take(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Claim) 
 		return nil, err
 	}
 	for i, claim := range claims {
-		if met[i] == nil && !obtained[claim.lock()] {
+		if met[i] == nil && !obtained[claim.lockID()] {
 			met[i] = ErrInProgress
 		}
 	}
 	return met, nil
 }
 
-// Answered is a claim with its answer.
-type Answered struct {
-	Claim  *Claim
-	Answer Answer
+// SavedResponse is a claim with its answer.
+type SavedResponse struct {
+	Claim    *Claim
+	Response Response
 }
 
-// Keep stores answers, in the transaction that has taken their claims.
-func Keep(ctx context.Context, tx *db.Queries, now time.Time, answered ...Answered) error {
+// Save stores answers, in the transaction that has taken their claims.
+func Save(ctx context.Context, tx *db.Queries, now time.Time, answered ...SavedResponse) error {
 	rows := db.IdempotencyKeyUpsertParams{Now: now}
 	for _, one := range answered {
 		rows.OrganizationIds = append(rows.OrganizationIds, one.Claim.organizationID)
 		rows.KeyHashes = append(rows.KeyHashes, one.Claim.key[:])
 		rows.Fingerprints = append(rows.Fingerprints, one.Claim.fingerprint[:])
-		rows.Statuses = append(rows.Statuses, int16(one.Answer.Status))
-		rows.Locations = append(rows.Locations, one.Answer.Location)
-		rows.Bodies = append(rows.Bodies, one.Answer.Body)
-		rows.Sealed = append(rows.Sealed, one.Answer.Sealed)
+		rows.Statuses = append(rows.Statuses, int16(one.Response.Status))
+		rows.Locations = append(rows.Locations, one.Response.Location)
+		rows.Bodies = append(rows.Bodies, one.Response.Body)
+		rows.Sealed = append(rows.Sealed, one.Response.Sealed)
 	}
 	if err := tx.IdempotencyKeyUpsert(ctx, rows); err != nil {
 		return fmt.Errorf("keep answers under their idempotency keys: %w", err)

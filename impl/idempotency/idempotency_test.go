@@ -29,18 +29,18 @@ func take(t *testing.T, s *store.Store, now time.Time, claims ...*idempotency.Cl
 	t.Helper()
 	var met []error
 	must(t, s.Tx(t.Context(), func(tx *db.Queries) (err error) {
-		if met, err = idempotency.Take(t.Context(), tx, now, claims...); err != nil {
+		if met, err = idempotency.Acquire(t.Context(), tx, now, claims...); err != nil {
 			return err
 		}
-		var answered []idempotency.Answered
+		var answered []idempotency.SavedResponse
 		for i, claim := range claims {
 			if met[i] == nil {
-				answered = append(answered, idempotency.Answered{Claim: claim, Answer: idempotency.Answer{
+				answered = append(answered, idempotency.SavedResponse{Claim: claim, Response: idempotency.Response{
 					Status: 201, Location: "/v1/things/1", Body: []byte("made"), Sealed: true,
 				}})
 			}
 		}
-		return idempotency.Keep(t.Context(), tx, now, answered...)
+		return idempotency.Save(t.Context(), tx, now, answered...)
 	}))
 	return met
 }
@@ -64,7 +64,7 @@ func TestTakeAndKeep(t *testing.T) {
 		if !errors.As(met, &replay) {
 			t.Fatalf("a repetition met %v", met)
 		}
-		if got := replay.Answer; got.Status != 201 || got.Location != "/v1/things/1" || string(got.Body) != "made" || !got.Sealed {
+		if got := replay.Response; got.Status != 201 || got.Location != "/v1/things/1" || string(got.Body) != "made" || !got.Sealed {
 			t.Errorf("the answer is %+v", got)
 		}
 	}
@@ -77,10 +77,10 @@ func TestTakeAndKeep(t *testing.T) {
 			t.Errorf("another request met %v", met)
 		}
 	}
-	if met := take(t, s, now.Add(idempotency.Kept-time.Second), claims[0])[0]; met == nil {
+	if met := take(t, s, now.Add(idempotency.TTL-time.Second), claims[0])[0]; met == nil {
 		t.Error("the answer was not kept for a day")
 	}
-	if met := take(t, s, now.Add(idempotency.Kept+time.Second), claims[0])[0]; met != nil {
+	if met := take(t, s, now.Add(idempotency.TTL+time.Second), claims[0])[0]; met != nil {
 		t.Errorf("after a day a key met %v", met)
 	}
 }
@@ -94,13 +94,13 @@ func TestTakeNeverWaits(t *testing.T) {
 	free := idempotency.NewClaim(organization, "free", "create", nil)
 	givenUp := errors.New("given up")
 	err := s.Tx(t.Context(), func(tx *db.Queries) error {
-		if met, err := idempotency.Take(t.Context(), tx, now, held); err != nil || met[0] != nil {
+		if met, err := idempotency.Acquire(t.Context(), tx, now, held); err != nil || met[0] != nil {
 			t.Errorf("met %v, %v", met, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		must(t, s.Tx(ctx, func(other *db.Queries) error {
-			met, err := idempotency.Take(ctx, other, now, held, free)
+			met, err := idempotency.Acquire(ctx, other, now, held, free)
 			if err != nil || !errors.Is(met[0], idempotency.ErrInProgress) || met[1] != nil {
 				t.Errorf("met %v, %v", met, err)
 			}

@@ -21,8 +21,8 @@ type name struct {
 // key is an API key of an organization.
 type key struct{ organizationID, id uuid.UUID }
 
-// findings are what the database says about the candidates.
-type findings struct {
+// preconditions are what the database says about the candidates.
+type preconditions struct {
 	// suspended has the keys that may be used, and whether their organizations are suspended.
 	suspended map[key]bool
 	// verified are the domains that mail may be sent from.
@@ -33,9 +33,9 @@ type findings struct {
 	open map[uuid.UUID]bool
 }
 
-// look reads inside the accepting transaction: a key revoked or a recipient suppressed before it began is seen.
-func look(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (findings, error) {
-	found := findings{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
+// loadPreconditions reads inside the accepting transaction: a key revoked or a recipient suppressed before it began is seen.
+func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (preconditions, error) {
+	found := preconditions{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
 	rows, err := tx.AcceptancePreconditions(ctx, db.AcceptancePreconditionsParams{
 		OrganizationIds: organizations(all),
 		APIKeyIds:       distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} }),
@@ -63,7 +63,7 @@ func look(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) 
 }
 
 // check refuses what may not be sent.
-func check(all []*candidate, found findings) {
+func check(all []*candidate, found preconditions) {
 	for _, c := range all {
 		suspended, usable := found.suspended[key{c.message.OrganizationID, c.message.APIKeyID}]
 		switch {
@@ -85,7 +85,7 @@ func check(all []*candidate, found findings) {
 }
 
 // recipient is the field of the first recipient that is suppressed. Mostly nobody is, of the whole group.
-func (found findings) recipient(message *Message) (kind string, suppressed bool) {
+func (found preconditions) recipient(message *Message) (kind string, suppressed bool) {
 	if len(found.suppressed) == 0 {
 		return "", false
 	}
@@ -99,7 +99,7 @@ func (found findings) recipient(message *Message) (kind string, suppressed bool)
 
 // domain is the verified domain that the message is sent from: the most specific one that is the domain of its sender
 // or a parent of it.
-func (found findings) domain(message *Message) uuid.UUID {
+func (found preconditions) domain(message *Message) uuid.UUID {
 	for _, parent := range mail.Parents(message.From.Domain) {
 		if id, verified := found.verified[name{message.OrganizationID, parent}]; verified {
 			return id

@@ -111,7 +111,7 @@ func TestGroupsOfOne(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{Group: 1})
+	door := g.open(intake.Config{GroupSize: 1})
 	came := []<-chan outcome{first(t, g, door, one)}
 	for range 5 {
 		came = append(came, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
@@ -172,7 +172,7 @@ func TestFullQueue(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{Waiting: 3})
+	door := g.open(intake.Config{QueueSize: 3})
 	message := one.message("a@acme.test", "user@example.com")
 	came := []<-chan outcome{first(t, g, door, one)}
 	came = append(came, submit(t.Context(), door, message, message))

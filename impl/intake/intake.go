@@ -1,8 +1,8 @@
 // Package intake accepts mail: everything that sends goes through it.
 //
-//   - intake.go: the door (Accept) and the one transaction behind it
-//   - lane.go: how requests that arrive together come to share a transaction
-//   - claim.go: idempotency keys
+//   - intake.go: the entry (Accept) and the one transaction behind it
+//   - group_commit.go: how requests that arrive together come to share a transaction
+//   - idempotency.go: idempotency keys
 //   - check.go: what is looked at in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance
 //   - insert.go, id.go: the rows
@@ -44,14 +44,14 @@ type Config struct {
 	Now func() time.Time
 	// Random makes the ids of messages hard to guess.
 	Random io.Reader
-	// Group is the most messages that requests put into a transaction together; a request of more has one to itself.
+	// GroupSize is the most messages that requests put into a transaction together; a request of more has one to itself.
 	// 0: 256. At 1 every request has its own.
-	Group int
-	// Transactions is how many are under way at once, in each lane. 0: 1, which makes the groups largest: a second
+	GroupSize int
+	// MaxTransactions is how many are under way at once, in each lane. 0: 1, which makes the groups largest: a second
 	// transaction of the same organization would only wait for the first one's lock on the usage row.
-	Transactions int
-	// Waiting is the most messages that wait for a transaction. 0: 10,000, about a second's work.
-	Waiting int
+	MaxTransactions int
+	// QueueSize is the most messages that wait for a transaction. 0: 10,000, about a second's work.
+	QueueSize int
 	// Observer is told of every transaction and every request. nil: nobody is.
 	Observer Observer
 	// Tracer follows requests into the transaction. nil: nobody does.
@@ -61,35 +61,35 @@ type Config struct {
 const (
 	defaultGroup   = 256
 	defaultWaiting = 10_000
-	// groupBytes bounds the bodies of a group, and large tells which requests take the lane of their own: a hundred
+	// maxGroupBytes bounds the bodies of a group, and large tells which requests take the lane of their own: a hundred
 	// messages of 100 KB take longer than a thousand small ones, which are not to wait for them.
-	groupBytes = 8 << 20
-	large      = 1 << 20
-	// patience bounds a transaction.
-	patience = 15 * time.Second
+	maxGroupBytes = 8 << 20
+	largeRequest  = 1 << 20
+	// transactionTimeout bounds a transaction.
+	transactionTimeout = 15 * time.Second
 )
 
 // Intake accepts messages.
 type Intake struct {
 	config       Config
-	small, large *lane
+	small, large *commitQueue
 	ids          ids
 }
 
 // New makes an Intake.
 func New(config Config) *Intake {
-	if config.Group <= 0 {
-		config.Group = defaultGroup
+	if config.GroupSize <= 0 {
+		config.GroupSize = defaultGroup
 	}
-	if config.Transactions <= 0 {
-		config.Transactions = 1
+	if config.MaxTransactions <= 0 {
+		config.MaxTransactions = 1
 	}
-	if config.Waiting <= 0 {
-		config.Waiting = defaultWaiting
+	if config.QueueSize <= 0 {
+		config.QueueSize = defaultWaiting
 	}
 	intake := &Intake{config: config, ids: ids{random: config.Random}}
-	intake.small = newLane(config, intake.store)
-	intake.large = newLane(config, intake.store)
+	intake.small = newCommitQueue(config, intake.store)
+	intake.large = newCommitQueue(config, intake.store)
 	return intake
 }
 
@@ -106,60 +106,60 @@ func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result,
 // AcceptOnce is [Intake.Accept] under an idempotency key, where claim is not nil: the answer is stored with the messages. A
 // request that was answered before gets an [*idempotency.Replay] as its error, and does nothing; so do those that end with
 // [idempotency.ErrReused] and [idempotency.ErrInProgress].
-func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Claim) ([]Result, error) {
-	submitted := &submission{messages: messages, claim: claim, ctx: ctx, done: make(chan struct{})}
-	defer intake.follow(submitted)()
+func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Idempotency) ([]Result, error) {
+	submitted := &submission{messages: messages, key: claim, ctx: ctx, done: make(chan struct{})}
+	defer intake.startTrace(submitted)()
 	lane := intake.small
-	if submitted.bytes() > large {
+	if submitted.bytes() > largeRequest {
 		lane = intake.large
 	}
-	if err := lane.pass(submitted); err != nil {
+	if err := lane.submit(submitted); err != nil {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
 }
 
 // Waiting is how many messages wait for a transaction or are in one.
-func (intake *Intake) Waiting() int { return intake.small.load() + intake.large.load() }
+func (intake *Intake) Waiting() int { return intake.small.depth() + intake.large.depth() }
 
 // Full tells whether no more messages may wait, so that Accept would answer [ErrOverloaded]. size is that of the request,
 // negative where nobody knows it: it decides which lane is asked.
 func (intake *Intake) Full(size int64) bool {
-	return intake.small.full() && (size >= 0 && size <= large || intake.large.full())
+	return intake.small.full() && (size >= 0 && size <= largeRequest || intake.large.full())
 }
 
 // store accepts a group in one transaction. Where one of them brought what Postgres refuses, or what we trip over, the
 // group is split until that one is alone, so that nobody else fails with it.
-func (intake *Intake) store(lane *lane, group []*submission) {
+func (intake *Intake) store(lane *commitQueue, group []*submission) {
 	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), transactionTimeout)
 	defer cancel()
-	intake.storeAll(ctx, lane, group)
+	intake.storeOrSplit(ctx, lane, group)
 }
 
-func (intake *Intake) storeAll(ctx context.Context, lane *lane, group []*submission) {
-	err := intake.watch(ctx, lane, group)
+func (intake *Intake) storeOrSplit(ctx context.Context, lane *commitQueue, group []*submission) {
+	err := intake.runObserved(ctx, lane, group)
 	var panicked *panicError
 	if len(group) > 1 && (store.IsStatementError(err) || errors.As(err, &panicked)) {
-		intake.storeAll(ctx, lane, group[:len(group)/2])
-		intake.storeAll(ctx, lane, group[len(group)/2:])
+		intake.storeOrSplit(ctx, lane, group[:len(group)/2])
+		intake.storeOrSplit(ctx, lane, group[len(group)/2:])
 		return
 	}
 	for _, submitted := range group {
-		submitted.finish(cmp.Or(err, submitted.met))
+		submitted.finish(cmp.Or(err, submitted.prior))
 	}
 }
 
-func (intake *Intake) attempt(ctx context.Context, lane *lane, group []*submission) (err error) {
+func (intake *Intake) runTransaction(ctx context.Context, lane *commitQueue, group []*submission) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			err = &panicError{caught, debug.Stack()}
 		}
 	}()
-	order := &order{reserveFirst: lane.reserveFirst.Load()}
+	order := &reserveOrder{reserveFirst: lane.reserveFirst.Load()}
 	for {
 		err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
-		if !errors.Is(err, errDidNotFit) {
+		if !errors.Is(err, errAllowanceExceeded) {
 			break
 		}
 		order.reserveFirst = true
@@ -179,18 +179,18 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.caught, p.stack) }
 
-// errDidNotFit rolls a transaction back that has inserted messages for which the allowance turned out too small.
-var errDidNotFit = errors.New("the allowance does not cover what was inserted")
+// errAllowanceExceeded rolls a transaction back that has inserted messages for which the allowance turned out too small.
+var errAllowanceExceeded = errors.New("the allowance does not cover what was inserted")
 
 // errNothingAccepted rolls the transaction back: what is refused leaves nothing behind.
 var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept claims, checks, inserts and reserves. It may be repeated when the transaction is, so it begins from nothing.
-func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, order *order) error {
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, order *reserveOrder) error {
 	clock := intake.config.Now().UTC()
 	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
 	now := clock.Truncate(time.Millisecond)
-	working, err := claim(ctx, tx, group, clock)
+	working, err := acquireKeys(ctx, tx, group, clock)
 	if err != nil {
 		return err
 	}
@@ -198,37 +198,37 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 		return errNothingAccepted
 	}
 	all := candidatesOf(working)
-	found, err := look(ctx, tx, all, clock)
+	found, err := loadPreconditions(ctx, tx, all, clock)
 	if err != nil {
 		return err
 	}
 	check(all, found)
-	if err := intake.keep(ctx, tx, all, found, now, order); err != nil {
+	if err := intake.insertAndReserve(ctx, tx, all, found, now, order); err != nil {
 		return err
 	}
-	kept, err := answers(working)
+	kept, err := responsesOf(working)
 	if err != nil {
 		return err
 	}
-	follow(group)
+	shareLeaderResponse(group)
 	switch {
 	case len(kept) > 0:
-		return idempotency.Keep(ctx, tx, clock, kept...)
+		return idempotency.Save(ctx, tx, clock, kept...)
 	case len(remaining(all)) == 0:
 		return errNothingAccepted
 	}
 	return nil
 }
 
-// order says whether a transaction reserves before it inserts, and learns whether everything fitted.
-type order struct{ reserveFirst, fitted bool }
+// reserveOrder says whether a transaction reserves before it inserts, and learns whether everything fitted.
+type reserveOrder struct{ reserveFirst, fitted bool }
 
-// keep inserts and reserves. The lock on the usage row is what transactions of an organization wait for, so it is taken
+// insertAndReserve inserts and reserves. The lock on the usage row is what transactions of an organization wait for, so it is taken
 // last, behind the inserts, and held for little more than the commit. Where something then does not fit, the transaction
 // begins again and reserves first, and so do those after it until all of one fits: near its limit an organization costs
 // a rollback once, not every time.
-func (intake *Intake) keep(
-	ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time, order *order,
+func (intake *Intake) insertAndReserve(
+	ctx context.Context, tx *db.Queries, all []*candidate, found preconditions, now time.Time, order *reserveOrder,
 ) error {
 	checked := len(remaining(all))
 	if !order.reserveFirst {
@@ -244,7 +244,7 @@ func (intake *Intake) keep(
 	case order.reserveFirst:
 		return intake.insert(ctx, tx, all, now)
 	case !order.fitted:
-		return errDidNotFit
+		return errAllowanceExceeded
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (one *sender) count(statement string, arguments ...any) int {
 	return found
 }
 
-// stored is how many messages there are, and fails the test when one lacks a part or the usage says otherwise.
+// finishGroup is how many messages there are, and fails the test when one lacks a part or the usage says otherwise.
 func (one *sender) stored() int {
 	one.t.Helper()
 	messages := one.count(`SELECT count(*) FROM emails WHERE organization_id = $1`, one.organization)

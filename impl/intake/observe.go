@@ -7,7 +7,7 @@ import (
 
 // Observer is told what acceptance takes. Its functions are called concurrently and must be quick.
 type Observer interface {
-	// Group is told of every transaction: how many messages were in it and how long it took.
+	// GroupSize is told of every transaction: how many messages were in it and how long it took.
 	Group(messages int, took time.Duration)
 	// Accepted is told of every request how long it was in acceptance, waiting included.
 	Accepted(took time.Duration)
@@ -22,8 +22,8 @@ type Tracer interface {
 	Parent(ctx context.Context) string
 }
 
-// follow begins to watch a request. What it returns ends that.
-func (intake *Intake) follow(submitted *submission) func() {
+// shareLeaderResponse begins to watch a request. What it returns ends that.
+func (intake *Intake) startTrace(submitted *submission) func() {
 	if intake.config.Tracer != nil {
 		submitted.traceparent = intake.config.Tracer.Parent(submitted.ctx)
 	}
@@ -34,8 +34,8 @@ func (intake *Intake) follow(submitted *submission) func() {
 	return func() { intake.config.Observer.Accepted(time.Since(began)) }
 }
 
-// watch makes an attempt under the eyes of those who want to know.
-func (intake *Intake) watch(ctx context.Context, lane *lane, group []*submission) error {
+// runObserved makes an attempt under the eyes of those who want to know.
+func (intake *Intake) runObserved(ctx context.Context, lane *commitQueue, group []*submission) error {
 	ended := func(error) {}
 	if intake.config.Tracer != nil {
 		requests := make([]context.Context, len(group))
@@ -45,7 +45,7 @@ func (intake *Intake) watch(ctx context.Context, lane *lane, group []*submission
 		ctx, ended = intake.config.Tracer.Accept(ctx, requests)
 	}
 	began := time.Now()
-	err := intake.attempt(ctx, lane, group)
+	err := intake.runTransaction(ctx, lane, group)
 	ended(err)
 	if intake.config.Observer != nil {
 		messages := 0

@@ -17,7 +17,7 @@ import (
 //
 // Everybody first opens what periods are not open, and then locks, both in the order of the organizations' ids, so that
 // transactions of several never wait for each other in a circle.
-func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found findings, now time.Time) error {
+func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found preconditions, now time.Time) error {
 	perOrganization := make(map[uuid.UUID][]*candidate)
 	for _, c := range remaining(all) {
 		perOrganization[c.message.OrganizationID] = append(perOrganization[c.message.OrganizationID], c)
@@ -57,7 +57,7 @@ func count(
 	added := db.UsageAddParams{PeriodKey: period}
 	nothing := db.UsageCloseParams{PeriodKey: period}
 	for _, row := range rows {
-		reserved := fit(accountOf(row), perOrganization[row.OrganizationID])
+		reserved := fit(usageOf(row), perOrganization[row.OrganizationID])
 		if reserved == 0 {
 			if slices.Contains(opened, row.OrganizationID) {
 				nothing.OrganizationIds = append(nothing.OrganizationIds, row.OrganizationID)
@@ -80,7 +80,7 @@ func count(
 	return nil
 }
 
-func accountOf(row db.UsageLockRow) billing.Usage {
+func usageOf(row db.UsageLockRow) billing.Usage {
 	return billing.Usage{
 		Sent:                 row.EmailsSent,
 		FreeAllowance:        row.FreeMonthlyAllowance,

@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -25,4 +26,21 @@ func CheckHeaderText(s string) error {
 
 func isControl(r rune) bool {
 	return r < 0x20 || (r >= 0x7f && r <= 0x9f) || r == '\u2028' || r == '\u2029'
+}
+
+// MaxMessageBytes bounds one message: the body of its request, each rendered part of it, and each item of a batch.
+const MaxMessageBytes = 10 << 20
+
+// BodyControls are the control characters that may stand in a body.
+const BodyControls = "\t\n\r"
+
+// HasControl reports whether s holds a C0 control character or DEL that is not among except. It looks at bytes: in UTF-8 no
+// byte of a longer sequence is below 0x80.
+func HasControl(s, except string) bool {
+	for i := range len(s) {
+		if (s[i] < 0x20 || s[i] == 0x7f) && strings.IndexByte(except, s[i]) < 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -69,7 +69,7 @@ func (r *Retention) DropPartitions(ctx context.Context) error {
 
 // DeleteExpiredIdempotencyKeys deletes the saved responses that have been kept long enough.
 func (r *Retention) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
-	before := r.Now().Add(-idempotency.Kept)
+	before := r.Now().Add(-idempotency.TTL)
 	for {
 		deleted, err := r.Store.Queries().IdempotencyKeyDeleteExpired(ctx, db.IdempotencyKeyDeleteExpiredParams{
 			Before: before, MaxRows: idempotencyKeyBatchSize,

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/jackc/pgx/v5"
+
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (

@@ -8,12 +8,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/schema"
 )
 

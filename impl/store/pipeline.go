@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 // TxPipelined is Tx with as few round trips as there are statements that return rows: statements that return none are

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/voostack/mailstack/impl/backoff"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (

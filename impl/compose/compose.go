@@ -1,0 +1,155 @@
+// Package compose makes messages of requests: addresses parsed, templates filled in, every rule kept that needs no lock. All
+// entry points compose here. It knows the schema of a request and no HTTP.
+//
+//   - compose.go: a request becomes a message
+//   - render.go: subject, html and text with their variables filled in
+//   - variables.go: which variables can be filled in
+package compose
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+const (
+	maxRecipients = 50
+	// maxSubject is in characters, as the document has it.
+	maxSubject = 998
+)
+
+// Templates are the published templates that a request has named so far, by id.
+type Templates map[uuid.UUID]db.TemplateGetPublishedRow
+
+// Sender is who sends a message.
+type Sender struct{ OrganizationID, APIKeyID uuid.UUID }
+
+// Composer makes messages of requests.
+type Composer struct {
+	Store *store.Store
+	// Reserve asks for memory beyond the body of a request, before a message is kept that was rendered larger than it was
+	// sent. Nil means that nothing has to be asked.
+	Reserve func(ctx context.Context, bytes int64) error
+}
+
+// Compose makes the message of a request that the spec has let through: addresses parsed, parts rendered. What it refuses
+// is a *problem.Problem. Templates are read once for each request: all items of a batch share known.
+func (composer *Composer) Compose(
+	ctx context.Context, sender Sender, request *api.SendEmailRequest, known Templates,
+) (intake.Message, error) {
+	message := intake.Message{OrganizationID: sender.OrganizationID, APIKeyID: sender.APIKeyID, FromName: request.FromName}
+	if err := parseAddresses(&message, request); err != nil {
+		return message, err
+	}
+	parts, err := composer.parts(ctx, sender.OrganizationID, request, known)
+	if err != nil {
+		return message, err
+	}
+	if parts.html == "" && parts.text == "" {
+		return message, problem.Invalid(api.ProblemCodeValidationFailed, "", "at least one of html, text and templateId is required")
+	}
+	if err := render(&message, request, parts); err != nil {
+		return message, err
+	}
+	if request.Variables != nil || request.TemplateID != nil {
+		if composer.Reserve != nil {
+			return message, composer.Reserve(ctx, int64(len(message.HTML)+len(message.Text)))
+		}
+	}
+	return message, nil
+}
+
+// parseAddresses parses what the document's formats have let through; an error here is one of theirs.
+func parseAddresses(message *intake.Message, request *api.SendEmailRequest) error {
+	var err error
+	if message.From, err = mail.ParseAddress(request.From); err != nil {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/from", err.Error())
+	}
+	if err := mail.CheckHeaderText(request.FromName); err != nil {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/fromName", err.Error())
+	}
+	for _, list := range []struct {
+		field string
+		given string
+		into  *[]mail.Address
+	}{
+		{"/to", request.To, &message.To},
+		{"/cc", request.Cc, &message.Cc},
+		{"/bcc", request.Bcc, &message.Bcc},
+		{"/replyTo", request.ReplyTo, &message.ReplyTo},
+	} {
+		if list.given == "" {
+			continue
+		}
+		if *list.into, err = mail.ParseList(list.given); err != nil {
+			return problem.Invalid(api.ProblemCodeValidationFailed, list.field, err.Error())
+		}
+		if len(*list.into) > maxRecipients {
+			return tooManyRecipients(list.field)
+		}
+	}
+	if len(message.To)+len(message.Cc)+len(message.Bcc) > maxRecipients {
+		return tooManyRecipients("/to")
+	}
+	// The list is kept as text and read again at sending; quoting a name makes it longer.
+	if _, err := mail.ParseList(mail.FormatList(message.ReplyTo)); err != nil && len(message.ReplyTo) > 0 {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/replyTo", err.Error())
+	}
+	if message.Tags, err = mail.ParseTags(request.Tags); err != nil {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/tags", err.Error())
+	}
+	return nil
+}
+
+func tooManyRecipients(field string) *problem.Problem {
+	return problem.Invalid(api.ProblemCodeValidationFailed, field,
+		fmt.Sprintf("a message may have at most %d recipients", maxRecipients))
+}
+
+// sources are the parts of a message before rendering.
+type sources struct{ html, text string }
+
+// parts takes the template's, where the request does not bring its own.
+func (composer *Composer) parts(
+	ctx context.Context, organizationID uuid.UUID, request *api.SendEmailRequest, known Templates,
+) (sources, error) {
+	parts := sources{html: request.HTML, text: request.Text}
+	if request.TemplateID == nil {
+		return parts, nil
+	}
+	stored, err := composer.publishedTemplate(ctx, organizationID, *request.TemplateID, known)
+	if err != nil {
+		return parts, err
+	}
+	return sources{html: cmp.Or(parts.html, stored.HTML), text: cmp.Or(parts.text, stored.Text)}, nil
+}
+
+// publishedTemplate reads a template once per request, however many items name it.
+func (composer *Composer) publishedTemplate(
+	ctx context.Context, organizationID, id uuid.UUID, known Templates,
+) (db.TemplateGetPublishedRow, error) {
+	if stored, found := known[id]; found {
+		return stored, nil
+	}
+	stored, err := composer.Store.Queries().TemplateGetPublished(ctx, db.TemplateGetPublishedParams{
+		OrganizationID: organizationID, ID: id,
+	})
+	if store.IsNoRows(err) {
+		return stored, problem.Invalid(api.ProblemCodeTemplateNotPublished, "/templateId",
+			"There is no such published template in your organization.")
+	}
+	if err != nil {
+		return stored, fmt.Errorf("read the template: %w", err)
+	}
+	known[id] = stored
+	return stored, nil
+}

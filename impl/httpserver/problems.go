@@ -1,0 +1,184 @@
+package httpserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/idempotency"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// problemOf is the one place where an error becomes an response. What it does not know is a defect: nil.
+func problemOf(err error) *problem.Problem {
+	var known *problem.Problem
+	if errors.As(err, &known) {
+		return known
+	}
+	var refusal *intake.Refusal
+	if errors.As(err, &refusal) {
+		return RefusalProblem(refusal)
+	}
+	var routing *echo.HTTPError
+	if errors.As(err, &routing) {
+		return routingProblem(routing)
+	}
+	var provider *ses.Error
+	switch {
+	case errors.Is(err, intake.ErrOverloaded):
+		return acceptQueueFull()
+	case errors.Is(err, idempotency.ErrInProgress):
+		return &problem.Problem{
+			Code:       api.ProblemCodeIdempotencyInProgress,
+			Detail:     "A request with the same Idempotency-Key is at work; try again after the given time.",
+			RetryAfter: 1,
+		}
+	case errors.Is(err, idempotency.ErrReused):
+		return &problem.Problem{
+			Code: api.ProblemCodeIdempotencyKeyReused, Detail: "This Idempotency-Key came with another request within the last 24 hours.",
+		}
+	case errors.Is(err, domain.ErrNotFound):
+		return problem.NotFound()
+	case errors.Is(err, domain.ErrExists):
+		return &problem.Problem{Code: api.ProblemCodeDomainExists, Detail: "Your organization has registered this domain already."}
+	case errors.Is(err, domain.ErrLimit):
+		return &problem.Problem{Code: api.ProblemCodeDomainLimitReached, Detail: "An organization may have at most 100 domains."}
+	case errors.Is(err, domain.ErrInvalid):
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/domain", problem.Truncate(err.Error()))
+	case errors.As(err, &provider):
+		return problem.Unavailable("Amazon SES is not available; try again after the given time.")
+	case store.IsUnavailable(err):
+		return problem.Unavailable("The database is not available; try again after the given time.")
+	}
+	return nil
+}
+
+func routingProblem(err *echo.HTTPError) *problem.Problem {
+	switch err.Code {
+	case http.StatusNotFound:
+		return &problem.Problem{Code: api.ProblemCodeRouteNotFound, Detail: "There is no such route."}
+	case http.StatusMethodNotAllowed:
+		return &problem.Problem{Code: api.ProblemCodeMethodNotAllowed, Detail: "This route does not take this method."}
+	default:
+		return nil
+	}
+}
+
+// RefusalProblem tells why intake did not take a message.
+func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
+	code := api.ProblemCode(refusal.Reason)
+	detail := map[intake.Reason]string{
+		intake.KeyNotValid:          auth.Unauthorized().Detail,
+		intake.OrganizationInactive: auth.Inactive().Detail,
+		intake.DomainNotVerified:    `The domain of "from" is not a verified domain of your organization.`,
+		intake.RecipientSuppressed:  "Recipient is suppressed.",
+		intake.FreeTierExhausted:    "The free allowance of this period is used up and there is no payment method.",
+		intake.SpendCapReached:      "Accepting this would exceed the monthly spend cap.",
+	}[refusal.Reason]
+	if refusal.Field == "" {
+		return &problem.Problem{Code: code, Detail: detail}
+	}
+	return problem.Invalid(code, "/"+refusal.Field, detail)
+}
+
+// handleError answers every failure, routing errors included, with a problem document.
+func (server *Server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	response := problemOf(err)
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		// Most likely nobody is there to be answered. But a client that has only closed its half of the connection looks the
+		// same, and would take the silence of this server for a success: net/http ends it with an empty 200.
+		c.Set(clientClosedKey, true)
+		server.write(c, problem.Unavailable("The connection was closed before the request was carried out."))
+		return
+	}
+	if response == nil {
+		server.log(c).LogAttrs(c.Request().Context(), slog.LevelError, "request failed", slog.String("error", err.Error()))
+		response = &problem.Problem{
+			Code:   api.ProblemCodeInternalError,
+			Detail: "The server failed to response; the request id names the incident.",
+		}
+	} else if response.Status() >= http.StatusInternalServerError {
+		server.log(c).LogAttrs(c.Request().Context(), slog.LevelWarn, "request refused",
+			slog.String("code", string(response.Code)), slog.String("error", err.Error()))
+	}
+	if server.config.Observer != nil {
+		server.config.Observer.Problem(string(response.Code))
+	}
+	if response.BodyUnread {
+		defer lingeringClose(c)()
+	}
+	server.write(c, response)
+}
+
+// write notes what cannot be written, most likely because nobody is there to read it.
+func (server *Server) write(c echo.Context, response *problem.Problem) {
+	if err := writeProblem(c, response); err != nil {
+		server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "response not written", slog.String("error", err.Error()))
+	}
+}
+
+func writeProblem(c echo.Context, response *problem.Problem) error {
+	header := c.Response().Header()
+	switch status := response.Status(); status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		header.Set("Retry-After", strconv.Itoa(max(1, response.RetryAfter)))
+	case http.StatusConflict:
+		if response.RetryAfter > 0 {
+			header.Set("Retry-After", strconv.Itoa(response.RetryAfter))
+		}
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", allowed(c))
+	}
+	kind, _ := problem.KindOf(response.Code)
+	body, err := json.Marshal(api.Problem{
+		Type:      "/problems/" + string(response.Code),
+		Title:     kind.Title,
+		Status:    response.Status(),
+		Detail:    response.Detail,
+		Code:      response.Code,
+		RequestID: requestID(c),
+		Errors:    response.Errors,
+	})
+	if err != nil {
+		return err
+	}
+	return c.Blob(response.Status(), "application/problem+json", body)
+}
+
+// allowed lists the methods of a route. The router counts OPTIONS among them, which no route of ours takes.
+func allowed(c echo.Context) string {
+	listed, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
+	if listed == "" {
+		listed = c.Response().Header().Get(echo.HeaderAllow)
+	}
+	var methods []string
+	for _, method := range strings.Split(listed, ",") {
+		if method = strings.TrimSpace(method); method != "" && method != http.MethodOptions {
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+func acceptQueueFull() *problem.Problem {
+	return &problem.Problem{
+		Code: api.ProblemCodeOverloaded, Detail: "More messages are waiting than this server takes on; try again.", RetryAfter: 1,
+	}
+}

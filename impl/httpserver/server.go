@@ -1,0 +1,233 @@
+// Package httpserver is what every HTTP request passes, whatever operation it is for: request ids, timeouts, the memory budget
+// of bodies, validation by the spec, problem documents, idempotent replay, validation of our own responses.
+//
+//   - server.go: [Server], its configuration, the middleware around every request
+//   - routing.go: routes outside the spec, and where the router is too generous
+//   - guard.go: the order in which an operation's request is checked
+//   - body_budget.go: how many bytes of bodies there may be at once; linger.go: bodies that are not taken
+//   - problems.go: errors become problem documents
+//   - idempotency.go: requests that are repeated under an idempotency key; accept.go: those that send
+//   - validate_responses.go: our own responses, held against the spec
+//   - observe.go: what metrics and traces are told
+//
+// It knows no operation: entry points register theirs.
+package httpserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/spec"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Acceptor accepts messages; *intake.Intake does.
+type Acceptor interface {
+	// AcceptOnce accepts the messages of a request, under its idempotency key where key is not nil.
+	AcceptOnce(ctx context.Context, messages []intake.Message, key *intake.Idempotency) ([]intake.Result, error)
+	// Full reports that a request of so many bytes, negative where the length is not known, would only be refused.
+	Full(size int64) bool
+}
+
+// Authorizer lets requests in; *auth.Authenticator does.
+type Authorizer interface {
+	// Authorize returns the context that an operation runs under, which holds the caller. With cached, the transaction of
+	// the operation looks at the credential again.
+	Authorize(ctx context.Context, request, response http.Header, scopes []string, cached bool) (context.Context, error)
+	// Revalidate checks a cached credential against the database.
+	Revalidate(ctx context.Context) error
+	// KeyErrorOr returns what is wrong with a cached credential, else failure.
+	KeyErrorOr(ctx context.Context, failure error) error
+}
+
+// Config holds the parts of a [Server]. Spec, Register, Store, Intake, Authorizer, Now, NewID, Sealer and Log are required.
+type Config struct {
+	// Spec is openapi.yaml, as it is in the repository.
+	Spec []byte
+	// Register adds the operations of the spec to the router, each behind its middleware.
+	Register func(router *echo.Echo, middleware map[string][]echo.MiddlewareFunc)
+	// Routes are served outside the spec.
+	Routes     []Route
+	Store      *store.Store
+	Intake     Acceptor
+	Authorizer Authorizer
+	Now        func() time.Time
+	NewID      func() uuid.UUID
+	// Sealer encrypts saved responses that show a secret.
+	Sealer *sealed.Sealer
+	Log    *slog.Logger
+	// RequestTimeout bounds the handler after validation; then the response is 503. Zero means 15 seconds, more than any
+	// operation needs.
+	RequestTimeout time.Duration
+	// ValidateResponses holds every response against the spec, once it is written: what breaks it is logged and counted, see
+	// [Server.InvalidResponses].
+	ValidateResponses bool
+	// BodyBudget bounds the bytes that the bodies of requests in flight take up together; a request beyond them is refused
+	// before its body is read. Zero means [DefaultBodyBudget].
+	BodyBudget int64
+	// Observer receives what metrics need. Nil means none.
+	Observer Observer
+	// Tracer follows requests. Nil means none.
+	Tracer Tracer
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	config Config
+	echo   *echo.Echo
+	// methods are those of every path without parameters, separated by commas.
+	methods  map[string]string
+	bodies   bodyBudget
+	draining atomic.Bool
+	// routeMetrics says what is told of the requests of each route, and unmatchedMetrics of those of no operation.
+	routeMetrics     map[routeKey]routeMetrics
+	unmatchedMetrics routeMetrics
+	// responses is nil where responses are not validated.
+	responses *responseValidator
+}
+
+// New makes a Server. It fails when the spec does not fit it.
+func New(config Config) (*Server, error) {
+	if config.RequestTimeout <= 0 {
+		config.RequestTimeout = DefaultRequestTimeout
+	}
+	if config.BodyBudget <= 0 {
+		config.BodyBudget = DefaultBodyBudget
+	}
+	server := &Server{config: config, echo: echo.New()}
+	server.bodies.limit = config.BodyBudget
+	server.echo.HTTPErrorHandler = server.handleError
+	server.echo.Use(server.assignRequestID)
+	if config.Observer != nil || config.Tracer != nil {
+		server.echo.Use(server.observe)
+	}
+	if config.ValidateResponses {
+		var err error
+		if server.responses, err = newResponseValidator(config.Spec); err != nil {
+			return nil, err
+		}
+		server.echo.Use(server.validateResponses)
+	}
+	server.echo.Use(server.recoverPanic, server.strictRouting, server.refuseOptions, server.refuseWhileDraining)
+
+	doc, err := spec.Load(config.Spec)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := spec.Operations(doc)
+	if err != nil {
+		return nil, err
+	}
+	server.instrumentRoutes(operations)
+	middleware := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for _, op := range operations {
+		middleware[op.ID] = []echo.MiddlewareFunc{server.replay, server.guard(op), server.withTimeout, server.idempotent}
+	}
+	config.Register(server.echo, middleware)
+	for _, route := range config.Routes {
+		server.addRoute(route)
+	}
+	server.methods = methodsOf(server.echo.Routes())
+	return server, nil
+}
+
+// ServeHTTP responds to one request.
+func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }
+
+// Drain makes the server refuse new work with 503, while requests under way finish.
+func (server *Server) Drain() { server.draining.Store(true) }
+
+func (server *Server) refuseWhileDraining(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		routed := c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+		if server.draining.Load() && routed && c.Path() != "/healthz" {
+			return &problem.Problem{
+				Code: api.ProblemCodeDraining, Detail: "This server is shutting down; try again.", RetryAfter: 1,
+			}
+		}
+		return next(c)
+	}
+}
+
+// refuseOptions keeps the router from answering OPTIONS by itself: the contract knows no such answer.
+func (server *Server) refuseOptions(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Method == http.MethodOptions && c.Get(echo.ContextKeyHeaderAllow) != nil {
+			return echo.ErrMethodNotAllowed
+		}
+		return next(c)
+	}
+}
+
+// withTimeout bounds the work of an operation. The bound begins behind the guard: a large body may take its time.
+func (server *Server) withTimeout(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), server.config.RequestTimeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// recoverPanic turns a panic into an error, which the log names and the client does not see.
+func (server *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if caught := recover(); caught != nil {
+				err = fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// RequestIDHeader is the field that carries the id of an exchange.
+const RequestIDHeader = "X-Request-Id"
+
+// assignRequestID gives every exchange an id: the client's, where it is well-formed.
+func (server *Server) assignRequestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(RequestIDHeader)
+		if !wellFormedID(id) {
+			id = server.config.NewID().String()
+		}
+		c.Response().Header().Set(RequestIDHeader, id)
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(RequestIDHeader) }
+
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for _, r := range id {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && r != '.' && r != '_' && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// log names the exchange: the route's pattern, never the URL, which may hold what is no log's business.
+func (server *Server) log(c echo.Context) *slog.Logger {
+	return server.config.Log.With(
+		slog.String("requestId", requestID(c)),
+		slog.String("method", c.Request().Method),
+		slog.String("route", c.Path()),
+	)
+}

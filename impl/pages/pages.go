@@ -1,0 +1,61 @@
+// Package pages is what a browser shows: the API reference, the guide to webhooks, the problems.
+//
+//   - pages.go: the routes, the spec as it is in the repository
+//   - docs.go: the API reference
+//   - guide.go: the guide to webhooks
+//   - problems.go: what the type of a problem points to
+package pages
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/spec"
+)
+
+// Routes are those of every page. source is openapi.yaml.
+func Routes(source []byte) ([]httpserver.Route, error) {
+	doc, err := spec.Load(source)
+	if err != nil {
+		return nil, err
+	}
+	asJSON, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("write the spec as JSON: %w", err)
+	}
+	docs, err := docsHandler(doc)
+	if err != nil {
+		return nil, err
+	}
+	guide, err := guideHandler(doc)
+	if err != nil {
+		return nil, err
+	}
+	var routes []httpserver.Route
+	for _, page := range []struct {
+		path    string
+		handler http.Handler
+	}{
+		{"/openapi.yaml", serveDocument("application/yaml", source)},
+		{"/openapi.json", serveDocument("application/json", asJSON)},
+		{"/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)},
+		{"/docs/*", docs},
+		{"/docs/webhooks", guide},
+		{"/problems", http.HandlerFunc(serveProblemIndex)},
+		{"/problems/:code", http.HandlerFunc(serveProblemPage)},
+	} {
+		routes = append(routes, httpserver.Route{Method: http.MethodGet, Path: page.path, Handler: page.handler})
+	}
+	return routes, nil
+}
+
+// serveDocument serves a document as it is.
+func serveDocument(contentType string, document []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		// A write fails when the client has gone; there is nobody left to tell.
+		_, _ = w.Write(document)
+	}
+}

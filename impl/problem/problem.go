@@ -1,0 +1,75 @@
+// Package problem holds the errors of the API: problem documents as RFC 9457 has them.
+//
+//   - problem.go: [Problem], an error that knows its response
+//   - codes.go: status, title and explanation of every code
+package problem
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/voostack/mailstack/gen/api"
+)
+
+const (
+	// MaxErrors bounds how many members of a request a problem names.
+	MaxErrors = 100
+	// maxDetail bounds what a problem repeats of a request, in bytes.
+	maxDetail = 300
+)
+
+// Kind is what all problems of a code have in common.
+type Kind struct {
+	Status int
+	Title  string
+	// About is the text of the page that the type of the problem points to.
+	About string
+}
+
+// Problem is an error that knows its response: all that a client may be told about a failure (RFC 9457).
+type Problem struct {
+	Code   api.ProblemCode
+	Detail string
+	Errors []api.ProblemError
+	// RetryAfter is in seconds. Responses of 429 and 503 carry it, and those of 409 where it is set.
+	RetryAfter int
+	// BodyUnread reports that the body of the request is still to come.
+	BodyUnread bool
+}
+
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// Status is the status of the response.
+func (p *Problem) Status() int { return kinds[p.Code].Status }
+
+// Invalid is the problem of a single member that is wrong.
+func Invalid(code api.ProblemCode, pointer, detail string) *Problem {
+	return &Problem{Code: code, Detail: detail, Errors: []api.ProblemError{{Pointer: pointer, Detail: detail}}}
+}
+
+// Unavailable is the problem of a dependency that does not respond.
+func Unavailable(detail string) *Problem {
+	return &Problem{Code: api.ProblemCodeDependencyUnavailable, Detail: detail, RetryAfter: 1}
+}
+
+// NotFound is the same for what is absent and for what belongs to another organization.
+func NotFound() *Problem {
+	return &Problem{Code: api.ProblemCodeNotFound, Detail: "There is no such resource in your organization."}
+}
+
+// EscapePointer writes a name as RFC 6901 has it.
+func EscapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// Truncate bounds what a problem repeats of a request.
+func Truncate(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	end := maxDetail
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}

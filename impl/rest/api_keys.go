@@ -1,0 +1,115 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/problem"
+)
+
+// ListAPIKeys lists the organization's keys.
+func (server *Server) ListAPIKeys(
+	ctx context.Context, _ api.ListAPIKeysRequestObject,
+) (api.ListAPIKeysResponseObject, error) {
+	rows, err := server.keys().ListKeys(ctx, auth.CallerFromContext(ctx).OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	keys := make(api.APIKeyList, 0, len(rows))
+	for _, row := range rows {
+		keys = append(keys, auth.APIKeyOf(row, server.config.Now()))
+	}
+	return api.ListAPIKeys200JSONResponse{Body: keys}, nil
+}
+
+func (server *Server) keys() auth.Keys {
+	return auth.Keys{Store: server.config.Store, Now: server.config.Now, NewID: server.config.NewID, Random: server.config.Random}
+}
+
+// CreateAPIKey creates a key that is no more powerful than the one that asks for it.
+func (server *Server) CreateAPIKey(
+	ctx context.Context, request api.CreateAPIKeyRequestObject,
+) (api.CreateAPIKeyResponseObject, error) {
+	now, creator := server.config.Now(), auth.CallerFromContext(ctx)
+	if err := checkNewKey(creator, request.Body, now); err != nil {
+		return nil, err
+	}
+	secret, row, err := server.keys().CreateKey(ctx, auth.NewKey{
+		OrganizationID: creator.OrganizationID, Name: request.Body.Name, Scopes: scopeNames(request.Body.Scopes),
+		ExpiresAt: request.Body.ExpiresAt,
+	})
+	switch {
+	case errors.Is(err, auth.ErrKeyName):
+		return nil, &problem.Problem{
+			Code: api.ProblemCodeKeyNameExists, Detail: "An unrevoked key of your organization has this name already.",
+		}
+	case errors.Is(err, auth.ErrKeyLimit):
+		return nil, &problem.Problem{
+			Code: api.ProblemCodeKeyLimitReached, Detail: "An organization may have at most 100 unrevoked keys.",
+		}
+	case err != nil:
+		return nil, err
+	}
+	return api.CreateAPIKey201JSONResponse{
+		Body:    api.CreatedAPIKey{Key: auth.APIKeyOf(row, now), FullKey: secret.Reveal()},
+		Headers: api.CreateAPIKey201ResponseHeaders{Location: "/v1/api-keys/" + row.ID.String()},
+	}, nil
+}
+
+// checkNewKey compares the key with its creator: 400 first, then 403.
+func checkNewKey(creator auth.Caller, wanted *api.CreateAPIKeyRequest, now time.Time) error {
+	if strings.TrimSpace(wanted.Name) == "" {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/name", "is blank")
+	}
+	if wanted.ExpiresAt != nil && !wanted.ExpiresAt.After(now) {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/expiresAt", "is not in the future")
+	}
+	if missing := apikey.Missing(creator.Scopes, scopeNames(wanted.Scopes)); len(missing) > 0 {
+		return &problem.Problem{
+			Code:   api.ProblemCodeKeyExceedsCreator,
+			Detail: "The creating key does not have the scope " + strings.Join(missing, ", ") + ".",
+		}
+	}
+	if creator.ExpiresAt != nil && (wanted.ExpiresAt == nil || wanted.ExpiresAt.After(*creator.ExpiresAt)) {
+		return &problem.Problem{
+			Code: api.ProblemCodeKeyExceedsCreator, Detail: "The new key would outlive the key that creates it.",
+		}
+	}
+	return nil
+}
+
+// RevokeAPIKey revokes a key of the organization, at once and for good.
+func (server *Server) RevokeAPIKey(
+	ctx context.Context, request api.RevokeAPIKeyRequestObject,
+) (api.RevokeAPIKeyResponseObject, error) {
+	revoked, err := server.keys().RevokeKey(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !revoked {
+		return nil, problem.NotFound()
+	}
+	return api.RevokeAPIKey204Response{}, nil
+}
+
+func scopeNames(scopes []api.Scope) []string {
+	names := make([]string, len(scopes))
+	for i, scope := range scopes {
+		names[i] = string(scope)
+	}
+	return names
+}
+
+// utc is how every time is shown.
+func utc(at *time.Time) *time.Time {
+	if at == nil {
+		return nil
+	}
+	shown := at.UTC()
+	return &shown
+}

@@ -1,0 +1,183 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+// maxAttempts is how many attempts of a delivery are shown.
+const maxAttempts = 20
+
+// ListWebhookDeliveries lists the deliveries of a webhook, newest first, with their attempts.
+func (server *Server) ListWebhookDeliveries(
+	ctx context.Context, request api.ListWebhookDeliveriesRequestObject,
+) (api.ListWebhookDeliveriesResponseObject, error) {
+	if _, err := server.webhook(ctx, request.ID); err != nil {
+		return nil, err
+	}
+	page, err := server.pageOf(
+		ctx, "deliveries", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().DeliveryList(ctx, db.DeliveryListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Delivery) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	deliveries, err := deliveriesOf(ctx, server.config.Store.Queries(), rows)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListWebhookDeliveries200JSONResponse{
+		Body: api.WebhookDeliveryList{Data: deliveries, NextCursor: next},
+	}, nil
+}
+
+// ReplayWebhookDelivery makes a delivery due once more.
+func (server *Server) ReplayWebhookDelivery(
+	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
+) (api.ReplayWebhookDeliveryResponseObject, error) {
+	var queued api.ReplayWebhookDelivery202JSONResponse
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) (err error) {
+		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
+			return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
+				OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: server.config.Now(),
+			})
+		})
+		return err
+	})
+	if err != nil {
+		return nil, queueProblem(err)
+	}
+	return queued, nil
+}
+
+// TestWebhook queues an event for one webhook, whatever it subscribes to.
+func (server *Server) TestWebhook(
+	ctx context.Context, request api.TestWebhookRequestObject,
+) (api.TestWebhookResponseObject, error) {
+	now, eventID := server.config.Now(), server.config.NewID()
+	payload, err := webhook.TestEvent(eventID, request.ID, now)
+	if err != nil {
+		return nil, err
+	}
+	var queued api.TestWebhook202JSONResponse
+	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		var err error
+		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
+			return tx.DeliveryInsert(ctx, db.DeliveryInsertParams{
+				ID: server.config.NewID(), OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID,
+				EventID: eventID, EventType: string(api.WebhookTestEventTypeWebhookTest), Payload: payload, Now: now,
+			})
+		})
+		return queued.VisitTestWebhookResponse, err
+	})
+	if err != nil {
+		return nil, queueProblem(err)
+	}
+	return queued, nil
+}
+
+// queue makes a delivery due by what it is given, where the webhook is enabled, and wakes the workers.
+func queue(
+	ctx context.Context, tx *db.Queries, webhookID uuid.UUID, enqueue func() (db.Delivery, error),
+) (api.WebhookDelivery, error) {
+	target, err := tx.WebhookGet(ctx, db.WebhookGetParams{OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: webhookID})
+	if err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	row, err := enqueue()
+	if err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	if !target.Enabled {
+		return api.WebhookDelivery{}, &problem.Problem{
+			Code: api.ProblemCodeWebhookDisabled, Detail: "The webhook is not enabled; enable it first.",
+		}
+	}
+	if err := tx.DeliveryNotify(ctx); err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	shown, err := deliveriesOf(ctx, tx, []db.Delivery{row})
+	if err != nil {
+		return api.WebhookDelivery{}, err
+	}
+	return shown[0], nil
+}
+
+// queueProblem tells that the webhook or the delivery is not there from other failures.
+func queueProblem(err error) error {
+	if store.IsNoRows(err) {
+		return problem.NotFound()
+	}
+	return fmt.Errorf("queue a delivery: %w", err)
+}
+
+func deliveriesOf(ctx context.Context, queries *db.Queries, rows []db.Delivery) ([]api.WebhookDelivery, error) {
+	ids := make([]uuid.UUID, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	found, err := queries.DeliveryAttempts(ctx, db.DeliveryAttemptsParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, Ids: ids, PerDelivery: maxAttempts,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	attempts := map[uuid.UUID][]api.WebhookAttempt{}
+	for _, row := range found {
+		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], attemptOf(row))
+	}
+	deliveries := make([]api.WebhookDelivery, 0, len(rows))
+	for _, row := range rows {
+		deliveries = append(deliveries, deliveryOf(row, attempts[row.ID]))
+	}
+	return deliveries, nil
+}
+
+func deliveryOf(row db.Delivery, attempts []api.WebhookAttempt) api.WebhookDelivery {
+	if attempts == nil {
+		attempts = []api.WebhookAttempt{}
+	}
+	next := utc(row.DueAt)
+	if row.LeasedUntil != nil {
+		next = nil
+	}
+	return api.WebhookDelivery{
+		ID:            row.ID,
+		EventID:       row.EventID,
+		EventType:     row.EventType,
+		State:         api.WebhookDeliveryState(row.State),
+		NextAttemptAt: next,
+		CreatedAt:     row.CreatedAt.UTC(),
+		FinishedAt:    utc(row.FinishedAt),
+		Attempts:      attempts,
+	}
+}
+
+func attemptOf(row db.DeliveryAttempt) api.WebhookAttempt {
+	return api.WebhookAttempt{
+		Attempt:         row.Attempt,
+		At:              row.At.UTC(),
+		DurationMs:      row.DurationMs,
+		StatusCode:      row.StatusCode,
+		ResponseExcerpt: row.ResponseExcerpt,
+		Error:           row.Error,
+	}
+}

@@ -1,0 +1,65 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// ListEmailEvents lists what happened to a message, the fact that was learned last first.
+func (server *Server) ListEmailEvents(
+	ctx context.Context, request api.ListEmailEventsRequestObject,
+) (api.ListEmailEventsResponseObject, error) {
+	organizationID := auth.CallerFromContext(ctx).OrganizationID
+	queries := server.config.Store.Queries()
+	_, err := queries.EmailGet(ctx, db.EmailGetParams{OrganizationID: organizationID, ID: request.ID})
+	if store.IsNoRows(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the message: %w", err)
+	}
+	page, err := server.pageOf(ctx, "email-events", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := queries.EventList(ctx, db.EventListParams{
+		OrganizationID: organizationID, EmailID: request.ID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the events of a message: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Event) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	events := make([]api.EmailEvent, 0, len(rows))
+	for _, row := range rows {
+		event, err := emailEventOf(row)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, event)
+	}
+	return api.ListEmailEvents200JSONResponse{Body: api.EmailEventList{Data: events, NextCursor: next}}, nil
+}
+
+// emailEventOf shows the recipient and the reason apart from the rest of the data.
+func emailEventOf(row db.Event) (api.EmailEvent, error) {
+	event := api.EmailEvent{ID: row.ID, Type: api.EmailEventType(row.Type), OccurredAt: row.OccurredAt.UTC()}
+	var apart struct{ Recipient, Reason string }
+	if err := errors.Join(json.Unmarshal(row.Data, &event.Data), json.Unmarshal(row.Data, &apart)); err != nil {
+		return event, fmt.Errorf("read the data of an event: %w", err)
+	}
+	event.Recipient, event.Detail = orNull(apart.Recipient), orNull(apart.Reason)
+	return event, nil
+}

@@ -1,0 +1,157 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/problem"
+)
+
+// ListEmails lists messages, newest first, by at most one filter besides the dates.
+func (server *Server) ListEmails(
+	ctx context.Context, request api.ListEmailsRequestObject,
+) (api.ListEmailsResponseObject, error) {
+	filter, err := emailFilterOf(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	page, err := server.pageOf(ctx, "emails", filter.key(), request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.emailRows(ctx, filter, page)
+	if err != nil {
+		return nil, fmt.Errorf("list messages: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Email) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	emails := make([]api.EmailSummary, 0, len(rows))
+	for _, row := range rows {
+		emails = append(emails, emailSummaryOf(row))
+	}
+	return api.ListEmails200JSONResponse{Body: api.EmailList{Data: emails, NextCursor: next}}, nil
+}
+
+// emailFilter is what a list of messages is narrowed to.
+type emailFilter struct {
+	// by is "", "status", "to", "from" or "tag".
+	by, value    string
+	after, until time.Time
+}
+
+// key tells one set of filters from another.
+func (filter emailFilter) key() []string {
+	return []string{filter.by, filter.value, filter.after.Format(time.RFC3339Nano), filter.until.Format(time.RFC3339Nano)}
+}
+
+func emailFilterOf(params api.ListEmailsParams) (emailFilter, error) {
+	// Later than any id can say.
+	filter := emailFilter{until: time.UnixMilli(1<<48 - 1).UTC()}
+	given := 0
+	for _, one := range []struct {
+		by    string
+		value *string
+	}{
+		{"status", (*string)(params.Status)},
+		{"to", params.To},
+		{"from", params.From},
+		{"tag", params.Tag},
+	} {
+		if one.value != nil {
+			given++
+			filter.by, filter.value = one.by, *one.value
+		}
+	}
+	if given > 1 {
+		return filter, &problem.Problem{
+			Code:   api.ProblemCodeValidationFailed,
+			Detail: "At most one of status, to, from and tag may be given.",
+		}
+	}
+	if filter.by == "to" || filter.by == "from" {
+		address, err := mail.ParseAddress(filter.value)
+		if err != nil {
+			return filter, &problem.Problem{Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The " + filter.by + " in the query " + err.Error() + ".")}
+		}
+		filter.value = address.Key()
+	}
+	if params.CreatedAfter != nil {
+		filter.after = params.CreatedAfter.UTC()
+	}
+	if params.CreatedBefore != nil {
+		filter.until = params.CreatedBefore.UTC()
+	}
+	return filter, nil
+}
+
+func (server *Server) emailRows(ctx context.Context, filter emailFilter, page page) ([]db.Email, error) {
+	queries := server.config.Store.Queries()
+	organization := auth.CallerFromContext(ctx).OrganizationID
+	floor, ceiling, total := lowestIDAt(filter.after), minID(page.before, lowestIDAt(filter.until)), page.fetchLimit()
+	switch filter.by {
+	case "status":
+		outcome, possible := outcomeOf(filter.value)
+		if !possible {
+			return nil, nil
+		}
+		return queries.EmailListByStatus(ctx, db.EmailListByStatusParams{
+			OrganizationID: organization, Outcome: int16(outcome), FromID: floor, BeforeID: ceiling, MaxRows: total,
+		})
+	case "to":
+		return queries.EmailListByTo(ctx, db.EmailListByToParams{
+			OrganizationID: organization, AddressKey: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
+		})
+	case "from":
+		return queries.EmailListByFrom(ctx, db.EmailListByFromParams{
+			OrganizationID: organization, AddressKey: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
+		})
+	case "tag":
+		return queries.EmailListByTag(ctx, db.EmailListByTagParams{
+			OrganizationID: organization, Tag: filter.value, FromID: floor, BeforeID: ceiling, MaxRows: total,
+		})
+	default:
+		return queries.EmailList(ctx, db.EmailListParams{
+			OrganizationID: organization, FromID: floor, BeforeID: ceiling, MaxRows: total,
+		})
+	}
+}
+
+// outcomeOf is the lowest outcome that shows a status, which stands for all that do. A planned status has none yet.
+func outcomeOf(status string) (mail.Outcome, bool) {
+	for outcome := mail.OutcomeQueued; outcome <= mail.OutcomeComplained; outcome++ {
+		if outcome.Status() == status {
+			return outcome, true
+		}
+	}
+	return 0, false
+}
+
+func emailSummaryOf(row db.Email) api.EmailSummary {
+	return api.EmailSummary{
+		ID:                row.ID,
+		FromEmail:         row.FromEmail,
+		FromName:          orNull(row.FromName),
+		ToEmail:           row.ToEmail,
+		Cc:                orNull(row.Cc),
+		Bcc:               orNull(row.Bcc),
+		ReplyTo:           orNull(row.ReplyTo),
+		Subject:           row.Subject,
+		Status:            api.EmailStatus(mail.Outcome(row.Outcome).Status()),
+		ProviderMessageID: row.ProviderMessageID,
+		ErrorMessage:      row.ErrorMessage,
+		Tags:              orNull(strings.Join(row.Tags, ",")),
+		QueuedAt:          row.QueuedAt.UTC(),
+		SentAt:            utc(row.SentAt),
+		CreatedAt:         row.CreatedAt.UTC(),
+	}
+}

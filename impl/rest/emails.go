@@ -1,0 +1,223 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/compose"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// maxBatchBytes bounds the rendered bodies of a batch together, as its request is bounded.
+const maxBatchBytes = 20 << 20
+
+// SendEmail accepts one message.
+func (server *Server) SendEmail(
+	ctx context.Context, request api.SendEmailRequestObject,
+) (api.SendEmailResponseObject, error) {
+	message, err := server.composer.Compose(ctx, senderOf(ctx), request.Body, compose.Templates{})
+	if err != nil {
+		return nil, err
+	}
+	results, err := server.http.Accept(ctx, []intake.Message{message}, func(results []intake.Result) (httpserver.ResponseWriteFunc, error) {
+		answer, err := queuedOf(results)
+		return answer.VisitSendEmailResponse, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return queuedOf(results)
+}
+
+func senderOf(ctx context.Context) compose.Sender {
+	caller := auth.CallerFromContext(ctx)
+	return compose.Sender{OrganizationID: caller.OrganizationID, APIKeyID: caller.KeyID}
+}
+
+func queuedOf(results []intake.Result) (api.SendEmail202JSONResponse, error) {
+	if refusal := results[0].Refusal; refusal != nil {
+		return api.SendEmail202JSONResponse{}, refusal
+	}
+	return api.SendEmail202JSONResponse{
+		Body: api.QueuedEmail{ID: results[0].ID, Status: api.SendStatusQueued},
+	}, nil
+}
+
+// SendBatch accepts what can be accepted of up to a hundred messages.
+func (server *Server) SendBatch(
+	ctx context.Context, request api.SendBatchRequestObject,
+) (api.SendBatchResponseObject, error) {
+	composed, err := server.composeBatch(ctx, request.Body.Emails)
+	if err != nil {
+		return nil, err
+	}
+	accepted, err := server.http.Accept(ctx, composed.messages, func(accepted []intake.Result) (httpserver.ResponseWriteFunc, error) {
+		answer, err := composed.answer(accepted)
+		return answer.VisitSendBatchResponse, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return composed.answer(accepted)
+}
+
+// batch is one whose items were looked at one by one: those that are messages, with their places, and the results of the
+// others.
+type batch struct {
+	messages []intake.Message
+	places   []int
+	results  []api.BatchItemResult
+	// bytes is how long the bodies of the messages are.
+	bytes int
+}
+
+// fits counts the bodies of a message, which can be much longer than what they were rendered from.
+func (composed *batch) fits(message intake.Message) error {
+	bytes := composed.bytes + len(message.HTML) + len(message.Text)
+	if bytes > maxBatchBytes {
+		return problem.Invalid(api.ProblemCodeTemplateInvalid, "", "the rendered bodies of a batch are limited to 20 MiB")
+	}
+	composed.bytes = bytes
+	return nil
+}
+
+func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
+	composed := batch{results: make([]api.BatchItemResult, len(emails))}
+	broken := httpserver.ItemProblemsFromContext(ctx)
+	known := compose.Templates{}
+	for i := range emails {
+		message, err := intake.Message{}, error(nil)
+		if wrong := broken[i]; wrong != nil {
+			err = wrong
+		} else {
+			message, err = server.composer.Compose(ctx, senderOf(ctx), &emails[i], known)
+		}
+		if err == nil {
+			err = composed.fits(message)
+		}
+		var wrong *problem.Problem
+		switch {
+		case err == nil:
+			composed.messages, composed.places = append(composed.messages, message), append(composed.places, i)
+		case errors.As(err, &wrong):
+			composed.results[i] = rejected(i, wrong)
+		default:
+			return batch{}, err
+		}
+	}
+	return composed, nil
+}
+
+// answer puts what became of each message in its place. A refusal that concerns the whole request is an error: the key or
+// the organization, or the allowance when nothing else was wrong with any item and none fitted.
+func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResponse, error) {
+	results := slices.Clone(composed.results)
+	queued := 0
+	var unpaid *intake.Refusal
+	for i, result := range accepted {
+		place := composed.places[i]
+		if result.Refusal == nil {
+			queued++
+			results[place] = api.BatchItemResult{Index: place, Status: api.SendStatusQueued, ID: &result.ID}
+			continue
+		}
+		switch result.Refusal.Reason {
+		case intake.KeyNotValid, intake.OrganizationInactive:
+			return api.SendBatch202JSONResponse{}, result.Refusal
+		case intake.FreeTierExhausted, intake.SpendCapReached:
+			unpaid = result.Refusal
+		}
+		results[place] = rejected(place, httpserver.RefusalProblem(result.Refusal))
+	}
+	if queued == 0 && unpaid != nil {
+		return api.SendBatch202JSONResponse{}, unpaid
+	}
+	return api.SendBatch202JSONResponse{Body: batchResultOf(results)}, nil
+}
+
+func rejected(index int, why *problem.Problem) api.BatchItemResult {
+	return api.BatchItemResult{
+		Index: index, Status: api.SendStatusRejected, Error: &why.Detail, Code: &why.Code, Errors: why.Errors,
+	}
+}
+
+func batchResultOf(results []api.BatchItemResult) api.BatchResult {
+	answer := api.BatchResult{Results: results}
+	for _, result := range results {
+		if result.Status == api.SendStatusQueued {
+			answer.Accepted++
+		} else {
+			answer.Rejected++
+		}
+	}
+	return answer
+}
+
+// GetEmail reads a message and its status.
+func (server *Server) GetEmail(
+	ctx context.Context, request api.GetEmailRequestObject,
+) (api.GetEmailResponseObject, error) {
+	organizationID := auth.CallerFromContext(ctx).OrganizationID
+	queries := server.config.Store.Queries()
+	row, err := queries.EmailGet(ctx, db.EmailGetParams{OrganizationID: organizationID, ID: request.ID})
+	if store.IsNoRows(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the message: %w", err)
+	}
+	recipients, err := queries.RecipientList(ctx, db.RecipientListParams{
+		OrganizationID: organizationID, EmailID: request.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the recipients: %w", err)
+	}
+	return api.GetEmail200JSONResponse{Body: emailOf(row, recipients)}, nil
+}
+
+func emailOf(row db.Email, rows []db.Recipient) api.Email {
+	recipients := make([]api.EmailRecipient, 0, len(rows))
+	for _, recipient := range rows {
+		recipients = append(recipients, api.EmailRecipient{
+			Email:  recipient.Address,
+			Kind:   api.EmailRecipientKind(recipient.Kind),
+			Status: api.EmailStatus(mail.Outcome(recipient.Outcome).Status()),
+		})
+	}
+	summary := emailSummaryOf(row)
+	return api.Email{
+		ID:                summary.ID,
+		FromEmail:         summary.FromEmail,
+		FromName:          summary.FromName,
+		ToEmail:           summary.ToEmail,
+		Cc:                summary.Cc,
+		Bcc:               summary.Bcc,
+		ReplyTo:           summary.ReplyTo,
+		Subject:           summary.Subject,
+		Status:            summary.Status,
+		ProviderMessageID: summary.ProviderMessageID,
+		ErrorMessage:      summary.ErrorMessage,
+		Tags:              summary.Tags,
+		QueuedAt:          summary.QueuedAt,
+		SentAt:            summary.SentAt,
+		CreatedAt:         summary.CreatedAt,
+		Recipients:        recipients,
+	}
+}
+
+// orNull shows what is empty as null.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

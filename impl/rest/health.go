@@ -1,0 +1,38 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/problem"
+)
+
+// GetHealth answers as long as the process serves requests.
+func (server *Server) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
+	return api.GetHealth200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+}
+
+// GetReadiness answers 200 when the server can take work.
+func (server *Server) GetReadiness(
+	ctx context.Context, _ api.GetReadinessRequestObject,
+) (api.GetReadinessResponseObject, error) {
+	if err := server.ready(ctx); err != nil {
+		return nil, err
+	}
+	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+}
+
+// ready tells whether the database answers and has the tables that this binary needs.
+func (server *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	have, want, err := server.config.Store.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if have < want {
+		return problem.Unavailable("The database is not migrated; run the migrations.")
+	}
+	return nil
+}

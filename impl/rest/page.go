@@ -1,0 +1,99 @@
+package rest
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/sealed"
+)
+
+const defaultPage = 50
+
+// page is what a list is asked for: at most limit entries, newest first, with ids below before.
+type page struct {
+	limit  int
+	before uuid.UUID
+	sealer *sealed.Sealer
+	// cursorAAD is what a cursor belongs to: the list, the organization and the filters.
+	cursorAAD []byte
+}
+
+// pageOf reads the parameters that all lists share. A cursor is sealed with its scope, so that one that was altered, or
+// comes from another list, organization or set of filters, is not one.
+func (server *Server) pageOf(
+	ctx context.Context, list string, filters []string, limit *api.Limit, cursor *api.Cursor,
+) (page, error) {
+	asked := page{
+		limit:     defaultPage,
+		before:    uuid.Max,
+		sealer:    server.config.Sealer,
+		cursorAAD: fmt.Appendf(nil, "cursor %s %s %q", list, auth.CallerFromContext(ctx).OrganizationID, filters),
+	}
+	if limit != nil {
+		asked.limit = *limit
+	}
+	if cursor == nil {
+		return asked, nil
+	}
+	foreign := &problem.Problem{Code: api.ProblemCodeValidationFailed, Detail: "The cursor in the query is not one of this list."}
+	ciphertext, err := base64.RawURLEncoding.DecodeString(*cursor)
+	if err != nil {
+		return asked, foreign
+	}
+	position, err := asked.sealer.Open(ciphertext, asked.cursorAAD)
+	if err != nil {
+		return asked, foreign
+	}
+	if asked.before, err = uuid.FromBytes(position); err != nil {
+		return asked, foreign
+	}
+	return asked, nil
+}
+
+// fetchLimit is how many rows to read: one more than a page has tells whether there is another.
+func (p page) fetchLimit() int32 { return int32(p.limit) + 1 }
+
+// trimPage takes a page off the rows that were read, with the cursor of the next one.
+func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, error) {
+	if len(rows) <= p.limit {
+		return rows, nil, nil
+	}
+	rows = rows[:p.limit]
+	last := id(rows[p.limit-1])
+	ciphertext, err := p.sealer.Seal(last[:], p.cursorAAD)
+	if err != nil {
+		return nil, nil, fmt.Errorf("seal a cursor: %w", err)
+	}
+	cursor := base64.RawURLEncoding.EncodeToString(ciphertext)
+	return rows, &cursor, nil
+}
+
+// lowestIDAt is the lowest version-7 id of a time or later (RFC 9562, 5.7), to the millisecond.
+func lowestIDAt(at time.Time) uuid.UUID {
+	var id uuid.UUID
+	milliseconds := at.Add(time.Millisecond - time.Nanosecond).UnixMilli()
+	if milliseconds <= 0 {
+		return id
+	}
+	var encoded [8]byte
+	binary.BigEndian.PutUint64(encoded[:], uint64(milliseconds)<<16)
+	copy(id[:6], encoded[:6])
+	return id
+}
+
+// minID is the lower of two ids.
+func minID(a, b uuid.UUID) uuid.UUID {
+	if slices.Compare(a[:], b[:]) < 0 {
+		return a
+	}
+	return b
+}

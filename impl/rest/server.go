@@ -1,0 +1,141 @@
+// Package rest is the API of openapi.yaml: its operations, a file for each tag.
+//
+//   - server.go: [Server] and its configuration
+//   - page.go: what all lists share
+//   - emails.go, email_list.go, email_events.go: sending and reading messages
+//   - templates.go, template_edit.go, template_preview.go, domains.go, api_keys.go, suppressions.go, webhooks.go,
+//     deliveries.go, billing.go, health.go: the operations of the other tags
+//   - notifications.go: the route to which Amazon SNS posts the events of SES
+package rest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/compose"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/pages"
+	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+// Config holds the parts of a [Server].
+type Config struct {
+	// Spec is openapi.yaml, as it is in the repository.
+	Spec    []byte
+	Store   *store.Store
+	Intake  httpserver.Acceptor
+	Domains *domain.Service
+	// AccountSuppressions is Amazon SES.
+	AccountSuppressions AccountSuppressions
+	Now                 func() time.Time
+	NewID               func() uuid.UUID
+	Random              io.Reader
+	// Sealer authenticates the cursors of lists, and encrypts the signing keys of webhooks.
+	Sealer *sealed.Sealer
+	// WebhookPolicy says which URLs webhooks may have.
+	WebhookPolicy webhook.Policy
+	Log           *slog.Logger
+	// RequestsPerSecond limits each key in this process, with bursts of twice as many. Zero means no limit.
+	RequestsPerSecond float64
+	// RequestTimeout bounds the look-up of a request's key and, separately, its handler after validation; then the response
+	// is 503. Zero means 15 seconds, more than any operation needs.
+	RequestTimeout time.Duration
+	// ValidateResponses holds every response against the spec, once it is written: what breaks it is logged and counted.
+	ValidateResponses bool
+	// Notifications is where SES reports what became of messages.
+	Notifications Notifications
+	// BodyBudget bounds the bytes that the bodies of requests in flight take up together; a request beyond them is refused
+	// before its body is read. Zero means httpserver.DefaultBodyBudget.
+	BodyBudget int64
+	// Observer receives what metrics need. Nil means none.
+	Observer httpserver.Observer
+	// Tracer follows requests. Nil means none.
+	Tracer httpserver.Tracer
+	// ExtraRoutes are those that only some ways of running have, such as the inbox of dev.
+	ExtraRoutes []httpserver.Route
+}
+
+// Server responds to the API's requests.
+type Server struct {
+	config   Config
+	http     *httpserver.Server
+	auth     *auth.Authenticator
+	composer *compose.Composer
+	// notificationBodies bounds the bodies of notifications.
+	notificationBodies *httpserver.BodyBudget
+}
+
+var _ api.StrictServerInterface = (*Server)(nil)
+
+// New makes a Server. It fails when the spec does not fit it.
+func New(config Config) (*Server, error) {
+	if config.RequestTimeout <= 0 {
+		config.RequestTimeout = httpserver.DefaultRequestTimeout
+	}
+	authenticator, err := auth.New(auth.Config{
+		Store: config.Store, Now: config.Now, Log: config.Log, RequestsPerSecond: config.RequestsPerSecond,
+		LookupTimeout: config.RequestTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{
+		config: config, auth: authenticator, notificationBodies: httpserver.NewBodyBudget(notificationBodyBudget),
+		composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation},
+	}
+	routes, err := pages.Routes(config.Spec)
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, config.ExtraRoutes...)
+	server.http, err = httpserver.New(httpserver.Config{
+		Spec: config.Spec, Register: server.register, Routes: append(routes, server.notificationRoutes()...),
+		Store: config.Store, Intake: config.Intake, Authorizer: authenticator, Now: config.Now, NewID: config.NewID,
+		Sealer: config.Sealer, Log: config.Log, RequestTimeout: config.RequestTimeout,
+		ValidateResponses: config.ValidateResponses, BodyBudget: config.BodyBudget, Observer: config.Observer,
+		Tracer: config.Tracer,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server, nil
+}
+
+func (server *Server) register(router *echo.Echo, middleware map[string][]echo.MiddlewareFunc) {
+	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(server, nil),
+		api.RegisterHandlersOptions{OperationMiddlewares: middleware})
+}
+
+// ServeHTTP responds to one request.
+func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.http.ServeHTTP(w, r) }
+
+// Run writes down when keys were used, until ctx ends.
+func (server *Server) Run(ctx context.Context) { server.auth.Run(ctx) }
+
+// FlushLastUsed writes down which keys were used since the last time.
+func (server *Server) FlushLastUsed(ctx context.Context) error { return server.auth.FlushLastUsed(ctx) }
+
+// Drain makes the server refuse new work with 503, while requests in flight finish.
+func (server *Server) Drain() { server.http.Drain() }
+
+// Routes lists what the router knows, as "METHOD /path/:parameter".
+func (server *Server) Routes() []string { return server.http.Routes() }
+
+// InvalidResponses returns how many responses broke the spec. Only a server that was told to validate them counts.
+func (server *Server) InvalidResponses() int64 { return server.http.InvalidResponses() }
+
+// BodyBytesInFlight returns how many bytes are set aside for the bodies of requests in flight.
+func (server *Server) BodyBytesInFlight() int64 {
+	return server.http.BodyBytesInFlight() + server.notificationBodies.InFlight()
+}

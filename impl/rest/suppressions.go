@@ -1,0 +1,238 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// AccountSuppressions is the suppression list of the SES account, which all organizations share.
+type AccountSuppressions interface {
+	// DeleteSuppressed takes an address off the list; one that is not on it is no error.
+	DeleteSuppressed(ctx context.Context, address string) error
+}
+
+const suppressionsPath = "/v1/suppressions"
+
+// ListSuppressions lists the addresses that the organization does not send to, newest first.
+func (server *Server) ListSuppressions(
+	ctx context.Context, request api.ListSuppressionsRequestObject,
+) (api.ListSuppressionsResponseObject, error) {
+	filter, err := suppressionFilterOf(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	page, err := server.pageOf(ctx, "suppressions", filter.key(), request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.suppressionRows(ctx, filter, page)
+	if err != nil {
+		return nil, fmt.Errorf("list suppressions: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Suppression) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	return api.ListSuppressions200JSONResponse{
+		Body: api.SuppressionList{Data: suppressionsOf(rows), NextCursor: next},
+	}, nil
+}
+
+// suppressionFilter is what a list of suppressions is narrowed to; nil: by nothing.
+type suppressionFilter struct{ addressKey, reason *string }
+
+// key tells one set of filters from another.
+func (filter suppressionFilter) key() []string {
+	var parts []string
+	for _, value := range []*string{filter.addressKey, filter.reason} {
+		if value == nil {
+			parts = append(parts, "")
+		} else {
+			parts = append(parts, *value)
+		}
+	}
+	return parts
+}
+
+func suppressionFilterOf(params api.ListSuppressionsParams) (suppressionFilter, error) {
+	filter := suppressionFilter{reason: (*string)(params.Reason)}
+	if params.Address == nil {
+		return filter, nil
+	}
+	address, err := mail.ParseAddress(*params.Address)
+	if err != nil {
+		return filter, &problem.Problem{
+			Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The address in the query " + err.Error() + "."),
+		}
+	}
+	key := address.Key()
+	filter.addressKey = &key
+	return filter, nil
+}
+
+func (server *Server) suppressionRows(
+	ctx context.Context, filter suppressionFilter, page page,
+) ([]db.Suppression, error) {
+	queries := server.config.Store.Queries()
+	organization := auth.CallerFromContext(ctx).OrganizationID
+	switch {
+	case filter.addressKey != nil:
+		return queries.SuppressionListByAddress(ctx, db.SuppressionListByAddressParams{
+			OrganizationID: organization, AddressKey: *filter.addressKey, Reason: filter.reason, BeforeID: page.before,
+		})
+	case filter.reason != nil:
+		return queries.SuppressionListByReason(ctx, db.SuppressionListByReasonParams{
+			OrganizationID: organization, Reason: *filter.reason, BeforeID: page.before, MaxRows: page.fetchLimit(),
+		})
+	default:
+		return queries.SuppressionList(ctx, db.SuppressionListParams{
+			OrganizationID: organization, BeforeID: page.before, MaxRows: page.fetchLimit(),
+		})
+	}
+}
+
+// CreateSuppressions suppresses addresses by hand. The answer has each once, in the order of the request.
+func (server *Server) CreateSuppressions(
+	ctx context.Context, request api.CreateSuppressionsRequestObject,
+) (api.CreateSuppressionsResponseObject, error) {
+	keys, err := addressKeys(request.Body.Addresses)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, len(keys))
+	for i := range ids {
+		ids[i] = server.config.NewID()
+	}
+	var created api.CreateSuppressions201JSONResponse
+	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		rows, err := tx.SuppressionAdd(ctx, db.SuppressionAddParams{
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, Now: server.config.Now(), Ids: ids, AddressKeys: keys,
+		})
+		created = createdSuppressions(keys, rows)
+		return created.VisitCreateSuppressionsResponse, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("suppress addresses: %w", err)
+	}
+	return created, nil
+}
+
+// createdSuppressions has the rows in the order of the request.
+func createdSuppressions(keys []string, rows []db.Suppression) api.CreateSuppressions201JSONResponse {
+	places := make(map[string]int, len(keys))
+	for i, key := range keys {
+		places[key] = i
+	}
+	slices.SortFunc(rows, func(a, b db.Suppression) int { return places[a.AddressKey] - places[b.AddressKey] })
+	location := suppressionsPath
+	if len(keys) == 1 {
+		location += "/" + url.PathEscape(keys[0])
+	}
+	return api.CreateSuppressions201JSONResponse{
+		Body:    api.CreatedSuppressions{Data: suppressionsOf(rows)},
+		Headers: api.CreateSuppressions201ResponseHeaders{Location: location},
+	}
+}
+
+// addressKeys are the forms in which addresses are compared, each once.
+func addressKeys(addresses []string) ([]string, error) {
+	keys := make([]string, 0, len(addresses))
+	seen := make(map[string]bool, len(addresses))
+	for i, given := range addresses {
+		address, err := mail.ParseAddress(given)
+		if err != nil {
+			return nil, problem.Invalid(api.ProblemCodeValidationFailed, "/addresses/"+strconv.Itoa(i), problem.Truncate(err.Error()))
+		}
+		if key := address.Key(); !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// DeleteSuppression lets the organization send to an address again. The list of the SES account comes first: when SES
+// fails, nothing has changed and the same request can be made again. The other way round the second request would find
+// no suppression, and the address would stay on the account's list for ever. Should the database fail in between, the
+// address is still suppressed here, which is what the answer says, and repeating the request is harmless.
+func (server *Server) DeleteSuppression(
+	ctx context.Context, request api.DeleteSuppressionRequestObject,
+) (api.DeleteSuppressionResponseObject, error) {
+	address, err := mail.ParseAddress(request.Address)
+	if err != nil {
+		return nil, &problem.Problem{
+			Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The address in the path " + err.Error() + "."),
+		}
+	}
+	organization, queries := auth.CallerFromContext(ctx).OrganizationID, server.config.Store.Queries()
+	row, err := queries.SuppressionGet(ctx, db.SuppressionGetParams{OrganizationID: organization, AddressKey: address.Key()})
+	if store.IsNoRows(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a suppression: %w", err)
+	}
+	forms, err := server.formsOf(ctx, row, address)
+	if err != nil {
+		return nil, err
+	}
+	for _, form := range forms {
+		if err := server.config.AccountSuppressions.DeleteSuppressed(ctx, form); err != nil {
+			return nil, fmt.Errorf("take an address off the account's suppression list: %w", err)
+		}
+	}
+	deleted, err := queries.SuppressionDelete(ctx, db.SuppressionDeleteParams{
+		OrganizationID: organization, AddressKey: row.AddressKey,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete a suppression: %w", err)
+	}
+	if deleted == 0 {
+		return nil, problem.NotFound()
+	}
+	return api.DeleteSuppression204Response{}, nil
+}
+
+// formsOf are those in which SES may hold an address, which to SES are as many addresses: the one that was asked for,
+// the one that is compared, and that of the message which bounced or was complained about.
+func (server *Server) formsOf(ctx context.Context, row db.Suppression, asked mail.Address) ([]string, error) {
+	forms := []string{row.AddressKey, asked.Bare()}
+	if row.EmailID != nil {
+		sent, err := server.config.Store.Queries().SuppressionSentTo(ctx, db.SuppressionSentToParams{
+			OrganizationID: row.OrganizationID, EmailID: *row.EmailID, AddressKey: row.AddressKey,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read how an address was written: %w", err)
+		}
+		forms = append(forms, sent...)
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms), nil
+}
+
+func suppressionsOf(rows []db.Suppression) []api.Suppression {
+	suppressions := make([]api.Suppression, 0, len(rows))
+	for _, row := range rows {
+		suppressions = append(suppressions, api.Suppression{
+			Address:   row.AddressKey,
+			Reason:    api.SuppressionReason(row.Reason),
+			Detail:    row.Detail,
+			EmailID:   row.EmailID,
+			CreatedAt: row.CreatedAt.UTC(),
+		})
+	}
+	return suppressions
+}

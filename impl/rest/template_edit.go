@@ -1,0 +1,115 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// UpdateTemplate changes what is given and leaves the rest.
+func (server *Server) UpdateTemplate(
+	ctx context.Context, request api.UpdateTemplateRequestObject,
+) (api.UpdateTemplateResponseObject, error) {
+	var edited api.Template
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		found, err := holdTemplate(ctx, tx, request)
+		if err != nil {
+			return err
+		}
+		edited, err = server.editTemplate(ctx, tx, found, request.Body)
+		return err
+	})
+	if err != nil {
+		return nil, templateProblem(err)
+	}
+	return api.UpdateTemplate200JSONResponse{Body: edited}, nil
+}
+
+// holdTemplate keeps other editors and publishers away until the transaction ends, so that nobody writes a draft over
+// what has just become published, and of two edits the second starts from what the first left.
+func holdTemplate(ctx context.Context, tx *db.Queries, request api.UpdateTemplateRequestObject) (db.TemplateGetRow, error) {
+	_, err := tx.TemplateLock(ctx, db.TemplateLockParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
+	})
+	if store.IsNoRows(err) {
+		return db.TemplateGetRow{}, problem.NotFound()
+	}
+	if err != nil {
+		return db.TemplateGetRow{}, fmt.Errorf("lock the template: %w", err)
+	}
+	return getTemplate(ctx, tx, request.ID, nil)
+}
+
+func (server *Server) editTemplate(
+	ctx context.Context, tx *db.Queries, found db.TemplateGetRow, change *api.UpdateTemplateRequest,
+) (api.Template, error) {
+	row, version := found.Template, found.TemplateVersion
+	renamed := change.Name != nil && *change.Name != row.Name
+	if renamed {
+		row.Name = *change.Name
+		if err := checkTemplateName(row.Name); err != nil {
+			return api.Template{}, err
+		}
+	}
+	wanted := contentOf(version)
+	applyOptional(&wanted.subject, change.Subject)
+	applyOptional(&wanted.html, change.HTML)
+	applyOptional(&wanted.text, change.Text)
+	rewritten := wanted != contentOf(version)
+	if !renamed && !rewritten {
+		return templateOf(row, version), nil
+	}
+	if rewritten {
+		if err := wanted.check(); err != nil {
+			return api.Template{}, err
+		}
+		if err := nextVersion(&row); err != nil {
+			return api.Template{}, err
+		}
+	}
+	row, err := tx.TemplateUpdate(ctx, db.TemplateUpdateParams{
+		OrganizationID: row.OrganizationID, ID: row.ID, Name: row.Name, LatestVersion: row.LatestVersion,
+		Now: server.config.Now(),
+	})
+	if err != nil {
+		return api.Template{}, fmt.Errorf("change the template: %w", err)
+	}
+	if rewritten {
+		if version, err = server.putVersion(ctx, tx, row, wanted); err != nil {
+			return api.Template{}, err
+		}
+	}
+	return templateOf(row, version), nil
+}
+
+// applyOptional takes what a request says of a part: a value, null for none, or nothing.
+func applyOptional(part *string, given interface {
+	IsSpecified() bool
+	Get() (string, error)
+},
+) {
+	if !given.IsSpecified() {
+		return
+	}
+	// Get fails for null, and then its value is the empty one.
+	*part, _ = given.Get()
+}
+
+// nextVersion makes room for a draft: what is published stays as it is.
+func nextVersion(row *db.Template) error {
+	if row.PublishedVersion == nil || *row.PublishedVersion != row.LatestVersion {
+		return nil
+	}
+	if row.LatestVersion >= maxTemplateVersions {
+		return &problem.Problem{
+			Code: api.ProblemCodeTemplateVersionLimitReached, Detail: "A template may have at most 1,000 versions.",
+		}
+	}
+	row.LatestVersion++
+	return nil
+}

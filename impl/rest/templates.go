@@ -1,0 +1,336 @@
+package rest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/template"
+)
+
+const (
+	maxTemplates        = 1000
+	maxTemplateVersions = 1000
+)
+
+// content is what a version of a template holds; a part that is empty is none.
+type content struct{ subject, html, text string }
+
+func contentOf(version db.TemplateVersion) content {
+	return content{subject: version.Subject, html: version.HTML, text: version.Text}
+}
+
+// templatePart is one part of a content, with the member of a request that brings it.
+type templatePart struct {
+	pointer string
+	kind    template.Part
+	source  string
+}
+
+func (c content) parts() []templatePart {
+	return []templatePart{
+		{"/subject", template.Subject, c.subject},
+		{"/html", template.HTML, c.html},
+		{"/text", template.Text, c.text},
+	}
+}
+
+// check refuses what no send could use, naming every part that cannot be parsed.
+func (c content) check() error {
+	if c.html == "" && c.text == "" {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "", "at least one of html and text is required")
+	}
+	var wrong *problem.Problem
+	for _, part := range c.parts() {
+		_, err := template.Parse(part.kind, part.source)
+		if err == nil {
+			continue
+		}
+		found := problem.Invalid(api.ProblemCodeTemplateInvalid, part.pointer, problem.Truncate(err.Error()))
+		if wrong == nil {
+			wrong = found
+		} else {
+			wrong.Errors = append(wrong.Errors, found.Errors...)
+		}
+	}
+	if wrong != nil {
+		return wrong
+	}
+	return nil
+}
+
+// ListTemplates lists the organization's templates, newest first.
+func (server *Server) ListTemplates(
+	ctx context.Context, request api.ListTemplatesRequestObject,
+) (api.ListTemplatesResponseObject, error) {
+	page, err := server.pageOf(ctx, "templates", nil, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().TemplateList(ctx, db.TemplateListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list templates: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Template) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]api.TemplateSummary, 0, len(rows))
+	for _, row := range rows {
+		listed = append(listed, templateSummaryOf(row))
+	}
+	return api.ListTemplates200JSONResponse{Body: api.TemplateList{Data: listed, NextCursor: next}}, nil
+}
+
+// CreateTemplate stores a template, whose first version is a draft.
+func (server *Server) CreateTemplate(
+	ctx context.Context, request api.CreateTemplateRequestObject,
+) (api.CreateTemplateResponseObject, error) {
+	if err := checkTemplateName(request.Body.Name); err != nil {
+		return nil, err
+	}
+	wanted := content{subject: request.Body.Subject, html: request.Body.HTML, text: request.Body.Text}
+	if err := wanted.check(); err != nil {
+		return nil, err
+	}
+	var created api.CreateTemplate201JSONResponse
+	err := server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		inserted, err := server.insertTemplate(ctx, tx, request.Body.Name, wanted)
+		created.Body, created.Headers.Location = inserted, "/v1/templates/"+inserted.ID.String()
+		return created.VisitCreateTemplateResponse, err
+	})
+	if err != nil {
+		return nil, templateProblem(err)
+	}
+	return created, nil
+}
+
+func checkTemplateName(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/name", "is blank")
+	}
+	return nil
+}
+
+// templateProblem turns the clash of two names into the problem that it is.
+func templateProblem(err error) error {
+	if store.Constraint(err) == store.ConstraintTemplatesName {
+		return &problem.Problem{
+			Code: api.ProblemCodeTemplateNameExists, Detail: "A template of your organization has this name already.",
+		}
+	}
+	return err
+}
+
+// insertTemplate holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+func (server *Server) insertTemplate(
+	ctx context.Context, tx *db.Queries, name string, wanted content,
+) (api.Template, error) {
+	organizationID, now := auth.CallerFromContext(ctx).OrganizationID, server.config.Now()
+	if err := tx.OrganizationLock(ctx, organizationID); err != nil {
+		return api.Template{}, fmt.Errorf("lock the organization: %w", err)
+	}
+	count, err := tx.TemplateCount(ctx, organizationID)
+	if err != nil {
+		return api.Template{}, fmt.Errorf("count templates: %w", err)
+	}
+	if count >= maxTemplates {
+		return api.Template{}, &problem.Problem{
+			Code: api.ProblemCodeTemplateLimitReached, Detail: "An organization may have at most 1,000 templates.",
+		}
+	}
+	row, err := tx.TemplateInsert(ctx, db.TemplateInsertParams{
+		ID: server.config.NewID(), OrganizationID: organizationID, Name: name, Now: now,
+	})
+	if err != nil {
+		return api.Template{}, fmt.Errorf("create a template: %w", err)
+	}
+	version, err := server.putVersion(ctx, tx, row, wanted)
+	return templateOf(row, version), err
+}
+
+// putVersion writes a content as the latest version of a template.
+func (server *Server) putVersion(
+	ctx context.Context, tx *db.Queries, row db.Template, wanted content,
+) (db.TemplateVersion, error) {
+	version, err := tx.TemplateVersionPut(ctx, db.TemplateVersionPutParams{
+		TemplateID: row.ID, Version: row.LatestVersion, OrganizationID: row.OrganizationID,
+		Subject: wanted.subject, HTML: wanted.html, Text: wanted.text, Now: server.config.Now(),
+	})
+	if err != nil {
+		return version, fmt.Errorf("write a version of a template: %w", err)
+	}
+	return version, nil
+}
+
+// GetTemplate reads a template with the content of its latest version.
+func (server *Server) GetTemplate(
+	ctx context.Context, request api.GetTemplateRequestObject,
+) (api.GetTemplateResponseObject, error) {
+	found, err := getTemplate(ctx, server.config.Store.Queries(), request.ID, nil)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetTemplate200JSONResponse{Body: templateOf(found.Template, found.TemplateVersion)}, nil
+}
+
+// getTemplate reads one version, the latest when none is named. What is not there is a *problem.
+func getTemplate(ctx context.Context, queries *db.Queries, id uuid.UUID, version *int32) (db.TemplateGetRow, error) {
+	found, err := queries.TemplateGet(ctx, db.TemplateGetParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: id, Version: version,
+	})
+	if store.IsNoRows(err) {
+		return found, problem.NotFound()
+	}
+	if err != nil {
+		return found, fmt.Errorf("read the template: %w", err)
+	}
+	return found, nil
+}
+
+// DeleteTemplate deletes a template and all its versions. Messages hold what was rendered, so they lose nothing.
+func (server *Server) DeleteTemplate(
+	ctx context.Context, request api.DeleteTemplateRequestObject,
+) (api.DeleteTemplateResponseObject, error) {
+	deleted, err := server.config.Store.Queries().TemplateDelete(ctx, db.TemplateDeleteParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete the template: %w", err)
+	}
+	if deleted == 0 {
+		return nil, problem.NotFound()
+	}
+	return api.DeleteTemplate204Response{}, nil
+}
+
+// PublishTemplate makes the latest version the one that sends use.
+func (server *Server) PublishTemplate(
+	ctx context.Context, request api.PublishTemplateRequestObject,
+) (api.PublishTemplateResponseObject, error) {
+	var found db.TemplateGetRow
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		published, err := tx.TemplatePublish(ctx, db.TemplatePublishParams{
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, Now: server.config.Now(),
+		})
+		if err != nil {
+			return fmt.Errorf("publish the template: %w", err)
+		}
+		if published == 0 {
+			return problem.NotFound()
+		}
+		found, err = getTemplate(ctx, tx, request.ID, nil)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.PublishTemplate200JSONResponse{Body: templateOf(found.Template, found.TemplateVersion)}, nil
+}
+
+// ListTemplateVersions lists the versions of a template, newest first.
+func (server *Server) ListTemplateVersions(
+	ctx context.Context, request api.ListTemplateVersionsRequestObject,
+) (api.ListTemplateVersionsResponseObject, error) {
+	page, err := server.pageOf(ctx, "template versions", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		// That the template is not there comes first.
+		if _, absent := getTemplate(ctx, server.config.Store.Queries(), request.ID, nil); absent != nil {
+			return nil, absent
+		}
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().TemplateVersionList(ctx, db.TemplateVersionListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, TemplateID: request.ID,
+		BeforeID: versionAt(page.before), MaxRows: page.fetchLimit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the versions of a template: %w", err)
+	}
+	// Every template has a version, and a cursor is given only where there are more.
+	if len(rows) == 0 {
+		return nil, problem.NotFound()
+	}
+	rows, next, err := trimPage(page, rows, func(row db.TemplateVersionListRow) uuid.UUID { return positionOf(row.Version) })
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]api.TemplateVersionSummary, 0, len(rows))
+	for _, row := range rows {
+		listed = append(listed, api.TemplateVersionSummary{
+			Version: row.Version, IsPublished: row.IsPublished, Subject: orNull(row.Subject), CreatedAt: row.CreatedAt.UTC(),
+		})
+	}
+	return api.ListTemplateVersions200JSONResponse{
+		Body: api.TemplateVersionList{Data: listed, NextCursor: next},
+	}, nil
+}
+
+// positionOf is where a version stands in a list: its number as the id that a cursor holds.
+func positionOf(version int32) uuid.UUID {
+	var position uuid.UUID
+	binary.BigEndian.PutUint32(position[12:], uint32(version))
+	return position
+}
+
+// versionAt is the version of a position; that of the start of a list is above all.
+func versionAt(position uuid.UUID) int32 {
+	return int32(min(binary.BigEndian.Uint32(position[12:]), math.MaxInt32))
+}
+
+// GetTemplateVersion reads a version, an earlier one or the latest.
+func (server *Server) GetTemplateVersion(
+	ctx context.Context, request api.GetTemplateVersionRequestObject,
+) (api.GetTemplateVersionResponseObject, error) {
+	found, err := getTemplate(ctx, server.config.Store.Queries(), request.ID, &request.Version)
+	if err != nil {
+		return nil, err
+	}
+	row, version := found.Template, found.TemplateVersion
+	return api.GetTemplateVersion200JSONResponse{Body: api.TemplateVersion{
+		Version:     version.Version,
+		IsPublished: row.PublishedVersion != nil && *row.PublishedVersion == version.Version,
+		Subject:     orNull(version.Subject),
+		HTML:        orNull(version.HTML),
+		Text:        orNull(version.Text),
+		CreatedAt:   version.CreatedAt.UTC(),
+	}}, nil
+}
+
+func templateSummaryOf(row db.Template) api.TemplateSummary {
+	return api.TemplateSummary{
+		ID:               row.ID,
+		Name:             row.Name,
+		LatestVersion:    row.LatestVersion,
+		PublishedVersion: row.PublishedVersion,
+		CreatedAt:        row.CreatedAt.UTC(),
+		UpdatedAt:        row.UpdatedAt.UTC(),
+	}
+}
+
+func templateOf(row db.Template, latest db.TemplateVersion) api.Template {
+	summary := templateSummaryOf(row)
+	return api.Template{
+		ID:               summary.ID,
+		Name:             summary.Name,
+		LatestVersion:    summary.LatestVersion,
+		PublishedVersion: summary.PublishedVersion,
+		Subject:          orNull(latest.Subject),
+		HTML:             orNull(latest.HTML),
+		Text:             orNull(latest.Text),
+		CreatedAt:        summary.CreatedAt,
+		UpdatedAt:        summary.UpdatedAt,
+	}
+}

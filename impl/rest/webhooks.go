@@ -1,0 +1,249 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+)
+
+const (
+	maxWebhooks = 20
+	// previousSecretKept is how long a secret signs beside the one that replaced it.
+	previousSecretKept = 24 * time.Hour
+)
+
+// ListWebhooks lists the organization's webhooks, newest first.
+func (server *Server) ListWebhooks(
+	ctx context.Context, request api.ListWebhooksRequestObject,
+) (api.ListWebhooksResponseObject, error) {
+	page, err := server.pageOf(ctx, "webhooks", nil, request.Params.Limit, request.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := server.config.Store.Queries().WebhookList(ctx, db.WebhookListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list webhooks: %w", err)
+	}
+	rows, next, err := trimPage(page, rows, func(row db.Webhook) uuid.UUID { return row.ID })
+	if err != nil {
+		return nil, err
+	}
+	webhooks := make([]api.Webhook, 0, len(rows))
+	for _, row := range rows {
+		webhooks = append(webhooks, server.webhookOf(row))
+	}
+	return api.ListWebhooks200JSONResponse{Body: api.WebhookList{Data: webhooks, NextCursor: next}}, nil
+}
+
+// CreateWebhook creates a webhook and shows its secret, this once.
+func (server *Server) CreateWebhook(
+	ctx context.Context, request api.CreateWebhookRequestObject,
+) (api.CreateWebhookResponseObject, error) {
+	if err := server.checkWebhookURL(&request.Body.URL); err != nil {
+		return nil, err
+	}
+	id := server.config.NewID()
+	key, sealed, err := server.newSigningKey(id)
+	if err != nil {
+		return nil, err
+	}
+	var created api.CreateWebhook201JSONResponse
+	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		row, err := insertWebhook(ctx, tx, db.WebhookInsertParams{
+			ID: id, OrganizationID: auth.CallerFromContext(ctx).OrganizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
+			SealedSecret: sealed, Now: server.config.Now(),
+		})
+		created.Body, created.Headers.Location = withSecret(server.webhookOf(row), key), "/v1/webhooks/"+row.ID.String()
+		return created.VisitCreateWebhookResponse, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create a webhook: %w", err)
+	}
+	return created, nil
+}
+
+// insertWebhook holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+func insertWebhook(ctx context.Context, tx *db.Queries, wanted db.WebhookInsertParams) (db.Webhook, error) {
+	if err := tx.OrganizationLock(ctx, wanted.OrganizationID); err != nil {
+		return db.Webhook{}, err
+	}
+	count, err := tx.WebhookCount(ctx, wanted.OrganizationID)
+	if err != nil {
+		return db.Webhook{}, err
+	}
+	if count >= maxWebhooks {
+		return db.Webhook{}, &problem.Problem{
+			Code: api.ProblemCodeWebhookLimitReached, Detail: "An organization may have at most 20 webhooks.",
+		}
+	}
+	return tx.WebhookInsert(ctx, wanted)
+}
+
+// GetWebhook reads a webhook.
+func (server *Server) GetWebhook(
+	ctx context.Context, request api.GetWebhookRequestObject,
+) (api.GetWebhookResponseObject, error) {
+	row, err := server.webhook(ctx, request.ID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+}
+
+func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, error) {
+	row, err := server.config.Store.Queries().WebhookGet(ctx, db.WebhookGetParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: id,
+	})
+	if store.IsNoRows(err) {
+		return row, problem.NotFound()
+	}
+	if err != nil {
+		return row, fmt.Errorf("read the webhook: %w", err)
+	}
+	return row, nil
+}
+
+// UpdateWebhook changes the members that are given.
+func (server *Server) UpdateWebhook(
+	ctx context.Context, request api.UpdateWebhookRequestObject,
+) (api.UpdateWebhookResponseObject, error) {
+	if err := server.checkWebhookURL(request.Body.URL); err != nil {
+		return nil, err
+	}
+	var row db.Webhook
+	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+		var err error
+		row, err = tx.WebhookUpdate(ctx, db.WebhookUpdateParams{
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.Body.URL,
+			Events: eventTypes(request.Body.Events), Enabled: request.Body.Enabled, Now: server.config.Now(),
+		})
+		if err != nil {
+			return err
+		}
+		// What waited until it was enabled, or had a better URL, may go now.
+		return tx.DeliveryNotify(ctx)
+	})
+	if store.IsNoRows(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("change the webhook: %w", err)
+	}
+	return api.UpdateWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+}
+
+// DeleteWebhook deletes a webhook. Its deliveries are deleted in the background.
+func (server *Server) DeleteWebhook(
+	ctx context.Context, request api.DeleteWebhookRequestObject,
+) (api.DeleteWebhookResponseObject, error) {
+	deleted, err := server.config.Store.Queries().WebhookDelete(ctx, db.WebhookDeleteParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete the webhook: %w", err)
+	}
+	if deleted == 0 {
+		return nil, problem.NotFound()
+	}
+	return api.DeleteWebhook204Response{}, nil
+}
+
+// RotateWebhookSecret makes a new secret, shown this once. The present one signs beside it for a day.
+func (server *Server) RotateWebhookSecret(
+	ctx context.Context, request api.RotateWebhookSecretRequestObject,
+) (api.RotateWebhookSecretResponseObject, error) {
+	key, sealed, err := server.newSigningKey(request.ID)
+	if err != nil {
+		return nil, err
+	}
+	now := server.config.Now()
+	row, err := server.config.Store.Queries().WebhookRotate(ctx, db.WebhookRotateParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, SealedSecret: sealed,
+		PreviousExpiresAt: now.Add(previousSecretKept), Now: now,
+	})
+	if store.IsNoRows(err) {
+		return nil, problem.NotFound()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotate the secret: %w", err)
+	}
+	return api.RotateWebhookSecret200JSONResponse{Body: withSecret(server.webhookOf(row), key)}, nil
+}
+
+func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.SigningKey, sealed []byte, err error) {
+	if key, err = webhook.NewSigningKey(server.config.Random); err != nil {
+		return nil, nil, err
+	}
+	if sealed, err = server.config.Sealer.Seal(key, webhook.SecretAAD(webhookID)); err != nil {
+		return nil, nil, fmt.Errorf("encrypt a signing key: %w", err)
+	}
+	return key, sealed, nil
+}
+
+func (server *Server) checkWebhookURL(url *string) error {
+	if url == nil {
+		return nil
+	}
+	if err := server.config.WebhookPolicy.CheckURL(*url); err != nil {
+		return problem.Invalid(api.ProblemCodeValidationFailed, "/url", err.Error())
+	}
+	return nil
+}
+
+func eventTypes(events []api.WebhookEventType) []string {
+	if events == nil {
+		return nil
+	}
+	names := make([]string, len(events))
+	for i, event := range events {
+		names[i] = string(event)
+	}
+	return names
+}
+
+func (server *Server) webhookOf(row db.Webhook) api.Webhook {
+	events := make([]api.WebhookEventType, len(row.Events))
+	for i, event := range row.Events {
+		events[i] = api.WebhookEventType(event)
+	}
+	expires := utc(row.PreviousSecretExpiresAt)
+	if expires != nil && !expires.After(server.config.Now()) {
+		expires = nil
+	}
+	return api.Webhook{
+		ID:                      row.ID,
+		URL:                     row.URL,
+		Events:                  events,
+		Enabled:                 row.Enabled,
+		DisabledReason:          row.DisabledReason,
+		PreviousSecretExpiresAt: expires,
+		CreatedAt:               row.CreatedAt.UTC(),
+		UpdatedAt:               row.UpdatedAt.UTC(),
+	}
+}
+
+func withSecret(shown api.Webhook, key webhook.SigningKey) api.WebhookWithSecret {
+	return api.WebhookWithSecret{
+		ID:                      shown.ID,
+		URL:                     shown.URL,
+		Events:                  shown.Events,
+		Enabled:                 shown.Enabled,
+		DisabledReason:          shown.DisabledReason,
+		PreviousSecretExpiresAt: shown.PreviousSecretExpiresAt,
+		CreatedAt:               shown.CreatedAt,
+		UpdatedAt:               shown.UpdatedAt,
+		SigningSecret:           key.Reveal(),
+	}
+}

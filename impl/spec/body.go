@@ -1,0 +1,195 @@
+package spec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/problem"
+)
+
+const (
+	// maxDepth is how deep a document may nest.
+	maxDepth = 32
+	// maxValues is how many members and items a document may hold in all. Each costs microseconds to judge and some
+	// hundred bytes, however short it is: without a limit ten megabytes of them take seconds.
+	maxValues = 200_000
+)
+
+// Body is what the spec says of a request body.
+type Body struct {
+	schema  *openapi3.Schema
+	Limit   int64
+	options []openapi3.SchemaValidationOption
+	// each is set where the items of a list are judged one by one.
+	each *itemRules
+}
+
+func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
+	limit, err := extension[int64](spec.Extensions, "x-max-body-bytes")
+	if err != nil {
+		return nil, err
+	}
+	media := spec.RequestBody.Value.Content.Get("application/json")
+	if media == nil || !spec.RequestBody.Value.Required {
+		return nil, errors.New("a body must be required and JSON")
+	}
+	rules := &Body{
+		schema: media.Schema.Value,
+		Limit:  limit,
+		options: append(doc.GetSchemaValidationOptions(),
+			openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.SetSchemaRegexCompiler(CompilePattern)),
+	}
+	return rules, rules.prepareItems()
+}
+
+// CheckHeader judges a body by what its request says of it: media type and length.
+func (rules *Body) CheckHeader(r *http.Request) error {
+	if err := checkMediaType(r.Header); err != nil {
+		return err
+	}
+	if r.ContentLength > rules.Limit {
+		return tooLarge(rules.Limit)
+	}
+	return nil
+}
+
+// Read takes the body, within its limit. Where its length is known it is read into as much memory and no more.
+func (rules *Body) Read(w http.ResponseWriter, r *http.Request) (raw []byte, err error) {
+	limited := http.MaxBytesReader(w, r.Body, rules.Limit)
+	if r.ContentLength > 0 {
+		raw = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(limited, raw)
+	} else {
+		raw, err = io.ReadAll(limited)
+	}
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge(rules.Limit)
+	case err != nil:
+		return nil, &problem.Problem{Code: api.ProblemCodeMalformedJSON, Detail: "The body ended before it was complete."}
+	}
+	return raw, nil
+}
+
+func tooLarge(limit int64) *problem.Problem {
+	return &problem.Problem{
+		Code:   api.ProblemCodePayloadTooLarge,
+		Detail: fmt.Sprintf("The body of this operation is limited to %d bytes.", limit),
+	}
+}
+
+// checkMediaType wants JSON in UTF-8, as it is.
+func checkMediaType(header http.Header) error {
+	unsupported := &problem.Problem{
+		Code:   api.ProblemCodeUnsupportedMediaType,
+		Detail: `Send the body as "Content-Type: application/json", without a content encoding.`,
+	}
+	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return unsupported
+	}
+	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return unsupported
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return unsupported
+	}
+	return nil
+}
+
+// Decode reads one JSON document. The decoder refuses what the standard library's lets pass: members given twice,
+// data after the document, invalid UTF-8, lone surrogates. Depth and size are measured first, on the text, before anything is
+// built from it.
+func Decode(raw []byte) (any, error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, malformed("The body is empty.")
+	}
+	switch depth, values := measureJSON(raw); {
+	case depth > maxDepth:
+		return nil, malformed(fmt.Sprintf("The body nests deeper than %d levels.", maxDepth))
+	case values > maxValues:
+		return nil, malformed(fmt.Sprintf("The body holds more than %d members and items.", maxValues))
+	}
+	var value any
+	err := json.Unmarshal(raw, &value)
+	if err == nil {
+		return value, nil
+	}
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		found := malformed(explain(syntax))
+		if syntax.JSONPointer != "" {
+			found.Errors = []api.ProblemError{{Pointer: problem.Truncate(string(syntax.JSONPointer)), Detail: found.Detail}}
+		}
+		return nil, found
+	}
+	return nil, malformed("The body holds a number that is out of range.")
+}
+
+func malformed(detail string) *problem.Problem {
+	return &problem.Problem{Code: api.ProblemCodeMalformedJSON, Detail: detail}
+}
+
+// explain says what is wrong with the text and where, without repeating what the client sent.
+func explain(err *jsontext.SyntacticError) string {
+	what, cause := "is not valid JSON", ""
+	if err.Err != nil {
+		cause = err.Err.Error()
+	}
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		what = "holds a member twice"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		what = "ended before the JSON document was complete"
+	case strings.Contains(cause, "UTF-8"):
+		what = "is not valid UTF-8"
+	case strings.Contains(cause, "surrogate"):
+		what = "holds a lone surrogate"
+	case strings.Contains(cause, "after top-level value"):
+		what = "holds data after the JSON document"
+	}
+	return fmt.Sprintf("The body %s (byte %d).", what, err.ByteOffset)
+}
+
+// measureJSON counts brackets and commas outside strings, and stops when there are too many; the decoder judges everything
+// else.
+func measureJSON(raw []byte) (depth, values int) {
+	quoted := false
+	for i := 0; i < len(raw) && depth <= maxDepth && values <= maxValues; i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			values++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',':
+			values++
+		}
+	}
+	return depth, values
+}
+
+// Validate judges a decoded body. Where the spec has the items of a list judged one by one, what is wrong with items is
+// returned by their index, and an empty object takes the place of each such item in value.
+func (rules *Body) Validate(value any, raw []byte) (items map[int]*problem.Problem, err error) {
+	if rules.each != nil {
+		return rules.validateItems(value, raw)
+	}
+	return nil, schemaProblem(rules.schema.VisitJSON(value, rules.options...))
+}

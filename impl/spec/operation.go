@@ -1,0 +1,156 @@
+// Package spec is openapi.yaml, prepared for validating requests and responses. It knows schemas and bytes, and no router.
+//
+//   - operation.go: reading the spec, what it says of each operation
+//   - formats.go, pattern.go: the formats and patterns that its schemas name
+//   - parameters.go: path, query and header
+//   - body.go: reading and decoding a body; items.go: lists whose items are judged one by one
+//   - schema_problem.go: schema errors as pointers and sentences
+package spec
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/apikey"
+)
+
+// IdempotencyHeader is the field that carries an idempotency key.
+const IdempotencyHeader = "Idempotency-Key"
+
+// Operation is what the spec says of one operation, prepared for validating its requests.
+type Operation struct {
+	ID     string
+	Path   string
+	Method string
+	// secured operations need a key with any one of scopes.
+	Secured bool
+	Scopes  []string
+	// accepts tells that what the operation does ends in intake, whose transaction looks at the key again.
+	Accepts bool
+	// parameters are those of the path and the operation.
+	parameters       openapi3.Parameters
+	parameterOptions []openapi3.SchemaValidationOption
+	spec             *openapi3.Operation
+	// body is nil for an operation without one.
+	Body *Body
+	// idempotent operations take an idempotency key; the answer of some shows a secret.
+	Idempotent bool
+	HasSecret  bool
+}
+
+// Load reads the spec and teaches it the formats that it uses.
+func Load(source []byte) (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(source)
+	if err != nil {
+		return nil, fmt.Errorf("read the spec: %w", err)
+	}
+	for name, check := range formats() {
+		doc.SetStringFormatValidator(name, check)
+	}
+	if err := doc.Validate(context.Background(), openapi3.SetRegexCompiler(CompilePattern)); err != nil {
+		return nil, fmt.Errorf("check the spec: %w", err)
+	}
+	return doc, nil
+}
+
+// Operations prepares every operation of the document. An operation that is secured and names no scope is an error,
+// and so is one that the generated code does not know: the server does not start with an open door.
+func Operations(doc *openapi3.T) ([]*Operation, error) {
+	var operations []*Operation
+	for path, item := range doc.Paths.Map() {
+		for method, spec := range item.Operations() {
+			prepared, err := prepareOperation(doc, path, method, item, spec)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			operations = append(operations, prepared)
+		}
+	}
+	return operations, matchGenerated(operations)
+}
+
+// matchGenerated compares the operations with those that the generated code registers. Guards are hung on operations
+// by their ID: one that the document calls otherwise would be served unguarded.
+func matchGenerated(operations []*Operation) error {
+	generated, err := api.GetSpec()
+	if err != nil {
+		return fmt.Errorf("read the document of the generated code: %w", err)
+	}
+	registered := make(map[string]string)
+	for path, item := range generated.Paths.Map() {
+		for method, spec := range item.Operations() {
+			registered[method+" "+path] = spec.OperationID
+		}
+	}
+	for _, op := range operations {
+		if id, found := registered[op.Method+" "+op.Path]; !found || id != op.ID {
+			return fmt.Errorf("%s %s: operation %s is not in the generated code", op.Method, op.Path, op.ID)
+		}
+	}
+	if len(registered) != len(operations) {
+		return fmt.Errorf("the generated code has %d operations, the document %d", len(registered), len(operations))
+	}
+	return nil
+}
+
+func prepareOperation(
+	doc *openapi3.T, path, method string, item *openapi3.PathItem, spec *openapi3.Operation,
+) (*Operation, error) {
+	if spec.OperationID == "" {
+		return nil, errors.New("operation without an operationId")
+	}
+	op := &Operation{
+		ID: spec.OperationID, Path: path, Method: method, spec: spec,
+		Secured: spec.Security == nil || len(*spec.Security) > 0,
+		// Only acceptance reserves an allowance, and so only what accepts can answer 402.
+		Accepts:    spec.Responses.Status(http.StatusPaymentRequired) != nil,
+		parameters: slices.Concat(item.Parameters, spec.Parameters), parameterOptions: doc.GetSchemaValidationOptions(),
+	}
+	op.Idempotent = op.parameters.GetByInAndName("header", IdempotencyHeader) != nil
+	op.HasSecret, _ = spec.Extensions["x-secret-answer"].(bool)
+	if op.Secured {
+		scopes, err := extension[[]string](spec.Extensions, "x-required-scopes")
+		if err != nil {
+			return nil, err
+		}
+		if unknown := apikey.Missing(apikey.Scopes(), scopes); len(unknown) > 0 {
+			return nil, fmt.Errorf("x-required-scopes names unknown scopes %v", unknown)
+		}
+		if len(scopes) == 0 {
+			return nil, errors.New("x-required-scopes is empty")
+		}
+		op.Scopes = scopes
+	}
+	if spec.RequestBody != nil {
+		rules, err := prepareBody(doc, spec)
+		if err != nil {
+			return nil, err
+		}
+		op.Body = rules
+	}
+	return op, nil
+}
+
+// extension reads a value that the document gives under an x-name.
+func extension[T any](extensions map[string]any, name string) (T, error) {
+	var value T
+	raw, found := extensions[name]
+	if !found {
+		return value, fmt.Errorf("%s is missing", name)
+	}
+	encoded, err := json.Marshal(raw)
+	if err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := json.Unmarshal(encoded, &value); err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
+	}
+	return value, nil
+}
