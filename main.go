@@ -41,7 +41,7 @@ func main() {
 		Arguments: os.Args[1:],
 		Stdout:    os.Stdout,
 		Stderr:    os.Stderr,
-		Document:  document,
+		Spec:      document,
 		Now:       time.Now,
 		Random:    rand.Reader,
 	}))

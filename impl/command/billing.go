@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -18,7 +19,7 @@ type billingSet struct {
 	NoCap           bool   `xor:"cap" help:"No limit of what a month may cost. Applies at once."`
 	Allowance       *int64 `placeholder:"N" help:"Emails that are free in a month. Applies from the next period."`
 	PricePer1kCents *int64 `name:"price-per-1k-cents" placeholder:"N" help:"Price of 1,000 emails beyond them, in cents. Applies from the next period."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
@@ -29,13 +30,13 @@ func (*billingSet) Help() string {
 
 func (c *billingSet) check() error {
 	if c.PaymentMethod == nil && c.CapCents == nil && !c.NoCap && c.Allowance == nil && c.PricePer1kCents == nil {
-		return usagef("nothing to set: give --payment-method, --cap-cents, --no-cap, --allowance or --price-per-1k-cents")
+		return components.Usagef("nothing to set: give --payment-method, --cap-cents, --no-cap, --allowance or --price-per-1k-cents")
 	}
 	for name, value := range map[string]*int64{
 		"--cap-cents": c.CapCents, "--allowance": c.Allowance, "--price-per-1k-cents": c.PricePer1kCents,
 	} {
 		if value != nil && *value < 0 {
-			return usagef("%s is below zero", name)
+			return components.Usagef("%s is below zero", name)
 		}
 	}
 	return nil
@@ -46,12 +47,12 @@ func (c *billingSet) Run(ctx context.Context, process *Process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	return c.with(ctx, func(database *store.Store) error {
-		found, err := process.findOrganization(ctx, database, c.Organization)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		if err := process.organizations(database).SetBilling(ctx, found.ID, c.change); err != nil {
+		if err := process.Organizations(database).SetBilling(ctx, found.ID, c.change); err != nil {
 			return err
 		}
 		return c.show(ctx, process, database, found.ID)

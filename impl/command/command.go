@@ -1,32 +1,24 @@
-// Package command is the command line of mailstack: it reads flags and environment, puts the parts together, runs
-// them and drains them.
+// Package command is the command line of mailstack: it reads flags and environment, and runs what they name.
 //
 //   - command.go: the commands, [Run], exit codes
-//   - flags.go: flags that several commands have; secret_key.go, data_folder.go: what some of them stand for
-//   - parts.go: the rooms of the server, wired for production and for dev alike
-//   - serve.go, worker.go: production; run.go: running and draining; listen.go: HTTP
-//   - schema.go, wiring.go: what is checked at the start: the tables, SES, DNS
-//   - dev.go: everything on this machine; dev_world.go: what stands in for Postgres, SES and DNS; dev_data.go: what is
-//     registered at first
-//   - ses.go: setting up AWS; doctor.go, doctor_aws.go, doctor_probe.go: checking everything, hop by hop
-//   - watch.go: what a process tells of itself: metrics, profiles, traces
-//   - simulator.go, migrate.go
-//   - organizations.go, keys.go, billing.go: the operator's commands; admin.go: what they share
+//   - serve.go, worker.go, migrate.go, simulator.go: production
+//   - dev.go: everything on this machine; dev_environment.go: what stands in for Postgres, SES and DNS; dev_seed.go: what is
+//     registered at first; data_folder.go: what is kept between starts
+//   - ses.go: setting up AWS; doctor.go: checking everything, step by step
+//   - organizations.go, keys.go, billing.go: the operator's commands; operator.go: what they share
 package command
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/components"
 )
 
 // The exit codes of the process.
@@ -47,23 +39,7 @@ Every flag that names a variable in its help can be set by that variable; a flag
 Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
 
 // Process is what the world gives to the process.
-type Process struct {
-	Arguments      []string // without the name of the program
-	Stdout, Stderr io.Writer
-	Document       []byte // openapi.yaml
-	Now            func() time.Time
-	Random         io.Reader // fit for secrets, and safe for concurrent use
-}
-
-// newID makes a version-7 id. It panics when the source of randomness fails, without which nothing is safe.
-func (process *Process) newID() uuid.UUID { return uuid.Must(uuid.NewV7FromReader(process.Random)) }
-
-func (process *Process) printf(format string, values ...any) error {
-	if _, err := fmt.Fprintf(process.Stdout, format, values...); err != nil {
-		return fmt.Errorf("write to the standard output: %w", err)
-	}
-	return nil
-}
+type Process = components.Process
 
 type grammar struct {
 	Dev       devCommand          `cmd:"" help:"Run everything on this machine: API, workers, Postgres, a simulated SES."`
@@ -80,13 +56,6 @@ type grammar struct {
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
-// usageError is a mistake in the arguments or the environment.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, values ...any) error { return usageError{fmt.Errorf(format, values...)} }
-
 // Run runs the command that the arguments name, until it is done or ctx ends, and returns the exit code.
 func Run(ctx context.Context, process Process) int {
 	err := run(ctx, &process)
@@ -95,7 +64,7 @@ func Run(ctx context.Context, process Process) int {
 	}
 	// There is nobody left to tell when this fails.
 	_, _ = fmt.Fprintf(process.Stderr, "mailstack: %v\n", err)
-	if usage := (usageError{}); errors.As(err, &usage) {
+	if usage := (components.UsageError{}); errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitFailed
@@ -126,7 +95,7 @@ func run(ctx context.Context, process *Process) error {
 		return nil
 	}
 	if err != nil {
-		return usagef("%w (see mailstack --help)", err)
+		return components.Usagef("%w (see mailstack --help)", err)
 	}
 	return parsed.Run()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/httpserver"
 )
 
@@ -19,12 +20,12 @@ type devCommand struct {
 	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: 127.0.0.1:8080."`
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Where metrics and profiles are served. Default: off, nowhere."`
 	dataFolderFlags
-	apiFlags
-	workerFlags
-	webhookFlags
-	drainFlags
-	tracingFlags
-	logFlags
+	components.APIFlags
+	components.WorkerFlags
+	components.WebhookFlags
+	components.DrainFlags
+	components.TracingFlags
+	components.LogFlags
 }
 
 // Help is shown by --help.
@@ -36,23 +37,23 @@ Webhooks may be plain http here, to addresses of this machine. Every domain belo
 
 // Run runs everything until ctx ends.
 func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
-	for _, check := range []func() error{c.apiFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check, c.tracingFlags.check} {
+	for _, check := range []func() error{c.APIFlags.Check, c.WorkerFlags.Check, c.WebhookFlags.Check, c.DrainFlags.Check, c.TracingFlags.Check} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
-	listener, err := listen(ctx, c.Addr, "MAILSTACK_ADDR")
+	listener, err := components.Listen(ctx, c.Addr, "MAILSTACK_ADDR")
 	if err != nil {
 		return err
 	}
-	dev := &development{process: process, folder: c.DataDir, log: c.text(process)}
-	dev.onClose(ignoreClosed(listener.Close))
+	dev := &devEnvironment{process: process, folder: c.DataDir, log: c.TextLogger(process)}
+	dev.onClose(components.IgnoreClosed(listener.Close))
 	defer func() { err = errors.Join(err, dev.close()) }()
-	if dev.watch, err = newWatch(ctx, c.AdminAddr, c.tracingFlags, dev.log); err != nil {
+	if dev.watch, err = components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, dev.log); err != nil {
 		return err
 	}
-	dev.onClose(func() error { return dev.watch.close(ctx) })
-	account, err := dev.start(ctx, baseURL(listener))
+	dev.onClose(func() error { return dev.watch.Close(ctx) })
+	account, err := dev.start(ctx, components.BaseURL(listener))
 	if err != nil && ctx.Err() != nil {
 		return errors.New("stopped before everything was started")
 	}
@@ -63,23 +64,23 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	running.background = append(running.background, func(ctx context.Context) error {
-		return dev.announce(ctx, baseURL(listener), account)
+	running.Background = append(running.Background, func(ctx context.Context) error {
+		return dev.announce(ctx, components.BaseURL(listener), account)
 	})
-	return running.run(ctx)
+	return running.Run(ctx)
 }
 
-func (c *devCommand) service(dev *development, listener net.Listener) (*service, error) {
-	running := &service{
-		listener: listener, maxConnections: c.MaxConnections, watch: dev.watch, ready: func(context.Context) error { return nil }, drainTimeout: c.DrainTimeout, log: dev.log,
-		background: []func(context.Context) error{dev.watchPostgres},
+func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*components.Service, error) {
+	running := &components.Service{
+		Listener: listener, MaxConnections: c.MaxConnections, Telemetry: dev.watch, Ready: func(context.Context) error { return nil }, DrainTimeout: c.DrainTimeout, Log: dev.log,
+		Background: []func(context.Context) error{dev.watchPostgres},
 	}
-	dev.watch.showDue(dev.workerStore, dev.process.Now)
+	dev.watch.ExportQueueDepth(dev.workerStore, dev.process.Now)
 	var err error
 	inbox := dev.simulator.Inbox()
-	policy := c.policy()
+	policy := c.Policy()
 	policy.AllowLoopbackHTTP = true
-	running.api, err = dev.parts.api(dev.apiStore, dev.sealer, c.apiFlags, policy, dev.parts.notifications(dev.events()),
+	running.API, err = dev.parts.API(dev.apiStore, dev.sealer, c.APIFlags, policy, dev.parts.Notifications(dev.events()),
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},
@@ -87,12 +88,12 @@ func (c *devCommand) service(dev *development, listener net.Listener) (*service,
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	running.dispatcher, err = dev.parts.dispatcher(dev.workerStore, dev.sealer, c.workerFlags, devEvents(), c.drainFlags, policy)
+	running.Worker, err = dev.parts.Worker(dev.workerStore, dev.sealer, c.WorkerFlags, devEvents(), c.DrainFlags, policy)
 	return running, err
 }
 
 // announce prints what to paste once the server answers.
-func (dev *development) announce(ctx context.Context, url string, account devAccount) error {
+func (dev *devEnvironment) announce(ctx context.Context, url string, account devAccount) error {
 	err := awaitAnswer(ctx, url+"/readyz")
 	select {
 	case <-ctx.Done():
@@ -102,7 +103,7 @@ func (dev *development) announce(ctx context.Context, url string, account devAcc
 	if err != nil {
 		return err
 	}
-	return dev.process.printf(`export MAILSTACK_URL=%s
+	return dev.process.Printf(`export MAILSTACK_URL=%s
 export MAILSTACK_API_KEY=%s
 curl -sS "$MAILSTACK_URL/v1/emails" -H "Authorization: Bearer $MAILSTACK_API_KEY" -H "Content-Type: application/json" -d '{"from":"hello@%s","to":"you@example.com","subject":"Hello","html":"<p>It works.</p>"}'
 # what was sent: %s/dev/inbox

@@ -13,6 +13,7 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/auth"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -27,7 +28,7 @@ type keyCreate struct {
 	Name         string     `required:"" help:"Its name, 1 to 100 characters, different from the organization's other keys."`
 	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"What it may do; repeat for several, leave out for all: ${scope_list}."`
 	ExpiresAt    *time.Time `placeholder:"TIME" help:"When it stops working, as 2027-01-31T12:00:00Z. Default: never."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
@@ -42,14 +43,14 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	if c.ExpiresAt != nil && !c.ExpiresAt.After(process.Now()) {
-		return usagef("--expires-at is not in the future")
+		return components.Usagef("--expires-at is not in the future")
 	}
-	return c.with(ctx, func(database *store.Store) error {
-		owner, err := process.findOrganization(ctx, database, c.Organization)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		owner, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		secret, row, err := process.keys(database).CreateKey(ctx, auth.NewKey{
+		secret, row, err := process.Keys(database).CreateKey(ctx, auth.NewKey{
 			OrganizationID: owner.ID, Name: c.Name, Scopes: orAllScopes(c.Scopes), ExpiresAt: c.ExpiresAt,
 		})
 		switch {
@@ -61,9 +62,9 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 			return err
 		}
 		if c.JSON {
-			return process.printJSON(api.CreatedAPIKey{Key: auth.APIKeyOf(row, process.Now()), FullKey: secret.Reveal()})
+			return process.PrintJSON(api.CreatedAPIKey{Key: auth.APIKeyOf(row, process.Now()), FullKey: secret.Reveal()})
 		}
-		return process.printf("%s\n", secret.Reveal())
+		return process.Printf("%s\n", secret.Reveal())
 	})
 }
 
@@ -83,13 +84,13 @@ func orAllScopes(given []string) []string {
 
 type keyList struct {
 	Organization string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
 // Run lists the keys, the newest first.
 func (c *keyList) Run(ctx context.Context, process *Process) error {
-	return c.with(ctx, func(database *store.Store) error {
+	return c.withDatabase(ctx, func(database *store.Store) error {
 		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
@@ -108,29 +109,29 @@ func (c *keyList) Run(ctx context.Context, process *Process) error {
 			})
 		}
 		if c.JSON {
-			return process.printJSON(listed)
+			return process.PrintJSON(listed)
 		}
-		return process.printTable(table...)
+		return process.PrintTable(table...)
 	})
 }
 
 func listKeys(ctx context.Context, process *Process, database *store.Store, organization string) ([]db.APIKey, error) {
-	owner, err := process.findOrganization(ctx, database, organization)
+	owner, err := findOrganization(ctx, process, database, organization)
 	if err != nil {
 		return nil, err
 	}
-	return process.keys(database).ListKeys(ctx, owner.ID)
+	return process.Keys(database).ListKeys(ctx, owner.ID)
 }
 
 type keyRevoke struct {
 	Organization string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	Key          string `arg:"" help:"Id, prefix or name of the key."`
-	adminFlags
+	operatorFlags
 }
 
 // Run revokes the key; doing so again changes nothing.
 func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
-	return c.with(ctx, func(database *store.Store) error {
+	return c.withDatabase(ctx, func(database *store.Store) error {
 		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
@@ -139,10 +140,10 @@ func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 		if !found {
 			return fmt.Errorf("the organization has no key %q (see mailstack key list)", c.Key)
 		}
-		if _, err := process.keys(database).RevokeKey(ctx, key.OrganizationID, key.ID); err != nil {
+		if _, err := process.Keys(database).RevokeKey(ctx, key.OrganizationID, key.ID); err != nil {
 			return err
 		}
-		return process.printf("revoked %s (%s)\n", apikey.Mask(key.Prefix), key.Name)
+		return process.Printf("revoked %s (%s)\n", apikey.Mask(key.Prefix), key.Name)
 	})
 }
 

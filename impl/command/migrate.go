@@ -3,13 +3,14 @@ package command
 import (
 	"context"
 
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
 )
 
 type migrateCommand struct {
-	adminFlags
+	operatorFlags
 	jsonFlags
-	logFlags
+	components.LogFlags
 }
 
 // Help is shown by --help.
@@ -23,7 +24,7 @@ func (c *migrateCommand) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	if err := store.Migrate(ctx, url, c.json(process)); err != nil {
+	if err := store.Migrate(ctx, url, c.JSONLogger(process)); err != nil {
 		return err
 	}
 	database, err := store.Open(ctx, store.Config{URL: url, MaxConns: 1, Name: "mailstack migrate"})
@@ -36,7 +37,7 @@ func (c *migrateCommand) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	if c.JSON {
-		return process.printJSON(map[string]int64{"schemaVersion": have})
+		return process.PrintJSON(map[string]int64{"schemaVersion": have})
 	}
-	return process.printf("the database has schema version %d\n", have)
+	return process.Printf("the database has schema version %d\n", have)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/organization"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -35,7 +36,7 @@ type shownOrganization struct {
 
 type organizationCreate struct {
 	Name string `arg:"" help:"Its name, 1 to 100 characters, different from all others."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
@@ -45,10 +46,10 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	if _, err := uuid.Parse(c.Name); err == nil {
-		return usagef("the name has the form of an id, and could be taken for one")
+		return components.Usagef("the name has the form of an id, and could be taken for one")
 	}
-	return c.with(ctx, func(database *store.Store) error {
-		id, err := process.organizations(database).Create(ctx, c.Name)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		id, err := process.Organizations(database).Create(ctx, c.Name)
 		if errors.Is(err, organization.ErrName) {
 			return fmt.Errorf("there is an organization %q already", c.Name)
 		}
@@ -60,25 +61,25 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 }
 
 func (flags jsonFlags) show(ctx context.Context, process *Process, database *store.Store, id uuid.UUID) error {
-	row, err := process.organizations(database).Get(ctx, id)
+	row, err := process.Organizations(database).Get(ctx, id)
 	if err != nil {
 		return err
 	}
 	if flags.JSON {
-		return process.printJSON(organizationOf(row))
+		return process.PrintJSON(organizationOf(row))
 	}
-	return process.printTable(organizationHeadings(), organizationRow(row))
+	return process.PrintTable(organizationHeadings(), organizationRow(row))
 }
 
 type organizationList struct {
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
 // Run lists the organizations, the oldest first.
 func (c *organizationList) Run(ctx context.Context, process *Process) error {
-	return c.with(ctx, func(database *store.Store) error {
-		rows, err := process.organizations(database).List(ctx)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		rows, err := process.Organizations(database).List(ctx)
 		if err != nil {
 			return err
 		}
@@ -89,26 +90,26 @@ func (c *organizationList) Run(ctx context.Context, process *Process) error {
 			table = append(table, organizationRow(row))
 		}
 		if c.JSON {
-			return process.printJSON(listed)
+			return process.PrintJSON(listed)
 		}
-		return process.printTable(table...)
+		return process.PrintTable(table...)
 	})
 }
 
 type organizationSuspend struct {
 	Organization string `arg:"" name:"organization" help:"Its id or its name."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
 // Run suspends the organization; doing so again keeps the first time.
 func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
-	return c.with(ctx, func(database *store.Store) error {
-		found, err := process.findOrganization(ctx, database, c.Organization)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		if err := process.organizations(database).Suspend(ctx, found.ID); err != nil {
+		if err := process.Organizations(database).Suspend(ctx, found.ID); err != nil {
 			return err
 		}
 		return c.show(ctx, process, database, found.ID)
@@ -117,18 +118,18 @@ func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
 
 type organizationResume struct {
 	Organization string `arg:"" name:"organization" help:"Its id or its name."`
-	adminFlags
+	operatorFlags
 	jsonFlags
 }
 
 // Run lifts the suspension and wakes the workers for what has waited meanwhile.
 func (c *organizationResume) Run(ctx context.Context, process *Process) error {
-	return c.with(ctx, func(database *store.Store) error {
-		found, err := process.findOrganization(ctx, database, c.Organization)
+	return c.withDatabase(ctx, func(database *store.Store) error {
+		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		if err := process.organizations(database).Resume(ctx, found.ID); err != nil {
+		if err := process.Organizations(database).Resume(ctx, found.ID); err != nil {
 			return err
 		}
 		return c.show(ctx, process, database, found.ID)

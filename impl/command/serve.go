@@ -5,24 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/voostack/mailstack/impl/components"
 )
 
 type serveCommand struct {
 	Addr      string `env:"MAILSTACK_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: :8080."`
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8081."`
 	NoWorker  bool   `help:"Serve the API only; the mail is sent by \"mailstack worker\"."`
-	secretKeyFlags
-	databaseFlags
-	sesFlags
-	dnsFlags
-	apiFlags
-	eventsFlags
-	eventsRouteFlags
-	workerFlags
-	webhookFlags
-	drainFlags
-	tracingFlags
-	logFlags
+	components.SecretKeyFlags
+	components.DatabaseFlags
+	components.SESFlags
+	components.DNSFlags
+	components.APIFlags
+	components.EventsFlags
+	components.EventsRouteFlags
+	components.WorkerFlags
+	components.WebhookFlags
+	components.DrainFlags
+	components.TracingFlags
+	components.LogFlags
 }
 
 // Help is shown by --help.
@@ -34,9 +36,9 @@ SIGTERM drains: new requests get 503, those under way are answered, what is bein
 
 func (c *serveCommand) check(process *Process) error {
 	checks := []func() error{
-		func() error { return c.secretKeyFlags.check(process.Random) },
-		c.databaseFlags.check, c.apiFlags.check, c.eventsFlags.check, c.eventsRouteFlags.check, c.workerFlags.check,
-		c.webhookFlags.check, c.drainFlags.check, c.tracingFlags.check,
+		func() error { return c.SecretKeyFlags.Check(process.Random) },
+		c.DatabaseFlags.Check, c.APIFlags.Check, c.EventsFlags.Check, c.EventsRouteFlags.Check, c.WorkerFlags.Check,
+		c.WebhookFlags.Check, c.DrainFlags.Check, c.TracingFlags.Check,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -51,62 +53,62 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err := c.check(process); err != nil {
 		return err
 	}
-	log := c.json(process)
-	listener, err := listen(ctx, c.Addr, "MAILSTACK_ADDR")
+	log := c.JSONLogger(process)
+	listener, err := components.Listen(ctx, c.Addr, "MAILSTACK_ADDR")
 	if err != nil {
 		return err
 	}
 	// Closed twice when it served; that it is closed already is no failure then.
 	defer func() { _ = listener.Close() }()
-	seen, err := newWatch(ctx, c.AdminAddr, c.tracingFlags, log)
+	seen, err := components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, seen.close(ctx)) }()
-	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags, seen)
+	defer func() { err = errors.Join(err, seen.Close(ctx)) }()
+	p, err := components.New(ctx, process, log, c.SESFlags, c.DNSFlags, seen)
 	if err != nil {
 		return err
 	}
-	database, err := p.openStore(ctx, c.databaseFlags, "mailstack api")
+	database, err := p.OpenStore(ctx, c.DatabaseFlags, "mailstack api")
 	if err != nil {
 		return err
 	}
 	defer database.Close()
-	ready, err := requireSchema(ctx, database, log)
+	ready, err := components.RequireSchema(ctx, database, log)
 	if err != nil {
 		return err
 	}
-	seen.showDue(database, process.Now)
-	running := &service{listener: listener, maxConnections: c.MaxConnections, watch: seen, ready: ready, drainTimeout: c.DrainTimeout, log: log}
-	sealer, err := c.sealer(process.Random)
+	seen.ExportQueueDepth(database, process.Now)
+	running := &components.Service{Listener: listener, MaxConnections: c.MaxConnections, Telemetry: seen, Ready: ready, DrainTimeout: c.DrainTimeout, Log: log}
+	sealer, err := c.Sealer(process.Random)
 	if err != nil {
 		return err
 	}
-	running.api, err = p.api(database, sealer, c.apiFlags, c.policy(), p.notifications(c.eventsFlags, c.eventsRouteFlags))
+	running.API, err = p.API(database, sealer, c.APIFlags, c.Policy(), p.Notifications(c.EventsFlags, c.EventsRouteFlags))
 	if err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}
-	running.background = append(running.background, checkDNS(p.resolver, log))
+	running.Background = append(running.Background, components.CheckDNS(p.Resolver, log))
 	if !c.NoWorker {
 		// A pool of their own keeps the workers from taking connections away from requests.
-		own, err := p.openStore(ctx, c.databaseFlags, "mailstack worker")
+		own, err := p.OpenStore(ctx, c.DatabaseFlags, "mailstack worker")
 		if err != nil {
 			return err
 		}
 		defer own.Close()
-		running.dispatcher, err = p.dispatcher(own, sealer, c.workerFlags, c.eventsFlags, c.drainFlags, c.policy())
+		running.Worker, err = p.Worker(own, sealer, c.WorkerFlags, c.EventsFlags, c.DrainFlags, c.Policy())
 		if err != nil {
 			return err
 		}
-		running.background = append(running.background, checkSES(p.ses, log))
+		running.Background = append(running.Background, components.CheckSES(p.SES, log))
 		if c.EventsQueue != "" {
-			collector, err := p.collector(ctx, own, c.eventsFlags, ready)
+			collector, err := p.Consumer(ctx, own, c.EventsFlags, ready)
 			if err != nil {
 				return err
 			}
-			running.background = append(running.background, collector)
+			running.Background = append(running.Background, collector)
 		}
 	}
 	log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()), slog.Bool("worker", !c.NoWorker))
-	return running.run(ctx)
+	return running.Run(ctx)
 }

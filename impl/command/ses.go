@@ -3,12 +3,12 @@ package command
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"regexp"
 
 	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/ses"
 )
 
@@ -18,7 +18,7 @@ type sesCommand struct {
 }
 
 type sesSetup struct {
-	sesFlags
+	components.SESFlags
 	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
 	Endpoint string `placeholder:"URL" help:"Where the topic posts events: https://<your host>/internal/ses/events."`
 	Queue    string `placeholder:"NAME" help:"Name of the SQS queue to which the topic sends events, where there is no public URL."`
@@ -33,24 +33,24 @@ An endpoint has to confirm its subscription, which "mailstack serve" does by its
 
 func (c *sesSetup) check() error {
 	if (c.Endpoint == "") == (c.Queue == "") {
-		return usagef("give either --endpoint https://…/internal/ses/events or --queue NAME")
+		return components.Usagef("give either --endpoint https://…/internal/ses/events or --queue NAME")
 	}
 	if c.ConfigurationSet == "" {
-		return usagef("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set")
+		return components.Usagef("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set")
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`).MatchString(c.Topic) {
-		return usagef("--topic is %q: give it letters, digits, - and _", c.Topic)
+		return components.Usagef("--topic is %q: give it letters, digits, - and _", c.Topic)
 	}
 	// The queue of dead letters has a longer name, and 80 is the limit.
 	if c.Queue != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}$`).MatchString(c.Queue) {
-		return usagef("--queue is %q: give it the name of a queue, at most 75 letters, digits, - and _", c.Queue)
+		return components.Usagef("--queue is %q: give it the name of a queue, at most 75 letters, digits, - and _", c.Queue)
 	}
 	if c.Endpoint == "" {
 		return nil
 	}
 	at, err := url.Parse(c.Endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "https" && (at.Scheme != "http" || !net.ParseIP(at.Hostname()).IsLoopback()) {
-		return usagef("--endpoint is %q: it must be an https URL", c.Endpoint)
+		return components.Usagef("--endpoint is %q: it must be an https URL", c.Endpoint)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	account, client, err := awsClients(ctx, c.sesFlags)
+	account, client, err := components.AWSClients(ctx, c.SESFlags)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 		return err
 	}
 	report := func(state ses.Change, what, which string) error {
-		return process.printf("%-8s %-18s %s\n", state, what, which)
+		return process.Printf("%-8s %-18s %s\n", state, what, which)
 	}
 	state, err := account.SetUpConfigurationSet(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *sesSetup) subscribe(
 	if c.Queue == "" {
 		at, err := url.Parse(c.Endpoint)
 		if err != nil {
-			return found, usagef("--endpoint: %w", err)
+			return found, components.Usagef("--endpoint: %w", err)
 		}
 		protocol, endpoint = at.Scheme, c.Endpoint
 	} else {
@@ -149,18 +149,7 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 		text += "\n# The subscription waits for its confirmation: start `mailstack serve` with the above, and run this again.\n"
 	}
 	text += "\n# The least policy of those who run serve, worker and doctor:\n" + policy + "\n"
-	return process.printf("%s", text)
-}
-
-// awsClients are those of SES, and of what is around it.
-func awsClients(ctx context.Context, account sesFlags) (*ses.Client, *awsevents.Client, error) {
-	config := ses.Config{ConfigurationSet: account.ConfigurationSet, Timeout: sendTimeout, Log: slog.New(slog.DiscardHandler)}
-	mail, err := ses.New(ctx, config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("set up Amazon SES: %w", err)
-	}
-	client, err := awsevents.New(ctx, config)
-	return mail, client, err
+	return process.Printf("%s", text)
 }
 
 type sesPolicy struct {
@@ -183,5 +172,5 @@ func (c *sesPolicy) Run(process *Process) error {
 	if err != nil {
 		return err
 	}
-	return process.printf("%s\n", policy)
+	return process.Printf("%s\n", policy)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/sessim"
 )
@@ -23,7 +24,7 @@ type simulatorCommand struct {
 	EventsURL    string  `name:"events-url" placeholder:"URL" help:"Where events are posted, as SNS would. Default: they are not."`
 	EventsTopic  string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"Topic of the events. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
 	DeliverAll   bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
-	logFlags
+	components.LogFlags
 }
 
 // Help is shown by --help.
@@ -33,12 +34,12 @@ func (*simulatorCommand) Help() string {
 
 // Run serves until ctx ends.
 func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error) {
-	log := c.json(process)
-	listener, err := listen(ctx, c.Addr, "MAILSTACK_SIMULATOR_ADDR")
+	log := c.JSONLogger(process)
+	listener, err := components.Listen(ctx, c.Addr, "MAILSTACK_SIMULATOR_ADDR")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ignoreClosed(listener.Close)()) }()
+	defer func() { err = errors.Join(err, components.IgnoreClosed(listener.Close)()) }()
 	config := sessim.Config{
 		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour, DeliverAll: c.DeliverAll,
 		Now: process.Now, Random: process.Random, Log: log,
@@ -46,7 +47,7 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 	if c.DNSServer != "" {
 		resolver, err := dns.New(dns.Config{Server: c.DNSServer, Log: log})
 		if err != nil {
-			return usagef("MAILSTACK_DNS_SERVER: %w", err)
+			return components.Usagef("MAILSTACK_DNS_SERVER: %w", err)
 		}
 		config.Resolver = resolver
 	}
@@ -56,7 +57,7 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 	}
 	defer func() { err = errors.Join(err, simulator.Close()) }()
 	if c.EventsURL != "" {
-		events := sessim.Events{URL: c.EventsURL, TopicARN: c.EventsTopic, Own: baseURL(listener)}
+		events := sessim.Events{URL: c.EventsURL, TopicARN: c.EventsTopic, Own: components.BaseURL(listener)}
 		if err := simulator.Publish(events); err != nil {
 			return err
 		}
@@ -64,6 +65,6 @@ func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error
 	mux := http.NewServeMux()
 	mux.Handle("/", simulator)
 	mux.Handle("/dev/", simulator.Inbox())
-	log.InfoContext(ctx, "simulating Amazon SES", slog.String("url", baseURL(listener)))
-	return serveHTTP(ctx, newHTTPServer(mux, log), listener, simulator.ClearFaults, simulatorDrain)
+	log.InfoContext(ctx, "simulating Amazon SES", slog.String("url", components.BaseURL(listener)))
+	return components.ServeHTTP(ctx, components.NewHTTPServer(mux, log), listener, simulator.ClearFaults, simulatorDrain)
 }

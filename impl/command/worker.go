@@ -3,20 +3,22 @@ package command
 import (
 	"context"
 	"errors"
+
+	"github.com/voostack/mailstack/impl/components"
 )
 
 type workerCommand struct {
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8082."`
-	secretKeyFlags
-	databaseFlags
-	sesFlags
-	dnsFlags
-	eventsFlags
-	workerFlags
-	webhookFlags
-	drainFlags
-	tracingFlags
-	logFlags
+	components.SecretKeyFlags
+	components.DatabaseFlags
+	components.SESFlags
+	components.DNSFlags
+	components.EventsFlags
+	components.WorkerFlags
+	components.WebhookFlags
+	components.DrainFlags
+	components.TracingFlags
+	components.LogFlags
 }
 
 // Help is shown by --help.
@@ -25,12 +27,12 @@ func (*workerCommand) Help() string {
 }
 
 func (c *workerCommand) check(process *Process) error {
-	if err := c.secretKeyFlags.check(process.Random); err != nil {
+	if err := c.SecretKeyFlags.Check(process.Random); err != nil {
 		return err
 	}
 	for _, check := range []func() error{
-		c.databaseFlags.check, c.eventsFlags.check, c.workerFlags.check, c.webhookFlags.check, c.drainFlags.check,
-		c.tracingFlags.check,
+		c.DatabaseFlags.Check, c.EventsFlags.Check, c.WorkerFlags.Check, c.WebhookFlags.Check, c.DrainFlags.Check,
+		c.TracingFlags.Check,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -44,42 +46,42 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err := c.check(process); err != nil {
 		return err
 	}
-	log := c.json(process)
-	seen, err := newWatch(ctx, c.AdminAddr, c.tracingFlags, log)
+	log := c.JSONLogger(process)
+	seen, err := components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, seen.close(ctx)) }()
-	p, err := newParts(ctx, process, log, c.sesFlags, c.dnsFlags, seen)
+	defer func() { err = errors.Join(err, seen.Close(ctx)) }()
+	p, err := components.New(ctx, process, log, c.SESFlags, c.DNSFlags, seen)
 	if err != nil {
 		return err
 	}
-	database, err := p.openStore(ctx, c.databaseFlags, "mailstack worker")
+	database, err := p.OpenStore(ctx, c.DatabaseFlags, "mailstack worker")
 	if err != nil {
 		return err
 	}
 	defer database.Close()
-	seen.showDue(database, process.Now)
-	running := &service{watch: seen, drainTimeout: c.DrainTimeout, log: log}
-	if running.ready, err = requireSchema(ctx, database, log); err != nil {
+	seen.ExportQueueDepth(database, process.Now)
+	running := &components.Service{Telemetry: seen, DrainTimeout: c.DrainTimeout, Log: log}
+	if running.Ready, err = components.RequireSchema(ctx, database, log); err != nil {
 		return err
 	}
-	sealer, err := c.sealer(process.Random)
+	sealer, err := c.Sealer(process.Random)
 	if err != nil {
 		return err
 	}
-	running.dispatcher, err = p.dispatcher(database, sealer, c.workerFlags, c.eventsFlags, c.drainFlags, c.policy())
+	running.Worker, err = p.Worker(database, sealer, c.WorkerFlags, c.EventsFlags, c.DrainFlags, c.Policy())
 	if err != nil {
 		return err
 	}
-	running.background = []func(context.Context) error{checkSES(p.ses, log), checkDNS(p.resolver, log)}
+	running.Background = []func(context.Context) error{components.CheckSES(p.SES, log), components.CheckDNS(p.Resolver, log)}
 	if c.EventsQueue != "" {
-		collector, err := p.collector(ctx, database, c.eventsFlags, running.ready)
+		collector, err := p.Consumer(ctx, database, c.EventsFlags, running.Ready)
 		if err != nil {
 			return err
 		}
-		running.background = append(running.background, collector)
+		running.Background = append(running.Background, collector)
 	}
 	log.InfoContext(ctx, "working")
-	return running.run(ctx)
+	return running.Run(ctx)
 }

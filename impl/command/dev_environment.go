@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
@@ -26,27 +27,27 @@ const (
 	devEventsPath = "/internal/ses/events"
 )
 
-// development is what stands in for the world outside: Postgres, SES and DNS on this machine.
-type development struct {
+// devEnvironment is what stands in for the world outside: Postgres, SES and DNS on this machine.
+type devEnvironment struct {
 	process *Process
 	folder  dataFolder
 	log     *slog.Logger
-	watch   *watch
+	watch   *components.Telemetry
 
 	postgres              *devdb.Server
 	apiStore, workerStore *store.Store
 	simulator             *sessim.Simulator
-	parts                 *parts
+	parts                 *components.Components
 	simulatorHost         string
 	sealer                *sealed.Sealer
 
 	closers []func() error
 }
 
-func (dev *development) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
+func (dev *devEnvironment) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
 
-// close ends what was started, the last first.
-func (dev *development) close() error {
+// Close ends what was started, the last first.
+func (dev *devEnvironment) close() error {
 	var failures []error
 	for i := len(dev.closers) - 1; i >= 0; i-- {
 		failures = append(failures, dev.closers[i]())
@@ -56,7 +57,7 @@ func (dev *development) close() error {
 }
 
 // start starts everything that the API, which will be at url, and the workers need, and registers who may use them.
-func (dev *development) start(ctx context.Context, url string) (devAccount, error) {
+func (dev *devEnvironment) start(ctx context.Context, url string) (devAccount, error) {
 	if err := dev.folder.create(); err != nil {
 		return devAccount{}, err
 	}
@@ -72,14 +73,16 @@ func (dev *development) start(ctx context.Context, url string) (devAccount, erro
 	return dev.register(ctx)
 }
 
-func devEvents() eventsFlags { return eventsFlags{EventsTopics: []string{devTopic}} }
-
-// events has what the simulator reports received as SES's would be, but for whom it is signed by.
-func (dev *development) events() (eventsFlags, eventsRouteFlags) {
-	return devEvents(), eventsRouteFlags{EventsPath: devEventsPath, EventsTrustedHost: dev.simulatorHost}
+func devEvents() components.EventsFlags {
+	return components.EventsFlags{EventsTopics: []string{devTopic}}
 }
 
-func (dev *development) startSES(ctx context.Context, url string) error {
+// events has what the simulator reports received as SES's would be, but for whom it is signed by.
+func (dev *devEnvironment) events() (components.EventsFlags, components.EventsRouteFlags) {
+	return devEvents(), components.EventsRouteFlags{EventsPath: devEventsPath, EventsTrustedHost: dev.simulatorHost}
+}
+
+func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 	resolver, err := dev.startDNS(ctx)
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func (dev *development) startSES(ctx context.Context, url string) error {
 	}
 	client, err := ses.New(ctx, ses.Config{
 		Region: devRegion, Endpoint: endpoint, ConfigurationSet: "mailstack",
-		StaticAccessKey: "development", StaticSecretKey: "development", Timeout: sendTimeout, Log: dev.log,
+		StaticAccessKey: "development", StaticSecretKey: "development", Timeout: components.SendTimeout, Log: dev.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the client of the simulated SES: %w", err)
@@ -103,11 +106,11 @@ func (dev *development) startSES(ctx context.Context, url string) error {
 	if err := client.EnsureConfigurationSet(ctx); err != nil {
 		return fmt.Errorf("set up the simulated SES: %w", err)
 	}
-	dev.parts = &parts{process: dev.process, log: dev.log, ses: client, resolver: resolver, watch: dev.watch}
+	dev.parts = &components.Components{Process: dev.process, Log: dev.log, SES: client, Resolver: resolver, Telemetry: dev.watch}
 	return nil
 }
 
-func (dev *development) startPostgres(ctx context.Context) error {
+func (dev *devEnvironment) startPostgres(ctx context.Context) error {
 	var err error
 	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.path(folderPostgres), Durable: true, Log: dev.log})
 	if err != nil {
@@ -133,13 +136,13 @@ func (dev *development) startPostgres(ctx context.Context) error {
 }
 
 // publish writes down where something is as long as it is there.
-func (dev *development) publish(name, url string) error {
+func (dev *devEnvironment) publish(name, url string) error {
 	dev.onClose(func() error { return dev.folder.remove(name) })
 	return dev.folder.write(name, url)
 }
 
 // watchPostgres ends everything when Postgres ends by itself.
-func (dev *development) watchPostgres(ctx context.Context) error {
+func (dev *devEnvironment) watchPostgres(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -148,7 +151,7 @@ func (dev *development) watchPostgres(ctx context.Context) error {
 	}
 }
 
-func (dev *development) startDNS(ctx context.Context) (*dns.Resolver, error) {
+func (dev *devEnvironment) startDNS(ctx context.Context) (*dns.Resolver, error) {
 	zone := &domain.DevZone{Store: dev.apiStore, Region: devRegion}
 	server, err := dns.Serve(ctx, zone, "", dev.log)
 	if err != nil {
@@ -162,7 +165,7 @@ func (dev *development) startDNS(ctx context.Context) (*dns.Resolver, error) {
 	return dns.New(dns.Config{Server: server.Addr(), Log: dev.log})
 }
 
-func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
+func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
 	dev.simulator, err = sessim.New(sessim.Config{
 		Region: devRegion, Resolver: resolver, Now: dev.process.Now, Random: dev.process.Random,
 		Journal: dev.folder.path(fileJournal), Log: dev.log,
@@ -175,7 +178,7 @@ func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolv
 	if err != nil {
 		return "", fmt.Errorf("listen for the simulated SES: %w", err)
 	}
-	server := newHTTPServer(dev.simulator, dev.log)
+	server := components.NewHTTPServer(dev.simulator, dev.log)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -188,7 +191,7 @@ func (dev *development) startSimulator(ctx context.Context, resolver *dns.Resolv
 		<-served
 		return err
 	})
-	endpoint = baseURL(listener)
+	endpoint = components.BaseURL(listener)
 	dev.simulatorHost = strings.TrimPrefix(endpoint, "http://")
 	return endpoint, dev.publish(fileSimulatorURL, endpoint)
 }

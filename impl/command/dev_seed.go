@@ -14,6 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -32,13 +33,13 @@ type devAccount struct {
 }
 
 // ensureSecretKey makes the key that production has in MAILSTACK_SECRET_KEY, so that dev stores secrets alike.
-func (dev *development) ensureSecretKey() error {
+func (dev *devEnvironment) ensureSecretKey() error {
 	kept, err := dev.folder.read(fileSecretKey)
 	if err != nil {
 		return err
 	}
 	if kept == "" {
-		key := make([]byte, secretKeyBytes)
+		key := make([]byte, components.SecretKeyBytes)
 		if _, err := io.ReadFull(dev.process.Random, key); err != nil {
 			return fmt.Errorf("make a secret key: %w", err)
 		}
@@ -47,14 +48,14 @@ func (dev *development) ensureSecretKey() error {
 			return err
 		}
 	}
-	if dev.sealer, err = (secretKeyFlags{SecretKey: kept}).sealer(dev.process.Random); err != nil {
+	if dev.sealer, err = (components.SecretKeyFlags{SecretKey: kept}).Sealer(dev.process.Random); err != nil {
 		return fmt.Errorf("%s: %w", dev.folder.path(fileSecretKey), err)
 	}
 	return nil
 }
 
 // register sees to an organization with a key and a verified domain. What is there already stays as it is.
-func (dev *development) register(ctx context.Context) (devAccount, error) {
+func (dev *devEnvironment) register(ctx context.Context) (devAccount, error) {
 	organization, err := dev.ensureOrganization(ctx)
 	if err != nil {
 		return devAccount{}, err
@@ -68,7 +69,7 @@ func (dev *development) register(ctx context.Context) (devAccount, error) {
 
 // ensureOrganization gives the organization a payment method, so that nobody who tries things out runs into the end
 // of the allowance by surprise; `mailstack billing set` takes it away.
-func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, error) {
+func (dev *devEnvironment) ensureOrganization(ctx context.Context) (uuid.UUID, error) {
 	found, err := dev.apiStore.Queries().OrganizationGetByName(ctx, devOrganization)
 	if err == nil {
 		return found.ID, nil
@@ -79,7 +80,7 @@ func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, erro
 	var id uuid.UUID
 	err = dev.apiStore.Tx(ctx, func(tx *db.Queries) error {
 		var err error
-		if id, err = dev.process.organizations(dev.apiStore).Insert(ctx, tx, devOrganization); err != nil {
+		if id, err = dev.process.Organizations(dev.apiStore).Insert(ctx, tx, devOrganization); err != nil {
 			return err
 		}
 		row, err := tx.OrganizationGet(ctx, id)
@@ -98,7 +99,7 @@ func (dev *development) ensureOrganization(ctx context.Context) (uuid.UUID, erro
 
 // ensureKey returns the key of the last start. One that was kept but that the database does not know is stored again;
 // one that was revoked, or that lacks a scope, is replaced.
-func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (apikey.Key, error) {
+func (dev *devEnvironment) ensureKey(ctx context.Context, organization uuid.UUID) (apikey.Key, error) {
 	kept, err := dev.keptKey()
 	if err != nil {
 		return apikey.Key{}, err
@@ -126,7 +127,7 @@ func (dev *development) ensureKey(ctx context.Context, organization uuid.UUID) (
 }
 
 // keptKey is nil when there is no key, or none that can be read.
-func (dev *development) keptKey() (*apikey.Key, error) {
+func (dev *devEnvironment) keptKey() (*apikey.Key, error) {
 	text, err := dev.folder.read(fileAPIKey)
 	if err != nil || text == "" {
 		return nil, err
@@ -138,14 +139,14 @@ func (dev *development) keptKey() (*apikey.Key, error) {
 	return nil, nil
 }
 
-func (dev *development) usable(row db.APIKey, organization uuid.UUID, key apikey.Key) bool {
+func (dev *devEnvironment) usable(row db.APIKey, organization uuid.UUID, key apikey.Key) bool {
 	return row.OrganizationID == organization && key.Matches(row.SecretHash) &&
 		auth.APIKeyOf(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
 }
 
 // storeKey stores the key in the place of an earlier one of its name.
-func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
-	keys := dev.process.keys(dev.apiStore)
+func (dev *devEnvironment) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
+	keys := dev.process.Keys(dev.apiStore)
 	rows, err := keys.ListKeys(ctx, organization)
 	if err != nil {
 		return err
@@ -160,10 +161,10 @@ func (dev *development) storeKey(ctx context.Context, organization uuid.UUID, ke
 }
 
 // ensureDomain registers and verifies the domain the way everybody else does.
-func (dev *development) ensureDomain(ctx context.Context, organization uuid.UUID) error {
+func (dev *devEnvironment) ensureDomain(ctx context.Context, organization uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(ctx, devVerifyTime)
 	defer cancel()
-	domains := dev.parts.domains(dev.apiStore)
+	domains := dev.parts.Domains(dev.apiStore)
 	view, err := findDomain(ctx, domains, organization)
 	if errors.Is(err, domain.ErrNotFound) {
 		view, err = domains.Create(ctx, organization, devDomain, "")

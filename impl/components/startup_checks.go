@@ -1,22 +1,24 @@
-package command
+package components
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-const wiringRetryLongest = time.Minute
+const maxSESRetry = time.Minute
 
-// checkSES creates the configuration set and says in the log what the account may send, until both succeeded:
+// CheckSES creates the configuration set and says in the log what the account may send, until both succeeded:
 // wrong credentials, a missing permission and the sandbox otherwise show up as mail that never goes out.
-func checkSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) error {
+func CheckSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		for wait := time.Second; ; wait = min(2*wait, wiringRetryLongest) {
+		for wait := time.Second; ; wait = min(2*wait, maxSESRetry) {
 			quota, err := prepareSES(ctx, client)
 			if err == nil {
 				reportQuota(ctx, quota, client.Region(), log)
@@ -51,12 +53,23 @@ func reportQuota(ctx context.Context, quota ses.Quota, region string, log *slog.
 	}
 }
 
-// checkDNS says in the log when domains cannot be verified because nobody answers.
-func checkDNS(resolver *dns.Resolver, log *slog.Logger) func(ctx context.Context) error {
+// CheckDNS says in the log when domains cannot be verified because nobody answers.
+func CheckDNS(resolver *dns.Resolver, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		if err := resolver.Check(ctx); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "the DNS resolver does not answer: domains cannot be verified", slog.Any("error", err))
 		}
 		return nil
 	}
+}
+
+// AWSClients are those of SES, and of what is around it.
+func AWSClients(ctx context.Context, account SESFlags) (*ses.Client, *awsevents.Client, error) {
+	config := ses.Config{ConfigurationSet: account.ConfigurationSet, Timeout: SendTimeout, Log: slog.New(slog.DiscardHandler)}
+	mail, err := ses.New(ctx, config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up Amazon SES: %w", err)
+	}
+	client, err := awsevents.New(ctx, config)
+	return mail, client, err
 }

@@ -1,4 +1,4 @@
-package command
+package doctor
 
 import (
 	"context"
@@ -25,34 +25,34 @@ const (
 
 // tryMessage sends a message that belongs to nobody: its tag names a probe, and the workers drop its events once they are
 // stored.
-func (d *doctor) tryMessage(ctx context.Context) (finding, error) {
+func (d *doctor) tryMessage(ctx context.Context) (stepResult, error) {
 	from, err := d.sender(ctx)
 	if err != nil {
-		return finding{}, err
+		return stepResult{}, err
 	}
-	id := d.process.newID()
+	id := d.process.NewID()
 	d.probe, d.sentAt = id.String(), d.process.Now()
 	_, err = d.ses.Send(ctx, ses.Message{
 		ID: id, Probe: true, From: from, To: []string{successAddress}, Subject: "MailStack doctor",
 		Text: "Sent by `mailstack doctor` to see its event come back.",
 	})
 	if err != nil {
-		return finding{}, advise(err, "%s", sendAdvice(ses.ClassOf(err)))
+		return stepResult{}, withHint(err, "%s", sendAdvice(ses.ClassOf(err)))
 	}
-	return finding{detail: "SES took it, from " + from}, nil
+	return stepResult{detail: "SES took it, from " + from}, nil
 }
 
 func (d *doctor) sender(ctx context.Context) (string, error) {
 	if d.From != "" {
 		address, err := mail.ParseAddress(d.From)
 		if err != nil {
-			return "", advise(fmt.Errorf("--from: %w", err), "give a bare address of a verified domain")
+			return "", withHint(fmt.Errorf("--from: %w", err), "give a bare address of a verified domain")
 		}
 		return address.Bare(), nil
 	}
 	domain, err := d.database.Queries().DomainVerifiedAny(ctx)
 	if store.IsNoRows(err) {
-		return "", advise(errors.New("no domain is verified yet"),
+		return "", withHint(errors.New("no domain is verified yet"),
 			"register one (POST /v1/domains), publish its records and verify it; or give --from an address that SES knows")
 	}
 	if err != nil {
@@ -74,7 +74,7 @@ func sendAdvice(class ses.Class) string {
 }
 
 // tryEvent waits until a notification about the probe is stored.
-func (d *doctor) tryEvent(ctx context.Context) (finding, error) {
+func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Wait)
 	var collecting sync.WaitGroup
 	defer collecting.Wait()
@@ -89,20 +89,20 @@ func (d *doctor) tryEvent(ctx context.Context) (finding, error) {
 			return d.arrived(helped), nil
 		}
 		if err != nil && ctx.Err() == nil {
-			return finding{}, fmt.Errorf("look for the event: %w", err)
+			return stepResult{}, fmt.Errorf("look for the event: %w", err)
 		}
 		if !helped && d.EventsQueue != "" && d.process.Now().After(helpAt) {
 			helped = true
 			collecting.Go(func() { d.collect(ctx) })
 		}
 		if backoff.Sleep(ctx, probePoll) != nil {
-			return finding{}, advise(fmt.Errorf("none was stored within %s", d.Wait), "%s", d.eventAdvice())
+			return stepResult{}, withHint(fmt.Errorf("none was stored within %s", d.Wait), "%s", d.eventAdvice())
 		}
 	}
 }
 
-func (d *doctor) arrived(helped bool) finding {
-	found := finding{detail: "stored after " + d.process.Now().Sub(d.sentAt).Round(10*time.Millisecond).String()}
+func (d *doctor) arrived(helped bool) stepResult {
+	found := stepResult{detail: "stored after " + d.process.Now().Sub(d.sentAt).Round(10*time.Millisecond).String()}
 	if helped {
 		found.warning = "it waited in the queue until the doctor collected too: does any `mailstack serve` or `mailstack worker` run with MAILSTACK_EVENTS_QUEUE?"
 	}

@@ -1,4 +1,4 @@
-package command
+package components
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 // schemaPoll is how often Postgres is looked for while it is away.
 const schemaPoll = 250 * time.Millisecond
 
-// checkSchema fails when the tables are older than the binary, or Postgres cannot be asked (store.IsUnavailable).
-func checkSchema(ctx context.Context, database *store.Store) error {
+// CheckSchema fails when the tables are older than the binary, or Postgres cannot be asked (store.IsUnavailable).
+func CheckSchema(ctx context.Context, database *store.Store) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	have, want, err := database.SchemaVersion(ctx)
@@ -27,10 +27,10 @@ func checkSchema(ctx context.Context, database *store.Store) error {
 	return nil
 }
 
-// requireSchema refuses to start on old tables. While Postgres is away the process starts all the same, answers 503,
+// RequireSchema refuses to start on old tables. While Postgres is away the process starts all the same, answers 503,
 // and looks again until it knows.
-func requireSchema(ctx context.Context, database *store.Store, log *slog.Logger) (ready func(context.Context) error, err error) {
-	err = checkSchema(ctx, database)
+func RequireSchema(ctx context.Context, database *store.Store, log *slog.Logger) (ready func(context.Context) error, err error) {
+	err = CheckSchema(ctx, database)
 	if err == nil {
 		return func(context.Context) error { return nil }, nil
 	}
@@ -43,7 +43,7 @@ func requireSchema(ctx context.Context, database *store.Store, log *slog.Logger)
 
 func awaitSchema(ctx context.Context, database *store.Store, log *slog.Logger) error {
 	for backoff.Sleep(ctx, schemaPoll) == nil {
-		err := checkSchema(ctx, database)
+		err := CheckSchema(ctx, database)
 		if ctx.Err() != nil || store.IsUnavailable(err) {
 			continue
 		}

@@ -1,4 +1,4 @@
-package command
+package components
 
 import (
 	"context"
@@ -20,8 +20,8 @@ const (
 	maxHeaderBytes = 32 << 10
 )
 
-// listen takes the address before anything else is started.
-func listen(ctx context.Context, address, variable string) (net.Listener, error) {
+// Listen takes the address before anything else is started.
+func Listen(ctx context.Context, address, variable string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use by another process: stop that one, or set %s to another address", address, variable)
@@ -32,7 +32,7 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 	return listener, nil
 }
 
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
@@ -44,8 +44,8 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveHTTP serves until ctx ends, calls drain, and lets the requests under way finish within the timeout.
-func serveHTTP(ctx context.Context, server *http.Server, listener net.Listener, drain func(), timeout time.Duration) error {
+// ServeHTTP serves until ctx ends, calls drain, and lets the requests under way finish within the timeout.
+func ServeHTTP(ctx context.Context, server *http.Server, listener net.Listener, drain func(), timeout time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
@@ -62,8 +62,8 @@ func serveHTTP(ctx context.Context, server *http.Server, listener net.Listener, 
 	return nil
 }
 
-// baseURL is how a program on this machine reaches the listener.
-func baseURL(listener net.Listener) string {
+// BaseURL is how a program on this machine reaches the listener.
+func BaseURL(listener net.Listener) string {
 	host, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		return "http://" + listener.Addr().String()
@@ -74,8 +74,8 @@ func baseURL(listener net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// ignoreClosed is for what may have been closed by others in the meantime.
-func ignoreClosed(closer func() error) func() error {
+// IgnoreClosed is for what may have been closed by others in the meantime.
+func IgnoreClosed(closer func() error) func() error {
 	return func() error {
 		if err := closer(); !errors.Is(err, net.ErrClosed) {
 			return err

@@ -1,4 +1,4 @@
-package command
+package components
 
 import (
 	"encoding/base64"
@@ -10,34 +10,34 @@ import (
 	"github.com/voostack/mailstack/impl/sealed"
 )
 
-const secretKeyBytes = 32
+const SecretKeyBytes = 32
 
-type secretKeyFlags struct {
+type SecretKeyFlags struct {
 	SecretKey string `env:"MAILSTACK_SECRET_KEY" placeholder:"KEY" help:"32 random bytes in base64 or hex (openssl rand -base64 32), under which stored secrets are encrypted. Several, separated by commas, while rotating: the first encrypts. Required; better set by the variable, since arguments can be seen by others."`
 }
 
-// check makes sure at the start that what was encrypted can be read, and what will be encrypted is safe.
-func (flags secretKeyFlags) check(random io.Reader) error {
-	_, err := flags.sealer(random)
+// Check makes sure at the start that what was encrypted can be read, and what will be encrypted is safe.
+func (flags SecretKeyFlags) Check(random io.Reader) error {
+	_, err := flags.Sealer(random)
 	return err
 }
 
-// sealer encrypts and authenticates under the keys.
-func (flags secretKeyFlags) sealer(random io.Reader) (*sealed.Sealer, error) {
+// Sealer encrypts and authenticates under the keys.
+func (flags SecretKeyFlags) Sealer(random io.Reader) (*sealed.Sealer, error) {
 	if strings.TrimSpace(flags.SecretKey) == "" {
-		return nil, usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
+		return nil, Usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
 	}
 	var keys [][]byte
 	for part := range strings.SplitSeq(flags.SecretKey, ",") {
 		key, err := decodeKey(strings.TrimSpace(part))
 		if err != nil {
-			return nil, usageError{err}
+			return nil, UsageError{err}
 		}
 		keys = append(keys, key)
 	}
 	sealer, err := sealed.NewSealer(random, keys...)
 	if err != nil {
-		return nil, usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
+		return nil, Usagef("MAILSTACK_SECRET_KEY cannot be used: %w", err)
 	}
 	return sealer, nil
 }
@@ -52,9 +52,9 @@ func decodeKey(text string) ([]byte, error) {
 		base64.RawURLEncoding.DecodeString,
 	}
 	for _, decode := range decoders {
-		if key, err := decode(text); err == nil && len(key) == secretKeyBytes {
+		if key, err := decode(text); err == nil && len(key) == SecretKeyBytes {
 			return key, nil
 		}
 	}
-	return nil, fmt.Errorf("MAILSTACK_SECRET_KEY holds a key that is not %d bytes in base64 or hex", secretKeyBytes)
+	return nil, fmt.Errorf("MAILSTACK_SECRET_KEY holds a key that is not %d bytes in base64 or hex", SecretKeyBytes)
 }

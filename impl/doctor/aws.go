@@ -1,4 +1,4 @@
-package command
+package doctor
 
 import (
 	"context"
@@ -8,39 +8,40 @@ import (
 	"strings"
 
 	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/ses"
 )
 
 const setupAdvice = "run `mailstack ses setup`, which mends it"
 
-func (d *doctor) tryCredentials(ctx context.Context) (finding, error) {
+func (d *doctor) tryCredentials(ctx context.Context) (stepResult, error) {
 	var err error
-	if d.ses, d.aws, err = awsClients(ctx, d.sesFlags); err != nil {
-		return finding{}, advise(err, "set AWS_REGION, or name a profile that has a region")
+	if d.ses, d.aws, err = components.AWSClients(ctx, d.SESFlags); err != nil {
+		return stepResult{}, withHint(err, "set AWS_REGION, or name a profile that has a region")
 	}
 	caller, err := d.aws.Caller(ctx)
 	if err != nil {
-		return finding{}, advise(err, "give AWS credentials by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine")
+		return stepResult{}, withHint(err, "give AWS credentials by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine")
 	}
-	return finding{detail: caller.ARN + " in " + caller.Region}, nil
+	return stepResult{detail: caller.ARN + " in " + caller.Region}, nil
 }
 
-func (d *doctor) tryAccount(ctx context.Context) (finding, error) {
+func (d *doctor) tryAccount(ctx context.Context) (stepResult, error) {
 	quota, err := d.ses.GetQuota(ctx)
 	if err != nil {
-		return finding{}, advise(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
 	}
 	if !quota.SendingEnabled || quota.EnforcementStatus == "SHUTDOWN" {
-		return finding{}, advise(fmt.Errorf("SES does not let the account send (%s)", quota.EnforcementStatus),
+		return stepResult{}, withHint(fmt.Errorf("SES does not let the account send (%s)", quota.EnforcementStatus),
 			"look at the account's dashboard in the SES console, region %s", d.ses.Region())
 	}
 	daily := "without a daily limit"
 	if quota.Max24Hour >= 0 {
 		daily = fmt.Sprintf("%.0f of %.0f in 24 hours", quota.SentLast24Hours, quota.Max24Hour)
 	}
-	found := finding{detail: fmt.Sprintf("may send: %s, %g per second", daily, quota.MaxPerSecond)}
+	found := stepResult{detail: fmt.Sprintf("may send: %s, %g per second", daily, quota.MaxPerSecond)}
 	if quota.Max24Hour >= 0 && quota.SentLast24Hours >= quota.Max24Hour {
-		return finding{}, advise(fmt.Errorf("the daily quota is used up: %s", daily), "wait, or ask AWS for a higher quota")
+		return stepResult{}, withHint(fmt.Errorf("the daily quota is used up: %s", daily), "wait, or ask AWS for a higher quota")
 	}
 	if !quota.ProductionAccess {
 		found.warning = "the account is in the sandbox: it sends to verified recipients only; ask AWS for production access"
@@ -48,23 +49,23 @@ func (d *doctor) tryAccount(ctx context.Context) (finding, error) {
 	return found, nil
 }
 
-func (d *doctor) tryConfigurationSet(ctx context.Context) (finding, error) {
+func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 	set, err := d.ses.GetConfigurationSet(ctx)
 	if errors.Is(err, ses.ErrNotFound) {
-		return finding{}, advise(fmt.Errorf("there is no configuration set %s", d.ConfigurationSet), setupAdvice)
+		return stepResult{}, withHint(fmt.Errorf("there is no configuration set %s", d.ConfigurationSet), setupAdvice)
 	}
 	if err != nil {
-		return finding{}, advise(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
 	}
 	if !set.SendingEnabled {
-		return finding{}, advise(errors.New("sending is switched off in the configuration set"), "switch it on in the SES console")
+		return stepResult{}, withHint(errors.New("sending is switched off in the configuration set"), "switch it on in the SES console")
 	}
 	d.destinations = set.Destinations
-	return finding{detail: d.ConfigurationSet}, nil
+	return stepResult{detail: d.ConfigurationSet}, nil
 }
 
 // tryDestination finds the topics to which events go.
-func (d *doctor) tryDestination(context.Context) (finding, error) {
+func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	var elsewhere, missing []string
 	for _, one := range d.destinations {
 		switch {
@@ -78,63 +79,63 @@ func (d *doctor) tryDestination(context.Context) (finding, error) {
 	}
 	switch {
 	case len(d.topics) == 0 && len(elsewhere) > 0:
-		return finding{}, advise(fmt.Errorf("events go to %s, which MAILSTACK_EVENTS_TOPICS does not name", strings.Join(elsewhere, ", ")),
+		return stepResult{}, withHint(fmt.Errorf("events go to %s, which MAILSTACK_EVENTS_TOPICS does not name", strings.Join(elsewhere, ", ")),
 			"add the topic to MAILSTACK_EVENTS_TOPICS, or run `mailstack ses setup`")
 	case len(d.topics) == 0:
-		return finding{}, advise(errors.New("the configuration set has none on a topic of SNS that is enabled"), setupAdvice)
+		return stepResult{}, withHint(errors.New("the configuration set has none on a topic of SNS that is enabled"), setupAdvice)
 	}
 	return judgeTypes(d.topics, missing)
 }
 
 // judgeTypes tells the types of events without which statuses are wrong from the others.
-func judgeTypes(topics, missing []string) (finding, error) {
-	found := finding{detail: "events go to " + strings.Join(topics, ", ")}
+func judgeTypes(topics, missing []string) (stepResult, error) {
+	found := stepResult{detail: "events go to " + strings.Join(topics, ", ")}
 	if len(missing) == 0 || len(topics) > 1 {
 		return found, nil
 	}
 	text := "no events of the type " + strings.Join(missing, ", ")
 	for _, needed := range []string{"DELIVERY", "BOUNCE", "COMPLAINT", "REJECT"} {
 		if slices.Contains(missing, needed) {
-			return finding{}, advise(errors.New("it publishes "+text), setupAdvice)
+			return stepResult{}, withHint(errors.New("it publishes "+text), setupAdvice)
 		}
 	}
 	found.warning = text + " are published"
 	return found, nil
 }
 
-func (d *doctor) tryTopic(ctx context.Context) (finding, error) {
+func (d *doctor) tryTopic(ctx context.Context) (stepResult, error) {
 	for _, topic := range d.topics {
 		_, err := d.aws.Subscriptions(ctx, topic)
 		if errors.Is(err, awsevents.ErrNotFound) {
-			return finding{}, advise(fmt.Errorf("there is no topic %s", topic), setupAdvice)
+			return stepResult{}, withHint(fmt.Errorf("there is no topic %s", topic), setupAdvice)
 		}
 		if err != nil {
-			return finding{}, advise(err, "give the credentials the permissions that `mailstack ses policy` prints")
+			return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
 		}
 	}
-	return finding{detail: strings.Join(d.topics, ", ")}, nil
+	return stepResult{detail: strings.Join(d.topics, ", ")}, nil
 }
 
-func (d *doctor) tryQueue(ctx context.Context) (finding, error) {
+func (d *doctor) tryQueue(ctx context.Context) (stepResult, error) {
 	var err error
 	d.queueARN, err = d.aws.Queue(d.EventsQueue).ARN(ctx)
 	if errors.Is(err, awsevents.ErrNotFound) {
-		return finding{}, advise(fmt.Errorf("there is no queue %s in %s", d.EventsQueue, d.ses.Region()),
+		return stepResult{}, withHint(fmt.Errorf("there is no queue %s in %s", d.EventsQueue, d.ses.Region()),
 			"check MAILSTACK_EVENTS_QUEUE and AWS_REGION, or run `mailstack ses setup --queue NAME`")
 	}
 	if err != nil {
-		return finding{}, advise(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
 	}
-	return finding{detail: d.EventsQueue}, nil
+	return stepResult{detail: d.EventsQueue}, nil
 }
 
 // trySubscription wants the queue to be subscribed, or a web server: which one is ours cannot be told from here.
-func (d *doctor) trySubscription(ctx context.Context) (finding, error) {
+func (d *doctor) trySubscription(ctx context.Context) (stepResult, error) {
 	var waiting []string
 	for _, topic := range d.topics {
 		subscriptions, err := d.aws.Subscriptions(ctx, topic)
 		if err != nil {
-			return finding{}, advise(err, setupAdvice)
+			return stepResult{}, withHint(err, setupAdvice)
 		}
 		for _, one := range subscriptions {
 			ours := strings.HasPrefix(one.Protocol, "http")
@@ -142,7 +143,7 @@ func (d *doctor) trySubscription(ctx context.Context) (finding, error) {
 				ours = one.Protocol == "sqs" && one.Endpoint == d.queueARN
 			}
 			if ours && one.Confirmed {
-				return finding{detail: one.Endpoint}, nil
+				return stepResult{detail: one.Endpoint}, nil
 			}
 			if ours {
 				waiting = append(waiting, one.Endpoint)
@@ -150,8 +151,8 @@ func (d *doctor) trySubscription(ctx context.Context) (finding, error) {
 		}
 	}
 	if len(waiting) > 0 {
-		return finding{}, advise(fmt.Errorf("not confirmed: %s", strings.Join(waiting, ", ")),
+		return stepResult{}, withHint(fmt.Errorf("not confirmed: %s", strings.Join(waiting, ", ")),
 			"start `mailstack serve` with MAILSTACK_EVENTS_TOPICS where SNS reaches it, and run `mailstack ses setup` again")
 	}
-	return finding{}, advise(errors.New("nobody listens to the topic"), setupAdvice)
+	return stepResult{}, withHint(errors.New("nobody listens to the topic"), setupAdvice)
 }

@@ -1,4 +1,4 @@
-package command
+package components
 
 import (
 	"context"
@@ -22,50 +22,50 @@ import (
 )
 
 const (
-	// adminOff switches the admin listener off.
-	adminOff = "off"
+	// MetricsOff switches the admin listener off.
+	MetricsOff = "off"
 	// adminTimeout is longer than any profile that is asked for with a grain of sense.
 	adminTimeout = 10 * time.Minute
-	// dueCounted bounds how many due rows of a kind are counted: that takes some ten milliseconds of the database.
-	dueCounted = 10_000
+	// queueDepthCounted bounds how many due rows of a kind are counted: that takes some ten milliseconds of the database.
+	queueDepthCounted = 10_000
 	// flushTimeout bounds how long the end of a process waits for its last spans to be sent.
 	flushTimeout = 3 * time.Second
 )
 
-// tracingFlags say whether requests and messages are traced. What else the OTEL_ variables say is read by the exporter.
-type tracingFlags struct {
+// TracingFlags say whether requests and messages are traced. What else the OTEL_ variables say is read by the exporter.
+type TracingFlags struct {
 	TracesExporter string `name:"traces-exporter" env:"OTEL_TRACES_EXPORTER" placeholder:"NAME" help:"otlp or none. Default: otlp where an endpoint is named."`
 	Endpoint       string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"OpenTelemetry receiver, over HTTP, such as http://localhost:4318. The other OTEL_ variables of exporter, sampler and resource count too. Default: no tracing."`
 	TracesEndpoint string `name:"otlp-traces-endpoint" env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" placeholder:"URL" help:"The same with the path of traces, before the other. Default: /v1/traces of that."`
 }
 
-func (flags tracingFlags) check() error {
+func (flags TracingFlags) Check() error {
 	switch flags.TracesExporter {
 	case "", "otlp", "none":
 	default:
-		return usagef("OTEL_TRACES_EXPORTER is %q: it must be otlp or none", flags.TracesExporter)
+		return Usagef("OTEL_TRACES_EXPORTER is %q: it must be otlp or none", flags.TracesExporter)
 	}
 	if url := flags.endpoint(); url != "" && !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return usagef("OTEL_EXPORTER_OTLP_ENDPOINT is %q: it must be a URL such as http://localhost:4318", url)
+		return Usagef("OTEL_EXPORTER_OTLP_ENDPOINT is %q: it must be a URL such as http://localhost:4318", url)
 	}
 	return nil
 }
 
-func (flags tracingFlags) on() bool {
+func (flags TracingFlags) on() bool {
 	return flags.TracesExporter == "otlp" || flags.TracesExporter == "" && flags.endpoint() != ""
 }
 
 // endpoint is where traces are posted; empty: where the exporter does by itself.
-func (flags tracingFlags) endpoint() string {
+func (flags TracingFlags) endpoint() string {
 	if flags.TracesEndpoint != "" || flags.Endpoint == "" {
 		return flags.TracesEndpoint
 	}
 	return strings.TrimSuffix(flags.Endpoint, "/") + "/v1/traces"
 }
 
-// watch is what a process tells of itself: metrics and profiles on a listener of their own, traces to a receiver. The zero
+// Telemetry is what a process tells of itself: metrics and profiles on a listener of their own, traces to a receiver. The zero
 // value tells nothing.
-type watch struct {
+type Telemetry struct {
 	listener net.Listener
 	metrics  *metrics.Metrics // nil: there is no listener
 	tracer   *tracing.Tracer  // nil: nothing is traced
@@ -73,29 +73,29 @@ type watch struct {
 	log      *slog.Logger
 }
 
-// newWatch takes the address, as the API does, before anything else is started. Who gets it has to close it.
-func newWatch(ctx context.Context, address string, traces tracingFlags, log *slog.Logger) (w *watch, err error) {
-	w = &watch{log: log}
-	if address != "" && address != adminOff {
-		if w.listener, err = listen(ctx, address, "MAILSTACK_ADMIN_ADDR"); err != nil {
-			return nil, fmt.Errorf("%w (or to %q, for no metrics)", err, adminOff)
+// NewTelemetry takes the address, as the API does, before anything else is started. Who gets it has to close it.
+func NewTelemetry(ctx context.Context, address string, traces TracingFlags, log *slog.Logger) (w *Telemetry, err error) {
+	w = &Telemetry{log: log}
+	if address != "" && address != MetricsOff {
+		if w.listener, err = Listen(ctx, address, "MAILSTACK_ADMIN_ADDR"); err != nil {
+			return nil, fmt.Errorf("%w (or to %q, for no metrics)", err, MetricsOff)
 		}
 		w.metrics = metrics.New()
 	}
 	if traces.on() {
 		if w.tracer, w.flush, err = tracing.Open(ctx, traces.endpoint(), log); err != nil {
-			return nil, errors.Join(err, w.close(ctx))
+			return nil, errors.Join(err, w.Close(ctx))
 		}
 	}
 	return w, nil
 }
 
-// close ends the listener and sends the last spans.
-func (w *watch) close(ctx context.Context) error {
+// Close ends the listener and sends the last spans.
+func (w *Telemetry) Close(ctx context.Context) error {
 	var failures []error
 	if w.listener != nil {
 		// It is closed already when it has served.
-		failures = append(failures, ignoreClosed(w.listener.Close)())
+		failures = append(failures, IgnoreClosed(w.listener.Close)())
 	}
 	if w.flush != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
@@ -108,14 +108,14 @@ func (w *watch) close(ctx context.Context) error {
 }
 
 // serve serves the admin listener until ctx ends. Should it fail, the process does its work all the same.
-func (w *watch) serve(ctx context.Context) {
+func (w *Telemetry) serve(ctx context.Context) {
 	if w.listener == nil {
 		return
 	}
 	w.log.InfoContext(ctx, "serving metrics", slog.String("address", w.listener.Addr().String()))
-	server := newHTTPServer(adminHandler(w.metrics), w.log)
+	server := NewHTTPServer(adminHandler(w.metrics), w.log)
 	server.WriteTimeout = adminTimeout
-	if err := serveHTTP(ctx, server, w.listener, func() {}, time.Second); err != nil {
+	if err := ServeHTTP(ctx, server, w.listener, func() {}, time.Second); err != nil {
 		w.log.ErrorContext(ctx, "metrics are no longer served", slog.Any("error", err))
 	}
 }
@@ -136,14 +136,14 @@ func adminHandler(m *metrics.Metrics) http.Handler {
 	return mux
 }
 
-// showDue shows what is due in a database.
-func (w *watch) showDue(database *store.Store, now func() time.Time) {
+// ExportQueueDepth shows what is due in a database.
+func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time) {
 	if w.metrics == nil {
 		return
 	}
 	w.metrics.QueueDepth(func(ctx context.Context) ([]metrics.QueueDepth, error) {
 		at := now()
-		rows, err := database.Queries().QueueDepth(ctx, db.QueueDepthParams{Now: at, MaxRows: dueCounted})
+		rows, err := database.Queries().QueueDepth(ctx, db.QueueDepthParams{Now: at, MaxRows: queueDepthCounted})
 		if err != nil {
 			w.log.WarnContext(ctx, "it cannot be read how much is due", slog.Any("error", err))
 			return nil, err
@@ -159,14 +159,14 @@ func (w *watch) showDue(database *store.Store, now func() time.Time) {
 	}, now)
 }
 
-// watchedSender tells of every attempt at SES.
-type watchedSender struct {
+// instrumentedSender tells of every attempt at SES.
+type instrumentedSender struct {
 	sending.Provider
 	told metrics.Worker
 }
 
 // Send makes one attempt.
-func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, error) {
+func (s instrumentedSender) Send(ctx context.Context, message ses.Message) (string, error) {
 	began := time.Now()
 	id, err := s.Provider.Send(ctx, message)
 	class := "taken"
@@ -177,14 +177,14 @@ func (s watchedSender) Send(ctx context.Context, message ses.Message) (string, e
 	return id, err
 }
 
-// watchedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
-type watchedWebhooks struct {
+// instrumentedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
+type instrumentedWebhooks struct {
 	deliveries.Sender
 	told metrics.Worker
 }
 
 // Send makes one attempt.
-func (w watchedWebhooks) Send(ctx context.Context, delivery webhook.Delivery) webhook.Result {
+func (w instrumentedWebhooks) Send(ctx context.Context, delivery webhook.Delivery) webhook.Result {
 	result := w.Sender.Send(ctx, delivery)
 	stored := time.Unix(delivery.EventID.Time().UnixTime())
 	w.told.Delivered(result.Failure == "", result.Began.Add(result.Duration).Sub(stored), result.Duration)

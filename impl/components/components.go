@@ -1,0 +1,188 @@
+// Package components makes what the processes of MailStack are made of, for production and for dev alike, and runs and
+// drains them.
+//
+//   - components.go: the API and the worker, put together
+//   - service.go: a process that runs until it is told to stop; http_server.go: listening and serving
+//   - flags.go, secret_key.go: settings that several commands have
+//   - startup_checks.go, schema_check.go: what is checked at the start: SES, DNS, the tables
+//   - telemetry.go: metrics, profiles and traces of a process
+//   - process.go: what the world gives to a process
+package components
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/rest"
+	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/sqsconsumer"
+	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/webhook"
+	"github.com/voostack/mailstack/impl/worker"
+)
+
+// Times that depend on each other:
+//
+//	one send (SendTimeout, 20 s) ≤ 4/5 of the drain (25 s): what is being sent when the process is told to stop
+//	    gets its answer, and the last fifth of the drain is for storing it
+//	the drain + 5 s for closing ≤ the 30 s that Kubernetes, Docker Compose and others wait before they kill
+//	one send < 3/4 of the lease of a message (60 s, package due): nobody takes over what may still succeed
+//	a request (requestTimeout, 60 s) may outlast the drain: it is cut off then, and was not answered with 202
+const SendTimeout = 20 * time.Second
+
+// Components are what the processes of production and of dev have in common.
+type Components struct {
+	Process   *Process
+	Log       *slog.Logger
+	SES       *ses.Client
+	Resolver  *dns.Resolver
+	Telemetry *Telemetry
+}
+
+func New(
+	ctx context.Context, process *Process, log *slog.Logger, account SESFlags, names DNSFlags, seen *Telemetry,
+) (*Components, error) {
+	client, err := ses.New(ctx, ses.Config{
+		ConfigurationSet: account.ConfigurationSet, Timeout: SendTimeout, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up Amazon SES: %w", err)
+	}
+	resolver, err := dns.New(dns.Config{Server: names.DNSServer, Log: log})
+	if err != nil {
+		return nil, Usagef("MAILSTACK_DNS_SERVER: %w", err)
+	}
+	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen}, nil
+}
+
+func (p *Components) OpenStore(ctx context.Context, flags DatabaseFlags, name string) (*store.Store, error) {
+	return store.Open(ctx, store.Config{
+		URL: flags.DatabaseURL, MaxConns: flags.DatabaseConnections, Name: name, Log: p.Log,
+	})
+}
+
+func (p *Components) Domains(database *store.Store) *domain.Service {
+	return domain.New(domain.Config{
+		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(),
+		Now: p.Process.Now, Random: p.Process.Random, Log: p.Log,
+	})
+}
+
+// Notifications is the route for what SES reports about the topics; without any there is none.
+func (p *Components) Notifications(topics EventsFlags, route EventsRouteFlags) rest.Notifications {
+	if len(topics.EventsTopics) == 0 {
+		return rest.Notifications{}
+	}
+	return rest.Notifications{Path: route.EventsPath, Verifier: sns.New(sns.Config{
+		Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.Process.Now, Log: p.Log,
+	})}
+}
+
+// Consumer empties the queue of events, once the database is ready. It needs a queue.
+func (p *Components) Consumer(
+	ctx context.Context, database *store.Store, events EventsFlags, ready func(context.Context) error,
+) (func(context.Context) error, error) {
+	client, err := awsevents.New(ctx, ses.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("set up Amazon SQS: %w", err)
+	}
+	collector := sqsconsumer.New(sqsconsumer.Config{
+		Queue: client.Queue(events.EventsQueue), Store: database, Topics: events.EventsTopics, Now: p.Process.Now, Log: p.Log,
+	})
+	return func(ctx context.Context) error {
+		if err := ready(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return collector.Run(ctx)
+	}, nil
+}
+
+func (p *Components) API(
+	database *store.Store, sealer *sealed.Sealer, flags APIFlags, policy webhook.Policy, notifications rest.Notifications,
+	extra ...httpserver.Route,
+) (*rest.Server, error) {
+	accepting := intake.Config{
+		Store: database, Now: p.Process.Now, Random: p.Process.Random,
+		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptParallel, QueueSize: flags.AcceptWaiting,
+	}
+	config := rest.Config{
+		Spec:                p.Process.Spec,
+		Store:               database,
+		Domains:             p.Domains(database),
+		AccountSuppressions: p.SES,
+		Now:                 p.Process.Now,
+		NewID:               p.Process.NewID,
+		Random:              p.Process.Random,
+		Sealer:              sealer,
+		WebhookPolicy:       policy,
+		Log:                 p.Log,
+		RequestsPerSecond:   flags.RateLimit,
+		BodyBudget:          flags.MaxBodies,
+		ValidateResponses:   flags.ValidateResponses,
+		Notifications:       notifications,
+		ExtraRoutes:         extra,
+	}
+	if p.Telemetry.tracer != nil {
+		accepting.Tracer, config.Tracer = p.Telemetry.tracer, p.Telemetry.tracer
+	}
+	if p.Telemetry.metrics == nil {
+		config.Intake = intake.New(accepting)
+		return rest.New(config)
+	}
+	told := p.Telemetry.metrics.API()
+	accepting.Observer, config.Observer = told, told
+	accept := intake.New(accepting)
+	config.Intake = accept
+	server, err := rest.New(config)
+	if err != nil {
+		return nil, err
+	}
+	told.Waiting(accept.Waiting)
+	told.Bodies(server.BodyBytesInFlight)
+	return server, nil
+}
+
+func (p *Components) Worker(
+	database *store.Store, sealer *sealed.Sealer, flags WorkerFlags, events EventsFlags, drain DrainFlags, policy webhook.Policy,
+) (*worker.Worker, error) {
+	config := worker.Config{
+		Store:            database,
+		SES:              p.SES,
+		FetchQuota:       p.SES.GetQuota,
+		Domains:          p.Domains(database),
+		WebhookSender:    webhook.NewSender(webhook.Config{Policy: policy, Now: p.Process.Now}),
+		Sealer:           sealer,
+		SendConcurrency:  flags.Senders,
+		ContentRetention: time.Duration(flags.ContentRetention),
+		MessageRetention: time.Duration(flags.MessageRetention),
+		DrainTimeout:     drain.DrainTimeout,
+
+		EventsExpected: events.Expected(),
+
+		Now: p.Process.Now,
+		Log: p.Log,
+	}
+	if p.Telemetry.tracer != nil {
+		config.Tracer = p.Telemetry.tracer
+	}
+	if p.Telemetry.metrics == nil {
+		return worker.New(config)
+	}
+	told := p.Telemetry.metrics.Worker()
+	config.Observer, config.SES, config.WebhookSender = told, instrumentedSender{config.SES, told}, instrumentedWebhooks{config.WebhookSender, told}
+	dispatcher, err := worker.New(config)
+	if err != nil {
+		return nil, err
+	}
+	told.Dropped(dispatcher.Events.Discarded)
+	return dispatcher, nil
+}

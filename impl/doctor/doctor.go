@@ -1,0 +1,170 @@
+// Package doctor goes the way of a message through an installation, step by step, and says where it ends and what to do.
+//
+//   - doctor.go: [Flags], the steps in their order, settings and database
+//   - aws.go: credentials, account, configuration set, topic, queue, subscription
+//   - probe.go: a message that is sent, and its event
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/components"
+	"github.com/voostack/mailstack/impl/dns"
+	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Flags say what is checked.
+type Flags struct {
+	From string        `placeholder:"ADDRESS" help:"Sender of the message that is sent. Default: doctor@ the domain that was verified first."`
+	Wait time.Duration `default:"60s" placeholder:"TIME" help:"How long to wait for its event. Default: 60s."`
+	components.SecretKeyFlags
+	components.DatabaseFlags
+	components.SESFlags
+	components.DNSFlags
+	components.EventsFlags
+}
+
+// stepResult is what a hop has to say. A warning does not stop the doctor.
+type stepResult struct{ detail, warning string }
+
+// step is one of the things that have to work.
+type step struct {
+	name string
+	try  func(ctx context.Context) (stepResult, error)
+}
+
+// hintError is an error with what to do about it.
+type hintError struct {
+	error
+	advice string
+}
+
+func (e hintError) Unwrap() error { return e.error }
+
+func withHint(err error, format string, values ...any) error {
+	return hintError{err, fmt.Sprintf(format, values...)}
+}
+
+// doctor is what the hops learn for those after them.
+type doctor struct {
+	*Flags
+	process  *components.Process
+	database *store.Store
+	ses      *ses.Client
+	aws      *awsevents.Client
+	// destinations are those of the configuration set.
+	destinations []ses.Destination
+	topics       []string // those of the enabled event destinations that we listen to
+	queueARN     string
+	sentAt       time.Time
+	probe        string
+}
+
+// Run tries one hop after the other.
+func (f *Flags) Run(ctx context.Context, process *components.Process) error {
+	d := &doctor{Flags: f, process: process}
+	defer func() {
+		if d.database != nil {
+			d.database.Close()
+		}
+	}()
+	for _, next := range d.steps() {
+		found, err := next.try(ctx)
+		if err != nil {
+			return d.stop(next.name, err)
+		}
+		if err := process.Printf("ok       %-18s %s\n", next.name, found.detail); err != nil {
+			return err
+		}
+		if found.warning != "" {
+			if err := process.Printf("         warning: %s\n", found.warning); err != nil {
+				return err
+			}
+		}
+	}
+	return process.Printf("all is well\n")
+}
+
+func (d *doctor) steps() []step {
+	hops := []step{
+		{"configuration", d.tryConfiguration},
+		{"database", d.tryDatabase},
+		{"migrations", d.tryMigrations},
+		{"credentials", d.tryCredentials},
+		{"account", d.tryAccount},
+		{"configuration set", d.tryConfigurationSet},
+		{"event destination", d.tryDestination},
+		{"resolver", d.tryResolver},
+		{"topic", d.tryTopic},
+	}
+	if d.EventsQueue != "" {
+		hops = append(hops, step{"queue", d.tryQueue})
+	}
+	return append(hops, step{"subscription", d.trySubscription}, step{"message", d.tryMessage}, step{"event", d.tryEvent})
+}
+
+// stop says where and why, and what to do.
+func (d *doctor) stop(name string, err error) error {
+	text := fmt.Sprintf("FAILED   %-18s %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
+	var with hintError
+	if errors.As(err, &with) {
+		text += "         what to do: " + with.advice + "\n"
+	}
+	return errors.Join(d.process.Printf("%sstopped at: %s\n", text, name), fmt.Errorf("doctor: stopped at: %s", name))
+}
+
+func (d *doctor) tryConfiguration(context.Context) (stepResult, error) {
+	for _, check := range []func() error{
+		func() error { return d.SecretKeyFlags.Check(d.process.Random) }, d.DatabaseFlags.Check, d.EventsFlags.Check,
+	} {
+		if err := check(); err != nil {
+			return stepResult{}, withHint(err, "set the variable as for `mailstack serve`")
+		}
+	}
+	if !d.Expected() {
+		return stepResult{}, withHint(errors.New("neither MAILSTACK_EVENTS_TOPICS nor MAILSTACK_EVENTS_QUEUE is set: every status would stay at Sent"),
+			"run `mailstack ses setup` and export what it prints")
+	}
+	if d.ConfigurationSet == "" {
+		return stepResult{}, withHint(errors.New("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set"), "leave it out, or name one")
+	}
+	return stepResult{detail: "complete"}, nil
+}
+
+func (d *doctor) tryDatabase(ctx context.Context) (stepResult, error) {
+	advice := "check DATABASE_URL, and that Postgres runs and lets this machine in"
+	var err error
+	d.database, err = store.Open(ctx, store.Config{URL: d.DatabaseURL, MaxConns: 2, Name: "mailstack doctor"})
+	if err != nil {
+		return stepResult{}, withHint(err, "%s", advice)
+	}
+	if err := d.database.Ping(ctx); err != nil {
+		return stepResult{}, withHint(err, "%s", advice)
+	}
+	return stepResult{detail: "it answers"}, nil
+}
+
+func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {
+	if err := components.CheckSchema(ctx, d.database); err != nil {
+		return stepResult{}, withHint(err, "run `mailstack migrate`")
+	}
+	return stepResult{detail: "up to date"}, nil
+}
+
+func (d *doctor) tryResolver(ctx context.Context) (stepResult, error) {
+	resolver, err := dns.New(dns.Config{Server: d.DNSServer, Log: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = resolver.Check(ctx)
+	}
+	if err != nil {
+		return stepResult{}, withHint(err, "set MAILSTACK_DNS_SERVER to a resolver that answers; without one no domain is verified")
+	}
+	return stepResult{detail: "it answers"}, nil
+}
