@@ -18,11 +18,13 @@ import (
 
 	"github.com/voostack/mailstack/impl/dns"
 	"github.com/voostack/mailstack/impl/domain"
+	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/snsreceiver"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -159,7 +161,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	s.server, err = rest.New(rest.Config{
 		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: s.door, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
-		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, ValidateResponses: true, Notifications: s.notifications(option, log),
+		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {
@@ -185,14 +187,16 @@ const (
 	eventsTopic = "arn:aws:sns:" + region + ":000000000000:mailstack"
 )
 
-// notifications is where the simulator reports, signed by itself. Without events there is no such route.
-func (s *stack) notifications(option options, log *slog.Logger) rest.Notifications {
+// receiver is where the simulator reports, signed by itself. Without events there is no such route.
+func (s *stack) receiver(option options, log *slog.Logger) []httpserver.Route {
 	if option.events == "" {
-		return rest.Notifications{}
+		return nil
 	}
-	return rest.Notifications{Path: eventsPath, Verifier: sns.New(sns.Config{
-		Topics: []string{eventsTopic}, TrustedHost: strings.TrimPrefix(s.simURL, "http://"), Now: s.clock.now, Log: log,
-	})}
+	return snsreceiver.New(snsreceiver.Config{
+		Path: eventsPath, Store: s.store, Now: s.clock.now, Log: log, Verifier: sns.New(sns.Config{
+			Topics: []string{eventsTopic}, TrustedHost: strings.TrimPrefix(s.simURL, "http://"), Now: s.clock.now, Log: log,
+		}),
+	}).Routes()
 }
 
 // newClient is a client whose every exchange is held against the document.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/store"
@@ -122,32 +121,4 @@ func (k Keys) RevokeKey(ctx context.Context, organizationID, id uuid.UUID) (bool
 		return false, fmt.Errorf("revoke an API key: %w", err)
 	}
 	return revoked > 0, nil
-}
-
-// APIKeyOf is how a key is shown.
-func APIKeyOf(row db.APIKey, now time.Time) api.APIKey {
-	scopes := make([]api.Scope, len(row.Scopes))
-	for i, scope := range row.Scopes {
-		scopes[i] = api.Scope(scope)
-	}
-	return api.APIKey{
-		ID:         row.ID,
-		Name:       row.Name,
-		KeyPrefix:  row.Prefix,
-		MaskedKey:  apikey.Mask(row.Prefix),
-		Scopes:     scopes,
-		LastUsedAt: utc(row.LastUsedAt),
-		ExpiresAt:  utc(row.ExpiresAt),
-		RevokedAt:  utc(row.RevokedAt),
-		IsActive:   Usable(row, now),
-		CreatedAt:  row.CreatedAt.UTC(),
-	}
-}
-
-func utc(at *time.Time) *time.Time {
-	if at == nil {
-		return nil
-	}
-	shown := at.UTC()
-	return &shown
 }

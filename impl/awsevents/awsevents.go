@@ -1,13 +1,13 @@
-// Package wiring is what carries the events of SES to us: a topic of Amazon SNS, and a queue of Amazon SQS where there
-// is no public URL. It finds, makes and mends them, tells how they are, and takes messages out of the queue.
+// Package awsevents sets up, checks and reads what carries the events of Amazon SES: a topic of Amazon SNS, and a queue of
+// Amazon SQS for installations without a public URL.
 //
-//   - wiring.go: the client; whose credentials are used
+//   - awsevents.go: the client; whose credentials are used
 //   - topic.go: the topic and its subscriptions
 //   - queue.go: the queue and its dead letters; receiving and deleting
-//   - resource.go: the policies of topic and queue: who may publish, and send
-//   - permissions.go: the least policies of those who run, check and set up MailStack
+//   - resource_policy.go: the policies of topic and queue: who may publish, and send
+//   - iam_policy.go: the least policies of those who run, check and set up MailStack
 //
-// It and package ses are the only rooms that know the AWS SDK.
+// It and package ses are the only ones that know the AWS SDK.
 package awsevents
 
 import (

@@ -80,7 +80,8 @@ func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*compo
 	inbox := dev.simulator.Inbox()
 	policy := c.Policy()
 	policy.AllowLoopbackHTTP = true
-	running.API, err = dev.parts.API(dev.apiStore, dev.sealer, c.APIFlags, policy, dev.parts.Notifications(dev.events()),
+	events, route := dev.events()
+	running.API, err = dev.parts.API(dev.apiStore, dev.sealer, c.APIFlags, policy, dev.parts.Receiver(dev.apiStore, events, route),
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox/*", Handler: inbox},
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox.json", Handler: inbox},

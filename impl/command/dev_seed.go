@@ -17,6 +17,7 @@ import (
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 const (
@@ -141,7 +142,7 @@ func (dev *devEnvironment) keptKey() (*apikey.Key, error) {
 
 func (dev *devEnvironment) usable(row db.APIKey, organization uuid.UUID, key apikey.Key) bool {
 	return row.OrganizationID == organization && key.Matches(row.SecretHash) &&
-		auth.APIKeyOf(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
+		view.APIKey(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
 }
 
 // storeKey stores the key in the place of an earlier one of its name.

@@ -15,6 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 type keyCommand struct {
@@ -62,7 +63,7 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 			return err
 		}
 		if c.JSON {
-			return process.PrintJSON(api.CreatedAPIKey{Key: auth.APIKeyOf(row, process.Now()), FullKey: secret.Reveal()})
+			return process.PrintJSON(api.CreatedAPIKey{Key: view.APIKey(row, process.Now()), FullKey: secret.Reveal()})
 		}
 		return process.Printf("%s\n", secret.Reveal())
 	})
@@ -98,7 +99,7 @@ func (c *keyList) Run(ctx context.Context, process *Process) error {
 		listed := make([]api.APIKey, len(rows))
 		table := [][]string{{"ID", "NAME", "KEY", "ACTIVE", "EXPIRES", "REVOKED", "LAST USED", "SCOPES"}}
 		for i, row := range rows {
-			listed[i] = auth.APIKeyOf(row, process.Now())
+			listed[i] = view.APIKey(row, process.Now())
 			active := "no"
 			if listed[i].IsActive {
 				active = "yes"

@@ -84,7 +84,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	running.API, err = p.API(database, sealer, c.APIFlags, c.Policy(), p.Notifications(c.EventsFlags, c.EventsRouteFlags))
+	running.API, err = p.API(database, sealer, c.APIFlags, c.Policy(), p.Receiver(database, c.EventsFlags, c.EventsRouteFlags))
 	if err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}

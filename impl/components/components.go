@@ -24,6 +24,7 @@ import (
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/snsreceiver"
 	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -77,14 +78,17 @@ func (p *Components) Domains(database *store.Store) *domain.Service {
 	})
 }
 
-// Notifications is the route for what SES reports about the topics; without any there is none.
-func (p *Components) Notifications(topics EventsFlags, route EventsRouteFlags) rest.Notifications {
+// Receiver is the route for what SES reports about the topics; nil without any.
+func (p *Components) Receiver(database *store.Store, topics EventsFlags, route EventsRouteFlags) *snsreceiver.Receiver {
 	if len(topics.EventsTopics) == 0 {
-		return rest.Notifications{}
+		return nil
 	}
-	return rest.Notifications{Path: route.EventsPath, Verifier: sns.New(sns.Config{
-		Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.Process.Now, Log: p.Log,
-	})}
+	return snsreceiver.New(snsreceiver.Config{
+		Path: route.EventsPath, Store: database, Now: p.Process.Now, Log: p.Log,
+		Verifier: sns.New(sns.Config{
+			Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.Process.Now, Log: p.Log,
+		}),
+	})
 }
 
 // Consumer empties the queue of events, once the database is ready. It needs a queue.
@@ -107,7 +111,7 @@ func (p *Components) Consumer(
 }
 
 func (p *Components) API(
-	database *store.Store, sealer *sealed.Sealer, flags APIFlags, policy webhook.Policy, notifications rest.Notifications,
+	database *store.Store, sealer *sealed.Sealer, flags APIFlags, policy webhook.Policy, receiver *snsreceiver.Receiver,
 	extra ...httpserver.Route,
 ) (*rest.Server, error) {
 	accepting := intake.Config{
@@ -128,8 +132,10 @@ func (p *Components) API(
 		RequestsPerSecond:   flags.RateLimit,
 		BodyBudget:          flags.MaxBodies,
 		ValidateResponses:   flags.ValidateResponses,
-		Notifications:       notifications,
 		ExtraRoutes:         extra,
+	}
+	if receiver != nil {
+		config.ExtraRoutes = append(config.ExtraRoutes, receiver.Routes()...)
 	}
 	if p.Telemetry.tracer != nil {
 		accepting.Tracer, config.Tracer = p.Telemetry.tracer, p.Telemetry.tracer
@@ -147,7 +153,12 @@ func (p *Components) API(
 		return nil, err
 	}
 	told.Waiting(accept.Waiting)
-	told.Bodies(server.BodyBytesInFlight)
+	told.Bodies(func() int64 {
+		if receiver == nil {
+			return server.BodyBytesInFlight()
+		}
+		return server.BodyBytesInFlight() + receiver.BodyBytesInFlight()
+	})
 	return server, nil
 }
 

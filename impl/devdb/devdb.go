@@ -1,18 +1,17 @@
-// Package devdb runs a private Postgres server for development and for tests, from the Postgres
-// binaries that the machine has.
+// Package devdb runs a private Postgres server for development and tests, from the Postgres binaries of the machine.
 //
-// The server listens on a Unix socket only, in a folder that nobody else can enter, so it needs no
-// password and takes no port. It also runs where the caller is root, which Postgres refuses to be,
-// and in a folder whose parents only the caller can enter.
+// The server listens on a Unix socket in a folder that no other user can enter, so it needs no password and takes no port.
+// It also runs where the caller is root, which Postgres refuses to be, and in a folder whose parents only the caller can
+// enter.
 //
-//	server.go     start, stop, kill, restart
-//	binaries.go   where initdb and postgres are
-//	cluster.go    the data folder: lock, creation, owner, log, socket folder
-//	leftovers.go  what an earlier process left: a running Postgres, a stale pid file
-//	process.go    a child process that ends with us
+//   - devdb.go: [Options]; devdb_other.go: systems without Unix sockets
+//   - server.go: start, stop, kill, restart
+//   - binaries.go: where initdb and postgres are
+//   - cluster.go: the data folder: lock, creation, owner, log, socket folder
+//   - orphans.go: what an earlier process left: a running Postgres, a stale pid file
+//   - process.go: a child process that ends with us; system_unix.go, system_linux.go: users and signals
 //
-// It is for Unix systems. On Linux Postgres also ends when its parent is killed; elsewhere such an
-// orphan is stopped at the next start.
+// On Linux Postgres also ends when its parent is killed; elsewhere such an orphan is stopped at the next start.
 package devdb
 
 import "log/slog"

@@ -1,11 +1,12 @@
-// Package dns looks up the records that prove a sending domain, compares them
-// with the wanted ones, and serves records itself for development and tests.
+// Package dns looks up the records that prove a sending domain, compares them with the wanted ones, and serves records
+// itself for development and tests.
 //
-//   - resolver.go: [Resolver], exact look-ups of CNAME, TXT and MX.
-//   - exchange.go: one question to one server, over UDP and then TCP.
-//   - match.go: the rules by which observed records satisfy a wanted one.
-//   - server.go: [Server], a small DNS server over a [Zone].
-//   - zone.go: [Zone] and [StaticZone], records kept in memory.
+//   - dns.go: records and their types
+//   - resolver.go: [Resolver], exact look-ups of CNAME, TXT and MX
+//   - exchange.go: one question to one server, over UDP and then TCP; answer.go, text.go: reading what it says
+//   - match.go: the rules by which observed records satisfy a wanted one
+//   - server.go: [Server], a small DNS server over a [Zone]
+//   - zone.go: [Zone] and [StaticZone], records kept in memory
 //
 // Names are lower-cased and have no trailing dot everywhere in the API.
 package dns

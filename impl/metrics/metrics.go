@@ -1,10 +1,10 @@
-// Package metrics owns what Prometheus reads: every collector is here, under plain methods. The other rooms declare what
-// they tell, and know neither this package nor the library.
+// Package metrics owns every Prometheus collector, under plain methods. The other packages declare what they report, and
+// know neither this package nor the library.
 //
 //   - metrics.go: New, the page
 //   - api.go: requests, problems, acceptance
 //   - mail.go: sends, attempts at SES, events of SES, webhooks
-//   - due.go: how much work is due, and since when
+//   - queue_depth.go: due rows and the age of the oldest
 //
 // What is called for every request has its series at hand: about a microsecond in all, and no allocation.
 package metrics

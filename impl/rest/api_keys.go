@@ -10,6 +10,7 @@ import (
 	"github.com/voostack/mailstack/impl/apikey"
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListAPIKeys lists the organization's keys.
@@ -22,7 +23,7 @@ func (server *Server) ListAPIKeys(
 	}
 	keys := make(api.APIKeyList, 0, len(rows))
 	for _, row := range rows {
-		keys = append(keys, auth.APIKeyOf(row, server.config.Now()))
+		keys = append(keys, view.APIKey(row, server.config.Now()))
 	}
 	return api.ListAPIKeys200JSONResponse{Body: keys}, nil
 }
@@ -56,7 +57,7 @@ func (server *Server) CreateAPIKey(
 		return nil, err
 	}
 	return api.CreateAPIKey201JSONResponse{
-		Body:    api.CreatedAPIKey{Key: auth.APIKeyOf(row, now), FullKey: secret.Reveal()},
+		Body:    api.CreatedAPIKey{Key: view.APIKey(row, now), FullKey: secret.Reveal()},
 		Headers: api.CreateAPIKey201ResponseHeaders{Location: "/v1/api-keys/" + row.ID.String()},
 	}, nil
 }
@@ -103,13 +104,4 @@ func scopeNames(scopes []api.Scope) []string {
 		names[i] = string(scope)
 	}
 	return names
-}
-
-// utc is how every time is shown.
-func utc(at *time.Time) *time.Time {
-	if at == nil {
-		return nil
-	}
-	shown := at.UTC()
-	return &shown
 }

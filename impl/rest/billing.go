@@ -8,6 +8,7 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/billing"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // GetUsage reads the current period.
@@ -19,21 +20,5 @@ func (server *Server) GetUsage(ctx context.Context, _ api.GetUsageRequestObject)
 	if err != nil {
 		return nil, fmt.Errorf("read usage: %w", err)
 	}
-	return api.GetUsage200JSONResponse{Body: usageOf(period, row)}, nil
-}
-
-func usageOf(period billing.Period, row db.UsageGetRow) api.Usage {
-	account := billing.Usage{Sent: row.EmailsSent, FreeAllowance: row.FreeMonthlyAllowance}
-	return api.Usage{
-		PeriodKey:            period.Key,
-		PeriodStart:          period.Start,
-		PeriodEnd:            period.End,
-		EmailsSent:           row.EmailsSent,
-		FreeMonthlyAllowance: row.FreeMonthlyAllowance,
-		FreeRemaining:        account.FreeRemaining(),
-		BillableEmails:       account.Billable(),
-		PricePer1KCents:      row.PricePer1kCents,
-		HasPaymentMethod:     row.HasPaymentMethod,
-		MonthlySpendCapCents: row.MonthlySpendCapCents,
-	}
+	return api.GetUsage200JSONResponse{Body: view.Usage(period, row)}, nil
 }

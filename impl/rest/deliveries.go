@@ -12,6 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
@@ -142,42 +143,11 @@ func deliveriesOf(ctx context.Context, queries *db.Queries, rows []db.Delivery) 
 	}
 	attempts := map[uuid.UUID][]api.WebhookAttempt{}
 	for _, row := range found {
-		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], attemptOf(row))
+		attempts[row.DeliveryID] = append(attempts[row.DeliveryID], view.WebhookAttempt(row))
 	}
 	deliveries := make([]api.WebhookDelivery, 0, len(rows))
 	for _, row := range rows {
-		deliveries = append(deliveries, deliveryOf(row, attempts[row.ID]))
+		deliveries = append(deliveries, view.WebhookDelivery(row, attempts[row.ID]))
 	}
 	return deliveries, nil
-}
-
-func deliveryOf(row db.Delivery, attempts []api.WebhookAttempt) api.WebhookDelivery {
-	if attempts == nil {
-		attempts = []api.WebhookAttempt{}
-	}
-	next := utc(row.DueAt)
-	if row.LeasedUntil != nil {
-		next = nil
-	}
-	return api.WebhookDelivery{
-		ID:            row.ID,
-		EventID:       row.EventID,
-		EventType:     row.EventType,
-		State:         api.WebhookDeliveryState(row.State),
-		NextAttemptAt: next,
-		CreatedAt:     row.CreatedAt.UTC(),
-		FinishedAt:    utc(row.FinishedAt),
-		Attempts:      attempts,
-	}
-}
-
-func attemptOf(row db.DeliveryAttempt) api.WebhookAttempt {
-	return api.WebhookAttempt{
-		Attempt:         row.Attempt,
-		At:              row.At.UTC(),
-		DurationMs:      row.DurationMs,
-		StatusCode:      row.StatusCode,
-		ResponseExcerpt: row.ResponseExcerpt,
-		Error:           row.Error,
-	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/auth"
-	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListDomains lists the organization's domains.
@@ -19,8 +19,8 @@ func (server *Server) ListDomains(
 		return nil, err
 	}
 	domains := make(api.DomainList, 0, len(views))
-	for _, view := range views {
-		domains = append(domains, domainOf(view))
+	for _, found := range views {
+		domains = append(domains, view.Domain(found))
 	}
 	return api.ListDomains200JSONResponse{Body: domains}, nil
 }
@@ -29,11 +29,11 @@ func (server *Server) ListDomains(
 func (server *Server) GetDomain(
 	ctx context.Context, request api.GetDomainRequestObject,
 ) (api.GetDomainResponseObject, error) {
-	view, err := server.config.Domains.Get(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	found, err := server.config.Domains.Get(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetDomain200JSONResponse{Body: domainOf(view)}, nil
+	return api.GetDomain200JSONResponse{Body: view.Domain(found)}, nil
 }
 
 // CreateDomain registers a domain.
@@ -47,8 +47,8 @@ func (server *Server) CreateDomain(
 	}
 	var created api.CreateDomain201JSONResponse
 	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
-		view, err := server.config.Domains.Register(ctx, tx, prepared)
-		created.Body, created.Headers.Location = domainOf(view), "/v1/domains/"+view.ID.String()
+		found, err := server.config.Domains.Register(ctx, tx, prepared)
+		created.Body, created.Headers.Location = view.Domain(found), "/v1/domains/"+found.ID.String()
 		return created.VisitCreateDomainResponse, err
 	})
 	if err != nil {
@@ -61,11 +61,11 @@ func (server *Server) CreateDomain(
 func (server *Server) VerifyDomain(
 	ctx context.Context, request api.VerifyDomainRequestObject,
 ) (api.VerifyDomainResponseObject, error) {
-	view, err := server.config.Domains.Verify(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	found, err := server.config.Domains.Verify(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.VerifyDomain200JSONResponse{Body: domainOf(view)}, nil
+	return api.VerifyDomain200JSONResponse{Body: view.Domain(found)}, nil
 }
 
 // DeleteDomain removes a domain.
@@ -76,31 +76,4 @@ func (server *Server) DeleteDomain(
 		return nil, err
 	}
 	return api.DeleteDomain204Response{}, nil
-}
-
-func domainOf(view domain.View) api.Domain {
-	records := make([]api.DNSRecord, 0, len(view.Records))
-	for _, record := range view.Records {
-		records = append(records, api.DNSRecord{
-			Type:     api.DNSRecordType(record.Type),
-			Name:     record.Name,
-			Value:    record.Value,
-			TTL:      record.TTL,
-			Purpose:  api.DNSRecordPurpose(record.Purpose),
-			Required: record.Required,
-			Status:   api.DNSRecordStatus(record.Status),
-			Observed: append([]string{}, record.Observed...),
-		})
-	}
-	return api.Domain{
-		ID:                   view.ID,
-		Domain:               view.Name,
-		Status:               api.DomainStatus(view.Status),
-		StatusReason:         view.StatusReason,
-		CustomMailFromDomain: view.MailFromDomain,
-		DNSRecords:           records,
-		VerifiedAt:           utc(view.VerifiedAt),
-		LastCheckedAt:        utc(view.CheckedAt),
-		CreatedAt:            view.CreatedAt.UTC(),
-	}
 }

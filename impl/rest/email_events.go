@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -13,6 +11,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListEmailEvents lists what happened to a message, the fact that was learned last first.
@@ -44,22 +43,11 @@ func (server *Server) ListEmailEvents(
 	}
 	events := make([]api.EmailEvent, 0, len(rows))
 	for _, row := range rows {
-		event, err := emailEventOf(row)
+		event, err := view.EmailEvent(row)
 		if err != nil {
 			return nil, err
 		}
 		events = append(events, event)
 	}
 	return api.ListEmailEvents200JSONResponse{Body: api.EmailEventList{Data: events, NextCursor: next}}, nil
-}
-
-// emailEventOf shows the recipient and the reason apart from the rest of the data.
-func emailEventOf(row db.Event) (api.EmailEvent, error) {
-	event := api.EmailEvent{ID: row.ID, Type: api.EmailEventType(row.Type), OccurredAt: row.OccurredAt.UTC()}
-	var apart struct{ Recipient, Reason string }
-	if err := errors.Join(json.Unmarshal(row.Data, &event.Data), json.Unmarshal(row.Data, &apart)); err != nil {
-		return event, fmt.Errorf("read the data of an event: %w", err)
-	}
-	event.Recipient, event.Detail = orNull(apart.Recipient), orNull(apart.Reason)
-	return event, nil
 }

@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListEmails lists messages, newest first, by at most one filter besides the dates.
@@ -37,7 +37,7 @@ func (server *Server) ListEmails(
 	}
 	emails := make([]api.EmailSummary, 0, len(rows))
 	for _, row := range rows {
-		emails = append(emails, emailSummaryOf(row))
+		emails = append(emails, view.EmailSummary(row))
 	}
 	return api.ListEmails200JSONResponse{Body: api.EmailList{Data: emails, NextCursor: next}}, nil
 }
@@ -134,24 +134,4 @@ func outcomeOf(status string) (mail.Outcome, bool) {
 		}
 	}
 	return 0, false
-}
-
-func emailSummaryOf(row db.Email) api.EmailSummary {
-	return api.EmailSummary{
-		ID:                row.ID,
-		FromEmail:         row.FromEmail,
-		FromName:          orNull(row.FromName),
-		ToEmail:           row.ToEmail,
-		Cc:                orNull(row.Cc),
-		Bcc:               orNull(row.Bcc),
-		ReplyTo:           orNull(row.ReplyTo),
-		Subject:           row.Subject,
-		Status:            api.EmailStatus(mail.Outcome(row.Outcome).Status()),
-		ProviderMessageID: row.ProviderMessageID,
-		ErrorMessage:      row.ErrorMessage,
-		Tags:              orNull(strings.Join(row.Tags, ",")),
-		QueuedAt:          row.QueuedAt.UTC(),
-		SentAt:            utc(row.SentAt),
-		CreatedAt:         row.CreatedAt.UTC(),
-	}
 }

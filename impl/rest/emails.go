@@ -12,9 +12,9 @@ import (
 	"github.com/voostack/mailstack/impl/compose"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/intake"
-	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // maxBatchBytes bounds the rendered bodies of a batch together, as its request is bounded.
@@ -181,43 +181,5 @@ func (server *Server) GetEmail(
 	if err != nil {
 		return nil, fmt.Errorf("read the recipients: %w", err)
 	}
-	return api.GetEmail200JSONResponse{Body: emailOf(row, recipients)}, nil
-}
-
-func emailOf(row db.Email, rows []db.Recipient) api.Email {
-	recipients := make([]api.EmailRecipient, 0, len(rows))
-	for _, recipient := range rows {
-		recipients = append(recipients, api.EmailRecipient{
-			Email:  recipient.Address,
-			Kind:   api.EmailRecipientKind(recipient.Kind),
-			Status: api.EmailStatus(mail.Outcome(recipient.Outcome).Status()),
-		})
-	}
-	summary := emailSummaryOf(row)
-	return api.Email{
-		ID:                summary.ID,
-		FromEmail:         summary.FromEmail,
-		FromName:          summary.FromName,
-		ToEmail:           summary.ToEmail,
-		Cc:                summary.Cc,
-		Bcc:               summary.Bcc,
-		ReplyTo:           summary.ReplyTo,
-		Subject:           summary.Subject,
-		Status:            summary.Status,
-		ProviderMessageID: summary.ProviderMessageID,
-		ErrorMessage:      summary.ErrorMessage,
-		Tags:              summary.Tags,
-		QueuedAt:          summary.QueuedAt,
-		SentAt:            summary.SentAt,
-		CreatedAt:         summary.CreatedAt,
-		Recipients:        recipients,
-	}
-}
-
-// orNull shows what is empty as null.
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	return api.GetEmail200JSONResponse{Body: view.Email(row, recipients)}, nil
 }

@@ -5,7 +5,6 @@
 //   - emails.go, email_list.go, email_events.go: sending and reading messages
 //   - templates.go, template_edit.go, template_preview.go, domains.go, api_keys.go, suppressions.go, webhooks.go,
 //     deliveries.go, billing.go, health.go: the operations of the other tags
-//   - notifications.go: the route to which Amazon SNS posts the events of SES
 package rest
 
 import (
@@ -53,8 +52,6 @@ type Config struct {
 	RequestTimeout time.Duration
 	// ValidateResponses holds every response against the spec, once it is written: what breaks it is logged and counted.
 	ValidateResponses bool
-	// Notifications is where SES reports what became of messages.
-	Notifications Notifications
 	// BodyBudget bounds the bytes that the bodies of requests in flight take up together; a request beyond them is refused
 	// before its body is read. Zero means httpserver.DefaultBodyBudget.
 	BodyBudget int64
@@ -62,7 +59,8 @@ type Config struct {
 	Observer httpserver.Observer
 	// Tracer follows requests. Nil means none.
 	Tracer httpserver.Tracer
-	// ExtraRoutes are those that only some ways of running have, such as the inbox of dev.
+	// ExtraRoutes are those that only some ways of running have, such as the inbox of dev and the route of
+	// package snsreceiver.
 	ExtraRoutes []httpserver.Route
 }
 
@@ -72,8 +70,6 @@ type Server struct {
 	http     *httpserver.Server
 	auth     *auth.Authenticator
 	composer *compose.Composer
-	// notificationBodies bounds the bodies of notifications.
-	notificationBodies *httpserver.BodyBudget
 }
 
 var _ api.StrictServerInterface = (*Server)(nil)
@@ -91,16 +87,15 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	server := &Server{
-		config: config, auth: authenticator, notificationBodies: httpserver.NewBodyBudget(notificationBodyBudget),
+		config: config, auth: authenticator,
 		composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation},
 	}
 	routes, err := pages.Routes(config.Spec)
 	if err != nil {
 		return nil, err
 	}
-	routes = append(routes, config.ExtraRoutes...)
 	server.http, err = httpserver.New(httpserver.Config{
-		Spec: config.Spec, Register: server.register, Routes: append(routes, server.notificationRoutes()...),
+		Spec: config.Spec, Register: server.register, Routes: append(routes, config.ExtraRoutes...),
 		Store: config.Store, Intake: config.Intake, Authorizer: authenticator, Now: config.Now, NewID: config.NewID,
 		Sealer: config.Sealer, Log: config.Log, RequestTimeout: config.RequestTimeout,
 		ValidateResponses: config.ValidateResponses, BodyBudget: config.BodyBudget, Observer: config.Observer,
@@ -136,6 +131,4 @@ func (server *Server) Routes() []string { return server.http.Routes() }
 func (server *Server) InvalidResponses() int64 { return server.http.InvalidResponses() }
 
 // BodyBytesInFlight returns how many bytes are set aside for the bodies of requests in flight.
-func (server *Server) BodyBytesInFlight() int64 {
-	return server.http.BodyBytesInFlight() + server.notificationBodies.InFlight()
-}
+func (server *Server) BodyBytesInFlight() int64 { return server.http.BodyBytesInFlight() }

@@ -16,6 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // AccountSuppressions is the suppression list of the SES account, which all organizations share.
@@ -47,7 +48,7 @@ func (server *Server) ListSuppressions(
 		return nil, err
 	}
 	return api.ListSuppressions200JSONResponse{
-		Body: api.SuppressionList{Data: suppressionsOf(rows), NextCursor: next},
+		Body: api.SuppressionList{Data: view.Suppressions(rows), NextCursor: next},
 	}, nil
 }
 
@@ -142,7 +143,7 @@ func createdSuppressions(keys []string, rows []db.Suppression) api.CreateSuppres
 		location += "/" + url.PathEscape(keys[0])
 	}
 	return api.CreateSuppressions201JSONResponse{
-		Body:    api.CreatedSuppressions{Data: suppressionsOf(rows)},
+		Body:    api.CreatedSuppressions{Data: view.Suppressions(rows)},
 		Headers: api.CreateSuppressions201ResponseHeaders{Location: location},
 	}
 }
@@ -221,18 +222,4 @@ func (server *Server) formsOf(ctx context.Context, row db.Suppression, asked mai
 	}
 	slices.Sort(forms)
 	return slices.Compact(forms), nil
-}
-
-func suppressionsOf(rows []db.Suppression) []api.Suppression {
-	suppressions := make([]api.Suppression, 0, len(rows))
-	for _, row := range rows {
-		suppressions = append(suppressions, api.Suppression{
-			Address:   row.AddressKey,
-			Reason:    api.SuppressionReason(row.Reason),
-			Detail:    row.Detail,
-			EmailID:   row.EmailID,
-			CreatedAt: row.CreatedAt.UTC(),
-		})
-	}
-	return suppressions
 }

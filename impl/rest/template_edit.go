@@ -9,6 +9,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 // UpdateTemplate changes what is given and leaves the rest.
@@ -62,7 +63,7 @@ func (server *Server) editTemplate(
 	applyOptional(&wanted.text, change.Text)
 	rewritten := wanted != contentOf(version)
 	if !renamed && !rewritten {
-		return templateOf(row, version), nil
+		return view.Template(row, version), nil
 	}
 	if rewritten {
 		if err := wanted.check(); err != nil {
@@ -84,7 +85,7 @@ func (server *Server) editTemplate(
 			return api.Template{}, err
 		}
 	}
-	return templateOf(row, version), nil
+	return view.Template(row, version), nil
 }
 
 // applyOptional takes what a request says of a part: a value, null for none, or nothing.

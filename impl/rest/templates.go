@@ -16,6 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/template"
+	"github.com/voostack/mailstack/impl/view"
 )
 
 const (
@@ -89,7 +90,7 @@ func (server *Server) ListTemplates(
 	}
 	listed := make([]api.TemplateSummary, 0, len(rows))
 	for _, row := range rows {
-		listed = append(listed, templateSummaryOf(row))
+		listed = append(listed, view.TemplateSummary(row))
 	}
 	return api.ListTemplates200JSONResponse{Body: api.TemplateList{Data: listed, NextCursor: next}}, nil
 }
@@ -158,7 +159,7 @@ func (server *Server) insertTemplate(
 		return api.Template{}, fmt.Errorf("create a template: %w", err)
 	}
 	version, err := server.putVersion(ctx, tx, row, wanted)
-	return templateOf(row, version), err
+	return view.Template(row, version), err
 }
 
 // putVersion writes a content as the latest version of a template.
@@ -183,7 +184,7 @@ func (server *Server) GetTemplate(
 	if err != nil {
 		return nil, err
 	}
-	return api.GetTemplate200JSONResponse{Body: templateOf(found.Template, found.TemplateVersion)}, nil
+	return api.GetTemplate200JSONResponse{Body: view.Template(found.Template, found.TemplateVersion)}, nil
 }
 
 // getTemplate reads one version, the latest when none is named. What is not there is a *problem.
@@ -237,7 +238,7 @@ func (server *Server) PublishTemplate(
 	if err != nil {
 		return nil, err
 	}
-	return api.PublishTemplate200JSONResponse{Body: templateOf(found.Template, found.TemplateVersion)}, nil
+	return api.PublishTemplate200JSONResponse{Body: view.Template(found.Template, found.TemplateVersion)}, nil
 }
 
 // ListTemplateVersions lists the versions of a template, newest first.
@@ -270,7 +271,7 @@ func (server *Server) ListTemplateVersions(
 	listed := make([]api.TemplateVersionSummary, 0, len(rows))
 	for _, row := range rows {
 		listed = append(listed, api.TemplateVersionSummary{
-			Version: row.Version, IsPublished: row.IsPublished, Subject: orNull(row.Subject), CreatedAt: row.CreatedAt.UTC(),
+			Version: row.Version, IsPublished: row.IsPublished, Subject: view.OrNull(row.Subject), CreatedAt: row.CreatedAt.UTC(),
 		})
 	}
 	return api.ListTemplateVersions200JSONResponse{
@@ -302,35 +303,9 @@ func (server *Server) GetTemplateVersion(
 	return api.GetTemplateVersion200JSONResponse{Body: api.TemplateVersion{
 		Version:     version.Version,
 		IsPublished: row.PublishedVersion != nil && *row.PublishedVersion == version.Version,
-		Subject:     orNull(version.Subject),
-		HTML:        orNull(version.HTML),
-		Text:        orNull(version.Text),
+		Subject:     view.OrNull(version.Subject),
+		HTML:        view.OrNull(version.HTML),
+		Text:        view.OrNull(version.Text),
 		CreatedAt:   version.CreatedAt.UTC(),
 	}}, nil
-}
-
-func templateSummaryOf(row db.Template) api.TemplateSummary {
-	return api.TemplateSummary{
-		ID:               row.ID,
-		Name:             row.Name,
-		LatestVersion:    row.LatestVersion,
-		PublishedVersion: row.PublishedVersion,
-		CreatedAt:        row.CreatedAt.UTC(),
-		UpdatedAt:        row.UpdatedAt.UTC(),
-	}
-}
-
-func templateOf(row db.Template, latest db.TemplateVersion) api.Template {
-	summary := templateSummaryOf(row)
-	return api.Template{
-		ID:               summary.ID,
-		Name:             summary.Name,
-		LatestVersion:    summary.LatestVersion,
-		PublishedVersion: summary.PublishedVersion,
-		Subject:          orNull(latest.Subject),
-		HTML:             orNull(latest.HTML),
-		Text:             orNull(latest.Text),
-		CreatedAt:        summary.CreatedAt,
-		UpdatedAt:        summary.UpdatedAt,
-	}
 }

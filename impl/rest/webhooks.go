@@ -13,6 +13,7 @@ import (
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/view"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
@@ -42,7 +43,7 @@ func (server *Server) ListWebhooks(
 	}
 	webhooks := make([]api.Webhook, 0, len(rows))
 	for _, row := range rows {
-		webhooks = append(webhooks, server.webhookOf(row))
+		webhooks = append(webhooks, view.Webhook(row, server.config.Now()))
 	}
 	return api.ListWebhooks200JSONResponse{Body: api.WebhookList{Data: webhooks, NextCursor: next}}, nil
 }
@@ -65,7 +66,7 @@ func (server *Server) CreateWebhook(
 			ID: id, OrganizationID: auth.CallerFromContext(ctx).OrganizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
 			SealedSecret: sealed, Now: server.config.Now(),
 		})
-		created.Body, created.Headers.Location = withSecret(server.webhookOf(row), key), "/v1/webhooks/"+row.ID.String()
+		created.Body, created.Headers.Location = view.WebhookWithSecret(view.Webhook(row, server.config.Now()), key), "/v1/webhooks/"+row.ID.String()
 		return created.VisitCreateWebhookResponse, err
 	})
 	if err != nil {
@@ -99,7 +100,7 @@ func (server *Server) GetWebhook(
 	if err != nil {
 		return nil, err
 	}
-	return api.GetWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+	return api.GetWebhook200JSONResponse{Body: view.Webhook(row, server.config.Now())}, nil
 }
 
 func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, error) {
@@ -141,7 +142,7 @@ func (server *Server) UpdateWebhook(
 	if err != nil {
 		return nil, fmt.Errorf("change the webhook: %w", err)
 	}
-	return api.UpdateWebhook200JSONResponse{Body: server.webhookOf(row)}, nil
+	return api.UpdateWebhook200JSONResponse{Body: view.Webhook(row, server.config.Now())}, nil
 }
 
 // DeleteWebhook deletes a webhook. Its deliveries are deleted in the background.
@@ -179,7 +180,7 @@ func (server *Server) RotateWebhookSecret(
 	if err != nil {
 		return nil, fmt.Errorf("rotate the secret: %w", err)
 	}
-	return api.RotateWebhookSecret200JSONResponse{Body: withSecret(server.webhookOf(row), key)}, nil
+	return api.RotateWebhookSecret200JSONResponse{Body: view.WebhookWithSecret(view.Webhook(row, server.config.Now()), key)}, nil
 }
 
 func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.SigningKey, sealed []byte, err error) {
@@ -211,39 +212,4 @@ func eventTypes(events []api.WebhookEventType) []string {
 		names[i] = string(event)
 	}
 	return names
-}
-
-func (server *Server) webhookOf(row db.Webhook) api.Webhook {
-	events := make([]api.WebhookEventType, len(row.Events))
-	for i, event := range row.Events {
-		events[i] = api.WebhookEventType(event)
-	}
-	expires := utc(row.PreviousSecretExpiresAt)
-	if expires != nil && !expires.After(server.config.Now()) {
-		expires = nil
-	}
-	return api.Webhook{
-		ID:                      row.ID,
-		URL:                     row.URL,
-		Events:                  events,
-		Enabled:                 row.Enabled,
-		DisabledReason:          row.DisabledReason,
-		PreviousSecretExpiresAt: expires,
-		CreatedAt:               row.CreatedAt.UTC(),
-		UpdatedAt:               row.UpdatedAt.UTC(),
-	}
-}
-
-func withSecret(shown api.Webhook, key webhook.SigningKey) api.WebhookWithSecret {
-	return api.WebhookWithSecret{
-		ID:                      shown.ID,
-		URL:                     shown.URL,
-		Events:                  shown.Events,
-		Enabled:                 shown.Enabled,
-		DisabledReason:          shown.DisabledReason,
-		PreviousSecretExpiresAt: shown.PreviousSecretExpiresAt,
-		CreatedAt:               shown.CreatedAt,
-		UpdatedAt:               shown.UpdatedAt,
-		SigningSecret:           key.Reveal(),
-	}
 }

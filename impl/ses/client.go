@@ -1,7 +1,14 @@
-// Package ses speaks the Amazon SES API v2: identities and their MAIL FROM domain (identity.go), the account's quota
-// and the configuration set (account.go), where its events go (destination.go), sending one message (send.go), and what
-// every failure means for the caller (error.go), which rests on how far a request got on the wire (attempt.go). What SES
-// reports is read by event.go. Only this room and package wiring, which is for SNS and SQS, know the AWS SDK.
+// Package ses speaks the Amazon SES API v2, and says what each failure means for the caller.
+//
+//   - client.go: [Client], region, endpoint and credentials
+//   - identity.go: identities and their MAIL FROM domain
+//   - account.go: the account's quota and the configuration set; event_destination.go: where its events go
+//   - send.go: sending one message
+//   - suppression.go: the suppression list of the account
+//   - error.go: the class of a failure; wire.go: how far a request got, on which that rests
+//   - event.go: reading what SES reports
+//
+// It and package awsevents, which is for SNS and SQS, are the only ones that know the AWS SDK.
 package ses
 
 import (

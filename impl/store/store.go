@@ -1,15 +1,15 @@
-// Package store is the only room that knows Postgres. The statements are in gen/db, written in
-// queries/; here is what they run on.
+// Package store is the only one that knows Postgres. The statements are in gen/db, written in queries/; here is what they
+// run on.
 //
-//	store.go       the pool of connections and its limits
-//	tx.go          transactions; pipeline.go: the same in fewer round trips
-//	listen.go      notifications
-//	migrate.go     the schema and its version
-//	partitions.go  monthly partitions, for retention
-//	errors.go      what a failure means: unavailable, a constraint, no row
+//   - store.go: the pool of connections and its limits
+//   - tx.go: transactions; pipeline.go: transactions in fewer round trips
+//   - listen.go: notifications
+//   - migrate.go: the schema and its version
+//   - partitions.go: monthly partitions, for retention
+//   - errors.go: what a failure means: unavailable, a constraint, no row
 //
-// It needs sessions of its own: a connection pooler in front of Postgres must pool by session, as
-// notifications, advisory locks and prepared statements do not survive one that pools by transaction.
+// It needs sessions of its own: a connection pooler in front of Postgres must pool by session, as notifications, advisory
+// locks and prepared statements do not survive one that pools by transaction.
 package store
 
 import (

@@ -1,5 +1,6 @@
-// Package webhook posts events to the URLs of organizations.
+// Package webhook posts one event to the URL of an organization.
 //
+//   - webhook.go: this map
 //   - secret.go, sign.go: signing keys, and the headers that they make (Standard Webhooks)
 //   - payload.go: the events that are not about a message; those are made by the statement that stores them
 //   - address.go: which addresses may be connected to
@@ -7,5 +8,5 @@
 //   - sender.go, failure.go: one attempt, and what it is called when it fails
 //   - schedule.go: when to try again
 //
-// It knows no rows: package dispatch claims deliveries and stores what became of them.
+// It knows no rows: package deliveries claims deliveries and stores their results.
 package webhook

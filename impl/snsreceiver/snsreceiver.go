@@ -1,0 +1,113 @@
+// Package snsreceiver is the route to which Amazon SNS posts the events of SES: the other way in beside package sqsconsumer, for
+// installations with a public URL.
+package snsreceiver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/sns"
+	"github.com/voostack/mailstack/impl/store"
+)
+
+// Config of a [Receiver]. All of it is required.
+type Config struct {
+	// Path of the route, such as /internal/ses/events.
+	Path string
+	// Verifier tells genuine messages from others.
+	Verifier *sns.Verifier
+	Store    *store.Store
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Receiver stores the notifications that are posted to its route.
+type Receiver struct {
+	config Config
+	bodies *httpserver.BodyBudget
+}
+
+// New returns a Receiver.
+func New(config Config) *Receiver {
+	return &Receiver{config: config, bodies: httpserver.NewBodyBudget(bodyBudget)}
+}
+
+// Routes are those that SNS posts to.
+func (receiver *Receiver) Routes() []httpserver.Route {
+	return []httpserver.Route{{
+		Method: http.MethodPost, Path: receiver.config.Path, Handle: receiver.receive, Operation: "receiveNotification",
+	}}
+}
+
+// BodyBytesInFlight returns how many bytes are set aside for the bodies of notifications.
+func (receiver *Receiver) BodyBytesInFlight() int64 { return receiver.bodies.InFlight() }
+
+// bodyBudget is what the bodies of notifications take up together, apart from those of requests with a key: whoever
+// knows the route can fill it. SNS posts again.
+const bodyBudget = 16 << 20
+
+func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logger {
+	return receiver.config.Log.With(slog.String("requestId", w.Header().Get(httpserver.RequestIDHeader)),
+		slog.String("method", r.Method), slog.String("route", receiver.config.Path))
+}
+
+// receive takes what SNS posts, as text/plain. What is genuine is stored as it came before it is answered:
+// SNS tries a few times within a minute, and then forgets. A repetition is answered likewise and changes nothing.
+func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
+	release, err := receiver.bodies.Reserve(request, sns.MaxBytes)
+	if err != nil {
+		return err
+	}
+	defer release()
+	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, sns.MaxBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &problem.Problem{Code: api.ProblemCodePayloadTooLarge, Detail: "A notification has at most 512 KiB."}
+	case err != nil:
+		return &problem.Problem{Code: api.ProblemCodeValidationFailed, Detail: "The body cannot be read."}
+	}
+	verifier := receiver.config.Verifier
+	message, err := verifier.Verify(request.Context(), body)
+	if err != nil {
+		return receiver.refuse(w, request, message, err)
+	}
+	switch message.Type {
+	case sns.TypeNotification:
+		_, err := receiver.config.Store.Queries().NotificationInsert(request.Context(), db.NotificationInsertParams{
+			MessageID: message.MessageId, Body: strings.ReplaceAll(message.Message, "\x00", ""), Now: receiver.config.Now(),
+		})
+		if err != nil {
+			return fmt.Errorf("store a notification: %w", err)
+		}
+	case sns.TypeSubscriptionConfirmation:
+		if err := verifier.Confirm(request.Context(), message); err != nil {
+			return receiver.refuse(w, request, message, err)
+		}
+	default:
+		receiver.log(w, request).WarnContext(request.Context(), "a subscription of SNS has ended: no more events come from this topic",
+			slog.String("topic", message.TopicArn))
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// refuse tells what is wrong, also in the log: whoever sets a topic up looks there. Nothing of a message
+// that was not verified is repeated but its topic, and that only where it looks like one.
+func (receiver *Receiver) refuse(w http.ResponseWriter, r *http.Request, message sns.Message, err error) error {
+	receiver.log(w, r).WarnContext(r.Context(), "a message of SNS was refused",
+		slog.String("topic", sns.LoggableTopicARN(message.TopicArn)), slog.String("error", err.Error()))
+	if errors.Is(err, sns.ErrUnavailable) {
+		return problem.Unavailable("Amazon SNS is not available; try again after the given time.")
+	}
+	return &problem.Problem{Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The notification is refused: " + err.Error() + ".")}
+}

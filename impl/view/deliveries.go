@@ -1,0 +1,39 @@
+package view
+
+import (
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/gen/db"
+)
+
+// WebhookDelivery returns a delivery with its attempts.
+func WebhookDelivery(row db.Delivery, attempts []api.WebhookAttempt) api.WebhookDelivery {
+	if attempts == nil {
+		attempts = []api.WebhookAttempt{}
+	}
+	next := UTC(row.DueAt)
+	if row.LeasedUntil != nil {
+		next = nil
+	}
+	return api.WebhookDelivery{
+		ID:            row.ID,
+		EventID:       row.EventID,
+		EventType:     row.EventType,
+		State:         api.WebhookDeliveryState(row.State),
+		NextAttemptAt: next,
+		CreatedAt:     row.CreatedAt.UTC(),
+		FinishedAt:    UTC(row.FinishedAt),
+		Attempts:      attempts,
+	}
+}
+
+// WebhookAttempt returns one attempt of a delivery.
+func WebhookAttempt(row db.DeliveryAttempt) api.WebhookAttempt {
+	return api.WebhookAttempt{
+		Attempt:         row.Attempt,
+		At:              row.At.UTC(),
+		DurationMs:      row.DurationMs,
+		StatusCode:      row.StatusCode,
+		ResponseExcerpt: row.ResponseExcerpt,
+		Error:           row.Error,
+	}
+}
