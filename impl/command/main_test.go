@@ -22,8 +22,8 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// patience bounds every wait, on a machine that is busy with other tests.
-const patience = 60 * time.Second
+// testTimeout bounds every wait, on a machine that is busy with other tests.
+const testTimeout = 60 * time.Second
 
 // binary is the program, built once for all tests.
 var binary string
@@ -74,7 +74,7 @@ func (o *output) String() string {
 // execute runs a command that ends by itself in this process, and returns its exit code.
 func execute(t *testing.T, arguments ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	var out, err output
 	code = command.Run(ctx, command.Process{
@@ -145,7 +145,7 @@ func (r *running) kill() {
 // exits waits for the end of the process and demands its exit code.
 func (r *running) exits(code int) {
 	r.t.Helper()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(testTimeout)
 	defer timer.Stop()
 	select {
 	case <-r.ended:
@@ -197,7 +197,7 @@ func (r *running) logged(message, member string) string {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(testTimeout)
 	defer deadline.Stop()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -218,7 +218,7 @@ type client struct {
 // do returns the status, 0 when nobody answers, and reads the answer into what is given, unless that is nil.
 func (c client) do(t *testing.T, method, path, body string, into any) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
 	if err != nil {

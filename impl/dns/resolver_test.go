@@ -16,8 +16,8 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 )
 
-// patience bounds what must happen soon; only a failing test waits for it.
-const patience = 20 * time.Second
+// testTimeout bounds what must happen soon; only a failing test waits for it.
+const testTimeout = 20 * time.Second
 
 func serve(t *testing.T, zone dns.Zone) *dns.Server {
 	t.Helper()
@@ -26,7 +26,7 @@ func serve(t *testing.T, zone dns.Zone) *dns.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 		defer cancel()
 		if err := server.Close(ctx); err != nil {
 			t.Error(err)
@@ -74,7 +74,7 @@ func observe(ctx context.Context, resolver *dns.Resolver, rrtype, name string) (
 
 func TestLookups(t *testing.T) {
 	t.Parallel()
-	resolver := resolver(t, serve(t, acme()).Addr(), patience)
+	resolver := resolver(t, serve(t, acme()).Addr(), testTimeout)
 	const mx, spf = "10 feedback-smtp.us-east-1.amazonses.com", "v=spf1 include:amazonses.com ~all"
 	for _, test := range []struct{ rrtype, name, want string }{
 		{dns.TypeCNAME, "a._domainkey.acme.test", "a.dkim.amazonses.com"},
@@ -101,7 +101,7 @@ func TestLookups(t *testing.T) {
 func TestTextsArriveUnchanged(t *testing.T) {
 	t.Parallel()
 	zone := dns.NewStaticZone()
-	resolver := resolver(t, serve(t, zone).Addr(), patience)
+	resolver := resolver(t, serve(t, zone).Addr(), testTimeout)
 	var names atomic.Int64
 	rapid.Check(t, func(t *rapid.T) {
 		name := strconv.FormatInt(names.Add(1), 10) + ".acme.test"
@@ -120,7 +120,7 @@ func TestTextsArriveUnchanged(t *testing.T) {
 func TestTextThatIsNotText(t *testing.T) {
 	t.Parallel()
 	zone := dns.NewStaticZone(dns.Record{Name: "acme.test", Type: dns.TypeTXT, Value: "a\x00b\xffc\x1b"})
-	got, err := resolver(t, serve(t, zone).Addr(), patience).TXT(t.Context(), "acme.test")
+	got, err := resolver(t, serve(t, zone).Addr(), testTimeout).TXT(t.Context(), "acme.test")
 	if err != nil || len(got) != 1 || got[0] != "a\ufffdb\ufffdc\ufffd" {
 		t.Fatalf("got %q, %v", got, err)
 	}
@@ -136,7 +136,7 @@ func TestLargeAnswersComeOverTCP(t *testing.T) {
 	}
 	zone.Set(records...)
 	server := serve(t, zone)
-	got, err := resolver(t, server.Addr(), patience).TXT(t.Context(), "big.acme.test")
+	got, err := resolver(t, server.Addr(), testTimeout).TXT(t.Context(), "big.acme.test")
 	if err != nil || len(got) != 10 {
 		t.Fatalf("got %d texts, %v", len(got), err)
 	}
@@ -160,7 +160,7 @@ func TestFailures(t *testing.T) {
 	zone.Fail("refused.acme.test", dns.FailRefuse)
 	zone.Fail("hanging.acme.test", dns.FailHang)
 	addr := serve(t, zone).Addr()
-	patient, hasty := resolver(t, addr, patience), resolver(t, addr, 50*time.Millisecond)
+	patient, hasty := resolver(t, addr, testTimeout), resolver(t, addr, 50*time.Millisecond)
 	for name, reason := range map[string]string{
 		"broken.acme.test":  "SERVFAIL",
 		"refused.acme.test": "REFUSED",
@@ -194,7 +194,7 @@ func TestFailures(t *testing.T) {
 
 func TestInvalidNamesAreNotAsked(t *testing.T) {
 	t.Parallel()
-	resolver := resolver(t, serve(t, acme()).Addr(), patience)
+	resolver := resolver(t, serve(t, acme()).Addr(), testTimeout)
 	for _, name := range []string{"", ".", "a..b", ".acme.test", `m\097il.acme.test`, strings.Repeat("a", 64) + ".test", strings.Repeat("abc.", 70)} {
 		_, err := resolver.TXT(t.Context(), name)
 		var failure *dns.Error
@@ -271,7 +271,7 @@ func TestUnrelatedRecordsAreIgnored(t *testing.T) {
 			"evil.test. 60 IN TXT evil", "acme.test. 60 CH TXT chaos", "acme.test. 60 IN CNAME two.test.",
 			"two.test. 60 IN TXT two", "two.test. 60 IN MX 10 two.test.", "evil.test. 60 IN CNAME evil.test.")
 	})
-	resolver := resolver(t, addr, patience)
+	resolver := resolver(t, addr, testTimeout)
 	for rrtype, want := range map[string]string{dns.TypeTXT: "two", dns.TypeMX: "10 two.test", dns.TypeCNAME: "two.test"} {
 		got, err := observe(t.Context(), resolver, rrtype, "acme.test")
 		if err != nil || len(got) != 1 || got[0] != want {
@@ -286,7 +286,7 @@ func TestNumberOfRecordsIsBounded(t *testing.T) {
 	for i := range 300 {
 		records = append(records, dns.Record{Name: "acme.test", Type: dns.TypeTXT, Value: strconv.Itoa(i)})
 	}
-	got, err := resolver(t, serve(t, dns.NewStaticZone(records...)).Addr(), patience).TXT(t.Context(), "acme.test")
+	got, err := resolver(t, serve(t, dns.NewStaticZone(records...)).Addr(), testTimeout).TXT(t.Context(), "acme.test")
 	if err != nil || len(got) != 100 {
 		t.Fatalf("got %d texts, %v", len(got), err)
 	}
@@ -296,7 +296,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	zone := acme()
 	addr := serve(t, zone).Addr()
-	if err := resolver(t, addr, patience).Check(t.Context()); err != nil {
+	if err := resolver(t, addr, testTimeout).Check(t.Context()); err != nil {
 		t.Error(err)
 	}
 	zone.Fail(".", dns.FailHang)

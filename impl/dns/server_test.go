@@ -20,7 +20,7 @@ func ask(t *testing.T, network, addr, name string, qtype uint16) *mdns.Msg {
 
 func exchange(t *testing.T, network, addr string, question *mdns.Msg) *mdns.Msg {
 	t.Helper()
-	client := &mdns.Client{Net: network, Timeout: patience}
+	client := &mdns.Client{Net: network, Timeout: testTimeout}
 	reply, _, err := client.ExchangeContext(t.Context(), question, addr)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestStandardLibraryUnderstandsServer(t *testing.T) {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	texts, err := resolver.LookupTXT(ctx, "alias.acme.test.")
 	if err != nil || len(texts) != 1 {
@@ -106,7 +106,7 @@ func TestStandardLibraryUnderstandsServer(t *testing.T) {
 func TestStaticZone(t *testing.T) {
 	t.Parallel()
 	zone := acme()
-	resolver := resolver(t, serve(t, zone).Addr(), patience)
+	resolver := resolver(t, serve(t, zone).Addr(), testTimeout)
 	zone.Set(dns.Record{Name: "MAIL.acme.test.", Type: dns.TypeTXT, Value: "changed"})
 	if got, err := resolver.TXT(t.Context(), "mail.acme.test"); err != nil || len(got) != 1 || got[0] != "changed" {
 		t.Errorf("after a change: %q, %v", got, err)
@@ -137,7 +137,7 @@ func TestCloseEndsWhatTheZoneDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolver := resolver(t, server.Addr(), patience)
+	resolver := resolver(t, server.Addr(), testTimeout)
 	looked := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -147,7 +147,7 @@ func TestCloseEndsWhatTheZoneDoes(t *testing.T) {
 	}()
 	<-zone.asked
 	begun := time.Now()
-	closing, done := context.WithTimeout(t.Context(), patience)
+	closing, done := context.WithTimeout(t.Context(), testTimeout)
 	defer done()
 	if err := server.Close(closing); err != nil {
 		t.Error(err)

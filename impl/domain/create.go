@@ -21,10 +21,10 @@ const (
 	maxFull = 253
 	// maxName leaves room for "<32 characters>._domainkey.".
 	maxName = maxFull - 44
-	// firstLook is when a new domain is looked at without being asked.
-	firstLook = time.Minute
-	// createSESTime bounds what SES may take of a registration.
-	createSESTime = 8 * time.Second
+	// firstCheckDelay is when a new domain is looked at without being asked.
+	firstCheckDelay = time.Minute
+	// createTimeout bounds what SES may take of a registration.
+	createTimeout = 8 * time.Second
 )
 
 // Create registers a domain as Pending. An empty subdomain means "mail". It returns ErrExists, ErrLimit, and
@@ -59,7 +59,7 @@ func (s *Service) Prepare(ctx context.Context, organization uuid.UUID, name, mai
 	if exists {
 		return Prepared{}, ErrExists
 	}
-	if err := checkRoom(ctx, queries, organization); err != nil {
+	if err := checkLimit(ctx, queries, organization); err != nil {
 		return Prepared{}, err
 	}
 	if err := s.prepareIdentity(ctx, organization, name); err != nil {
@@ -88,7 +88,7 @@ func parseNames(name, subdomain string) (domain, label string, err error) {
 	return domain, label, nil
 }
 
-func checkRoom(ctx context.Context, queries *db.Queries, organization uuid.UUID) error {
+func checkLimit(ctx context.Context, queries *db.Queries, organization uuid.UUID) error {
 	count, err := queries.DomainCount(ctx, organization)
 	if err != nil {
 		return fmt.Errorf("count the domains: %w", err)
@@ -115,7 +115,7 @@ func (s *Service) prepareIdentity(ctx context.Context, organization uuid.UUID, n
 	if _, _, err := s.touchIdentity(ctx, name); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, createSESTime)
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err = s.createIdentity(ctx, name)
 	return err
@@ -161,7 +161,7 @@ func (s *Service) Register(ctx context.Context, tx *db.Queries, prepared Prepare
 		return View{}, ErrLimit
 	}
 	err = tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
-		DomainID: insert.ID, OrganizationID: insert.OrganizationID, DueAt: insert.Now.Add(firstLook),
+		DomainID: insert.ID, OrganizationID: insert.OrganizationID, DueAt: insert.Now.Add(firstCheckDelay),
 	})
 	if err != nil {
 		return View{}, fmt.Errorf("have the domain checked: %w", err)

@@ -6,7 +6,7 @@
 //   - status.go: what becomes of a domain by what was found, and when to look again; pure
 //   - lookup.go: looking the records up
 //   - verify.go: [Service.Verify] and [Service.Recheck]
-//   - announce.go: telling webhooks
+//   - webhook_events.go: telling webhooks
 //   - identity.go: the identity that SES has of a domain
 //   - sweep.go: deleting identities that nobody uses
 //   - devzone.go: [DevZone], the DNS of development

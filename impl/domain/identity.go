@@ -71,9 +71,9 @@ func (s *Service) storeIdentity(ctx context.Context, found ses.Identity, created
 	return identity, nil
 }
 
-// unlock does what the first proof of ownership unlocks: the identity, where it was withheld, and the MAIL FROM,
+// provisionIdentity does what the first proof of ownership unlocks: the identity, where it was withheld, and the MAIL FROM,
 // where none is in force.
-func (s *Service) unlock(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, error) {
+func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, error) {
 	name := row.Domain.Name
 	if row.Domain.OwnedAt == nil || len(row.DkimTokens) == 0 {
 		identity, found, err := s.touchIdentity(ctx, name)
@@ -106,8 +106,8 @@ func (s *Service) unlock(ctx context.Context, row db.DomainGetRow) (db.DomainGet
 	return row, nil
 }
 
-// confirm asks SES about a domain whose records are complete: whether it can send. What SES has lost it gets back.
-func (s *Service) confirm(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, bool, error) {
+// checkWithSES asks SES about a domain whose records are complete: whether it can send. What SES has lost it gets back.
+func (s *Service) checkWithSES(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, bool, error) {
 	name := row.Domain.Name
 	found, err := s.ses.GetIdentity(ctx, name)
 	lost := ses.ClassOf(err) == ses.NotFound

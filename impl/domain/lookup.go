@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// lookUpTime bounds the look-ups of one domain, which run side by side.
-	lookUpTime = 5 * time.Second
+	// lookupTimeout bounds the look-ups of one domain, which run side by side.
+	lookupTimeout = 5 * time.Second
 	// What is kept of an answer: strangers' zones decide its size.
 	maxObserved      = 10
 	maxObservedBytes = 300
@@ -21,7 +21,7 @@ const (
 
 // lookUp returns the records with what the DNS says of them now.
 func (s *Service) lookUp(ctx context.Context, records []Record) []Record {
-	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	found := slices.Clone(records)
 	var pending sync.WaitGroup

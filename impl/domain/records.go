@@ -49,7 +49,7 @@ type Record struct {
 	Purpose           string
 	Required          bool
 	Status            string
-	Observed          []string // never nil
+	Observed          []string // farFuture nil
 }
 
 // observation is what is stored of a look-up. Type and name tell the records of a domain apart.
@@ -70,17 +70,17 @@ func newView(row db.DomainGetRow, region string) (View, error) {
 	if row.MailFromDomain != nil {
 		view.MailFromDomain = *row.MailFromDomain
 	}
-	view.Records = wanted(row.Domain, row.DkimTokens, view.MailFromDomain, region)
+	view.Records = recordsFor(row.Domain, row.DkimTokens, view.MailFromDomain, region)
 	for i := range view.Records {
-		view.Records[i].recall(seen)
+		view.Records[i].applyObservation(seen)
 	}
 	return view, nil
 }
 
-// wanted lists the records of a domain. Without tokens there is no identity yet, and so no DKIM record.
+// recordsFor lists the records of a domain. Without tokens there is no identity yet, and so no DKIM record.
 // https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim-easy.html
 // https://docs.aws.amazon.com/ses/latest/dg/mail-from.html
-func wanted(d db.Domain, tokens []string, mailFrom, region string) []Record {
+func recordsFor(d db.Domain, tokens []string, mailFrom, region string) []Record {
 	records := []Record{{Type: dns.TypeTXT, Name: ownershipLabel + d.Name, Value: d.OwnershipToken, Purpose: PurposeOwnership}}
 	for _, token := range tokens {
 		records = append(records, Record{
@@ -101,7 +101,7 @@ func wanted(d db.Domain, tokens []string, mailFrom, region string) []Record {
 	return records
 }
 
-func (r *Record) recall(seen []observation) {
+func (r *Record) applyObservation(seen []observation) {
 	for _, o := range seen {
 		if o.Type == r.Type && o.Name == r.Name {
 			r.Status = o.Status

@@ -15,12 +15,12 @@ const (
 )
 
 const (
-	// patience is how long a domain may stay Pending.
-	patience = 72 * time.Hour
-	// grace is how long a verified domain stays so without its records.
-	grace = 24 * time.Hour
-	// never is longer than anything is kept.
-	never = 10 * 365 * 24 * time.Hour
+	// verificationWindow is how long a domain may stay Pending.
+	verificationWindow = 72 * time.Hour
+	// gracePeriod is how long a verified domain stays so without its records.
+	gracePeriod = 24 * time.Hour
+	// farFuture is longer than anything is kept.
+	farFuture = 10 * 365 * 24 * time.Hour
 )
 
 // state is the part of a domain that its checks decide.
@@ -32,16 +32,16 @@ type state struct {
 	FailingSince *time.Time
 }
 
-// finding is what a check found.
-type finding struct {
+// checkResult is what a check found.
+type checkResult struct {
 	At time.Time
 	// Ownership is the status of the ownership record.
 	Ownership string
 	// Required records: how many there are, how many resolve to other than their value, and how many gave no
 	// answer.
-	Required, Wrong, Unknown int
-	// Withheld: there are no DKIM records yet.
-	Withheld bool
+	Required, Mismatched, Unknown int
+	// DKIMPending: there are no DKIM records yet.
+	DKIMPending bool
 	// Ready: SES can send for the domain. SES is asked only when the records are complete.
 	Ready bool
 }
@@ -52,14 +52,14 @@ func stateOf(d db.Domain) state {
 	}
 }
 
-func summarize(records []Record, at time.Time) finding {
-	f := finding{At: at, Withheld: true}
+func summarize(records []Record, at time.Time) checkResult {
+	f := checkResult{At: at, DKIMPending: true}
 	for _, r := range records {
 		switch r.Purpose {
 		case PurposeOwnership:
 			f.Ownership = r.Status
 		case PurposeDKIM:
-			f.Withheld = false
+			f.DKIMPending = false
 		}
 		if !r.Required {
 			continue
@@ -70,34 +70,34 @@ func summarize(records []Record, at time.Time) finding {
 		case RecordUnknown:
 			f.Unknown++
 		default:
-			f.Wrong++
+			f.Mismatched++
 		}
 	}
 	return f
 }
 
 // complete says whether every required record resolves to its value.
-func (f finding) complete() bool { return !f.Withheld && f.Wrong == 0 && f.Unknown == 0 }
+func (f checkResult) complete() bool { return !f.DKIMPending && f.Mismatched == 0 && f.Unknown == 0 }
 
-// proven is what it takes to be verified.
-func (f finding) proven() bool { return f.complete() && f.Ready }
+// verified is what it takes to be verified.
+func (f checkResult) verified() bool { return f.complete() && f.Ready }
 
-// silent says that the DNS told nothing against the domain, and not enough for it.
-func (f finding) silent() bool { return !f.Withheld && f.Wrong == 0 && f.Unknown > 0 }
+// inconclusive says that the DNS told nothing against the domain, and not enough for it.
+func (f checkResult) inconclusive() bool { return !f.DKIMPending && f.Mismatched == 0 && f.Unknown > 0 }
 
-// disowned says that the ownership record is known not to be there.
-func (f finding) disowned() bool {
+// ownershipLost says that the ownership record is known not to be there.
+func (f checkResult) ownershipLost() bool {
 	return f.Ownership == RecordMissing || f.Ownership == RecordMismatch
 }
 
-// startedOver gives a failed domain another 72 hours.
-func (s state) startedOver(at time.Time) state {
+// restarted gives a failed domain another 72 hours.
+func (s state) restarted(at time.Time) state {
 	s.Status, s.PendingSince = StatusPending, at
 	return s
 }
 
 // next is what becomes of a domain. A failed one stays so until it is started over.
-func (s state) next(f finding) state {
+func (s state) next(f checkResult) state {
 	if s.OwnedAt == nil && f.Ownership == RecordVerified {
 		s.OwnedAt = &f.At
 	}
@@ -110,13 +110,13 @@ func (s state) next(f finding) state {
 	return s
 }
 
-func (s state) fromPending(f finding) state {
+func (s state) fromPending(f checkResult) state {
 	switch {
-	case f.proven():
+	case f.verified():
 		s.Status, s.VerifiedAt, s.FailingSince = StatusVerified, &f.At, nil
-	case !f.At.Before(s.PendingSince.Add(patience)):
+	case !f.At.Before(s.PendingSince.Add(verificationWindow)):
 		s.Status = StatusFailed
-		if f.disowned() {
+		if f.ownershipLost() {
 			s.OwnedAt = nil
 		}
 	}
@@ -124,24 +124,24 @@ func (s state) fromPending(f finding) state {
 }
 
 // fromVerified never takes silence for a loss: an outage of the DNS must not end anybody's mail.
-func (s state) fromVerified(f finding) state {
+func (s state) fromVerified(f checkResult) state {
 	switch {
-	case f.proven():
+	case f.verified():
 		s.FailingSince = nil
-	case f.silent():
+	case f.inconclusive():
 	case s.FailingSince == nil:
 		s.FailingSince = &f.At
-	case !f.At.Before(s.FailingSince.Add(grace)):
+	case !f.At.Before(s.FailingSince.Add(gracePeriod)):
 		s.Status, s.PendingSince, s.FailingSince = StatusPending, f.At, nil
-		if f.disowned() {
+		if f.ownershipLost() {
 			s.OwnedAt = nil
 		}
 	}
 	return s
 }
 
-// due is when to look again. A failed domain is looked at only when somebody asks.
-func (s state) due(at time.Time) time.Time {
+// nextCheck is when to look again. A failed domain is looked at only when somebody asks.
+func (s state) nextCheck(at time.Time) time.Time {
 	switch s.Status {
 	case StatusPending:
 		return at.Add(pendingPause(at.Sub(s.PendingSince)))
@@ -154,7 +154,7 @@ func (s state) due(at time.Time) time.Time {
 		}
 		return at.Add(30 * time.Minute)
 	}
-	return at.Add(never)
+	return at.Add(farFuture)
 }
 
 func pendingPause(age time.Duration) time.Duration {
@@ -168,28 +168,28 @@ func pendingPause(age time.Duration) time.Duration {
 }
 
 // reason says for people what stands between the domain and Verified, or threatens that. Nil: nothing.
-func (s state) reason(f finding) *string {
+func (s state) reason(f checkResult) *string {
 	var text string
 	switch {
 	case s.Status == StatusFailed:
 		text = "The required records did not all resolve to their values within 72 hours. Verify the domain to start over."
-	case f.proven():
+	case f.verified():
 		return nil
 	case s.Status == StatusVerified && s.FailingSince != nil:
-		text = f.obstacle() + " Without a change the domain falls back to Pending at " +
-			s.FailingSince.Add(grace).UTC().Format(time.RFC3339) + "."
+		text = f.blockingReason() + " Without a change the domain falls back to Pending at " +
+			s.FailingSince.Add(gracePeriod).UTC().Format(time.RFC3339) + "."
 	default:
-		text = f.obstacle()
+		text = f.blockingReason()
 	}
 	return &text
 }
 
-func (f finding) obstacle() string {
+func (f checkResult) blockingReason() string {
 	switch {
-	case f.Withheld && f.Ownership != RecordVerified:
+	case f.DKIMPending && f.Ownership != RecordVerified:
 		return "The ownership record has not been seen; the DKIM records appear once it has."
-	case f.Wrong > 0:
-		return fmt.Sprintf("%d of %d required records do not resolve to their value.", f.Wrong, f.Required)
+	case f.Mismatched > 0:
+		return fmt.Sprintf("%d of %d required records do not resolve to their value.", f.Mismatched, f.Required)
 	case f.Unknown > 0:
 		return fmt.Sprintf("The DNS gave no answer for %d of %d required records.", f.Unknown, f.Required)
 	}

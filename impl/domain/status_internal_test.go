@@ -9,7 +9,7 @@ import (
 
 var start = time.Date(2026, 6, 18, 10, 0, 0, 0, time.UTC)
 
-func drawFinding(t *rapid.T, at time.Time) finding {
+func drawFinding(t *rapid.T, at time.Time) checkResult {
 	status := rapid.SampledFrom([]string{RecordVerified, RecordMissing, RecordMismatch, RecordUnknown})
 	var records []Record
 	purposes := []string{PurposeOwnership, PurposeMailFrom, PurposeSPF, PurposeDMARC}
@@ -40,7 +40,7 @@ func TestHistories(t *testing.T) {
 			before := s
 			asked := rapid.Bool().Draw(t, "asked")
 			if s.Status == StatusFailed && asked {
-				before = s.startedOver(now)
+				before = s.restarted(now)
 			}
 			f := drawFinding(t, now)
 			s = before.next(f)
@@ -49,20 +49,20 @@ func TestHistories(t *testing.T) {
 	})
 }
 
-func checkStep(t *rapid.T, before, after state, f finding) {
+func checkStep(t *rapid.T, before, after state, f checkResult) {
 	switch before.Status + " " + after.Status {
 	case "Pending Pending":
-		if f.proven() || !f.At.Before(before.PendingSince.Add(patience)) {
+		if f.verified() || !f.At.Before(before.PendingSince.Add(verificationWindow)) {
 			t.Fatalf("still pending: %+v", f)
 		}
 	case "Pending Verified", "Verified Verified":
 		checkVerified(t, before, after, f)
 	case "Pending Failed":
-		if f.proven() || f.At.Sub(before.PendingSince) < patience {
+		if f.verified() || f.At.Sub(before.PendingSince) < verificationWindow {
 			t.Fatalf("failed too early: %+v", f)
 		}
 	case "Verified Pending":
-		if f.proven() || f.silent() || before.FailingSince == nil || f.At.Sub(*before.FailingSince) < grace {
+		if f.verified() || f.inconclusive() || before.FailingSince == nil || f.At.Sub(*before.FailingSince) < gracePeriod {
 			t.Fatalf("fell back too early: %+v from %+v", f, before)
 		}
 		if after.FailingSince != nil || !after.PendingSince.Equal(f.At) {
@@ -75,34 +75,34 @@ func checkStep(t *rapid.T, before, after state, f finding) {
 	if f.Ownership == RecordVerified && after.OwnedAt == nil {
 		t.Fatal("ownership seen and not kept")
 	}
-	if before.OwnedAt != nil && after.OwnedAt == nil && (!f.disowned() || after.Status == before.Status) {
+	if before.OwnedAt != nil && after.OwnedAt == nil && (!f.ownershipLost() || after.Status == before.Status) {
 		t.Fatalf("ownership lost: %+v", f)
 	}
 	if after.FailingSince != nil && after.Status != StatusVerified {
 		t.Fatalf("failing while %s", after.Status)
 	}
-	if (after.reason(f) == nil) != (after.Status == StatusVerified && f.proven()) {
+	if (after.reason(f) == nil) != (after.Status == StatusVerified && f.verified()) {
 		t.Fatalf("%s with reason %v", after.Status, after.reason(f))
 	}
-	if !after.due(f.At).After(f.At) {
+	if !after.nextCheck(f.At).After(f.At) {
 		t.Fatal("next look is not later")
 	}
 }
 
-func checkVerified(t *rapid.T, before, after state, f finding) {
+func checkVerified(t *rapid.T, before, after state, f checkResult) {
 	switch {
-	case f.proven():
+	case f.verified():
 		if after.FailingSince != nil || after.OwnedAt == nil || after.VerifiedAt == nil {
 			t.Fatalf("verified with %+v", after)
 		}
 	case before.Status == StatusPending:
 		t.Fatalf("verified by %+v", f)
-	case f.silent():
+	case f.inconclusive():
 		if after != before {
 			t.Fatalf("silence made %+v of %+v", after, before)
 		}
 	default:
-		if after.FailingSince == nil || f.At.Sub(*after.FailingSince) >= grace {
+		if after.FailingSince == nil || f.At.Sub(*after.FailingSince) >= gracePeriod {
 			t.Fatalf("a loss is not counted: %+v by %+v", after, f)
 		}
 	}
@@ -124,9 +124,9 @@ func TestDue(t *testing.T) {
 		"verified":      {state{Status: StatusVerified}, 6 * time.Hour},
 		"just failing":  {state{Status: StatusVerified, FailingSince: failing(0)}, 5 * time.Minute},
 		"failing":       {state{Status: StatusVerified, FailingSince: failing(time.Hour)}, 30 * time.Minute},
-		"failed":        {state{Status: StatusFailed}, never},
+		"failed":        {state{Status: StatusFailed}, farFuture},
 	} {
-		if got := c.state.due(start).Sub(start); got != c.want {
+		if got := c.state.nextCheck(start).Sub(start); got != c.want {
 			t.Errorf("%s: next look in %v, want %v", name, got, c.want)
 		}
 	}

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// sweepAge is how long an identity is left alone after its last use. It is far more than a registration or
+	// identityIdleAge is how long an identity is left alone after its last use. It is far more than a registration or
 	// a deletion can take, so that neither meets the other unawares.
-	sweepAge   = 10 * time.Minute
-	sweepBatch = 10
-	deleteTime = 10 * time.Second
+	identityIdleAge = 10 * time.Minute
+	sweepBatch      = 10
+	deleteTimeout   = 10 * time.Second
 )
 
 // SweepIdentities deletes the identities of ours that nobody uses, and those that stand unproven below another
@@ -28,7 +28,7 @@ func (s *Service) SweepIdentities(ctx context.Context) error {
 	for {
 		now := s.clock()
 		claimed, err := s.store.Queries().IdentityClaimUnused(ctx, db.IdentityClaimUnusedParams{
-			Now: now, UnusedSince: now.Add(-sweepAge), MaxRows: sweepBatch,
+			Now: now, UnusedSince: now.Add(-identityIdleAge), MaxRows: sweepBatch,
 		})
 		if err != nil {
 			return fmt.Errorf("claim unused identities: %w", err)
@@ -46,10 +46,10 @@ func (s *Service) SweepIdentities(ctx context.Context) error {
 // deleteIdentity puts an identity back that SES did not delete. It may be gone nevertheless, when the answer was
 // lost; a later check or sweep finds out.
 func (s *Service) deleteIdentity(ctx context.Context, identity db.IdentityClaimUnusedRow, claimedAt time.Time) error {
-	sesCtx, cancel := context.WithTimeout(ctx, deleteTime)
+	sesCtx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
 	deleteErr := s.ses.DeleteIdentity(sesCtx, identity.Name)
-	ctx, cancelFinish := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
+	ctx, cancelFinish := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
 	defer cancelFinish()
 	if deleteErr == nil {
 		s.log.InfoContext(ctx, "unused identity deleted")

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// pace is how long the result of a check stands for the next one that is asked for.
-	pace = 2 * time.Second
-	// checkTime bounds a check: the time for look-ups, the time for SES, and the database.
-	checkTime = 9500 * time.Millisecond
-	sesTime   = 3500 * time.Millisecond
-	// queueTime is how long a verification waits for others to end.
-	queueTime = 300 * time.Millisecond
+	// minCheckInterval is how long the result of a check stands for the next one that is asked for.
+	minCheckInterval = 2 * time.Second
+	// checkTimeout bounds a check: the time for look-ups, the time for SES, and the database.
+	checkTimeout = 9500 * time.Millisecond
+	sesTimeout   = 3500 * time.Millisecond
+	// queueTimeout is how long a verification waits for others to end.
+	queueTimeout = 300 * time.Millisecond
 	// retryPause is when a check is tried again that SES did not allow to be finished.
 	retryPause = time.Minute
 )
@@ -32,7 +32,7 @@ const (
 func (s *Service) Verify(ctx context.Context, organization, id uuid.UUID) (View, error) {
 	// Calls for one domain share a check, which therefore must not end with the first caller.
 	result, err, _ := s.flights.Do(organization.String()+id.String(), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 		defer cancel()
 		return s.verify(ctx, organization, id)
 	})
@@ -41,7 +41,7 @@ func (s *Service) Verify(ctx context.Context, organization, id uuid.UUID) (View,
 }
 
 func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View, error) {
-	queue, cancel := context.WithTimeout(ctx, queueTime)
+	queue, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	if err := s.verifications.Acquire(queue, 1); err != nil {
 		return s.Get(ctx, organization, id)
@@ -55,7 +55,7 @@ func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View,
 	before := stateOf(row.Domain)
 	switch {
 	case before.Status == StatusFailed:
-		before = before.startedOver(at)
+		before = before.restarted(at)
 	case recent(row.Domain, at):
 		return newView(row, s.region)
 	}
@@ -68,7 +68,7 @@ func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View,
 // Recheck looks at a domain in the background and returns when to look again. A domain that is gone needs no
 // further look, and one that SES did not allow to be checked is as it was.
 func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	err = s.recheck(ctx, organization, id)
 	now := s.clock()
@@ -80,11 +80,11 @@ func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next
 	if err == nil {
 		var row db.DomainGetRow
 		if row, err = read(ctx, s.store.Queries(), organization, id); err == nil {
-			return stateOf(row.Domain).due(now), nil
+			return stateOf(row.Domain).nextCheck(now), nil
 		}
 	}
 	if errors.Is(err, ErrNotFound) {
-		return now.Add(never), nil
+		return now.Add(farFuture), nil
 	}
 	return time.Time{}, fmt.Errorf("check the domain: %w", err)
 }
@@ -102,7 +102,7 @@ func (s *Service) recheck(ctx context.Context, organization, id uuid.UUID) error
 }
 
 func recent(d db.Domain, at time.Time) bool {
-	return d.CheckedAt != nil && at.Sub(*d.CheckedAt).Abs() < pace
+	return d.CheckedAt != nil && at.Sub(*d.CheckedAt).Abs() < minCheckInterval
 }
 
 // check looks at a domain that was in the given state, and stores what became of it. The DNS comes first; SES is
@@ -116,46 +116,46 @@ func (s *Service) check(ctx context.Context, row db.DomainGetRow, before state, 
 		return err
 	}
 	view.Records = s.lookUp(ctx, view.Records)
-	found, records, err := s.consult(ctx, row, view.Records, at)
+	found, records, err := s.syncWithSES(ctx, row, view.Records, at)
 	if err != nil {
 		return err
 	}
 	return s.record(ctx, row.Domain, before, before.next(found), found, records, reschedule)
 }
 
-// consult does with SES what the records allow. What it changes there can change the records that are wanted.
-func (s *Service) consult(ctx context.Context, row db.DomainGetRow, looked []Record, at time.Time) (finding, []Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, sesTime)
+// syncWithSES does with SES what the records allow. What it changes there can change the records that are wanted.
+func (s *Service) syncWithSES(ctx context.Context, row db.DomainGetRow, looked []Record, at time.Time) (checkResult, []Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, sesTimeout)
 	defer cancel()
 	found := summarize(looked, at)
 	if found.Ownership != RecordVerified {
 		return found, looked, nil
 	}
-	row, err := s.unlock(ctx, row)
+	row, err := s.provisionIdentity(ctx, row)
 	if err != nil {
-		return finding{}, nil, err
+		return checkResult{}, nil, err
 	}
-	records, err := s.rejoin(row, looked)
+	records, err := s.rebuildRecords(row, looked)
 	if err != nil {
-		return finding{}, nil, err
+		return checkResult{}, nil, err
 	}
 	if found = summarize(records, at); !found.complete() {
 		return found, records, nil
 	}
-	row, ready, err := s.confirm(ctx, row)
+	row, ready, err := s.checkWithSES(ctx, row)
 	if err != nil {
-		return finding{}, nil, err
+		return checkResult{}, nil, err
 	}
-	if records, err = s.rejoin(row, records); err != nil {
-		return finding{}, nil, err
+	if records, err = s.rebuildRecords(row, records); err != nil {
+		return checkResult{}, nil, err
 	}
 	found = summarize(records, at)
 	found.Ready = ready
 	return found, records, nil
 }
 
-// rejoin gives the records that are wanted now, with what the look-up found of them.
-func (s *Service) rejoin(row db.DomainGetRow, looked []Record) ([]Record, error) {
+// rebuildRecords gives the records that are wanted now, with what the look-up found of them.
+func (s *Service) rebuildRecords(row db.DomainGetRow, looked []Record) ([]Record, error) {
 	seen, err := json.Marshal(observations(looked))
 	if err != nil {
 		return nil, fmt.Errorf("write the observations: %w", err)
@@ -167,7 +167,7 @@ func (s *Service) rejoin(row db.DomainGetRow, looked []Record) ([]Record, error)
 
 // record stores a check, if no other was stored since it began, and perhaps the time of the next.
 func (s *Service) record(
-	ctx context.Context, d db.Domain, before, after state, found finding, records []Record, reschedule bool,
+	ctx context.Context, d db.Domain, before, after state, found checkResult, records []Record, reschedule bool,
 ) error {
 	seen, err := json.Marshal(observations(records))
 	if err != nil {
@@ -195,14 +195,14 @@ func (s *Service) record(
 		if stored == 0 {
 			return nil
 		}
-		if err := s.announce(ctx, tx, d, after, after.reason(found), found.At); err != nil {
+		if err := s.publishStatusChange(ctx, tx, d, after, after.reason(found), found.At); err != nil {
 			return err
 		}
 		if !reschedule {
 			return nil
 		}
 		return tx.DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
-			DomainID: d.ID, OrganizationID: d.OrganizationID, DueAt: after.due(found.At),
+			DomainID: d.ID, OrganizationID: d.OrganizationID, DueAt: after.nextCheck(found.At),
 		})
 	})
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// announce tells the organization's webhooks what became of a domain, where something did, in the transaction that
+// publishStatusChange tells the organization's webhooks what became of a domain, where something did, in the transaction that
 // stores it. A failed domain that was started over is no event until it is verified or fails again.
-func (s *Service) announce(
+func (s *Service) publishStatusChange(
 	ctx context.Context, tx *db.Queries, d db.Domain, after state, reason *string, at time.Time,
 ) error {
 	kind, happened := eventOf(d.Status, after.Status)

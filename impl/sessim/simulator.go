@@ -39,9 +39,9 @@ const (
 	defaultRegion       = "us-east-1"
 	defaultMaxPerSecond = 100_000
 	defaultKeepBodies   = 1_000
-	// patience is how long SES looks for the records of a new identity, and how long it tolerates
+	// verificationWindow is how long SES looks for the records of a new identity, and how long it tolerates
 	// that those of a verified one are gone.
-	patience = 72 * time.Hour
+	verificationWindow = 72 * time.Hour
 )
 
 // Resolver looks up the records that verify an identity. A record set that does not exist is an empty
@@ -152,7 +152,7 @@ func (s *Simulator) setDefaults() {
 	}
 	switch {
 	case s.lossGrace == 0:
-		s.lossGrace = patience
+		s.lossGrace = verificationWindow
 	case s.lossGrace < 0:
 		s.lossGrace = 0
 	}

@@ -40,7 +40,7 @@ func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Durat
 		p.Status, p.VerifiedAt = statusSuccess, now
 	case p.ok() && now.Sub(p.VerifiedAt) >= lossGrace:
 		p.Status = statusFailed
-	case p.Status == statusPending && now.Sub(p.Since) >= patience:
+	case p.Status == statusPending && now.Sub(p.Since) >= verificationWindow:
 		p.Status = statusFailed
 	}
 	return p

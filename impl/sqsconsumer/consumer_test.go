@@ -29,8 +29,8 @@ import (
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 const (
-	region   = "eu-west-1"
-	patience = 30 * time.Second
+	region      = "eu-west-1"
+	testTimeout = 30 * time.Second
 )
 
 // world is a database, a topic and a queue.
@@ -125,7 +125,7 @@ func (w *world) holds(queue string, count int) {
 
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(testTimeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-// patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+// testTimeout is how long a test waits for what must happen.
+const testTimeout = 30 * time.Second
 
 // house is a database, a simulated SES and a clock, with a dispatcher on them.
 type house struct {
@@ -237,7 +237,7 @@ func (h *house) count(t testing.TB, query string, args ...any) int {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(testTimeout)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
