@@ -116,7 +116,7 @@ func (p *Components) API(
 ) (*rest.Server, error) {
 	accepting := intake.Config{
 		Store: database, Now: p.Process.Now, Random: p.Process.Random,
-		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptParallel, QueueSize: flags.AcceptWaiting,
+		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptConcurrency, QueueSize: flags.AcceptQueueSize,
 	}
 	config := rest.Config{
 		Spec:                p.Process.Spec,
@@ -130,7 +130,7 @@ func (p *Components) API(
 		WebhookPolicy:       policy,
 		Log:                 p.Log,
 		RequestsPerSecond:   flags.RateLimit,
-		BodyBudget:          flags.MaxBodies,
+		BodyBudget:          flags.MaxBodyBytes,
 		ValidateResponses:   flags.ValidateResponses,
 		ExtraRoutes:         extra,
 	}
@@ -172,7 +172,7 @@ func (p *Components) Worker(
 		Domains:          p.Domains(database),
 		WebhookSender:    webhook.NewSender(webhook.Config{Policy: policy, Now: p.Process.Now}),
 		Sealer:           sealer,
-		SendConcurrency:  flags.Senders,
+		SendConcurrency:  flags.SendConcurrency,
 		ContentRetention: time.Duration(flags.ContentRetention),
 		MessageRetention: time.Duration(flags.MessageRetention),
 		DrainTimeout:     drain.DrainTimeout,

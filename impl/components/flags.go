@@ -57,15 +57,15 @@ type DNSFlags struct {
 	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for looking domains up. Default: those of /etc/resolv.conf."`
 }
 
-// minBodies leaves room for a batch of 20 MiB, beside what is kept for small bodies.
-const minBodies = 32 << 20
+// minBodyBytes leaves room for a batch of 20 MiB, beside what is kept for small bodies.
+const minBodyBytes = 32 << 20
 
 type APIFlags struct {
 	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
 	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"The most messages that requests which arrive together are accepted with in one transaction; 1 gives every request its own. Default: 256."`
-	AcceptParallel    int     `env:"MAILSTACK_ACCEPT_TRANSACTIONS" default:"1" placeholder:"N" help:"Accepting transactions at once. More of them make smaller groups, and wait for each other's organizations. Default: 1."`
-	AcceptWaiting     int     `env:"MAILSTACK_ACCEPT_WAITING" default:"10000" placeholder:"N" help:"Messages that may wait to be accepted; beyond them the answer is 503 at once. Default: 10000."`
-	MaxBodies         int64   `env:"MAILSTACK_MAX_BODIES" default:"134217728" placeholder:"BYTES" help:"Bytes that the bodies of requests under way may take up together; beyond them the answer is 503 before a body is read. An eighth is kept for those up to 256 KiB. Default: 134217728."`
+	AcceptConcurrency int     `env:"MAILSTACK_ACCEPT_CONCURRENCY,MAILSTACK_ACCEPT_TRANSACTIONS" aliases:"accept-parallel" default:"1" placeholder:"N" help:"Accepting transactions at once. More of them make smaller groups, and wait for each other's organizations. Default: 1."`
+	AcceptQueueSize   int     `env:"MAILSTACK_ACCEPT_QUEUE_SIZE,MAILSTACK_ACCEPT_WAITING" aliases:"accept-waiting" default:"10000" placeholder:"N" help:"Messages that may wait to be accepted; beyond them the answer is 503 at once. Default: 10000."`
+	MaxBodyBytes      int64   `env:"MAILSTACK_MAX_BODY_BYTES,MAILSTACK_MAX_BODIES" aliases:"max-bodies" default:"134217728" placeholder:"BYTES" help:"Bytes that the bodies of requests under way may take up together; beyond them the answer is 503 before a body is read. An eighth is kept for those up to 256 KiB. Default: 134217728."`
 	MaxConnections    int     `env:"MAILSTACK_MAX_CONNECTIONS" default:"10000" placeholder:"N" help:"Connections at once; further ones wait to be taken. Default: 10000."`
 	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Hold every answer against openapi.yaml once it is written, and log those that break it."`
 }
@@ -75,15 +75,15 @@ func (flags APIFlags) Check() error {
 		return Usagef("MAILSTACK_RATE_LIMIT is %v: it must be 0 or more", flags.RateLimit)
 	}
 	for name, value := range map[string]int{
-		"MAILSTACK_ACCEPT_GROUP": flags.AcceptGroup, "MAILSTACK_ACCEPT_TRANSACTIONS": flags.AcceptParallel,
-		"MAILSTACK_ACCEPT_WAITING": flags.AcceptWaiting, "MAILSTACK_MAX_CONNECTIONS": flags.MaxConnections,
+		"MAILSTACK_ACCEPT_GROUP": flags.AcceptGroup, "MAILSTACK_ACCEPT_CONCURRENCY": flags.AcceptConcurrency,
+		"MAILSTACK_ACCEPT_QUEUE_SIZE": flags.AcceptQueueSize, "MAILSTACK_MAX_CONNECTIONS": flags.MaxConnections,
 	} {
 		if value < 1 {
 			return Usagef("%s is %d: at least 1 is needed", name, value)
 		}
 	}
-	if flags.MaxBodies < minBodies {
-		return Usagef("MAILSTACK_MAX_BODIES is %d: at least %d are needed, or the largest batch would never pass", flags.MaxBodies, minBodies)
+	if flags.MaxBodyBytes < minBodyBytes {
+		return Usagef("MAILSTACK_MAX_BODY_BYTES is %d: at least %d are needed, or the largest batch would never pass", flags.MaxBodyBytes, minBodyBytes)
 	}
 	return nil
 }
@@ -129,14 +129,14 @@ func (flags EventsRouteFlags) Check() error {
 }
 
 type WorkerFlags struct {
-	Senders          int       `env:"MAILSTACK_SENDERS" default:"64" placeholder:"N" help:"Messages in hand at once. Default: 64."`
+	SendConcurrency  int       `env:"MAILSTACK_SEND_CONCURRENCY,MAILSTACK_SENDERS" aliases:"senders" default:"64" placeholder:"N" help:"Messages in hand at once. Default: 64."`
 	ContentRetention Retention `env:"MAILSTACK_CONTENT_RETENTION" default:"30d" placeholder:"TIME" help:"How long bodies are kept, rounded up to whole months, as 30d or 720h. Default: 30d."`
 	MessageRetention Retention `env:"MAILSTACK_MESSAGE_RETENTION" default:"400d" placeholder:"TIME" help:"How long messages are kept, without their bodies, likewise. Default: 400d."`
 }
 
 func (flags WorkerFlags) Check() error {
-	if flags.Senders < 1 {
-		return Usagef("MAILSTACK_SENDERS is %d: at least 1 is needed", flags.Senders)
+	if flags.SendConcurrency < 1 {
+		return Usagef("MAILSTACK_SEND_CONCURRENCY is %d: at least 1 is needed", flags.SendConcurrency)
 	}
 	if flags.ContentRetention > flags.MessageRetention {
 		return Usagef("MAILSTACK_CONTENT_RETENTION is longer than MAILSTACK_MESSAGE_RETENTION: bodies cannot outlive their messages")
