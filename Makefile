@@ -6,7 +6,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GENERATOR := $(GO) tool -modfile=gen/tools.mod
 
-.PHONY: run build test check gen drift format lint vet crash fair clean
+.PHONY: run build test check gen drift format lint vet crash fairness fair clean
 
 ## run: start everything on this machine and print what to paste
 run: build
@@ -56,9 +56,9 @@ $(GOLANGCI):
 crash: build
 	$(GO) run ./contracttests/crash
 
-## fair: how long another organization waits behind a backlog, at 50 recipients a second
+## fairness: how long another organization waits behind a backlog, at 50 recipients a second
 BACKLOG ?= 20000
-fair:
+fairness fair:
 	BACKLOG=$(BACKLOG) $(GO) test ./impl/worker -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
 ## chaos: kill everything at random under load for DURATION (5m), and account for every message; SEED repeats the faults, LOGS keeps the logs in a folder

@@ -17,4 +17,4 @@ scale:
 # At least 70 s, since leases of a killed process last a minute.
 ## storm: MESSAGES messages with events in random order and repeated, to two processes of which one is killed
 storm:
-	$(GO) run ./contracttests/storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))
+	$(GO) run ./contracttests/event_storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 // ticksPerSecond is USER_HZ, in which Linux counts processor time (proc(5)).
@@ -67,7 +67,7 @@ func memoryOf(pid int, line string) (int64, error) {
 
 // postmaster is the process id of Postgres, whose children its sessions are.
 func (w *world) postmaster() (int, error) {
-	content, err := os.ReadFile(filepath.Join(w.rig.Folder, "postgres", "cluster", "postmaster.pid"))
+	content, err := os.ReadFile(filepath.Join(w.harness.Folder, "postgres", "cluster", "postmaster.pid"))
 	if err != nil {
 		return 0, fmt.Errorf("find the process of Postgres: %w", err)
 	}
@@ -104,7 +104,7 @@ func (w *world) cost(ctx context.Context, at api) error {
 		return err
 	}
 	counted := countInstructions(ctx, at.PID, w.set.each)
-	load, err := rig.Drive(ctx, at.address, most, w.set.each, rig.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
+	load, err := harness.Drive(ctx, at.address, most, w.set.each, harness.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
 	if err != nil {
 		return err
 	}

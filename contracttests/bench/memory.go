@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
@@ -34,15 +34,15 @@ func (w *world) memory(ctx context.Context) error {
 		batch = append(batch, `{"from":"hello@`+w.tenant.Domain+`","to":"user@example.com","subject":"Large","html":"`+html+`"}`...)
 	}
 	batch = append(batch, "]}"...)
-	var large, small rig.Load
+	var large, small harness.Load
 	var failures [2]error
 	var both sync.WaitGroup
 	both.Go(func() {
-		large, failures[0] = rig.Drive(ctx, at.address, largeBatches, 2*w.set.each, rig.Request{Path: batchPath, Key: w.tenant.Key},
+		large, failures[0] = harness.Drive(ctx, at.address, largeBatches, 2*w.set.each, harness.Request{Path: batchPath, Key: w.tenant.Key},
 			func(_ []byte, _ int) []byte { return batch })
 	})
 	both.Go(func() {
-		small, failures[1] = rig.Drive(ctx, at.address, besideLarge, 2*w.set.each, rig.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
+		small, failures[1] = harness.Drive(ctx, at.address, besideLarge, 2*w.set.each, harness.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
 	})
 	both.Wait()
 	for _, failure := range failures {

@@ -77,7 +77,7 @@ func (w *world) pgbench(ctx context.Context, script string, clients int) (perSec
 	}
 	seconds := strconv.Itoa(max(1, int(w.set.each.Seconds())))
 	command := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
-		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+seconds, "--file="+path, w.rig.Postgres.DSN(devdb.Database))
+		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+seconds, "--file="+path, w.harness.Postgres.DSN(devdb.Database))
 	output, err := command.CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("run pgbench: %w: %s", err, output)

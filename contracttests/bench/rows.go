@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -29,13 +29,13 @@ func (w *world) rows(ctx context.Context) error {
 }
 
 func (w *world) among(ctx context.Context, name string, messages int) (figures, error) {
-	database, err := w.rig.Database(ctx, name)
+	database, err := w.harness.Database(ctx, name)
 	if err != nil {
 		return figures{}, err
 	}
 	defer database.Close()
 	own := *w
-	if own.tenant, err = rig.NewTenant(ctx, database, plenty); err != nil {
+	if own.tenant, err = harness.NewTenant(ctx, database, plenty); err != nil {
 		return figures{}, err
 	}
 	if err := fill(ctx, database, own.tenant, messages, false); err != nil {
@@ -54,7 +54,7 @@ func (w *world) among(ctx context.Context, name string, messages int) (figures, 
 }
 
 // fill stores messages, one for every millisecond until now, as acceptance would: queued with their bodies, or sent and without.
-func fill(ctx context.Context, database *store.Store, tenant rig.Tenant, messages int, queued bool) error {
+func fill(ctx context.Context, database *store.Store, tenant harness.Tenant, messages int, queued bool) error {
 	const step = 50_000
 	for done := 0; done < messages; done += step {
 		_, err := database.Pool().Exec(ctx, `

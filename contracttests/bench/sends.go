@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/time/rate"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
@@ -29,12 +29,12 @@ const (
 
 // sends measures the worker against the simulator: how fast it clears a backlog, and how soon SES has what was accepted.
 func (w *world) sends(ctx context.Context) error {
-	database, err := w.rig.Database(ctx, "sends")
+	database, err := w.harness.Database(ctx, "sends")
 	if err != nil {
 		return err
 	}
 	defer database.Close()
-	tenant, err := rig.NewTenant(ctx, database, plenty)
+	tenant, err := harness.NewTenant(ctx, database, plenty)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (w *world) sends(ctx context.Context) error {
 	if err := fill(ctx, database, tenant, backlog, true); err != nil {
 		return err
 	}
-	worker, err := w.rig.Start(ctx, "worker", "sends",
+	worker, err := w.harness.Start(ctx, "worker", "sends",
 		[]string{"AWS_ENDPOINT_URL_SESV2=" + simulator.URL, "MAILSTACK_LOG_LEVEL=warn", "MAILSTACK_ADMIN_ADDR=off"}, "worker")
 	if err != nil {
 		return err
@@ -85,8 +85,8 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 		return latency{}, err
 	}
 	pace := rate.NewLimiter(rate.Limit(perSecond), 1)
-	request := rig.Request{Path: singlePath, Key: w.tenant.Key}
-	load, err := rig.Drive(ctx, at.address, connections, w.set.each, request, func(to []byte, number int) []byte {
+	request := harness.Request{Path: singlePath, Key: w.tenant.Key}
+	load, err := harness.Drive(ctx, at.address, connections, w.set.each, request, func(to []byte, number int) []byte {
 		// It fails when the run is broken off, which the next send says better.
 		_ = pace.Wait(ctx)
 		return w.single(to, number)
@@ -98,7 +98,7 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 		return latency{}, err
 	}
 	took := make([]time.Duration, 0, load.Requests)
-	err = simulator.Journal(ctx, before, func(record rig.Record) {
+	err = simulator.Journal(ctx, before, func(record harness.Record) {
 		// The time of acceptance is in the id, to the millisecond.
 		seconds, nanoseconds := uuid.MustParse(record.MessageID).Time().UnixTime()
 		took = append(took, record.ReceivedAt.Sub(time.Unix(seconds, nanoseconds)))
@@ -117,21 +117,21 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 
 // simulator is the simulated SES as a process.
 type simulator struct {
-	*rig.Process
-	rig.Simulator
+	*harness.Process
+	harness.Simulator
 }
 
 func (w *world) simulate(ctx context.Context) (simulator, error) {
-	address, err := rig.FreeAddress(ctx)
+	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return simulator{}, err
 	}
-	process, err := w.rig.Start(ctx, "simulator", devdb.Database,
+	process, err := w.harness.Start(ctx, "simulator", devdb.Database,
 		[]string{"MAILSTACK_SIMULATOR_ADDR=" + address, "MAILSTACK_LOG_LEVEL=warn"}, "simulator")
 	if err != nil {
 		return simulator{}, err
 	}
-	return simulator{process, rig.Simulator{URL: "http://" + address}}, process.Await(ctx, "http://"+address+"/_sim/stats")
+	return simulator{process, harness.Simulator{URL: "http://" + address}}, process.Await(ctx, "http://"+address+"/_sim/stats")
 }
 
 // clearing returns how many messages a second were sent, from the first that SES took to the last.

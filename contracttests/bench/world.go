@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/store"
 )
@@ -26,20 +26,20 @@ const (
 
 // world is what all measurements share.
 type world struct {
-	set    settings
-	rig    *rig.Rig
-	store  *store.Store
-	tenant rig.Tenant
-	html   string
-	report *report
+	set     settings
+	harness *harness.Harness
+	store   *store.Store
+	tenant  harness.Tenant
+	html    string
+	report  *report
 }
 
 func newWorld(ctx context.Context, set settings) (_ *world, err error) {
-	ground, err := rig.New(ctx, 200)
+	ground, err := harness.New(ctx, 200)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{set: set, rig: ground, html: "<p>" + strings.Repeat("Hello there. ", 78) + "</p>", report: &report{}}
+	w := &world{set: set, harness: ground, html: "<p>" + strings.Repeat("Hello there. ", 78) + "</p>", report: &report{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -48,7 +48,7 @@ func newWorld(ctx context.Context, set settings) (_ *world, err error) {
 	if w.store, err = ground.Database(ctx, devdb.Database); err != nil {
 		return nil, err
 	}
-	if w.tenant, err = rig.NewTenant(ctx, w.store, plenty); err != nil {
+	if w.tenant, err = harness.NewTenant(ctx, w.store, plenty); err != nil {
 		return nil, err
 	}
 	return w, w.durability(ctx)
@@ -58,7 +58,7 @@ func (w *world) close() error {
 	if w.store != nil {
 		w.store.Close()
 	}
-	return w.rig.Close()
+	return w.harness.Close()
 }
 
 // durability notes what Postgres promises.
@@ -75,25 +75,25 @@ func (w *world) durability(ctx context.Context) error {
 
 // api is a running server and where it is.
 type api struct {
-	*rig.Process
+	*harness.Process
 	address, admin string
 }
 
 // serve starts a server, with settings beside those that every measured server has: no limit of requests per key, which
 // would be what is measured otherwise.
 func (w *world) serve(ctx context.Context, name, database string, environment ...string) (api, error) {
-	address, err := rig.FreeAddress(ctx)
+	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return api{}, err
 	}
-	admin, err := rig.FreeAddress(ctx)
+	admin, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return api{}, err
 	}
 	environment = append([]string{
 		"MAILSTACK_ADDR=" + address, "MAILSTACK_ADMIN_ADDR=" + admin, "MAILSTACK_RATE_LIMIT=0", "MAILSTACK_LOG_LEVEL=warn",
 	}, environment...)
-	process, err := w.rig.Start(ctx, name, database, environment, "serve", "--no-worker")
+	process, err := w.harness.Start(ctx, name, database, environment, "serve", "--no-worker")
 	if err != nil {
 		return api{}, err
 	}
@@ -107,7 +107,7 @@ func groupsOfOne() []string {
 
 // serveStub starts the server that does not write.
 func (w *world) serveStub(ctx context.Context) (api, error) {
-	address, err := rig.FreeAddress(ctx)
+	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return api{}, err
 	}
@@ -115,7 +115,7 @@ func (w *world) serveStub(ctx context.Context) (api, error) {
 	if err != nil {
 		return api{}, fmt.Errorf("find this program: %w", err)
 	}
-	process, err := w.rig.StartProgram(ctx, self, "stub", devdb.Database, nil, "-stub", address)
+	process, err := w.harness.StartProgram(ctx, self, "stub", devdb.Database, nil, "-stub", address)
 	if err != nil {
 		return api{}, err
 	}
@@ -141,12 +141,12 @@ func (w *world) batch(to []byte, number int) []byte {
 }
 
 // drive loads a server with requests that must all be accepted.
-func (w *world) drive(ctx context.Context, at api, connections int, path string, next func([]byte, int) []byte) (rig.Load, error) {
-	request := rig.Request{Path: path, Key: w.tenant.Key}
-	if _, err := rig.Drive(ctx, at.address, connections, warmUp, request, next); err != nil {
-		return rig.Load{}, err
+func (w *world) drive(ctx context.Context, at api, connections int, path string, next func([]byte, int) []byte) (harness.Load, error) {
+	request := harness.Request{Path: path, Key: w.tenant.Key}
+	if _, err := harness.Drive(ctx, at.address, connections, warmUp, request, next); err != nil {
+		return harness.Load{}, err
 	}
-	load, err := rig.Drive(ctx, at.address, connections, w.set.each, request, next)
+	load, err := harness.Drive(ctx, at.address, connections, w.set.each, request, next)
 	if err == nil && load.Refused > 0 {
 		return load, fmt.Errorf("%s refused %d requests", at.Name, load.Refused)
 	}
@@ -155,6 +155,6 @@ func (w *world) drive(ctx context.Context, at api, connections int, path string,
 
 // file writes a file into the folder of the run.
 func (w *world) file(name, content string) (string, error) {
-	path := filepath.Join(w.rig.Folder, name)
+	path := filepath.Join(w.harness.Folder, name)
 	return path, os.WriteFile(path, []byte(content), 0o600)
 }

@@ -43,7 +43,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 // stuckAfter is how long after the last fault every message must be final.
@@ -77,7 +77,7 @@ func main() {
 }
 
 func run(ctx context.Context, set settings, out, progress io.Writer) (err error) {
-	ground, err := rig.New(ctx, 120)
+	ground, err := harness.New(ctx, 120)
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 // simulator is the control API of the simulated SES.
-type simulator struct{ rig.Simulator }
+type simulator struct{ harness.Simulator }
 
 // faults are those of the control API that are used here: below 1 a share of the calls, from 1 on a number of them, below 0
 // all.
@@ -45,6 +45,6 @@ func (s simulator) answers(ctx context.Context) (counted answers, err error) {
 // journal tells how many times SES took each message.
 func (s simulator) journal(ctx context.Context) (map[string]int, error) {
 	times := map[string]int{}
-	err := s.Journal(ctx, 0, func(record rig.Record) { times[record.MessageID]++ })
+	err := s.Journal(ctx, 0, func(record harness.Record) { times[record.MessageID]++ })
 	return times, err
 }

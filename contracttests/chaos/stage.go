@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/store"
@@ -30,12 +30,12 @@ type actor struct {
 	arguments   []string
 	// sends tells that whether SES took a message can be lost with it.
 	sends   bool
-	process *rig.Process
+	process *harness.Process
 }
 
 // stage is where it all happens.
 type stage struct {
-	ground    *rig.Rig
+	ground    *harness.Harness
 	database  *store.Store
 	simulator simulator
 	actors    []*actor
@@ -49,7 +49,7 @@ type stage struct {
 	dropped   int64
 }
 
-func newStage(ctx context.Context, ground *rig.Rig, progress io.Writer) (*stage, error) {
+func newStage(ctx context.Context, ground *harness.Harness, progress io.Writer) (*stage, error) {
 	s := &stage{ground: ground, began: time.Now(), progress: progress}
 	var err error
 	if s.database, err = ground.Database(ctx, devdb.Database); err != nil {
@@ -57,12 +57,12 @@ func newStage(ctx context.Context, ground *rig.Rig, progress io.Writer) (*stage,
 	}
 	var addresses [3]string
 	for i := range addresses {
-		if addresses[i], err = rig.FreeAddress(ctx); err != nil {
+		if addresses[i], err = harness.FreeAddress(ctx); err != nil {
 			return nil, errors.Join(err, s.closed())
 		}
 	}
 	ses := addresses[0]
-	s.simulator = simulator{rig.Simulator{URL: "http://" + ses}}
+	s.simulator = simulator{harness.Simulator{URL: "http://" + ses}}
 	s.apis = []string{"http://" + addresses[1], "http://" + addresses[2]}
 	s.actors = []*actor{{
 		name: "simulator", url: s.simulator.URL + "/_sim/answers", sends: true,

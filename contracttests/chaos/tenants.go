@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/voostack/mailstack/contracttests/rig"
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 const (
@@ -16,7 +16,7 @@ const (
 
 // organization is one that sends.
 type organization struct {
-	rig.Tenant
+	harness.Tenant
 	// limit is the most emails that it may send; 0 is none that it reaches.
 	limit int64
 	// weight is its share of the requests.
@@ -46,7 +46,7 @@ func (s *stage) organizations(ctx context.Context, duration time.Duration) ([]or
 			free = allowance / 2
 		}
 		var err error
-		if one.Tenant, err = rig.NewTenant(ctx, s.database, free); err != nil {
+		if one.Tenant, err = harness.NewTenant(ctx, s.database, free); err != nil {
 			return nil, err
 		}
 		if err := s.simulator.Register(ctx, one.Domain); err != nil {

@@ -64,7 +64,7 @@ func run(ctx context.Context, set settings) (err error) {
 	if err != nil {
 		return err
 	}
-	defer first.end()
+	defer func() { err = errors.Join(err, first.Stop()) }()
 	if err := first.delay(ctx, set.delay); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func run(ctx context.Context, set settings) (err error) {
 	if err != nil {
 		return fmt.Errorf("after the kill: %w", err)
 	}
-	defer second.end()
+	defer func() { err = errors.Join(err, second.Stop()) }()
 	found, err := second.account(ctx, accepted, killed, set.limit)
 	if err != nil {
 		return err

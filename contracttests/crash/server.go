@@ -5,24 +5,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 const startLimit = 60 * time.Second
 
 // server is a running `mailstack dev`.
 type server struct {
-	command   *exec.Cmd
-	ended     chan struct{}
+	*harness.Process
 	data      string
 	url, key  string
 	simulator string
@@ -31,21 +31,19 @@ type server struct {
 
 // start returns when the server has printed what to paste.
 func start(ctx context.Context, binary, data string) (*server, error) {
-	command := exec.CommandContext(ctx, binary, "dev")
-	command.Env = append(os.Environ(), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_DATA_DIR="+data)
-	command.Stderr = os.Stderr
-	output, err := command.StdoutPipe()
+	output, printed := io.Pipe()
+	process, err := harness.Launch(ctx, harness.Command{
+		Name: "mailstack dev", Program: binary, Arguments: []string{"dev"}, Stdout: printed, Stderr: os.Stderr, OnEnd: printed.Close,
+		Environment: append(os.Environ(), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_DATA_DIR="+data),
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read what mailstack prints: %w", err)
-	}
-	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("start mailstack: %w", err)
+		return nil, err
 	}
 	s := &server{
-		command: command, data: data, ended: make(chan struct{}),
+		Process: process, data: data,
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
-	giveUp := time.AfterFunc(startLimit, s.kill)
+	giveUp := time.AfterFunc(startLimit, s.Kill)
 	lines := bufio.NewScanner(output)
 	for (s.url == "" || s.key == "") && lines.Scan() {
 		if value, found := strings.CutPrefix(lines.Text(), "export MAILSTACK_URL="); found {
@@ -56,34 +54,16 @@ func start(ctx context.Context, binary, data string) (*server, error) {
 		}
 	}
 	giveUp.Stop()
-	go func() {
-		// How it ends is our own doing; what it still prints is not needed.
-		_, _ = io.Copy(io.Discard, output)
-		_ = command.Wait()
-		close(s.ended)
-	}()
+	go func() { _, _ = io.Copy(io.Discard, output) }() // what it still prints is not needed
 	if s.url == "" || s.key == "" {
-		s.end()
-		return nil, fmt.Errorf("mailstack did not start within %s", startLimit)
+		return nil, errors.Join(fmt.Errorf("mailstack did not start within %s", startLimit), s.Stop())
 	}
 	at, err := os.ReadFile(filepath.Join(data, "simulator-url"))
 	if err != nil {
-		s.end()
-		return nil, fmt.Errorf("find the simulated SES: %w", err)
+		return nil, errors.Join(fmt.Errorf("find the simulated SES: %w", err), s.Stop())
 	}
 	s.simulator = strings.TrimSpace(string(at))
 	return s, nil
-}
-
-// kill is SIGKILL, to this one process. One that has ended already is none to kill.
-func (s *server) kill() { _ = s.command.Process.Kill() }
-
-// end stops the process if it still runs, by force when it takes too long.
-func (s *server) end() {
-	_ = s.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(30*time.Second, s.kill)
-	defer timer.Stop()
-	<-s.ended
 }
 
 // delay makes the simulated SES slow, so that there is a middle to be killed in. It lasts as long as the process.
@@ -115,13 +95,12 @@ func (s *server) sendAndKill(ctx context.Context, set settings) []string {
 			defer mutex.Unlock()
 			accepted = append(accepted, answer.ID)
 			if len(accepted) == set.killAfter {
-				s.kill()
+				go s.Kill()
 			}
 		})
 	}
 	sending.Wait()
-	s.kill()
-	<-s.ended
+	s.Kill()
 	return accepted
 }
 

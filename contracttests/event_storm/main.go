@@ -3,7 +3,7 @@
 // half is reported, starts it again, and waits until nothing is left to do. Then it compares what the API and the webhooks
 // said with what follows from the facts:
 //
-//		go run ./contracttests/storm -messages 10000 -seed 1
+//		go run ./contracttests/event_storm -messages 10000 -seed 1
 //
 //	  - main.go, world.go: what runs: Postgres, the simulated SES and DNS, the account; process.go: the two processes
 //	  - plan.go: what becomes of each message, at random; expect.go: what follows from it; report.go: the events, as SES

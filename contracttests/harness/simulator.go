@@ -1,4 +1,4 @@
-package rig
+package harness
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func (s Simulator) Call(ctx context.Context, method, path string, in, out any) (
 		return fmt.Errorf("make a request: %w", err)
 	}
 	// The simulator wants a signature to be there, whatever it says.
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=rig, SignedHeaders=host, Signature=00")
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=harness, SignedHeaders=host, Signature=00")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the simulator: %w", err)

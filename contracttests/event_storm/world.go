@@ -178,7 +178,7 @@ func (w *world) startServers(ctx context.Context) error {
 		if err := one.start(ctx); err != nil {
 			return err
 		}
-		w.onClose(func() error { one.stop(); return nil })
+		w.onClose(func() error { return one.Stop() })
 	}
 	return nil
 }

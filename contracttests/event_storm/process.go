@@ -4,62 +4,61 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 const (
 	startLimit = 60 * time.Second
-	stopLimit  = 40 * time.Second
 )
 
 // server is a `mailstack serve`, which may be killed and started again.
 type server struct {
+	*harness.Process
+
 	binary      string
 	environment []string
 	address     atomic.Pointer[string]
-	command     *exec.Cmd
-	ended       chan struct{}
 }
 
 func (s *server) url() string { return *s.address.Load() }
 
 // start returns when the server says that it serves. What it logs as an error is shown.
 func (s *server) start(ctx context.Context) error {
-	command := exec.CommandContext(ctx, s.binary, "serve")
-	command.Env = s.environment
-	output, err := command.StderrPipe()
+	output, logged := io.Pipe()
+	process, err := harness.Launch(ctx, harness.Command{
+		Name: "mailstack serve", Program: s.binary, Arguments: []string{"serve"}, Environment: s.environment, Stderr: logged,
+		OnEnd: logged.Close,
+	})
 	if err != nil {
-		return fmt.Errorf("read what mailstack logs: %w", err)
+		return err
 	}
-	if err := command.Start(); err != nil {
-		return fmt.Errorf("start mailstack: %w", err)
-	}
-	s.command, s.ended = command, make(chan struct{})
-	ended, serving := s.ended, make(chan struct{})
+	s.Process = process
+	serving := make(chan struct{})
 	go func() {
-		defer close(ended)
 		lines := bufio.NewScanner(output)
 		for lines.Scan() {
 			s.read(lines.Text(), serving)
 		}
-		// How it ends is our own doing.
-		_ = command.Wait()
+		_, _ = io.Copy(io.Discard, output) // a line that was too long to scan
 	}()
 	timer := time.NewTimer(startLimit)
 	defer timer.Stop()
 	select {
 	case <-serving:
 		return nil
-	case <-ended:
-		return fmt.Errorf("mailstack ended instead of serving: %s", command.ProcessState)
+	case <-process.Ended():
+		return errors.New("mailstack ended instead of serving")
 	case <-timer.C:
-		s.kill()
+		process.Kill()
 		return fmt.Errorf("mailstack did not serve within %s", startLimit)
 	}
 }
@@ -75,20 +74,6 @@ func (s *server) read(line string, serving chan struct{}) {
 		s.address.Store(&at)
 		close(serving)
 	}
-}
-
-// kill is SIGKILL, to this one process; it returns when the process is gone.
-func (s *server) kill() {
-	_ = s.command.Process.Kill()
-	<-s.ended
-}
-
-// stop ends the process if it still runs, by force when it takes too long.
-func (s *server) stop() {
-	_ = s.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(stopLimit, func() { _ = s.command.Process.Kill() })
-	defer timer.Stop()
-	<-s.ended
 }
 
 // run runs the binary to its end and returns what it printed.

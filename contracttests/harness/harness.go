@@ -1,13 +1,13 @@
-// Package rig is the ground of the programs that measure the server and break it: the binary, built from this tree, a
+// Package harness is the ground of the programs that measure the server and break it: the binary, built from this tree, a
 // private durable Postgres, and processes that are started, killed and ended one by one, all on the loopback and in a
 // folder that goes with them.
 //
-//   - rig.go: the folder, the binary, Postgres and its databases
+//   - harness.go: the folder, the binary, Postgres and its databases
 //   - process.go: a process of ours
 //   - simulator.go: the simulated SES, asked what it took
 //   - load.go: clients that send as fast as they are answered
 //   - tenant.go: an organization with a key and a verified domain
-package rig
+package harness
 
 import (
 	"context"
@@ -24,9 +24,9 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Rig is what all processes of a run share.
-type Rig struct {
-	// Folder holds the logs of the processes and all else; it is gone when the rig is closed.
+// Harness is what all processes of a run share.
+type Harness struct {
+	// Folder holds the logs of the processes and all else; it is gone when the harness is closed.
 	Folder string
 	// Binary is mailstack, built from this tree.
 	Binary   string
@@ -38,40 +38,40 @@ type Rig struct {
 
 // New builds the binary and starts Postgres, which keeps what it commits: fsync, full_page_writes and
 // synchronous_commit are on.
-func New(ctx context.Context, maxConnections int) (_ *Rig, err error) {
-	folder, err := os.MkdirTemp("", "mailstack-rig-")
+func New(ctx context.Context, maxConnections int) (_ *Harness, err error) {
+	folder, err := os.MkdirTemp("", "mailstack-harness-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	r := &Rig{Folder: folder, Binary: filepath.Join(folder, "mailstack")}
+	h := &Harness{Folder: folder, Binary: filepath.Join(folder, "mailstack")}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.Close())
+			err = errors.Join(err, h.Close())
 		}
 	}()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("make a secret key: %w", err)
 	}
-	r.secretKey = base64.StdEncoding.EncodeToString(key)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", r.Binary, "github.com/voostack/mailstack")
+	h.secretKey = base64.StdEncoding.EncodeToString(key)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", h.Binary, "github.com/voostack/mailstack")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return nil, fmt.Errorf("build mailstack: %w", err)
 	}
-	r.Postgres, err = devdb.Start(ctx, devdb.Options{
+	h.Postgres, err = devdb.Start(ctx, devdb.Options{
 		DataDir: filepath.Join(folder, "postgres"), Durable: true, MaxConnections: maxConnections,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
-	return r, nil
+	return h, nil
 }
 
 // Database makes a migrated database and opens it.
-func (r *Rig) Database(ctx context.Context, name string) (*store.Store, error) {
+func (h *Harness) Database(ctx context.Context, name string) (*store.Store, error) {
 	if name != devdb.Database {
-		admin, err := store.Open(ctx, store.Config{URL: r.Postgres.DSN(devdb.Database), MaxConns: 1})
+		admin, err := store.Open(ctx, store.Config{URL: h.Postgres.DSN(devdb.Database), MaxConns: 1})
 		if err != nil {
 			return nil, err
 		}
@@ -80,11 +80,11 @@ func (r *Rig) Database(ctx context.Context, name string) (*store.Store, error) {
 			return nil, fmt.Errorf("create a database: %w", err)
 		}
 	}
-	opened, err := store.Open(ctx, store.Config{URL: r.Postgres.DSN(name), Name: "rig", MaxConns: 4})
+	opened, err := store.Open(ctx, store.Config{URL: h.Postgres.DSN(name), Name: "harness", MaxConns: 4})
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Migrate(ctx, r.Postgres.DSN(name), slog.New(slog.DiscardHandler)); err != nil {
+	if err := store.Migrate(ctx, h.Postgres.DSN(name), slog.New(slog.DiscardHandler)); err != nil {
 		opened.Close()
 		return nil, fmt.Errorf("migrate: %w", err)
 	}
@@ -92,13 +92,13 @@ func (r *Rig) Database(ctx context.Context, name string) (*store.Store, error) {
 }
 
 // Close ends every process that still runs, stops Postgres and removes the folder.
-func (r *Rig) Close() error {
-	for _, one := range r.processes {
+func (h *Harness) Close() error {
+	for _, one := range h.processes {
 		one.Kill()
 	}
 	var failures []error
-	if r.Postgres != nil {
-		failures = append(failures, r.Postgres.Stop())
+	if h.Postgres != nil {
+		failures = append(failures, h.Postgres.Stop())
 	}
-	return errors.Join(append(failures, os.RemoveAll(r.Folder))...)
+	return errors.Join(append(failures, os.RemoveAll(h.Folder))...)
 }

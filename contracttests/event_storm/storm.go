@@ -103,7 +103,7 @@ func (w *world) storm(ctx context.Context, posts []post) error {
 			return posting.Err()
 		case <-half:
 		}
-		w.servers[0].kill()
+		w.servers[0].Kill()
 		// It outlives the posting.
 		return w.servers[0].start(ctx)
 	})

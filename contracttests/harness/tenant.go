@@ -1,4 +1,4 @@
-package rig
+package harness
 
 import (
 	"context"
@@ -37,7 +37,7 @@ func NewTenant(ctx context.Context, database *store.Store, allowance int64) (Ten
 	}
 	t.Key = secret.Reveal()
 	_, err = database.Queries().APIKeyInsert(ctx, db.APIKeyInsertParams{
-		ID: t.KeyID, OrganizationID: t.ID, Name: "rig", Prefix: secret.Prefix, SecretHash: secret.Hash(),
+		ID: t.KeyID, OrganizationID: t.ID, Name: "harness", Prefix: secret.Prefix, SecretHash: secret.Hash(),
 		Scopes: apikey.Scopes(), CreatedAt: now,
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package rig
+package harness
 
 import (
 	"context"
@@ -20,50 +20,72 @@ const (
 	look       = 10 * time.Millisecond
 )
 
+// Command is a program to start.
+type Command struct {
+	// Name is what messages call it.
+	Name, Program          string
+	Arguments, Environment []string
+	Stdout, Stderr         io.Writer
+	// OnEnd is called once the program has ended and all of its output is written. Nil means nothing is done.
+	OnEnd func() error
+}
+
 // Process is a program that was started here. It is ended by its process id and no other way.
 type Process struct {
 	Name string
 	// PID is 0 when it has not been started.
 	PID   int
 	ended chan struct{}
-	log   *os.File
 	cmd   *exec.Cmd
+}
+
+// Launch starts a program in the background. It outlives ctx.
+func Launch(ctx context.Context, command Command) (*Process, error) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command.Program, command.Arguments...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = command.Environment, command.Stdout, command.Stderr
+	// A signal to the terminal's group is for the program that started it, which ends it in its own time.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", command.Name, err)
+	}
+	p := &Process{Name: command.Name, PID: cmd.Process.Pid, ended: make(chan struct{}), cmd: cmd}
+	go func() {
+		// How it ends is its starter's doing, or shows in its log.
+		_ = cmd.Wait()
+		if command.OnEnd != nil {
+			_ = command.OnEnd()
+		}
+		close(p.ended)
+	}()
+	return p, nil
 }
 
 // Start runs the binary in the background with a bare environment: what the database is called, and what is given.
 // What it prints goes to <name>.log in the folder.
-func (r *Rig) Start(ctx context.Context, name, database string, environment []string, arguments ...string) (*Process, error) {
-	return r.StartProgram(ctx, r.Binary, name, database, environment, arguments...)
+func (h *Harness) Start(ctx context.Context, name, database string, environment []string, arguments ...string) (*Process, error) {
+	return h.StartProgram(ctx, h.Binary, name, database, environment, arguments...)
 }
 
 // StartProgram is Start for another program.
-func (r *Rig) StartProgram(
+func (h *Harness) StartProgram(
 	ctx context.Context, program, name, database string, environment []string, arguments ...string,
 ) (*Process, error) {
-	log, err := os.OpenFile(filepath.Join(r.Folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(h.Folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, arguments...)
-	cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + r.Folder, "TMPDIR=" + os.TempDir(),
-		"DATABASE_URL=" + r.Postgres.DSN(database), "MAILSTACK_SECRET_KEY=" + r.secretKey,
-		"MAILSTACK_ADMIN_ADDR=off", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=rig", "AWS_SECRET_ACCESS_KEY=rig", "AWS_EC2_METADATA_DISABLED=true",
-	}, environment...)
-	cmd.Stdout, cmd.Stderr = log, log
-	// A signal to the terminal's group is for the program that started it, which ends it in its own time.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), log.Close())
+	p, err := Launch(ctx, Command{
+		Name: name, Program: program, Arguments: arguments, Stdout: log, Stderr: log, OnEnd: log.Close,
+		Environment: append([]string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + h.Folder, "TMPDIR=" + os.TempDir(),
+			"DATABASE_URL=" + h.Postgres.DSN(database), "MAILSTACK_SECRET_KEY=" + h.secretKey, "MAILSTACK_ADMIN_ADDR=off",
+			"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=harness", "AWS_SECRET_ACCESS_KEY=harness", "AWS_EC2_METADATA_DISABLED=true",
+		}, environment...),
+	})
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
 	}
-	p := &Process{Name: name, PID: cmd.Process.Pid, ended: make(chan struct{}), log: log, cmd: cmd}
-	go func() {
-		// How it ends is its starter's doing, or shows in its log.
-		_ = cmd.Wait()
-		_ = log.Close()
-		close(p.ended)
-	}()
-	r.processes = append(r.processes, p)
+	h.processes = append(h.processes, p)
 	return p, nil
 }
 
