@@ -8,8 +8,8 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 )
 
-// Accept has messages accepted. Under an idempotency key the response to the results is kept with them, where it is a
-// success.
+// Accept accepts messages. Under an idempotency key it saves the response to the results with the messages, if it
+// is a success.
 func (server *Server) Accept(
 	ctx context.Context, messages []intake.Message, respond func(results []intake.Result) (ResponseWriteFunc, error),
 ) ([]intake.Result, error) {
@@ -30,7 +30,7 @@ func (server *Server) Accept(
 		Respond: func(results []intake.Result) (*idempotency.Response, error) {
 			success, refusal := respond(results)
 			if refusal != nil {
-				return nil, nil //nolint:nilerr // a refusal is not kept
+				return nil, nil //nolint:nilerr // a refusal is not saved
 			}
 			answer, err := server.recordResponse(claim, success)
 			return &answer, err

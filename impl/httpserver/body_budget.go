@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// DefaultBodyBudget is how many bytes the bodies of requests under way take up together, at most.
+	// DefaultBodyBudget is the most bytes that the bodies of requests in flight take up together.
 	DefaultBodyBudget = 128 << 20
-	// smallBody is the largest body of ordinary mail. An eighth of the bytes is kept for bodies up to it, so that they pass
-	// while large ones have taken all the rest.
+	// smallBody is the largest body of ordinary mail. An eighth of the budget is reserved for bodies up to it, so
+	// that they pass while large ones fill the rest.
 	smallBody  = 256 << 10
 	smallShare = 8
 )
 
-// bodyBudget counts the bytes of the requests under way, from before a body is read until its request is answered: the
-// messages that are made of it are in memory as long.
+// bodyBudget counts the bytes of requests in flight. They count from before a body is read until the request is
+// handled, because the messages made from the body are in memory as long.
 type bodyBudget struct {
 	limit int64
 	taken atomic.Int64
 }
 
-// bodyReservation is what one request has taken.
+// bodyReservation is the part of a budget that one request holds.
 type bodyReservation struct {
 	from *bodyBudget
 	size int64
 }
 
-// reserve sets bytes aside, or answers 503 at once: a request that waited for memory would hold its connection, and what it
-// waits for are others that may be just as slow.
+// reserve sets bytes aside, or returns a 503 problem at once. A request that waited for memory would hold its
+// connection, and the requests it waits for may be just as slow.
 func (b *bodyBudget) reserve(size int64) (*bodyReservation, error) {
 	limit := b.limit
 	if size > smallBody {
@@ -47,7 +47,7 @@ func (b *bodyBudget) reserve(size int64) (*bodyReservation, error) {
 	return &bodyReservation{b, size}, nil
 }
 
-// shrinkTo gives back what the body turned out not to need.
+// shrinkTo returns the bytes beyond size to the budget.
 func (h *bodyReservation) shrinkTo(size int64) {
 	if size < h.size {
 		h.from.taken.Add(size - h.size)
@@ -55,7 +55,7 @@ func (h *bodyReservation) shrinkTo(size int64) {
 	}
 }
 
-// grow takes what a request turns out to need beyond its body: what is rendered can be much more than what was sent.
+// grow reserves bytes beyond the body, because rendered messages can be much larger than the request.
 func (h *bodyReservation) grow(size int64) error {
 	if h.from.taken.Add(size) > h.from.limit {
 		h.from.taken.Add(-size)
@@ -67,7 +67,7 @@ func (h *bodyReservation) grow(size int64) error {
 
 type bodyReservationKey struct{}
 
-// reservationFromContext returns what the request has taken; nil where it has no body.
+// reservationFromContext returns the reservation of the request, or nil if the request has no body.
 func reservationFromContext(ctx context.Context) *bodyReservation {
 	found, _ := ctx.Value(bodyReservationKey{}).(*bodyReservation)
 	return found
@@ -82,7 +82,7 @@ func bodyBudgetExceeded() *problem.Problem {
 
 func (h *bodyReservation) release() { h.shrinkTo(0) }
 
-// sizeOf is what a body can take: what its request says, or all that it may.
+// sizeOf returns how many bytes a body may take: its declared length, at most limit, or limit if none is declared.
 func sizeOf(r *http.Request, limit int64) int64 {
 	if r.ContentLength >= 0 {
 		return min(r.ContentLength, limit)
@@ -93,7 +93,8 @@ func sizeOf(r *http.Request, limit int64) int64 {
 // BodyBytesInFlight returns how many bytes are set aside for the bodies of requests in flight.
 func (server *Server) BodyBytesInFlight() int64 { return server.bodies.taken.Load() }
 
-// GrowReservation takes what the request of ctx turns out to need beyond its body.
+// GrowReservation reserves bytes beyond the body of the request of ctx. It returns a 503 problem if the budget is
+// full.
 func GrowReservation(ctx context.Context, bytes int64) error {
 	if reservation := reservationFromContext(ctx); reservation != nil {
 		return reservation.grow(bytes)
@@ -101,13 +102,14 @@ func GrowReservation(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// BodyBudget bounds the bodies of a route outside the spec by themselves, so that its strangers take nothing from callers.
+// BodyBudget is a separate budget for a route outside the spec, so that strangers who post to it take no memory
+// from API callers.
 type BodyBudget struct{ budget bodyBudget }
 
 // NewBodyBudget returns a budget of limit bytes.
 func NewBodyBudget(limit int64) *BodyBudget { return &BodyBudget{bodyBudget{limit: limit}} }
 
-// Reserve sets aside what the body of a request can take, at most limit, until release is called.
+// Reserve sets bytes aside for the body of a request, at most limit, until release is called.
 func (b *BodyBudget) Reserve(r *http.Request, limit int64) (release func(), err error) {
 	reservation, err := b.budget.reserve(sizeOf(r, limit))
 	if err != nil {

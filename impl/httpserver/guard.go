@@ -14,9 +14,9 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// guard is the middleware of one operation: whoever gets past it is a known key with the scope, and what it sent is
-// what the spec allows. The order of its checks is part of the contract: that no more messages may wait is known
-// before anything is read; that no more bodies may be in memory when the size of this one is, right before it is read.
+// guard is the middleware of one operation. Behind it the caller has a valid key with a required scope, and the
+// request matches the spec. The order of the checks is part of the contract: a full accept queue is found before
+// anything is read, a full body budget right before the body is read, when its size is known.
 func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -36,16 +36,16 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 			c.SetRequest(request.WithContext(ctx))
 			err = server.validateAndCall(op, c, next)
 			if errors.Is(err, intake.ErrOverloaded) {
-				return err // where too much waits already, no look-up is added to it
+				return err // an overloaded server does not look up the key again
 			}
-			// The context that the operation works under has ended by the time that it has failed.
+			// The operation's own context has ended by now, so use the one from before it.
 			return server.config.Authorizer.KeyErrorOr(ctx, err)
 		}
 	}
 }
 
-// validateAndCall calls next with what the spec allows. The body's type and size come before any shape, the path's
-// included.
+// validateAndCall validates the request against the spec, then calls next. The body's media type and size are
+// checked before any schema, those of the path included.
 func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next echo.HandlerFunc) error {
 	var body []byte
 	if op.Body != nil {
@@ -69,14 +69,14 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 	return next(c)
 }
 
-// pathValues are the parameters in the path, as the generated handler reads them: the router matches, and hands over,
-// the path as it was sent wherever that differs from how Go would write it.
+// pathValues returns the path parameters as the generated handler reads them. Where the sent path differs from
+// Go's encoding of it (URL.RawPath is set), the router matches and returns the path as sent.
 func pathValues(c echo.Context) map[string]string {
 	values := make(map[string]string, len(c.ParamNames()))
 	for i, name := range c.ParamNames() {
 		value := c.ParamValues()[i]
 		if c.Request().URL.RawPath != "" {
-			// The whole path has been unescaped before: its parts can be.
+			// This cannot fail, because net/http has unescaped the whole path before.
 			value, _ = url.PathUnescape(value)
 		}
 		values[name] = value
@@ -86,13 +86,14 @@ func pathValues(c echo.Context) map[string]string {
 
 type itemProblemsKey struct{}
 
-// ItemProblemsFromContext returns the items of the request that broke the schema, by index.
+// ItemProblemsFromContext returns the problems of the request's items that broke the schema, by index.
 func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 	found, _ := ctx.Value(itemProblemsKey{}).(map[int]*problem.Problem)
 	return found
 }
 
-// validateBody reads, decodes and validates the body, and leaves the value for the handler to bind. It returns the bytes.
+// validateBody reads, decodes and validates the body, and returns its bytes. It leaves the decoded value for the
+// handler to bind.
 func validateBody(rules *spec.Body, c echo.Context, reservation *bodyReservation) ([]byte, error) {
 	request := c.Request()
 	raw, err := rules.Read(c.Response(), request)
@@ -116,11 +117,11 @@ func validateBody(rules *spec.Body, c echo.Context, reservation *bodyReservation
 	return raw, nil
 }
 
-// validatedBody hands the value that was validated to the generated handler, which binds that very value.
+// validatedBody passes the validated value to the generated handler, which binds that very value.
 type validatedBody struct {
 	io.ReadCloser
 	value any
 }
 
-// ValidatedValue is what the generated handler looks for.
+// ValidatedValue returns the value. The generated handler calls it.
 func (body validatedBody) ValidatedValue() any { return body.value }

@@ -18,20 +18,20 @@ import (
 
 type idempotencyKey struct{}
 
-// claimed is the request's idempotency key, with what is needed to keep its answer.
+// idempotentRequest is the idempotency key of a request, with what is needed to save its response.
 type idempotentRequest struct {
 	*idempotency.Claim
-	// hasSecret says that the answer shows a secret.
+	// hasSecret reports that the response shows a secret, so it is encrypted before it is saved.
 	hasSecret bool
 }
 
-// idempotencyFromContext is nil for a request without an idempotency key.
+// idempotencyFromContext returns the idempotency key of a request, or nil if it has none.
 func idempotencyFromContext(ctx context.Context) *idempotentRequest {
 	found, _ := ctx.Value(idempotencyKey{}).(*idempotentRequest)
 	return found
 }
 
-// attachIdempotencyKey notes the idempotency key of a request that has been understood. The document has bounded it.
+// attachIdempotencyKey puts the idempotency key of a validated request into its context. The spec bounds the key.
 func attachIdempotencyKey(op *spec.Operation, c echo.Context, body []byte) {
 	request := c.Request()
 	if !op.Idempotent || request.Header.Get(spec.IdempotencyHeader) == "" {
@@ -43,9 +43,10 @@ func attachIdempotencyKey(op *spec.Operation, c echo.Context, body []byte) {
 	c.SetRequest(request.WithContext(context.WithValue(ctx, idempotencyKey{}, &idempotentRequest{claim, op.HasSecret})))
 }
 
-// idempotent ends a request whose idempotency key has an answer already, before anything else is looked at. Where the work
-// fails, what it prior may be what the first request did in this very moment, such as a domain that exists: then that is how
-// the request ends.
+// idempotent ends a request whose idempotency key has a saved response, before the operation runs. If the
+// operation fails, it looks up the key again: the failure may be a conflict with the first request, such as a
+// domain that exists, because the first request has committed meanwhile. Then that request's saved response is the
+// result.
 func (server *Server) idempotent(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
@@ -72,8 +73,8 @@ func isReplay(err error) bool {
 	return found
 }
 
-// replay answers a request that repeats one which was answered. It stands before the guard, which has a last look at the
-// key of a request that ended with an error.
+// replay writes the saved response to a repeated request. It runs outside the guard, which checks the API key
+// again when a request ends with an error.
 func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
@@ -84,7 +85,8 @@ func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// lookup returns what is prior under the key, and the failure to find out.
+// lookup returns the result for the key as prior, such as an [idempotency.Replay], or the error of the lookup
+// itself.
 func (server *Server) lookup(ctx context.Context, claim *idempotentRequest) (prior, err error) {
 	found, err := idempotency.Lookup(ctx, server.config.Store.Queries(), server.config.Now(), claim.Claim)
 	if err != nil {
@@ -109,17 +111,17 @@ func (server *Server) writeReplay(c echo.Context, claim *idempotentRequest, answ
 	return c.Blob(answer.Status, "application/json", body)
 }
 
-// purpose binds a sealed answer to its key.
+// purpose returns the associated data that binds a sealed response to its key.
 func (claim *idempotentRequest) purpose() []byte {
 	key := claim.Key()
 	return append([]byte("idempotency "), key[:]...)
 }
 
-// ResponseWriteFunc writes a success, as the generated code does.
+// ResponseWriteFunc writes a success response, as the generated code does.
 type ResponseWriteFunc func(w http.ResponseWriter) error
 
-// CreateIdempotently runs the transaction of an operation that creates something. Under an idempotency key it claims the key first,
-// and stores the answer last.
+// CreateIdempotently runs the transaction of an operation that creates something. Under an idempotency key the
+// transaction claims the key first and saves the response last.
 func (server *Server) CreateIdempotently(ctx context.Context, work func(tx *db.Queries) (ResponseWriteFunc, error)) error {
 	claim, now := idempotencyFromContext(ctx), server.config.Now()
 	return server.config.Store.Tx(ctx, func(tx *db.Queries) error {
@@ -146,7 +148,7 @@ func (server *Server) CreateIdempotently(ctx context.Context, work func(tx *db.Q
 	})
 }
 
-// recordResponse is a success as it is saved.
+// recordResponse returns a success response in the form that is saved.
 func (server *Server) recordResponse(claim *idempotentRequest, success ResponseWriteFunc) (idempotency.Response, error) {
 	written := &responseRecorder{header: http.Header{}}
 	if err := success(written); err != nil {
@@ -166,7 +168,7 @@ func (server *Server) recordResponse(claim *idempotentRequest, success ResponseW
 	return answer, nil
 }
 
-// responseRecorder takes an answer as a client would.
+// responseRecorder is an [http.ResponseWriter] that keeps the response.
 type responseRecorder struct {
 	header http.Header
 	status int

@@ -10,39 +10,43 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// Observer is told what was answered. Its functions are called concurrently, for every request, and must be quick.
+// Observer receives metrics about responses. Its functions are called concurrently, for every request, and must be
+// quick.
 type Observer interface {
-	// Operation returns what is told of every request of an operation once it is answered: 499 where the client had gone.
+	// Operation returns the function to call after each response of that operation. The status is 499 if the client
+	// has gone.
 	Operation(id string) func(status int, took time.Duration)
-	// Problem is told the code of every answer that is a problem.
+	// Problem is called with the code of every response that is a problem.
 	Problem(code string)
 }
 
-// Tracer follows requests.
+// Tracer traces requests.
 type Tracer interface {
-	// Request begins the span of a request to an operation; the function that it returns ends it.
+	// Request starts the span of a request to an operation. The function that it returns ends the span.
 	Request(ctx context.Context, header http.Header, operation string) (context.Context, func(status int))
 }
 
 const (
-	// operationOther is what requests count as that belong to no operation of the spec.
+	// operationOther is the operation name of requests that match no operation of the spec.
 	operationOther = "other"
-	// statusClientClosedRequest is what others log, too, for a client that did not wait for its answer.
+	// statusClientClosedRequest stands for a client that did not wait for its response, as in the logs of other
+	// servers.
 	statusClientClosedRequest = 499
-	// clientClosedKey marks the exchanges of such clients.
+	// clientClosedKey marks the requests of such clients in the echo context.
 	clientClosedKey = "client gone"
 )
 
-// routeMetrics is what is told of one operation.
+// routeMetrics holds the operation of a route and the function to call after each of its responses.
 type routeMetrics struct {
 	operation string
 	answered  func(status int, took time.Duration)
 }
 
-// routeKey is a route of the router.
+// routeKey identifies a route of the router.
 type routeKey struct{ method, path string }
 
-// instrumentRoutes prepares the observer for every operation, so that a request finds its own by the route.
+// instrumentRoutes gets the observer's function of every operation in advance, so that a request finds its own by
+// the route.
 func (server *Server) instrumentRoutes(operations []*spec.Operation) {
 	observer := server.config.Observer
 	if observer == nil {
@@ -60,7 +64,7 @@ func (server *Server) instrumentRoutes(operations []*spec.Operation) {
 	server.unmatchedMetrics = routeMetrics{operationOther, observer.Operation(operationOther)}
 }
 
-// observe is the middleware around everything that answers, for those who watch.
+// observe is the middleware that reports every response to the observer and the tracer.
 func (server *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
@@ -87,7 +91,7 @@ func (server *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// noopObserver is used where no observer was given.
+// noopObserver is used if no observer is given.
 type noopObserver struct{}
 
 func (noopObserver) Operation(string) func(int, time.Duration) { return func(int, time.Duration) {} }

@@ -21,7 +21,8 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// problemOf is the one place where an error becomes an response. What it does not know is a defect: nil.
+// problemOf is the only place where an error becomes a response. It returns nil for an unknown error, which is a
+// defect.
 func problemOf(err error) *problem.Problem {
 	var known *problem.Problem
 	if errors.As(err, &known) {
@@ -76,7 +77,7 @@ func routingProblem(err *echo.HTTPError) *problem.Problem {
 	}
 }
 
-// RefusalProblem tells why intake did not take a message.
+// RefusalProblem returns the problem of a message that intake refused.
 func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
 	code := api.ProblemCode(refusal.Reason)
 	detail := map[intake.Reason]string{
@@ -93,15 +94,15 @@ func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
 	return problem.Invalid(code, "/"+refusal.Field, detail)
 }
 
-// handleError answers every failure, routing errors included, with a problem document.
+// handleError responds to every failure, routing errors included, with a problem document.
 func (server *Server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
 	response := problemOf(err)
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		// Most likely nobody is there to be answered. But a client that has only closed its half of the connection looks the
-		// same, and would take the silence of this server for a success: net/http ends it with an empty 200.
+		// Most likely the client has gone. But a client that has only closed its half of the connection looks the same.
+		// Without a response net/http would send it an empty 200, which it would take for a success.
 		c.Set(clientClosedKey, true)
 		server.write(c, problem.Unavailable("The connection was closed before the request was carried out."))
 		return
@@ -125,7 +126,7 @@ func (server *Server) handleError(err error, c echo.Context) {
 	server.write(c, response)
 }
 
-// write notes what cannot be written, most likely because nobody is there to read it.
+// write writes a problem and logs a failure to do so, most likely because the client has gone.
 func (server *Server) write(c echo.Context, response *problem.Problem) {
 	if err := writeProblem(c, response); err != nil {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelDebug, "response not written", slog.String("error", err.Error()))
@@ -162,7 +163,7 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 	return c.Blob(response.Status(), "application/problem+json", body)
 }
 
-// allowed lists the methods of a route. The router counts OPTIONS among them, which no route of ours takes.
+// allowed returns the methods of a route. The router adds OPTIONS, which no route of ours has.
 func allowed(c echo.Context) string {
 	listed, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
 	if listed == "" {

@@ -11,15 +11,16 @@ import (
 // DefaultRequestTimeout is more than any operation needs.
 const DefaultRequestTimeout = 15 * time.Second
 
-// Route is served outside the spec.
+// Route is an HTTP route outside the spec.
 type Route struct {
 	Method  string
 	Path    string
 	Handler http.Handler
-	// Handle is used where Handler is nil: its errors become problem documents, and its work is bounded like that of an
-	// operation.
+	// Handle is used if Handler is nil. Its errors become problem documents, and [Config.RequestTimeout] bounds it
+	// like an operation.
 	Handle func(w http.ResponseWriter, r *http.Request) error
-	// Operation names the route in metrics and traces. Empty means that its requests count among those of no operation.
+	// Operation names the route in metrics and traces. Empty means that its requests count as "other" in metrics and
+	// are not traced.
 	Operation string
 }
 
@@ -32,7 +33,7 @@ func (server *Server) addRoute(route Route) {
 		server.withTimeout)
 }
 
-// Routes lists what the router knows, as "METHOD /path/:parameter".
+// Routes returns the routes of the router as "METHOD /path/:parameter".
 func (server *Server) Routes() []string {
 	var known []string
 	for _, route := range server.echo.Routes() {
@@ -41,7 +42,7 @@ func (server *Server) Routes() []string {
 	return known
 }
 
-// methodsOf lists the methods of every path without parameters.
+// methodsOf returns the methods of each path without parameters, separated by commas.
 func methodsOf(routes []*echo.Route) map[string]string {
 	methods := make(map[string]string)
 	for _, route := range routes {
@@ -56,9 +57,10 @@ func methodsOf(routes []*echo.Route) map[string]string {
 	return methods
 }
 
-// strictRouting answers where the router is too generous. It lets a parameter be empty, and one at the end of a
-// pattern hold slashes: 404. And it takes a path that the spec names for another's parameter when the method is
-// that one's: 405 (OpenAPI, Path Templating Matching: concrete paths come first).
+// strictRouting refuses what the router matches too loosely. The router lets a parameter be empty, and lets the
+// last parameter of a pattern hold slashes: 404. It also takes a concrete path of the spec as the parameter of
+// another path if only that path has the method: 405 (OpenAPI, Path Templating Matching: concrete paths come
+// first).
 func (server *Server) strictRouting(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		path := echo.GetPath(c.Request())
@@ -73,7 +75,7 @@ func (server *Server) strictRouting(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// fits tells whether a path has the segments of a pattern: a parameter is one that is not empty, * is all the rest.
+// fits reports whether path has the segments of pattern. A parameter must not be empty; * matches the rest.
 func fits(pattern, path string) bool {
 	given := strings.Split(path, "/")
 	for i, segment := range strings.Split(pattern, "/") {

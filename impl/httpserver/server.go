@@ -1,16 +1,17 @@
-// Package httpserver is what every HTTP request passes, whatever operation it is for: request ids, timeouts, the memory budget
-// of bodies, validation by the spec, problem documents, idempotent replay, validation of our own responses.
+// Package httpserver is the middleware that every HTTP request passes, for every operation: request ids, timeouts, the
+// memory budget of bodies, validation against the spec, problem documents, idempotent replay and validation of our own
+// responses. It knows no operation: entry points register theirs.
 //
 //   - server.go: [Server], its configuration, the middleware around every request
-//   - routing.go: routes outside the spec, and where the router is too generous
-//   - guard.go: the order in which an operation's request is checked
-//   - body_budget.go: how many bytes of bodies there may be at once; linger.go: bodies that are not taken
+//   - routing.go: routes outside the spec, and paths that the router matches too loosely
+//   - guard.go: the order of the checks on an operation's request
+//   - body_budget.go: the limit on the bytes of all bodies in memory
+//   - linger.go: discarding a body that is not read
 //   - problems.go: errors become problem documents
-//   - idempotency.go: requests that are repeated under an idempotency key; accept.go: those that send
-//   - validate_responses.go: our own responses, held against the spec
-//   - observe.go: what metrics and traces are told
-//
-// It knows no operation: entry points register theirs.
+//   - idempotency.go: requests repeated under an idempotency key
+//   - accept.go: accepting messages, with or without an idempotency key
+//   - validate_responses.go: our own responses validated against the spec
+//   - observe.go: what metrics and traces receive
 package httpserver
 
 import (
@@ -33,26 +34,28 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Acceptor accepts messages; *intake.Intake does.
+// Acceptor accepts messages. *intake.Intake implements it.
 type Acceptor interface {
-	// AcceptOnce accepts the messages of a request, under its idempotency key where key is not nil.
+	// AcceptOnce accepts the messages of a request, under its idempotency key if key is not nil.
 	AcceptOnce(ctx context.Context, messages []intake.Message, key *intake.Idempotency) ([]intake.Result, error)
-	// Full reports that a request of so many bytes, negative where the length is not known, would only be refused.
+	// Full reports whether AcceptOnce would refuse a request of size bytes because its queue is full. A negative size
+	// means that the length is unknown.
 	Full(size int64) bool
 }
 
-// Authorizer lets requests in; *auth.Authenticator does.
+// Authorizer authenticates and authorizes requests. *auth.Authenticator implements it.
 type Authorizer interface {
-	// Authorize returns the context that an operation runs under, which holds the caller. With cached, the transaction of
-	// the operation looks at the credential again.
+	// Authorize returns the context of the operation, which holds the caller. If cached is true, the key may come
+	// from a cache, because the transaction of the operation checks it again.
 	Authorize(ctx context.Context, request, response http.Header, scopes []string, cached bool) (context.Context, error)
 	// Revalidate checks a cached credential against the database.
 	Revalidate(ctx context.Context) error
-	// KeyErrorOr returns what is wrong with a cached credential, else failure.
+	// KeyErrorOr returns the error of Revalidate if there is one, else failure. It returns nil if failure is nil.
 	KeyErrorOr(ctx context.Context, failure error) error
 }
 
-// Config holds the parts of a [Server]. Spec, Register, Store, Intake, Authorizer, Now, NewID, Sealer and Log are required.
+// Config holds the parts of a [Server]. Spec, Register, Store, Intake, Authorizer, Now, NewID, Sealer and Log are
+// required.
 type Config struct {
 	// Spec is openapi.yaml, as it is in the repository.
 	Spec []byte
@@ -68,37 +71,37 @@ type Config struct {
 	// Sealer encrypts saved responses that show a secret.
 	Sealer *sealed.Sealer
 	Log    *slog.Logger
-	// RequestTimeout bounds the handler after validation; then the response is 503. Zero means 15 seconds, more than any
-	// operation needs.
+	// RequestTimeout bounds the handler after validation; then the response is 503. Zero means 15 seconds, more than
+	// any operation needs.
 	RequestTimeout time.Duration
-	// ValidateResponses holds every response against the spec, once it is written: what breaks it is logged and counted, see
-	// [Server.InvalidResponses].
+	// ValidateResponses checks every response against the spec after it is written. Violations are logged and
+	// counted, see [Server.InvalidResponses].
 	ValidateResponses bool
-	// BodyBudget bounds the bytes that the bodies of requests in flight take up together; a request beyond them is refused
+	// BodyBudget limits the total size in bytes of the bodies of requests in flight. A request beyond it is refused
 	// before its body is read. Zero means [DefaultBodyBudget].
 	BodyBudget int64
 	// Observer receives what metrics need. Nil means none.
 	Observer Observer
-	// Tracer follows requests. Nil means none.
+	// Tracer traces requests. Nil means none.
 	Tracer Tracer
 }
 
-// Server answers HTTP requests.
+// Server handles HTTP requests.
 type Server struct {
 	config Config
 	echo   *echo.Echo
-	// methods are those of every path without parameters, separated by commas.
+	// methods holds the methods of each path without parameters, separated by commas.
 	methods  map[string]string
 	bodies   bodyBudget
 	draining atomic.Bool
-	// routeMetrics says what is told of the requests of each route, and unmatchedMetrics of those of no operation.
+	// routeMetrics holds the metrics of each route, unmatchedMetrics those of requests that match no operation.
 	routeMetrics     map[routeKey]routeMetrics
 	unmatchedMetrics routeMetrics
-	// responses is nil where responses are not validated.
+	// responses is nil if responses are not validated.
 	responses *responseValidator
 }
 
-// New makes a Server. It fails when the spec does not fit it.
+// New makes a Server. It fails if the spec is not valid or does not match the generated code.
 func New(config Config) (*Server, error) {
 	if config.RequestTimeout <= 0 {
 		config.RequestTimeout = DefaultRequestTimeout
@@ -146,7 +149,7 @@ func New(config Config) (*Server, error) {
 // ServeHTTP responds to one request.
 func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }
 
-// Drain makes the server refuse new work with 503, while requests under way finish.
+// Drain makes the server refuse new work with 503, while requests in flight finish.
 func (server *Server) Drain() { server.draining.Store(true) }
 
 func (server *Server) refuseWhileDraining(next echo.HandlerFunc) echo.HandlerFunc {
@@ -161,7 +164,7 @@ func (server *Server) refuseWhileDraining(next echo.HandlerFunc) echo.HandlerFun
 	}
 }
 
-// refuseOptions keeps the router from answering OPTIONS by itself: the contract knows no such answer.
+// refuseOptions replaces the router's own response to OPTIONS with 405: no operation of the spec has that method.
 func (server *Server) refuseOptions(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if c.Request().Method == http.MethodOptions && c.Get(echo.ContextKeyHeaderAllow) != nil {
@@ -171,7 +174,8 @@ func (server *Server) refuseOptions(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// withTimeout bounds the work of an operation. The bound begins behind the guard: a large body may take its time.
+// withTimeout bounds the work of an operation. The time starts after the guard, because a large body may take
+// longer to arrive.
 func (server *Server) withTimeout(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), server.config.RequestTimeout)
@@ -181,7 +185,7 @@ func (server *Server) withTimeout(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// recoverPanic turns a panic into an error, which the log names and the client does not see.
+// recoverPanic turns a panic into an error, which is logged and not shown to the client.
 func (server *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -193,10 +197,10 @@ func (server *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// RequestIDHeader is the field that carries the id of an exchange.
+// RequestIDHeader is the header field that carries the request id.
 const RequestIDHeader = "X-Request-Id"
 
-// assignRequestID gives every exchange an id: the client's, where it is well-formed.
+// assignRequestID gives every request an id: the client's if it is well-formed, else a new one.
 func (server *Server) assignRequestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(RequestIDHeader)
@@ -223,7 +227,8 @@ func wellFormedID(id string) bool {
 	return true
 }
 
-// log names the exchange: the route's pattern, never the URL, which may hold what is no log's business.
+// log returns a logger that names the request by its id, method and route pattern. It never logs the URL, which
+// may hold private data such as an address.
 func (server *Server) log(c echo.Context) *slog.Logger {
 	return server.config.Log.With(
 		slog.String("requestId", requestID(c)),

@@ -18,19 +18,21 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// maxValidatedBody is how much of an answer is kept to be validated. Of a larger one only status and headers are.
+// maxValidatedBody is the largest response body that is validated. Of a larger one only the status and headers
+// are.
 const maxValidatedBody = 1 << 20
 
-// responseValidator holds the server's own answers against the document, once they are written. Whatever it finds, the client has
-// its answer. An answer costs some tens of microseconds, a list of a hundred domains some milliseconds.
+// responseValidator checks the server's own responses against the spec after they are written, so no finding
+// changes what the client gets. A check costs some tens of microseconds, or some milliseconds for a list of a
+// hundred domains.
 type responseValidator struct {
 	routes  map[string]*routers.Route
 	options []openapi3.SchemaValidationOption
 	invalid atomic.Int64
 }
 
-// newResponseValidator prepares a copy of the document in which every answer is closed: a member that it does not list is as wrong
-// as one that is missing.
+// newResponseValidator prepares a copy of the spec in which every response is closed: an unlisted member is as
+// wrong as a missing one.
 func newResponseValidator(source []byte) (*responseValidator, error) {
 	doc, err := spec.Load(source)
 	if err != nil {
@@ -53,7 +55,7 @@ func newResponseValidator(source []byte) (*responseValidator, error) {
 	return w, nil
 }
 
-// asRoute writes a path of the document as the router has it.
+// asRoute returns a path of the spec in the router's notation.
 func asRoute(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
@@ -71,7 +73,7 @@ func closeSchema(schema *openapi3.SchemaRef) {
 	closeSchema(schema.Value.Items)
 }
 
-// InvalidResponses is how many answers broke the document. Only a server that was told to validate them counts.
+// InvalidResponses returns how many responses broke the spec. It is 0 unless [Config.ValidateResponses] is set.
 func (server *Server) InvalidResponses() int64 {
 	if server.responses == nil {
 		return 0
@@ -79,7 +81,7 @@ func (server *Server) InvalidResponses() int64 {
 	return server.responses.invalid.Load()
 }
 
-// validateResponses is the middleware around everything that answers.
+// validateResponses is the middleware that checks every response against the spec.
 func (server *Server) validateResponses(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		kept := &teeWriter{ResponseWriter: c.Response().Writer}
@@ -102,12 +104,12 @@ func (server *Server) validateResponses(next echo.HandlerFunc) echo.HandlerFunc 
 	}
 }
 
-// misrouted tells whether the router took a path for an operation's that is none of it.
+// misrouted reports whether the router matched an operation that the path or the method does not belong to.
 func misrouted(c echo.Context) bool {
 	return c.Get(echo.ContextKeyHeaderAllow) != nil || !fits(c.Path(), echo.GetPath(c.Request()))
 }
 
-// check never breaks an answer that is under way, whatever it is made of.
+// check validates a response. It recovers from panics, so that the validator never breaks a response in flight.
 func (w *responseValidator) check(c echo.Context, route *routers.Route, kept *teeWriter) (err error) {
 	defer func() {
 		if recover() != nil {
@@ -123,7 +125,7 @@ func (w *responseValidator) check(c echo.Context, route *routers.Route, kept *te
 	})
 }
 
-// withoutValues says what is wrong and where, and repeats no value of the body.
+// withoutValues returns what is wrong and where, and repeats no value of the body.
 func withoutValues(err error) string {
 	broken, ok := errors.AsType[*openapi3filter.ResponseError](err)
 	if !ok {
@@ -151,7 +153,7 @@ func faultsOf(found []*openapi3.SchemaError, err error) []*openapi3.SchemaError 
 	return found
 }
 
-// teeWriter keeps what is written, up to maxValidatedBody.
+// teeWriter keeps a copy of what is written, up to maxValidatedBody.
 type teeWriter struct {
 	http.ResponseWriter
 	body      bytes.Buffer
@@ -165,5 +167,5 @@ func (w *teeWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is what http.ResponseController looks for.
+// Unwrap returns the underlying writer. [http.ResponseController] calls it.
 func (w *teeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
