@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// maxDepth is how deep a document may nest.
+	// maxDepth is how deep a JSON document may nest.
 	maxDepth = 32
-	// maxValues is how many members and items a document may hold in all. Each costs microseconds to judge and some
-	// hundred bytes, however short it is: without a limit ten megabytes of them take seconds.
+	// maxValues is how many members and items a JSON document may hold in all. Each costs microseconds to validate
+	// and some hundred bytes, however short it is: without a limit ten megabytes of them take seconds.
 	maxValues = 200_000
 )
 
-// Body is what the spec says of a request body.
+// Body holds the rules of the spec for a request body.
 type Body struct {
 	schema  *openapi3.Schema
 	Limit   int64
 	options []openapi3.SchemaValidationOption
-	// each is set where the items of a list are judged one by one.
+	// each is set if the items of a list are validated one by one.
 	each *itemRules
 }
 
@@ -52,7 +52,7 @@ func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
 	return rules, rules.prepareItems()
 }
 
-// CheckHeader judges a body by what its request says of it: media type and length.
+// CheckHeader checks the media type and the length that the request declares for its body.
 func (rules *Body) CheckHeader(r *http.Request) error {
 	if err := checkMediaType(r.Header); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (rules *Body) CheckHeader(r *http.Request) error {
 	return nil
 }
 
-// Read takes the body, within its limit. Where its length is known it is read into as much memory and no more.
+// Read reads the body, within its limit. If the length is known, it allocates exactly that much memory.
 func (rules *Body) Read(w http.ResponseWriter, r *http.Request) (raw []byte, err error) {
 	limited := http.MaxBytesReader(w, r.Body, rules.Limit)
 	if r.ContentLength > 0 {
@@ -89,7 +89,7 @@ func tooLarge(limit int64) *problem.Problem {
 	}
 }
 
-// checkMediaType wants JSON in UTF-8, as it is.
+// checkMediaType accepts only JSON in UTF-8 without a content encoding.
 func checkMediaType(header http.Header) error {
 	unsupported := &problem.Problem{
 		Code:   api.ProblemCodeUnsupportedMediaType,
@@ -108,9 +108,9 @@ func checkMediaType(header http.Header) error {
 	return nil
 }
 
-// Decode reads one JSON document. The decoder refuses what the standard library's lets pass: members given twice,
-// data after the document, invalid UTF-8, lone surrogates. Depth and size are measured first, on the text, before anything is
-// built from it.
+// Decode reads one JSON document. The decoder refuses what the standard library accepts: duplicate members, data
+// after the document, invalid UTF-8 and lone surrogates. Depth and size are measured on the text first, before
+// anything is built from it.
 func Decode(raw []byte) (any, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, malformed("The body is empty.")
@@ -141,7 +141,7 @@ func malformed(detail string) *problem.Problem {
 	return &problem.Problem{Code: api.ProblemCodeMalformedJSON, Detail: detail}
 }
 
-// explain says what is wrong with the text and where, without repeating what the client sent.
+// explain returns what is wrong with the text and where, without repeating what the client sent.
 func explain(err *jsontext.SyntacticError) string {
 	what, cause := "is not valid JSON", ""
 	if err.Err != nil {
@@ -162,8 +162,8 @@ func explain(err *jsontext.SyntacticError) string {
 	return fmt.Sprintf("The body %s (byte %d).", what, err.ByteOffset)
 }
 
-// measureJSON counts brackets and commas outside strings, and stops when there are too many; the decoder judges everything
-// else.
+// measureJSON counts brackets and commas outside strings, and stops when there are too many. The decoder checks
+// everything else.
 func measureJSON(raw []byte) (depth, values int) {
 	quoted := false
 	for i := 0; i < len(raw) && depth <= maxDepth && values <= maxValues; i++ {
@@ -185,8 +185,8 @@ func measureJSON(raw []byte) (depth, values int) {
 	return depth, values
 }
 
-// Validate judges a decoded body. Where the spec has the items of a list judged one by one, what is wrong with items is
-// returned by their index, and an empty object takes the place of each such item in value.
+// Validate validates a decoded body. If the spec has the items of a list validated one by one, it returns the
+// problems of items by index and puts an empty object in the place of each such item in value.
 func (rules *Body) Validate(value any, raw []byte) (items map[int]*problem.Problem, err error) {
 	if rules.each != nil {
 		return rules.validateItems(value, raw)

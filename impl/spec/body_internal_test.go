@@ -20,7 +20,7 @@ var bodySeeds = []string{
 	`{"from":"a@b.test","to":"c@d.test","subject":"s","text":"t","fromName":null,"cc":"","bcc":null,"replyTo":"x@y.test"}`,
 }
 
-// FuzzDecode compares the decoder with the standard library's, which knows fewer rules.
+// FuzzDecode compares the decoder with the standard library's, which has fewer rules.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range bodySeeds {
 		f.Add([]byte(seed))

@@ -11,8 +11,8 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// formats are those of the document that mean a rule. A format that a generated type parses must be here: what the
-// schema lets through is bound without a second look.
+// formats returns the formats of the spec that carry a rule. A format that a generated type parses must be here,
+// because a string that passes the schema is bound without another check.
 func formats() map[string]openapi3.StringFormatValidator {
 	check := openapi3.NewCallbackValidator[string]
 	return map[string]openapi3.StringFormatValidator{
@@ -36,8 +36,9 @@ func formats() map[string]openapi3.StringFormatValidator {
 	}
 }
 
-// checkTime is strict where time.Parse is not: it takes commas, hours of one digit and zones of a day. A time whose year
-// has other than four digits in UTC could be stored and never be shown.
+// checkTime returns a check that is stricter than time.Parse, which takes commas, hours of one digit and zones of
+// a day. It also refuses a time whose year in UTC does not have four digits: it could be stored and never be
+// shown.
 func checkTime() func(string) error {
 	shape := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 	return func(s string) error {

@@ -13,17 +13,17 @@ import (
 	"github.com/voostack/mailstack/impl/problem"
 )
 
-// itemRules judge the items of a list one by one: `x-validate-items: each` on the list in the document.
+// itemRules validates the items of a list one by one. The list has `x-validate-items: each` in the spec.
 type itemRules struct {
-	// member names the list in the body.
+	// member is the name of the list in the body.
 	member string
-	// envelope is the body's schema with items of any kind.
+	// envelope is the body's schema with items of any type.
 	envelope *openapi3.Schema
 	item     *openapi3.Schema
 }
 
-// prepareItems looks for a list whose items are judged one by one. The schemas of the document stay as they are:
-// the envelope is a copy.
+// prepareItems looks for a list whose items are validated one by one. The envelope is a copy, so the schemas of
+// the spec stay as they are.
 func (rules *Body) prepareItems() error {
 	for name, member := range rules.schema.Properties {
 		how, err := extension[string](member.Value.Extensions, "x-validate-items")
@@ -46,8 +46,8 @@ func (rules *Body) prepareItems() error {
 	return nil
 }
 
-// validateItems validates the envelope, then every item by itself. What is wrong with an item is returned
-// by its index; in the value an empty object takes its place.
+// validateItems validates the envelope, then every item by itself. It returns the problems of items by index and
+// puts an empty object in the place of each such item in value.
 func (rules *Body) validateItems(value any, raw []byte) (map[int]*problem.Problem, error) {
 	if err := schemaProblem(rules.each.envelope.VisitJSON(value, rules.options...)); err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (rules *Body) validateItems(value any, raw []byte) (map[int]*problem.Proble
 	return found, nil
 }
 
-// oversized finds items over their limit. Only a body that is itself larger than one item may be can hold one.
+// oversized finds items over [mail.MaxMessageBytes]. Only a body larger than that can hold one.
 func (rules *itemRules) oversized(raw []byte) map[int]*problem.Problem {
 	found := make(map[int]*problem.Problem)
 	if len(raw) <= mail.MaxMessageBytes {

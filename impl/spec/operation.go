@@ -1,10 +1,12 @@
-// Package spec is openapi.yaml, prepared for validating requests and responses. It knows schemas and bytes, and no router.
+// Package spec prepares openapi.yaml for the validation of requests and responses. It knows schemas and bytes, and no
+// router.
 //
-//   - operation.go: reading the spec, what it says of each operation
+//   - operation.go: loading the spec, and its rules for each operation
 //   - formats.go, pattern.go: the formats and patterns that its schemas name
-//   - parameters.go: path, query and header
-//   - body.go: reading and decoding a body; items.go: lists whose items are judged one by one
-//   - schema_problem.go: schema errors as pointers and sentences
+//   - parameters.go: validation of path, query and header
+//   - body.go: reading, decoding and validating a body
+//   - items.go: lists whose items are validated one by one
+//   - schema_problem.go: schema errors as JSON pointers and sentences
 package spec
 
 import (
@@ -21,31 +23,32 @@ import (
 	"github.com/voostack/mailstack/impl/apikey"
 )
 
-// IdempotencyHeader is the field that carries an idempotency key.
+// IdempotencyHeader is the header field that carries an idempotency key.
 const IdempotencyHeader = "Idempotency-Key"
 
-// Operation is what the spec says of one operation, prepared for validating its requests.
+// Operation is one operation of the spec, prepared for validating its requests.
 type Operation struct {
 	ID     string
 	Path   string
 	Method string
-	// secured operations need a key with any one of scopes.
+	// Secured reports whether the operation needs a key with any one of Scopes.
 	Secured bool
 	Scopes  []string
-	// accepts tells that what the operation does ends in intake, whose transaction looks at the key again.
+	// Accepts reports whether the operation ends in intake, whose transaction checks the key again.
 	Accepts bool
-	// parameters are those of the path and the operation.
+	// parameters holds the parameters of the path and of the operation.
 	parameters       openapi3.Parameters
 	parameterOptions []openapi3.SchemaValidationOption
 	spec             *openapi3.Operation
-	// body is nil for an operation without one.
+	// Body is nil for an operation without one.
 	Body *Body
-	// idempotent operations take an idempotency key; the answer of some shows a secret.
+	// Idempotent reports whether the operation takes an idempotency key, HasSecret whether its response shows a
+	// secret.
 	Idempotent bool
 	HasSecret  bool
 }
 
-// Load reads the spec and teaches it the formats that it uses.
+// Load reads and validates the spec, with the formats that it uses.
 func Load(source []byte) (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(source)
 	if err != nil {
@@ -60,8 +63,8 @@ func Load(source []byte) (*openapi3.T, error) {
 	return doc, nil
 }
 
-// Operations prepares every operation of the document. An operation that is secured and names no scope is an error,
-// and so is one that the generated code does not know: the server does not start with an open door.
+// Operations prepares every operation of the spec. A secured operation without a scope is an error, and so is one
+// that the generated code does not have: the server does not start with an unguarded operation.
 func Operations(doc *openapi3.T) ([]*Operation, error) {
 	var operations []*Operation
 	for path, item := range doc.Paths.Map() {
@@ -76,8 +79,8 @@ func Operations(doc *openapi3.T) ([]*Operation, error) {
 	return operations, matchGenerated(operations)
 }
 
-// matchGenerated compares the operations with those that the generated code registers. Guards are hung on operations
-// by their ID: one that the document calls otherwise would be served unguarded.
+// matchGenerated compares the operations with those that the generated code registers. Guards are attached by
+// operation ID, so an operation with another ID in the spec would be served unguarded.
 func matchGenerated(operations []*Operation) error {
 	generated, err := api.GetSpec()
 	if err != nil {
@@ -109,7 +112,7 @@ func prepareOperation(
 	op := &Operation{
 		ID: spec.OperationID, Path: path, Method: method, spec: spec,
 		Secured: spec.Security == nil || len(*spec.Security) > 0,
-		// Only acceptance reserves an allowance, and so only what accepts can answer 402.
+		// Only acceptance reserves an allowance, so only an operation that accepts can respond with 402.
 		Accepts:    spec.Responses.Status(http.StatusPaymentRequired) != nil,
 		parameters: slices.Concat(item.Parameters, spec.Parameters), parameterOptions: doc.GetSchemaValidationOptions(),
 	}
@@ -138,7 +141,7 @@ func prepareOperation(
 	return op, nil
 }
 
-// extension reads a value that the document gives under an x-name.
+// extension reads the value of an x- extension of the spec.
 func extension[T any](extensions map[string]any, name string) (T, error) {
 	var value T
 	raw, found := extensions[name]

@@ -68,8 +68,9 @@ func parameterFault(err error) string {
 	return "is not valid"
 }
 
-// checkQuery refuses what would be dropped in silence, and a filter with it: a parameter that the operation does not have,
-// one given twice or without a value, and a query that cannot be read. Operations without query parameters look at none.
+// checkQuery refuses what would otherwise be dropped silently, and a filter with it: an unknown parameter, one
+// that is given twice or without a value, and a query that cannot be parsed. Operations without query parameters
+// check nothing.
 func (op *Operation) checkQuery(raw string) error {
 	if !slices.ContainsFunc(op.parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
 		return nil

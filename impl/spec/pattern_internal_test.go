@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPatternMatchers compares the matchers with what the document says, in Go's spelling of it.
+// TestPatternMatchers compares the matchers with the patterns of the spec, in Go's syntax.
 func TestPatternMatchers(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{headerPattern, bodyPattern} {

@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/problem"
 )
 
-// schemaProblem turns what the schema says into pointers and sentences.
+// schemaProblem turns a schema error into a problem with JSON pointers and sentences.
 func schemaProblem(err error) error {
 	if err == nil {
 		return nil
@@ -40,7 +40,7 @@ func schemaErrors(found []api.ProblemError, err error) []api.ProblemError {
 	return found
 }
 
-// Pointer returns where a schema error is (RFC 6901), the name of an unknown member included.
+// Pointer returns the JSON pointer (RFC 6901) of a schema error, including the name of an unknown member.
 func Pointer(fault *openapi3.SchemaError) string {
 	var pointer strings.Builder
 	for _, step := range fault.JSONPointer() {
@@ -52,7 +52,8 @@ func Pointer(fault *openapi3.SchemaError) string {
 	return pointer.String()
 }
 
-// unknownMember finds the name that the library gives only in its sentence, quoted as Go does.
+// unknownMember returns the name of an unknown member. The library gives it only in its message, quoted as Go
+// does.
 func unknownMember(fault *openapi3.SchemaError) (string, bool) {
 	if fault.SchemaField != "properties" {
 		return "", false
