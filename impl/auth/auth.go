@@ -1,12 +1,11 @@
-// Package auth turns the credential of a request into its caller.
+// Package auth authenticates requests: it turns the credential of a request into its caller. It knows headers and
+// problems, and no operation.
 //
 //   - auth.go: [Authenticator], [Caller], the order of the checks
-//   - key_cache.go: keys that need not be looked up again
+//   - key_cache.go: keys that are not looked up again
 //   - rate_limit.go: requests per second of a key
-//   - last_used.go: when keys were used, written down for many at once
+//   - last_used.go: recording when keys were used, in batches
 //   - keys.go: creating, listing and revoking keys, for the API and the command line
-//
-// It knows headers and problems, and no operation.
 package auth
 
 import (
@@ -26,14 +25,14 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Config of an [Authenticator]. Store, Now and Log are required.
+// Config holds the parts of an [Authenticator]. Store, Now and Log are required.
 type Config struct {
 	Store *store.Store
 	Now   func() time.Time
 	Log   *slog.Logger
 	// RequestsPerSecond limits each key in this process, with bursts of twice as many. Zero means no limit.
 	RequestsPerSecond float64
-	// LookupTimeout bounds the look-up of a key.
+	// LookupTimeout bounds the lookup of a key.
 	LookupTimeout time.Duration
 }
 
@@ -42,7 +41,7 @@ type Authenticator struct {
 	config   Config
 	limiter  *keyLimiter
 	lastUsed lastUsed
-	// keys spares requests to send the look-up of their key.
+	// keys caches API keys, so that requests to send need no lookup.
 	keys keyCache
 }
 
@@ -60,7 +59,7 @@ const (
 	detailInactive     = "The organization of this API key is suspended."
 )
 
-// Caller is the key that a request came with, and through it the organization.
+// Caller is the key of a request, and through it the organization.
 type Caller struct {
 	KeyID          uuid.UUID
 	OrganizationID uuid.UUID
@@ -68,22 +67,22 @@ type Caller struct {
 	ExpiresAt      *time.Time
 
 	prefix string
-	// fromCache reports that the key came from the cache: see key_cache.go.
+	// fromCache reports that the key came from the cache, see key_cache.go.
 	fromCache bool
 }
 
 type callerKey struct{}
 
-// CallerFromContext returns the caller of a secured operation. It is always there: an operation that is secured and
-// unguarded does not pass the tests.
+// CallerFromContext returns the caller of a secured operation. There always is one: the tests fail for a secured
+// operation without a guard.
 func CallerFromContext(ctx context.Context) Caller {
 	known, _ := ctx.Value(callerKey{}).(Caller)
 	return known
 }
 
-// Authorize lets the request of a valid key with one of scopes pass, in the contract's order: 401, 429, 403 for the scope,
-// 403 for the organization. The context that it returns holds the caller. With cached, a key is taken from the cache: the
-// transaction of the operation looks at it again.
+// Authorize checks that the request has a valid key with one of scopes, in the contract's order: 401, 429, 403 for
+// the scope, 403 for the organization. It returns a context that holds the caller. If cached is true, the key may
+// come from the cache, because the transaction of the operation checks it again.
 func (a *Authenticator) Authorize(
 	ctx context.Context, request, response http.Header, scopes []string, cached bool,
 ) (context.Context, error) {
@@ -118,17 +117,18 @@ func (a *Authenticator) refusal(key Caller, suspended bool, response http.Header
 	return nil
 }
 
-// Unauthorized is the problem of every request without a valid key: what is wrong with it is not told.
+// Unauthorized returns the problem of every request without a valid key. It does not say why the key is not valid.
 func Unauthorized() *problem.Problem {
 	return &problem.Problem{Code: api.ProblemCodeUnauthorized, Detail: detailUnauthorized}
 }
 
-// Inactive is the problem of a request of a suspended organization.
+// Inactive returns the problem of a request from a suspended organization.
 func Inactive() *problem.Problem {
 	return &problem.Problem{Code: api.ProblemCodeOrganizationInactive, Detail: detailInactive}
 }
 
-// authenticate finds the key. Whatever is wrong with it, the answer is the same.
+// authenticate returns the key of a request, and whether its organization is suspended. Every fault of a key gets
+// the same response.
 func (a *Authenticator) authenticate(ctx context.Context, header http.Header, cached bool) (Caller, bool, error) {
 	given, ok := bearer(header)
 	if !ok {
@@ -177,7 +177,7 @@ func (a *Authenticator) lookUp(ctx context.Context, prefix string) (db.APIKeyGet
 	return row, nil
 }
 
-// bearer reads the one Authorization header (RFC 6750); the scheme's case does not matter.
+// bearer returns the credential of the only Authorization header (RFC 6750). The scheme's case does not matter.
 func bearer(header http.Header) (string, bool) {
 	values := header.Values("Authorization")
 	if len(values) != 1 {

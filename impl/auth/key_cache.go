@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// keyCacheSize bounds the memory, keyCacheTTL how old what is in it may be.
+	// keyCacheSize bounds the memory of the cache, keyCacheTTL the age of its entries.
 	keyCacheSize = 10_000
 	keyCacheTTL  = time.Minute
-	// revalidateTimeout is short: it comes after all that the operation was given.
+	// revalidateTimeout is short, because it comes on top of the operation's own time limit.
 	revalidateTimeout = 3 * time.Second
 )
 
-// keyCache holds API keys read from the database within the last minute. Only requests to send use it, because the
-// transaction that accepts looks at the key again: that saves a round trip for each message. Every other response to such
-// a request is preceded by [Authenticator.Revalidate], so that a revoked key gets 401 at once.
+// keyCache holds API keys read from the database within the last minute, which saves a round trip for each
+// message. Only requests to send use it, because the transaction that accepts checks the key again. Every other
+// response to such a request is preceded by [Authenticator.Revalidate], so that a revoked key gets 401 at once.
 type keyCache struct {
 	keys *lru.Cache[string, cachedKey]
 }
@@ -54,7 +54,7 @@ func (c keyCache) get(presented apikey.Key, now time.Time) (Caller, bool) {
 	return found.caller, true
 }
 
-// Revalidate asks the database about the key of a request, where it came from the cache.
+// Revalidate checks the key of a request against the database, if the key came from the cache.
 func (a *Authenticator) Revalidate(ctx context.Context) error {
 	return a.revalidate(ctx, CallerFromContext(ctx))
 }
@@ -78,7 +78,7 @@ func (a *Authenticator) revalidate(ctx context.Context, key Caller) error {
 	return nil
 }
 
-// unauthorizedOr is the error of a request whose key was not let in: 401 where the key is no longer valid, else refusal.
+// unauthorizedOr returns the error of a refused request: 401 if its key is no longer valid, else refusal.
 func (a *Authenticator) unauthorizedOr(ctx context.Context, key Caller, refusal error) error {
 	err := a.revalidate(context.WithoutCancel(ctx), key)
 	if known, found := errors.AsType[*problem.Problem](err); found && known.Code == api.ProblemCodeUnauthorized {
@@ -87,7 +87,8 @@ func (a *Authenticator) unauthorizedOr(ctx context.Context, key Caller, refusal 
 	return refusal
 }
 
-// KeyErrorOr is the error of a request that failed: what is wrong with its key, if anything is, else failure.
+// KeyErrorOr returns the error of a failed request: that of [Authenticator.Revalidate] if there is one, else
+// failure. It returns nil if failure is nil.
 func (a *Authenticator) KeyErrorOr(ctx context.Context, failure error) error {
 	if failure == nil {
 		return nil

@@ -19,7 +19,7 @@ const (
 	MaxKeys = 100
 	// RevokedListedFor is how long a revoked key stays in lists.
 	RevokedListedFor = 90 * 24 * time.Hour
-	// maxPrefixAttempts bounds how often a prefix is drawn. Of the 36^8 prefixes some are taken.
+	// maxPrefixAttempts bounds how often a random prefix is drawn, since some of the 36^8 prefixes are taken.
 	maxPrefixAttempts = 5
 )
 
@@ -30,12 +30,12 @@ var (
 	ErrKeyName = errors.New("an unrevoked key of the organization has this name already")
 )
 
-// NewKey says what a key is to be.
+// NewKey describes a key to create.
 type NewKey struct {
 	OrganizationID uuid.UUID
 	Name           string
 	Scopes         []string
-	ExpiresAt      *time.Time // nil: never
+	ExpiresAt      *time.Time // nil means never
 }
 
 // Keys creates, lists and revokes keys, for the API and the command line.
@@ -77,7 +77,7 @@ func (k Keys) StoreKey(ctx context.Context, wanted NewKey, secret apikey.Key) (d
 	return row, nil
 }
 
-// insert holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+// insert locks the organization while it counts, so that concurrent creators cannot exceed the limit together.
 func (k Keys) insert(ctx context.Context, wanted NewKey, secret apikey.Key) (db.APIKey, error) {
 	var row db.APIKey
 	err := k.Store.Tx(ctx, func(tx *db.Queries) error {
@@ -100,8 +100,8 @@ func (k Keys) insert(ctx context.Context, wanted NewKey, secret apikey.Key) (db.
 	return row, err
 }
 
-// ListKeys returns the keys of an organization, the newest first: those that are not revoked, and those that were revoked
-// within [RevokedListedFor].
+// ListKeys returns the keys of an organization, newest first: the unrevoked keys, and the keys revoked within
+// [RevokedListedFor].
 func (k Keys) ListKeys(ctx context.Context, organizationID uuid.UUID) ([]db.APIKey, error) {
 	rows, err := k.Store.Queries().APIKeyList(ctx, db.APIKeyListParams{
 		OrganizationID: organizationID, RevokedAfter: k.Now().Add(-RevokedListedFor),

@@ -15,7 +15,7 @@ import (
 // lastUsedInterval is how far lastUsedAt may lag.
 const lastUsedInterval = 2 * time.Second
 
-// lastUsed remembers when keys were used and writes it down for many at once, so that a request costs no write.
+// lastUsed collects when keys were used, to store the times in batches, so that a request costs no write.
 type lastUsed struct {
 	mutex sync.Mutex
 	times map[uuid.UUID]time.Time
@@ -30,7 +30,7 @@ func (used *lastUsed) note(key uuid.UUID, now time.Time) {
 	used.times[key] = now
 }
 
-// take empties the memory.
+// take returns the collected times and clears them.
 func (used *lastUsed) take() db.APIKeyTouchParams {
 	used.mutex.Lock()
 	defer used.mutex.Unlock()
@@ -43,7 +43,7 @@ func (used *lastUsed) take() db.APIKeyTouchParams {
 	return touched
 }
 
-// FlushLastUsed writes down which keys were used since the last time.
+// FlushLastUsed stores when keys were used since the last flush.
 func (a *Authenticator) FlushLastUsed(ctx context.Context) error {
 	touched := a.lastUsed.take()
 	if len(touched.Ids) == 0 {
@@ -55,7 +55,7 @@ func (a *Authenticator) FlushLastUsed(ctx context.Context) error {
 	return nil
 }
 
-// Run writes down when keys were used, until ctx ends.
+// Run stores when keys were used, every two seconds until ctx ends.
 func (a *Authenticator) Run(ctx context.Context) {
 	ticker := time.NewTicker(lastUsedInterval)
 	defer ticker.Stop()
@@ -70,7 +70,7 @@ func (a *Authenticator) Run(ctx context.Context) {
 	}
 }
 
-// flush loses the times of one interval when the database is gone; they are for people to look at, no more.
+// flush loses the times of one interval if the database is unavailable. The times only inform people.
 func (a *Authenticator) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lastUsedInterval)
 	defer cancel()

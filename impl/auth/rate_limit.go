@@ -11,11 +11,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiterIdleTTL is how long the bucket of a key that makes no request is remembered. It is full long before.
+// limiterIdleTTL is how long the bucket of an idle key is kept. The bucket is full long before.
 const limiterIdleTTL = time.Minute
 
-// keyLimiter limits the requests of every key by a token bucket in this process: requestsPerSecond flow in, twice as many
-// fit. A nil *keyLimiter limits nothing.
+// keyLimiter limits the requests of every key by a token bucket in this process: requestsPerSecond tokens flow in,
+// twice as many fit. A nil *keyLimiter limits nothing.
 type keyLimiter struct {
 	limit rate.Limit
 	burst int
@@ -41,9 +41,9 @@ func newKeyLimiter(requestsPerSecond float64) *keyLimiter {
 	}
 }
 
-// allow asks for one request of a key and describes in the header what is left, in the RateLimit fields of
-// draft-ietf-httpapi-ratelimit-headers-10: q requests fit, in a window of w seconds; r are left, and all of q again
-// after t seconds. When the request may not be made it returns the seconds until one may.
+// allow takes a token for one request of a key and sets the RateLimit fields of
+// draft-ietf-httpapi-ratelimit-headers-10: q requests fit, in a window of w seconds; r are left, and all of q
+// again after t seconds. If no token is left, it returns the seconds until there is one.
 func (r *keyLimiter) allow(key uuid.UUID, now time.Time, header http.Header) (retryAfter int, allowed bool) {
 	if r == nil {
 		return 0, true
@@ -56,7 +56,7 @@ func (r *keyLimiter) allow(key uuid.UUID, now time.Time, header http.Header) (re
 	return r.seconds(1 - left), allowed
 }
 
-// seconds is how long so many tokens take to flow in, rounded up, at least one.
+// seconds returns how long so many tokens take to flow in, rounded up, at least 1.
 func (r *keyLimiter) seconds(tokens float64) int {
 	return max(1, int(math.Ceil(tokens/float64(r.limit))))
 }
@@ -74,7 +74,7 @@ func (r *keyLimiter) bucket(key uuid.UUID, now time.Time) *rate.Limiter {
 	return found.limiter
 }
 
-// evictIdle drops keys that make no requests, so that the memory is bounded by the keys in use.
+// evictIdle drops the buckets of idle keys, so that the keys in use bound the memory.
 func (r *keyLimiter) evictIdle(now time.Time) {
 	kept := max(limiterIdleTTL, time.Duration(r.seconds(float64(r.burst)))*time.Second)
 	if now.Sub(r.swept) < kept {
