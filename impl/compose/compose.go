@@ -1,5 +1,5 @@
-// Package compose makes messages of requests: addresses parsed, templates filled in, every rule kept that needs no lock. All
-// entry points compose here. It knows the schema of a request and no HTTP.
+// Package compose turns requests into messages: it parses addresses, fills in templates and checks every rule that
+// needs no lock. All entry points use it. It knows the schema of a request and no HTTP.
 //
 //   - compose.go: a request becomes a message
 //   - render.go: subject, html and text with their variables filled in
@@ -23,26 +23,26 @@ import (
 
 const (
 	maxRecipients = 50
-	// maxSubject is in characters, as the document has it.
+	// maxSubject is in characters, as in the spec.
 	maxSubject = 998
 )
 
-// Templates are the published templates that a request has named so far, by id.
+// Templates holds the published templates that a request has named so far, by id.
 type Templates map[uuid.UUID]db.TemplateGetPublishedRow
 
-// Sender is who sends a message.
+// Sender identifies the sender of a message.
 type Sender struct{ OrganizationID, APIKeyID uuid.UUID }
 
-// Composer makes messages of requests.
+// Composer turns requests into messages.
 type Composer struct {
 	Store *store.Store
-	// Reserve asks for memory beyond the body of a request, before a message is kept that was rendered larger than it was
-	// sent. Nil means that nothing has to be asked.
+	// Reserve reserves memory for a rendered message, which can be larger than the body of its request. Nil means
+	// that no reservation is needed.
 	Reserve func(ctx context.Context, bytes int64) error
 }
 
-// Compose makes the message of a request that the spec has let through: addresses parsed, parts rendered. What it refuses
-// is a *problem.Problem. Templates are read once for each request: all items of a batch share known.
+// Compose makes the message of a request that the spec has accepted. It parses the addresses and renders the
+// parts. A refusal is a *problem.Problem. Templates are read once per request: all items of a batch share known.
 func (composer *Composer) Compose(
 	ctx context.Context, sender Sender, request *api.SendEmailRequest, known Templates,
 ) (intake.Message, error) {
@@ -68,7 +68,7 @@ func (composer *Composer) Compose(
 	return message, nil
 }
 
-// parseAddresses parses what the document's formats have let through; an error here is one of theirs.
+// parseAddresses parses what the spec's formats have accepted. Its parse errors are those of the formats.
 func parseAddresses(message *intake.Message, request *api.SendEmailRequest) error {
 	var err error
 	if message.From, err = mail.ParseAddress(request.From); err != nil {
@@ -100,7 +100,7 @@ func parseAddresses(message *intake.Message, request *api.SendEmailRequest) erro
 	if len(message.To)+len(message.Cc)+len(message.Bcc) > maxRecipients {
 		return tooManyRecipients("/to")
 	}
-	// The list is kept as text and read again at sending; quoting a name makes it longer.
+	// The list is stored as text and parsed again when the message is sent; quoting a name makes it longer.
 	if _, err := mail.ParseList(mail.FormatList(message.ReplyTo)); err != nil && len(message.ReplyTo) > 0 {
 		return problem.Invalid(api.ProblemCodeValidationFailed, "/replyTo", err.Error())
 	}
@@ -118,7 +118,7 @@ func tooManyRecipients(field string) *problem.Problem {
 // sources are the parts of a message before rendering.
 type sources struct{ html, text string }
 
-// parts takes the template's, where the request does not bring its own.
+// parts returns the request's parts, and the template's in the place of missing ones.
 func (composer *Composer) parts(
 	ctx context.Context, organizationID uuid.UUID, request *api.SendEmailRequest, known Templates,
 ) (sources, error) {

@@ -13,7 +13,8 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// FuzzSendEmailBody: what the spec lets through, the generated type holds and the addresses parse.
+// FuzzSendEmailBody checks that the generated type holds what the spec accepts, and that its addresses can be
+// parsed.
 func FuzzSendEmailBody(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", "[]", `"\ud83d"`, "\"\xff\"",

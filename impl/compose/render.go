@@ -12,8 +12,8 @@ import (
 	"github.com/voostack/mailstack/impl/template"
 )
 
-// render fills in the variables, if there are any or a template makes none mean an empty set. The rendered subject
-// passes every check of a sent one.
+// render fills in the variables, if there are any or the request names a template. With a template, no variables
+// mean an empty set. The rendered subject passes every check of a subject without variables.
 func render(message *intake.Message, request *api.SendEmailRequest, parts sources) error {
 	message.Subject, message.HTML, message.Text = request.Subject, parts.html, parts.text
 	if request.Variables != nil || request.TemplateID != nil {

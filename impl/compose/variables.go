@@ -10,10 +10,10 @@ import (
 	"github.com/voostack/mailstack/impl/template"
 )
 
-// firstInexactInt is the smallest integer that a JSON reader may have made from another one (RFC 8259, 6).
+// firstInexactInt is the smallest integer that a JSON reader may have rounded from another one (RFC 8259, 6).
 const firstInexactInt = 1 << 53
 
-// CheckVariables refuses what cannot be rendered, and what rendering would change in silence.
+// CheckVariables refuses variables that cannot be rendered, or that rendering would silently change.
 func CheckVariables(variables map[string]any) error {
 	if err := template.CheckVariables(variables); err != nil {
 		return problem.Invalid(api.ProblemCodeValidationFailed, "/variables", problem.Truncate(err.Error()))
@@ -21,7 +21,7 @@ func CheckVariables(variables map[string]any) error {
 	return checkValue("/variables", variables)
 }
 
-// checkValue holds variables to what the document's patterns hold every other string to.
+// checkValue applies to variables what the spec's patterns apply to every other string.
 func checkValue(pointer string, value any) error {
 	wrong := ""
 	switch value := value.(type) {
