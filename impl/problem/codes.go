@@ -11,7 +11,7 @@ import (
 )
 
 // kinds maps every code of the contract to its status, its title and the text of its page.
-var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a table that nobody writes
+var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a read-only table
 	api.ProblemCodeMalformedJSON: {
 		http.StatusBadRequest, "The body is not one JSON document.",
 		"The body must be exactly one JSON document in UTF-8, at most 32 levels deep, without a member given twice, " +
@@ -157,13 +157,13 @@ var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a table that 
 	},
 }
 
-// KindOf returns what the problems of a code have in common, and whether there is such a code.
+// KindOf returns what the problems of a code have in common, and whether the code exists.
 func KindOf(code api.ProblemCode) (Kind, bool) {
 	found, known := kinds[code]
 	return found, known
 }
 
-// Codes returns every code, by status and then by name.
+// Codes returns every code, sorted by status and then by name.
 func Codes() []api.ProblemCode {
 	return slices.SortedFunc(maps.Keys(kinds), func(a, b api.ProblemCode) int {
 		return cmp.Or(cmp.Compare(kinds[a].Status, kinds[b].Status), strings.Compare(string(a), string(b)))

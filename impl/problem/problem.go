@@ -1,4 +1,4 @@
-// Package problem holds the errors of the API: problem documents as RFC 9457 has them.
+// Package problem defines the errors of the API, as the problem documents of RFC 9457.
 //
 //   - problem.go: [Problem], an error that knows its response
 //   - codes.go: status, title and explanation of every code
@@ -26,43 +26,43 @@ type Kind struct {
 	About string
 }
 
-// Problem is an error that knows its response: all that a client may be told about a failure (RFC 9457).
+// Problem is an error that knows its response. It holds all that a client may learn about a failure (RFC 9457).
 type Problem struct {
 	Code   api.ProblemCode
 	Detail string
 	Errors []api.ProblemError
-	// RetryAfter is in seconds. Responses of 429 and 503 carry it, and those of 409 where it is set.
+	// RetryAfter is in seconds. Responses with 429 and 503 always carry it, responses with 409 if it is set.
 	RetryAfter int
-	// BodyUnread reports that the body of the request is still to come.
+	// BodyUnread reports that the body of the request has not been read.
 	BodyUnread bool
 }
 
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// Status is the status of the response.
+// Status returns the status of the response.
 func (p *Problem) Status() int { return kinds[p.Code].Status }
 
-// Invalid is the problem of a single member that is wrong.
+// Invalid returns the problem of a single member that is wrong.
 func Invalid(code api.ProblemCode, pointer, detail string) *Problem {
 	return &Problem{Code: code, Detail: detail, Errors: []api.ProblemError{{Pointer: pointer, Detail: detail}}}
 }
 
-// Unavailable is the problem of a dependency that does not respond.
+// Unavailable returns the problem of a dependency that does not respond.
 func Unavailable(detail string) *Problem {
 	return &Problem{Code: api.ProblemCodeDependencyUnavailable, Detail: detail, RetryAfter: 1}
 }
 
-// NotFound is the same for what is absent and for what belongs to another organization.
+// NotFound returns the same problem for what is absent and for what belongs to another organization.
 func NotFound() *Problem {
 	return &Problem{Code: api.ProblemCodeNotFound, Detail: "There is no such resource in your organization."}
 }
 
-// EscapePointer writes a name as RFC 6901 has it.
+// EscapePointer escapes a name for use in a JSON pointer (RFC 6901).
 func EscapePointer(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// Truncate bounds what a problem repeats of a request.
+// Truncate shortens s to the most that a problem repeats of a request, 300 bytes.
 func Truncate(s string) string {
 	if len(s) <= maxDetail {
 		return s
