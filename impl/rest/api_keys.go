@@ -32,7 +32,7 @@ func (server *Server) keys() auth.Keys {
 	return auth.Keys{Store: server.config.Store, Now: server.config.Now, NewID: server.config.NewID, Random: server.config.Random}
 }
 
-// CreateAPIKey creates a key that is no more powerful than the one that asks for it.
+// CreateAPIKey creates a key that is no more powerful than the key of the request.
 func (server *Server) CreateAPIKey(
 	ctx context.Context, request api.CreateAPIKeyRequestObject,
 ) (api.CreateAPIKeyResponseObject, error) {
@@ -62,7 +62,7 @@ func (server *Server) CreateAPIKey(
 	}, nil
 }
 
-// checkNewKey compares the key with its creator: 400 first, then 403.
+// checkNewKey checks the key by itself (400), then against its creator (403).
 func checkNewKey(creator auth.Caller, wanted *api.CreateAPIKeyRequest, now time.Time) error {
 	if strings.TrimSpace(wanted.Name) == "" {
 		return problem.Invalid(api.ProblemCodeValidationFailed, "/name", "is blank")

@@ -50,7 +50,7 @@ func (server *Server) ListWebhookDeliveries(
 	}, nil
 }
 
-// ReplayWebhookDelivery makes a delivery due once more.
+// ReplayWebhookDelivery makes a delivery due again.
 func (server *Server) ReplayWebhookDelivery(
 	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
 ) (api.ReplayWebhookDeliveryResponseObject, error) {
@@ -69,7 +69,7 @@ func (server *Server) ReplayWebhookDelivery(
 	return queued, nil
 }
 
-// TestWebhook queues an event for one webhook, whatever it subscribes to.
+// TestWebhook queues a test event for one webhook, whatever the webhook subscribes to.
 func (server *Server) TestWebhook(
 	ctx context.Context, request api.TestWebhookRequestObject,
 ) (api.TestWebhookResponseObject, error) {
@@ -95,7 +95,8 @@ func (server *Server) TestWebhook(
 	return queued, nil
 }
 
-// queue makes a delivery due by what it is given, where the webhook is enabled, and wakes the workers.
+// queue calls enqueue, which makes a delivery due, and wakes the workers. It returns a problem if the webhook is
+// not enabled.
 func queue(
 	ctx context.Context, tx *db.Queries, webhookID uuid.UUID, enqueue func() (db.Delivery, error),
 ) (api.WebhookDelivery, error) {
@@ -122,7 +123,7 @@ func queue(
 	return shown[0], nil
 }
 
-// queueProblem tells that the webhook or the delivery is not there from other failures.
+// queueProblem returns 404 if the webhook or the delivery does not exist, and wraps every other error.
 func queueProblem(err error) error {
 	if store.IsNoRows(err) {
 		return problem.NotFound()

@@ -57,7 +57,7 @@ func (server *Server) CreateDomain(
 	return created, nil
 }
 
-// VerifyDomain looks the records up now.
+// VerifyDomain checks the DNS records now.
 func (server *Server) VerifyDomain(
 	ctx context.Context, request api.VerifyDomainRequestObject,
 ) (api.VerifyDomainResponseObject, error) {

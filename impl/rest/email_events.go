@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/view"
 )
 
-// ListEmailEvents lists what happened to a message, the fact that was learned last first.
+// ListEmailEvents lists the email events of a message, the most recently learned first.
 func (server *Server) ListEmailEvents(
 	ctx context.Context, request api.ListEmailEventsRequestObject,
 ) (api.ListEmailEventsResponseObject, error) {

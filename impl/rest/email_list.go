@@ -42,20 +42,20 @@ func (server *Server) ListEmails(
 	return api.ListEmails200JSONResponse{Body: api.EmailList{Data: emails, NextCursor: next}}, nil
 }
 
-// emailFilter is what a list of messages is narrowed to.
+// emailFilter holds the filters of a list of messages.
 type emailFilter struct {
 	// by is "", "status", "to", "from" or "tag".
 	by, value    string
 	after, until time.Time
 }
 
-// key tells one set of filters from another.
+// key identifies the filters, so that a cursor fits only a list with the same ones.
 func (filter emailFilter) key() []string {
 	return []string{filter.by, filter.value, filter.after.Format(time.RFC3339Nano), filter.until.Format(time.RFC3339Nano)}
 }
 
 func emailFilterOf(params api.ListEmailsParams) (emailFilter, error) {
-	// Later than any id can say.
+	// The latest time that an id can hold.
 	filter := emailFilter{until: time.UnixMilli(1<<48 - 1).UTC()}
 	given := 0
 	for _, one := range []struct {
@@ -126,7 +126,8 @@ func (server *Server) emailRows(ctx context.Context, filter emailFilter, page pa
 	}
 }
 
-// outcomeOf is the lowest outcome that shows a status, which stands for all that do. A planned status has none yet.
+// outcomeOf returns the lowest outcome that shows as status, which stands for all that do. A planned status has no
+// outcome yet.
 func outcomeOf(status string) (mail.Outcome, bool) {
 	for outcome := mail.OutcomeQueued; outcome <= mail.OutcomeComplained; outcome++ {
 		if outcome.Status() == status {

@@ -17,7 +17,7 @@ import (
 	"github.com/voostack/mailstack/impl/view"
 )
 
-// maxBatchBytes bounds the rendered bodies of a batch together, as its request is bounded.
+// maxBatchBytes limits the total size of the rendered bodies of a batch. The request has the same limit.
 const maxBatchBytes = 20 << 20
 
 // SendEmail accepts one message.
@@ -52,7 +52,7 @@ func queuedOf(results []intake.Result) (api.SendEmail202JSONResponse, error) {
 	}, nil
 }
 
-// SendBatch accepts what can be accepted of up to a hundred messages.
+// SendBatch checks up to a hundred messages one by one, and accepts or rejects each.
 func (server *Server) SendBatch(
 	ctx context.Context, request api.SendBatchRequestObject,
 ) (api.SendBatchResponseObject, error) {
@@ -70,17 +70,18 @@ func (server *Server) SendBatch(
 	return composed.answer(accepted)
 }
 
-// batch is one whose items were looked at one by one: those that are messages, with their places, and the results of the
-// others.
+// batch holds the items of a batch, checked one by one: the messages with their places in the request, and the
+// results of the rejected items.
 type batch struct {
 	messages []intake.Message
 	places   []int
 	results  []api.BatchItemResult
-	// bytes is how long the bodies of the messages are.
+	// bytes is the total size of the messages' bodies.
 	bytes int
 }
 
-// fits counts the bodies of a message, which can be much longer than what they were rendered from.
+// fits adds the size of a message's bodies, which can be much larger than their source. It returns a problem
+// beyond maxBatchBytes.
 func (composed *batch) fits(message intake.Message) error {
 	bytes := composed.bytes + len(message.HTML) + len(message.Text)
 	if bytes > maxBatchBytes {
@@ -117,8 +118,9 @@ func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRe
 	return composed, nil
 }
 
-// answer puts what became of each message in its place. A refusal that concerns the whole request is an error: the key or
-// the organization, or the allowance when nothing else was wrong with any item and none fitted.
+// answer puts the result of each message in its place. A refusal of the whole request is returned as an error: the
+// key or the organization is refused, or at least one item passed every other check and none fitted the allowance
+// or spend cap.
 func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResponse, error) {
 	results := slices.Clone(composed.results)
 	queued := 0

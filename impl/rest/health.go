@@ -8,12 +8,12 @@ import (
 	"github.com/voostack/mailstack/impl/problem"
 )
 
-// GetHealth answers as long as the process serves requests.
+// GetHealth responds with 200 as long as the process serves requests.
 func (server *Server) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
 	return api.GetHealth200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
 }
 
-// GetReadiness answers 200 when the server can take work.
+// GetReadiness responds with 200 if the server can take work.
 func (server *Server) GetReadiness(
 	ctx context.Context, _ api.GetReadinessRequestObject,
 ) (api.GetReadinessResponseObject, error) {
@@ -23,7 +23,8 @@ func (server *Server) GetReadiness(
 	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
 }
 
-// ready tells whether the database answers and has the tables that this binary needs.
+// ready returns an error unless the database responds within two seconds and has the tables that this binary
+// needs.
 func (server *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

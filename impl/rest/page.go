@@ -18,17 +18,17 @@ import (
 
 const defaultPage = 50
 
-// page is what a list is asked for: at most limit entries, newest first, with ids below before.
+// page holds the parameters of a list: at most limit entries, newest first, with ids below before.
 type page struct {
 	limit  int
 	before uuid.UUID
 	sealer *sealed.Sealer
-	// cursorAAD is what a cursor belongs to: the list, the organization and the filters.
+	// cursorAAD binds a cursor to its list, organization and filters.
 	cursorAAD []byte
 }
 
-// pageOf reads the parameters that all lists share. A cursor is sealed with its scope, so that one that was altered, or
-// comes from another list, organization or set of filters, is not one.
+// pageOf reads the parameters that all lists share. A cursor is sealed with cursorAAD. It is refused if it was
+// altered or comes from another list, organization or set of filters.
 func (server *Server) pageOf(
 	ctx context.Context, list string, filters []string, limit *api.Limit, cursor *api.Cursor,
 ) (page, error) {
@@ -59,10 +59,10 @@ func (server *Server) pageOf(
 	return asked, nil
 }
 
-// fetchLimit is how many rows to read: one more than a page has tells whether there is another.
+// fetchLimit returns how many rows to read: one more than a page has, to learn whether there is another page.
 func (p page) fetchLimit() int32 { return int32(p.limit) + 1 }
 
-// trimPage takes a page off the rows that were read, with the cursor of the next one.
+// trimPage cuts rows to one page, and returns the cursor of the next page if there is one.
 func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, error) {
 	if len(rows) <= p.limit {
 		return rows, nil, nil
@@ -77,7 +77,7 @@ func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, erro
 	return rows, &cursor, nil
 }
 
-// lowestIDAt is the lowest version-7 id of a time or later (RFC 9562, 5.7), to the millisecond.
+// lowestIDAt returns the lowest version-7 id (RFC 9562, 5.7) of a time or later, to the millisecond.
 func lowestIDAt(at time.Time) uuid.UUID {
 	var id uuid.UUID
 	milliseconds := at.Add(time.Millisecond - time.Nanosecond).UnixMilli()
@@ -90,7 +90,7 @@ func lowestIDAt(at time.Time) uuid.UUID {
 	return id
 }
 
-// minID is the lower of two ids.
+// minID returns the lower of two ids.
 func minID(a, b uuid.UUID) uuid.UUID {
 	if slices.Compare(a[:], b[:]) < 0 {
 		return a

@@ -1,4 +1,4 @@
-// Package rest is the API of openapi.yaml: its operations, a file for each tag.
+// Package rest implements the operations of openapi.yaml, with a file for each tag.
 //
 //   - server.go: [Server] and its configuration
 //   - page.go: what all lists share
@@ -35,36 +35,37 @@ type Config struct {
 	Store   *store.Store
 	Intake  httpserver.Acceptor
 	Domains *domain.Service
-	// AccountSuppressions is Amazon SES.
+	// AccountSuppressions is the suppression list of the SES account.
 	AccountSuppressions AccountSuppressions
 	Now                 func() time.Time
 	NewID               func() uuid.UUID
 	Random              io.Reader
 	// Sealer authenticates the cursors of lists, and encrypts the signing keys of webhooks.
 	Sealer *sealed.Sealer
-	// WebhookPolicy says which URLs webhooks may have.
+	// WebhookPolicy decides which URLs webhooks may have.
 	WebhookPolicy webhook.Policy
 	Log           *slog.Logger
 	// RequestsPerSecond limits each key in this process, with bursts of twice as many. Zero means no limit.
 	RequestsPerSecond float64
-	// RequestTimeout bounds the look-up of a request's key and, separately, its handler after validation; then the response
-	// is 503. Zero means 15 seconds, more than any operation needs.
+	// RequestTimeout bounds the lookup of a request's key and, separately, its handler after validation; then the
+	// response is 503. Zero means 15 seconds, more than any operation needs.
 	RequestTimeout time.Duration
-	// ValidateResponses holds every response against the spec, once it is written: what breaks it is logged and counted.
+	// ValidateResponses checks every response against the spec after it is written. Violations are logged and
+	// counted.
 	ValidateResponses bool
-	// BodyBudget bounds the bytes that the bodies of requests in flight take up together; a request beyond them is refused
-	// before its body is read. Zero means httpserver.DefaultBodyBudget.
+	// BodyBudget limits the total size in bytes of the bodies of requests in flight. A request beyond it is refused
+	// before its body is read. Zero means [httpserver.DefaultBodyBudget].
 	BodyBudget int64
 	// Observer receives what metrics need. Nil means none.
 	Observer httpserver.Observer
-	// Tracer follows requests. Nil means none.
+	// Tracer traces requests. Nil means none.
 	Tracer httpserver.Tracer
-	// ExtraRoutes are those that only some ways of running have, such as the inbox of dev and the route of
-	// package snsreceiver.
+	// ExtraRoutes are routes that only some ways of running need, such as the inbox of dev and the route of package
+	// snsreceiver.
 	ExtraRoutes []httpserver.Route
 }
 
-// Server responds to the API's requests.
+// Server handles the API's requests.
 type Server struct {
 	config   Config
 	http     *httpserver.Server
@@ -74,7 +75,7 @@ type Server struct {
 
 var _ api.StrictServerInterface = (*Server)(nil)
 
-// New makes a Server. It fails when the spec does not fit it.
+// New makes a Server. It fails if the spec is not valid or does not match the generated code.
 func New(config Config) (*Server, error) {
 	if config.RequestTimeout <= 0 {
 		config.RequestTimeout = httpserver.DefaultRequestTimeout
@@ -115,19 +116,19 @@ func (server *Server) register(router *echo.Echo, middleware map[string][]echo.M
 // ServeHTTP responds to one request.
 func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.http.ServeHTTP(w, r) }
 
-// Run writes down when keys were used, until ctx ends.
+// Run stores when keys were used, until ctx ends.
 func (server *Server) Run(ctx context.Context) { server.auth.Run(ctx) }
 
-// FlushLastUsed writes down which keys were used since the last time.
+// FlushLastUsed stores when keys were used since the last flush.
 func (server *Server) FlushLastUsed(ctx context.Context) error { return server.auth.FlushLastUsed(ctx) }
 
 // Drain makes the server refuse new work with 503, while requests in flight finish.
 func (server *Server) Drain() { server.http.Drain() }
 
-// Routes lists what the router knows, as "METHOD /path/:parameter".
+// Routes returns the routes of the router as "METHOD /path/:parameter".
 func (server *Server) Routes() []string { return server.http.Routes() }
 
-// InvalidResponses returns how many responses broke the spec. Only a server that was told to validate them counts.
+// InvalidResponses returns how many responses broke the spec. It is 0 unless [Config.ValidateResponses] is set.
 func (server *Server) InvalidResponses() int64 { return server.http.InvalidResponses() }
 
 // BodyBytesInFlight returns how many bytes are set aside for the bodies of requests in flight.

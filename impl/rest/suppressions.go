@@ -21,7 +21,7 @@ import (
 
 // AccountSuppressions is the suppression list of the SES account, which all organizations share.
 type AccountSuppressions interface {
-	// DeleteSuppressed takes an address off the list; one that is not on it is no error.
+	// DeleteSuppressed removes an address from the list. It is no error if the address is not on the list.
 	DeleteSuppressed(ctx context.Context, address string) error
 }
 
@@ -52,10 +52,10 @@ func (server *Server) ListSuppressions(
 	}, nil
 }
 
-// suppressionFilter is what a list of suppressions is narrowed to; nil: by nothing.
+// suppressionFilter holds the filters of a list of suppressions. Nil means no filter.
 type suppressionFilter struct{ addressKey, reason *string }
 
-// key tells one set of filters from another.
+// key identifies the filters, so that a cursor fits only a list with the same ones.
 func (filter suppressionFilter) key() []string {
 	var parts []string
 	for _, value := range []*string{filter.addressKey, filter.reason} {
@@ -105,7 +105,8 @@ func (server *Server) suppressionRows(
 	}
 }
 
-// CreateSuppressions suppresses addresses by hand. The answer has each once, in the order of the request.
+// CreateSuppressions suppresses addresses by hand. The response has each address once, in the order of the
+// request.
 func (server *Server) CreateSuppressions(
 	ctx context.Context, request api.CreateSuppressionsRequestObject,
 ) (api.CreateSuppressionsResponseObject, error) {
@@ -131,7 +132,7 @@ func (server *Server) CreateSuppressions(
 	return created, nil
 }
 
-// createdSuppressions has the rows in the order of the request.
+// createdSuppressions returns the response, with the rows in the order of the request.
 func createdSuppressions(keys []string, rows []db.Suppression) api.CreateSuppressions201JSONResponse {
 	places := make(map[string]int, len(keys))
 	for i, key := range keys {
@@ -148,7 +149,7 @@ func createdSuppressions(keys []string, rows []db.Suppression) api.CreateSuppres
 	}
 }
 
-// addressKeys are the forms in which addresses are compared, each once.
+// addressKeys returns the forms in which addresses are compared, each once.
 func addressKeys(addresses []string) ([]string, error) {
 	keys := make([]string, 0, len(addresses))
 	seen := make(map[string]bool, len(addresses))
@@ -165,10 +166,11 @@ func addressKeys(addresses []string) ([]string, error) {
 	return keys, nil
 }
 
-// DeleteSuppression lets the organization send to an address again. The list of the SES account comes first: when SES
-// fails, nothing has changed and the same request can be made again. The other way round the second request would find
-// no suppression, and the address would stay on the account's list for ever. Should the database fail in between, the
-// address is still suppressed here, which is what the answer says, and repeating the request is harmless.
+// DeleteSuppression lets the organization send to an address again. It removes the address from the list of the
+// SES account first: if SES fails, nothing has changed and the request can be repeated. In the other order a
+// repeated request would find no suppression, and the address would stay on the account's list for ever. If the
+// database fails in between, the address is still suppressed here, as the response says, and repeating the request
+// is harmless.
 func (server *Server) DeleteSuppression(
 	ctx context.Context, request api.DeleteSuppressionRequestObject,
 ) (api.DeleteSuppressionResponseObject, error) {
@@ -207,8 +209,8 @@ func (server *Server) DeleteSuppression(
 	return api.DeleteSuppression204Response{}, nil
 }
 
-// formsOf are those in which SES may hold an address, which to SES are as many addresses: the one that was asked for,
-// the one that is compared, and that of the message which bounced or was complained about.
+// formsOf returns the forms in which SES may hold an address, each a different address to SES: the requested form,
+// the compared form, and the form in the message that bounced or was complained about.
 func (server *Server) formsOf(ctx context.Context, row db.Suppression, asked mail.Address) ([]string, error) {
 	forms := []string{row.AddressKey, asked.Bare()}
 	if row.EmailID != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/view"
 )
 
-// UpdateTemplate changes what is given and leaves the rest.
+// UpdateTemplate changes the given members and leaves the rest.
 func (server *Server) UpdateTemplate(
 	ctx context.Context, request api.UpdateTemplateRequestObject,
 ) (api.UpdateTemplateResponseObject, error) {
@@ -31,8 +31,9 @@ func (server *Server) UpdateTemplate(
 	return api.UpdateTemplate200JSONResponse{Body: edited}, nil
 }
 
-// holdTemplate keeps other editors and publishers away until the transaction ends, so that nobody writes a draft over
-// what has just become published, and of two edits the second starts from what the first left.
+// holdTemplate locks the template against other editors and publishers until the transaction ends. So no draft
+// overwrites a version that has just been published, and the second of two edits starts from the result of the
+// first.
 func holdTemplate(ctx context.Context, tx *db.Queries, request api.UpdateTemplateRequestObject) (db.TemplateGetRow, error) {
 	_, err := tx.TemplateLock(ctx, db.TemplateLockParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
@@ -88,7 +89,8 @@ func (server *Server) editTemplate(
 	return view.Template(row, version), nil
 }
 
-// applyOptional takes what a request says of a part: a value, null for none, or nothing.
+// applyOptional applies an optional member of a request to a part: a value sets it, null empties it, an absent
+// member leaves it.
 func applyOptional(part *string, given interface {
 	IsSpecified() bool
 	Get() (string, error)
@@ -97,11 +99,11 @@ func applyOptional(part *string, given interface {
 	if !given.IsSpecified() {
 		return
 	}
-	// Get fails for null, and then its value is the empty one.
+	// Get fails for null; its value is then empty.
 	*part, _ = given.Get()
 }
 
-// nextVersion makes room for a draft: what is published stays as it is.
+// nextVersion starts a draft if the latest version is published, because a published version stays as it is.
 func nextVersion(row *db.Template) error {
 	if row.PublishedVersion == nil || *row.PublishedVersion != row.LatestVersion {
 		return nil

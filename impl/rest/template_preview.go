@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/template"
 )
 
-// maxPreview is how many bytes one rendered part of a preview may have: as many as a stored one can have.
+// maxPreview is the most bytes that one rendered part of a preview may have, as many as a stored part can have.
 const maxPreview = 4 << 20
 
 // PreviewTemplate renders a version without sending it.
@@ -45,7 +45,7 @@ func (server *Server) PreviewTemplate(
 	return api.PreviewTemplate200JSONResponse{Body: preview}, nil
 }
 
-// templateToPreview reads the version that is asked for. That a template lacks it is the fault of the body, not of the
+// templateToPreview reads the requested version. If the template lacks it, the fault is in the body, not in the
 // path.
 func (server *Server) templateToPreview(
 	ctx context.Context, request api.PreviewTemplateRequestObject,
@@ -62,10 +62,10 @@ func (server *Server) templateToPreview(
 	return found, problem.Invalid(api.ProblemCodeValidationFailed, "/version", "the template has no such version")
 }
 
-// previewPart renders one part, or none where the version has none, and collects its names.
+// previewPart renders one part and collects its names. It returns nil if the version lacks the part.
 func previewPart(preview *api.TemplatePreview, part templatePart, variables map[string]any) (*string, error) {
 	if part.source == "" {
-		return nil, nil //nolint:nilnil // null is what is shown
+		return nil, nil //nolint:nilnil // shown as null
 	}
 	parsed, err := template.Parse(part.kind, part.source)
 	if err != nil {

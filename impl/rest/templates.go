@@ -24,14 +24,14 @@ const (
 	maxTemplateVersions = 1000
 )
 
-// content is what a version of a template holds; a part that is empty is none.
+// content holds the parts of a version of a template. An empty part is absent.
 type content struct{ subject, html, text string }
 
 func contentOf(version db.TemplateVersion) content {
 	return content{subject: version.Subject, html: version.HTML, text: version.Text}
 }
 
-// templatePart is one part of a content, with the member of a request that brings it.
+// templatePart is one part of a content, with the JSON pointer of its member in a request.
 type templatePart struct {
 	pointer string
 	kind    template.Part
@@ -46,7 +46,7 @@ func (c content) parts() []templatePart {
 	}
 }
 
-// check refuses what no send could use, naming every part that cannot be parsed.
+// check refuses a content that no send could use, and names every part that cannot be parsed.
 func (c content) check() error {
 	if c.html == "" && c.text == "" {
 		return problem.Invalid(api.ProblemCodeValidationFailed, "", "at least one of html and text is required")
@@ -125,7 +125,7 @@ func checkTemplateName(name string) error {
 	return nil
 }
 
-// templateProblem turns the clash of two names into the problem that it is.
+// templateProblem turns the violation of the unique name into its problem. It returns other errors unchanged.
 func templateProblem(err error) error {
 	if store.Constraint(err) == store.ConstraintTemplatesName {
 		return &problem.Problem{
@@ -135,7 +135,8 @@ func templateProblem(err error) error {
 	return err
 }
 
-// insertTemplate holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+// insertTemplate locks the organization while it counts, so that concurrent creators cannot exceed the limit
+// together.
 func (server *Server) insertTemplate(
 	ctx context.Context, tx *db.Queries, name string, wanted content,
 ) (api.Template, error) {
@@ -162,7 +163,7 @@ func (server *Server) insertTemplate(
 	return view.Template(row, version), err
 }
 
-// putVersion writes a content as the latest version of a template.
+// putVersion stores a content as the latest version of a template.
 func (server *Server) putVersion(
 	ctx context.Context, tx *db.Queries, row db.Template, wanted content,
 ) (db.TemplateVersion, error) {
@@ -187,7 +188,7 @@ func (server *Server) GetTemplate(
 	return api.GetTemplate200JSONResponse{Body: view.Template(found.Template, found.TemplateVersion)}, nil
 }
 
-// getTemplate reads one version, the latest when none is named. What is not there is a *problem.
+// getTemplate reads one version, or the latest if version is nil. It returns a *problem.Problem if there is none.
 func getTemplate(ctx context.Context, queries *db.Queries, id uuid.UUID, version *int32) (db.TemplateGetRow, error) {
 	found, err := queries.TemplateGet(ctx, db.TemplateGetParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: id, Version: version,
@@ -201,7 +202,8 @@ func getTemplate(ctx context.Context, queries *db.Queries, id uuid.UUID, version
 	return found, nil
 }
 
-// DeleteTemplate deletes a template and all its versions. Messages hold what was rendered, so they lose nothing.
+// DeleteTemplate deletes a template and all its versions. Messages hold their rendered parts, so they lose
+// nothing.
 func (server *Server) DeleteTemplate(
 	ctx context.Context, request api.DeleteTemplateRequestObject,
 ) (api.DeleteTemplateResponseObject, error) {
@@ -217,7 +219,7 @@ func (server *Server) DeleteTemplate(
 	return api.DeleteTemplate204Response{}, nil
 }
 
-// PublishTemplate makes the latest version the one that sends use.
+// PublishTemplate makes the latest version the version that sends use.
 func (server *Server) PublishTemplate(
 	ctx context.Context, request api.PublishTemplateRequestObject,
 ) (api.PublishTemplateResponseObject, error) {
@@ -247,7 +249,7 @@ func (server *Server) ListTemplateVersions(
 ) (api.ListTemplateVersionsResponseObject, error) {
 	page, err := server.pageOf(ctx, "template versions", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
-		// That the template is not there comes first.
+		// A missing template takes precedence over a bad cursor.
 		if _, absent := getTemplate(ctx, server.config.Store.Queries(), request.ID, nil); absent != nil {
 			return nil, absent
 		}
@@ -260,7 +262,7 @@ func (server *Server) ListTemplateVersions(
 	if err != nil {
 		return nil, fmt.Errorf("list the versions of a template: %w", err)
 	}
-	// Every template has a version, and a cursor is given only where there are more.
+	// Every template has a version, and a cursor is given only if there are more. So no rows means no template.
 	if len(rows) == 0 {
 		return nil, problem.NotFound()
 	}
@@ -279,14 +281,14 @@ func (server *Server) ListTemplateVersions(
 	}, nil
 }
 
-// positionOf is where a version stands in a list: its number as the id that a cursor holds.
+// positionOf returns the place of a version in a list: its number as the id that a cursor holds.
 func positionOf(version int32) uuid.UUID {
 	var position uuid.UUID
 	binary.BigEndian.PutUint32(position[12:], uint32(version))
 	return position
 }
 
-// versionAt is the version of a position; that of the start of a list is above all.
+// versionAt returns the version at a position. The start of a list is above all versions.
 func versionAt(position uuid.UUID) int32 {
 	return int32(min(binary.BigEndian.Uint32(position[12:]), math.MaxInt32))
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	maxWebhooks = 20
-	// previousSecretKept is how long a secret signs beside the one that replaced it.
+	// previousSecretKept is how long a replaced secret still signs beside the new one.
 	previousSecretKept = 24 * time.Hour
 )
 
@@ -48,7 +48,7 @@ func (server *Server) ListWebhooks(
 	return api.ListWebhooks200JSONResponse{Body: api.WebhookList{Data: webhooks, NextCursor: next}}, nil
 }
 
-// CreateWebhook creates a webhook and shows its secret, this once.
+// CreateWebhook creates a webhook. Only this response shows its secret.
 func (server *Server) CreateWebhook(
 	ctx context.Context, request api.CreateWebhookRequestObject,
 ) (api.CreateWebhookResponseObject, error) {
@@ -75,7 +75,8 @@ func (server *Server) CreateWebhook(
 	return created, nil
 }
 
-// insertWebhook holds the organization while it counts, so that concurrent creators cannot exceed the limit together.
+// insertWebhook locks the organization while it counts, so that concurrent creators cannot exceed the limit
+// together.
 func insertWebhook(ctx context.Context, tx *db.Queries, wanted db.WebhookInsertParams) (db.Webhook, error) {
 	if err := tx.OrganizationLock(ctx, wanted.OrganizationID); err != nil {
 		return db.Webhook{}, err
@@ -116,7 +117,7 @@ func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, er
 	return row, nil
 }
 
-// UpdateWebhook changes the members that are given.
+// UpdateWebhook changes the given members.
 func (server *Server) UpdateWebhook(
 	ctx context.Context, request api.UpdateWebhookRequestObject,
 ) (api.UpdateWebhookResponseObject, error) {
@@ -133,7 +134,7 @@ func (server *Server) UpdateWebhook(
 		if err != nil {
 			return err
 		}
-		// What waited until it was enabled, or had a better URL, may go now.
+		// Deliveries that waited for the webhook to be enabled, or for a better URL, may be sent now.
 		return tx.DeliveryNotify(ctx)
 	})
 	if store.IsNoRows(err) {
@@ -161,7 +162,8 @@ func (server *Server) DeleteWebhook(
 	return api.DeleteWebhook204Response{}, nil
 }
 
-// RotateWebhookSecret makes a new secret, shown this once. The present one signs beside it for a day.
+// RotateWebhookSecret makes a new secret, which only this response shows. The old secret signs beside it for a
+// day.
 func (server *Server) RotateWebhookSecret(
 	ctx context.Context, request api.RotateWebhookSecretRequestObject,
 ) (api.RotateWebhookSecretResponseObject, error) {
