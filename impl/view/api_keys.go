@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/impl/apikey"
 )
 
-// APIKey is how a key is shown.
+// APIKey returns a key as of now.
 func APIKey(row db.APIKey, now time.Time) api.APIKey {
 	scopes := make([]api.Scope, len(row.Scopes))
 	for i, scope := range row.Scopes {

@@ -63,7 +63,7 @@ func EmailSummary(row db.Email) api.EmailSummary {
 	}
 }
 
-// EmailEvent shows the recipient and the reason apart from the rest of the data.
+// EmailEvent returns an email event, with the recipient and the reason apart from the rest of its data.
 func EmailEvent(row db.Event) (api.EmailEvent, error) {
 	event := api.EmailEvent{ID: row.ID, Type: api.EmailEventType(row.Type), OccurredAt: row.OccurredAt.UTC()}
 	var apart struct{ Recipient, Reason string }

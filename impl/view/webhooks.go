@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// Webhook returns a webhook at a time, without its secret.
+// Webhook returns a webhook as of now, without its secret.
 func Webhook(row db.Webhook, now time.Time) api.Webhook {
 	events := make([]api.WebhookEventType, len(row.Events))
 	for i, event := range row.Events {
@@ -30,7 +30,7 @@ func Webhook(row db.Webhook, now time.Time) api.Webhook {
 	}
 }
 
-// WebhookWithSecret returns a webhook with its secret, for the one response that shows it.
+// WebhookWithSecret returns a webhook with its secret, for the only response that shows the secret.
 func WebhookWithSecret(shown api.Webhook, key webhook.SigningKey) api.WebhookWithSecret {
 	return api.WebhookWithSecret{
 		ID:                      shown.ID,
