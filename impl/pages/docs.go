@@ -10,12 +10,12 @@ import (
 	"github.com/swaggest/swgui/v5emb"
 )
 
-// docsPolicy keeps the page to its own origin. The viewer starts by an inline script and styles itself.
+// docsPolicy restricts the page to its own origin. The viewer starts with an inline script and styles itself.
 const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 
-// docsHandler serves the API reference as a page. Its copy of the document names this server alone, so that "try it"
-// never talks to another.
+// docsHandler serves the API reference as a page. Its copy of the spec names only this server, so that "try it"
+// never calls another.
 func docsHandler(doc *openapi3.T) (http.Handler, error) {
 	local := *doc
 	local.Servers = openapi3.Servers{{URL: "/", Description: "This server."}}

@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// guideFiles are the guide to webhooks and its examples, which tests run as they are shown.
+// guideFiles holds the guide to webhooks and its examples. Tests run the examples as they are shown.
 //
 //go:embed guide
 var guideFiles embed.FS
@@ -26,7 +26,7 @@ type guideEvent struct {
 	About string
 }
 
-// guideEvents says what each event means, in the order of the guide.
+// guideEvents returns what each event means, in the order of the guide.
 func guideEvents() []guideEvent {
 	return []guideEvent{
 		{api.WebhookEventTypeEmailSent, "Amazon SES has taken the message."},
@@ -42,7 +42,7 @@ func guideEvents() []guideEvent {
 	}
 }
 
-// guideHandler serves the guide to webhooks. Its payload is the example of the document.
+// guideHandler serves the guide to webhooks. Its payload is the example in the spec.
 func guideHandler(doc *openapi3.T) (http.Handler, error) {
 	payload, err := examplePayload(doc)
 	if err != nil {
@@ -71,12 +71,12 @@ func guideHandler(doc *openapi3.T) (http.Handler, error) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// A write fails when the client has gone; there is nobody left to tell.
+		// A failed write means that the client has gone.
 		_, _ = w.Write(shown.Bytes())
 	}), nil
 }
 
-// examplePayload is the example that the document gives of the callback of createWebhook.
+// examplePayload returns the example of the spec for the callback of createWebhook.
 func examplePayload(doc *openapi3.T) (string, error) {
 	for _, item := range doc.Paths.Map() {
 		if item.Post == nil || item.Post.OperationID != "createWebhook" {

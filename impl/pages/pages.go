@@ -1,9 +1,9 @@
-// Package pages is what a browser shows: the API reference, the guide to webhooks, the problems.
+// Package pages serves what a browser shows: the API reference, the guide to webhooks and the pages about problems.
 //
-//   - pages.go: the routes, the spec as it is in the repository
+//   - pages.go: the routes, and the spec as it is in the repository
 //   - docs.go: the API reference
 //   - guide.go: the guide to webhooks
-//   - problems.go: what the type of a problem points to
+//   - problems.go: the pages that the type of a problem points to
 package pages
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// Routes are those of every page. source is openapi.yaml.
+// Routes returns the routes of all pages. source is openapi.yaml.
 func Routes(source []byte) ([]httpserver.Route, error) {
 	doc, err := spec.Load(source)
 	if err != nil {
@@ -51,11 +51,11 @@ func Routes(source []byte) ([]httpserver.Route, error) {
 	return routes, nil
 }
 
-// serveDocument serves a document as it is.
+// serveDocument serves a file as it is.
 func serveDocument(contentType string, document []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
-		// A write fails when the client has gone; there is nobody left to tell.
+		// A failed write means that the client has gone.
 		_, _ = w.Write(document)
 	}
 }

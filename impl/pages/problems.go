@@ -9,7 +9,7 @@ import (
 	"github.com/voostack/mailstack/impl/problem"
 )
 
-// problemPage is what the type of a problem points to.
+// problemPage is the template of the pages that the type of a problem points to.
 const problemPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{.Heading}}</title>
@@ -55,6 +55,6 @@ func writeProblemPage(w http.ResponseWriter, status int, heading string, entries
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	w.WriteHeader(status)
-	// A write fails when the client has gone; there is nobody left to tell.
+	// A failed write means that the client has gone.
 	_ = page.Execute(w, map[string]any{"Heading": heading, "Kinds": entries})
 }
