@@ -1,5 +1,5 @@
-// Package snsreceiver is the route to which Amazon SNS posts the events of SES: the other way in beside package sqsconsumer, for
-// installations with a public URL.
+// Package snsreceiver serves the route to which Amazon SNS posts the events of SES. It is the alternative to
+// package sqsconsumer for installations with a public URL.
 package snsreceiver
 
 import (
@@ -19,11 +19,11 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Config of a [Receiver]. All of it is required.
+// Config holds the parts of a [Receiver]. All fields are required.
 type Config struct {
 	// Path of the route, such as /internal/ses/events.
 	Path string
-	// Verifier tells genuine messages from others.
+	// Verifier checks that messages are genuine.
 	Verifier *sns.Verifier
 	Store    *store.Store
 	Now      func() time.Time
@@ -41,7 +41,7 @@ func New(config Config) *Receiver {
 	return &Receiver{config: config, bodies: httpserver.NewBodyBudget(bodyBudget)}
 }
 
-// Routes are those that SNS posts to.
+// Routes returns the routes that SNS posts to.
 func (receiver *Receiver) Routes() []httpserver.Route {
 	return []httpserver.Route{{
 		Method: http.MethodPost, Path: receiver.config.Path, Handle: receiver.receive, Operation: "receiveNotification",
@@ -51,8 +51,8 @@ func (receiver *Receiver) Routes() []httpserver.Route {
 // BodyBytesInFlight returns how many bytes are set aside for the bodies of notifications.
 func (receiver *Receiver) BodyBytesInFlight() int64 { return receiver.bodies.InFlight() }
 
-// bodyBudget is what the bodies of notifications take up together, apart from those of requests with a key: whoever
-// knows the route can fill it. SNS posts again.
+// bodyBudget limits the memory for the bodies of notifications, apart from the bodies of API requests: any
+// stranger who knows the route can fill it. SNS posts again.
 const bodyBudget = 16 << 20
 
 func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logger {
@@ -60,8 +60,8 @@ func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logg
 		slog.String("method", r.Method), slog.String("route", receiver.config.Path))
 }
 
-// receive takes what SNS posts, as text/plain. What is genuine is stored as it came before it is answered:
-// SNS tries a few times within a minute, and then forgets. A repetition is answered likewise and changes nothing.
+// receive handles what SNS posts, as text/plain. It stores a genuine notification before it responds, because SNS
+// gives up after a few attempts within a minute. A repetition gets the same response and changes nothing.
 func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
 	release, err := receiver.bodies.Reserve(request, sns.MaxBytes)
 	if err != nil {
@@ -94,17 +94,17 @@ func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) 
 			return receiver.refuse(w, request, message, err)
 		}
 	default:
-		receiver.log(w, request).WarnContext(request.Context(), "a subscription of SNS has ended: no more events come from this topic",
+		receiver.log(w, request).WarnContext(request.Context(), "SNS subscription ended; no more events will come from this topic",
 			slog.String("topic", message.TopicArn))
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// refuse tells what is wrong, also in the log: whoever sets a topic up looks there. Nothing of a message
-// that was not verified is repeated but its topic, and that only where it looks like one.
+// refuse returns why a message is refused, and logs it for the operator who sets up a topic. Of an unverified
+// message it logs only the topic, and only if it looks like one.
 func (receiver *Receiver) refuse(w http.ResponseWriter, r *http.Request, message sns.Message, err error) error {
-	receiver.log(w, r).WarnContext(r.Context(), "a message of SNS was refused",
+	receiver.log(w, r).WarnContext(r.Context(), "SNS message refused",
 		slog.String("topic", sns.LoggableTopicARN(message.TopicArn)), slog.String("error", err.Error()))
 	if errors.Is(err, sns.ErrUnavailable) {
 		return problem.Unavailable("Amazon SNS is not available; try again after the given time.")
