@@ -6,7 +6,7 @@
 //   - syntax.go: which tags a source may hold
 //   - walk.go: which variables are reached, and what that costs
 //   - value.go: which values variables may have ([CheckVariables])
-//   - errors.go: what can be wrong
+//   - errors.go: the errors
 //
 // The language is Mustache: {{name}}, {{user.name}}, {{#section}}…{{/section}},
 // {{^inverted}}…{{/inverted}}, {{.}} inside a list and {{! comments }}. In an
@@ -14,7 +14,7 @@
 // {{&name}} are refused; in text and subject values are verbatim. Partials,
 // lambdas and changed delimiters do not exist.
 //
-// A variable that is reached must have a value; null is none. A section is
-// left out when its value is missing, null, false, zero, a blank string or an
-// empty list, and what is inside is then not reached.
+// A variable that is reached must have a value; null is no value. A section is
+// left out if its value is missing, null, false, zero, a blank string or an
+// empty list. The variables inside it are then not reached.
 package template

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// SyntaxError says why a source is not a template.
+// SyntaxError reports why a source is not a template.
 type SyntaxError struct {
-	// Line is where, counted from 1.
+	// Line is the line of the error, counted from 1.
 	Line   int
 	Detail string
 }
@@ -16,7 +16,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.Line,
 
 // MissingError names variables that are reached and have no value.
 type MissingError struct {
-	// Names are sorted, each there once.
+	// Names is sorted and holds each name once.
 	Names []string
 }
 
@@ -32,17 +32,17 @@ func (e *MissingError) Error() string {
 	return text
 }
 
-// LimitError says that rendering would write or work too much.
+// LimitError reports that rendering would write or work too much.
 type LimitError struct {
 	Detail string
 }
 
 func (e *LimitError) Error() string { return e.Detail }
 
-// ValueError says that a value cannot be used where it stands.
+// ValueError reports that a value cannot be used where it stands.
 type ValueError struct {
-	// Name is the variable, with dots between the parts of a nested one;
-	// empty when the variables as a whole are meant.
+	// Name is the variable, with dots between the parts of a nested one. Empty means
+	// the variables as a whole.
 	Name   string
 	Detail string
 }

@@ -33,7 +33,7 @@ func sources(depth int) *rapid.Generator[string] {
 	})
 }
 
-// values draws what JSON can hold, the bad characters of html among it.
+// values draws JSON values, including the special characters of html.
 func values(depth int) *rapid.Generator[any] {
 	plain := rapid.SampledFrom([]any{nil, true, false, 0.0, 1e6, "x", "", " ", `<&>"'`, "v}}{{a"})
 	if depth == 0 {
@@ -50,8 +50,9 @@ func objects(depth int) *rapid.Generator[map[string]any] {
 	return rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), values(depth), 0, 3)
 }
 
-// The library itself says what was reached without a value, or with one that
-// it prints as Go does. What we say beforehand must be the same.
+// TestWalkAgreesWithTheLibrary checks that we find in advance what the library
+// shows: the variables that were reached without a value, or with one that it
+// prints as Go does.
 func TestWalkAgreesWithTheLibrary(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -98,7 +99,8 @@ func TestWalkAgreesWithTheLibrary(t *testing.T) {
 	})
 }
 
-// A preview is what the library prints, with nothing where nothing is known.
+// TestPreviewAgreesWithTheLibrary checks that a preview is what the library
+// prints, with nothing in the place of missing values.
 func TestPreviewAgreesWithTheLibrary(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -188,8 +190,8 @@ func FuzzParseAndRender(f *testing.F) {
 		v := map[string]any{
 			"a": []any{value, map[string]any{"b": value, "c": 1.5}, []any{nil, true}}, "b": map[string]any{"c": value}, "c": value, "name": value,
 		}
-		// Without text of its own that looks like markup, all that does came
-		// from a value.
+		// Remove markup from the source, so that any markup in the result came from a
+		// value.
 		source = strings.Map(func(r rune) rune {
 			if strings.ContainsRune(`<>"'`, r) {
 				return -1
@@ -230,7 +232,7 @@ func BenchmarkParseAndRender(b *testing.B) {
 	}
 }
 
-// The most that one rendering can be made to work.
+// BenchmarkRenderWorstCase measures the most work that one rendering can do.
 func BenchmarkRenderWorstCase(b *testing.B) {
 	list := make([]any, 250)
 	for i := range list {

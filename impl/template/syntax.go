@@ -99,9 +99,9 @@ func (s *scanner) unescaped(tag string) error {
 	return s.name(name)
 }
 
-// name allows what can name a member of the variables, with dots between the
-// levels. What it refuses is mostly another template language, for which a
-// missing variable would be the more puzzling answer.
+// name accepts names of members of the variables, with dots between the levels.
+// Most of what it refuses is another template language, for which an error about
+// a missing variable would be more puzzling.
 func (s *scanner) name(name string) error {
 	name = strings.TrimSpace(name)
 	if name == "." {

@@ -55,15 +55,15 @@ func syntaxError(err error) *SyntaxError {
 	}
 }
 
-// noPartials is there because the library's own provider reads files.
+// noPartials replaces the library's own provider, which reads files.
 type noPartials struct{}
 
 func (noPartials) Get(string) (string, error) {
 	return "", errors.New("partials are not supported")
 }
 
-// Placeholders returns the names of all variables and sections, sorted, each
-// once, whether they would be reached or not.
+// Placeholders returns the names of all variables and sections, reached or not,
+// sorted, each once.
 func (t *Template) Placeholders() []string {
 	found := map[string]bool{}
 	names(t.tags, found)
@@ -71,8 +71,8 @@ func (t *Template) Placeholders() []string {
 }
 
 // Missing returns the variables that rendering would reach and that have no
-// value, sorted, each once. It is empty for variables that cannot be rendered
-// for another reason, which [Template.Render] tells.
+// value, sorted, each once. It is empty for variables that cannot be rendered for
+// another reason, which [Template.Render] returns.
 func (t *Template) Missing(variables map[string]any) []string {
 	values, err := normalize(variables)
 	if err != nil {
@@ -102,8 +102,8 @@ func (t *Template) Render(variables map[string]any, limit int) (string, error) {
 	return t.write(values, limit)
 }
 
-// Preview renders as [Template.Render] does, but leaves empty what is reached
-// and has no value, and names it: sorted, each once.
+// Preview renders as [Template.Render] does, but leaves reached variables without
+// a value empty. It returns their names, sorted, each once.
 func (t *Template) Preview(variables map[string]any, limit int) (string, []string, error) {
 	values, err := normalize(variables)
 	if err != nil {
@@ -136,9 +136,9 @@ func (t *Template) write(values map[string]any, limit int) (string, error) {
 
 var errFull = errors.New("limit reached")
 
-// limited is a writer that refuses what goes beyond a limit and everything
-// after it. It remembers the refusal, because the library passes over errors
-// where it writes a variable and stops only at the text that follows.
+// limited is a writer that refuses what goes beyond a limit and everything after
+// it. It records the refusal, because the library ignores errors when it writes a
+// variable and stops only at the text that follows.
 type limited struct {
 	text strings.Builder
 	left int

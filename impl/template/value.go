@@ -22,17 +22,17 @@ const (
 	maxNumber = 400
 )
 
-// CheckVariables tells whether variables can be rendered at all: plain JSON
-// values, at most 8 levels deep, objects of at most 1,000 members, 20,000
-// values in all, names of 1 to 200 octets. The error is a [*ValueError].
+// CheckVariables returns a [*ValueError] for variables that cannot be rendered.
+// They must be plain JSON values, at most 8 levels deep, with objects of at most
+// 1,000 members, 20,000 values in all, and names of 1 to 200 octets.
 func CheckVariables(variables map[string]any) error {
 	_, err := normalize(variables)
 	return err
 }
 
-// normalize copies variables into the few kinds that the library prints and
-// judges as we want it: string, bool, nil, int(0), map[string]any and []any.
-// Values with methods must never reach it, because it calls them by name.
+// normalize copies variables into the few types that the library prints and tests
+// as we want: string, bool, nil, int(0), map[string]any and []any. Values with
+// methods must never reach the library, because it calls them by name.
 func normalize(variables map[string]any) (map[string]any, error) {
 	n := normalizer{left: maxValues}
 	return n.object("", variables, 1)
@@ -110,8 +110,8 @@ func (n *normalizer) list(name string, items []any, depth int) ([]any, error) {
 	return out, nil
 }
 
-// blank makes every null an empty string, in place. To a section both are
-// false, and where they stand both hide what an outer context has.
+// blank replaces every null with an empty string, in place. To a section both are
+// false, and both hide the value of an outer context.
 func blank(value any) any {
 	switch v := value.(type) {
 	case nil:
@@ -135,8 +135,8 @@ func join(name, key string) string {
 	return name + "." + key
 }
 
-// integer keeps zero a number, since as a string "0" would not be false to a
-// section.
+// integer keeps zero a number, because a section does not treat the string "0" as
+// false.
 func integer(v int64) any {
 	if v == 0 {
 		return 0

@@ -14,9 +14,9 @@ import (
 // second.
 const maxSteps = 200000
 
-// walk goes through a template as the library will render it, with the same
-// rules of look-up and truth, to know beforehand what is missing, what cannot
-// be printed and what it costs.
+// walk goes through a template as the library will render it, with the same rules
+// of lookup and truth. It finds in advance what is missing, what cannot be
+// printed and what rendering costs.
 type walk struct {
 	steps   int
 	missing map[string]bool
@@ -90,8 +90,8 @@ func push(chain []any, value any) []any {
 }
 
 // lookup finds the first part of a dotted name from the innermost context
-// outwards, and the rest of it only there. The innermost one that has the
-// name decides, even if what it has is null.
+// outwards, and the rest of the name only there. The innermost context that has
+// the name decides, even if its value is null.
 func lookup(chain []any, name string) any {
 	if name == "." {
 		return chain[0]
@@ -114,7 +114,7 @@ func lookup(chain []any, name string) any {
 	return nil
 }
 
-// isFalse tells whether a section is left out.
+// isFalse reports whether a section with this value is left out.
 func isFalse(value any) bool {
 	switch v := value.(type) {
 	case nil:
