@@ -8,15 +8,16 @@ import (
 const (
 	// DefaultFreeAllowance is how many emails of a period cost nothing.
 	DefaultFreeAllowance = 3000
-	// DefaultPricePer1kCents is the price of 1,000 further ones, in cents.
+	// DefaultPricePer1kCents is the price of 1,000 emails beyond the allowance, in
+	// cents.
 	DefaultPricePer1kCents = 40
-	// Unlimited is the [Account.Remaining] of an account that nothing limits.
+	// Unlimited is the [Usage.Remaining] of an organization that nothing limits.
 	Unlimited int64 = math.MaxInt64
 
 	emailsPerPrice = 1000
 )
 
-// Usage is what decides how many emails an organization may send in one
+// Usage holds what decides how many emails an organization may send in one
 // period. Numbers below zero count as zero.
 type Usage struct {
 	// Sent is how many emails were accepted in the period.
@@ -25,26 +26,26 @@ type Usage struct {
 	FreeAllowance int64
 	// PricePer1kCents is the price of 1,000 billable emails, in cents.
 	PricePer1kCents int64
-	// HasPaymentMethod tells whether emails beyond the allowance can be billed.
+	// HasPaymentMethod reports whether emails beyond the allowance can be billed.
 	HasPaymentMethod bool
-	// MonthlySpendCapCents limits what is billed in the period; nil is no limit.
+	// MonthlySpendCapCents limits what is billed in the period. Nil means no limit.
 	MonthlySpendCapCents *int64
 }
 
-// FreeRemaining is how many more emails cost nothing.
+// FreeRemaining returns how many more emails cost nothing.
 func (a Usage) FreeRemaining() int64 {
 	return max(0, max(0, a.FreeAllowance)-max(0, a.Sent))
 }
 
-// Billable is how many of the emails sent are beyond the allowance.
+// Billable returns how many of the sent emails are beyond the allowance.
 func (a Usage) Billable() int64 {
 	return max(0, max(0, a.Sent)-max(0, a.FreeAllowance))
 }
 
-// Remaining is how many more emails may be accepted now; [Unlimited] when every
-// number fits. Emails fit as long as the allowance covers them, or there is a
-// payment method and billable × price ≤ cap × 1000 still holds after them. It
-// is exact: one more than Room breaks that rule.
+// Remaining returns how many more emails may be accepted now, or [Unlimited] if
+// every number fits. Emails fit as long as the allowance covers them, or there is
+// a payment method and billable × price ≤ cap × 1000 still holds after them. The
+// result is exact: one more email breaks that rule.
 func (a Usage) Remaining() int64 {
 	free := a.FreeRemaining()
 	if !a.HasPaymentMethod {
@@ -60,8 +61,8 @@ func (a Usage) Remaining() int64 {
 	return free + int64(payable-billable)
 }
 
-// payable is how many billable emails the cap pays for in the whole period.
-// The largest number stands for no limit too: nobody can have room for more.
+// payable returns how many billable emails the cap pays for in the whole period.
+// The largest number stands for no limit too, because no count exceeds it.
 func (a Usage) payable() uint64 {
 	if a.MonthlySpendCapCents == nil || a.PricePer1kCents <= 0 {
 		return math.MaxUint64
@@ -75,21 +76,24 @@ func (a Usage) payable() uint64 {
 	return emails
 }
 
-// Accepts tells whether n more emails may be accepted now. A negative number
+// Accepts reports whether n more emails may be accepted now. A negative number
 // never is.
 func (a Usage) Accepts(n int64) bool { return n >= 0 && n <= a.Remaining() }
 
-// Reason is why emails were not accepted; its text is the error code of the API.
+// Reason is why emails were not accepted. Its text is the problem code of the
+// API.
 type Reason string
 
 const (
-	// FreeTierExhausted: the allowance is used and there is no payment method.
+	// FreeTierExhausted means that the allowance is used up and there is no payment
+	// method.
 	FreeTierExhausted Reason = "free-tier-exhausted"
-	// SpendCapReached: more would cost more than the cap.
+	// SpendCapReached means that more emails would cost more than the cap.
 	SpendCapReached Reason = "spend-cap-reached"
 )
 
-// LimitReached is the reason that applies when emails do not fit the room.
+// LimitReached returns the reason that applies if more emails than
+// [Usage.Remaining] are refused.
 func (a Usage) LimitReached() Reason {
 	if a.HasPaymentMethod {
 		return SpendCapReached

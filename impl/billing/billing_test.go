@@ -147,7 +147,8 @@ func TestRoomIsExact(t *testing.T) {
 	})
 }
 
-// Accepting in steps must come to the same as accepting at once.
+// TestStepsNeverPassTheRoom checks that accepting in steps comes to the same as
+// accepting at once.
 func TestStepsNeverPassTheRoom(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
