@@ -1,5 +1,5 @@
-// Package organization is what an operator does with organizations: create, suspend, resume, change billing terms. The
-// command line calls it, and what else operators use.
+// Package organization implements what an operator does with organizations: create, suspend, resume, change billing
+// terms. Every operator interface calls it, such as the command line.
 //
 //   - organization.go: [Organizations]
 package organization
@@ -24,7 +24,7 @@ var (
 	ErrName = errors.New("another organization has this name already")
 )
 
-// Organizations is all organizations of the installation.
+// Organizations manages the organizations of the installation.
 type Organizations struct {
 	Store *store.Store
 	Now   func() time.Time
@@ -55,7 +55,7 @@ func (o Organizations) Insert(ctx context.Context, tx *db.Queries, name string) 
 	return id, nil
 }
 
-// Find returns the organization with an id or a name, or [ErrNotFound]. No name has the form of an id.
+// Find returns the organization with an id or a name, or [ErrNotFound]. A name never has the form of an id.
 func (o Organizations) Find(ctx context.Context, idOrName string) (db.Organization, error) {
 	var row db.Organization
 	id, err := uuid.Parse(idOrName)
@@ -87,8 +87,8 @@ func (o Organizations) List(ctx context.Context) ([]db.Organization, error) {
 	return rows, nil
 }
 
-// Suspend stops an organization: its requests get 403 and its queued messages wait. One that is suspended already keeps
-// its time.
+// Suspend stops an organization: its requests get 403 and its queued messages wait. If it is suspended already,
+// its suspension time stays.
 func (o Organizations) Suspend(ctx context.Context, id uuid.UUID) error {
 	if _, err := o.Store.Queries().OrganizationSuspend(ctx, db.OrganizationSuspendParams{ID: id, Now: o.Now()}); err != nil {
 		return fmt.Errorf("suspend the organization: %w", err)
@@ -96,7 +96,7 @@ func (o Organizations) Suspend(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// Resume lifts the suspension and wakes the workers for what has waited meanwhile.
+// Resume lifts the suspension, makes the messages that waited due and wakes the workers.
 func (o Organizations) Resume(ctx context.Context, id uuid.UUID) error {
 	err := o.Store.Tx(ctx, func(tx *db.Queries) error {
 		if _, err := tx.OrganizationResume(ctx, id); err != nil {
@@ -113,8 +113,8 @@ func (o Organizations) Resume(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// SetBilling changes the billing terms of an organization, which change reads and returns. The organization is locked
-// meanwhile, so that two who change different terms at once both succeed.
+// SetBilling changes the billing terms of an organization: change gets the organization and returns the new terms.
+// The organization is locked meanwhile, so that two operators who change different terms at once both succeed.
 func (o Organizations) SetBilling(
 	ctx context.Context, id uuid.UUID, change func(current db.Organization) db.OrganizationBillingUpdateParams,
 ) error {
