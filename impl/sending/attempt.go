@@ -13,14 +13,14 @@ import (
 // message is one claimed message and what its sending needs.
 type message struct {
 	send db.SendClaimRow
-	// loaded is nil when the message is gone: retention dropped it.
+	// loaded is nil when retention has dropped the message.
 	loaded     *db.SendLoadRow
 	recipients []db.SendRecipientsRow
-	// skip is set when there is a reason not to send it.
+	// skip is the result of a message that must not be sent; nil means that it is sent.
 	skip *attemptResult
 }
 
-// cost is what the message takes of the account's quota.
+// cost returns what the message takes of the account's quota, in recipients.
 func (m message) cost() float64 {
 	if m.skip != nil {
 		return 0
@@ -28,7 +28,7 @@ func (m message) cost() float64 {
 	return float64(max(1, len(m.recipients)))
 }
 
-// handle makes one attempt and stores what came of it.
+// handle makes one attempt and stores its result.
 func (s *Sender) handle(ctx context.Context, m message) {
 	one := &settlement{send: m.send, result: s.attempt(ctx, &m)}
 	if m.loaded != nil {
@@ -37,11 +37,11 @@ func (s *Sender) handle(ctx context.Context, m message) {
 	for _, recipient := range m.recipients {
 		one.positions = append(one.positions, recipient.Position)
 	}
-	// What happened must be stored whether or not there was time left for the attempt.
+	// The result must be stored even when the time for the attempt is over.
 	s.settler.settle(context.WithoutCancel(ctx), one)
 }
 
-// attempt sends the message unless there is a reason not to. A panic in one message is that message's failure.
+// attempt sends the message unless it is to be skipped. A panic fails this message's attempt and no other's.
 func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult) {
 	handedOver := false
 	defer func() {
@@ -55,7 +55,7 @@ func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult)
 		return *m.skip
 	}
 	if ctx.Err() != nil {
-		// There is no time left for an attempt: the process is stopping.
+		// The process is stopping: no time is left for an attempt.
 		return attemptResult{disposition: retry, dueAt: s.config.Now()}
 	}
 	composed := content(m)
@@ -64,7 +64,7 @@ func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult)
 	return s.classify(ctx, m.send, providerMessageID, err)
 }
 
-// callSES makes the call of an attempt.
+// callSES makes the call of an attempt, within a span when there is a tracer.
 func (s *Sender) callSES(ctx context.Context, m *message, content ses.Message) (string, error) {
 	if s.config.Tracer == nil {
 		return s.config.SES.Send(ctx, content)
@@ -97,7 +97,7 @@ func content(m *message) ses.Message {
 			composed.Bcc = append(composed.Bcc, written)
 		}
 	}
-	// Acceptance has parsed it; an empty list is an error that means that there is none.
+	// Acceptance has parsed the list before. The only error left is that of an empty one, which means no Reply-To.
 	replyTo, _ := mail.ParseList(email.ReplyTo)
 	for _, address := range replyTo {
 		composed.ReplyTo = append(composed.ReplyTo, address.String())
@@ -105,8 +105,8 @@ func content(m *message) ses.Message {
 	return composed
 }
 
-// formatAddress puts a display name and a bare address into the form for a header. An address that cannot be read is left to
-// SES to judge.
+// formatAddress returns a display name and a bare address in the form for a header. An address that does not parse
+// goes to SES as it is.
 func formatAddress(name, address string) string {
 	parsed, err := mail.ParseAddress(address)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/voostack/mailstack/impl/workqueue"
 )
 
-// claimResult is what a claim came to: the messages in hand, and what it took of the quota for them.
+// claimResult is the result of a claim: its messages, how many it deferred, and the quota that is left after it,
+// prefetched by this process (local) and in the row (shared).
 type claimResult struct {
 	group         []message
 	deferred      int
@@ -24,9 +25,9 @@ type claimResult struct {
 }
 
 // claim claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
-// claimed. It claims nothing while SES has had enough, and while outcomes cannot be stored: a lease could run out
-// under an outcome that waits, and the message would be sent twice. What cannot be loaded in time is asked for in
-// smaller groups: as long as a claim goes on, the quota is locked for everybody.
+// claimed. It claims nothing during a cooldown or pause, nor while results cannot be stored: the lease of a
+// waiting result could expire, and the message would be sent twice. After a claim that ran out of time, the next
+// groups are smaller: a claim locks the quota for all workers until it ends.
 func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
 	if s.settler.isStalled() {
 		return nil, nil
@@ -35,8 +36,8 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 		s.wakeAfter(wait)
 		return nil, nil
 	}
-	// A claim that has begun is finished although the process is told to stop: whether one that is cut off was committed
-	// nobody knows, and its messages would wait for the end of their lease.
+	// A claim that has begun is finished even when the process is stopping: a claim that is cut off may have been
+	// committed, and its messages would wait for the end of their lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	expiredLeaseUntil := s.expiredLeaseUntil(ctx, claim.Now)
@@ -62,7 +63,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 		s.claimSize.grow()
 	}
 	if made.deferred > 0 {
-		s.queue.Wake() // there may be more behind them
+		s.queue.Wake() // the deferred messages may have hidden others that are due
 	}
 	if s.limiter.fetch != nil {
 		s.scheduleNextClaim(ctx, claim.Now, made)
@@ -98,14 +99,15 @@ func (s *Sender) claimWithin(ctx context.Context, tx *db.Queries, claim workqueu
 	return made, err
 }
 
-// scheduleNextClaim notes what a claim took, and when there will be more.
+// scheduleNextClaim stores what a claim has prefetched. When the quota is used up, it pauses claims until there is
+// more.
 func (s *Sender) scheduleNextClaim(ctx context.Context, now time.Time, made claimResult) {
 	if len(made.group) > 0 {
 		s.limiter.setPrefetched(now, made.local, made.grant.row != nil)
 	}
 	row, left := made.grant.row, made.local+made.shared
 	if made.grant.messages == 0 {
-		left = made.grant.budget() // a part of one may be there already
+		left = made.grant.budget() // a fraction of one recipient may be available already
 	}
 	switch {
 	case row == nil || (made.grant.messages > 0 && (len(made.group) == 0 || left >= 1)):
@@ -126,17 +128,18 @@ func (s *Sender) pauseClaims(now time.Time, wait time.Duration) {
 	s.wakeAfter(wait)
 }
 
-// wakeAfter has an idle dispatcher look for mail in a while, before it would do so by itself.
+// wakeAfter makes an idle sender look for mail after wait, before its next poll.
 func (s *Sender) wakeAfter(wait time.Duration) { s.limiter.wakeAfter(wait, s.queue.Wake) }
 
-// dropDeferred leaves out messages of expired leases that are deferred, and orders the rest by their turns.
+// dropDeferred removes the messages whose lease expired and that the claim deferred. It returns the others in the
+// order of their turns, and the number removed.
 func dropDeferred(rows []db.SendClaimRow) (ours []db.SendClaimRow, putOff int) {
 	ours = slices.DeleteFunc(rows, func(row db.SendClaimRow) bool { return row.PutOff })
 	slices.SortFunc(ours, func(a, b db.SendClaimRow) int { return cmp.Compare(a.Place, b.Place) })
 	return ours, len(rows) - len(ours)
 }
 
-// postponeNotification gives back messages that the quota does not allow now.
+// unclaim puts back messages that the quota does not allow now.
 func unclaim(ctx context.Context, tx *db.Queries, group []message) error {
 	if len(group) == 0 {
 		return nil

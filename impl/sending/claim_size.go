@@ -2,8 +2,8 @@ package sending
 
 import "sync"
 
-// claimSize is how many messages a claim asks for. It shrinks when one was not done in time, since large bodies over a slow
-// connection would never be, and grows again.
+// claimSize bounds how many messages a claim asks for. It shrinks after a claim that ran out of time, which large
+// bodies over a slow connection would do again and again, and doubles with each claim that succeeds.
 type claimSize struct {
 	largest int32
 
@@ -19,7 +19,8 @@ func (s *claimSize) limit(wanted int32) int32 {
 	return min(wanted, s.most)
 }
 
-// shrink notes that a claim of so many ran out of time. One of none was held up by others, which says nothing.
+// shrink sets the size to a quarter of asked, the size of a claim that ran out of time. Zero changes nothing: such
+// a claim waited for other workers.
 func (s *claimSize) shrink(asked int32) {
 	if asked == 0 {
 		return

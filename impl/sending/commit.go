@@ -15,9 +15,9 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// newCommitFunc returns the function that stores a group of outcomes in one transaction. Doing so twice is doing so
-// once, as a commit without an answer may have happened. Where nothing failed for good it is one round trip: with seven,
-// a busy machine spent more time on waking the two sides than on the statements.
+// newCommitFunc returns the function that stores a group of results in one transaction. Doing so twice is doing so
+// once, since a commit whose response was lost may have happened. Without permanent failures it is one round trip:
+// with seven, a busy machine spent more time on waking the two sides than on the statements.
 func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
 	return func(ctx context.Context, group []*settlement) error {
 		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
@@ -36,7 +36,7 @@ func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Contex
 	}
 }
 
-// commitSent ends the work of messages that SES took, and tells so.
+// commitSent ends the work of sent and superseded messages, and stores the events of the sent ones.
 func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error {
 	taken := withDisposition(group, sent)
 	done := slices.Concat(taken, withDisposition(group, superseded))
@@ -67,7 +67,8 @@ func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error 
 	return insertEvents(ctx, tx, taken, mail.OutcomeSent, facts)
 }
 
-// commitFailed ends the work of messages that failed for good, where nobody else has taken them over, and tells so.
+// commitFailed ends the work of messages that failed for good and stores their events, except where another
+// process has taken the message over.
 func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) error {
 	if len(group) == 0 {
 		return nil
@@ -101,7 +102,7 @@ func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) erro
 	return insertEvents(ctx, tx, group, mail.OutcomeSendFailed, facts)
 }
 
-// insertEvents stores what happened to the recipients of messages, and the facts about them.
+// insertEvents stores the outcome of the recipients of messages, and the events about the messages.
 func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts eventRows) error {
 	marks := db.RecipientSetOutcomeParams{Outcome: int16(reached)}
 	for _, one := range group {
@@ -120,8 +121,8 @@ func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reac
 	return nil
 }
 
-// commitRetries puts messages back. One that waits for an event and is stored late, since Postgres was away, has it waited for
-// from now on: while nothing could be stored, the event could not be either.
+// commitRetries puts messages back. A message that awaits an event is due expiredLeaseWait from now at the
+// earliest: when Postgres was unavailable, its event could not be stored either.
 func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
 	if len(group) == 0 {
 		return nil
@@ -147,7 +148,7 @@ func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now
 	return nil
 }
 
-// sentData and failedData are the data of the events.
+// sentData is the data of an email.sent event, failedData that of an email.failed event.
 type sentData struct {
 	ProviderMessageID string `json:"providerMessageId"`
 	AmbiguousAttempts int32  `json:"ambiguousAttempts,omitempty"`

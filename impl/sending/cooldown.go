@@ -9,12 +9,13 @@ const (
 	// SES counts its rate by the second, so a pause beyond one gains nothing.
 	minThrottleCooldown = 100 * time.Millisecond
 	maxThrottleCooldown = time.Second
-	// What blocks an account is mended by people, or by the next hour of a daily quota.
+	// An account is unblocked by people, or by the next hour of its daily quota.
 	minAccountCooldown = 5 * time.Second
 	maxAccountCooldown = time.Minute
 )
 
-// cooldown is a pause that the whole process makes, longer each time that the first attempts after it fail as well.
+// cooldown is a pause of the whole process. It doubles, up to longest, each time the first attempts after it fail
+// as well.
 type cooldown struct {
 	first, longest time.Duration
 
@@ -27,7 +28,8 @@ func newCooldown(first, longest time.Duration) *cooldown {
 	return &cooldown{first: first, longest: longest}
 }
 
-// start starts a pause, and says whether it did. Failures of attempts that were under way when it began do not lengthen it.
+// start starts a pause unless there is one, and reports whether it did. Failures of attempts that were in flight
+// when the pause began do not lengthen it.
 func (b *cooldown) start(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -39,7 +41,8 @@ func (b *cooldown) start(now time.Time) bool {
 	return true
 }
 
-// complete notes a success. One that was under way when a pause began does not end it.
+// succeeded resets the length of the next pause after a success. The success of an attempt that was in flight when
+// the pause began does not count.
 func (b *cooldown) succeeded(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -48,7 +51,7 @@ func (b *cooldown) succeeded(now time.Time) {
 	}
 }
 
-// remaining is how long the pause still takes.
+// remaining returns how long the pause still takes; zero or less means that there is none.
 func (b *cooldown) remaining(now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,29 +9,30 @@ import (
 )
 
 const (
-	// ambiguousRetryDelay is how long a message that SES may have taken is not tried again, so that SES can tell that it did. Its
-	// events come within seconds; SNS repeats those that we did not take at first within the minute.
+	// ambiguousRetryDelay is the wait before retrying a message that SES may have accepted: its event usually
+	// arrives first. Events come within seconds; SNS repeats an event that we did not take at first within the
+	// minute.
 	ambiguousRetryDelay = time.Minute
-	// expiredLeaseWait is the same for a message whose process died: the lease has been most of the time. It is also for one
-	// whose outcome could not be stored before.
+	// expiredLeaseWait is the same for a message whose process died: its lease has already taken most of the time.
+	// It also applies to a result that was stored late.
 	expiredLeaseWait = 30 * time.Second
-	// eventFlowWindow is how long after the last event of SES others are waited for. Where none arrives at all, waiting would
-	// only delay.
+	// eventFlowWindow is how long after the last event of SES more are expected. Where no events arrive at all,
+	// waiting for them would only delay mail.
 	eventFlowWindow = 24 * time.Hour
-	// eventFlowTTL is how long it is good for that some have arrived, reportsMissed that none has: the first come soon after
-	// the first message, and what is ambiguous by then is to wait for them.
+	// eventFlowTTL is how long a yes is cached, noEventFlowTTL a no. A no is short-lived because the first events
+	// arrive soon after the first message, and an attempt that is ambiguous by then must wait for its event.
 	eventFlowTTL, noEventFlowTTL = 10 * time.Second, time.Second
 )
 
-// eventFlow remembers whether events of SES arrive.
+// eventFlow caches whether events of SES arrive.
 type eventFlow struct {
 	mu        sync.Mutex
 	checkedAt time.Time
 	flowing   bool
 }
 
-// eventsFlowing reports whether SES can be expected to tell what it took: events that any process stored are for all. While
-// that cannot be looked up, what was known stands.
+// eventsFlowing reports whether SES can be expected to report what it accepted: whether any process has stored an
+// event within eventFlowWindow. While that cannot be read, the last known value stands.
 func (s *Sender) eventsFlowing(ctx context.Context, now time.Time) bool {
 	s.eventFlow.mu.Lock()
 	defer s.eventFlow.mu.Unlock()
@@ -50,7 +51,7 @@ func (s *Sender) eventsFlowing(ctx context.Context, now time.Time) bool {
 	return s.eventFlow.flowing
 }
 
-// expiredLeaseUntil is when messages of processes that died may be tried again; nil is at once.
+// expiredLeaseUntil returns when messages whose lease expired may be tried again. Nil means at once.
 func (s *Sender) expiredLeaseUntil(ctx context.Context, now time.Time) *time.Time {
 	if !s.eventsFlowing(ctx, now) {
 		return nil

@@ -9,10 +9,10 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// maxEventSilence is how long mail may go out without any event of SES.
+// maxEventSilence is how long mail may go out without any event of SES before a warning.
 const maxEventSilence = 10 * time.Minute
 
-// watchdog remembers since when this process has sent mail of which SES said nothing.
+// eventWatchdog holds since when this process has sent mail without any event of SES; zero means that it has not.
 type eventWatchdog struct {
 	mu    sync.Mutex
 	since time.Time
@@ -32,15 +32,15 @@ func (s *eventWatchdog) unreportedSince() time.Time {
 	return s.since
 }
 
-// reset begins anew with what is sent next.
+// reset makes the next mail that is sent the first one.
 func (s *eventWatchdog) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.since = time.Time{}
 }
 
-// WarnIfNoEvents warns when mail goes out and SES reports nothing: a topic, a subscription or an event destination is
-// missing, and every status would stay at Sent.
+// WarnIfNoEvents logs a warning when mail has gone out for 10 minutes and SES has reported nothing: a topic, a
+// subscription or an event destination is missing, and every status would stay at Sent.
 func (s *Sender) WarnIfNoEvents(ctx context.Context) error {
 	since := s.watchdog.unreportedSince()
 	now := s.config.Now()
@@ -56,8 +56,8 @@ func (s *Sender) WarnIfNoEvents(ctx context.Context) error {
 		return nil
 	}
 	if s.operatorLogs.Allow("", now) {
-		s.config.Log.WarnContext(ctx, "mail goes out and SES reports no events: check the event destination of the configuration "+
-			"set, the subscription of the topic, and MAILSTACK_EVENTS_TOPICS or MAILSTACK_EVENTS_QUEUE; mailstack doctor does so", "since", since.UTC().Format(time.RFC3339))
+		s.config.Log.WarnContext(ctx, "mail goes out but SES reports no events: check the event destination of the configuration "+
+			"set, the subscription of the topic, and MAILSTACK_EVENTS_TOPICS or MAILSTACK_EVENTS_QUEUE; mailstack doctor checks them", "since", since.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

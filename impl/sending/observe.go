@@ -7,28 +7,30 @@ import (
 	"github.com/google/uuid"
 )
 
-// Observer is told what was done. Its functions are called concurrently and must be quick.
+// Observer receives what metrics need. Its functions are called concurrently and must be quick.
 type Observer interface {
-	// Settled is told what became of a message that was due, once it is stored: sent, failed, postponed or finished (by
-	// others); why it failed; and whether nobody knows if SES took it.
+	// Settled is called when the result of an attempt is stored. The outcome is sent, failed, postponed or
+	// finished (by another attempt or event); reason is the code of a failure; ambiguous means that SES may have
+	// accepted the message.
 	Settled(outcome, reason string, ambiguous bool)
-	// Sent is told how long after its acceptance SES took a message.
+	// Sent is called with the time between our acceptance of a message and that of SES.
 	Sent(latency time.Duration)
 }
 
 // Tracer follows messages.
 type Tracer interface {
-	// Send begins the span of an attempt to send a message, which continues its traceparent; the function that it returns
-	// ends it.
+	// Send begins the span of an attempt to send a message, as a continuation of its traceparent. The returned
+	// function ends the span.
 	Send(ctx context.Context, traceparent string, message uuid.UUID, attempt int32) (context.Context, func(err error))
 }
 
-// names of the kinds of outcome.
+// String returns the disposition as metrics name it.
 func (k disposition) String() string {
 	return [...]string{retry: "postponed", sent: "sent", failed: "failed", superseded: "finished"}[k]
 }
 
-// observe tells of an outcome that was just stored. The id of a message has the time of its acceptance.
+// observe passes a result that was just stored to the observer. The id of a message holds the time of its
+// acceptance.
 func (s *Sender) observe(one *settlement) {
 	if s.config.Observer == nil {
 		return

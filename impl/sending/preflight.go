@@ -9,17 +9,17 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// preflight looks again at what acceptance checked, as it may have changed since. It returns nil when the message is to be
-// sent.
+// preflight checks again what acceptance checked, as it may have changed since. It returns nil when the message is
+// to be sent.
 func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
 	now := s.config.Now()
 	if m.loaded == nil {
-		s.config.Log.WarnContext(ctx, "a due message is gone", "message_id", m.send.EmailID)
+		s.config.Log.WarnContext(ctx, "a due message is missing", "message_id", m.send.EmailID)
 		return &attemptResult{disposition: superseded}
 	}
 	switch row := m.loaded; {
 	case row.Email.Outcome > int16(mail.OutcomeSendFailed):
-		// An attempt without an answer had reached SES after all: an event said so.
+		// An event reported that SES accepted the message, in an attempt whose response was lost.
 		return &attemptResult{disposition: superseded}
 	case now.Sub(row.Email.QueuedAt) >= maxMessageAge:
 		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")

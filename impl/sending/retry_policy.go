@@ -14,45 +14,45 @@ import (
 const (
 	// maxMessageAge is how long after acceptance a message may still be sent.
 	maxMessageAge = 72 * time.Hour
-	// SES's rate comes back within a second, and is shared by all that wait.
+	// SES's rate comes back within a second, and all waiting messages share it.
 	minThrottledWait, maxThrottledWait = time.Second, 30 * time.Second
-	// An account that may not send, or a domain that SES does not know yet, takes people or DNS to mend.
+	// An account that may not send, or a domain that SES does not know yet, is fixed by people or DNS.
 	minHeldWait, maxHeldWait = 30 * time.Second, 5 * time.Minute
-	// Resuming an organization makes its messages due at once, so nothing hurries.
+	// Resuming an organization makes its messages due at once, so these waits can be long.
 	minSuspendedWait, maxSuspendedWait = time.Minute, 5 * time.Minute
 )
 
-// disposition is what is done with the row of a message.
+// disposition is what an attempt does with the due row of its message.
 type disposition int
 
 const (
-	// retry: it comes due again.
+	// retry means that the message comes due again.
 	retry disposition = iota
-	// mailSent: SES took the message.
+	// sent means that SES accepted the message.
 	sent
-	// failed: it failed for good.
+	// failed means that the message failed for good.
 	failed
-	// superseded: there is nothing left to do and nothing to tell.
+	// superseded means that nothing is left to do, and that there is no event to store.
 	superseded
 )
 
-// result is what came of one attempt.
+// attemptResult is the result of one attempt.
 type attemptResult struct {
 	disposition disposition
 	at          time.Time
 	// providerMessageID is SES's id of a sent message.
 	providerMessageID string
-	// code and reason say why we gave up: to programs, and to people.
+	// code and reason say why the message failed: code for programs, reason for people.
 	code, reason string
 	dueAt        time.Time
-	// ambiguous: nobody knows whether SES took the message.
+	// ambiguous means that SES may have accepted the message.
 	ambiguous bool
-	// awaitsEvent: SES is given the time to tell.
+	// awaitsEvent means that the next attempt waits for an event of SES to arrive first.
 	awaitsEvent   bool
 	recheckDomain bool
 }
 
-// classify turns SES's answer into an outcome.
+// classify turns the response of SES into a result.
 func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) attemptResult {
 	now := s.config.Now()
 	if err == nil {
@@ -93,8 +93,8 @@ func (s *Sender) retryIn(wait time.Duration) *attemptResult {
 	return &attemptResult{disposition: retry, dueAt: s.config.Now().Add(wait)}
 }
 
-// retryUnknown is the outcome of an attempt that failed for no reason that we know how to mend. Where SES may have taken the
-// message, and tells what it takes, it is given the time to do so.
+// retryUnknown returns the result of an attempt that failed for an unclear reason. When SES may have accepted the
+// message and its events arrive, the retry waits at least ambiguousRetryDelay.
 func (s *Sender) retryUnknown(ctx context.Context, attempt int32, ambiguous bool) attemptResult {
 	wait := backoff.After(attempt, s.config.Random())
 	awaitsEvent := ambiguous && s.eventsFlowing(ctx, s.config.Now())
@@ -110,7 +110,8 @@ func failPermanently(now time.Time, code, reason string) *attemptResult {
 	return &attemptResult{disposition: failed, at: now, code: code, reason: reason}
 }
 
-// logLevel tells what an operator must mend from what mends itself.
+// logLevel returns Error for what an operator must fix, Info for a rejected message, and Warn for what resolves
+// itself.
 func logLevel(class ses.Class) slog.Level {
 	switch class {
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
@@ -121,7 +122,7 @@ func logLevel(class ses.Class) slog.Level {
 	return slog.LevelWarn
 }
 
-// awsRequestIDs is what AWS needs to find a failure again. The rest of an error can name addresses and is not logged.
+// awsRequestIDs returns what AWS needs to find a failure. The rest of an error can name addresses and is not logged.
 func awsRequestIDs(err error) (code, requestID string) {
 	var failure *ses.Error
 	if errors.As(err, &failure) {
@@ -130,7 +131,7 @@ func awsRequestIDs(err error) (code, requestID string) {
 	return "", ""
 }
 
-// customerText is what people are told about a refusal.
+// customerText returns the reason of a refusal for people.
 func customerText(err error) string {
 	var failure *ses.Error
 	if errors.As(err, &failure) && failure.Detail != "" {

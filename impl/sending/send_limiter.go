@@ -15,39 +15,44 @@ import (
 )
 
 const (
-	// quotaMaxAge is how long what was left of the day is believed. After that SES's own refusals tell.
+	// quotaMaxAge is how long what SES last reported as left of the day is trusted. After that only SES's own
+	// refusals limit.
 	quotaMaxAge = 5 * time.Minute
-	// assumedRate is for an account that does not let us ask. It is what AWS gives those that leave the sandbox.
+	// assumedRate is the rate of an account that does not let us read its quota: what AWS grants when an account
+	// leaves the sandbox, in recipients per second.
 	assumedRate = 14.0
-	// burstSeconds is how much of the rate is kept for those who come, in seconds. SES itself tolerates short bursts.
+	// burstSeconds is how many seconds' worth of unused rate is kept. SES itself tolerates short bursts.
 	burstSeconds = 0.2
-	// claimInterval is how soon a worker looks again that could take nothing: what is in hand at once is this long's worth of the
-	// rate, so that a message that comes now is behind no more than that.
+	// claimInterval is the pause after a claim found no quota. What a worker holds at once is thus about 100 ms of
+	// the rate, and a new message waits behind no more than that.
 	claimInterval = 100 * time.Millisecond
-	// quotaPause is how soon it looks again when the day is used up.
+	// quotaPause is the pause after a claim found the daily quota used up.
 	quotaPause = 5 * time.Second
-	// decreaseFactor and climb are the answer to throttling: multiplicative down, at most once within cutPause, since messages that
-	// are under way say nothing about the new rate; additive up, as a share of the account's rate each second.
+	// decreaseFactor and recoverPerSecond adapt the rate when SES throttles. Each cut multiplies it by
+	// decreaseFactor, at most once within minDecreaseInterval, since messages that are in flight say nothing about
+	// the new rate. It then recovers by recoverPerSecond of the account's rate each second.
 	decreaseFactor, recoverPerSecond = 0.7, 0.01
 	minDecreaseInterval              = 500 * time.Millisecond
-	// What a worker takes ahead of its need saves it from asking for every claim: these parts of a second's worth, much
-	// when it found more than it could take, little when it did not, since what it does not use in time is lost.
+	// prefetchBusy and prefetchIdle are the shares of a second's rate that a worker prefetches, so that not every
+	// claim reads the row: prefetchBusy when the claim used all that it was granted, else prefetchIdle, since a
+	// prefetched amount that is not used within prefetchTTL is lost.
 	prefetchBusy, prefetchIdle = 1.0 / 20, 1.0 / 1000
 	prefetchTTL                = 500 * time.Millisecond
 )
 
-// errNoQuota: nobody has asked SES yet.
+// errNoQuota is returned when the quota has not been read from SES yet.
 var errNoQuota = errors.New("the quota is not known")
 
-// limiter keeps all workers together within the account's sending rate and daily quota, counted by recipients as SES
-// does. What may be sent is a row (table quota) of which a claim of messages takes in its own transaction: a claim that
-// finds nothing takes nothing, and what no worker takes is there for the others. An account with a high rate does
-// not make the row busy: a worker takes ahead for a few hundredths of a second.
+// sendLimiter keeps all workers together within the account's sending rate and daily quota, counted by recipients
+// as SES does. It is a token bucket with additive increase and multiplicative decrease (AIMD). The bucket is a row
+// (table quota) from which a claim of messages takes in its own transaction: a claim without messages takes
+// nothing, and what one worker leaves is there for the others. A high rate does not make the row busy, because a
+// worker prefetches the quota of a few hundredths of a second.
 type sendLimiter struct {
-	fetch func(ctx context.Context) (ses.Quota, error) // nil: nothing is limited
+	fetch func(ctx context.Context) (ses.Quota, error) // nil means no limit
 
 	mu              sync.Mutex
-	prefetched      float64 // taken ahead
+	prefetched      float64 // recipients that this process took of the row and has not used
 	prefetchExpires time.Time
 	pausedUntil     time.Time
 	timer           *time.Timer
@@ -57,10 +62,11 @@ type sendLimiter struct {
 type grant struct {
 	messages   int32
 	prefetched float64
-	row        *db.QuotaLockRow // nil: the stock is enough
+	row        *db.QuotaLockRow // nil means that the prefetched amount is enough
 }
 
-// reserve says how many of the wanted messages may be claimed. The row stays locked until the transaction ends.
+// reserve returns how many of the wanted messages may be claimed. If it reads the row, the row stays locked until
+// the transaction ends.
 func (g *sendLimiter) reserve(ctx context.Context, tx *db.Queries, now time.Time, wanted int32) (grant, error) {
 	if g.fetch == nil {
 		return grant{messages: wanted, prefetched: math.Inf(1)}, nil
@@ -81,7 +87,7 @@ func (g *sendLimiter) reserve(ctx context.Context, tx *db.Queries, now time.Time
 	return given, nil
 }
 
-// budget is how many recipients may be sent to.
+// budget returns how many recipients may be sent to.
 func (g grant) budget() float64 {
 	if g.row == nil {
 		return g.prefetched
@@ -89,8 +95,9 @@ func (g grant) budget() float64 {
 	return g.prefetched + min(g.row.Available, g.row.DayLeft)
 }
 
-// fit is how many of the messages may be sent. As with SES, one with many recipients passes while anything is left,
-// and those that follow pay the debt: none has too many to be sent ever.
+// fit returns how many of the messages may be sent, and their recipients. As with SES, a message with many
+// recipients passes while at least one recipient is left, and the messages after it pay the debt: no message is
+// too large to be sent.
 func (g grant) fit(group []message) (messages int, recipients float64) {
 	for _, m := range group {
 		if m.cost() > 0 && g.budget()-recipients < 1 {
@@ -102,7 +109,8 @@ func (g grant) fit(group []message) (messages int, recipients float64) {
 	return messages, recipients
 }
 
-// spend takes what a claim sends, and something ahead. It returns what is in stock then, and what is left for everybody.
+// spend takes what a claim sends from the quota, and prefetches more. It returns what is then prefetched (stock),
+// and what is left in the row for all workers (rest).
 func (g grant) spend(ctx context.Context, tx *db.Queries, recipients float64) (stock, rest float64, err error) {
 	stock = max(0, g.prefetched-recipients)
 	missing := max(0, recipients-g.prefetched)
@@ -137,7 +145,8 @@ func (g *sendLimiter) available(now time.Time) float64 {
 	return g.prefetched
 }
 
-// setPrefetched notes what a claim that is committed has left in stock.
+// setPrefetched stores the amount that a committed claim has left prefetched. renewed means that it was taken from
+// the row just now.
 func (g *sendLimiter) setPrefetched(now time.Time, stock float64, renewed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -147,21 +156,21 @@ func (g *sendLimiter) setPrefetched(now time.Time, stock float64, renewed bool) 
 	}
 }
 
-// pauseUntil keeps this process from asking for a while.
+// pauseUntil keeps this process from claiming before until.
 func (g *sendLimiter) pauseUntil(until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pausedUntil = until
 }
 
-// unstored is how long it still does.
+// pausedFor returns how long that pause still takes.
 func (g *sendLimiter) pausedFor(now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.pausedUntil.Sub(now)
 }
 
-// wakeAfter calls wake in a while. There is one alarm: a later call replaces an earlier one.
+// wakeAfter calls wake after wait. There is one timer: a later call replaces an earlier one.
 func (g *sendLimiter) wakeAfter(wait time.Duration, wake func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,7 +181,8 @@ func (g *sendLimiter) wakeAfter(wait time.Duration, wake func()) {
 	g.timer.Reset(wait)
 }
 
-// RefreshQuota asks SES what the account may send.
+// RefreshQuota reads from SES what the account may send, and stores it. When that fails and no quota is stored
+// yet, it stores the assumed rate.
 func (s *Sender) RefreshQuota(ctx context.Context) error {
 	queries := s.config.Store.Queries()
 	quota, err := s.config.FetchQuota(ctx)
@@ -193,7 +203,7 @@ func (s *Sender) RefreshQuota(ctx context.Context) error {
 	return nil
 }
 
-// cutRate cuts the rate of all workers, as SES throttles in spite of the quota that it told.
+// cutRate cuts the rate of all workers, because SES throttles below the quota that it reported.
 func (s *Sender) cutRate(ctx context.Context) {
 	if s.limiter.fetch == nil {
 		return
@@ -205,7 +215,7 @@ func (s *Sender) cutRate(ctx context.Context) {
 		return
 	}
 	if slowed > 0 && s.attemptLogs.Allow("rate cut", s.config.Now()) {
-		s.config.Log.WarnContext(ctx, "SES throttles: mail is sent more slowly, and faster again by and by",
+		s.config.Log.WarnContext(ctx, "SES throttles: the sending rate was cut and recovers gradually",
 			slog.Float64("cut_to", decreaseFactor))
 	}
 }

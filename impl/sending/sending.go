@@ -2,19 +2,19 @@
 //
 //   - sending.go: [Sender], its configuration, running and stopping
 //   - claim.go: which messages are next; claim_size.go: how many one claim may ask for
-//   - preflight.go: what acceptance checked is checked again
+//   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
 //   - retry_policy.go: what follows from each response of SES
 //   - cooldown.go: the pause of the whole process after SES refused the account
 //   - send_limiter.go: the account's rate and daily quota, shared by all workers
-//   - settle.go, commit.go: results are stored in groups, one transaction for each group
+//   - settle.go, commit.go: storing results in groups, one transaction for each group
 //   - event_flow.go: whether SES reports what it accepted; event_watchdog.go: a warning when it does not
-//   - observe.go: what metrics and traces are told
+//   - observe.go: what metrics and traces receive
 //
-// Nothing that was accepted is lost. A message can be sent twice only where a response of SES never became our row: the
-// process died, the call timed out, the connection was cut. Such an attempt is marked ambiguous before the next one, and
-// where SES reports what it accepts, the next one waits a minute for that report. No number of attempts ends a message;
-// 72 hours do.
+// No accepted message is lost. A message can be sent twice only where a response of SES never became our row: the
+// process died, the call timed out, or the connection was cut. Such an attempt is marked ambiguous before the next
+// one, and where SES reports what it accepts, the next attempt waits a minute for that event. Attempts end 72
+// hours after acceptance, however many there were.
 package sending
 
 import (
@@ -37,12 +37,13 @@ import (
 const (
 	defaultConcurrency  = 64
 	defaultDrainTimeout = 25 * time.Second
-	// drainShareOfSending is the part of the drain timeout for calls that are under way; the rest is for storing results.
+	// drainShareOfSending is the part of the drain timeout for calls that are in flight; the rest is for storing
+	// results.
 	drainShareOfSending = 0.8
 	channel             = "sends"
 )
 
-// Provider makes one attempt to send a message. Errors are told apart by ses.ClassOf.
+// Provider makes one attempt to send a message. ses.ClassOf classifies its errors.
 type Provider interface {
 	Send(ctx context.Context, message ses.Message) (providerMessageID string, err error)
 }
@@ -51,22 +52,23 @@ type Provider interface {
 type Config struct {
 	Store *store.Store
 	SES   Provider
-	// FetchQuota asks SES what the account may send. Nil means that only SES itself limits.
+	// FetchQuota reads from SES what the account may send. Nil means that only SES itself limits.
 	FetchQuota func(ctx context.Context) (ses.Quota, error)
-	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are stored.
-	// Nil means nothing is done.
+	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are
+	// stored. Nil means nothing is done.
 	OnDomainNotReady func(ctx context.Context, organizationID, domainID uuid.UUID)
-	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Their bodies are in
-	// memory. Zero means 64.
+	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Their bodies
+	// are in memory. Zero means 64.
 	Concurrency int
-	// PollInterval is how long an idle sender waits before it looks for mail, unless it is notified. Zero means 500 ms.
+	// PollInterval is how long an idle sender waits before it looks for mail, unless it is notified.
+	// Zero means 500 ms.
 	PollInterval time.Duration
-	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results: calls that
-	// are still under way then are cut off. Zero means 25 seconds.
+	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results:
+	// calls that are still in flight then are cut off. Zero means 25 seconds.
 	DrainTimeout time.Duration
 	// Observer receives what metrics need. Nil means none.
 	Observer Observer
-	// Tracer follows messages. Nil means none.
+	// Tracer traces attempts. Nil means none.
 	Tracer Tracer
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -137,12 +139,13 @@ func setDefaults(config *Config) {
 	}
 }
 
-// Wake makes an idle sender look for mail at once. It never blocks. Transactions that notify the channel "sends" wake
-// every process by themselves.
+// Wake makes an idle sender look for mail at once. It never blocks. After a transaction that notifies the channel
+// "sends" no call is needed: it wakes every process.
 func (s *Sender) Wake() { s.queue.Wake() }
 
 // Run sends due mail until ctx ends, then claims no more, finishes what is in flight, and returns within the drain
-// timeout. It fails when results could not be stored by then; their messages will be tried again as ambiguous.
+// timeout. It returns an error when results could not be stored by then; their messages will be tried again as
+// ambiguous.
 func (s *Sender) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
@@ -172,7 +175,8 @@ func (s *Sender) Run(ctx context.Context) error {
 // RunOnce makes one claim, waits until its messages are done, and returns how many there were.
 func (s *Sender) RunOnce(ctx context.Context) (int, error) { return s.queue.RunOnce(ctx) }
 
-// settled follows up a group of results that was just stored.
+// settled passes a group of results that was just stored to the observer and the watchdog, and calls
+// OnDomainNotReady once for each domain that needs it.
 func (s *Sender) settled(ctx context.Context, group []*settlement) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()

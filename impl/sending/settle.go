@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// maxGroupSize bounds how many outcomes share a transaction.
+	// maxGroupSize bounds how many results share a transaction.
 	maxGroupSize = 200
-	// commitTimeout bounds one try to store a group; it is shorter than the end of a lease that is kept for it.
+	// commitTimeout bounds one try to store a group. It is shorter than the end of a lease that is reserved for
+	// storing.
 	commitTimeout = 10 * time.Second
-	// The wait between tries to store a group grows from the first to the longest.
+	// The wait between tries to store a group doubles from minSettleRetry to maxSettleRetry.
 	minSettleRetry = 50 * time.Millisecond
 	maxSettleRetry = 2 * time.Second
-	// maxRefusals is how often Postgres may refuse one outcome by itself, while it answers, before it is dropped.
+	// maxRefusals is how often a reachable Postgres may refuse a single result before it is dropped.
 	maxRefusals = 5
 )
 
-// settlement is an outcome on its way into the rows.
+// settlement is a result that is to be stored.
 type settlement struct {
 	send      db.SendClaimRow
 	domainID  uuid.UUID
@@ -35,23 +36,24 @@ type settlement struct {
 	done      chan struct{}
 }
 
-// settler stores outcomes in groups: what arrives while one group is being committed is the next group, so nobody
-// waits for a timer. It never drops what it was given because Postgres is gone, only when it is halted. It holds no
-// more than there are messages in hand.
+// settler stores results in groups: those that arrive while one group is being committed form the next group, so
+// no result waits for a timer. While Postgres is unavailable it keeps what it was given, until it is aborted. It
+// holds at most as many results as messages are in flight.
 type settler struct {
 	commit    func(ctx context.Context, group []*settlement) error
 	after     func(ctx context.Context, group []*settlement) // called for every group that was stored
-	recovered func()                                         // called when nothing waits any more that could not be stored
+	recovered func()                                         // called when everything is stored after a stall
 	now       func() time.Time
 	log       *slog.Logger
 	logs      *loglimit.Limiter
-	aborted   context.Context // ends when settling is given up
-	// abort gives up on what cannot be stored. The leases of those messages run out, which marks them ambiguous.
+	aborted   context.Context // ends with abort
+	// abort gives up the results that are not stored. The leases of their messages expire, which marks them
+	// ambiguous.
 	abort context.CancelFunc
 
 	mu       sync.Mutex
 	pending  []*settlement
-	unstored int // grant and not yet stored
+	unstored int // given to settle and not yet stored
 	active   bool
 	stalled  bool
 }
@@ -70,7 +72,7 @@ func newSettler(config Config, after func(ctx context.Context, group []*settleme
 	}
 }
 
-// settle stores an outcome together with others, and returns when it is stored or the settler is halted.
+// settle stores a result together with others, and returns when it is stored or the settler is aborted.
 func (s *settler) settle(ctx context.Context, one *settlement) {
 	one.done = make(chan struct{})
 	s.mu.Lock()
@@ -87,14 +89,14 @@ func (s *settler) settle(ctx context.Context, one *settlement) {
 	}
 }
 
-// isStalled reports whether outcomes wait that could not be stored.
+// isStalled reports whether results wait that could not be stored.
 func (s *settler) isStalled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stalled
 }
 
-// pendingCount is how many outcomes are not stored.
+// pendingCount returns how many results are not stored.
 func (s *settler) pendingCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +130,7 @@ func (s *settler) next() []*settlement {
 	return group
 }
 
-// store tries until the group is stored. It returns false when the settler was halted before.
+// store tries until the group is stored. It returns false when the settler is aborted first.
 func (s *settler) store(ctx context.Context, group []*settlement) bool {
 	wait := minSettleRetry
 	refusals := 0
@@ -145,10 +147,10 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 		}
 		switch {
 		case refusals > 0 && len(group) > 1:
-			// Postgres answers and refuses: one of them must not hold up the others.
+			// Postgres is reachable and refuses: one bad result must not hold up the others.
 			return s.storeIndividually(ctx, group)
 		case refusals >= maxRefusals:
-			s.log.ErrorContext(ctx, "an outcome cannot be stored, its message will be tried again",
+			s.log.ErrorContext(ctx, "the result of a message cannot be stored: the message will be tried again",
 				"message_id", group[0].send.EmailID, "error", err)
 			s.complete(group)
 			return true
@@ -189,6 +191,6 @@ func (s *settler) stall(ctx context.Context, n int, err error) {
 	s.stalled = true
 	s.mu.Unlock()
 	if s.logs.Allow("", s.now()) {
-		s.log.ErrorContext(ctx, "outcomes of messages cannot be stored yet", "messages", n, "error", err)
+		s.log.ErrorContext(ctx, "results of messages cannot be stored yet", "messages", n, "error", err)
 	}
 }
