@@ -20,20 +20,21 @@ const (
 	suppressedByComplaint = "Complaint"
 )
 
-// emailEvent is a fact that SES reported. Its key makes it the same fact however often, and by whomever, it is stored.
+// emailEvent is an email event that SES reported. Its key identifies it, however often and by whichever process it
+// is stored.
 type emailEvent struct {
 	key, eventType string
 	at             time.Time
 	data           emailEventData
-	// positions are the recipients whom it concerns: none when nobody can tell which.
+	// positions are those of the recipients that it concerns; empty when they are unknown.
 	positions []int16
-	// markSuppressions is the reason to suppress addressKey; empty: there is none.
+	// suppress is the reason to suppress addressKey. Empty means that it is not suppressed.
 	suppress, addressKey string
 }
 
 func (f emailEvent) outcome() mail.Outcome { return mail.OutcomeOfEvent(f.eventType, f.key) }
 
-// emailEventData is the data of an event. Recipient and Reason are shown apart from the rest.
+// emailEventData is the data of an email event. Recipient and Reason are shown apart from the rest.
 type emailEventData struct {
 	Recipient         string `json:"recipient,omitempty"`
 	Reason            string `json:"reason,omitempty"`
@@ -51,8 +52,9 @@ type emailEventData struct {
 	IPAddress         string `json:"ipAddress,omitempty"`
 }
 
-// emailEventsFrom turns an event into facts about the recipients of a message: one per recipient that it concerns, or one about
-// the whole message. It depends on nothing but its arguments, so that the same event always makes the same facts.
+// emailEventsFrom turns an event of SES into email events: one per recipient that it concerns, or one about the
+// whole message. It depends only on its arguments, so that the same event of SES always makes the same email
+// events.
 func emailEventsFrom(event ses.Event, recipients []db.Recipient) []emailEvent {
 	whole := func(key, factType string, data emailEventData) []emailEvent {
 		return []emailEvent{{key: key, eventType: factType, at: event.At, data: data, positions: positionsOf(recipients)}}
@@ -111,7 +113,8 @@ func bounces(event ses.Event, recipients []db.Recipient) []emailEvent {
 	return found
 }
 
-// complaints: one about mail that SES did not try to deliver is nobody's complaint, but that of an earlier message.
+// complaints returns the email events of a complaint. A complaint with a suppression subtype becomes a bounce: SES
+// skipped delivery, and the complaint was about an earlier message.
 func complaints(event ses.Event, recipients []db.Recipient) []emailEvent {
 	if slices.Contains(ses.SuppressionSubtypes(), event.Subtype) {
 		return perRecipient(event, recipients, "bounced", mail.EventTypeBounced, feedbackKey(event), func(ses.EventRecipient) emailEventData {
@@ -125,12 +128,12 @@ func complaints(event ses.Event, recipients []db.Recipient) []emailEvent {
 	return found
 }
 
-// suppressedReason is for people.
+// suppressedReason returns the reason, for people, of a bounce with a suppression subtype.
 func suppressedReason(subtype string) string {
 	return "Amazon SES did not try to deliver the message: the address is on a suppression list of SES (" + subtype + ")."
 }
 
-// markSuppressions marks the facts about known recipients as reasons to send them nothing more.
+// markSuppressions marks the events about known recipients as reasons to suppress their addresses.
 func markSuppressions(facts []emailEvent, reason string) {
 	for i := range facts {
 		if facts[i].addressKey != "" {
@@ -139,8 +142,8 @@ func markSuppressions(facts []emailEvent, reason string) {
 	}
 }
 
-// perRecipient makes a fact per recipient of an event. One whom the message does not have is the only recipient that it has, as
-// mail is forwarded and addresses are hidden; of several, nobody can tell which.
+// perRecipient makes an email event per recipient of an event of SES. An address that we did not send to
+// (forwarded mail, hidden addresses) is attributed to the message's only recipient; with several recipients, to none.
 func perRecipient(event ses.Event, recipients []db.Recipient, word, factType, rest string, data func(ses.EventRecipient) emailEventData) []emailEvent {
 	named := event.Recipients
 	if len(named) == 0 {
@@ -161,7 +164,8 @@ func perRecipient(event ses.Event, recipients []db.Recipient, word, factType, re
 	return found
 }
 
-// recipientsMatching are the rows of an address: a message may name one in several fields.
+// recipientsMatching returns the rows of an address, or of the message's only recipient. An address can have
+// several rows, since a message may name it in several fields.
 func recipientsMatching(recipients []db.Recipient, address string) []db.Recipient {
 	key := strings.ToLower(strings.TrimSpace(address))
 	if parsed, err := mail.ParseAddress(address); err == nil {
@@ -193,7 +197,7 @@ func positionsOf(recipients []db.Recipient) []int16 {
 	return positions
 }
 
-// highestOutcome is the highest outcome that facts tell of.
+// highestOutcome returns the highest outcome of the events.
 func highestOutcome(facts []emailEvent) mail.Outcome {
 	reached := mail.OutcomeQueued
 	for _, fact := range facts {
@@ -202,14 +206,14 @@ func highestOutcome(facts []emailEvent) mail.Outcome {
 	return reached
 }
 
-// feedbackKey tells one bounce or complaint from another.
+// feedbackKey returns the key that distinguishes one bounce or complaint from another.
 func feedbackKey(event ses.Event) string {
 	return cmp.Or(event.FeedbackID, event.ProviderMessageID+"/"+timestamp(event.At))
 }
 
 func timestamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
-// digest tells what two people did at the same moment apart.
+// digest distinguishes the opens or clicks of two people at the same moment.
 func digest(event ses.Event) string {
 	sum := sha256.Sum256([]byte(event.UserAgent + "\x00" + event.IPAddress + "\x00" + event.Link))
 	return hex.EncodeToString(sum[:8])

@@ -28,8 +28,7 @@ func (r *Recorder) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]d
 	return rows, nil
 }
 
-// handle turns a notification into facts about a message. Doing so twice, also at the same time, is doing
-// so once.
+// handle turns a notification into email events. Doing so twice, also at the same time, is doing so once.
 func (r *Recorder) handle(ctx context.Context, row db.NotificationClaimRow) {
 	work, cancel := context.WithTimeout(ctx, matchTimeout)
 	defer cancel()
@@ -61,7 +60,8 @@ func (r *Recorder) handle(ctx context.Context, row db.NotificationClaimRow) {
 	}
 }
 
-// settleProbe ends the work of what is about no message of anybody. Whoever sent the probe finds it by its id.
+// settleProbe ends the work of a notification about a probe, which belongs to no message. Its sender ("mailstack
+// doctor") finds the notification by the id of the probe.
 func (r *Recorder) settleProbe(ctx context.Context, row db.NotificationClaimRow, probe uuid.UUID) {
 	err := r.config.Store.Queries().NotificationSettleProbe(ctx, db.NotificationSettleProbeParams{
 		MessageID: row.MessageID, Probe: probe.String(),
@@ -71,8 +71,8 @@ func (r *Recorder) settleProbe(ctx context.Context, row db.NotificationClaimRow,
 	}
 }
 
-// match stores what an event says of its message, and ends the work of the notification. It reports whether there is
-// such a message.
+// match stores what an event of SES says about its message, and ends the work of the notification. found reports
+// whether the message exists.
 func (r *Recorder) match(ctx context.Context, notification string, event ses.Event) (found bool, err error) {
 	err = r.config.Store.TxPipelined(ctx, func(tx *db.Queries) error {
 		found = false
@@ -98,7 +98,7 @@ func (r *Recorder) match(ctx context.Context, notification string, event ses.Eve
 	return found, err
 }
 
-// targetOf finds the message by our tag, and without one by SES's id.
+// targetOf finds the message by our tag, or by SES's id when there is no tag, and locks it.
 func targetOf(ctx context.Context, tx *db.Queries, event ses.Event) (db.EmailLockForEventRow, error) {
 	if event.MessageID != uuid.Nil {
 		return tx.EmailLockForEvent(ctx, event.MessageID)
@@ -107,8 +107,8 @@ func targetOf(ctx context.Context, tx *db.Queries, event ses.Event) (db.EmailLoc
 	return db.EmailLockForEventRow(row), err
 }
 
-// recordEvents stores the facts that are new, and what follows from them. The message is locked, so that nobody else learns
-// about it meanwhile.
+// recordEvents stores the email events that are new, and what follows from them. The message is locked, so that no
+// other transaction records events about it meanwhile.
 func (r *Recorder) recordEvents(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event) error {
 	if event.At.IsZero() {
 		event.At = r.config.Now()
@@ -135,7 +135,8 @@ func (r *Recorder) recordEvents(ctx context.Context, tx *db.Queries, target db.E
 	return r.suppress(ctx, tx, target, facts)
 }
 
-// storeProviderID stores the id of SES before the facts: their webhooks show it, and SES may be faster than our own commit.
+// storeProviderID stores the id of SES before the events: their webhooks show it, and SES may be faster than our
+// own commit.
 func storeProviderID(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event) error {
 	if target.ProviderMessageID != nil || event.ProviderMessageID == "" {
 		return nil
@@ -149,7 +150,7 @@ func storeProviderID(ctx context.Context, tx *db.Queries, target db.EmailLockFor
 	return nil
 }
 
-// onlyNew leaves out the facts that are stored.
+// onlyNew returns the events that are not stored yet.
 func onlyNew(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent) ([]emailEvent, error) {
 	keys := make([]string, len(facts))
 	for i, fact := range facts {
@@ -187,7 +188,7 @@ func insertEmailEvents(ctx context.Context, tx *db.Queries, target db.EmailLockF
 	return nil
 }
 
-// raiseStatus stores what the facts mean for the recipients and the message.
+// raiseStatus stores what the events mean for the outcomes of the recipients and the message.
 func raiseStatus(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, event ses.Event, facts []emailEvent) error {
 	marks := db.RecipientRaiseOutcomeParams{EmailID: target.ID, OrganizationID: target.OrganizationID}
 	for _, fact := range facts {
@@ -217,8 +218,8 @@ func raiseStatus(ctx context.Context, tx *db.Queries, target db.EmailLockForEven
 	return nil
 }
 
-// reasonOf is why a message has the outcome that it has: what the earliest fact of that outcome says, whatever order
-// facts were learned in. What went well needs no reason.
+// reasonOf returns why a message has its outcome: the reason of the earliest event with that outcome, in whatever
+// order the events arrived. Outcomes below OutcomeRejected have no reason.
 func reasonOf(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, reached mail.Outcome) (string, error) {
 	if reached < mail.OutcomeRejected {
 		return "", nil
@@ -235,7 +236,7 @@ func reasonOf(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRo
 	return "", nil
 }
 
-// markSuppressions puts addresses that bounced for good, or complained, on the list of the organization.
+// suppress puts addresses that bounced for good, or complained, on the suppression list of the organization.
 func (r *Recorder) suppress(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent) error {
 	var rows db.SuppressionInsertParams
 	for _, fact := range facts {
@@ -263,7 +264,7 @@ func (r *Recorder) suppress(ctx context.Context, tx *db.Queries, target db.Email
 	return nil
 }
 
-// discard ends the work of a notification that leads nowhere, and tells how many there were.
+// discard ends the work of a notification that cannot be read or matched, counts it, and logs how many there were.
 func (r *Recorder) discard(ctx context.Context, row db.NotificationClaimRow, counter *atomic.Int64, why string) {
 	if err := r.config.Store.Queries().NotificationSettle(ctx, row.MessageID); err != nil {
 		r.config.Log.WarnContext(ctx, "a notification could not be settled", "notification", row.MessageID, "error", err)
@@ -275,7 +276,7 @@ func (r *Recorder) discard(ctx context.Context, row db.NotificationClaimRow, cou
 	}
 }
 
-// postpone puts a notification back. When it fails, the lease runs out, to the same effect.
+// postpone puts a notification back. When it fails, the lease expires, to the same effect.
 func (r *Recorder) postpone(ctx context.Context, row db.NotificationClaimRow) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -288,7 +289,7 @@ func (r *Recorder) postpone(ctx context.Context, row db.NotificationClaimRow) {
 	}
 }
 
-// DeleteExpired drops the notifications that were settled long ago.
+// DeleteExpired deletes the settled notifications that are older than notificationRetention.
 func (r *Recorder) DeleteExpired(ctx context.Context) error {
 	for {
 		dropped, err := r.config.Store.Queries().NotificationDeleteExpired(ctx, db.NotificationDeleteExpiredParams{
@@ -303,12 +304,12 @@ func (r *Recorder) DeleteExpired(ctx context.Context) error {
 	}
 }
 
-// finishIfAccepted ends the work of sending a message of which SES reports something that only follows from having taken it.
-// That is right whoever has the message in hand: what becomes of an attempt that is under way is then not ours to
-// store, but for SES having taken the message, which changes nothing. The due row is locked before the message, in
-// the order of those who store outcomes.
+// finishIfAccepted ends the work of sending a message when an event of SES implies that SES accepted it. That is
+// right whichever process holds its lease: from then on, a result of an attempt in flight changes nothing. Only an
+// acceptance is still stored, and it is known already. The due row is locked before the message, in the lock order
+// of package sending.
 func finishIfAccepted(ctx context.Context, tx *db.Queries, event ses.Event) error {
-	// Without our tag the message is known by SES's id, which is stored when its work ends.
+	// An event without our tag matches by SES's id, which is stored only when the work of sending ends.
 	if event.MessageID == uuid.Nil || highestOutcome(emailEventsFrom(event, nil)) <= mail.OutcomeSendFailed {
 		return nil
 	}

@@ -1,4 +1,4 @@
-// Package sesevents turns the notifications in which Amazon SES reports what became of messages into events, statuses and
+// Package sesevents turns the notifications of Amazon SES about messages into email events, statuses and
 // suppressions.
 //
 //   - sesevents.go: [Recorder], its configuration, running and stopping
@@ -28,20 +28,20 @@ const (
 	matchTimeout       = 15 * time.Second
 	// settleTimeout bounds putting a notification back.
 	settleTimeout = 10 * time.Second
-	// matchWindow is how long an event is kept whose message is not there: it may come before our own commit.
+	// matchWindow is how long an event waits for its message to exist: it may arrive before our own commit.
 	matchWindow = 7 * 24 * time.Hour
 	// notificationRetention is how long the id of a settled notification is kept. SNS repeats for an hour at most; a
-	// repetition that comes later finds its events stored already.
+	// repetition that comes later than 48 hours finds its email events stored already.
 	notificationRetention = 48 * time.Hour
-	// notificationBatchSize bounds how many of them a statement deletes.
+	// notificationBatchSize bounds how many notifications a statement deletes.
 	notificationBatchSize = 5000
-	// logInterval is how often the log says that events were discarded, for each reason.
+	// logInterval is the shortest time between two log lines about discarded events, for each reason.
 	logInterval = time.Minute
 )
 
 // Observer receives what metrics need. Its function is called concurrently and must be quick.
 type Observer interface {
-	// EventStored is called with the time between an event of SES and its being stored.
+	// EventStored is called with the time between an event at SES and its commit here.
 	EventStored(lag time.Duration)
 }
 
@@ -111,7 +111,7 @@ func (r *Recorder) Run(ctx context.Context) {
 // RunOnce makes one claim, waits until its notifications are done, and returns how many there were.
 func (r *Recorder) RunOnce(ctx context.Context) (int, error) { return r.queue.RunOnce(ctx) }
 
-// Discarded returns how many events of SES led nowhere since the process began, by the reason.
+// Discarded returns how many events of SES were discarded since the process began, by reason.
 func (r *Recorder) Discarded() map[string]int64 {
 	return map[string]int64{
 		"unreadable": r.discarded.unreadable.Load(), "foreign": r.discarded.foreign.Load(), "expired": r.discarded.expired.Load(),
