@@ -30,8 +30,8 @@ func (d *Deliverer) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]
 	return rows, nil
 }
 
-// handle makes one attempt and stores what came of it. When that cannot be stored the lease runs out, and the event is
-// delivered once more under the same id.
+// handle makes one attempt and stores its result. When the result cannot be stored, the lease expires and the
+// event is delivered once more under the same id.
 func (d *Deliverer) handle(ctx context.Context, row db.DeliveryClaimRow) {
 	keys, err := d.signingKeys(row)
 	if err != nil {
@@ -43,20 +43,20 @@ func (d *Deliverer) handle(ctx context.Context, row db.DeliveryClaimRow) {
 		return
 	}
 	if ctx.Err() != nil {
-		// There is no time left for an attempt: the process is stopping.
+		// The process is stopping: no time is left for an attempt.
 		d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.postpone(ctx, row, 0) })
 		return
 	}
 	result := d.config.Sender.Send(ctx, webhook.Delivery{URL: row.URL, EventID: row.EventID, Body: row.Payload, Keys: keys})
 	if result.Failure != "" && ctx.Err() != nil {
-		// We cut it off ourselves.
+		// We cut the attempt off ourselves, so it does not count as a failure.
 		d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.postpone(ctx, row, 0) })
 		return
 	}
 	d.settleWithRetry(ctx, row, func(ctx context.Context) error { return d.settle(ctx, row, result) })
 }
 
-// settleWithRetry stores an outcome, trying for as long as a settlement may take.
+// settleWithRetry calls settle until it succeeds or settleTimeout is over.
 func (d *Deliverer) settleWithRetry(ctx context.Context, row db.DeliveryClaimRow, settle func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -68,13 +68,13 @@ func (d *Deliverer) settleWithRetry(ctx context.Context, row db.DeliveryClaimRow
 		if backoff.Sleep(ctx, backoff.Exponential(minSettleRetry, maxSettleRetry, attempt, d.config.Random())) == nil {
 			continue
 		}
-		d.config.Log.WarnContext(ctx, "the outcome of a delivery could not be stored",
+		d.config.Log.WarnContext(ctx, "the result of a delivery could not be stored",
 			slog.String("delivery_id", row.ID.String()), slog.Any("error", err))
 		return
 	}
 }
 
-// signingKeys opens the signing keys, the present one first.
+// signingKeys returns the unsealed signing keys of a webhook, the present one first.
 func (d *Deliverer) signingKeys(row db.DeliveryClaimRow) ([]webhook.SigningKey, error) {
 	sealed := [][]byte{row.SealedSecret}
 	if row.PreviousSecretExpiresAt != nil && row.PreviousSecretExpiresAt.After(d.config.Now()) {
@@ -101,8 +101,7 @@ func (d *Deliverer) postpone(ctx context.Context, row db.DeliveryClaimRow, wait 
 	return nil
 }
 
-// settle stores an attempt, what it means for the delivery, and what it means for the webhook. Doing so twice is
-// doing so once.
+// settle stores an attempt and what it means for the delivery and its webhook. Doing so twice is doing so once.
 func (d *Deliverer) settle(ctx context.Context, row db.DeliveryClaimRow, result webhook.Result) error {
 	return d.config.Store.Tx(ctx, func(tx *db.Queries) error {
 		ours, err := tx.DeliverySettle(ctx, d.settlementOf(row, result))
@@ -159,7 +158,7 @@ func (d *Deliverer) noteFailure(ctx context.Context, tx *db.Queries, row db.Deli
 	disabled, err := tx.WebhookFailed(ctx, failed)
 	switch {
 	case store.IsNoRows(err):
-		// It was deleted, or has another URL by now.
+		// The webhook was deleted or has another URL by now.
 		return nil
 	case err != nil:
 		return fmt.Errorf("note a failure: %w", err)

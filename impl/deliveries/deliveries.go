@@ -3,8 +3,9 @@
 //   - deliveries.go: [Deliverer], its configuration, running, stopping and retention
 //   - attempt.go: one attempt, and what it means for the delivery and its webhook
 //
-// An event is delivered at least once while its webhook is enabled, or tried eight times over a day and kept as failed,
-// always with the same id and bytes. The lane (the fairness key) is the webhook, so that no endpoint waits for another.
+// While its webhook is enabled, an event is delivered at least once, or tried eight times over a day and kept as
+// failed. Every attempt has the same id and bytes. The lane (the fairness key) is the webhook, so that no endpoint
+// waits for another.
 package deliveries
 
 import (
@@ -25,19 +26,20 @@ import (
 
 const (
 	channel = "deliveries"
-	// concurrency is high because a delivery mostly waits for another's machine.
+	// concurrency is high because a delivery mostly waits for the endpoint.
 	concurrency = 256
 	perLane     = 8
-	// keyRetry is the wait before a delivery is tried again whose signing key cannot be read. The operator has to mend that.
+	// keyRetry is the wait after a signing key could not be read, which the operator has to fix.
 	keyRetry = 5 * time.Minute
-	// settleTimeout bounds storing the result of an attempt. The wait between tries grows from the first to the longest.
+	// settleTimeout bounds storing the result of an attempt. The wait between tries grows from minSettleRetry to
+	// maxSettleRetry.
 	settleTimeout  = 10 * time.Second
 	minSettleRetry = 100 * time.Millisecond
 	maxSettleRetry = 2 * time.Second
 	logInterval    = time.Minute
 	// retention is how long deliveries are kept, with their attempts.
 	retention = 30 * 24 * time.Hour
-	// deleteBatchSize bounds how many of them a statement deletes.
+	// deleteBatchSize bounds how many deliveries a statement deletes.
 	deleteBatchSize = 1000
 
 	reasonGone           = "The endpoint answered 410 Gone."
@@ -55,7 +57,8 @@ type Config struct {
 	Sender Sender
 	// Sealer opens the signing keys of webhooks.
 	Sealer *sealed.Sealer
-	// PollInterval is how long an idle deliverer waits before it looks for work, unless it is notified. Zero means 500 ms.
+	// PollInterval is how long an idle deliverer waits before it looks for work, unless it is notified.
+	// Zero means 500 ms.
 	PollInterval time.Duration
 	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until its lease ends.
 	DrainTimeout time.Duration
@@ -115,7 +118,7 @@ func (d *Deliverer) Run(ctx context.Context) {
 // RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.
 func (d *Deliverer) RunOnce(ctx context.Context) (int, error) { return d.queue.RunOnce(ctx) }
 
-// DeleteExpired deletes the deliveries that have been kept long enough, and those that wait for a webhook that was deleted.
+// DeleteExpired deletes deliveries after 30 days, and pending deliveries of deleted webhooks.
 func (d *Deliverer) DeleteExpired(ctx context.Context) error {
 	queries := d.config.Store.Queries()
 	before := d.config.Now().Add(-retention)
