@@ -1,5 +1,5 @@
-// Package maintenance runs the periodic jobs of a worker: partitions, retention, and what other packages ask for. Any
-// process may run any of them at any time, also while another process does.
+// Package maintenance runs the periodic jobs of a worker: partitions, retention, and the jobs of other packages. Any
+// process may run any job at any time, also while another process does.
 //
 //   - maintenance.go: [Job], and running jobs until a context ends
 //   - retention.go: partitions and idempotency keys
@@ -24,15 +24,15 @@ const (
 	jobRetry = 30 * time.Second
 )
 
-// Job is done again and again.
+// Job is work that is repeated at an interval.
 type Job struct {
-	// Name says in the log which job it is.
+	// Name identifies the job in the log.
 	Name     string
 	Interval time.Duration
 	Run      func(ctx context.Context) error
 }
 
-// Runner runs jobs, each by itself.
+// Runner runs jobs, each in a goroutine of its own.
 type Runner struct {
 	Jobs []Job
 	// Random returns a number in [0, 1), concurrently.
@@ -49,7 +49,8 @@ func (r *Runner) Run(ctx context.Context) {
 	running.Wait()
 }
 
-// runPeriodically runs one job until ctx ends. After a failure it is tried again sooner.
+// runPeriodically runs one job again and again until ctx ends. After a failure it tries again sooner, from
+// jobRetry up to the interval.
 func (r *Runner) runPeriodically(ctx context.Context, job Job) {
 	failures := int32(0)
 	for ctx.Err() == nil {
@@ -61,7 +62,7 @@ func (r *Runner) runPeriodically(ctx context.Context, job Job) {
 			wait = backoff.Exponential(jobRetry, job.Interval, failures, r.Random())
 			r.Log.ErrorContext(ctx, "a periodic job failed", "job", job.Name, "error", err, "retry_in", wait.String())
 		}
-		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
+		_ = backoff.Sleep(ctx, wait) // the loop checks ctx
 	}
 }
 

@@ -21,17 +21,17 @@ const (
 	idempotencyKeyBatchSize = 10_000
 )
 
-// Retention creates partitions ahead and drops what was kept long enough.
+// Retention creates partitions ahead of time, and deletes what has expired.
 type Retention struct {
 	Store *store.Store
-	// Contents is how long bodies are kept, Messages how long messages, recipients and events are. Both are rounded up to
-	// whole months. Zero means 30 and 400 days.
+	// Contents is how long bodies are kept, Messages how long messages, recipients and events are. Both are
+	// rounded up to whole months. Zero means 30 and 400 days.
 	Contents, Messages time.Duration
 	Now                func() time.Time
 	Log                *slog.Logger
 }
 
-// Jobs are the periodic jobs of retention.
+// Jobs returns the periodic jobs of retention.
 func (r *Retention) Jobs() []Job {
 	return []Job{
 		{"create partitions", daily, r.EnsurePartitions},
@@ -45,7 +45,7 @@ func (r *Retention) EnsurePartitions(ctx context.Context) error {
 	return r.Store.EnsurePartitions(ctx, r.Now())
 }
 
-// DropPartitions drops what has been kept long enough: bodies first, the rest much later.
+// DropPartitions drops the partitions that have expired: bodies after r.Contents, the rest after r.Messages.
 func (r *Retention) DropPartitions(ctx context.Context) error {
 	contents, messages := r.Contents, r.Messages
 	if contents <= 0 {
@@ -67,7 +67,7 @@ func (r *Retention) DropPartitions(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// DeleteExpiredIdempotencyKeys deletes the saved responses that have been kept long enough.
+// DeleteExpiredIdempotencyKeys deletes the saved responses that are older than idempotency.TTL.
 func (r *Retention) DeleteExpiredIdempotencyKeys(ctx context.Context) error {
 	before := r.Now().Add(-idempotency.TTL)
 	for {
