@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/worker"
 )
 
-// connected is a house where SES reports what it takes, and has done so lately. No dispatcher needs to be told.
+// connected returns a house where an event of SES has arrived just now. Workers find that out by themselves.
 func connected(t *testing.T) (*house, tenant) {
 	t.Helper()
 	h := newHouse(t)
@@ -23,7 +23,7 @@ func connected(t *testing.T) (*house, tenant) {
 	h.pass(t, 1)
 	h.notify(t, sendEvent(earlier))
 	h.learnAll(t)
-	h.clock.advance(time.Second) // as long as there was none, it is looked for that often
+	h.clock.advance(time.Second) // the cached "no events arrive" expires
 	return h, o
 }
 
@@ -110,7 +110,7 @@ func TestAbandonedAttemptsWaitForTheirEvents(t *testing.T) {
 			ids := h.accept(t, o, 2)
 			h.abandon(t)
 			h.clock.advance(time.Minute)
-			h.pass(t, 0) // puts them off
+			h.pass(t, 0) // defers them
 			for _, id := range ids {
 				if row := h.waiting(t, o, id); row.AmbiguousAttempts != 1 || row.Attempt != 1 || row.DueAt.Sub(h.clock.Now()) != 30*time.Second {
 					t.Fatalf("it was not put off once: %+v", *row)
@@ -137,8 +137,8 @@ func TestAbandonedAttemptsWaitForTheirEvents(t *testing.T) {
 	}
 }
 
-// An event that comes while the next attempt is under way ends the work, and whatever becomes of that attempt changes
-// nothing about the message having been sent.
+// An event that arrives while the next attempt is in flight ends the work. Whatever the result of that attempt,
+// the message stays sent.
 func TestEventDuringTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]error{

@@ -43,7 +43,7 @@ func BenchmarkSending(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleToSent measures how long a message takes that a worker with nothing to do is notified of.
+// BenchmarkIdleToSent measures the time from the notification of an idle worker to the sent message.
 func BenchmarkIdleToSent(b *testing.B) {
 	h := newHouse(b)
 	o := h.tenant(b)
@@ -61,7 +61,7 @@ func BenchmarkIdleToSent(b *testing.B) {
 	}
 }
 
-// BenchmarkSimulator measures what SES's side and the SDK alone can do, to compare with.
+// BenchmarkSimulator measures the simulator and the SDK alone, for comparison.
 func BenchmarkSimulator(b *testing.B) {
 	h := newHouse(b)
 	o := h.tenant(b)
@@ -79,7 +79,7 @@ func BenchmarkSimulator(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sends/s")
 }
 
-// counter tells when so many messages were sent.
+// counter closes reached when it has sent want messages.
 type counter struct {
 	client  *ses.Client
 	want    int64

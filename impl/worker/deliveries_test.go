@@ -42,7 +42,7 @@ func TestEventsOfMessagesAreDelivered(t *testing.T) {
 			}
 		}
 	}
-	// A fact that is known already is no event.
+	// An event that is stored already makes no delivery.
 	must(t, h.store.Queries().EventInsert(t.Context(), db.EventInsertParams{
 		EmailIds: []uuid.UUID{id}, FactKeys: []string{event.FactKey}, Ids: []uuid.UUID{newID(t)}, OrganizationIds: []uuid.UUID{o.id},
 		Types: []string{"email.sent"}, Data: [][]byte{[]byte("{}")}, OccurredAt: []time.Time{h.clock.Now()},
@@ -50,7 +50,7 @@ func TestEventsOfMessagesAreDelivered(t *testing.T) {
 	h.pass(t, 0)
 }
 
-// The status in an event is that of the message with the event, whether or not the message was marked before.
+// The payload of an event has the status of the message after that event, even when the message is marked later.
 func TestEventsSayWhatTheyMean(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -85,7 +85,8 @@ func TestEventsSayWhatTheyMean(t *testing.T) {
 	}
 }
 
-// A message that SES took after all has not failed, also where its webhook is written before it is marked.
+// A message that SES accepted after all has not failed, even when its webhook is written before the message is
+// marked.
 func TestEventsDoNotTellOfASupersededFailure(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -152,7 +153,7 @@ func TestDeliveriesAreTriedForADay(t *testing.T) {
 	if n := h.count(t, "SELECT count(*) FROM delivery_attempts WHERE delivery_id = $1 AND status_code = 500 AND error <> '' AND response_excerpt = 'no'", row.ID); n != 8 {
 		t.Errorf("%d attempts are logged", n)
 	}
-	// A replay has all attempts before it again.
+	// A replay has all of its attempts again.
 	_, err := h.store.Queries().DeliveryReplay(t.Context(), db.DeliveryReplayParams{OrganizationID: o.id, WebhookID: hook, ID: row.ID, Now: h.clock.Now()})
 	must(t, err)
 	h.pass(t, 1)
@@ -190,7 +191,7 @@ func TestFiveDaysOfFailuresDisableAWebhook(t *testing.T) {
 	if found.Enabled || found.DisabledReason == nil || !strings.Contains(*found.DisabledReason, "5 days") {
 		t.Fatalf("after five days it is %+v", found)
 	}
-	// Nothing more is attempted, and no event is made for it; what waits goes on when it is enabled.
+	// A disabled webhook gets no attempts and no new deliveries. Its waiting deliveries go on when it is enabled.
 	waiting := len(h.deliveries(t, o, hook))
 	h.clock.advance(20 * time.Hour)
 	h.enqueue(t, o)
@@ -221,7 +222,7 @@ func TestEndpointsSayWhenToComeBack(t *testing.T) {
 	h.enqueue(t, o)
 	e.set(failing(429, 10*time.Minute))
 	h.pass(t, 1)
-	// Nor are others sent there meanwhile.
+	// No other delivery goes there meanwhile.
 	h.enqueue(t, o)
 	h.clock.advance(10*time.Minute - time.Microsecond)
 	h.pass(t, 0)
@@ -262,7 +263,7 @@ func TestSlowEndpointDelaysNobody(t *testing.T) {
 		h.enqueue(t, o)
 	}
 	start(t, h.newWorker(t, func(c *worker.Config) { c.WebhookSender, c.Random = e, rand.Float64 }))
-	// Also when a delivery fails the test, what hangs must come back.
+	// The hanging deliveries must return even when the test fails.
 	released := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(released)
 	eventually(t, "the slow endpoint has its share", func() bool { return len(e.to(slow)) == 8 })
@@ -334,7 +335,7 @@ func TestDeliveryOfADeadProcessIsTakenOver(t *testing.T) {
 	if len(came) != 1 || came[0].EventID != event || came[0].Body != claimed[0].Payload {
 		t.Errorf("delivered %+v", came)
 	}
-	// What the dead process would have stored late changes nothing.
+	// A late result of the dead process changes nothing.
 	if settled, err := h.store.Queries().DeliverySettle(t.Context(), db.DeliverySettleParams{
 		ID: claimed[0].ID, Attempt: claimed[0].Attempt, State: "Failed", At: now,
 	}); err != nil || settled != 0 {

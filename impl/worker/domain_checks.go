@@ -20,7 +20,7 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// domainCheck is a domain that is due to be looked at.
+// domainCheck is a claimed check of a domain.
 type domainCheck struct {
 	row         db.DomainCheckClaimRow
 	leasedUntil time.Time
@@ -52,7 +52,7 @@ func (w *Worker) handleDomainCheck(ctx context.Context, c domainCheck) {
 		DomainID: c.row.DomainID, DueAt: next, Failed: err != nil, LeasedUntil: c.leasedUntil,
 	})
 	if settleErr != nil {
-		// Checking once more is harmless: the lease runs out and somebody does.
+		// The lease expires and the domain is checked once more, which is harmless.
 		w.config.Log.WarnContext(ctx, "a domain check could not be settled", "domain_id", c.row.DomainID, "error", settleErr)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/worker"
 )
 
-// endpoints answers attempts by what a test decides, and remembers them.
+// endpoints returns the result that a test sets for each attempt, and records the attempts.
 type endpoints struct {
 	mu       sync.Mutex
 	attempts []webhook.Delivery
@@ -56,7 +56,7 @@ func failing(status int, retryAfter time.Duration) func(context.Context, webhook
 	}
 }
 
-// withEndpoints makes the dispatcher of a house post to endpoints.
+// withEndpoints makes the worker of a house post to endpoints.
 func (h *house) withEndpoints(t testing.TB) *endpoints {
 	t.Helper()
 	e := &endpoints{}
@@ -64,7 +64,7 @@ func (h *house) withEndpoints(t testing.TB) *endpoints {
 	return e
 }
 
-// subscribe makes a webhook.
+// subscribe creates a webhook.
 func (h *house) subscribe(t testing.TB, o tenant, url string, events ...string) uuid.UUID {
 	t.Helper()
 	id := newID(t)
@@ -93,7 +93,7 @@ func (h *house) deliveries(t testing.TB, o tenant, webhookID uuid.UUID) []db.Del
 	return rows
 }
 
-// enqueue makes an event for every webhook that subscribes to "x".
+// enqueue creates an event for every webhook that subscribes to "x".
 func (h *house) enqueue(t testing.TB, o tenant) uuid.UUID {
 	t.Helper()
 	id := newID(t)

@@ -36,7 +36,7 @@ func (h *house) row(t testing.TB, id uuid.UUID) *sendRow {
 	return found[0]
 }
 
-// waiting requires that a message waits unharmed, and returns its row.
+// waiting requires that a message is still queued, and returns its due row.
 func (h *house) waiting(t testing.TB, o tenant, id uuid.UUID) *sendRow {
 	t.Helper()
 	row := h.row(t, id)
@@ -61,7 +61,7 @@ func (h *house) email(t testing.TB, o tenant, id uuid.UUID) db.Email {
 	return email
 }
 
-// events are the facts about a message, up to 100, the one that was learned last first.
+// events returns up to 100 events about a message, the one stored last first.
 func (h *house) events(t testing.TB, o tenant, id uuid.UUID) []db.Event {
 	t.Helper()
 	events, err := h.store.Queries().EventList(t.Context(), db.EventListParams{

@@ -18,10 +18,10 @@ import (
 	"github.com/voostack/mailstack/impl/worker"
 )
 
-// perMessage is how many recipients a message has that a house accepts.
+// perMessage is the number of recipients of the messages that house.accept stores.
 const perMessage = 2
 
-// limited is a house whose account may send to so many recipients a second.
+// limited returns a house whose account may send to perSecond recipients a second.
 func limited(t testing.TB, perSecond float64) *house {
 	t.Helper()
 	h := newHouse(t)
@@ -29,7 +29,7 @@ func limited(t testing.TB, perSecond float64) *house {
 	return h
 }
 
-// live changes a dispatcher to real time, and counts what it sends.
+// live changes a worker to real time, and counts what it sends.
 func live(h *house, taken, throttled *atomic.Int64) func(*worker.Config) {
 	return func(c *worker.Config) {
 		c.Now, c.Random = time.Now, rand.Float64
@@ -53,7 +53,7 @@ func (h *house) requireNoneFailed(t testing.TB) {
 	}
 }
 
-// BACKLOG=20000 makes it as large as an operator fears, and has it judge by the clock too.
+// BACKLOG=20000 makes the backlog as large as an operator fears, and adds a check by the clock.
 func TestAnotherOrganizationIsSentWithinASecond(t *testing.T) {
 	t.Parallel()
 	const perSecond = 50
@@ -107,7 +107,7 @@ func TestDispatchersShareTheRate(t *testing.T) {
 	eventually(t, "all are sent", h.idle(t))
 	requireEachOnce(t, h, ids)
 	records := h.ses.Records(0, messages)
-	// What goes beyond the rate: what was kept for those who come, and half a second that a busy machine is late.
+	// Beyond the rate, allow the burst of 0.2 seconds, and half a second for a busy machine.
 	for i, first := range records {
 		recipients := 0
 		for _, last := range records[i:] {
@@ -174,7 +174,8 @@ func TestDailyQuotaDefers(t *testing.T) {
 	h.requireNoneFailed(t)
 }
 
-// A message with more recipients than a second's worth is sent, and those that follow wait for it to be paid for.
+// A message with more recipients than a second's worth is sent, and the messages after it wait until the debt is
+// paid.
 func TestManyRecipientsAreADebt(t *testing.T) {
 	t.Parallel()
 	h := limited(t, 10)
@@ -197,7 +198,7 @@ func TestManyRecipientsAreADebt(t *testing.T) {
 	}
 }
 
-// What will not be sent does not use up the rate of those who send.
+// Messages that will not be sent use no rate.
 func TestSuspendedMailCostsNothing(t *testing.T) {
 	t.Parallel()
 	h := limited(t, 10)
@@ -240,7 +241,7 @@ func TestAtLowRatesOnlyTheMissingPartIsWaitedFor(t *testing.T) {
 	})
 	must(t, h.worker.Sending.RefreshQuota(t.Context()))
 	id := h.accept(t, o, 1)[0]
-	// From a time to come, so that nothing is added however long this takes.
+	// taken_at is in the future, so that nothing is added however long this takes.
 	h.exec(t, "UPDATE quota SET available = 0.7, taken_at = clock_timestamp() + interval '900 milliseconds'")
 	h.pass(t, 0)
 	h.exec(t, "UPDATE quota SET available = 1")

@@ -112,7 +112,7 @@ func TestAnAccountThatMayNotSendWaits(t *testing.T) {
 				t.Errorf("three refusals of the account in one minute are %d errors in the log", n)
 			}
 			late := h.accept(t, o, 1)[0]
-			h.pass(t, 0) // the process has stopped asking for a while
+			h.pass(t, 0) // the process pauses its claims
 			yes, unlimited := true, -1.0
 			must(t, h.ses.SetAccount(sessim.AccountChange{SendingEnabled: &yes, Max24Hour: &unlimited}))
 			h.clock.advance(5 * time.Minute)
@@ -302,7 +302,7 @@ func TestMessageThatIsGoneEndsItsWork(t *testing.T) {
 	}
 }
 
-// sender is SES as a function.
+// sender is a sending.Provider as a function.
 type sender func(ctx context.Context, m ses.Message) (string, error)
 
 func (s sender) Send(ctx context.Context, m ses.Message) (string, error) { return s(ctx, m) }

@@ -17,7 +17,7 @@ const (
 	secondRecipient = "hidden@rcpt.example"
 )
 
-// event is an event of SES about a message: kind, and what it says besides the message.
+// event returns an event of SES about a message: its kind, and the member with the details of that kind.
 func event(id uuid.UUID, kind, member, detail string) string {
 	return fmt.Sprintf(`{"eventType":%q,%q:%s,"mail":{"timestamp":"2026-03-01T12:00:00Z","messageId":"ses-%s","destination":[%q,%q],`+
 		`"tags":{"mailstack-message-id":[%q]}}}`, kind, member, detail, id, firstRecipient, secondRecipient, id)
@@ -55,7 +55,7 @@ func clickEvent(id uuid.UUID) string {
 	return event(id, "Click", "click", `{"timestamp":"2026-03-01T13:00:01Z","userAgent":"x","ipAddress":"192.0.2.1","link":"https://a.test/"}`)
 }
 
-// notify stores notifications, each with an id of its own, as the API does.
+// notify stores notifications as the API does, each with an id of its own.
 func (h *house) notify(t testing.TB, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
@@ -69,13 +69,13 @@ func (h *house) notify(t testing.TB, bodies ...string) {
 	}
 }
 
-// noSends forgets that a message is to be sent: another process has done so, or will.
+// noSends deletes all due rows of messages, as if another process had sent the messages.
 func (h *house) noSends(t testing.TB) {
 	t.Helper()
 	h.exec(t, "DELETE FROM sends")
 }
 
-// picture is everything that facts decide.
+// picture is everything that events decide.
 type picture struct {
 	Email      string
 	Recipients []string

@@ -13,7 +13,7 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// SES may report before the transaction that accepted the message is seen.
+// SES may report an event before the transaction that accepted the message is visible.
 func TestEventBeforeItsMessage(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -69,8 +69,8 @@ func TestEventsThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// The events of a probe are nobody's and are not complained about. Whoever sent it finds it before and after they were
-// looked at, as long as notifications are remembered.
+// The events of a probe belong to no message and are not logged as dropped. The sender of the probe finds its
+// notification before and after it is handled, as long as notifications are kept.
 func TestEventsOfAProbe(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -116,7 +116,7 @@ func TestEventIsMatchedByTheProvidersID(t *testing.T) {
 	}
 }
 
-// An attempt without an answer reached SES after all: its event says so, and there is no second attempt.
+// An attempt whose response was lost had reached SES: its event reports so, and there is no second attempt.
 func TestEventResolvesAnAmbiguousAttempt(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -145,7 +145,7 @@ func (h *house) requireLearned(t testing.TB, o tenant, id uuid.UUID) {
 	}
 }
 
-// A message that we gave up, and that had reached SES after all, is shown as sent, without a reason to have failed.
+// A message that we gave up but that had reached SES is shown as sent, without an error message.
 func TestEventOutranksGivingUp(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -161,7 +161,7 @@ func TestEventOutranksGivingUp(t *testing.T) {
 	h.requireLearned(t, o, id)
 }
 
-// What SES reports before our own commit has the provider's id in its webhook all the same.
+// An event that arrives before our own commit still has the provider's id in its webhook.
 func TestEarlyEventNamesTheProvidersID(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -92,7 +92,7 @@ func TestEventsMakeFacts(t *testing.T) {
 	}
 }
 
-// What is shown of a message is a function of the set of facts: neither order nor repetition matters.
+// What is shown of a message depends only on the set of its events: neither order nor repetition matters.
 func TestStatusFollowsFromTheSetOfFacts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -122,7 +122,7 @@ func TestStatusFollowsFromTheSetOfFacts(t *testing.T) {
 				h.pass(t, 1)
 			}
 			seen := h.picture(t, o, id)
-			for i := range seen.Suppressed { // for the reason that was learned first
+			for i := range seen.Suppressed { // the reason depends on which event was stored first
 				seen.Suppressed[i], _, _ = strings.Cut(seen.Suppressed[i], " ")
 			}
 			pictures = append(pictures, seen)
@@ -196,7 +196,7 @@ func TestTwoProcessesLearnTheSame(t *testing.T) {
 	}
 }
 
-// The same notification is handled by two at once: its lease ran out under the first.
+// Two processes handle the same notification at once, since its lease expired under the first.
 func TestSameEventAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -210,7 +210,7 @@ func TestSameEventAtOnce(t *testing.T) {
 	if seen := h.picture(t, o, id); len(seen.Events) != 1 || len(seen.Suppressed) != 1 {
 		t.Errorf("it looks like %+v", seen)
 	}
-	// An abandoned one is taken over.
+	// A notification whose lease expired is taken over.
 	h.notify(t, sendEvent(id))
 	h.exec(t, "UPDATE notifications SET attempt = 1, leased_until = due_at WHERE due_at IS NOT NULL")
 	h.pass(t, 1)
@@ -219,7 +219,7 @@ func TestSameEventAtOnce(t *testing.T) {
 	}
 }
 
-// An address that somebody took off the list stays off it when old events come again.
+// An address that a user removed from the suppression list stays off it when old events arrive again.
 func TestRepetitionSuppressesNobodyAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -237,7 +237,7 @@ func TestRepetitionSuppressesNobodyAgain(t *testing.T) {
 	}
 }
 
-// Whoever notifies wakes a dispatcher that runs.
+// Storing a notification wakes a running worker.
 func TestReportedEventWakes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -26,10 +26,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-// testTimeout is how long a test waits for what must happen.
+// testTimeout bounds how long a test waits for something that must happen.
 const testTimeout = 30 * time.Second
 
-// house is a database, a simulated SES and a clock, with a dispatcher on them.
+// house is the environment of a test: a database, a simulated SES, a clock, and a worker on them.
 type house struct {
 	store   *store.Store
 	ses     *sessim.Simulator
@@ -99,7 +99,7 @@ func (h *house) newWorker(t testing.TB, change func(*worker.Config)) *worker.Wor
 	return d
 }
 
-// pass makes one pass of the dispatcher and requires that it claimed so many rows.
+// pass runs the worker once and requires that it claimed want rows.
 func (h *house) pass(t testing.TB, want int) {
 	t.Helper()
 	got, err := h.worker.RunOnce(t.Context())
@@ -111,7 +111,7 @@ func (h *house) pass(t testing.TB, want int) {
 	}
 }
 
-// start runs a dispatcher and returns what stops it and waits.
+// start runs a worker. The returned function stops it and waits for its end.
 func start(t testing.TB, d *worker.Worker) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -284,7 +284,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// domains stands for the room that looks after domains, which has tests of its own.
+// domains is a fake of package domain, which has tests of its own.
 type domains struct {
 	mu      sync.Mutex
 	next    time.Time

@@ -1,11 +1,12 @@
-// Package worker puts together everything that happens to a message after its acceptance: sending, the recording of SES
+// Package worker runs everything that happens to a message after its acceptance: sending, the recording of SES
 // events, webhook deliveries, checks of domains, and maintenance.
 //
 //   - worker.go: [Worker], its configuration, running and stopping
 //   - domain_checks.go: domains that are due for a check
 //
-// The four queues are the same mechanism, package workqueue, over tables of their own. A library for job queues would add a
-// second one, with its tables and its rules of recovery, for the little that is left: two due tables and some periodic jobs.
+// The four queues share one mechanism, package workqueue, over tables of their own. A job queue library would add
+// a second mechanism, with its own tables and rules of recovery, and replace little: two due tables and some
+// periodic jobs.
 package worker
 
 import (
@@ -40,11 +41,11 @@ const (
 	deleteInterval     = 10 * time.Minute
 )
 
-// Domains looks after the domains and their identities.
+// Domains checks domains and maintains their SES identities.
 type Domains interface {
-	// Recheck checks a domain, stores what it finds, and returns when to check again. A domain that is gone is no error.
+	// Recheck checks a domain, stores what it finds, and returns when to check again. A deleted domain is no error.
 	Recheck(ctx context.Context, organizationID, domainID uuid.UUID) (next time.Time, err error)
-	// SweepIdentities removes the SES identities that no domain uses. Any process may do so at any time.
+	// SweepIdentities removes the SES identities that no domain uses. Any process may call it at any time.
 	SweepIdentities(ctx context.Context) error
 }
 
@@ -60,26 +61,27 @@ type Config struct {
 	SES           sending.Provider
 	Domains       Domains
 	WebhookSender deliveries.Sender
-	// FetchQuota asks SES what the account may send. Nil means that only SES itself limits.
+	// FetchQuota reads from SES what the account may send. Nil means that only SES itself limits.
 	FetchQuota func(ctx context.Context) (ses.Quota, error)
 	// Sealer opens the signing keys of webhooks.
 	Sealer *sealed.Sealer
 	// SendConcurrency is how many messages are in flight at once; their bodies are in memory. Zero means 64.
 	SendConcurrency int
-	// PollInterval is how long an idle queue waits before it looks for work, unless it is notified. Zero means 500 ms.
+	// PollInterval is how long an idle queue waits before it looks for work, unless it is notified.
+	// Zero means 500 ms.
 	PollInterval time.Duration
-	// ContentRetention is how long bodies are kept, MessageRetention how long messages, recipients and events are. Both are
-	// rounded up to whole months. Zero means 30 and 400 days.
+	// ContentRetention is how long bodies are kept, MessageRetention how long messages, recipients and events are.
+	// Both are rounded up to whole months. Zero means 30 and 400 days.
 	ContentRetention, MessageRetention time.Duration
-	// EventsExpected makes the log warn when mail is sent and SES reports no events. With or without it, where events
-	// arrive, a message that SES may have accepted waits for its event before the next attempt.
+	// EventsExpected makes the log warn when mail is sent and SES reports no events. Whatever its value, where
+	// events arrive, a message that SES may have accepted waits for its event before the next attempt.
 	EventsExpected bool
-	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results: calls that
-	// are still under way then are cut off. Zero means 25 seconds.
+	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results:
+	// calls that are still in flight then are cut off. Zero means 25 seconds.
 	DrainTimeout time.Duration
 	// Observer receives what metrics need. Nil means none.
 	Observer Observer
-	// Tracer follows messages. Nil means none.
+	// Tracer traces attempts. Nil means none.
 	Tracer sending.Tracer
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -89,7 +91,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Worker does due work until it is stopped. It can be run once. The parts are for those who run one of them alone.
+// Worker does due work until it is stopped. It can be run once. Its exported parts can also be used alone.
 type Worker struct {
 	Sending    *sending.Sender
 	Events     *sesevents.Recorder
@@ -154,12 +156,13 @@ func setDefaults(config *Config) {
 	}
 }
 
-// Wake makes an idle worker look for mail at once. It never blocks. Transactions that notify the channel "sends" wake every
-// process by themselves.
+// Wake makes an idle worker look for mail at once. It never blocks. After a transaction that notifies the channel
+// "sends" no call is needed: it wakes every process.
 func (w *Worker) Wake() { w.Sending.Wake() }
 
-// Run does due work until ctx ends, then claims no more, finishes what is in flight, and returns within the drain timeout.
-// It fails when results of sends could not be stored by then; their messages will be tried again as ambiguous.
+// Run does due work until ctx ends, then claims no more, finishes what is in flight, and returns within the drain
+// timeout. It returns an error when results of sends could not be stored by then; their messages will be tried
+// again as ambiguous.
 func (w *Worker) Run(ctx context.Context) error {
 	jobs := &maintenance.Runner{Jobs: w.jobs(), Random: w.config.Random, Log: w.config.Log}
 	var running sync.WaitGroup
@@ -171,7 +174,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// jobs are the periodic jobs of all parts.
+// jobs returns the periodic jobs of all parts.
 func (w *Worker) jobs() []maintenance.Job {
 	jobs := append(w.Retention.Jobs(),
 		maintenance.Job{Name: "sweep identities", Interval: sweepInterval, Run: w.config.Domains.SweepIdentities},
@@ -202,14 +205,15 @@ func (w *Worker) RunOnce(ctx context.Context) (int, error) {
 	return total, nil
 }
 
-// scheduleDomainCheck has a domain checked that SES did not know.
+// scheduleDomainCheck makes a check of a domain due now, after SES did not know the domain.
 func (w *Worker) scheduleDomainCheck(ctx context.Context, organizationID, domainID uuid.UUID) {
 	err := w.config.Store.Queries().DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
 		DomainID: domainID, OrganizationID: organizationID, DueAt: w.config.Now(),
 	})
 	if err != nil {
-		// The message comes due again, and asks again. A domain that was deleted just now has no checks.
-		w.config.Log.WarnContext(ctx, "a domain cannot be scheduled for a check", "domain_id", domainID, "error", err)
+		// The message comes due again and schedules the check again. A domain that was deleted just now has no
+		// checks.
+		w.config.Log.WarnContext(ctx, "a domain check could not be scheduled", "domain_id", domainID, "error", err)
 		return
 	}
 	w.domainChecks.Wake()

@@ -53,7 +53,7 @@ func TestTwoDispatchersSendEachMessageOnce(t *testing.T) {
 	}
 }
 
-// commitFailed claims what is due as a process does that is killed before it settles.
+// abandon claims what is due, as a process does that is killed before it settles.
 func (h *house) abandon(t testing.TB) {
 	t.Helper()
 	now := h.clock.Now()
@@ -105,7 +105,7 @@ func TestLateFailureChangesNothing(t *testing.T) {
 			<-asked
 			h.clock.advance(time.Minute)
 			h.ses.SetFaults(sessim.Faults{Throttle: 1})
-			h.pass(t, 1) // another has taken it over, and it waits
+			h.pass(t, 1) // another process has taken it over, and it waits
 			close(answer)
 			must(t, <-ended)
 			if row := h.waiting(t, o, id); row.Attempt != 2 || row.AmbiguousAttempts != 1 {
@@ -168,7 +168,7 @@ func TestPostgresRestartsInTheMiddle(t *testing.T) {
 		return h.count(t, "SELECT count(*) FROM sends WHERE leased_until IS NULL") == 0
 	})
 	stop()
-	// A claim whose commit lost its answer was never worked on; its lease runs out.
+	// A claim whose commit lost its response was never worked on; its lease expires.
 	h.clock.advance(time.Minute)
 	start(t, h.newWorker(t, nil))
 	eventually(t, "all are sent", h.idle(t))
@@ -191,7 +191,7 @@ func TestOutcomesOutliveALongOutage(t *testing.T) {
 		})
 	}))
 	eventually(t, "the outcome cannot be stored", func() bool { return strings.Contains(h.log.String(), "cannot be stored yet") })
-	// By now the lease has run out, and the dispatcher is the first to find the message due.
+	// By now the lease has expired, and this worker is the first to find the message due.
 	h.clock.advance(time.Hour)
 	must(t, server.Restart(t.Context()))
 	eventually(t, "it is stored", h.idle(t))
@@ -199,7 +199,7 @@ func TestOutcomesOutliveALongOutage(t *testing.T) {
 	requireEachOnce(t, h, []uuid.UUID{id})
 }
 
-// An event cannot come in while Postgres is away, so that it is waited for afterwards.
+// While Postgres is unavailable an event cannot be stored, so that the wait for it begins afterwards.
 func TestAnOutcomeThatIsStoredLateWaitsForItsEvent(t *testing.T) {
 	t.Parallel()
 	server := storetest.Server(t)
