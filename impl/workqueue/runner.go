@@ -1,13 +1,14 @@
-// Package due does work that is kept as rows of a table: what is to be done, when, and who does it at present.
-// It knows neither the table nor the work; both are functions that it is given.
+// Package workqueue runs work that is stored as rows of a table: what to do, when, and which process has leased
+// it. The caller supplies the table access and the work as two functions, Claim and Handle.
 //
 //   - runner.go: claim what is due, hand it to a bounded number of goroutines, claim again
-//   - slots.go: how many items are in hand
+//   - slots.go: how many items are in flight
 //
-// The rules of the rows: a claim takes rows whose due_at has come, in turn over their lanes (those who must not
-// hold up each other), counts the attempt and moves due_at to the end of the lease, and is committed before any
-// work begins. Whoever does the work settles it in the row, as long as the attempt is still theirs. A process that
-// dies settles nothing, so its rows come due again when their leases end, and any process takes them over.
+// The rules of the rows: a claim takes rows whose due_at has come, in turn over their lanes (fairness keys: no
+// lane holds up another). It counts the attempt, moves due_at to the end of the lease, and is committed before any
+// work begins. The process that does the work settles it in the row, as long as no later attempt has begun. A
+// process that dies settles nothing, so its rows come due again when their leases end, and any process takes them
+// over.
 package workqueue
 
 import (
@@ -27,11 +28,11 @@ import (
 const (
 	// DefaultLease is how long claimed work belongs to the process that claimed it.
 	DefaultLease = 60 * time.Second
-	// defaultMargin is the end of a lease that is kept for settling: work is cancelled before it.
+	// defaultMargin is the end of a lease that is reserved for settling: work is cancelled before it.
 	defaultMargin       = 15 * time.Second
 	defaultConcurrency  = 16
 	defaultPollInterval = 500 * time.Millisecond
-	// The pause after a claim that failed grows from the first to the longest.
+	// The pause after a claim that failed doubles from minRetryDelay to maxRetryDelay.
 	minRetryDelay = 100 * time.Millisecond
 	maxRetryDelay = 5 * time.Second
 )
@@ -39,50 +40,50 @@ const (
 // ClaimRequest says what to claim: rows due at Now, at most PerLane of a lane and Total in all.
 type ClaimRequest struct {
 	Now time.Time
-	// LeasedUntil is whole microseconds, as Postgres stores it, so that a row can be asked for by it.
+	// LeasedUntil is in whole microseconds, as Postgres stores it, so that it can be compared with that of a row.
 	LeasedUntil time.Time
-	// Seed is different for every claim. It orders the lanes when there are more than can be served.
+	// Seed differs for every claim. It orders the lanes when there are more than one claim can serve.
 	Seed           int64
 	PerLane, Total int32
 }
 
-// Config says what work there is and how it is done. Claim and Handle are required.
+// Config of a [Runner]. Claim and Handle are required.
 type Config[T any] struct {
-	// Name says in the log which work it is.
+	// Name identifies the work in the log.
 	Name string
-	// ClaimRequest takes due rows and commits that. It returns at most Total items.
+	// Claim takes due rows and commits that. It returns at most Total items.
 	Claim func(ctx context.Context, claim ClaimRequest) ([]T, error)
-	// Handle does the work of one item and settles it. Its context ends a margin before the lease does, or when a
-	// stopping engine has waited long enough. An item keeps its slot until Handle returns, so work that cannot be
-	// settled stops the claiming by itself.
+	// Handle does the work of one item and settles it. Its context ends a quarter of the lease, at most 15
+	// seconds, before the lease does, or when DrainTimeout is over. An item keeps its slot until Handle returns,
+	// so that work which cannot be settled also stops new claims.
 	Handle func(ctx context.Context, item T)
-	// Concurrency is how many items are in hand at once, at most. 0: 16.
+	// Concurrency bounds how many items are in flight at once. Zero means 16.
 	Concurrency int
-	// PerLane is how many items of one lane a claim takes, at most. 0: as many as there are slots.
+	// PerLane bounds how many items of one lane a claim takes. Zero means Concurrency.
 	PerLane int
-	// Lease is how long an item is ours. 0: 60 seconds, of which the last quarter is kept for settling.
+	// Lease is how long a claimed item belongs to this process. Zero means 60 seconds, of which the last quarter
+	// is reserved for settling.
 	Lease time.Duration
-	// PollInterval is how long an idle engine waits before it looks again, unless it is woken. 0: 500 ms.
+	// PollInterval is how long an idle runner waits before its next claim, unless it is woken. Zero means 500 ms.
 	PollInterval time.Duration
-	// DrainTimeout is how long work goes on after the engine was told to stop, before it is cancelled. 0: until its
-	// lease ends.
+	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until its lease ends.
 	DrainTimeout time.Duration
-	// Now is the clock of the rows. nil: time.Now.
+	// Now is the clock of the rows. Nil means time.Now.
 	Now func() time.Time
-	// Random returns a number in [0, 1), concurrently. nil: math/rand/v2.
+	// Random returns a number in [0, 1), concurrently. Nil means math/rand/v2.
 	Random func() float64
-	// Log receives what an operator should know. nil: nothing is logged.
+	// Log receives what an operator should know. Nil means no log.
 	Log *slog.Logger
 }
 
-// Runner claims work and has it done. It is safe for concurrent use.
+// Runner claims due work and runs it. It is safe for concurrent use.
 type Runner[T any] struct {
 	config Config[T]
 	slots  *slots
 	wake   chan struct{}
 }
 
-// New returns an engine that does nothing until it is run.
+// New returns a runner that does nothing until it is run.
 func New[T any](config Config[T]) (*Runner[T], error) {
 	if config.Claim == nil || config.Handle == nil {
 		return nil, errors.New("due: an engine needs Claim and Handle")
@@ -115,15 +116,15 @@ func setDefaults[T any](config *Config[T]) {
 	}
 }
 
-// Wake makes an idle engine look at once. It never blocks.
+// Wake makes an idle runner claim at once. It never blocks.
 func (e *Runner[T]) Wake() {
 	select {
 	case e.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // a wake-up is pending already
 	}
 }
 
-// Run claims and works until ctx ends, and then waits for what is in hand.
+// Run claims and handles work until ctx ends, and then waits for what is in flight.
 func (e *Runner[T]) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -138,11 +139,11 @@ func (e *Runner[T]) Run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			e.config.Log.ErrorContext(ctx, "due work cannot be claimed", "work", e.config.Name, "error", err, "retry_in", wait.String())
+			e.config.Log.ErrorContext(ctx, "claiming due work failed", "work", e.config.Name, "error", err, "retry_in", wait.String())
 			e.waitAfterError(ctx, wait)
 			wait = min(2*wait, maxRetryDelay)
 		case claimed > 0:
-			// There may be more: whether a claim was full cannot be told from its size when lanes are bounded.
+			// There may be more: with bounded lanes, even a claim of fewer than the free slots may have left some.
 			wait = minRetryDelay
 		default:
 			wait = minRetryDelay
@@ -160,7 +161,7 @@ func (e *Runner[T]) RunOnce(ctx context.Context) (int, error) {
 	return claimed, err
 }
 
-// claimAndStart claims for the free slots, once there are any, and starts the work.
+// claimAndStart waits for free slots, claims work for them, and starts it. It returns how many items there were.
 func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGroup) (int, error) {
 	free := e.slots.waitFree(ctx)
 	if free == 0 {
@@ -187,7 +188,7 @@ func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGr
 	return len(items), nil
 }
 
-// handle does one item. One that panics is left to its lease, so that it is tried again later.
+// handle does the work of one item. An item that panics comes due again when its lease ends.
 func (e *Runner[T]) handle(work context.Context, item T) {
 	margin := min(defaultMargin, e.config.Lease/4)
 	ctx, cancel := context.WithTimeout(work, e.config.Lease-margin)
@@ -200,7 +201,7 @@ func (e *Runner[T]) handle(work context.Context, item T) {
 	e.config.Handle(ctx, item)
 }
 
-// PanicText describes the value of a panic without repeating data: only errors of the Go runtime are quoted.
+// PanicText describes the value of a panic without repeating data: it quotes only errors of the Go runtime.
 func PanicText(v any) string {
 	if err, ok := v.(runtime.Error); ok {
 		return err.Error()
@@ -208,7 +209,7 @@ func PanicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// waitIdle waits until it is time to look again.
+// waitIdle waits for the given time, or until the runner is woken or ctx ends.
 func (e *Runner[T]) waitIdle(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -219,8 +220,8 @@ func (e *Runner[T]) waitIdle(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// waitAfterError waits after a claim that failed. Being woken shortens it, since a notification means that Postgres is
-// back, but not below the first pause.
+// waitAfterError waits after a claim that failed. A wake-up shortens the wait, since a notification means that
+// Postgres is back, but not below minRetryDelay.
 func (e *Runner[T]) waitAfterError(ctx context.Context, wait time.Duration) {
 	if backoff.Sleep(ctx, e.jitter(minRetryDelay)) != nil {
 		return
@@ -230,12 +231,13 @@ func (e *Runner[T]) waitAfterError(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// jitter takes off up to a quarter, so that processes do not act in step.
+// jitter returns d less up to a quarter, so that processes do not act in step.
 func (e *Runner[T]) jitter(d time.Duration) time.Duration {
 	return backoff.Jitter(d, e.config.Random())
 }
 
-// cancelAfterDrain cancels the work in hand when it goes on for too long after ctx ended.
+// cancelAfterDrain cancels the work that is still in flight when DrainTimeout has passed after the end of ctx. The
+// returned function ends that.
 func (e *Runner[T]) cancelAfterDrain(ctx context.Context, cancel context.CancelFunc) (stop func()) {
 	if e.config.DrainTimeout <= 0 {
 		return func() {}

@@ -14,7 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/workqueue"
 )
 
-// queue is due work in memory, with the one rule of a claim that the engine relies on: at most Total.
+// queue is due work in memory. Its claims keep the one rule that a runner relies on: at most Total items.
 type queue struct {
 	mu      sync.Mutex
 	items   []int
@@ -57,7 +57,7 @@ func (q *queue) asked() []workqueue.ClaimRequest {
 	return q.claims
 }
 
-// gauge counts the items that are worked on.
+// gauge counts the items in flight.
 type gauge struct {
 	mu             sync.Mutex
 	now, most, all int
@@ -95,7 +95,7 @@ func engine(t *testing.T, config workqueue.Config[int]) *workqueue.Runner[int] {
 	return e
 }
 
-// run runs an engine inside a synctest bubble until the returned function is called.
+// run runs a runner inside a synctest bubble until the returned function is called.
 func run(t *testing.T, e *workqueue.Runner[int]) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// coalesceDelay is how long a claim waits for more slots than few. Under load slots come free one by one, and a claim for
-// each would cost the database several times as much as claims for many.
+// coalesceDelay is how long a claim waits until half of the slots are free. Under load slots are freed one by one,
+// and a claim for each would cost the database several times as much as claims for many.
 const coalesceDelay = 5 * time.Millisecond
 
-// slots counts the items in hand. One goroutine takes, any number give back.
+// slots is a semaphore that counts the items in flight. One goroutine acquires slots, any number release them.
 type slots struct {
 	mu     sync.Mutex
 	free   int
@@ -22,8 +22,8 @@ func newSlots(n int) *slots {
 	return &slots{free: n, enough: (n + 1) / 2, freed: make(chan struct{}, 1)}
 }
 
-// waitFree returns how many slots are free: at once when half of them are, else a moment after the first is. It returns
-// 0 when ctx ends before.
+// waitFree returns how many slots are free: at once when half of them are, else coalesceDelay after the first one
+// is. It returns 0 when ctx ends first.
 func (s *slots) waitFree(ctx context.Context) int {
 	var enough <-chan time.Time
 	for {
