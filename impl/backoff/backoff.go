@@ -1,4 +1,4 @@
-// Package backoff says how long to wait before something is tried again, and waits.
+// Package backoff computes how long to wait before a retry, and waits.
 //
 //   - backoff.go: the length of a wait
 //   - sleep.go: waiting until a context ends
@@ -24,8 +24,8 @@ func After(attempt int32, random float64) time.Duration {
 	return Jitter(step, random)
 }
 
-// Exponential returns the wait after the given attempt, the first being 1: the first wait, doubled with every attempt
-// up to the longest, less up to a quarter by random, a number in [0, 1).
+// Exponential returns the wait after the given attempt, the first being 1: the first wait, doubled with every
+// attempt up to the longest, less up to a quarter by random, a number in [0, 1).
 func Exponential(first, longest time.Duration, attempt int32, random float64) time.Duration {
 	step := first
 	for range attempt - 1 {
@@ -37,8 +37,8 @@ func Exponential(first, longest time.Duration, attempt int32, random float64) ti
 	return Jitter(min(step, longest), random)
 }
 
-// Jitter takes up to a quarter off a wait by random, a number in [0, 1), so that what failed together is not retried
-// together.
+// Jitter returns wait less up to a quarter by random, a number in [0, 1), so that what failed together is not
+// retried together.
 func Jitter(wait time.Duration, random float64) time.Duration {
 	return time.Duration(float64(wait) * (1 - random/4))
 }
