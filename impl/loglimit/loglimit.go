@@ -1,4 +1,4 @@
-// Package loglimit keeps a log line that could be written for every message from being written more than once in a while.
+// Package loglimit bounds how often the same log line is written.
 //
 //   - loglimit.go: one line for each key within an interval ([Limiter])
 package loglimit
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Limiter allows one line for each key within an interval. The keys are few and known: nothing is evicted. It is safe for
-// concurrent use.
+// Limiter allows one line for each key within an interval. Keys are never evicted, so there must be few of them.
+// It is safe for concurrent use.
 type Limiter struct {
 	interval time.Duration
 
