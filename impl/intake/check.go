@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// name is something that an organization calls by a name: a domain or an address.
+// name is the name of a domain, or the key of an address, within an organization.
 type name struct {
 	organizationID uuid.UUID
 	text           string
@@ -21,19 +21,20 @@ type name struct {
 // key is an API key of an organization.
 type key struct{ organizationID, id uuid.UUID }
 
-// preconditions are what the database says about the candidates.
+// preconditions hold what the database says about the candidates.
 type preconditions struct {
 	// suspended has the keys that may be used, and whether their organizations are suspended.
 	suspended map[key]bool
-	// verified are the domains that mail may be sent from.
+	// verified has the domains that mail may be sent from.
 	verified map[name]uuid.UUID
-	// suppressed are the recipients that are not sent to.
+	// suppressed has the addresses that the organization does not send to.
 	suppressed map[name]bool
-	// open are the organizations whose billing period is open.
+	// open has the organizations whose billing period is open.
 	open map[uuid.UUID]bool
 }
 
-// loadPreconditions reads inside the accepting transaction: a key revoked or a recipient suppressed before it began is seen.
+// loadPreconditions reads the preconditions inside the accepting transaction, so that it sees a key that was
+// revoked or a recipient that was suppressed before the transaction began.
 func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (preconditions, error) {
 	found := preconditions{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
 	rows, err := tx.AcceptancePreconditions(ctx, db.AcceptancePreconditionsParams{
@@ -62,7 +63,7 @@ func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, no
 	return found, nil
 }
 
-// check refuses what may not be sent.
+// check refuses the messages that may not be sent.
 func check(all []*candidate, found preconditions) {
 	for _, c := range all {
 		suspended, usable := found.suspended[key{c.message.OrganizationID, c.message.APIKeyID}]
@@ -84,7 +85,8 @@ func check(all []*candidate, found preconditions) {
 	}
 }
 
-// recipient is the field of the first recipient that is suppressed. Mostly nobody is, of the whole group.
+// recipient returns the field of the first recipient that is suppressed. Most groups have none, so that case
+// returns early.
 func (found preconditions) recipient(message *Message) (kind string, suppressed bool) {
 	if len(found.suppressed) == 0 {
 		return "", false
@@ -97,8 +99,8 @@ func (found preconditions) recipient(message *Message) (kind string, suppressed 
 	return "", false
 }
 
-// domain is the verified domain that the message is sent from: the most specific one that is the domain of its sender
-// or a parent of it.
+// domain returns the verified domain that the message is sent from: the most specific one that is the domain of
+// its sender or a parent of it.
 func (found preconditions) domain(message *Message) uuid.UUID {
 	for _, parent := range mail.Parents(message.From.Domain) {
 		if id, verified := found.verified[name{message.OrganizationID, parent}]; verified {
@@ -121,7 +123,7 @@ func organizations(all []*candidate) []uuid.UUID {
 	return distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.OrganizationID} })
 }
 
-// distinct collects what the candidates name, each once.
+// distinct collects the values of all candidates, each once.
 func distinct[T comparable](all []*candidate, of func(*candidate) []T) []T {
 	seen := make(map[T]bool, len(all))
 	values := make([]T, 0, len(all))

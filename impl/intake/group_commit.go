@@ -10,26 +10,27 @@ import (
 	"github.com/voostack/mailstack/impl/idempotency"
 )
 
-// submission is one request: its messages stand in order and are answered in order.
+// submission is one request: its messages, and their results in the same order.
 type submission struct {
 	messages []Message
 	results  []Result
 	err      error
-	// key is nil without an idempotency key. Under one, prior is the result of an earlier request, and leader an earlier one
-	// of its group; response is what is saved of its own.
+	// key is nil without an idempotency key. With one, prior is the error that follows from an earlier request
+	// with that key (see idempotency.Acquire), leader an earlier submission of the group with that key, and
+	// response the saved response of this one.
 	key      *Idempotency
 	prior    error
 	leader   *submission
 	response *idempotency.Response
 	// ctx is the request's.
 	ctx context.Context
-	// traceparent is what the sending of its messages continues, if anything.
+	// traceparent is the trace that the sending of its messages continues. Empty means none.
 	traceparent string
-	// done is closed when results or err say what became of it.
+	// done is closed when results or err are set.
 	done chan struct{}
 }
 
-// bytes is about what the submission takes in memory and on disk.
+// bytes returns the size of the bodies: about what the submission takes in memory and on disk.
 func (submitted *submission) bytes() int {
 	total := 0
 	for i := range submitted.messages {
@@ -43,16 +44,16 @@ func (submitted *submission) finish(err error) {
 	close(submitted.done)
 }
 
-// commitQueue is a queue of submissions in front of their transactions, in the order in which they came.
+// commitQueue is a queue of submissions that wait for a transaction, in the order in which they came.
 type commitQueue struct {
 	groupSize, transactions, capacity int
 	store                             func(lane *commitQueue, group []*submission)
-	// reserveFirst: see keep.
+	// reserveFirst is set when transactions reserve before they insert; see insertAndReserve.
 	reserveFirst atomic.Bool
 
 	mutex    sync.Mutex
 	waiting  []*submission
-	messages int // of those that wait
+	messages int // messages that wait
 	storing  int // messages in transactions
 	running  int // transactions
 }
@@ -61,7 +62,7 @@ func newCommitQueue(config Config, store func(lane *commitQueue, group []*submis
 	return &commitQueue{groupSize: config.GroupSize, transactions: config.MaxTransactions, capacity: config.QueueSize, store: store}
 }
 
-// submit returns when a transaction has taken care of the submission, or when its client went before its turn.
+// submit returns when the transaction of the submission has ended, or when its ctx ended before that began.
 func (l *commitQueue) submit(submitted *submission) error {
 	if err := submitted.ctx.Err(); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (l *commitQueue) submit(submitted *submission) error {
 	case <-submitted.done:
 	case <-submitted.ctx.Done():
 		if left := l.withdraw(submitted); left && errors.Is(submitted.ctx.Err(), context.DeadlineExceeded) {
-			return ErrOverloaded // it has waited for all of the time that it had
+			return ErrOverloaded // the deadline has passed in the queue
 		} else if left {
 			return submitted.ctx.Err()
 		}
@@ -82,8 +83,8 @@ func (l *commitQueue) submit(submitted *submission) error {
 	return submitted.err
 }
 
-// enqueue puts the submission at the end of the queue, and starts a transaction when none would take it. However large it
-// is, it fits when nobody waits.
+// enqueue puts the submission at the end of the queue, and starts a transaction when fewer than allowed are
+// running. It reports whether there was space: an empty queue accepts a submission of any size.
 func (l *commitQueue) enqueue(submitted *submission) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -99,7 +100,7 @@ func (l *commitQueue) enqueue(submitted *submission) bool {
 	return true
 }
 
-// withdraw takes the submission out of the queue, if its turn has not come.
+// withdraw removes the submission from the queue, and reports whether it was still there.
 func (l *commitQueue) withdraw(submitted *submission) bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -112,7 +113,7 @@ func (l *commitQueue) withdraw(submitted *submission) bool {
 	return true
 }
 
-// run makes one transaction after the other until nobody waits.
+// run runs one transaction after the other until the queue is empty.
 func (l *commitQueue) run() {
 	for {
 		group := l.nextGroup()
@@ -124,7 +125,7 @@ func (l *commitQueue) run() {
 	}
 }
 
-// nextGroup takes the first of the queue and as many of those behind it as fit into a group with it.
+// nextGroup takes the first submission of the queue and as many after it as fit into the same group.
 func (l *commitQueue) nextGroup() []*submission {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -155,14 +156,14 @@ func (l *commitQueue) finishGroup(group []*submission) {
 	}
 }
 
-// full tells whether whoever comes now would be turned away.
+// full reports whether enqueue would refuse even the smallest submission.
 func (l *commitQueue) full() bool {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return len(l.waiting) > 0 && l.messages >= l.capacity
 }
 
-// depth is how many messages wait or are being stored.
+// depth returns how many messages wait or are being stored.
 func (l *commitQueue) depth() int {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

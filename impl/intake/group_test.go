@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// gate holds every transaction before its commit until it is let go, so that others gather behind it.
+// gate holds every transaction before it begins until release is closed, so that requests gather behind it.
 type gate struct {
 	*store.Store
 	entered chan struct{}
@@ -33,7 +33,7 @@ func (g *gate) TxPipelined(ctx context.Context, work func(tx *db.Queries) error)
 	return g.Store.TxPipelined(ctx, work)
 }
 
-// transactions is how many were begun and not counted before.
+// transactions returns how many transactions were begun since the last call.
 func (g *gate) transactions() int {
 	found := 0
 	for {
@@ -56,12 +56,12 @@ func (g *gate) open(config intake.Config) *intake.Intake {
 	return intake.New(config)
 }
 
-// submit has messages accepted in the background and returns when the request waits or is under way.
+// submit accepts messages in the background, and returns when the request waits or is in flight.
 func submit(ctx context.Context, door *intake.Intake, messages ...intake.Message) <-chan outcome {
 	return submitOnce(ctx, door, nil, messages...)
 }
 
-// allAccepted fails the test where a request was not accepted.
+// allAccepted requires that every request was accepted.
 func allAccepted(t *testing.T, came []<-chan outcome) {
 	t.Helper()
 	for i, c := range came {
@@ -71,7 +71,7 @@ func allAccepted(t *testing.T, came []<-chan outcome) {
 	}
 }
 
-// TestGroupsShareATransaction: what arrives while a transaction is under way goes into the next, together.
+// TestGroupsShareATransaction: requests that arrive while a transaction is in flight share the next one.
 func TestGroupsShareATransaction(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -93,7 +93,7 @@ func TestGroupsShareATransaction(t *testing.T) {
 	}
 }
 
-// first sends the message that the others gather behind.
+// first submits the message that the others gather behind.
 func first(t *testing.T, g *gate, door *intake.Intake, from *sender) <-chan outcome {
 	t.Helper()
 	came := make(chan outcome, 1)
@@ -123,8 +123,8 @@ func TestGroupsOfOne(t *testing.T) {
 	}
 }
 
-// TestABadRequestHarmsNobody puts a request into every group that Postgres refuses: text with a NUL, which the API does
-// not let pass.
+// TestABadRequestHarmsNobody puts a request that Postgres refuses into every group: text with a NUL, which the API
+// itself refuses.
 func TestABadRequestHarmsNobody(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -167,7 +167,7 @@ func TestABadRequestHarmsNobody(t *testing.T) {
 	}
 }
 
-// TestFullQueue: who would wait behind more than the queue holds is told so at once.
+// TestFullQueue: a request that does not fit into the queue is refused at once.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -187,7 +187,8 @@ func TestFullQueue(t *testing.T) {
 	}
 }
 
-// TestClientsThatGo: before its turn nothing is stored; once it has come, the request is seen through.
+// TestClientsThatGo: when a client leaves before its transaction has begun, nothing is stored; after that, its
+// request is completed.
 func TestClientsThatGo(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -215,7 +216,7 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
-// TestLargeRequestsHoldNobodyUp: a small request passes while a large one is under way.
+// TestLargeRequestsHoldNobodyUp: a small request passes while a large one is in flight.
 func TestLargeRequestsHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -231,8 +232,8 @@ func TestLargeRequestsHoldNobodyUp(t *testing.T) {
 	allAccepted(t, []<-chan outcome{large, small})
 }
 
-// TestPanicsAreTheRequestsOwn: the transaction of a group has a goroutine of its own, in which a panic would end the
-// process.
+// TestPanicsAreTheRequestsOwn: a panic in the goroutine of a group's transaction fails only its request, and does
+// not end the process.
 func TestPanicsAreTheRequestsOwn(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -244,7 +245,8 @@ func TestPanicsAreTheRequestsOwn(t *testing.T) {
 	}
 }
 
-// TestWhatDoesNotFit: an organization at its limit costs one transaction more, once, and its neighbours nothing.
+// TestWhatDoesNotFit: an organization at its limit costs one more transaction, once, and other organizations
+// nothing.
 func TestWhatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

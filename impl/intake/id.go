@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// ids makes version-7 ids (RFC 9562, 5.7), in order: 48 bits of milliseconds, 12 bits that count within one of them, the
-// rest random. The lists of messages go by them: the time of a message is in its id, exactly, and what one process
-// accepts keeps its order, up to 4,096 messages in a millisecond.
+// ids makes version-7 ids (RFC 9562, 5.7), in order: 48 bits of milliseconds, 12 bits that count within a
+// millisecond, the rest random. Lists of messages are ordered by id: the time of a message is in its id, exactly,
+// and the messages that one process accepts keep their order, up to 4,096 in a millisecond.
 type ids struct {
 	random io.Reader
 
@@ -40,7 +40,7 @@ func (s *ids) next(at time.Time, count int) ([]uuid.UUID, error) {
 	return made, nil
 }
 
-// count returns how many ids there were in the millisecond before these.
+// count adds more ids to the millisecond, and returns how many it had before.
 func (s *ids) count(milliseconds int64, more int) int {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

@@ -12,13 +12,14 @@ import (
 // Idempotency is the idempotency key that a request came with.
 type Idempotency struct {
 	*idempotency.Claim
-	// Respond is what the request is answered when these are its results, or nil when that is no success: only successes
-	// are kept. It is called inside the transaction, and again when that is repeated.
+	// Respond returns the response to a request with these results, or nil when it is no success: only successes
+	// are saved. It is called inside the transaction, and again when the transaction is repeated.
 	Respond func(results []Result) (*idempotency.Response, error)
 }
 
-// acquireKeys takes the idempotency keys of a group, and returns the submissions that may do their work: those without a key,
-// and of those with the same key the first, unless it met somebody.
+// acquireKeys acquires the idempotency keys of a group, and returns the submissions that may do their work: every
+// submission without a key and, per key, the first submission, unless an earlier request holds or has used that
+// key.
 func acquireKeys(ctx context.Context, tx *db.Queries, group []*submission, now time.Time) ([]*submission, error) {
 	var claiming []*submission
 	var claims []*idempotency.Claim
@@ -52,7 +53,7 @@ func acquireKeys(ctx context.Context, tx *db.Queries, group []*submission, now t
 	return working, nil
 }
 
-// responsesOf are those of the successes among the submissions that have done their work under a key.
+// responsesOf returns the responses to save: one for each submission with a key that succeeded.
 func responsesOf(working []*submission) ([]idempotency.SavedResponse, error) {
 	var kept []idempotency.SavedResponse
 	for _, submitted := range working {
@@ -71,7 +72,9 @@ func responsesOf(working []*submission) ([]idempotency.SavedResponse, error) {
 	return kept, nil
 }
 
-// shareLeaderResponse gives those who share a key with an earlier one of the group what that one got.
+// shareLeaderResponse settles the submissions that share a key with an earlier one of the group, their leader. A
+// repetition of the leader's request gets the leader's response or results; a different request gets ErrReused or
+// ErrInProgress.
 func shareLeaderResponse(group []*submission) {
 	for _, submitted := range group {
 		leader := submitted.leader
@@ -87,7 +90,7 @@ func shareLeaderResponse(group []*submission) {
 		case leader.response != nil:
 			submitted.prior = idempotency.ErrReused
 		default:
-			// The key is free again once this transaction has ended.
+			// The leader failed: the key is free again once this transaction has ended.
 			submitted.prior = idempotency.ErrInProgress
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 )
 
-// claimOf is the claim of a request, whose answer is the id of its first message.
+// claimOf returns the claim of a request whose response is the id of its first message.
 func claimOf(organizationID uuid.UUID, key, body string) *intake.Idempotency {
 	return &intake.Idempotency{
 		Claim: idempotency.NewClaim(organizationID, key, "sendEmail", []byte(body)),
@@ -25,7 +25,7 @@ func claimOf(organizationID uuid.UUID, key, body string) *intake.Idempotency {
 	}
 }
 
-// submitOnce is submit under an idempotency key, where claim is not nil.
+// submitOnce is submit under an idempotency key. A nil claim means none.
 func submitOnce(ctx context.Context, door *intake.Intake, claim *intake.Idempotency, messages ...intake.Message) <-chan outcome {
 	came := make(chan outcome, 1)
 	before := door.Waiting()
@@ -41,7 +41,7 @@ func submitOnce(ctx context.Context, door *intake.Intake, claim *intake.Idempote
 	return came
 }
 
-// replayed is the answer that a request got of an earlier one.
+// replayed returns the response of an earlier request that a request got, or "" without one.
 func (o outcome) replayed() string {
 	var replay *idempotency.Replay
 	if errors.As(o.err, &replay) {
@@ -50,8 +50,8 @@ func (o outcome) replayed() string {
 	return ""
 }
 
-// TestOneKeyInAGroup: of several requests with one key in a transaction the first does the work, and the others get what it
-// got; another key of the group, or none, is not concerned.
+// TestOneKeyInAGroup: of several requests with one key in a transaction the first does the work, and the others
+// get its response. Requests with another key, or none, are not affected.
 func TestOneKeyInAGroup(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -83,7 +83,7 @@ func TestOneKeyInAGroup(t *testing.T) {
 	if found := g.transactions(); found != 1 {
 		t.Errorf("they took %d transactions", found)
 	}
-	// Later ones, in a group of their own, get the same.
+	// Later requests, in a group of their own, get the same.
 	if _, err := door.AcceptOnce(t.Context(), []intake.Message{message}, claimOf(one.organization, "key", "body")); (outcome{err: err}).replayed() != led.results[0].ID.String() {
 		t.Errorf("the request got %v later", err)
 	}
@@ -92,7 +92,7 @@ func TestOneKeyInAGroup(t *testing.T) {
 	}
 }
 
-// TestARefusalIsNotKept: who shares a key with a request that was refused is refused as it was, or may try again.
+// TestARefusalIsNotKept: a request that shares a key with a refused request is refused like it, or may try again.
 func TestARefusalIsNotKept(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -161,7 +161,7 @@ func TestKeysOfABrokenGroup(t *testing.T) {
 	}
 }
 
-// TestNothingToAcceptIsKept: the answer to a request of which nothing was accepted can be a success too.
+// TestNothingToAcceptIsKept: the response to a request of which nothing was accepted can be a success too.
 func TestNothingToAcceptIsKept(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -184,7 +184,7 @@ func TestNothingToAcceptIsKept(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatCannotBeMade ends the work with it.
+// TestAnAnswerThatCannotBeMade: a failure to make the response ends the work.
 func TestAnAnswerThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

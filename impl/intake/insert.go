@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// insert stores the messages that are left, in one statement per table, and wakes the workers at the commit.
+// insert stores the messages that are not refused, in one statement per table, and wakes the workers at the commit.
 func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) error {
 	accepted := remaining(all)
 	if len(accepted) == 0 {

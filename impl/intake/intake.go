@@ -1,17 +1,18 @@
-// Package intake accepts mail: everything that sends goes through it.
+// Package intake accepts mail: every message that is sent goes through it.
 //
-//   - intake.go: the entry (Accept) and the one transaction behind it
-//   - group_commit.go: how requests that arrive together come to share a transaction
+//   - intake.go: the entry point (Accept) and the one transaction behind it
+//   - group_commit.go: how requests that arrive together share a transaction
 //   - idempotency.go: idempotency keys
-//   - check.go: what is looked at in that transaction: keys, domains, suppressions
+//   - check.go: the checks in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance
 //   - insert.go, id.go: the rows
-//   - message.go: what goes in and what comes out
-//   - observe.go: what is told to those who watch
+//   - message.go: messages and their results
+//   - observe.go: what metrics and traces receive
 //
-// The usage counter of an organization is one hot row, and a commit costs a write to disk: one transaction per request
-// lets a busy organization do about as many requests a second as its disk does commits. So the requests that arrive
-// while a commit is under way share the next. Nobody waits for a timer: alone, a request has a transaction of its own.
+// The usage counter of an organization is one hot row, and a commit costs a write to disk: one transaction per
+// request lets a busy organization do about as many requests a second as its disk does commits. So the requests
+// that arrive while a commit is in flight share the next. No request waits for a timer: alone, it has a
+// transaction of its own.
 package intake
 
 import (
@@ -28,41 +29,43 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// ErrOverloaded is the answer to a request that would have to wait behind more than a process takes on.
+// ErrOverloaded is returned when the queue is full, or when a request reached its deadline while it waited there.
 var ErrOverloaded = errors.New("too many messages are waiting to be accepted")
 
-// Store is what acceptance needs of the database.
+// Store is the part of store.Store that acceptance needs.
 type Store interface {
 	// TxPipelined runs a transaction; see store.Store.
 	TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error
 }
 
-// Config holds the parts of an [Intake].
+// Config of an [Intake]. Store, Now and Random are required.
 type Config struct {
 	Store Store
-	// Now decides the billing period and the times of a message, by one reading per transaction.
+	// Now is the clock. One reading per transaction decides the billing period and the times of its messages.
 	Now func() time.Time
 	// Random makes the ids of messages hard to guess.
 	Random io.Reader
-	// GroupSize is the most messages that requests put into a transaction together; a request of more has one to itself.
-	// 0: 256. At 1 every request has its own.
+	// GroupSize bounds the messages of a transaction that several requests share; a request of more has a
+	// transaction of its own. At 1 every request has its own. Zero means 256.
 	GroupSize int
-	// MaxTransactions is how many are under way at once, in each lane. 0: 1, which makes the groups largest: a second
-	// transaction of the same organization would only wait for the first one's lock on the usage row.
+	// MaxTransactions is how many transactions are in flight at once, in each queue. Zero means 1, which makes the
+	// groups largest: a second transaction of the same organization would only wait for the first one's lock on
+	// the usage row.
 	MaxTransactions int
-	// QueueSize is the most messages that wait for a transaction. 0: 10,000, about a second's work.
+	// QueueSize bounds the messages that wait for a transaction. Zero means 10,000, about a second's work.
 	QueueSize int
-	// Observer is told of every transaction and every request. nil: nobody is.
+	// Observer receives every transaction and every request. Nil means none.
 	Observer Observer
-	// Tracer follows requests into the transaction. nil: nobody does.
+	// Tracer traces requests into the transaction. Nil means none.
 	Tracer Tracer
 }
 
 const (
 	defaultGroup   = 256
 	defaultWaiting = 10_000
-	// maxGroupBytes bounds the bodies of a group, and large tells which requests take the lane of their own: a hundred
-	// messages of 100 KB take longer than a thousand small ones, which are not to wait for them.
+	// maxGroupBytes bounds the bodies of a group. Requests with bodies of more than largeRequest bytes have a
+	// queue of their own: a hundred messages of 100 KB take longer than a thousand small ones, which must not wait
+	// for them.
 	maxGroupBytes = 8 << 20
 	largeRequest  = 1 << 20
 	// transactionTimeout bounds a transaction.
@@ -76,7 +79,7 @@ type Intake struct {
 	ids          ids
 }
 
-// New makes an Intake.
+// New returns an Intake.
 func New(config Config) *Intake {
 	if config.GroupSize <= 0 {
 		config.GroupSize = defaultGroup
@@ -93,19 +96,21 @@ func New(config Config) *Intake {
 	return intake
 }
 
-// Accept takes the messages of one request, in order, and answers each: with the id it was stored under, or with a
-// [*Refusal]. When it returns without an error, what it accepted is committed together with the work of sending it.
-// An error means that nothing was stored, or that nobody can tell (store.IsUnavailable): the connection was lost during
-// the commit. [ErrOverloaded] comes at once.
+// Accept stores the messages of one request. It returns a result for each, in order: the id of the message, or a
+// [*Refusal]. When it returns without an error, what it accepted is committed together with the work of sending
+// it. An error means that nothing was stored, or that this is unknown (store.IsUnavailable), because the
+// connection was lost during the commit. When the queue is full, Accept returns [ErrOverloaded] at once.
 //
-// When ctx ends before the request's turn has come, nothing is stored; once it has, Accept sees it through.
+// When ctx ends while the request waits in the queue, nothing is stored. Once its transaction has begun, Accept
+// waits for the end of the transaction.
 func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result, error) {
 	return intake.AcceptOnce(ctx, messages, nil)
 }
 
-// AcceptOnce is [Intake.Accept] under an idempotency key, where claim is not nil: the answer is stored with the messages. A
-// request that was answered before gets an [*idempotency.Replay] as its error, and does nothing; so do those that end with
-// [idempotency.ErrReused] and [idempotency.ErrInProgress].
+// AcceptOnce is [Intake.Accept] under an idempotency key; a nil claim means none. The response is stored with the
+// messages. It stores nothing and returns an error for a request that repeats a completed one
+// ([*idempotency.Replay]), whose key belongs to a different request ([idempotency.ErrReused]), or whose key is in
+// use right now ([idempotency.ErrInProgress]).
 func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Idempotency) ([]Result, error) {
 	submitted := &submission{messages: messages, key: claim, ctx: ctx, done: make(chan struct{})}
 	defer intake.startTrace(submitted)()
@@ -119,19 +124,20 @@ func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim 
 	return submitted.results, nil
 }
 
-// Waiting is how many messages wait for a transaction or are in one.
+// Waiting returns how many messages wait for a transaction or are in one.
 func (intake *Intake) Waiting() int { return intake.small.depth() + intake.large.depth() }
 
-// Full tells whether no more messages may wait, so that Accept would answer [ErrOverloaded]. size is that of the request,
-// negative where nobody knows it: it decides which lane is asked.
+// Full reports whether Accept would return [ErrOverloaded]. size is the size of the request in bytes, negative
+// where it is unknown. The queue of small requests decides for up to 1 MiB; above that, and when the size is
+// unknown, both queues must be full.
 func (intake *Intake) Full(size int64) bool {
 	return intake.small.full() && (size >= 0 && size <= largeRequest || intake.large.full())
 }
 
-// store accepts a group in one transaction. Where one of them brought what Postgres refuses, or what we trip over, the
-// group is split until that one is alone, so that nobody else fails with it.
+// store accepts a group in one transaction. When Postgres refuses a statement, or the code panics, the group is
+// split until the request that causes it is alone, so that no other request fails with it.
 func (intake *Intake) store(lane *commitQueue, group []*submission) {
-	// The values of the first are those of all: nobody's deadline but the group's own counts any more.
+	// The context values of the first request stand for all. From here on only the group's own deadline counts.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), transactionTimeout)
 	defer cancel()
 	intake.storeOrSplit(ctx, lane, group)
@@ -171,7 +177,7 @@ func (intake *Intake) runTransaction(ctx context.Context, lane *commitQueue, gro
 	return err
 }
 
-// panicError is a panic of the transaction's goroutine, which would otherwise end the process.
+// panicError is a recovered panic of the transaction's goroutine, which would otherwise end the process.
 type panicError struct {
 	caught any
 	stack  []byte
@@ -179,16 +185,17 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.caught, p.stack) }
 
-// errAllowanceExceeded rolls a transaction back that has inserted messages for which the allowance turned out too small.
+// errAllowanceExceeded rolls back a transaction that has inserted more messages than the allowance covers.
 var errAllowanceExceeded = errors.New("the allowance does not cover what was inserted")
 
-// errNothingAccepted rolls the transaction back: what is refused leaves nothing behind.
+// errNothingAccepted rolls the transaction back: refused messages leave no rows behind.
 var errNothingAccepted = errors.New("nothing was accepted")
 
-// accept claims, checks, inserts and reserves. It may be repeated when the transaction is, so it begins from nothing.
+// accept acquires idempotency keys, checks, inserts and reserves. It is called again when the transaction is
+// repeated, so it resets what an earlier call has set.
 func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, order *reserveOrder) error {
 	clock := intake.config.Now().UTC()
-	// A time is kept to the millisecond, as the id has it: lists by time go by ids.
+	// Times are stored to the millisecond, as in the id: lists by time are ordered by id.
 	now := clock.Truncate(time.Millisecond)
 	working, err := acquireKeys(ctx, tx, group, clock)
 	if err != nil {
@@ -220,13 +227,14 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 	return nil
 }
 
-// reserveOrder says whether a transaction reserves before it inserts, and learns whether everything fitted.
+// reserveOrder holds whether a transaction reserves before it inserts, and whether everything then fitted the
+// allowance.
 type reserveOrder struct{ reserveFirst, fitted bool }
 
-// insertAndReserve inserts and reserves. The lock on the usage row is what transactions of an organization wait for, so it is taken
-// last, behind the inserts, and held for little more than the commit. Where something then does not fit, the transaction
-// begins again and reserves first, and so do those after it until all of one fits: near its limit an organization costs
-// a rollback once, not every time.
+// insertAndReserve inserts and reserves. Transactions of an organization wait for the lock on its usage row, so
+// the lock is taken last, after the inserts, and held for little more than the commit. When a message then does
+// not fit, the transaction begins again and reserves first. Later transactions reserve first as well, until
+// everything in one fits: an organization near its limit costs a rollback once, not every time.
 func (intake *Intake) insertAndReserve(
 	ctx context.Context, tx *db.Queries, all []*candidate, found preconditions, now time.Time, order *reserveOrder,
 ) error {

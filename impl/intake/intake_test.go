@@ -62,7 +62,7 @@ func (one *sender) count(statement string, arguments ...any) int {
 	return found
 }
 
-// finishGroup is how many messages there are, and fails the test when one lacks a part or the usage says otherwise.
+// stored returns the number of stored messages. It fails the test when one lacks a row or when the usage differs.
 func (one *sender) stored() int {
 	one.t.Helper()
 	messages := one.count(`SELECT count(*) FROM emails WHERE organization_id = $1`, one.organization)
@@ -157,7 +157,7 @@ func TestAcceptChecksInTheTransaction(t *testing.T) {
 	}
 }
 
-// TestAcceptRecordsTheClosestDomain: what is checked again at sending is the domain that allowed the message.
+// TestAcceptRecordsTheClosestDomain: sending checks the domain again that allowed the message.
 func TestAcceptRecordsTheClosestDomain(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
@@ -180,7 +180,7 @@ func TestAcceptRecordsTheClosestDomain(t *testing.T) {
 	}
 }
 
-// repeating runs the work of every transaction twice, as after a deadlock; the first time it is undone.
+// repeating runs the work of every transaction twice, as after a deadlock; the first run is rolled back.
 type repeating struct{ *store.Store }
 
 var errUndone = errors.New("undone")
@@ -212,7 +212,7 @@ func TestAcceptCanBeRepeated(t *testing.T) {
 	}
 }
 
-// failing fails at the commit.
+// failing fails every transaction at the commit.
 type failing struct{ *store.Store }
 
 func (f failing) TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error {
@@ -237,7 +237,7 @@ func TestAcceptFailsWhole(t *testing.T) {
 	}
 }
 
-// TestAcceptRaces: requests of several organizations at once, each with room for 100.
+// TestAcceptRaces: requests of several organizations at once, each with an allowance of 100.
 func TestAcceptRaces(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)

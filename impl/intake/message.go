@@ -6,7 +6,8 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// Message is a message ready to be sent: parsed, rendered, within every limit that needs no rows to be checked.
+// Message is a message ready to be accepted: parsed, rendered, and within every limit that can be checked without
+// the database.
 type Message struct {
 	OrganizationID uuid.UUID
 	APIKeyID       uuid.UUID
@@ -22,18 +23,18 @@ type Message struct {
 	Tags           []string
 }
 
-// recipients is the number of emails that the message counts as.
+// recipients returns the number of emails that the message counts as.
 func (message *Message) recipients() int64 {
 	return int64(len(message.To) + len(message.Cc) + len(message.Bcc))
 }
 
-// Result is what became of a message: ID is set, or Refusal is.
+// Result is the result of a message: ID is set, or Refusal is.
 type Result struct {
 	ID      uuid.UUID
 	Refusal *Refusal
 }
 
-// Reason tells refusals apart; its text is the error code of the API.
+// Reason is why a message was refused; its text is the error code of the API.
 type Reason string
 
 // The reasons for which an otherwise well-formed message is not accepted.
@@ -46,10 +47,10 @@ const (
 	SpendCapReached      Reason = "spend-cap-reached"
 )
 
-// Refusal says why a message was not accepted.
+// Refusal describes why a message was not accepted.
 type Refusal struct {
 	Reason Reason
-	// Field is the member of the request that is to blame, empty when none is.
+	// Field is the member of the request that caused the refusal. Empty means none.
 	Field string
 }
 
@@ -83,7 +84,7 @@ func (c *candidate) refuse(reason Reason, field string) {
 
 func (c *candidate) refused() bool { return c.result.Refusal != nil }
 
-// remaining are the candidates that nothing was found against.
+// remaining returns the candidates that are not refused.
 func remaining(all []*candidate) []*candidate {
 	kept := make([]*candidate, 0, len(all))
 	for _, c := range all {

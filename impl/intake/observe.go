@@ -5,24 +5,26 @@ import (
 	"time"
 )
 
-// Observer is told what acceptance takes. Its functions are called concurrently and must be quick.
+// Observer receives what metrics need. Its functions are called concurrently and must be quick.
 type Observer interface {
-	// GroupSize is told of every transaction: how many messages were in it and how long it took.
+	// Group is called after each transaction with its number of messages and how long it took.
 	Group(messages int, took time.Duration)
-	// Accepted is told of every request how long it was in acceptance, waiting included.
+	// Accepted is called after each request with the time that it spent in acceptance, waiting included.
 	Accepted(took time.Duration)
 }
 
-// Tracer follows requests.
+// Tracer traces requests.
 type Tracer interface {
-	// Accept begins the span of a transaction that the requests of these contexts share; the function that it returns ends
-	// it.
+	// Accept begins the span of a transaction that the requests of these contexts share. The returned function
+	// ends the span.
 	Accept(ctx context.Context, requests []context.Context) (context.Context, func(err error))
-	// Parent is the traceparent that the sending of the messages of a request continues; empty: it is not traced.
+	// Parent returns the traceparent that the sending of a request's messages continues. Empty means that it is
+	// not traced.
 	Parent(ctx context.Context) string
 }
 
-// shareLeaderResponse begins to watch a request. What it returns ends that.
+// startTrace sets the traceparent of a request and starts its timer. The returned function passes the time to the
+// observer.
 func (intake *Intake) startTrace(submitted *submission) func() {
 	if intake.config.Tracer != nil {
 		submitted.traceparent = intake.config.Tracer.Parent(submitted.ctx)
@@ -34,7 +36,7 @@ func (intake *Intake) startTrace(submitted *submission) func() {
 	return func() { intake.config.Observer.Accepted(time.Since(began)) }
 }
 
-// runObserved makes an attempt under the eyes of those who want to know.
+// runObserved runs the transaction of a group with tracer and observer.
 func (intake *Intake) runObserved(ctx context.Context, lane *commitQueue, group []*submission) error {
 	ended := func(error) {}
 	if intake.config.Tracer != nil {

@@ -13,10 +13,10 @@ import (
 )
 
 // reserve counts the messages against their organizations' allowances, under a lock on the usage rows that is held
-// until the commit: however many transactions run at once, none accepts one email too many.
+// until the commit: however many transactions run at once, together they never accept more than an allowance.
 //
-// Everybody first opens what periods are not open, and then locks, both in the order of the organizations' ids, so that
-// transactions of several never wait for each other in a circle.
+// Every transaction first opens the periods that are not open, and then locks, both in the order of the
+// organizations' ids, so that transactions of several organizations never deadlock.
 func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found preconditions, now time.Time) error {
 	perOrganization := make(map[uuid.UUID][]*candidate)
 	for _, c := range remaining(all) {
@@ -49,7 +49,8 @@ func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found precon
 	return count(ctx, tx, period, rows, perOrganization, closed)
 }
 
-// count decides what fits, and stores it.
+// count refuses what does not fit, and stores the usage of what does. It closes a period that was opened for
+// nothing.
 func count(
 	ctx context.Context, tx *db.Queries, period string, rows []db.UsageLockRow, perOrganization map[uuid.UUID][]*candidate,
 	opened []uuid.UUID,
@@ -90,8 +91,9 @@ func usageOf(row db.UsageLockRow) billing.Usage {
 	}
 }
 
-// fit refuses what does not fit and returns how many emails do. The first message of a submission that does not fit
-// closes the rest of that submission: what is accepted of a batch is always its beginning.
+// fit refuses the messages that do not fit, and returns how many emails do. After the first message of a
+// submission that does not fit, the rest of that submission is refused: the accepted messages of a batch are
+// always its beginning.
 func fit(account billing.Usage, candidates []*candidate) int64 {
 	var reserved int64
 	room := account.Remaining()
