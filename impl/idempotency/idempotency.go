@@ -1,8 +1,9 @@
-// Package idempotency lets a request that is repeated under its idempotency key do its work once.
+// Package idempotency makes a request that is repeated under its idempotency key do its work once.
 //
-// The transaction of the work claims the key first ([Acquire]), by an advisory lock that it either gets at once or not at
-// all, and stores the answer last ([Save]). So there is an answer exactly where the work is committed, nothing ever waits,
-// and a process that dies in between leaves nothing behind. [Lookup] alone costs one read: it comes before any work.
+// The transaction of the work acquires the key first ([Acquire]), by an advisory lock that it either gets at once
+// or not at all, and stores the response last ([Save]). So a response is stored exactly when the work is
+// committed, no request waits for another, and a process that dies in between leaves nothing behind. [Lookup]
+// alone costs one read: it comes before any work.
 package idempotency
 
 import (
@@ -18,17 +19,17 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// TTL is how long a key is bound to its request and the answer.
+// TTL is how long a key is bound to its request and the response.
 const TTL = 24 * time.Hour
 
 var (
-	// ErrInProgress is met by a request while another one with its key is at work.
+	// ErrInProgress is returned while another request with the same key is in flight.
 	ErrInProgress = errors.New("a request with this idempotency key is at work")
-	// ErrReused is met by a request whose key came with another request.
+	// ErrReused is returned when the key came with a different request before.
 	ErrReused = errors.New("the idempotency key belongs to another request")
 )
 
-// Key stands for an idempotency key of an organization.
+// Key is the hash of an organization and its idempotency key.
 type Key [sha256.Size]byte
 
 // Claim is a request under an idempotency key.
@@ -38,7 +39,7 @@ type Claim struct {
 	fingerprint    [sha256.Size]byte
 }
 
-// NewClaim is that of a request: its operation, with whatever its path names, and the bytes of its body.
+// NewClaim returns the claim of a request. operation includes the parameters of its path; body is its bytes.
 func NewClaim(organizationID uuid.UUID, key, operation string, body []byte) *Claim {
 	claim := &Claim{organizationID: organizationID}
 	claim.key = sha256.Sum256(append(organizationID[:], key...))
@@ -49,31 +50,31 @@ func NewClaim(organizationID uuid.UUID, key, operation string, body []byte) *Cla
 	return claim
 }
 
-// Key is that of the claim.
+// Key returns the key of the claim.
 func (claim *Claim) Key() Key { return claim.key }
 
-// SameRequest tells whether two claims of one key are of the same request.
+// SameRequest reports whether two claims of one key are of the same request.
 func (claim *Claim) SameRequest(other *Claim) bool { return claim.fingerprint == other.fingerprint }
 
-// lockID names the advisory lock of the key. That two keys share one is as good as impossible, and would mean no more than
-// an ErrInProgress.
+// lockID returns the id of the key's advisory lock. Two keys share a lock only when 64 bits of their hashes are
+// equal, and then the worst result is an ErrInProgress.
 func (claim *Claim) lockID() int64 { return int64(binary.BigEndian.Uint64(claim.key[:])) }
 
-// Response is what a request was answered when it succeeded.
+// Response is the response to a request that succeeded.
 type Response struct {
 	Status   int
 	Location string
 	Body     []byte
-	// Sealed tells that the body is encrypted.
+	// Sealed reports whether the body is encrypted.
 	Sealed bool
 }
 
-// Replay is met by a request that repeats one which was answered: as an error, it ends the work.
+// Replay is the error for a repetition of a completed request. It ends the work, and carries the saved response.
 type Replay struct{ Response Response }
 
 func (replay *Replay) Error() string { return "the request was answered before" }
 
-// Lookup says what each claim meets: a [*Replay], [ErrReused], or nil where nothing is kept under the key.
+// Lookup returns, for each claim, a [*Replay], [ErrReused], or nil when no response is saved under the key.
 func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
 	wanted := db.IdempotencyKeyListParams{Since: now.Add(-TTL)}
 	for _, claim := range claims {
@@ -102,8 +103,8 @@ func Lookup(ctx context.Context, queries *db.Queries, now time.Time, claims ...*
 	return met, nil
 }
 
-// Acquire claims keys for a transaction; several claims of one key share it. For each it says whether the work may be done: nil, or what
-// [Lookup] says, or [ErrInProgress].
+// Acquire acquires the keys of claims until the end of a transaction; several claims of one key share it. For each
+// claim it returns nil when the work may be done, else what [Lookup] returns, or [ErrInProgress]. It never waits.
 func Acquire(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Claim) ([]error, error) {
 	locks := make([]int64, len(claims))
 	for i, claim := range claims {
@@ -117,7 +118,7 @@ func Acquire(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Clai
 	for _, row := range rows {
 		obtained[row.Lock] = row.Obtained
 	}
-	// Looked up under the locks: whoever held one before has committed or given up.
+	// Look up under the locks: any earlier holder has committed or rolled back by now.
 	met, err := Lookup(ctx, tx, now, claims...)
 	if err != nil {
 		return nil, err
@@ -130,13 +131,13 @@ func Acquire(ctx context.Context, tx *db.Queries, now time.Time, claims ...*Clai
 	return met, nil
 }
 
-// SavedResponse is a claim with its answer.
+// SavedResponse is a claim with its response.
 type SavedResponse struct {
 	Claim    *Claim
 	Response Response
 }
 
-// Save stores answers, in the transaction that has taken their claims.
+// Save stores responses, in the transaction that has acquired their claims.
 func Save(ctx context.Context, tx *db.Queries, now time.Time, answered ...SavedResponse) error {
 	rows := db.IdempotencyKeyUpsertParams{Now: now}
 	for _, one := range answered {

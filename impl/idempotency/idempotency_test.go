@@ -24,7 +24,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// take claims in a transaction of its own, and keeps an answer where it may.
+// take acquires claims in a transaction of its own, and saves a response for each claim that it obtains.
 func take(t *testing.T, s *store.Store, now time.Time, claims ...*idempotency.Claim) []error {
 	t.Helper()
 	var met []error
@@ -85,7 +85,7 @@ func TestTakeAndKeep(t *testing.T) {
 	}
 }
 
-// TestTakeNeverWaits holds a key in one transaction and asks for it, among others, in another.
+// TestTakeNeverWaits holds a key in one transaction and acquires it, among others, in another.
 func TestTakeNeverWaits(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
