@@ -43,19 +43,20 @@ func ParseAddress(s string) (Address, error) {
 	return parseBare(strings.Trim(s, " "))
 }
 
-// Bare is local@domain, the local part as it was given.
+// Bare returns local@domain, the local part as it was given.
 func (a Address) Bare() string { return a.Local + "@" + a.Domain }
 
-// Key is the form in which addresses are compared: the bare one, wholly in
-// lower case. Quotes that change nothing ("ann"@… is ann@…, RFC 5321 section
-// 4.1.2) are taken off, so that they cannot be used to get round a suppression.
+// Key returns the form in which addresses are compared: the bare address,
+// wholly in lower case. Quotes that change nothing ("ann"@… is ann@…, RFC 5321
+// section 4.1.2) are removed, so that they cannot be used to bypass a
+// suppression.
 func (a Address) Key() string {
 	return strings.ToLower(quoteLocal(unquoteLocal(a.Local)) + "@" + a.Domain)
 }
 
-// String is the form for a header (RFC 5322 section 3.4): the name in quotes,
-// or encoded where it is not printable ASCII (RFC 2047), before the address in
-// angle brackets. Without a name it is the bare address.
+// String returns the form for a header (RFC 5322 section 3.4): the name in
+// quotes, or encoded where it is not printable ASCII (RFC 2047), before the
+// address in angle brackets. Without a name it is the bare address.
 func (a Address) String() string {
 	if a.Name == "" {
 		return a.Bare()
@@ -103,7 +104,7 @@ func parseBare(s string) (Address, error) {
 	return Address{Local: local, Domain: domain}, nil
 }
 
-// endOfLocal returns the position of the @ that ends the local part, -1 when
+// endOfLocal returns the position of the @ that ends the local part, or -1 when
 // there is none.
 func endOfLocal(s string) int {
 	if s[0] != '"' {
@@ -123,7 +124,7 @@ func endOfLocal(s string) int {
 	return -1
 }
 
-// checkLocal holds a local part to RFC 5321 section 4.1.2: a dot-string or a
+// checkLocal checks a local part by RFC 5321 section 4.1.2: a dot-string or a
 // quoted string, in ASCII.
 func checkLocal(local string) error {
 	switch {
@@ -134,8 +135,8 @@ func checkLocal(local string) error {
 	case !isASCII(local):
 		return errors.New("has characters outside ASCII before the @, which Amazon SES refuses")
 	case local[0] == '"':
-		// endOfLocal saw the closing quote; what is between is any printable
-		// character, since control characters were refused before.
+		// endOfLocal has found the closing quote. Between the quotes any
+		// printable character may stand; checkInput has refused the others.
 		if unquoteLocal(local) == "" {
 			return errors.New("is not an address: nothing stands between the quotes")
 		}
@@ -164,7 +165,7 @@ func isDotString(s string) bool {
 	return true
 }
 
-// isAtomText is atext of RFC 5322 section 3.2.3.
+// isAtomText reports whether c is atext of RFC 5322 section 3.2.3.
 func isAtomText(c byte) bool {
 	return isLetterOrDigit(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
@@ -204,7 +205,7 @@ func quoteLocal(local string) string {
 	return quote(local)
 }
 
-// quote writes a quoted string (RFC 5322 section 3.2.4).
+// quote returns s as a quoted string (RFC 5322 section 3.2.4).
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

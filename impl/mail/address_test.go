@@ -120,7 +120,7 @@ func wantError(t *testing.T, what, given, want string, err error) {
 	}
 }
 
-// FuzzParseAddress: an address survives being written, and whatever is one address is a list of one.
+// FuzzParseAddress: a parsed address survives being written, and every address is also a list of one.
 func FuzzParseAddress(f *testing.F) {
 	for _, seed := range []string{
 		"ann@example.com", " ANN@Example.COM ", `"a@b"@x.example`, `"a\"b"@x.example`, "ann@bücher.example", "a@[::1]", "<a@b.cc>", "a@b@c.dd",

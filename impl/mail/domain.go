@@ -20,13 +20,12 @@ const (
 	maxUnicodeDomain = 4 * maxDomain
 )
 
-// ParseDomain reads a name that mail can be sent from: one that can be
-// registered, or one below it. Public suffixes are refused, those of the
-// private section of the list (publicsuffix.org) too, since whoever could
-// prove such a name would speak for all who live below it. Under a top-level
-// domain that the list does not know (.test, .example) two labels are enough.
-// The result is in lower case and in the ASCII form of IDNA, without a final
-// dot.
+// ParseDomain reads a name that mail can be sent from: a name that can be
+// registered, or one below it. Public suffixes are refused, including the
+// private section of the list (publicsuffix.org), since a sender who verified
+// such a name could send for every customer below it. Under a top-level domain
+// that the list does not know (.test, .example) two labels are enough. The
+// result is in lower case and in the ASCII form of IDNA, without a final dot.
 func ParseDomain(s string) (string, error) {
 	if err := CheckHeaderText(s); err != nil {
 		return "", err
@@ -79,7 +78,7 @@ func normalizeHost(s string) (string, error) {
 		return "", fmt.Errorf("is longer than %d octets", maxDomain)
 	}
 	domain := strings.ToLower(s)
-	// Plain names do not pass through IDNA, which refuses some that exist
+	// Plain names do not pass through IDNA, which refuses some existing names
 	// (hyphens in the third and fourth place).
 	if !isASCII(s) || strings.Contains(domain, "xn--") {
 		ascii, err := idna.Lookup.ToASCII(s)

@@ -123,7 +123,7 @@ func FuzzParseDomain(f *testing.F) {
 	})
 }
 
-// FuzzParseLabel: what is a label can stand before a domain.
+// FuzzParseLabel: every parsed label can stand before a domain.
 func FuzzParseLabel(f *testing.F) {
 	for _, seed := range []string{"mail", "A-1", "a--b", "-a", "a.b", "ä", "xn--a", strings.Repeat("a", 64)} {
 		f.Add(seed)

@@ -2,7 +2,7 @@ package mail
 
 import "strings"
 
-// The types of facts about a message, as the API shows them.
+// The types of events about a message, as the API shows them.
 const (
 	EventTypeSent       = "email.sent"
 	EventTypeDelivered  = "email.delivered"
@@ -14,15 +14,15 @@ const (
 	EventTypeClicked    = "email.clicked"
 )
 
-// The keys of facts that a message has once. Every other key begins with a word and a slash.
+// The keys of events that a message has once. Every other key begins with a word and a slash.
 const (
 	EventKeySent       = "sent"
 	EventKeySendFailed = "failed"
 )
 
-// OutcomeOfEvent is what a fact says about those whom it concerns. Facts that change no status, and types that are
-// unknown, say OutcomeQueued. A message that failed was either given up by us or rejected by the provider; the key of
-// the fact tells which.
+// OutcomeOfEvent returns the outcome that an event means for its recipients: OutcomeQueued for events that change
+// no status, and for unknown types. An email.failed event means either that we stopped trying or that the provider
+// rejected the message; its key decides which.
 func OutcomeOfEvent(factType, key string) Outcome {
 	switch factType {
 	case EventTypeSent:

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// CheckHeaderText refuses what must never stand in a header: control
+// CheckHeaderText refuses characters that must never stand in a header: control
 // characters (C0 with tab, CR, LF and NUL; DEL; C1), the Unicode line and
 // paragraph separators, and invalid UTF-8. One of them in a subject or a name
 // would let its author add headers or recipients of their own (RFC 5322
@@ -34,8 +34,8 @@ const MaxMessageBytes = 10 << 20
 // BodyControls are the control characters that may stand in a body.
 const BodyControls = "\t\n\r"
 
-// HasControl reports whether s holds a C0 control character or DEL that is not among except. It looks at bytes: in UTF-8 no
-// byte of a longer sequence is below 0x80.
+// HasControl reports whether s holds a C0 control character or DEL that is not in except. It checks bytes: in
+// UTF-8 no byte of a longer sequence is below 0x80.
 func HasControl(s, except string) bool {
 	for i := range len(s) {
 		if (s[i] < 0x20 || s[i] == 0x7f) && strings.IndexByte(except, s[i]) < 0 {

@@ -51,7 +51,7 @@ func FormatList(addresses []Address) string {
 // element is one part of a list, its comments replaced by spaces.
 type element struct {
 	text string
-	// angle is the position of the first < outside quotes, -1 without one.
+	// angle is the position of the first < outside quotes, or -1 when there is none.
 	angle int
 }
 
@@ -160,7 +160,7 @@ func parseName(phrase string) (string, error) {
 		return "", errors.New("has an invalid name; put a name with special characters in quotes")
 	}
 	name := strings.TrimSpace(parsed.Name)
-	// An encoded word can bring anything.
+	// An encoded word can decode to any character, control characters included.
 	if err := CheckHeaderText(name); err != nil {
 		return "", fmt.Errorf("has an invalid name, which %w", err)
 	}

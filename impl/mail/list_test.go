@@ -125,7 +125,7 @@ func TestListRoundTrip(t *testing.T) {
 	})
 }
 
-// What we write, others must read alike: the standard library stands for them.
+// Others must read what we write as we do: the standard library stands for them.
 func TestStringIsReadAlikeByNetMail(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -134,8 +134,8 @@ func TestStringIsReadAlikeByNetMail(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", a.String(), err)
 		}
-		// The library takes the quotes off a local part, and puts them on
-		// again where it writes the address in angle brackets.
+		// The library removes the quotes of a local part, and adds them again
+		// when it writes the address in angle brackets.
 		bare := strings.Trim((&netmail.Address{Address: read.Address}).String(), "<>")
 		back, err := mail.ParseAddress(bare)
 		if err != nil || read.Name != a.Name || back.Key() != a.Key() {

@@ -14,14 +14,14 @@ const (
 )
 
 // ParseTags reads tags that are separated by commas: at most 10, each of 1 to
-// 64 ASCII letters, digits, "_", "-" and "." once the spaces around it are
-// gone. Repeated tags are dropped, the order is kept. Nothing but spaces is no
-// tags, nil.
+// 64 ASCII letters, digits, "_", "-" and ".", not counting the spaces around
+// it. Repeated tags are dropped, the order is kept. A string of spaces has no
+// tags: the result is nil.
 func ParseTags(s string) ([]string, error) {
 	if strings.Trim(s, " ") == "" {
 		return nil, nil
 	}
-	// Before anything is split: the work is bounded by the input.
+	// Check the length before splitting, so that a long input costs no work.
 	if len(s) > maxTagSet {
 		return nil, fmt.Errorf("are longer than %d octets", maxTagSet)
 	}
