@@ -10,14 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 )
 
-// Quota is what the account may send. Every recipient counts as one.
+// Quota is the account's sending quota and state. Every recipient counts as one message.
 type Quota struct {
 	Max24Hour         float64 // -1 means unlimited
 	MaxPerSecond      float64
 	SentLast24Hours   float64
 	SendingEnabled    bool
 	EnforcementStatus string // HEALTHY, PROBATION or SHUTDOWN
-	ProductionAccess  bool   // false: the sandbox, where recipients must be verified too
+	ProductionAccess  bool   // false in the sandbox, where recipients must be verified too
 }
 
 // GetQuota reads the account's quota and state.
@@ -42,16 +42,15 @@ func (c *Client) GetQuota(ctx context.Context) (Quota, error) {
 	return quota, nil
 }
 
-// EnsureConfigurationSet makes sure that the configured configuration set exists and that the
-// account's suppression list has no say in it: the list of each organization decides, and a message
-// that SES drops by a list of its own would be charged and never explained. Without a configured set
-// it does nothing.
+// EnsureConfigurationSet makes sure that the configured configuration set exists and ignores the account's
+// suppression list. Each organization's own list decides: a message that SES drops because of the account's list
+// would be charged and never explained. Without a configured set it does nothing.
 func (c *Client) EnsureConfigurationSet(ctx context.Context) error {
 	_, err := c.SetUpConfigurationSet(ctx)
 	return err
 }
 
-// SetUpConfigurationSet is EnsureConfigurationSet, and tells what it did.
+// SetUpConfigurationSet does what EnsureConfigurationSet does, and reports the change.
 func (c *Client) SetUpConfigurationSet(ctx context.Context) (Change, error) {
 	if c.configurationSet == "" {
 		return Unchanged, nil
@@ -90,7 +89,7 @@ func (c *Client) createConfigurationSet(ctx context.Context, name *string) error
 	})
 	var exists *types.AlreadyExistsException
 	if errors.As(err, &exists) {
-		return nil // another process was first
+		return nil // another process created it first
 	}
 	if err != nil {
 		return newError(ctx, "CreateConfigurationSet", a, err)

@@ -1,14 +1,14 @@
-// Package ses speaks the Amazon SES API v2, and says what each failure means for the caller.
+// Package ses calls the Amazon SES API v2 and classifies each failure by what the caller must do.
 //
 //   - client.go: [Client], region, endpoint and credentials
-//   - identity.go: identities and their MAIL FROM domain
-//   - account.go: the account's quota and the configuration set; event_destination.go: where its events go
+//   - identity.go: identities and their MAIL FROM domains
+//   - account.go: the account's quota, and the configuration set; event_destination.go: where its events go
 //   - send.go: sending one message
-//   - suppression.go: the suppression list of the account
-//   - error.go: the class of a failure; wire.go: how far a request got, on which that rests
-//   - event.go: reading what SES reports
+//   - suppression.go: the account's suppression list
+//   - error.go: the class of a failure; wire.go: how far a request got, which decides that class
+//   - event.go: parsing the events that SES publishes
 //
-// It and package awsevents, which is for SNS and SQS, are the only ones that know the AWS SDK.
+// Only this package and package awsevents (SNS and SQS) use the AWS SDK.
 package ses
 
 import (
@@ -31,42 +31,43 @@ import (
 const (
 	defaultTimeout = 20 * time.Second
 	dialTimeout    = 5 * time.Second
-	// The SDK keeps 10 idle connections per host: more senders than that would pay a TLS handshake
-	// for most messages.
+	// The SDK keeps 10 idle connections per host: with more senders than that, most messages would pay for a TLS
+	// handshake.
 	defaultIdleConnections = 256
 )
 
-// Config says which SES to talk to.
+// Config selects the SES endpoint and account.
 type Config struct {
-	// Region is the AWS region, such as "us-east-1". Empty: taken the AWS way (AWS_REGION, profile).
+	// Region is the AWS region, such as "us-east-1". Empty means AWS's own sources (AWS_REGION, profile).
 	Region string
-	// Endpoint is the base URL of the service. Empty: AWS_ENDPOINT_URL_SESV2, AWS_ENDPOINT_URL, or the region's own.
+	// Endpoint is the base URL of the service. Empty means AWS_ENDPOINT_URL_SESV2, AWS_ENDPOINT_URL, or the
+	// region's own.
 	Endpoint string
-	// ConfigurationSet is named in every send. Empty: none is.
+	// ConfigurationSet is named in every send. Empty means that no set is named.
 	ConfigurationSet string
-	// StaticAccessKey and StaticSecretKey are for development and tests: when both are set, no AWS
-	// variable and no AWS file is read.
+	// StaticAccessKey and StaticSecretKey are for development and tests: when both are set, no AWS variable or file
+	// is read.
 	StaticAccessKey, StaticSecretKey string
-	// Timeout bounds every call as a whole, its retries included. 0 means 20 seconds.
+	// Timeout bounds every call as a whole, including its retries. Zero means 20 seconds.
 	Timeout time.Duration
-	// MaxConnections bounds the connections to SES. 0 means no bound, with 256 kept when idle.
+	// MaxConnections bounds the connections to SES. Zero means no bound, with at most 256 kept idle.
 	MaxConnections int
-	// Log receives what an operator should know. nil: nothing is logged.
+	// Log receives what an operator should know. Nil means that nothing is logged.
 	Log *slog.Logger
 }
 
 // Client talks to one SES account in one region. It is safe for concurrent use.
 type Client struct {
-	sender           *sesv2.Client // never repeats a call
-	admin            *sesv2.Client // repeats calls that SES throttled or failed
+	sender           *sesv2.Client // never retries a call
+	admin            *sesv2.Client // retries calls that SES throttled or failed
 	region           string
 	configurationSet string
 	timeout          time.Duration
 	log              *slog.Logger
 }
 
-// New returns a client. It makes no call to SES; without static keys it may read AWS's own
-// configuration files and variables.
+// New returns a client. It does not call SES; without static keys it may read AWS's configuration files and
+// variables.
 func New(ctx context.Context, c Config) (*Client, error) {
 	cfg, err := c.Load(ctx)
 	if err != nil {
@@ -88,8 +89,8 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		}
 	}
 	return &Client{
-		// SES has no idempotency token: a repeated SendEmail can be a second message. The attempts
-		// are the caller's, who records each before it is made.
+		// SES has no idempotency token: a retried SendEmail can send a second message. The caller does the
+		// retrying, and records each attempt before making it.
 		sender:           sesv2.NewFromConfig(cfg, base, func(o *sesv2.Options) { o.Retryer = aws.NopRetryer{} }),
 		admin:            sesv2.NewFromConfig(cfg, base, func(o *sesv2.Options) { o.Retryer = adminRetries() }),
 		region:           cfg.Region,
@@ -99,10 +100,10 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	}, nil
 }
 
-// Region returns the AWS region in use; the MAIL FROM record of a domain names it.
+// Region returns the AWS region in use. The MAIL FROM record of a domain contains it.
 func (c *Client) Region() string { return c.region }
 
-// Load finds region and credentials.
+// Load finds the region and the credentials.
 func (c Config) Load(ctx context.Context) (aws.Config, error) {
 	cfg, err := c.load(ctx)
 	if err == nil && cfg.Region == "" {
@@ -129,7 +130,7 @@ func (c Config) load(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// adminRetries repeats what SES throttled or failed, briefly: somebody may be waiting for the answer.
+// adminRetries retries what SES throttled or failed, briefly: a person may be waiting for the result.
 func adminRetries() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = 3

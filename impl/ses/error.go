@@ -22,7 +22,7 @@ const (
 	QuotaExceeded Class = "quota_exceeded"
 	// Paused: the account, or the configuration set, may not send at present.
 	Paused Class = "paused"
-	// Rejected: SES will never take this request as it is.
+	// Rejected: SES will never accept this request as it is.
 	Rejected Class = "rejected"
 	// DomainNotReady: the sender's domain, or its MAIL FROM domain, is not verified with SES.
 	DomainNotReady Class = "domain_not_ready"
@@ -30,9 +30,9 @@ const (
 	Misconfigured Class = "misconfigured"
 	// NotFound: there is no such identity.
 	NotFound Class = "not_found"
-	// Ambiguous: no usable answer to a request that may have been received. SES may have acted.
+	// Ambiguous: SES may have received the request, but no usable response came back. SES may have acted.
 	Ambiguous Class = "ambiguous"
-	// Unreachable: the request never reached SES as a whole, so SES did not act.
+	// Unreachable: SES never received the whole request, so it did not act.
 	Unreachable Class = "unreachable"
 )
 
@@ -43,10 +43,10 @@ var ErrNotFound = errors.New("ses: not found")
 type Error struct {
 	Op        string // the API operation, such as "SendEmail"
 	Class     Class
-	Code      string // the error code of the service, empty where there was no answer
+	Code      string // SES's error code, empty without a response
 	Detail    string // for people: no account names, no credentials
-	RequestID string // of the answer, for a support case with AWS
-	// RetryAfter is how long to wait before another attempt can succeed; 0 leaves it to the caller.
+	RequestID string // from the response, for a support case with AWS
+	// RetryAfter is the wait before another attempt can succeed. Zero leaves it to the caller.
 	RetryAfter time.Duration
 	Err        error // for the operator's log
 }
@@ -70,8 +70,8 @@ func (e *Error) Is(target error) bool {
 	return target == ErrNotFound && e.Class == NotFound
 }
 
-// ClassOf returns the class of an error of this package: "" for nil, and Ambiguous for every other
-// error, because nothing is known of it.
+// ClassOf returns the class of an error of this package, "" for nil, and Ambiguous for any other error, because
+// nothing is known about it.
 func ClassOf(err error) Class {
 	if err == nil {
 		return ""
@@ -83,7 +83,7 @@ func ClassOf(err error) Class {
 	return Ambiguous
 }
 
-// newError describes the failed call op, which had the time of ctx, and whose last HTTP request was a.
+// newError describes the failed call op, which ran under ctx. a is the progress of its last HTTP request.
 func newError(ctx context.Context, op string, a *wireProgress, err error) *Error {
 	e := &Error{Op: op, Err: err}
 	var response *awshttp.ResponseError
@@ -109,7 +109,7 @@ func newError(ctx context.Context, op string, a *wireProgress, err error) *Error
 	return e
 }
 
-// classifyNoResponse classifies a call that brought no HTTP answer.
+// classifyNoResponse classifies a call that got no HTTP response.
 func classifyNoResponse(ctx context.Context, a *wireProgress) Class {
 	if a.maybeSent() {
 		return Ambiguous
@@ -117,12 +117,12 @@ func classifyNoResponse(ctx context.Context, a *wireProgress) Class {
 	if a.started.Load() || ctx.Err() != nil {
 		return Unreachable
 	}
-	// No request was made, though there was time: there are no credentials to sign it, or no
-	// endpoint. Credentials can be missing because their own source cannot be reached.
+	// There was time, but no request was made: there is no endpoint, or no credentials to sign it with. Credentials
+	// can be missing because their own source cannot be reached.
 	return Misconfigured
 }
 
-// classifyResponse classifies an HTTP answer that is an error, or that the SDK could not read.
+// classifyResponse classifies an HTTP response that is an error, or that the SDK could not read.
 // Codes: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
 // and https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
 func classifyResponse(op string, status int, code, message string) Class {
@@ -156,8 +156,8 @@ func classifyResponse(op string, status int, code, message string) Class {
 	return Misconfigured
 }
 
-// classifyLimit tells rate from quota: SES answers both with the same code in places, and then only the
-// text differs ("Maximum sending rate exceeded", "Daily message quota exceeded").
+// classifyLimit distinguishes the rate from the quota. SES sometimes uses one code for both; then only the text
+// differs ("Maximum sending rate exceeded", "Daily message quota exceeded").
 func classifyLimit(code, message string) Class {
 	text := strings.ToLower(message)
 	switch {
@@ -169,7 +169,7 @@ func classifyLimit(code, message string) Class {
 	return Throttled
 }
 
-// classifyRejection tells what can heal from what cannot in a refusal.
+// classifyRejection distinguishes a rejection that may pass (an unverified domain, a pause) from a permanent one.
 // https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 func classifyRejection(message string) Class {
 	text := strings.ToLower(message)
@@ -182,7 +182,7 @@ func classifyRejection(message string) Class {
 	return Rejected
 }
 
-// wait is the shortest sensible pause after a failure. SES advises up to ten minutes for a quota.
+// wait returns the shortest sensible pause after a failure. SES advises up to ten minutes for a quota.
 // https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html
 func (c Class) wait() time.Duration {
 	switch c {
@@ -196,7 +196,7 @@ func (c Class) wait() time.Duration {
 	return 0
 }
 
-// explanation is what people are told where SES's own words are not for them.
+// explanation returns the text for people where SES's own words are not meant for them.
 func (c Class) explanation() string {
 	switch c {
 	case Throttled:
@@ -219,11 +219,11 @@ func (c Class) explanation() string {
 	return "The email service gave no clear answer."
 }
 
-// maxDetail bounds a detail that SES wrote, in bytes.
+// maxDetail bounds a detail in SES's words, in bytes.
 const maxDetail = 500
 
-// detail returns a text for people. SES's own words are shown only where they are about the request:
-// elsewhere they can name the account, its users and its resources.
+// detail returns a text for people. SES's own words are shown only where they are about the request; elsewhere they
+// can name the account, its users and its resources.
 func detail(class Class, message string) string {
 	if class != Rejected && class != DomainNotReady {
 		return class.explanation()

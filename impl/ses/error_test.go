@@ -21,7 +21,7 @@ func wantFailure(t *testing.T, err error, want ses.Class) {
 	_ = failureOf(t, err, want)
 }
 
-// failureOf returns the failure, which must be of a class and complete.
+// failureOf returns err as an *Error, and fails the test unless it has the wanted class and all its fields.
 func failureOf(t *testing.T, err error, want ses.Class) *ses.Error {
 	t.Helper()
 	var failure *ses.Error

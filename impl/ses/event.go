@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The kinds of events, as SES names them. What else there is (changes of its own subscription lists) is of no concern.
+// The kinds of events, in SES's words. Other kinds, such as changes of SES's own subscription lists, do not matter
+// here.
 const (
 	EventSend             = "Send"
 	EventDelivery         = "Delivery"
@@ -23,53 +24,54 @@ const (
 	EventRenderingFailure = "Rendering Failure"
 )
 
-// SuppressionSubtypes are those of bounces and complaints about mail that SES did not try to deliver, as the address is on
-// a list of the account or of SES itself.
+// SuppressionSubtypes returns the subtypes of bounces and complaints that SES reports without trying to deliver,
+// because the address is on a suppression list of the account or of SES itself.
 func SuppressionSubtypes() []string { return []string{"OnAccountSuppressionList", "Suppressed"} }
 
 const (
 	// BouncePermanent is the type of a bounce after which the address must not be tried again.
 	BouncePermanent = "Permanent"
 
-	// What is kept of an event is bounded, whatever it says.
+	// The stored size of an event is bounded, whatever it contains.
 	maxStorableText    = 600
 	maxEventRecipients = 100
 )
 
-// Event is what SES reports about a message.
+// Event is what SES reports about one message.
 // https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 type Event struct {
 	Kind string
-	// MessageID is ours, from the tag TagMessageID; zero in what was not sent by us, or carries no tags.
+	// MessageID is our id, from the tag TagMessageID. Zero means that the message is not ours or carries no tags.
 	MessageID uuid.UUID
-	// Probe is that of a probe, from the tag TagProbe; zero in all others.
+	// Probe is the id of a probe, from the tag TagProbe; zero for every other message.
 	Probe uuid.UUID
-	// ProviderMessageID is that of SES.
+	// ProviderMessageID is SES's id of the message.
 	ProviderMessageID string
-	// SentAt is when SES took the message, At when the event happened; zero when it does not say.
+	// SentAt is when SES accepted the message, At when the event happened. Zero means that SES gave no time.
 	SentAt, At time.Time
-	// FeedbackID tells one bounce or complaint from another.
+	// FeedbackID identifies one bounce or complaint.
 	FeedbackID string
-	// Type and Subtype are those of a bounce; a complaint has a Subtype and its feedback type; a delay has a Type.
+	// A bounce has a Type and a Subtype; a complaint has a Subtype, and its feedback type as Type; a delay has a
+	// Type.
 	Type, Subtype string
-	// Recipients are those that the event concerns, where it says so.
+	// Recipients are the recipients that the event concerns, where SES names them.
 	Recipients []EventRecipient
 	// Reason is why SES refused the message.
 	Reason string
-	// Response is what the recipient's server said when it took the message.
+	// Response is the reply of the recipient's server when it accepted the message.
 	Response string
-	// Link was followed; UserAgent and IPAddress are whose who opened or followed.
+	// Link is the link that was followed. UserAgent and IPAddress belong to the client that opened or followed.
 	Link, UserAgent, IPAddress string
 }
 
 // EventRecipient is one recipient of an event.
 type EventRecipient struct {
 	Address string
-	// Status is an enhanced status code (RFC 3463), Diagnostic what the recipient's server said.
+	// Status is an enhanced status code (RFC 3463), Diagnostic the reply of the recipient's server.
 	Status, Diagnostic string
 }
 
-// eventPayload is an event as it is published, or a notification about an identity, which says notificationType.
+// eventPayload is a published event, or a notification about an identity, which has NotificationType instead.
 type eventPayload struct {
 	EventType        string
 	NotificationType string
@@ -103,7 +105,7 @@ type eventPayload struct {
 
 type payloadRecipient struct{ EmailAddress, Status, DiagnosticCode string }
 
-// ParseEvent reads an event. It fails for what is no event of SES, such as the greeting of a new topic.
+// ParseEvent parses an event. It fails for a body that is no SES event, such as the greeting of a new topic.
 func ParseEvent(body []byte) (Event, error) {
 	var said eventPayload
 	if err := json.Unmarshal(body, &said); err != nil {
@@ -125,7 +127,7 @@ func ParseEvent(body []byte) (Event, error) {
 	return event, nil
 }
 
-// fill takes what is said of the kind of event that it is.
+// fill copies the fields of the event's own kind.
 func (said *eventPayload) fill(event *Event) {
 	switch event.Kind {
 	case EventDelivery:
@@ -170,14 +172,14 @@ func (event *Event) add(found ...payloadRecipient) {
 	}
 }
 
-// addOnly adds the recipient of a message that has one. Of others nobody can tell who opened it.
+// addOnly adds the message's only recipient. With several recipients, SES does not say which one opened it.
 func (event *Event) addOnly(destination []string) {
 	if len(destination) == 1 {
 		event.add(payloadRecipient{EmailAddress: destination[0]})
 	}
 }
 
-// taggedID reads a tag of ours. The values of tags are lists; a string is taken too.
+// taggedID reads one of our tags. The values of tags are lists; a string is accepted too.
 func taggedID(raw json.RawMessage) uuid.UUID {
 	var values []string
 	if err := json.Unmarshal(raw, &values); err != nil {
@@ -193,7 +195,7 @@ func taggedID(raw json.RawMessage) uuid.UUID {
 	return uuid.Nil
 }
 
-// parseTime reads a time; one that cannot be stored and shown again is none.
+// parseTime parses a time. It returns zero for a time that cannot be stored and shown again.
 func parseTime(text string) time.Time {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil || at.UTC().Year() < 2000 || at.UTC().Year() > 9000 {
@@ -202,8 +204,8 @@ func parseTime(text string) time.Time {
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// StorableText makes text from outside fit for a row: at most 600 bytes of valid UTF-8 without NUL, which Postgres does not
-// take. A row that Postgres refuses would hold up its whole group.
+// StorableText makes text from outside fit for a row: at most 600 bytes of valid UTF-8 without NUL, which Postgres
+// does not accept. A row that Postgres refuses would delay its whole group.
 func StorableText(s string) string {
 	if len(s) > maxStorableText {
 		s = s[:maxStorableText]

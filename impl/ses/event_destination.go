@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 )
 
-// Change is what became of something that was to be there.
+// Change reports what an Ensure or SetUp call did.
 type Change string
 
 const (
@@ -20,25 +20,25 @@ const (
 	Updated   Change = "changed"
 )
 
-// destinationName is that of the event destination that is made where none leads to the topic.
+// destinationName is the name of the event destination that EnsureDestination creates when none leads to the topic.
 const destinationName = "mailstack"
 
-// ConfigurationSet is the configured one, as the account has it.
+// ConfigurationSet is the state of the configured set in the account.
 type ConfigurationSet struct {
 	SendingEnabled bool
 	Destinations   []Destination
 }
 
-// Destination is where the events of a configuration set go.
+// Destination is one event destination of a configuration set.
 type Destination struct {
 	Name    string
 	Enabled bool
-	Topic   string // ARN; empty where it is no topic of SNS
-	// Missing are the types of events that we understand and that do not go there.
+	Topic   string // ARN; empty where the destination is no SNS topic
+	// Missing are the event types that ParseEvent understands and that are not published to this destination.
 	Missing []string
 }
 
-// eventTypes are all that ParseEvent and who reads its events understand.
+// eventTypes returns every event type that ParseEvent understands.
 func eventTypes() []types.EventType {
 	return []types.EventType{
 		types.EventTypeSend, types.EventTypeDelivery, types.EventTypeBounce, types.EventTypeComplaint, types.EventTypeReject,
@@ -46,7 +46,8 @@ func eventTypes() []types.EventType {
 	}
 }
 
-// GetConfigurationSet reads the configured set and its event destinations. ErrNotFound: there is no such set.
+// GetConfigurationSet reads the configured set and its event destinations. ErrNotFound means that there is no such
+// set.
 func (c *Client) GetConfigurationSet(ctx context.Context) (ConfigurationSet, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -83,8 +84,9 @@ func destinationOf(one types.EventDestination) Destination {
 	return found
 }
 
-// EnsureDestination makes sure that every event of the configured set goes to a topic, which must let SES publish: SES
-// tries at once. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
+// EnsureDestination makes sure that every event of the configured set goes to the topic. The topic must already let
+// SES publish, because SES tries at once.
+// https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
 func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, error) {
 	set, err := c.GetConfigurationSet(ctx)
 	if err != nil {
@@ -122,7 +124,7 @@ func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, e
 	})
 	var exists *types.AlreadyExistsException
 	if errors.As(err, &exists) {
-		return Unchanged, nil // somebody else was first
+		return Unchanged, nil // another process created it first
 	}
 	if err != nil {
 		return "", newError(ctx, "CreateConfigurationSetEventDestination", a, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-// What SES publishes, as its documentation shows it, shortened.
+// Bodies that SES publishes, shortened from its documentation.
 const (
 	mailPart = `"mail":{"timestamp":"2026-03-01T12:00:00.123Z","source":"a@b.test","messageId":"EXAMPLE7c191be45",` +
 		`"destination":["user@example.com"],"tags":{"ses:configuration-set":["mailstack"],"mailstack-message-id":["0197b2c4-5a10-7cc3-9d4e-1f0a2b3c4d5e"]}}`

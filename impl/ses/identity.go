@@ -12,20 +12,20 @@ import (
 // Identity is a domain (or address) in the SES account.
 type Identity struct {
 	Name string
-	// DKIMTokens are the three names of the Easy DKIM records: <token>._domainkey.<domain> is a CNAME
-	// of <token>.dkim.amazonses.com. They stay the same for a domain while its identity exists.
+	// DKIMTokens are the three names of the Easy DKIM records: <token>._domainkey.<domain> is a CNAME for
+	// <token>.dkim.amazonses.com. They stay the same for a domain while its identity exists.
 	DKIMTokens   []string
 	DKIMVerified bool
-	// DKIMFailed says that SES no longer looks for the records: it did not find them for 72 hours. RestartDKIM makes it
-	// look again. https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
+	// DKIMFailed reports whether SES stopped looking for the records, having found none for 72 hours. RestartDKIM
+	// makes it look again. https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
 	DKIMFailed         bool
 	VerifiedForSending bool
 	MailFromDomain     string // empty while none is set
 	MailFromStatus     string // PENDING, SUCCESS, FAILED, TEMPORARY_FAILURE; empty while none is set
 }
 
-// CreateIdentity registers a domain with Easy DKIM. One that exists already is read, and created is
-// false.
+// CreateIdentity registers a domain with Easy DKIM. If the identity exists already, it returns that one and created
+// is false.
 func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Identity, created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (c *Client) CreateIdentity(ctx context.Context, domain string) (identity Id
 	return identity, true, nil
 }
 
-// GetIdentity reads a domain's state as SES sees it. ErrNotFound: the account has no such identity.
+// GetIdentity reads SES's state of a domain. ErrNotFound means that the account has no such identity.
 func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -62,8 +62,8 @@ func (c *Client) GetIdentity(ctx context.Context, domain string) (Identity, erro
 	return identity, nil
 }
 
-// SetMailFrom sets the MAIL FROM domain of an identity. While its records are missing, mail goes out
-// with SES's own domain instead of failing.
+// SetMailFrom sets the MAIL FROM domain of an identity. While its DNS records are missing, SES sends with its own
+// domain instead of failing.
 func (c *Client) SetMailFrom(ctx context.Context, domain, mailFrom string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -94,7 +94,7 @@ func (c *Client) RestartDKIM(ctx context.Context, domain string) error {
 	return nil
 }
 
-// DeleteIdentity removes a domain from the account. One that is absent already is no error.
+// DeleteIdentity removes a domain from the account. An absent domain is no error.
 func (c *Client) DeleteIdentity(ctx context.Context, domain string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

@@ -15,31 +15,31 @@ import (
 
 const (
 	opSendEmail = "SendEmail"
-	// TagMessageID is the email tag that carries our message id, so that the events of a message can
-	// be matched even when the answer to its sending was lost.
+	// TagMessageID is the email tag that carries our message id, so that events can be matched to a message even
+	// when SES's response to the send was lost.
 	TagMessageID = "mailstack-message-id"
-	// TagProbe is the email tag of a message that is sent to see its events come back.
+	// TagProbe is the email tag of a probe: a message sent only to see its events come back.
 	TagProbe = "mailstack-probe"
 	charset  = "UTF-8"
 )
 
-// Message is one email as SES is to send it.
+// Message is one email for SES to send.
 type Message struct {
 	ID       uuid.UUID // ours, sent as the email tag TagMessageID
 	From     string    // a bare address
-	FromName string    // any text; encoded as RFC 2047 has it
-	// To, Cc, Bcc and ReplyTo are addresses with or without a display name. At most 50 recipients.
+	FromName string    // any text; encoded as in RFC 2047
+	// To, Cc, Bcc and ReplyTo are addresses with or without a display name; at most 50 recipients.
 	To, Cc, Bcc, ReplyTo []string
 	Subject, HTML, Text  string
-	// Tags are the user's. They stay with us: an SES tag knows no '.', and its values feed metrics
-	// that are billed.
+	// Tags are the user's and are not sent to SES: an SES tag allows no '.', and its values feed metrics that AWS
+	// bills.
 	Tags []string
-	// Probe says that nobody's message is sent: ID goes out as the tag TagProbe instead.
+	// Probe marks a probe, which is no stored message: ID is sent as the tag TagProbe instead.
 	Probe bool
 }
 
-// Send makes one attempt to send m, never more, and returns the message id of SES. Every error is an
-// *Error; after one of class Ambiguous the message may have been sent.
+// Send makes exactly one attempt to send m and returns SES's message id. Every error is an *Error; after one of
+// class Ambiguous the message may have been sent.
 func (c *Client) Send(ctx context.Context, m Message) (string, error) {
 	input, err := sendInput(m, c.configurationSet)
 	if err != nil {
@@ -97,8 +97,8 @@ func content(data string) *types.Content {
 	return &types.Content{Data: aws.String(data), Charset: aws.String(charset)}
 }
 
-// encodeAddresses leaves ASCII as it was given, and encodes the display name of the rest: a header
-// field holds nothing else (RFC 5322, RFC 2047).
+// encodeAddresses keeps an ASCII address unchanged and encodes the display name of any other: a header field may
+// contain ASCII only (RFC 5322, RFC 2047).
 func encodeAddresses(list []string) ([]string, error) {
 	out := make([]string, 0, len(list))
 	for _, given := range list {

@@ -105,7 +105,7 @@ func TestRegionIsNeeded(t *testing.T) {
 	}
 }
 
-// awsWay sets the environment that AWS's own tools read. It keeps the machine's own away.
+// awsWay sets the environment that AWS's own tools read, and hides the machine's own settings.
 func awsWay(t *testing.T, values map[string]string) {
 	t.Helper()
 	for _, pair := range os.Environ() {
@@ -178,7 +178,7 @@ func TestQuotaCallIsRepeatedAndBounded(t *testing.T) {
 	}
 }
 
-// Nothing said is not nothing allowed.
+// A missing quota must not be read as a quota of zero or as an unlimited one.
 func TestAnAccountWithoutAQuotaIsAnError(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

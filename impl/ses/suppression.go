@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 )
 
-// DeleteSuppressed takes an address off the account's suppression list, where it stands in the very form to which
-// messages were sent: another case is another entry.
+// DeleteSuppressed removes an address from the account's suppression list. Entries are case-sensitive: the address
+// must be written as in the messages that were sent to it.
 // https://docs.aws.amazon.com/ses/latest/dg/sending-email-suppression-list-tenant-level-manage.html
-// One that is not on the list is no error, nor is one that SES takes for no address: it cannot be on it.
+// An address that is not on the list is no error, nor is one that SES considers invalid: it cannot be on the list.
 func (c *Client) DeleteSuppressed(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -23,7 +23,7 @@ func (c *Client) DeleteSuppressed(ctx context.Context, address string) error {
 	if err == nil {
 		return nil
 	}
-	// The URL names the address, and errors are logged.
+	// The URL contains the address, and errors are logged.
 	var request *url.Error
 	if errors.As(err, &request) {
 		request.URL = "the suppressed destination"

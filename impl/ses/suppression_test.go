@@ -27,7 +27,7 @@ func TestDeleteSuppressed(t *testing.T) {
 	wantFailure(t, client.DeleteSuppressed(t.Context(), "user@example.com"), ses.Ambiguous)
 }
 
-// What SES takes for no address is not on its list. Every other refusal is somebody's fault.
+// An invalid address cannot be on the list. Every other refusal is an error.
 func TestDeleteSuppressedRefused(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]ses.Class{
@@ -47,7 +47,7 @@ func TestDeleteSuppressedRefused(t *testing.T) {
 	}
 }
 
-// Errors are logged, and an address is no log's business.
+// Errors are logged, so they must not contain the address.
 func TestDeleteSuppressedNamesNobody(t *testing.T) {
 	t.Parallel()
 	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))

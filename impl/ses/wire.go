@@ -10,20 +10,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// maxResponseBytes bounds what is read of an answer. The largest that we ask for is a few kilobytes.
+// maxResponseBytes bounds how much of a response is read. The largest expected response is a few kilobytes.
 const maxResponseBytes = 1 << 20
 
-// wireProgress is how far the latest HTTP request of one call got. The HTTP client reports it from
-// goroutines of its own.
+// wireProgress is how far the latest HTTP request of one call got. The HTTP client updates it from its own
+// goroutines.
 type wireProgress struct {
 	started  atomic.Bool // a request was handed to the HTTP client
 	writing  atomic.Bool // its headers were written
-	unsent   atomic.Bool // writing it failed, so that it never was whole
-	answered atomic.Bool // headers of an answer came back
+	unsent   atomic.Bool // writing it failed, so SES never got all of it
+	answered atomic.Bool // response headers came back
 }
 
-// maybeSent reports whether SES may hold the whole request. A request whose writing began, and of
-// which no failure to write was reported, counts as sent: an answer can be overtaken by our deadline.
+// maybeSent reports whether SES may have the whole request. A request counts as sent once its writing began, unless
+// the HTTP client reported a failure to write: our deadline can expire before the response arrives.
 func (a *wireProgress) maybeSent() bool {
 	return a.answered.Load() || (a.writing.Load() && !a.unsent.Load())
 }
@@ -37,14 +37,14 @@ func (a *wireProgress) reset() {
 
 type wireProgressKey struct{}
 
-// trackWire returns a context whose calls to SES are followed by the returned attempt.
+// trackWire returns a context that records the progress of its SES calls in the returned wireProgress.
 func trackWire(ctx context.Context) (context.Context, *wireProgress) {
 	a := &wireProgress{}
 	return context.WithValue(ctx, wireProgressKey{}, a), a
 }
 
-// transport is the HTTP client of the SES calls alone: credential look-ups go through others, and
-// must not be mistaken for a request that reached SES.
+// transport is the HTTP client of SES calls only. Credential lookups use other clients: their requests must not
+// count as requests that reached SES.
 type transport struct{ next aws.HTTPClient }
 
 func (t *transport) Do(req *http.Request) (*http.Response, error) {
@@ -55,7 +55,7 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.next.Do(req)
 	if err != nil {
-		return nil, err // unwrapped: the SDK looks for the HTTP client's own errors
+		return nil, err // unwrapped: the SDK checks for the HTTP client's own errors
 	}
 	if ok {
 		a.answered.Store(true)
@@ -66,8 +66,8 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 
 func (a *wireProgress) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		// The HTTP client itself repeats a request of which nothing was written; each try begins
-		// by asking for a connection.
+		// The HTTP client itself retries a request of which nothing was written. Each try begins by asking for a
+		// connection.
 		GetConn:      func(string) { a.reset() },
 		WroteHeaders: func() { a.writing.Store(true) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) { a.unsent.Store(info.Err != nil) },
