@@ -14,21 +14,21 @@ import (
 
 const (
 	maxCertificate = 64 << 10
-	// maxCachedKeys bounds the certificates that are kept; SNS uses one per region at a time.
+	// maxCachedKeys bounds the cached certificates; SNS uses one per region at a time.
 	maxCachedKeys = 32
-	// certificateTTL is how long a certificate counts without being fetched again.
+	// certificateTTL is how long a fetched certificate is cached.
 	certificateTTL = 24 * time.Hour
-	// negativeTTL is how long a certificate that could not be had is not asked for again.
+	// negativeTTL is how long a failure to fetch a certificate is cached.
 	negativeTTL = 5 * time.Second
 )
 
-// cachedKey is a certificate's key.
+// cachedKey is the public key of a certificate.
 type cachedKey struct {
 	key     *rsa.PublicKey
 	expires time.Time
 }
 
-// key returns the public key of the certificate at a URL of SNS. At most one is fetched at a time.
+// key returns the public key of the certificate at an SNS URL. At most one certificate is fetched at a time.
 func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) {
 	target, err := v.trusted(raw)
 	if err != nil {
@@ -55,7 +55,7 @@ func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) 
 	return found.key, err
 }
 
-// cached returns the key of a certificate that was fetched lately, or the error when it could not be fetched just now.
+// cached returns the key of a cached certificate, or an error if fetching it failed within negativeTTL.
 func (v *Verifier) cached(address string) (*rsa.PublicKey, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -115,7 +115,7 @@ func (v *Verifier) download(ctx context.Context, address string) (cachedKey, err
 	return cachedKey{key: key, expires: expires}, nil
 }
 
-// Confirm follows the link by which a topic wants to be told that we listen. The message must be a verified one.
+// Confirm confirms a subscription by fetching the message's SubscribeURL. The message must have passed Verify.
 func (v *Verifier) Confirm(ctx context.Context, message Message) error {
 	target, err := v.trusted(message.SubscribeURL)
 	if err != nil {
@@ -124,11 +124,11 @@ func (v *Verifier) Confirm(ctx context.Context, message Message) error {
 	if _, err := v.get(ctx, target.String(), maxCertificate); err != nil {
 		return fmt.Errorf("%w: confirm the subscription: %w", ErrUnavailable, err)
 	}
-	v.config.Log.InfoContext(ctx, "a subscription of SNS was confirmed", "topic", message.TopicArn)
+	v.config.Log.InfoContext(ctx, "SNS subscription confirmed", "topic", message.TopicArn)
 	return nil
 }
 
-// get reads a small answer.
+// get fetches a response body of at most limit bytes.
 func (v *Verifier) get(ctx context.Context, address string, limit int64) (body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {

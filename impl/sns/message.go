@@ -1,9 +1,8 @@
-// Package sns receives what Amazon SNS posts over HTTP: it reads the messages and tells the genuine ones from all
-// others.
+// Package sns parses and verifies the messages that Amazon SNS posts over HTTP.
 //
-//   - message.go: the messages, and the text of each that is signed
-//   - verify.go: whose messages are taken: topic, host of the certificate, signature
-//   - certificate.go: the certificates, fetched and kept; confirming a subscription
+//   - message.go: parsing, and the text of a message that SNS signs
+//   - verify.go: which messages are accepted: topic, certificate host, signature
+//   - certificate.go: fetching and caching certificates; confirming a subscription
 //
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 package sns
@@ -16,20 +15,20 @@ import (
 	"strings"
 )
 
-// MaxBytes is more than a body that SNS posts can have: a message of at most 256 KiB, escaped, and what is around it.
+// MaxBytes is larger than any body that SNS posts: a message of at most 256 KiB, escaped, and its envelope.
 const MaxBytes = 512 << 10
 
-// The types of messages.
+// The types of a message.
 const (
 	TypeNotification             = "Notification"
 	TypeSubscriptionConfirmation = "SubscriptionConfirmation"
 	TypeUnsubscribeConfirmation  = "UnsubscribeConfirmation"
 )
 
-// maxID bounds the id of a message, in bytes; SNS makes UUIDs.
+// maxID bounds the id of a message, in bytes; SNS uses UUIDs.
 const maxID = 100
 
-// Message is what SNS posts, under the names of its documentation.
+// Message is a message as SNS posts it, with the field names of its documentation.
 type Message struct {
 	Type             string
 	MessageId        string
@@ -44,7 +43,7 @@ type Message struct {
 	SubscribeURL     string
 }
 
-// Parse reads a message. Errors are of the kind ErrMalformed.
+// Parse parses a message. Its errors wrap ErrMalformed.
 func Parse(body []byte) (Message, error) {
 	var message Message
 	if len(body) > MaxBytes {
@@ -66,8 +65,8 @@ func Parse(body []byte) (Message, error) {
 
 func malformed(why error) error { return fmt.Errorf("%w: %w", ErrMalformed, why) }
 
-// signedText is the text that SNS signs: the names and values of the members that count, in the order of their names,
-// each followed by a newline, the last one too.
+// signedText returns the text that SNS signs: the names and values of the signed fields, sorted by name, with a
+// newline after each name and each value, including the last.
 func (m *Message) signedText() []byte {
 	var text strings.Builder
 	write := func(name, value string) {
@@ -94,7 +93,8 @@ func (m *Message) signedText() []byte {
 	return []byte(text.String())
 }
 
-// LoggableTopicARN returns an ARN as it is, where it has the shape of a topic's, for a log that others must not write.
+// LoggableTopicARN returns arn if it has the shape of a topic's ARN, and otherwise a placeholder, so that strangers
+// cannot write to the log.
 func LoggableTopicARN(arn string) string {
 	parts := strings.Split(arn, ":")
 	named := func(part string) bool {

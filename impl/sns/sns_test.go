@@ -29,7 +29,7 @@ const (
 	certificate = "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
 )
 
-// amazon is SNS as it is on the network, and who holds its key.
+// amazon simulates SNS and its web server; it holds the signing key.
 type amazon struct {
 	t   *testing.T
 	key *rsa.PrivateKey
@@ -90,7 +90,7 @@ func (a *amazon) certify(key any, from, to time.Time) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// sign signs a text that the documentation of SNS gives.
+// sign signs a text in the format of the SNS documentation.
 func (a *amazon) sign(version, text string) string {
 	a.t.Helper()
 	first, second := sha1.Sum([]byte(text)), sha256.Sum256([]byte(text))
@@ -103,7 +103,7 @@ func (a *amazon) sign(version, text string) string {
 	return base64.StdEncoding.EncodeToString(signature)
 }
 
-// notification is the one of the documentation, with every character of the signed text written out.
+// notification returns the documentation's notification, with every character of the signed text written out.
 func (a *amazon) notification(version string, change func(map[string]string)) []byte {
 	a.t.Helper()
 	return a.document(change, map[string]string{
@@ -200,7 +200,7 @@ func TestForgedMessages(t *testing.T) {
 	}
 }
 
-// Whoever does not know a topic, or names another host, makes us ask nobody.
+// A message with an unknown topic or a foreign host must not trigger outbound requests.
 func TestCertificatesComeFromSNSOnly(t *testing.T) {
 	t.Parallel()
 	a := newAmazon(t)
@@ -235,7 +235,7 @@ func TestCertificatesComeFromSNSOnly(t *testing.T) {
 	}
 }
 
-// A certificate that cannot be had now does not make a message a forged one: SNS is to try again.
+// A certificate that cannot be fetched now does not make a message untrusted: SNS must retry it.
 func TestCertificateThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	for name, page := range map[string]func() (*http.Response, error){

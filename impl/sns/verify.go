@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what version 1 of the signature is made of
+	"crypto/sha1" //nolint:gosec // signature version 1 is defined with SHA-1
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -19,32 +19,32 @@ import (
 	"time"
 )
 
-// The kinds of refusal. The first two are for good; the third may pass.
+// The kinds of refusal. The first two are permanent; the third may pass.
 var (
-	// ErrMalformed: it is not a message of SNS.
+	// ErrMalformed means that the body is not an SNS message.
 	ErrMalformed = errors.New("not a message of SNS")
-	// ErrUntrusted: it does not come from a topic that we listen to.
+	// ErrUntrusted means that the message does not come from a configured topic.
 	ErrUntrusted = errors.New("not from a topic that is listened to")
-	// ErrUnavailable: whether it is genuine cannot be told now.
+	// ErrUnavailable means that the message cannot be verified now.
 	ErrUnavailable = errors.New("the signature cannot be verified now")
 )
 
 const defaultTimeout = 5 * time.Second
 
-// Config says whose messages are taken.
+// Config says which messages are accepted.
 type Config struct {
-	// Topics are the ARNs of the topics that we listen to. None: no message is taken.
+	// Topics are the ARNs of the accepted topics. Empty means that every message is refused.
 	Topics []string
-	// TrustedHost is a host:port besides those of AWS whose certificates count, over plain HTTP: that of a simulator, in
-	// development and tests. Empty: there is none.
+	// TrustedHost is a host:port that is trusted besides AWS's, over plain HTTP: a simulator, in development and
+	// tests. Empty means that only AWS is trusted.
 	TrustedHost string
-	// Transport fetches certificates and confirms subscriptions. nil: one of its own.
+	// Transport fetches certificates and confirms subscriptions. Nil means a new http.Transport.
 	Transport http.RoundTripper
-	Now       func() time.Time // nil: time.Now
-	Log       *slog.Logger     // nil: nothing is logged
+	Now       func() time.Time // nil means time.Now
+	Log       *slog.Logger     // nil means that nothing is logged
 }
 
-// Verifier tells genuine messages from others. It is safe for concurrent use.
+// Verifier verifies that messages come from SNS. It is safe for concurrent use.
 type Verifier struct {
 	config      Config
 	client      *http.Client
@@ -89,13 +89,13 @@ func New(config Config) *Verifier {
 	}
 }
 
-// Verify reads a message and makes sure that it comes from one of the topics. Errors are of the kinds above.
+// Verify parses a message and verifies that it comes from one of the topics. Its errors wrap one of those above.
 func (v *Verifier) Verify(ctx context.Context, body []byte) (Message, error) {
 	message, err := Parse(body)
 	if err != nil {
 		return message, err
 	}
-	// Before anything is fetched: whoever does not know a topic cannot make us ask anybody.
+	// Check the topic before fetching the certificate, so that strangers cannot trigger outbound requests.
 	if !slices.Contains(v.config.Topics, message.TopicArn) {
 		return message, forged("the topic is not one of those that are listened to")
 	}
@@ -117,7 +117,7 @@ func (v *Verifier) Verify(ctx context.Context, body []byte) (Message, error) {
 	return message, nil
 }
 
-// digest is what the signature is of: SHA-1 in version 1, SHA-256 in version 2.
+// digest hashes the signed text: SHA-1 for signature version 1, SHA-256 for version 2.
 func (m *Message) digest() (crypto.Hash, []byte, error) {
 	switch m.SignatureVersion {
 	case "1":
@@ -132,7 +132,8 @@ func (m *Message) digest() (crypto.Hash, []byte, error) {
 
 func forged(why string) error { return fmt.Errorf("%w: %s", ErrUntrusted, why) }
 
-// trusted reads a URL and makes sure that it leads to SNS, over https, and to nothing but a host and a path there.
+// trusted parses a URL and checks that it leads to SNS over https (or to TrustedHost), with nothing but a host, a
+// path and a query.
 func (v *Verifier) trusted(raw string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil || len(raw) > 2048 || target.User != nil || target.Fragment != "" || target.Opaque != "" {
