@@ -1,13 +1,13 @@
-// Package awsevents sets up, checks and reads what carries the events of Amazon SES: a topic of Amazon SNS, and a queue of
-// Amazon SQS for installations without a public URL.
+// Package awsevents sets up, checks and reads the AWS resources that carry SES events: an SNS topic, and an SQS
+// queue for installations without a public URL.
 //
-//   - awsevents.go: the client; whose credentials are used
+//   - awsevents.go: the client; the identity of the caller
 //   - topic.go: the topic and its subscriptions
-//   - queue.go: the queue and its dead letters; receiving and deleting
-//   - resource_policy.go: the policies of topic and queue: who may publish, and send
-//   - iam_policy.go: the least policies of those who run, check and set up MailStack
+//   - queue.go: the queue and its dead-letter queue; receiving and deleting
+//   - resource_policy.go: the policies of the topic (who may publish) and of the queue (who may send)
+//   - iam_policy.go: the least IAM policies for running, checking and setting up MailStack
 //
-// It and package ses are the only ones that know the AWS SDK.
+// Only this package and package ses use the AWS SDK.
 package awsevents
 
 import (
@@ -26,12 +26,12 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-// ErrNotFound is of what is not there.
+// ErrNotFound is returned when the topic or queue does not exist.
 var ErrNotFound = errors.New("it does not exist")
 
 const callTimeout = 20 * time.Second
 
-// Client talks to the account in which SES is. It is safe for concurrent use.
+// Client calls SNS, SQS and STS in the AWS account of SES. It is safe for concurrent use.
 type Client struct {
 	topics   *sns.Client
 	queues   *sqs.Client
@@ -39,7 +39,7 @@ type Client struct {
 	region   string
 }
 
-// New returns a client that finds region, endpoints and credentials as that of SES does. It makes no call.
+// New returns a client. It finds region, endpoints and credentials as the SES client does, and makes no call.
 func New(ctx context.Context, config ses.Config) (*Client, error) {
 	cfg, err := config.Load(ctx)
 	if err != nil {
@@ -53,14 +53,14 @@ func New(ctx context.Context, config ses.Config) (*Client, error) {
 	}, nil
 }
 
-// Caller is whose credentials are used.
+// Caller identifies the credentials in use.
 type Caller struct {
 	Account, ARN string
 	Partition    string // aws, aws-cn, aws-us-gov
 	Region       string
 }
 
-// Caller asks AWS whose credentials are used, for which nobody needs a permission.
+// Caller asks AWS who owns the credentials in use. That call needs no permission.
 func (c *Client) Caller(ctx context.Context) (Caller, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -75,17 +75,17 @@ func (c *Client) Caller(ctx context.Context) (Caller, error) {
 	return caller, nil
 }
 
-// TopicARN is that of a topic of the caller's account and region.
+// TopicARN returns the ARN of a topic in the caller's account and region.
 func (c Caller) TopicARN(name string) string {
 	return strings.Join([]string{"arn", c.Partition, "sns", c.Region, c.Account, name}, ":")
 }
 
-// ConfigurationSetARN is that of a configuration set of SES, likewise.
+// ConfigurationSetARN returns the ARN of an SES configuration set in the caller's account and region.
 func (c Caller) ConfigurationSetARN(name string) string {
 	return strings.Join([]string{"arn", c.Partition, "ses", c.Region, c.Account, "configuration-set/" + name}, ":")
 }
 
-// wrapError says what was being tried, and whether the thing is not there.
+// wrapError adds what was tried, and wraps ErrNotFound if the resource does not exist.
 func wrapError(what string, err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -64,8 +64,8 @@ func TestCallerNamesItsResources(t *testing.T) {
 	}
 }
 
-// What others wrote into the policies of topic and queue stays; and so does what we wrote for another configuration
-// set. What we wrote for the same one is replaced, also under the name that is the same for all.
+// Statements of others in the policies of topic and queue stay, and so do ours for another configuration set. Ours
+// for the same set is replaced, also under the older name without a hash.
 func TestPoliciesOfOthersStay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -118,7 +118,7 @@ func TestPoliciesOfOthersStay(t *testing.T) {
 	}
 }
 
-// A queue that was there keeps its times and its own queue of dead letters.
+// An existing queue keeps its times and its own dead-letter queue.
 func TestAQueueThatIsThereKeepsItsAttributes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -189,7 +189,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// What was received is nobody else's until its time is over, and gone once it is deleted.
+// A received message is hidden from other receivers until its visibility timeout ends; a deleted one is gone.
 func TestReceivingIsALease(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -198,7 +198,7 @@ func TestReceivingIsALease(t *testing.T) {
 	queue, _, _, err := r.EnsureQueue(t.Context(), "events", topic)
 	must(t, err)
 	received := make(chan int)
-	go func() { // waits for what comes
+	go func() { // waits for a message
 		messages, err := queue.Receive(t.Context())
 		if err != nil {
 			t.Error(err)

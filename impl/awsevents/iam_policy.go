@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Resources are what a policy is about. Empty: any.
+// Resources are the ARNs that a policy is restricted to. Empty means any.
 type Resources struct {
 	Topic, Queue, DeadQueue string // ARNs
 }
 
-// RuntimePolicy is the least policy of those who run serve, worker and doctor, in the JSON of IAM. Without a queue it has
-// nothing of SQS. What SES does is about every identity: organizations bring their own domains.
+// RuntimePolicy returns the least IAM policy, as JSON, for running serve, worker and doctor. Without a queue it has
+// no SQS permissions. Its SES permissions cover every identity, because organizations bring their own domains.
 func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 	statements := []statement{allow("MailStackMail", "*",
 		"ses:CreateConfigurationSet", "ses:CreateEmailIdentity", "ses:DeleteEmailIdentity", "ses:DeleteSuppressedDestination",
@@ -30,7 +30,7 @@ func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 	return policyOf(statements...)
 }
 
-// SetupPolicy is the least policy of those who set up the wiring.
+// SetupPolicy returns the least IAM policy for setting up the event path: configuration set, topic and queue.
 func SetupPolicy(resources Resources, withQueue bool) (string, error) {
 	statements := []statement{
 		allow("MailStackSetup", "*",
@@ -66,7 +66,8 @@ func policyOf(statements ...statement) (string, error) {
 	return string(encoded), nil
 }
 
-// Permission is that which a call of an API needs, where it is not the call's own name. Empty: it needs none.
+// Permission returns the IAM permission that an API call needs, which usually has the call's own name. Empty means
+// none.
 func Permission(call string) string {
 	switch call {
 	case "sqs:DeleteMessageBatch":

@@ -14,8 +14,8 @@ import (
 	"github.com/voostack/mailstack/impl/awsevents"
 )
 
-// called are the API calls that the code of a folder makes, found by the names of the clients: every file is read, so
-// that a call that no test happens to make counts too.
+// called returns the API calls in the code of a folder, found by the clients' names. It reads every file, so that
+// calls that no test makes count too.
 func called(t *testing.T, folder string) map[string]bool {
 	t.Helper()
 	services := map[string]string{
@@ -72,7 +72,7 @@ func actions(t *testing.T, make func(awsevents.Resources, bool) (string, error))
 		}
 		for _, action := range one.Action {
 			found[action] = true
-			// Only SES is allowed everywhere, which cannot name the domains that are to come.
+			// Only SES permissions cover every resource: a policy cannot name domains that do not exist yet.
 			if !strings.HasPrefix(action, "ses:") && slices.Contains(one.Resource, "*") {
 				t.Errorf("%s is allowed everywhere", action)
 			}
@@ -81,7 +81,7 @@ func actions(t *testing.T, make func(awsevents.Resources, bool) (string, error))
 	return found
 }
 
-// The policies hold what the code calls, and nothing else.
+// The policies allow exactly what the code calls.
 func TestPoliciesHoldWhatIsCalled(t *testing.T) {
 	t.Parallel()
 	calls := called(t, ".")

@@ -16,43 +16,44 @@ import (
 )
 
 const (
-	// MaxReceived is how many messages SQS hands out at once.
+	// MaxReceived is the maximum number of messages in one response of SQS.
 	MaxReceived = 10
-	// longPoll is as long as SQS lets a receiver wait.
+	// longPoll is the longest wait that SQS allows a receiver.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 	longPoll = 20 * time.Second
-	// pollTimeout bounds a call that waits.
+	// pollTimeout bounds a receiving call, which may wait for longPoll.
 	pollTimeout = longPoll + 10*time.Second
-	// visibilityTimeout is how long a received message is nobody else's: enough to store ten of them.
+	// visibilityTimeout is how long SQS hides a received message from other receivers: enough to store ten of them.
 	visibilityTimeout = time.Minute
-	// retentionPeriod is as long as SQS keeps anything. A message that was received triesBeforeDead times and is still there
-	// goes to the dead letters. It is as many as SQS allows, most of a day of them: a database that answers and takes
-	// nothing (its disk is full, it is a standby) must not send there what can be read.
+	// retentionPeriod is the longest that SQS allows. A message that was received maxReceiveCount times without
+	// being deleted goes to the dead-letter queue. The count is the highest that SQS allows, which lasts for most
+	// of a day: a database that accepts connections but no writes (its disk is full, it is a standby) must not send
+	// readable messages there.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 	retentionPeriod = 14 * 24 * time.Hour
 	maxReceiveCount = 1000
 
-	// DeadLetterSuffix is what the name of the queue of dead letters ends with.
+	// DeadLetterSuffix ends the name of the dead-letter queue.
 	DeadLetterSuffix       = "-dead"
 	attributeARN           = "QueueArn"
 	attributeRedrivePolicy = "RedrivePolicy"
 )
 
-// QueueMessage is a message that was received, and is to be deleted within a minute.
+// QueueMessage is a received message. It must be deleted within a minute, or it is delivered again.
 type QueueMessage struct {
 	ID, Receipt, Body string
 }
 
-// Queue is a queue of the account. It is safe for concurrent use.
+// Queue is an SQS queue of the account. It is safe for concurrent use.
 type Queue struct {
 	client *sqs.Client
 	URL    string
 }
 
-// Queue returns the queue of a URL, whether or not there is one.
+// Queue returns the queue with a URL, whether or not it exists.
 func (c *Client) Queue(url string) *Queue { return &Queue{client: c.queues, URL: url} }
 
-// EnsureQueue makes sure that there is a queue into which a topic sends, and another for what nobody can read.
+// EnsureQueue makes sure that a queue exists that receives from a topic, and a second one for its dead letters.
 func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Queue, arn string, state ses.Change, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -98,7 +99,7 @@ func (c *Client) findOrCreate(ctx context.Context, name string, attributes map[s
 	return c.Queue(aws.ToString(made.QueueUrl)), ses.Created, nil
 }
 
-// complete sees to the policy of the queue, and to where its dead letters go unless that is said already.
+// complete sets the queue's policy, and its dead-letter queue unless one is set already.
 func (q *Queue) complete(ctx context.Context, topic, deadARN string) (arn string, changed bool, err error) {
 	known, err := q.attributes(ctx, types.QueueAttributeNameAll)
 	if err != nil {
@@ -138,7 +139,7 @@ func (q *Queue) attributes(ctx context.Context, names ...types.QueueAttributeNam
 	return out.Attributes, nil
 }
 
-// ARN asks for that of the queue. ErrNotFound: there is no such queue.
+// ARN fetches the queue's ARN. ErrNotFound means that there is no such queue.
 func (q *Queue) ARN(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -146,7 +147,7 @@ func (q *Queue) ARN(ctx context.Context) (string, error) {
 	return found[attributeARN], err
 }
 
-// Receive takes up to MaxReceived messages, and waits up to 20 seconds for the first of them.
+// Receive receives up to MaxReceived messages, and waits up to 20 seconds for the first one.
 func (q *Queue) Receive(ctx context.Context) ([]QueueMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
@@ -164,7 +165,7 @@ func (q *Queue) Receive(ctx context.Context) ([]QueueMessage, error) {
 	return found, nil
 }
 
-// Delete removes received messages, at most MaxReceived.
+// Delete deletes received messages, at most MaxReceived.
 func (q *Queue) Delete(ctx context.Context, messages []QueueMessage) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -11,14 +11,14 @@ import (
 
 const (
 	policyVersion = "2012-10-17"
-	// sidPrefix is what the names of our statements begin with. Alone it is a name that stood for any source.
+	// sidPrefix begins the names of our statements. A statement named by the prefix alone may be about any source.
 	sidPrefix = "MailStackEvents"
-	// sidDigits of a hash of its source follow, since the policy of a topic or queue has a statement for each of several,
-	// and a name may hold letters and digits only.
+	// sidDigits is how many hexadecimal digits of the source's hash follow the prefix. The policy of a topic or
+	// queue has one statement per source, and a name may hold only letters and digits.
 	sidDigits = 12
 )
 
-// statement is one of a policy, under the names of AWS.
+// statement is one statement of a policy, with AWS's field names.
 type statement struct {
 	Sid       string                       `json:",omitempty"`
 	Effect    string                       `json:""`
@@ -28,8 +28,9 @@ type statement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-// allowPublish lets SES publish to a topic what happens to the mail of one configuration set of the account, and nobody
-// else's SES. https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
+// allowPublish lets SES publish to a topic the events of one configuration set of this account, and no other
+// account's events.
+// https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
 func allowPublish(topic, account, configurationSet string) statement {
 	return statement{
 		Sid: sidOf(configurationSet), Effect: "Allow", Principal: map[string]string{"Service": "ses.amazonaws.com"},
@@ -48,15 +49,15 @@ func allowSend(queue, topic string) statement {
 	}
 }
 
-// sidOf names the statement about a source.
+// sidOf returns the name of the statement about a source.
 func sidOf(source string) string {
 	sum := sha256.Sum256([]byte(source))
 	return sidPrefix + hex.EncodeToString(sum[:])[:sidDigits]
 }
 
-// mergeStatement returns a policy in which a statement stands, in the place of an earlier one about its source; what others wrote
-// stays, and so do the statements about other sources.
-// changed is false where it stood there already.
+// mergeStatement returns the policy with the wanted statement, which replaces an earlier one of ours about the same
+// source. Statements of others, and ours about other sources, stay. If the policy has the statement already,
+// changed is false.
 func mergeStatement(policy string, wanted statement) (merged string, changed bool, err error) {
 	document := map[string]any{"Version": policyVersion}
 	if policy != "" {
@@ -94,12 +95,12 @@ func mergeStatement(policy string, wanted statement) (merged string, changed boo
 	return string(encoded), true, nil
 }
 
-// replaces reports whether a statement that is there is an earlier one of ours about the same source.
+// replaces reports whether an existing statement is an earlier one of ours about the same source.
 func replaces(ours, there map[string]any) bool {
 	return there["Sid"] == ours["Sid"] || (there["Sid"] == sidPrefix && sourceOf(there) == sourceOf(ours))
 }
 
-// sourceOf is the ARN that a statement is restricted to, or nothing. The case of a condition's key does not matter.
+// sourceOf returns the ARN to which a statement is restricted, or "". The key of a condition is case-insensitive.
 func sourceOf(statement map[string]any) string {
 	conditions, _ := statement["Condition"].(map[string]any)
 	for _, compared := range conditions {
@@ -114,7 +115,7 @@ func sourceOf(statement map[string]any) string {
 	return ""
 }
 
-// plain is a statement as it is read from a policy.
+// plain returns a statement in the form in which one is read from a policy.
 func plain(wanted statement) (map[string]any, error) {
 	encoded, err := json.Marshal(wanted)
 	if err != nil {
@@ -127,7 +128,7 @@ func plain(wanted statement) (map[string]any, error) {
 	return short(found), nil
 }
 
-// short writes a list of one as the one, which means the same.
+// short replaces a list of one element by that element, which means the same.
 func short(statement map[string]any) map[string]any {
 	for _, member := range []string{"Action", "Resource"} {
 		if list, ok := statement[member].([]any); ok && len(list) == 1 {

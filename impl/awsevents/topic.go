@@ -11,18 +11,18 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-// maxSubscriptionPages bounds the listing of subscriptions, a hundred to a page.
+// maxSubscriptionPages bounds the listing of subscriptions, which has a hundred to a page.
 const maxSubscriptionPages = 20
 
 const attributePolicy = "Policy"
 
-// Subscription is one of a topic.
+// Subscription is one subscription of a topic.
 type Subscription struct {
 	Protocol, Endpoint string
 	Confirmed          bool
 }
 
-// EnsureTopic makes sure that there is a topic to which SES publishes for a configuration set.
+// EnsureTopic makes sure that a topic exists and that SES may publish a configuration set's events to it.
 func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configurationSet string) (arn string, state ses.Change, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -30,7 +30,7 @@ func (c *Client) EnsureTopic(ctx context.Context, caller Caller, name, configura
 	policy, err := c.topicPolicy(ctx, arn)
 	if errors.Is(err, ErrNotFound) {
 		state = ses.Created
-		// SNS signs by SHA-1 unless it is told to do better.
+		// SNS signs with SHA-1 unless SignatureVersion is set to 2.
 		out, err := c.topics.CreateTopic(ctx, &sns.CreateTopicInput{
 			Name: aws.String(name), Attributes: map[string]string{"SignatureVersion": "2"},
 		})
@@ -68,7 +68,7 @@ func (c *Client) topicPolicy(ctx context.Context, arn string) (string, error) {
 	return out.Attributes[attributePolicy], nil
 }
 
-// Subscriptions lists those of a topic. ErrNotFound: there is no such topic.
+// Subscriptions lists the subscriptions of a topic. ErrNotFound means that there is no such topic.
 func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -85,7 +85,7 @@ func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscriptio
 		for _, one := range page.Subscriptions {
 			found = append(found, Subscription{
 				Protocol: aws.ToString(one.Protocol), Endpoint: aws.ToString(one.Endpoint),
-				// Instead of an ARN: PendingConfirmation, or Deleted.
+				// Otherwise the ARN's place holds PendingConfirmation or Deleted.
 				Confirmed: strings.HasPrefix(aws.ToString(one.SubscriptionArn), "arn:"),
 			})
 		}
@@ -93,8 +93,8 @@ func (c *Client) Subscriptions(ctx context.Context, topic string) ([]Subscriptio
 	return found, nil
 }
 
-// EnsureSubscription makes sure that a web server (protocol http or https) or a queue (sqs, with the ARN as endpoint) is
-// subscribed to a topic. A web server that has not confirmed is asked again.
+// EnsureSubscription makes sure that a topic has a subscription: of a web server (protocol http or https), or of a
+// queue (sqs, with its ARN as endpoint). SNS asks a web server that has not confirmed yet once more.
 func (c *Client) EnsureSubscription(ctx context.Context, topic, protocol, endpoint string) (state ses.Change, confirmed bool, err error) {
 	known, err := c.Subscriptions(ctx, topic)
 	if err != nil {
