@@ -1,13 +1,13 @@
-// Package collect takes what SES reported out of a queue of Amazon SQS: the other way in beside the route to which SNS
-// posts, for those who have no public URL.
+// Package sqsconsumer moves SES events from an Amazon SQS queue into the database. It is the alternative to the
+// route to which SNS posts, for installations without a public URL.
 //
-// A message is deleted from the queue only when it is stored, under the id that SNS gave it, so that it can come as often
-// as it likes, also to two processes at once and after one of them died. Who may send to the queue is said by its policy;
-// signatures are not looked at, topics are where any are named.
+// A message is deleted from the queue only after it is stored, under the id that SNS gave it. It may therefore
+// arrive any number of times, at two processes at once, or after one of them died. The queue's policy decides who
+// may send to it; signatures are not checked, and topics are checked if any are configured.
 //
-// What cannot be read, or comes from another topic, is left in the queue, and so to its dead letters: it may be the
-// configuration that is wrong and not the message. While the database is away nothing is received, so that no message
-// gets there for having been tried in vain.
+// A message that is unreadable, or comes from another topic, stays in the queue and ends in its dead-letter queue:
+// the configuration may be wrong rather than the message. While the database is unavailable nothing is received, so
+// that failed attempts do not push messages there.
 package sqsconsumer
 
 import (
@@ -31,41 +31,42 @@ import (
 )
 
 const (
-	// receivers receive at the same time; each waits for AWS twice for ten messages.
+	// receivers is how many goroutines receive concurrently; each waits for AWS twice per ten messages.
 	receivers = 4
-	// finishTimeout bounds what is done with received messages when the process is told to stop.
+	// finishTimeout bounds storing and deleting received messages after the process was asked to stop.
 	finishTimeout = 15 * time.Second
 	minRetryDelay = time.Second
-	// maxRetryDelay is short, as the next attempt of a message that SES may have taken waits a minute for its event.
+	// maxRetryDelay is short because a message that SES may have accepted waits only a minute for its event before
+	// it is retried.
 	maxRetryDelay = 5 * time.Second
 	logInterval   = time.Minute
 )
 
-// Queue is that of the events; *awsevents.Queue is one.
+// Queue is the queue of events; *awsevents.Queue implements it.
 type Queue interface {
-	// Receive waits for messages, for a while; none is no error.
+	// Receive waits a while for messages. Receiving none is no error.
 	Receive(ctx context.Context) ([]awsevents.QueueMessage, error)
 	Delete(ctx context.Context, messages []awsevents.QueueMessage) error
 }
 
-// Config of a Collector. Queue, Store and Log are required.
+// Config configures a Consumer. Queue, Store and Log are required.
 type Config struct {
 	Queue Queue
 	Store *store.Store
-	// Topics are the ARNs of those from which events are taken. None: all that the policy of the queue lets in.
+	// Topics are the ARNs of the accepted topics. Empty means every topic that the queue's policy lets in.
 	Topics []string
-	Now    func() time.Time // nil: time.Now
+	Now    func() time.Time // nil means time.Now
 	Log    *slog.Logger
 }
 
-// Consumer empties a queue into the database.
+// Consumer moves the messages of a queue into the database.
 type Consumer struct {
 	config     Config
 	unreadable atomic.Int64
 	loggedAt   atomic.Int64 // in nanoseconds since 1970
 }
 
-// New returns a Collector.
+// New returns a Consumer.
 func New(config Config) *Consumer {
 	if config.Now == nil {
 		config.Now = time.Now
@@ -73,10 +74,10 @@ func New(config Config) *Consumer {
 	return &Consumer{config: config}
 }
 
-// Unreadable counts the messages that were left in the queue, each time they came.
+// Unreadable counts the messages left in the queue, once for each time one was received.
 func (c *Consumer) Unreadable() int64 { return c.unreadable.Load() }
 
-// Run collects until ctx ends. What was received by then is stored and deleted.
+// Run consumes the queue until ctx ends. Messages received by then are still stored and deleted.
 func (c *Consumer) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for range receivers {
@@ -86,7 +87,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return nil
 }
 
-// pollUntilDone backs off from failures. At first, and after each, it asks the database before it receives.
+// pollUntilDone polls until ctx ends, and backs off after failures. Before the first poll and after each failure it
+// pings the database.
 func (c *Consumer) pollUntilDone(ctx context.Context) {
 	failures, doubtful := int32(0), true
 	for ctx.Err() == nil {
@@ -98,9 +100,9 @@ func (c *Consumer) pollUntilDone(ctx context.Context) {
 		}
 		failures++
 		wait := backoff.Exponential(minRetryDelay, maxRetryDelay, failures, rand.Float64()) //nolint:gosec // spreads retries
-		c.config.Log.WarnContext(ctx, "events cannot be collected from the queue", slog.Any("error", err),
+		c.config.Log.WarnContext(ctx, "consuming the event queue failed", slog.Any("error", err),
 			slog.String("retry_in", wait.String()))
-		_ = backoff.Sleep(ctx, wait) // the loop looks at ctx
+		_ = backoff.Sleep(ctx, wait) // the loop checks ctx
 	}
 }
 
@@ -114,7 +116,8 @@ func (c *Consumer) poll(ctx context.Context, doubtful bool) error {
 	return err
 }
 
-// ReceiveOnce receives once, stores what came and deletes it, and returns how many messages were stored or known already.
+// ReceiveOnce receives once, then stores and deletes the messages. It returns how many were stored or known
+// already.
 func (c *Consumer) ReceiveOnce(ctx context.Context) (int, error) {
 	messages, err := c.config.Queue.Receive(ctx)
 	if err != nil {
@@ -132,7 +135,7 @@ func (c *Consumer) ReceiveOnce(ctx context.Context) (int, error) {
 	return len(readable), c.config.Queue.Delete(finish, readable)
 }
 
-// read sorts out what can be stored.
+// read returns the messages that can be stored, and their rows.
 func (c *Consumer) read(ctx context.Context, messages []awsevents.QueueMessage) ([]awsevents.QueueMessage, db.NotificationInsertManyParams) {
 	rows := db.NotificationInsertManyParams{Now: c.config.Now()}
 	var readable []awsevents.QueueMessage
@@ -149,8 +152,8 @@ func (c *Consumer) read(ctx context.Context, messages []awsevents.QueueMessage) 
 	return readable, rows
 }
 
-// unwrap takes an event out of the envelope of SNS, whose id it keeps. Where the subscription delivers events raw, they
-// have that of the queue.
+// unwrap takes an event out of its SNS envelope and returns SNS's id of it. An event that the subscription delivers
+// raw gets SQS's id instead.
 func (c *Consumer) unwrap(message awsevents.QueueMessage) (id, body string, err error) {
 	envelope, err := sns.Parse([]byte(message.Body))
 	if err == nil {
@@ -171,13 +174,13 @@ func (c *Consumer) unwrap(message awsevents.QueueMessage) (id, body string, err 
 	return message.ID, message.Body, nil
 }
 
-// logSkipped says now and then what is left in the queue.
+// logSkipped counts a message that is left in the queue, and logs at most one of them per logInterval.
 func (c *Consumer) logSkipped(ctx context.Context, message awsevents.QueueMessage, why error) {
 	count, now := c.unreadable.Add(1), c.config.Now().UnixNano()
 	last := c.loggedAt.Load()
 	if now-last < int64(logInterval) || !c.loggedAt.CompareAndSwap(last, now) {
 		return
 	}
-	c.config.Log.WarnContext(ctx, "a message is left in the queue of events", slog.String("id", message.ID),
+	c.config.Log.WarnContext(ctx, "unreadable message left in the event queue", slog.String("id", message.ID),
 		slog.Any("why", why), slog.Int64("since_start", count))
 }

@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// giveUpAfter has messages go to the dead letters sooner than after the thousand attempts of EnsureQueue.
+// giveUpAfter sends messages to the dead-letter queue sooner than after EnsureQueue's thousand attempts.
 func (w *world) giveUpAfter(attempts int) {
 	w.t.Helper()
 	loaded, err := w.account.Load(w.t.Context())
@@ -102,7 +102,7 @@ func anEvent() string {
 	return `{"eventType":"Delivery","mail":{"messageId":"` + uuid.NewString() + `"},"delivery":{"recipients":["a@example.com"]}}`
 }
 
-// stored are the ids and bodies of the stored notifications.
+// stored returns the ids and bodies of the stored notifications.
 func (w *world) stored() map[string]string {
 	w.t.Helper()
 	rows, err := w.store.Pool().Query(w.t.Context(), "SELECT message_id, body FROM notifications")
@@ -138,10 +138,10 @@ func (w *world) eventually(what string, holds func() bool) {
 	}
 }
 
-// later lets what is in somebody's hand come back.
+// later moves SQS's clock past the visibility timeout, so that received messages are delivered again.
 func (w *world) later() { w.clock.Add(int64(2 * time.Minute)) }
 
-// forgetful is a process that dies before it deletes, so many times.
+// forgetful is a queue whose first deletions fail, as if the process had died before them.
 type forgetful struct {
 	sqsconsumer.Queue
 	deaths atomic.Int64
@@ -182,7 +182,7 @@ func TestEnvelopesAndRawEventsAreStoredOnceAndDeleted(t *testing.T) {
 	}
 }
 
-// SNS delivers at least once: the same notification may be two messages of the queue.
+// SNS delivers at least once: one notification may become two messages in the queue.
 func TestANotificationThatIsSentTwiceIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -232,7 +232,7 @@ func TestWhatCannotBeReadGoesToTheDeadLetters(t *testing.T) {
 	w.holds("events", 0)
 }
 
-// Two processes empty one queue while each of them forgets to delete half of what it stored.
+// Two processes consume one queue, and each fails to delete half of what it stored.
 func TestTwoCollectorsStoreEverythingOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -264,7 +264,7 @@ func TestTwoCollectorsStoreEverythingOnce(t *testing.T) {
 	}
 }
 
-// While the database is away nothing is received, and so nothing gets nearer to the dead letters.
+// While the database is unavailable nothing is received, so no message gets closer to the dead-letter queue.
 func TestNothingIsReceivedWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -310,7 +310,7 @@ func (c *counted) Receive(ctx context.Context) ([]awsevents.QueueMessage, error)
 	return c.Queue.Receive(ctx)
 }
 
-// A process that is told to stop stores and deletes what it has received.
+// A process that is asked to stop stores and deletes what it has received.
 func TestShutdownFinishesWhatWasReceived(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -325,7 +325,7 @@ func TestShutdownFinishesWhatWasReceived(t *testing.T) {
 	w.holds("events", 0)
 }
 
-// stopping is told to stop when it has received.
+// stopping asks the process to stop once it has received messages.
 type stopping struct {
 	sqsconsumer.Queue
 	stop func()
