@@ -12,17 +12,17 @@ const (
 
 // account is the account's quota and state.
 type account struct {
-	Max24Hour         float64 `json:"max24Hour"` // -1: unlimited
+	Max24Hour         float64 `json:"max24Hour"` // -1 means unlimited
 	MaxPerSecond      float64 `json:"maxPerSecond"`
 	SendingEnabled    bool    `json:"sendingEnabled"`
 	EnforcementStatus string  `json:"enforcementStatus"`
 	ProductionAccess  bool    `json:"productionAccess"`
 }
 
-// AccountChange changes the members that are set.
+// AccountChange changes the members that are not nil.
 type AccountChange struct {
-	Max24Hour         *float64 `json:"max24Hour"`    // -1: unlimited
-	MaxPerSecond      *float64 `json:"maxPerSecond"` // 0: every send is throttled
+	Max24Hour         *float64 `json:"max24Hour"`    // -1 means unlimited
+	MaxPerSecond      *float64 `json:"maxPerSecond"` // 0 throttles every send
 	SendingEnabled    *bool    `json:"sendingEnabled"`
 	EnforcementStatus *string  `json:"enforcementStatus"` // HEALTHY, PROBATION or SHUTDOWN
 	ProductionAccess  *bool    `json:"productionAccess"`  // false: recipients must be verified too

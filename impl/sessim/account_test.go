@@ -64,7 +64,7 @@ func TestSuppressionList(t *testing.T) {
 	if status, _, _ := r.call(t, http.MethodPut, path, `{"EmailAddress":"x@example.com","Reason":"MOOD"}`); status != 400 {
 		t.Error(status)
 	}
-	// The list keeps and minds the case of an address.
+	// The list is case-sensitive.
 	if status, _, _ := r.call(t, http.MethodGet, path+"/ada%40example.com", ""); status != 404 {
 		t.Error(status)
 	}

@@ -5,21 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// Answers counts what senders were not told since the process began: whoever accounts for doubled messages needs to know.
+// Answers counts the responses that senders did not get since the process began, for tests that account for
+// duplicates.
 type Answers struct {
-	// UnderWay are the calls of SendEmail that are not answered yet.
+	// UnderWay counts the calls of SendEmail in flight.
 	UnderWay int64 `json:"underWay"`
-	// Dropped are the messages that were taken, with the answer kept back.
+	// Dropped counts the messages that were accepted without sending the response.
 	Dropped int64 `json:"dropped"`
-	// GivenUp are the calls of SendEmail whose sender went away before the answer.
+	// GivenUp counts the calls of SendEmail whose client disconnected before the response.
 	GivenUp int64 `json:"givenUp"`
-	// Unpublished are the events that were not taken yet by the web server to which they are posted.
+	// Unpublished counts the events that the subscribed web server has not accepted yet.
 	Unpublished int64 `json:"unpublished"`
 }
 
 type answers struct{ underWay, dropped, givenUp atomic.Int64 }
 
-// Answers returns the counts of this moment.
+// Answers returns the current counts.
 func (s *Simulator) Answers() Answers {
 	return Answers{
 		UnderWay: s.answers.underWay.Load(), Dropped: s.answers.dropped.Load(), GivenUp: s.answers.givenUp.Load(),
@@ -27,7 +28,7 @@ func (s *Simulator) Answers() Answers {
 	}
 }
 
-// count notes that a call of an operation has come. The function that it returns notes its end.
+// count records the start of a call. The function it returns records the end.
 func (s *Simulator) count(ctx context.Context, operation string) (ended func()) {
 	if operation != opSendEmail {
 		return func() {}

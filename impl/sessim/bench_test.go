@@ -7,7 +7,7 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// BenchmarkSendEmail is the SDK, HTTP over loopback and the journal together.
+// BenchmarkSendEmail measures the SDK, HTTP over loopback and the journal together.
 func BenchmarkSendEmail(b *testing.B) {
 	r := ready(b, sessim.Config{Journal: filepath.Join(b.TempDir(), "ses.jsonl"), MaxPerSecond: 1e9})
 	m := message()

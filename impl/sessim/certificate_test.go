@@ -10,8 +10,8 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// A simulator that is started again has another key. Whoever verifies its events keeps certificates by their URLs, as
-// those of SNS never change.
+// A restarted simulator has another key. Verifiers cache certificates by URL, because SNS's never change, so each
+// certificate needs a URL of its own.
 func TestEveryCertificateHasItsOwnURL(t *testing.T) {
 	t.Parallel()
 	certificateOf := func(r *rig) string {

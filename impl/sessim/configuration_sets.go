@@ -16,7 +16,7 @@ const (
 // configurationSet is a named set of sending options.
 type configurationSet struct {
 	Name string `json:"name"`
-	// SuppressedReasons nil leaves it to the account, an empty list switches its suppression list off.
+	// SuppressedReasons overrides the account's. Nil means no override; an empty list switches suppression off.
 	SuppressedReasons *[]string     `json:"suppressedReasons,omitempty"`
 	Tags              []resourceTag `json:"tags,omitempty"`
 	Destinations      []destination `json:"destinations,omitempty"`

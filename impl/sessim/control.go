@@ -11,13 +11,13 @@ import (
 
 const maxControlBytes = 1 << 20
 
-// controlRoutes are the simulator's own: for tests and accounting where it runs alone.
+// controlRoutes adds the simulator's own API, for tests and accounting where it runs as a process of its own.
 //
-//	GET|POST|DELETE /_sim/faults   what goes wrong on purpose: Faults
+//	GET|POST|DELETE /_sim/faults   the faults to inject: Faults
 //	GET|PUT /_sim/account          AccountChange
-//	GET /_sim/messages?limit=&messageId=   {"data": [Accepted…]}, the newest first
-//	GET /_sim/messages/{id}        one, by the id that SES gave it
-//	GET /_sim/journal?after=&limit=   {"data": [Record…]}, the oldest first
+//	GET /_sim/messages?limit=&messageId=   {"data": [Accepted…]}, newest first
+//	GET /_sim/messages/{id}        one message, by the id that SES gave it
+//	GET /_sim/journal?after=&limit=   {"data": [Record…]}, oldest first
 //	GET /_sim/stats                Stats
 //	GET /_sim/answers              Answers
 func (s *Simulator) controlRoutes() {
@@ -107,7 +107,7 @@ func (s *Simulator) controlError(w http.ResponseWriter, status int, message stri
 	s.write(w, status, map[string]string{"error": message})
 }
 
-// number reads a query parameter that counts.
+// number reads a query parameter as a number from 0 on.
 func number(r *http.Request, name string, otherwise int64) (int64, error) {
 	given := r.URL.Query().Get(name)
 	if given == "" {
@@ -120,8 +120,8 @@ func number(r *http.Request, name string, otherwise int64) (int64, error) {
 	return n, nil
 }
 
-// decodeControl reads a request strictly: a misspelt fault that strikes nothing would make a test
-// pass for nothing.
+// decodeControl decodes a request strictly: a misspelt fault would strike nothing, and a test would pass without
+// it.
 func decodeControl[T any](w http.ResponseWriter, r *http.Request) (T, error) {
 	var value T
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxControlBytes))

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// destination is an event destination of a configuration set, under the names of the API. Only topics of SNS are
+// destination is an event destination of a configuration set, with the API's field names. Only SNS topics are
 // simulated.
 type destination struct {
 	Name               string
@@ -24,12 +24,12 @@ func eventTypes() []string {
 
 func (d destination) topic() string { return d.SnsDestination.TopicArn }
 
-// wants tells whether a kind of event, under its name in events, goes there.
+// wants reports whether events of a kind, named as in events, go to the destination.
 func (d destination) wants(kind string) bool {
 	return d.Enabled && slices.Contains(d.MatchingEventTypes, strings.ToUpper(strings.ReplaceAll(kind, " ", "_")))
 }
 
-// check refuses what SES refuses: it publishes to a new topic at once, to see whether it may.
+// checkDestination refuses what SES refuses. Like SES, it checks at once whether it may publish to the topic.
 func (s *Simulator) checkDestination(set string, d destination) error {
 	if d.Name == "" || len(d.Name) > 64 || strings.ContainsFunc(d.Name, notWord) {
 		return badRequest("Event destination name is invalid.")
@@ -102,7 +102,8 @@ func (s *Simulator) deleteDestination(r *http.Request, _ []byte) (any, error) {
 	})
 }
 
-// changeDestinations changes a copy of the destinations of a set, where the named one is new, or is there.
+// changeDestinations changes a copy of a set's destinations. The named one must exist, unless isNew: then it must
+// not.
 func (s *Simulator) changeDestinations(name, which string, isNew bool, change func([]destination, int) []destination) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// fate is what becomes of a recipient.
+// fate is what happens to the message at one recipient.
 type fate int
 
 const (
@@ -20,11 +20,11 @@ const (
 	bounced
 	complained
 	onSuppressionList
-	silent // nothing is reported but that it was sent
+	silent // only the Send event is published
 )
 
-// fateOf knows the mailboxes with which SES lets its users test; a word behind a plus sign is ignored. Others exist, or
-// nobody tells.
+// fateOf returns the fate of the addresses of SES's mailbox simulator; it ignores a suffix after a plus sign. Other
+// addresses are delivered to if deliverAll is set, and silent otherwise.
 func fateOf(address string, suppressed []string, deliverAll bool) fate {
 	if slices.ContainsFunc(suppressed, func(other string) bool { return strings.EqualFold(other, address) }) {
 		return onSuppressionList
@@ -51,21 +51,21 @@ func fateOf(address string, suppressed []string, deliverAll bool) fate {
 	}
 }
 
-// Events says where the events of all accepted messages go, whatever their configuration set says: to a topic of a
-// simulated Amazon SNS with one subscriber.
+// Events configures one topic of a simulated Amazon SNS, with one subscriber. It gets the events of all accepted
+// messages, whatever their configuration sets say.
 type Events struct {
-	// URL is where messages of the topic are posted.
+	// URL is where the topic's messages are posted.
 	URL string
-	// TopicARN names the topic.
+	// TopicARN is the ARN of the topic.
 	TopicARN string
 	// Own is the base URL of the simulator, for the certificate of the signatures and the confirmation.
 	Own string
-	// SignatureVersion is that of the topic, "1" or "2". Empty: "1", as SNS has it.
+	// SignatureVersion is the topic's, "1" or "2". Empty means "1", SNS's default.
 	SignatureVersion string
 }
 
-// Publish reports what becomes of the messages that are accepted from now on. The subscriber is asked for its
-// confirmation first. It can be called once.
+// Publish publishes the events of messages that are accepted from now on. It first asks the subscriber for its
+// confirmation. It can be called once.
 func (s *Simulator) Publish(events Events) error {
 	if events.URL == "" || events.TopicARN == "" || events.Own == "" {
 		return errors.New("publish events: URL, TopicARN and Own are required")
@@ -79,7 +79,7 @@ func (s *Simulator) Publish(events Events) error {
 	return s.publishAgain()
 }
 
-// report publishes what SES publishes about an accepted message: that it was sent, and what became of each recipient.
+// report publishes the events of an accepted message as SES does: that it was sent, and each recipient's fate.
 // https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 func (s *Simulator) report(a Accepted) {
 	open, destinations := s.openTopic.Load(), s.destinations(a.ConfigurationSet)
@@ -139,7 +139,7 @@ func (s *Simulator) report(a Accepted) {
 	}
 }
 
-// mailOf is what every event says of its message. The values of tags are lists.
+// mailOf returns what every event says about its message. The values of tags are lists.
 func mailOf(a Accepted) map[string]any {
 	tags := map[string][]string{"ses:configuration-set": {a.ConfigurationSet}, "ses:source-ip": {"127.0.0.1"}}
 	for _, tag := range a.Tags {
@@ -152,7 +152,7 @@ func mailOf(a Accepted) map[string]any {
 	}
 }
 
-// bareAll are the recipients without display names, each once.
+// bareAll returns the recipients without display names, each once.
 func bareAll(a Accepted) []string {
 	var found []string
 	for _, given := range slices.Concat(a.To, a.Cc, a.Bcc) {

@@ -54,11 +54,11 @@ func (r *rig) bounce(t *testing.T) {
 	}
 }
 
-// Events go where the configuration set says, of the types that it says, while it is enabled.
+// Events go to the destinations of the configuration set, if they are enabled and name the event's type.
 func TestEventsGoToTheDestinationsOfTheConfigurationSet(t *testing.T) {
 	t.Parallel()
 	r, topic := wired(t)
-	r.bounce(t) // to nobody
+	r.bounce(t) // no destination yet
 	for _, want := range []ses.Change{ses.Created, ses.Unchanged} {
 		if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != want {
 			t.Fatalf("the destination is %s, want %s: %v", state, want, err)
@@ -111,7 +111,7 @@ func TestDestinationsAreRefusedAsSESDoes(t *testing.T) {
 			t.Errorf("delete %s: %d", path, status)
 		}
 	}
-	// A topic to which SES may not publish any more gets nothing.
+	// A topic to which SES may no longer publish gets nothing.
 	r.bounce(t)
 	eventually(t, "Send is in the queue", func() bool { return r.Topics().Held("events") == 1 })
 	r.Topics().Remove(topic)
@@ -121,7 +121,7 @@ func TestDestinationsAreRefusedAsSESDoes(t *testing.T) {
 	}
 }
 
-// listener takes events, or is down.
+// listener is a subscriber that accepts events, or responds 503 while it is down.
 type listener struct {
 	down  atomic.Bool
 	kinds chan string
@@ -158,11 +158,12 @@ func listen(t *testing.T) *listener {
 	return l
 }
 
-// What nobody has taken when the simulator is closed is posted by the next one, once.
+// Events that no subscriber has accepted when the simulator is closed are posted by the next one, once.
 func TestEventsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	journal := filepath.Join(t.TempDir(), "journal")
-	// Two of them: one that is asked while the simulator is closed may take the event later, with nobody left to know.
+	// Two listeners: one that gets a post while its simulator closes may accept the event without the simulator
+	// noticing.
 	down, subscriber := listen(t), listen(t)
 	down.down.Store(true)
 	publish := func(subscriber *listener) *rig {
@@ -188,7 +189,7 @@ func TestEventsSurviveARestart(t *testing.T) {
 	if !got["Send"] || !got["Bounce"] {
 		t.Errorf("got %v", got)
 	}
-	// What was received and not yet answered would be posted again, and rightly so.
+	// Wait for the responses: an event without one would rightly be posted again.
 	eventually(t, "all is taken", func() bool { return second.Answers().Unpublished == 0 })
 	if err := second.Close(); err != nil {
 		t.Fatal(err)

@@ -10,31 +10,32 @@ import (
 	"time"
 )
 
-// errCut makes the connection end without an answer.
+// errCut closes the connection without a response.
 var errCut = errors.New("cut the connection")
 
-// Often says how often a fault strikes: below 1 with this probability, from 1 on the next so many
-// calls, and on every call when negative.
+// Often is how often a fault strikes: below 1 it is a probability; from 1 on, that many calls; negative means every
+// call.
 type Often float64
 
-// Faults are what goes wrong on purpose, in the order of the members; at most one strikes a call,
-// besides the delay. They stay until they are used up, replaced or cleared.
+// Faults are the faults to inject, tried in the order of the members. At most one strikes a call, besides the
+// delay. They last until they are used up, replaced or cleared.
 type Faults struct {
-	// Operations names the operations that are struck, those of SNS, SQS and STS too; "*": all; empty: SendEmail.
+	// Operations names the affected operations, including those of SNS, SQS and STS. "*" means all, empty means
+	// SendEmail.
 	Operations []string `json:"operations"`
-	// DelayMs delays every call by milliseconds, at most a minute.
+	// DelayMs delays every call by that many milliseconds, at most a minute.
 	DelayMs int `json:"delayMs"`
-	// Hang leaves a call without an answer until its client gives up.
+	// Hang sends no response until the client gives up.
 	Hang Often `json:"hang"`
-	// DropRequest cuts the connection with nothing done.
+	// DropRequest closes the connection without doing anything.
 	DropRequest Often `json:"dropRequest"`
-	// Forbid answers that the credentials are not known.
+	// Forbid responds that the credentials are unknown.
 	Forbid Often `json:"forbid"`
-	// Throttle answers "Maximum sending rate exceeded".
+	// Throttle responds "Maximum sending rate exceeded".
 	Throttle Often `json:"throttle"`
-	// Status5xx answers 503 with nothing done.
+	// Status5xx responds 503 without doing anything.
 	Status5xx Often `json:"status5xx"`
-	// DropAnswer takes the message, and then cuts the connection. It strikes accepted sends only.
+	// DropAnswer accepts the message and then closes the connection. It strikes accepted sends only.
 	DropAnswer Often `json:"dropAnswer"`
 	// Seed makes the probabilities repeatable.
 	Seed uint64 `json:"seed"`
@@ -48,13 +49,13 @@ type faults struct {
 	cleared chan struct{} // closed when the faults are replaced
 }
 
-// SetFaults replaces the faults. Calls that hang are answered.
+// SetFaults replaces the faults. Calls that hang continue.
 func (s *Simulator) SetFaults(f Faults) { s.faults.set(f, true) }
 
-// ClearFaults ends all faults. Calls that hang are answered.
+// ClearFaults ends all faults. Calls that hang continue.
 func (s *Simulator) ClearFaults() { s.faults.set(Faults{}, false) }
 
-// Faults returns what is left of the faults.
+// Faults returns the faults that are left.
 func (s *Simulator) Faults() Faults {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -72,7 +73,7 @@ func (f *faults) set(faults Faults, active bool) {
 	f.random = rand.New(rand.NewPCG(faults.Seed, faults.Seed)) //nolint:gosec // faults are to be repeatable
 }
 
-// strikes decides one fault and uses it up. The caller holds mu.
+// strikes reports whether a fault strikes this call, and uses up one of its count. The caller holds mu.
 func (f *faults) strikes(often *Often) bool {
 	switch {
 	case *often < 0:
@@ -80,7 +81,7 @@ func (f *faults) strikes(often *Often) bool {
 	case *often >= 1:
 		*often--
 		if *often < 1 {
-			*often = 0 // what is left of a count is no probability
+			*often = 0 // the rest of a count is no probability
 		}
 		return true
 	case *often > 0:
@@ -89,7 +90,7 @@ func (f *faults) strikes(often *Often) bool {
 	return false
 }
 
-// before lets the faults strike that come before the work of an operation.
+// before applies the faults that strike before an operation does its work.
 func (f *faults) before(ctx context.Context, operation string, closed <-chan struct{}) error {
 	f.mu.Lock()
 	operations := f.current.Operations
@@ -121,7 +122,7 @@ func (f *faults) before(ctx context.Context, operation string, closed <-chan str
 	return err
 }
 
-// draw decides the fault of a call that does not hang. The caller holds mu.
+// draw returns the fault of a call that does not hang. The caller holds mu.
 func (f *faults) draw() error {
 	switch {
 	case f.strikes(&f.current.DropRequest):
@@ -144,7 +145,7 @@ func (f *faults) dropAnswer() bool {
 	return f.active && f.strikes(&f.current.DropAnswer)
 }
 
-// wait waits for a timer, for the end of the faults, or until there is nobody left to answer.
+// wait waits for the timer or the end of the faults. It returns errCut when the client or the simulator is gone.
 func wait(ctx context.Context, timer <-chan time.Time, cleared, closed <-chan struct{}) error {
 	select {
 	case <-timer:

@@ -135,7 +135,7 @@ func TestFaultsOfOtherOperations(t *testing.T) {
 	if _, err := r.client.Send(t.Context(), message()); err != nil {
 		t.Error(err)
 	}
-	// The third try of the SDK is answered.
+	// The SDK's third try succeeds.
 	if _, err := r.client.GetQuota(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -37,8 +37,8 @@ type resourceTag struct {
 	Value string
 }
 
-// tokens are the names of the DKIM records. SES draws them; here they follow from the domain, so that
-// an account without a journal gives the same ones after a restart.
+// tokens returns the names of the DKIM records. SES draws them at random; here they derive from the domain, so that
+// an account without a journal has the same ones after a restart.
 func tokens(domain string) []string {
 	out := make([]string, 3)
 	for i := range out {
@@ -50,7 +50,7 @@ func tokens(domain string) []string {
 	return out
 }
 
-// canonical is the form under which an identity is kept: domains know no case, local parts do.
+// canonical returns the form under which an identity is stored: domains are case-insensitive, local parts are not.
 func canonical(name string) string {
 	local, domain, found := strings.Cut(name, "@")
 	if !found {
@@ -161,7 +161,8 @@ func (s *Simulator) putMailFrom(r *http.Request, body []byte) (any, error) {
 	if behavior != useDefaultValue && behavior != rejectMessage {
 		return nil, badRequest("BehaviorOnMxFailure is invalid.")
 	}
-	// It must lie below the identity: replies to it go to SES, and never to a domain's own mailboxes.
+	// It must be a subdomain of the identity: mail to it goes to SES, and must not be taken from the domain's own
+	// mailboxes.
 	// https://docs.aws.amazon.com/ses/latest/dg/mail-from.html
 	_, domain, isAddress := strings.Cut(name, "@")
 	if !isAddress {
@@ -184,7 +185,7 @@ func (s *Simulator) putMailFrom(r *http.Request, body []byte) (any, error) {
 	return empty{}, s.commit(entry{At: at, Identity: &changed})
 }
 
-// putDKIMSigning starts Easy DKIM over. Keys brought along are not simulated.
+// putDKIMSigning restarts Easy DKIM. Signing with the customer's own keys is not simulated.
 func (s *Simulator) putDKIMSigning(r *http.Request, body []byte) (any, error) {
 	name := canonical(r.PathValue("name"))
 	request, err := decode[struct{ SigningAttributesOrigin string }](body)

@@ -12,8 +12,8 @@ import (
 const (
 	inboxPath  = "/dev/inbox"
 	inboxLimit = 100
-	// inboxPolicy forbids scripts, and whatever lies on another host; the frame that shows a mail's
-	// html inherits it. Images are those that the mail itself carries.
+	// inboxPolicy forbids scripts and everything on other hosts. The frame that shows a mail's HTML inherits it.
+	// Only images within the mail itself are shown.
 	inboxPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -21,15 +21,14 @@ const (
 //go:embed inbox.html
 var inboxHTML string
 
-// inbox shows the accepted mail.
+// inbox serves the pages that show the accepted mail.
 type inbox struct {
 	simulator *Simulator
 	pages     *template.Template
 }
 
-// Inbox shows what the simulator accepted: /dev/inbox lists it, /dev/inbox/{id} shows one message, and
-// /dev/inbox.json?limit= gives the same as JSON, {"data": [Accepted…]}, the newest first. The paths
-// are expected in full.
+// Inbox shows the accepted mail: /dev/inbox lists it, /dev/inbox/{id} shows one message, and /dev/inbox.json?limit=
+// returns the list as JSON, {"data": [Accepted…]}, newest first. The handler expects full paths.
 func (s *Simulator) Inbox() http.Handler {
 	pages := template.Must(template.New("inbox").Funcs(template.FuncMap{
 		"decode": decodeWords,
@@ -89,7 +88,7 @@ func (i *inbox) page(w http.ResponseWriter, name string, data any) {
 	}
 }
 
-// decodeWords shows a header field as a reader of mail sees it (RFC 2047).
+// decodeWords decodes a header field as a mail reader shows it (RFC 2047).
 func decodeWords(s string) string {
 	decoded, err := new(mime.WordDecoder).DecodeHeader(s)
 	if err != nil {

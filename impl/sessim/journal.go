@@ -13,8 +13,8 @@ import (
 	"github.com/voostack/mailstack/impl/snssim"
 )
 
-// entry is one change of the simulator's state: one line of the journal. Exactly one of the members
-// below At is set.
+// entry is one change of the simulator's state, which is one line of the journal. Exactly one of the members below
+// At is set.
 type entry struct {
 	At                      time.Time         `json:"at"`
 	Identity                *identity         `json:"identity,omitempty"`
@@ -26,7 +26,7 @@ type entry struct {
 	Account                 *account          `json:"account,omitempty"`
 	Accepted                *Accepted         `json:"accepted,omitempty"`
 	Topics                  *snssim.Change    `json:"topics,omitempty"`
-	// Unposted replaces what was published and is still to be posted.
+	// Unposted replaces the list of published events that are still to be posted.
 	Unposted *[]snssim.Published `json:"unposted,omitempty"`
 }
 
@@ -47,7 +47,7 @@ type state struct {
 	rate              bucket
 	day               window
 	messages          messages
-	// topics keeps a state of its own; only a replay changes it from here.
+	// topics keeps a state of its own; only a replay changes it here.
 	topics    *snssim.Simulator
 	replaying bool
 	unposted  []snssim.Published
@@ -115,8 +115,8 @@ type journal struct {
 	broken error // set when the file may end in the middle of a line
 }
 
-// openJournal replays the entries of a file and opens it for more. A last line that was cut off is
-// removed: its message was never answered.
+// openJournal replays the entries of a file and opens it for appending. It removes an incomplete last line: no
+// response was sent for its message.
 func openJournal(path string, apply func(entry)) (*journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func openJournal(path string, apply func(entry)) (*journal, error) {
 	return &journal{file: file, size: size}, nil
 }
 
-// replay applies every whole line and returns the length of the part that they make up.
+// replay applies every complete line and returns their total length.
 func replay(file io.Reader, apply func(entry)) (int64, error) {
 	reader := bufio.NewReaderSize(file, 1<<20)
 	var size int64
@@ -159,8 +159,8 @@ func replay(file io.Reader, apply func(entry)) (int64, error) {
 	}
 }
 
-// append writes one line, at once and as a whole. What could be written of a line that failed is
-// taken back, so that the next one does not continue it.
+// append writes one line in a single write. If that fails, it removes the part that was written, so that the next
+// line does not continue it.
 func (j *journal) append(line []byte) error {
 	if j.broken != nil {
 		return j.broken

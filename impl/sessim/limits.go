@@ -4,11 +4,11 @@ import (
 	"time"
 )
 
-// unlimited as a daily quota is what SES reports for an account without one.
+// unlimited is the daily quota that SES reports for an account without one.
 const unlimited = -1
 
-// bucket limits a rate: it holds one second's worth. As with SES, a message to several recipients
-// passes while anything is left, and the debt is paid by those that follow.
+// bucket limits a rate. It holds one second's worth. As with SES, a message to several recipients passes while
+// anything is left, and later messages wait until the debt is paid.
 type bucket struct {
 	tokens float64
 	filled time.Time
@@ -33,7 +33,7 @@ func (b *bucket) take(now time.Time, perSecond float64, n int) bool {
 	return true
 }
 
-// window counts over the last 24 hours, by minutes.
+// window counts recipients over the last 24 hours, by minute.
 type window struct {
 	minutes []minute // oldest first, at most 1,440 and the current one
 	total   int64

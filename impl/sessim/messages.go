@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// maxRecords bounds the accounting in memory, at some 200 bytes each.
+// maxRecords bounds the records in memory, at some 200 bytes each.
 const maxRecords = 1_000_000
 
 // Tag is an email tag.
@@ -26,8 +26,7 @@ type Attachment struct {
 	Bytes       int    `json:"bytes"`
 }
 
-// Accepted is a message that the simulator took. Addresses are as they were sent, display names
-// encoded.
+// Accepted is a message that the simulator accepted. Addresses are as they were sent, with display names encoded.
 type Accepted struct {
 	ProviderID       string       `json:"id"`
 	MessageID        string       `json:"messageId"` // the value of the tag mailstack-message-id
@@ -45,14 +44,14 @@ type Accepted struct {
 	Attachments      []Attachment `json:"attachments"`
 	ConfigurationSet string       `json:"configurationSet"`
 	MailFrom         string       `json:"mailFrom"` // the domain of the envelope's sender
-	// Suppressed are the recipients that the account's suppression list holds: SES takes the message
-	// and delivers nothing to them.
+	// Suppressed are the recipients on the account's suppression list: SES accepts the message and does not deliver
+	// it to them.
 	Suppressed []string `json:"suppressed"`
 }
 
 func (a *Accepted) recipients() int { return len(a.To) + len(a.Cc) + len(a.Bcc) }
 
-// Record is what accounting for lost and doubled messages needs of one accepted message.
+// Record is one accepted message, as far as accounting for lost and duplicate messages needs it.
 type Record struct {
 	Sequence   int64     `json:"sequence"` // from 1, in the order of acceptance
 	ProviderID string    `json:"id"`
@@ -61,12 +60,12 @@ type Record struct {
 	ReceivedAt time.Time `json:"receivedAt"`
 }
 
-// messages holds the newest messages whole, and a record of many more.
+// messages holds the newest messages in full, and a record of many more.
 type messages struct {
 	total      int64
 	recipients int64
 	keep       int
-	kept       []*Accepted // a ring, once it is full
+	kept       []*Accepted // a ring once it is full
 	records    []Record    // oldest first
 }
 
@@ -81,7 +80,7 @@ func (m *messages) add(a Accepted) {
 	m.total++
 	m.recipients += int64(a.recipients())
 	if len(m.records) >= maxRecords {
-		// A tenth at once, into a new array: the old one is freed, and the copying is rare.
+		// Drop a tenth at once, into a new array: the old one is freed, and copying is rare.
 		m.records = append(make([]Record, 0, maxRecords), m.records[maxRecords/10:]...)
 	}
 	m.records = append(m.records, Record{
@@ -90,7 +89,7 @@ func (m *messages) add(a Accepted) {
 	})
 }
 
-// newest returns up to limit kept messages, the newest first.
+// newest returns up to limit messages that are kept in full, newest first.
 func (m *messages) newest(limit int) []Accepted {
 	limit = min(limit, len(m.kept))
 	out := make([]Accepted, 0, limit)
@@ -109,7 +108,7 @@ func (m *messages) find(providerID string) (Accepted, bool) {
 	return Accepted{}, false
 }
 
-// Messages returns the accepted messages that are kept whole, the newest first.
+// Messages returns the accepted messages that are kept in full, newest first.
 func (s *Simulator) Messages() []Accepted {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -122,15 +121,15 @@ func (s *Simulator) newest(limit int) []Accepted {
 	return s.state.messages.newest(limit)
 }
 
-// Message returns one accepted message by the id that the sender was given, if it is kept whole.
+// Message returns an accepted message by SES's id of it, if it is kept in full.
 func (s *Simulator) Message(providerID string) (Accepted, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.state.messages.find(providerID)
 }
 
-// Records returns up to limit records of accepted messages whose sequence is above after, the oldest
-// first. Beyond a million messages the oldest records are gone; Stats tells how many there were.
+// Records returns up to limit records of accepted messages whose sequence is above after, oldest first. Beyond a
+// million messages the oldest records are dropped; Stats counts them all.
 func (s *Simulator) Records(after int64, limit int) []Record {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -143,18 +142,18 @@ func (s *Simulator) Records(after int64, limit int) []Record {
 	return append([]Record{}, records[:min(max(limit, 0), len(records))]...)
 }
 
-// Stats counts what was accepted since the journal began.
+// Stats counts the accepted messages since the journal began.
 type Stats struct {
 	Accepted   int64 `json:"accepted"`
 	Recipients int64 `json:"recipients"`
-	// Distinct is the number of different message ids among the recorded messages, and Duplicates
-	// how many messages carried one that an earlier message had.
+	// Distinct is the number of different message ids among the recorded messages. Duplicates is the number of
+	// messages whose id an earlier message had.
 	Distinct   int64 `json:"distinct"`
 	Duplicates int64 `json:"duplicates"`
 	Recorded   int64 `json:"recorded"`
 }
 
-// Stats counts what was accepted. It looks at every record, so it is not for a hot path.
+// Stats counts the accepted messages. It reads every record, so it is not for a hot path.
 func (s *Simulator) Stats() Stats {
 	s.mu.RLock()
 	total, recipients := s.state.messages.total, s.state.messages.recipients
@@ -176,7 +175,7 @@ func (s *Simulator) Stats() Stats {
 	return out
 }
 
-// counts is the part of Stats that costs nothing.
+// counts returns the counts of Stats that need no pass over the records.
 func (s *Simulator) counts() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

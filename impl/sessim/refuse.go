@@ -26,13 +26,13 @@ func tooLong(limit int64) error {
 	return badRequest(fmt.Sprintf("Message length is more than %d bytes long.", limit))
 }
 
-// parsed is what the checks of a request found in it.
+// parsed is what the checks of a request found.
 type parsed struct {
 	from       string   // bare
 	recipients []string // bare, in the order To, Cc, Bcc
 }
 
-// check refuses what SES refuses by looking at the request alone.
+// check refuses what SES refuses because of the request alone.
 func (r *sendRequest) check() (parsed, error) {
 	var p parsed
 	if r.Content.Simple == nil {
@@ -92,7 +92,7 @@ func (m *simpleContent) check() error {
 	return checkHeaders(m.Headers)
 }
 
-// checkHeaders holds the rules of MessageHeader.
+// checkHeaders applies the rules of MessageHeader.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageHeader.html
 func checkHeaders(headers []nameValue) error {
 	if len(headers) > maxHeaders {
@@ -113,7 +113,7 @@ func checkHeaders(headers []nameValue) error {
 	return nil
 }
 
-// checkTags holds the rules of MessageTag.
+// checkTags applies the rules of MessageTag.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 func checkTags(tags []nameValue) error {
 	if len(tags) > maxTags {
@@ -147,8 +147,8 @@ func checkTag(what, text string) error {
 
 func notWord(c rune) bool { return !strings.ContainsRune(wordCharacters, c) }
 
-// parseAddress returns the bare address of one mailbox, with or without a display name. SES wants
-// ASCII: a display name encoded as in RFC 2047, a domain in punycode, and no other local part.
+// parseAddress returns the bare address of one mailbox, with or without a display name. SES requires ASCII: a
+// display name encoded as in RFC 2047, a domain in Punycode, and an ASCII local part.
 func parseAddress(field, given string) (string, error) {
 	if given == "" {
 		return "", badRequest(field + " is required.")
@@ -177,7 +177,7 @@ func parseAddress(field, given string) (string, error) {
 	return address.Address, nil
 }
 
-// isDomain reports whether a lower-case name is one that mail can be sent from or to.
+// isDomain reports whether mail can be sent from or to a lower-case domain name.
 func isDomain(name string) bool {
 	labels := strings.Split(name, ".")
 	if len(name) > 253 || len(labels) < 2 {

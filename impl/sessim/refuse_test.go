@@ -55,7 +55,7 @@ func TestRefusals(t *testing.T) {
 	const bad = "BadRequestException"
 	for name, c := range map[string]struct {
 		spoil func(request)
-		code  string // "" is accepted
+		code  string // "" means accepted
 	}{
 		"as it is":               {func(request) {}, ""},
 		"50 recipients":          {to(many[:50]...), ""},
@@ -124,7 +124,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// zeros is a body without an end.
+// zeros is an endless body.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

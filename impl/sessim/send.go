@@ -13,14 +13,14 @@ import (
 
 const (
 	opSendEmail = "SendEmail"
-	// tagMessageID is the email tag in which MailStack sends its own id of a message.
+	// tagMessageID is the email tag that carries MailStack's own id of a message.
 	tagMessageID = "mailstack-message-id"
-	// simulatorDomain holds the mailboxes with which SES lets its users test.
+	// simulatorDomain is the domain of SES's mailbox simulator, to which its users send tests.
 	// https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
 	simulatorDomain = "@simulator.amazonses.com"
 )
 
-// sendRequest is the body of SendEmail, under the names of the API.
+// sendRequest is the body of SendEmail, with the API's field names.
 type sendRequest struct {
 	FromEmailAddress string
 	Destination      struct{ ToAddresses, CcAddresses, BccAddresses []string }
@@ -97,8 +97,8 @@ func (s *Simulator) checkConfigurationSet(name string) error {
 	return nil
 }
 
-// checkIdentities returns the identity that allows the sender's address: the address, its domain, or
-// a domain above it. An account in the sandbox needs one for every recipient too.
+// checkIdentities returns the identity that allows the sender's address: the address, its domain, or a parent
+// domain. An account in the sandbox needs one for every recipient too.
 func (s *Simulator) checkIdentities(ctx context.Context, p parsed) (identity, error) {
 	var failed []string
 	sender, ok, err := s.allowing(ctx, p.from)
@@ -136,7 +136,7 @@ func (s *Simulator) checkIdentities(ctx context.Context, p parsed) (identity, er
 	return sender, nil
 }
 
-// allowing returns the closest verified identity that covers an address.
+// allowing returns the closest verified identity that covers an address, and reports whether there is one.
 func (s *Simulator) allowing(ctx context.Context, address string) (identity, bool, error) {
 	address = canonical(address)
 	_, domain, _ := strings.Cut(address, "@")
@@ -157,7 +157,7 @@ func (s *Simulator) allowing(ctx context.Context, address string) (identity, boo
 	return identity{}, false, nil
 }
 
-// verifyForSending is verify, but for what was verified lately.
+// verifyForSending is verify, but makes no lookup for an identity that was verified recently.
 func (s *Simulator) verifyForSending(ctx context.Context, name string) (identity, error) {
 	s.mu.RLock()
 	known, ok := s.state.identities[name]
@@ -171,7 +171,7 @@ func (s *Simulator) verifyForSending(ctx context.Context, name string) (identity
 	return s.verify(ctx, name)
 }
 
-// accept makes the message that is kept of a request.
+// accept builds the stored message from a request.
 func (s *Simulator) accept(r *sendRequest, sender identity) (Accepted, error) {
 	at := s.now().UTC()
 	id, err := s.messageID(at)
@@ -212,7 +212,7 @@ func (s *Simulator) accept(r *sendRequest, sender identity) (Accepted, error) {
 	return a, nil
 }
 
-// store takes the message if the account may send it now, and journals it.
+// store stores and journals the message if the account may send it now.
 func (s *Simulator) store(a *Accepted, p parsed) error {
 	s.mu.RLock()
 	a.Suppressed = s.suppressedAmong(p.recipients, a.ConfigurationSet)
@@ -233,7 +233,7 @@ func (s *Simulator) store(a *Accepted, p parsed) error {
 	return s.commitLine(e, line)
 }
 
-// mayTake refuses what the account's state, quota and rate do not allow. The caller holds mu.
+// mayTake refuses what the account's state, quota or rate does not allow. The caller holds mu.
 func (s *Simulator) mayTake(recipients int) error {
 	a, now := s.state.account, s.now()
 	switch {
@@ -253,8 +253,7 @@ func rateExceeded() error {
 	return &apiError{http.StatusTooManyRequests, "TooManyRequestsException", "Maximum sending rate exceeded."}
 }
 
-// messageID makes an id of the shape that SES gives: the time in milliseconds behind a constant, a
-// random UUID, and zeros.
+// messageID returns an id in the form of SES's: a constant with the time in milliseconds, a random UUID, and zeros.
 func (s *Simulator) messageID(at time.Time) (string, error) {
 	var id uuid.UUID
 	if err := s.randomBytes(id[:]); err != nil {

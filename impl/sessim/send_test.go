@@ -240,7 +240,7 @@ func TestConcurrentSendsAreAllKept(t *testing.T) {
 	}
 }
 
-// Whatever a body holds, the answer is a message id or a refusal.
+// Whatever the body holds, the response is a message id or a refusal.
 func FuzzSendEmail(f *testing.F) {
 	whole, err := json.Marshal(good())
 	if err != nil {

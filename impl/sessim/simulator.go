@@ -1,22 +1,22 @@
-// Package sessim simulates Amazon SES: it speaks the wire protocol of the SES API v2, refuses what SES
-// refuses with SES's own errors, and keeps what it accepted instead of delivering it. It serves
-// development, tests and benchmarks.
+// Package sessim simulates Amazon SES. It speaks the wire protocol of the SES API v2, refuses what SES refuses with
+// SES's own errors, and keeps the accepted messages instead of delivering them. It serves development, tests and
+// benchmarks.
 //
 //   - simulator.go: Config, New, the routes
-//   - wire.go: requests, answers and errors as the AWS SDKs expect them
+//   - wire.go: requests, responses and errors as the AWS SDKs expect them
 //   - identities.go, verify.go: identities, and the DNS records that verify them
 //   - configuration_sets.go, suppressions.go, account.go: the other operations
-//   - send.go, refuse.go, limits.go: SendEmail, what is wrong with a message, rate and daily quota
-//   - event_destinations.go, events.go: what becomes of accepted messages, and who is told
+//   - send.go, refuse.go, limits.go: SendEmail, the checks of a message, rate and daily quota
+//   - event_destinations.go, events.go: the events of accepted messages, and where they go
 //   - topics.go: SNS, SQS and STS at the same address, simulated by package snssim
-//   - messages.go: what was accepted, bounded in memory
+//   - messages.go: the accepted messages, bounded in memory
 //   - journal.go: the state as lines in a file, replayed by New
-//   - faults.go, answers.go, control.go: scripted faults, whom they left without an answer, and the control API under /_sim/
+//   - faults.go, answers.go, control.go: injected faults, counts of lost responses, and the control API under /_sim/
 //   - inbox.go: the accepted mail in a browser
 //
-// Every change of state is an entry: written to the journal first, then applied. A message is
-// answered only when its entry is written, so that killing the process loses nothing that was
-// answered; a crash of the machine may, as nothing is synced to the disk.
+// Every change of state is an entry, which is written to the journal and then applied. The response to a message is
+// sent only after its entry is written, so killing the process loses no message that got a response. A crash of the
+// machine may lose some, because nothing is synced to the disk.
 package sessim
 
 import (
@@ -39,13 +39,13 @@ const (
 	defaultRegion       = "us-east-1"
 	defaultMaxPerSecond = 100_000
 	defaultKeepBodies   = 1_000
-	// verificationWindow is how long SES looks for the records of a new identity, and how long it tolerates
-	// that those of a verified one are gone.
+	// verificationWindow is how long SES looks for the records of a new identity, and how long it tolerates missing
+	// records of a verified one.
 	verificationWindow = 72 * time.Hour
 )
 
-// Resolver looks up the records that verify an identity. A record set that does not exist is an empty
-// result; an error leaves the question open. *dns.Resolver is one.
+// Resolver looks up the records that verify an identity. A record set that does not exist is an empty result; an
+// error leaves the question open. *dns.Resolver implements it.
 type Resolver interface {
 	CNAME(ctx context.Context, name string) ([]string, error)
 	TXT(ctx context.Context, name string) ([]string, error)
@@ -54,26 +54,26 @@ type Resolver interface {
 
 // Config describes the simulated account.
 type Config struct {
-	Region   string           // empty: us-east-1
-	Resolver Resolver         // nil: every identity and MAIL FROM domain is verified at once
-	Now      func() time.Time // nil: time.Now
-	Random   io.Reader        // nil: crypto/rand
-	Journal  string           // path of the journal; empty: everything stays in memory
-	// Max24Hour and MaxPerSecond are the account's quota and rate, counted in recipients, until the
-	// control API changes them. 0: unlimited a day, and 100,000 a second.
+	Region   string           // empty means us-east-1
+	Resolver Resolver         // nil means that every identity and MAIL FROM domain is verified at once
+	Now      func() time.Time // nil means time.Now
+	Random   io.Reader        // nil means crypto/rand
+	Journal  string           // path of the journal; empty means that everything stays in memory
+	// Max24Hour and MaxPerSecond are the account's quota and rate, counted in recipients, until the control API
+	// changes them. Zero means no daily quota, and 100,000 a second.
 	Max24Hour, MaxPerSecond float64
-	// KeepBodies is how many of the newest messages are kept in memory as a whole; 0: 1,000. Of the
-	// newest million older ones only the ids stay.
+	// KeepBodies is how many of the newest messages are kept in memory in full. Zero means 1,000. Of the newest
+	// million messages beyond those, only the ids are kept.
 	KeepBodies int
-	// LossGrace is how long a verified identity stays so without its records; 0: 72 hours, as SES
-	// has it; negative: not at all.
+	// LossGrace is how long an identity stays verified without its records. Zero means 72 hours, as with SES;
+	// negative means not at all.
 	LossGrace time.Duration
-	// DeliverAll also reports the delivery to addresses that are not of the mailbox simulator.
+	// DeliverAll also reports delivery to addresses outside SES's mailbox simulator.
 	DeliverAll bool
-	// OnSend is called for every accepted message after it is journalled and before it is answered,
-	// by concurrent requests. nil: nothing is called.
+	// OnSend is called for every accepted message after it is journalled and before the response, by concurrent
+	// requests. Nil means no call.
 	OnSend func(Accepted)
-	Log    *slog.Logger // nil: nothing is logged
+	Log    *slog.Logger // nil means that nothing is logged
 }
 
 // Simulator is one SES account in one region, as an http.Handler. It is safe for concurrent use.
@@ -88,7 +88,7 @@ type Simulator struct {
 	faults    faults
 	closed    chan struct{}
 	topics    *snssim.Simulator
-	openTopic atomic.Pointer[string] // gets every event; nil: there is none
+	openTopic atomic.Pointer[string] // gets every event; nil means that there is none
 	calls     calls
 	answers   answers
 
@@ -102,7 +102,7 @@ type Simulator struct {
 	state   state
 }
 
-// New starts a simulator, with the state that its journal holds.
+// New starts a simulator with the state in its journal.
 func New(c Config) (*Simulator, error) {
 	s := &Simulator{
 		region:    c.Region,
@@ -158,8 +158,8 @@ func (s *Simulator) setDefaults() {
 	}
 }
 
-// Close ends requests that hang and the publishing of events, and closes the journal: events that nobody has taken yet are
-// published by the next simulator that has it. Sends that come later fail.
+// Close ends hanging requests and the publishing of events, and closes the journal. Events that no web server has
+// accepted yet are published by the next simulator with the same journal. Later sends fail.
 func (s *Simulator) Close() error {
 	left := s.topics.Close()
 	s.mu.Lock()
@@ -180,7 +180,7 @@ func (s *Simulator) Close() error {
 	return errors.Join(err, s.journal.close())
 }
 
-// ServeHTTP answers the SES API under /v2/, SNS, SQS and STS at /, and the control API under /_sim/.
+// ServeHTTP serves the SES API under /v2/, SNS, SQS and STS at /, and the control API under /_sim/.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Simulator) routes() {
@@ -191,7 +191,7 @@ func (s *Simulator) routes() {
 		"GET /v2/email/identities/{name}":           {"GetEmailIdentity", s.getIdentity},
 		"DELETE /v2/email/identities/{name}":        {"DeleteEmailIdentity", s.deleteIdentity},
 		"PUT /v2/email/identities/{name}/mail-from": {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
-		// Older SDKs have this one below /v1.
+		// Older SDKs have this route below /v1.
 		"PUT /v1/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
 		"PUT /v2/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
 		"POST /v2/email/configuration-sets":                                           {"CreateConfigurationSet", s.createConfigurationSet},
@@ -232,7 +232,7 @@ func (s *Simulator) commit(e entry) error {
 	return s.commitLine(e, nil)
 }
 
-// commitLine is commit with the entry's line made beforehand, outside the lock.
+// commitLine does what commit does, with the entry's line encoded beforehand, outside the lock.
 func (s *Simulator) commitLine(e entry, line []byte) error {
 	select {
 	case <-s.closed:
@@ -248,7 +248,7 @@ func (s *Simulator) commitLine(e entry, line []byte) error {
 	return nil
 }
 
-// randomBytes fills b. A source of randomness that a test passes need not be safe for concurrent use.
+// randomBytes fills b. It locks because a test's source of randomness need not be safe for concurrent use.
 func (s *Simulator) randomBytes(b []byte) error {
 	s.randomMu.Lock()
 	defer s.randomMu.Unlock()

@@ -139,7 +139,7 @@ func message() ses.Message {
 	}
 }
 
-// call makes a request of the API as it is on the wire.
+// call makes a raw request of the API.
 func (r *rig) call(t testing.TB, method, path, body string) (int, http.Header, map[string]any) {
 	t.Helper()
 	return r.callSigned(t, method, path, body, "AWS4-HMAC-SHA256 Credential=a/b/c/ses/aws4_request, SignedHeaders=host, Signature=00")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// suppressed is an address on the account's suppression list. The list keeps the case of an address and looks for it in
-// that very case; sending takes addresses that differ in nothing else for one.
+// suppressed is an address on the account's suppression list. The list is case-sensitive when it stores and finds
+// an address; sending compares addresses without case.
 // https://docs.aws.amazon.com/ses/latest/dg/sending-email-suppression-list-tenant-level-manage.html
 type suppressed struct {
 	Address   string    `json:"address"`
@@ -18,7 +18,7 @@ type suppressed struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
-// answer gives times as the protocol has them, in seconds since 1970.
+// answer returns the protocol's form of d, with times in seconds since 1970.
 func (d suppressed) answer() map[string]any {
 	return map[string]any{
 		"EmailAddress": d.Address, "Reason": d.Reason,
@@ -89,8 +89,8 @@ func (s *Simulator) listSuppressed(r *http.Request, _ []byte) (any, error) {
 	return withNext(map[string]any{"SuppressedDestinationSummaries": list}, next), nil
 }
 
-// suppressedAmong returns the addresses that the account's list holds, unless the configuration set
-// leaves that list out. The caller holds mu.
+// suppressedAmong returns the addresses that are on the account's list, unless the configuration set overrides that
+// list. The caller holds mu.
 func (s *Simulator) suppressedAmong(addresses []string, set string) []string {
 	out := []string{}
 	if len(s.state.suppressed) == 0 {

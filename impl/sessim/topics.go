@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/impl/snssim"
 )
 
-// calls counts what was called, whatever became of it.
+// calls counts the calls of each operation, successful or not.
 type calls struct {
 	mu     sync.Mutex
 	counts map[string]int64
@@ -25,7 +25,7 @@ func (c *calls) add(name string) {
 	c.counts[name]++
 }
 
-// Calls returns the names of the API operations that were called, such as ses:SendEmail and sqs:ReceiveMessage.
+// Calls returns the API operations that were called, such as ses:SendEmail and sqs:ReceiveMessage.
 func (s *Simulator) Calls() []string {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *Simulator) Calls() []string {
 // Topics returns the SNS and SQS of the account.
 func (s *Simulator) Topics() *snssim.Simulator { return s.topics }
 
-// beforeTopics lets the faults strike the calls of the other services, and wants them signed.
+// beforeTopics applies the faults to calls of the other services, and requires a signature.
 func (s *Simulator) beforeTopics(r *http.Request, call string) error {
 	s.calls.add(call)
 	_, operation, _ := strings.Cut(call, ":")
@@ -67,13 +67,13 @@ func (s *Simulator) recordTopics(change snssim.Change) error {
 // publishFor publishes an event of a configuration set, if the topic lets SES do so.
 func (s *Simulator) publishFor(set, topic, event string) {
 	if err := s.topics.CanPublish(topic, s.configurationSetARN(set)); err != nil {
-		s.log.Warn("an event is lost", slog.Any("error", err))
+		s.log.Warn("event lost: SES cannot publish to the topic", slog.Any("error", err))
 		return
 	}
 	s.topics.Publish(topic, event)
 }
 
-// publishAgain publishes what an earlier simulator was not rid of, as far as its topics are there.
+// publishAgain publishes the events that an earlier simulator left, as far as their topics exist.
 func (s *Simulator) publishAgain() error {
 	s.mu.Lock()
 	unposted := s.state.unposted

@@ -13,26 +13,26 @@ const (
 	statusSuccess = "SUCCESS"
 	statusFailed  = "FAILED"
 
-	// verifiedFor is how long a verified identity is not looked up again: at the rate of a benchmark
-	// every send would otherwise ask the DNS.
+	// verifiedFor is how long a verified identity is not looked up again: otherwise every send of a benchmark would
+	// query the DNS.
 	verifiedFor   = 10 * time.Second
 	lookupTimeout = 5 * time.Second
 )
 
-// proof is how far the records of an identity, or of its MAIL FROM domain, have been seen.
+// proof is the verification state of an identity, or of its MAIL FROM domain.
 type proof struct {
 	Status     string    `json:"status,omitempty"`
-	Since      time.Time `json:"since"`      // when SES began to look
+	Since      time.Time `json:"since"`      // when SES began to look for the records
 	VerifiedAt time.Time `json:"verifiedAt"` // when the records were last seen
 }
 
 func (p proof) ok() bool { return p.Status == statusSuccess }
 
-// fresh reports whether p needs no look-up yet.
+// fresh reports whether p needs no lookup yet.
 func (p proof) fresh(now time.Time) bool { return p.ok() && now.Sub(p.VerifiedAt) < verifiedFor }
 
-// seen returns the proof after a look-up. Records that vanish are tolerated for a while; a look-up
-// that gave no answer proves nothing either way. Once it failed SES looks no more, until it is restarted.
+// seen returns the proof after a lookup. Missing records are tolerated for lossGrace; a failed lookup changes
+// nothing. After a failed verification SES stops looking until it is restarted.
 func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Duration) proof {
 	switch {
 	case err != nil || p.Status == statusFailed:
@@ -46,13 +46,13 @@ func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Durat
 	return p
 }
 
-// settled reports whether sending needs no look-up: the identity was verified lately, and nothing
-// else is asked of its MAIL FROM domain, or that was verified too.
+// settled reports whether sending needs no lookup: the identity was verified recently, and so was its MAIL FROM
+// domain if it is required.
 func (i *identity) settled(now time.Time) bool {
 	return i.Verification.fresh(now) && (i.MailFromBehavior != rejectMessage || i.MailFrom == "" || i.MailFromProof.fresh(now))
 }
 
-// verify returns an identity after looking up what is not known to be verified.
+// verify returns an identity after looking up what is not freshly verified.
 func (s *Simulator) verify(ctx context.Context, name string) (identity, error) {
 	s.mu.RLock()
 	before, ok := s.state.identities[name]
@@ -76,7 +76,7 @@ func (s *Simulator) verify(ctx context.Context, name string) (identity, error) {
 		return identity{}, noIdentity(name)
 	}
 	if !current.CreatedAt.Equal(before.CreatedAt) || current.MailFrom != before.MailFrom {
-		return current, nil // changed meanwhile: what was looked up is not about this one
+		return current, nil // changed meanwhile: the lookup was about its earlier state
 	}
 	after := current
 	after.Verification = current.Verification.seen(verified, verifyErr, now, s.lossGrace)
@@ -84,14 +84,14 @@ func (s *Simulator) verify(ctx context.Context, name string) (identity, error) {
 		after.MailFromProof = current.MailFromProof.seen(mailFrom, mailFromErr, now, s.lossGrace)
 	}
 	if after.Verification.Status == current.Verification.Status && after.MailFromProof.Status == current.MailFromProof.Status {
-		s.state.identities[name] = after // only times moved: not worth a line
+		s.state.identities[name] = after // only times changed: not worth a journal line
 		return after, nil
 	}
 	return after, s.commit(entry{At: now, Identity: &after})
 }
 
-// domainProven reports whether all DKIM records of a domain are there. An address is verified by a
-// link in a mail, which has nobody to follow it here: it always is.
+// domainProven reports whether all DKIM records of a domain exist. An address always counts as verified: SES
+// verifies it by a link in a mail, which no person could follow here.
 func (s *Simulator) domainProven(ctx context.Context, i identity) (bool, error) {
 	if i.Type == typeAddress || s.resolver == nil {
 		return true, nil
@@ -108,7 +108,7 @@ func (s *Simulator) domainProven(ctx context.Context, i identity) (bool, error) 
 	return true, nil
 }
 
-// mailFromProven reports whether a MAIL FROM domain has the MX and SPF records that SES wants.
+// mailFromProven reports whether a MAIL FROM domain has the MX and SPF records that SES requires.
 // https://docs.aws.amazon.com/ses/latest/dg/mail-from.html
 func (s *Simulator) mailFromProven(ctx context.Context, domain string) (bool, error) {
 	if domain == "" || s.resolver == nil {

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// maxMessageBytes is the largest message that SES takes.
+	// maxMessageBytes is the largest message that SES accepts.
 	// https://docs.aws.amazon.com/ses/latest/dg/quotas.html
 	maxMessageBytes = 40 << 20
-	// maxRequestBytes leaves room for what JSON escapes.
+	// maxRequestBytes allows for JSON's escapes.
 	maxRequestBytes = 64 << 20
 	defaultPageSize = 100
 	maxPageSize     = 1000
@@ -45,26 +45,26 @@ func alreadyExists(message string) error {
 	return &apiError{http.StatusBadRequest, "AlreadyExistsException", message}
 }
 
-// operation is one operation of the API. It returns what is answered as JSON, with status 200.
+// operation is one operation of the API. It returns the response body, sent as JSON with status 200.
 type operation struct {
 	name string
 	do   func(r *http.Request, body []byte) (any, error)
 }
 
-// empty is the answer of operations that have none.
+// empty is the response of operations that return nothing.
 type empty struct{}
 
 func unknownOperation(*http.Request, []byte) (any, error) {
 	return nil, &apiError{http.StatusNotFound, "UnknownOperationException", "Unknown operation."}
 }
 
-// serve wraps an operation in what all have in common: the faults, the signature, the errors.
+// serve wraps an operation in what all have in common: faults, signature check, errors.
 func (s *Simulator) serve(op operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.setRequestID(w)
 		s.calls.add("ses:" + op.name)
 		defer s.count(r.Context(), op.name)()
-		// The body is read first: before that, the server does not notice that a client went away.
+		// Read the body first: until then, the server does not notice that a client disconnected.
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 		if err == nil {
 			err = s.faults.before(r.Context(), op.name, s.closed)
@@ -88,8 +88,7 @@ func (s *Simulator) serve(op operation) http.Handler {
 	})
 }
 
-// checkSignature wants a signature of version 4 to be there, and does not verify it: whoever reaches
-// a simulator may use it.
+// checkSignature requires a version 4 signature but does not verify it: anyone who reaches a simulator may use it.
 func checkSignature(r *http.Request) error {
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" {
@@ -125,14 +124,14 @@ func (s *Simulator) fail(w http.ResponseWriter, op string, err error) {
 func (s *Simulator) write(w http.ResponseWriter, status int, answer any) {
 	data, err := json.Marshal(answer)
 	if err != nil {
-		s.log.Error("encode an answer", slog.Any("error", err))
+		s.log.Error("encode a response", slog.Any("error", err))
 		status, data = http.StatusInternalServerError, []byte("{}")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
 	if _, err := w.Write(data); err != nil {
-		s.log.Debug("write an answer", slog.Any("error", err))
+		s.log.Debug("write a response", slog.Any("error", err))
 	}
 }
 
@@ -145,7 +144,7 @@ func (s *Simulator) setRequestID(w http.ResponseWriter) {
 	w.Header().Set("X-Amzn-RequestId", id.String())
 }
 
-// decode reads a request body. Unknown members are ignored, as SES does.
+// decode decodes a request body. It ignores unknown members, as SES does.
 func decode[T any](body []byte) (T, error) {
 	var request T
 	if err := json.Unmarshal(body, &request); err != nil {
@@ -154,7 +153,7 @@ func decode[T any](body []byte) (T, error) {
 	return request, nil
 }
 
-// page returns one page of the sorted names and the token of the next. The token holds the last name.
+// page returns one page of the sorted names, and the token of the next page, which holds the last name.
 func page(r *http.Request, names []string) (part []string, next string, err error) {
 	size := defaultPageSize
 	if given := r.URL.Query().Get("PageSize"); given != "" {
