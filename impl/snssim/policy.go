@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// statement is one of a resource's policy, as far as it is understood here: a service that is allowed an action.
+// statement is one statement of a resource's policy, as far as it is simulated: it allows a service an action.
 type statement struct {
 	Effect    string
 	Principal struct{ Service oneOrMany }
@@ -15,10 +15,10 @@ type statement struct {
 	Condition map[string]map[string]oneOrMany
 }
 
-// oneOrMany is a string, or a list of strings.
+// oneOrMany is a string or a list of strings.
 type oneOrMany []string
 
-// UnmarshalJSON reads either.
+// UnmarshalJSON decodes either form.
 func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	var one string
 	if json.Unmarshal(data, &one) == nil {
@@ -28,8 +28,8 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(o))
 }
 
-// allows tells whether a policy lets a service act on a resource on behalf of a source. Statements about others than
-// services allow nothing here.
+// allows reports whether a policy lets a service act on a resource on behalf of a source. Statements about
+// principals other than services allow nothing here.
 func allows(policy, service, action, resource, source string) bool {
 	var document struct{ Statement []json.RawMessage }
 	if json.Unmarshal([]byte(policy), &document) != nil {
@@ -43,7 +43,7 @@ func allows(policy, service, action, resource, source string) bool {
 	})
 }
 
-// holds judges the conditions about where a call comes from. Others do not hold.
+// holds reports whether the conditions about the origin of a call hold. Any other condition counts as not holding.
 func (s statement) holds(source string) bool {
 	for _, keys := range s.Condition {
 		for key, wanted := range keys {

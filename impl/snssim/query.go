@@ -13,7 +13,7 @@ import (
 
 const maxQueryBytes = 1 << 20
 
-// element is a node of an answer.
+// element is a node of a response.
 type element struct {
 	XMLName  xml.Name
 	Text     string    `xml:",chardata"`
@@ -26,7 +26,7 @@ func node(name string, children ...element) element {
 	return element{XMLName: xml.Name{Local: name}, Children: children}
 }
 
-// entries is a map as the protocol has it.
+// entries encodes a map in the protocol's form.
 func entries(name string, values map[string]string) element {
 	list := node(name)
 	for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -38,10 +38,10 @@ func entries(name string, values map[string]string) element {
 // call is a call of the query protocol.
 type call struct {
 	form url.Values
-	base string // the URL of the simulator as the caller knows it
+	base string // the simulator's URL, as the caller addressed it
 }
 
-// entries reads a map: <name>.entry.1.key and so on.
+// entries decodes a map: <name>.entry.1.key and so on.
 func (c call) entries(name string) map[string]string {
 	values := map[string]string{}
 	for field, key := range c.form {
@@ -68,7 +68,7 @@ func (s *Simulator) queries() map[string]func(call) ([]element, error) {
 	}
 }
 
-// serveQuery answers a call of SNS or STS. Which of them is called is said by the version of the API.
+// serveQuery serves a call of SNS or STS, which the API's version distinguishes.
 func (s *Simulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxQueryBytes)
 	if err := r.ParseForm(); err != nil {
@@ -105,7 +105,7 @@ func (s *Simulator) failQuery(w http.ResponseWriter, err error) {
 		leaf("RequestId", newID())))
 }
 
-// refusal is what is answered for an error.
+// refusal returns the error response for err.
 func (s *Simulator) refusal(err error) *Refusal {
 	var refusal *Refusal
 	if !errors.As(err, &refusal) {
@@ -118,12 +118,12 @@ func (s *Simulator) refusal(err error) *Refusal {
 func (s *Simulator) writeXML(w http.ResponseWriter, status int, answer element) {
 	data, err := xml.Marshal(answer)
 	if err != nil {
-		s.config.Log.Error("encode an answer", slog.Any("error", err))
+		s.config.Log.Error("encode a response", slog.Any("error", err))
 		status = http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
 	if _, err := w.Write(data); err != nil {
-		s.config.Log.Debug("write an answer", slog.Any("error", err))
+		s.config.Log.Debug("write a response", slog.Any("error", err))
 	}
 }

@@ -14,19 +14,19 @@ const (
 	attributeARN      = "QueueArn"
 )
 
-// Queue is a queue, without what is in it.
+// Queue is a queue without its messages.
 type Queue struct {
 	Name       string            `json:"name"`
 	Attributes map[string]string `json:"attributes"`
 }
 
-// queue holds messages in memory. Whoever receives one has it alone for the visibility timeout, and deletes it by then,
-// or another gets it.
+// queue holds messages in memory. A received message is hidden from other receivers for the visibility timeout;
+// unless its receiver deletes it by then, it is delivered again.
 type queue struct {
 	name       string
 	attributes map[string]string
 	held       []*item
-	arrived    chan struct{} // closed and replaced when a message comes in
+	arrived    chan struct{} // closed and replaced when a message arrives
 }
 
 type item struct {
@@ -46,7 +46,7 @@ func (q *queue) add(one *item) {
 	q.arrived = make(chan struct{})
 }
 
-// take returns up to max messages that nobody has in hand.
+// take receives up to most visible messages and hides them.
 func (q *queue) take(now time.Time, most int, visibility time.Duration) []*item {
 	var taken []*item
 	for _, one := range q.held {
@@ -64,7 +64,7 @@ func (q *queue) take(now time.Time, most int, visibility time.Duration) []*item 
 	return taken
 }
 
-// nextVisible is when the next message in hand comes back; zero when there is none.
+// nextVisible returns when the next hidden message becomes visible again, or zero if none is hidden.
 func (q *queue) nextVisible() time.Time {
 	var next time.Time
 	for _, one := range q.held {
@@ -75,7 +75,7 @@ func (q *queue) nextVisible() time.Time {
 	return next
 }
 
-// remove deletes the message of a receipt. One that is gone already is no error, as in SQS.
+// remove deletes the message of a receipt. As in SQS, a message that is already deleted is no error.
 func (q *queue) remove(receipt string) {
 	for i, one := range q.held {
 		if one.receipt == receipt {
@@ -85,7 +85,7 @@ func (q *queue) remove(receipt string) {
 	}
 }
 
-// redrive moves what was received too often, and is in nobody's hand, to the queue that is for it. The caller holds mu.
+// redrive moves visible messages that were received too often to the dead-letter queue. The caller holds mu.
 func (s *Simulator) redrive(q *queue, now time.Time) {
 	var policy struct {
 		DeadLetterTargetARN string          `json:"deadLetterTargetArn"`
@@ -120,23 +120,23 @@ func (s *Simulator) queueARN(name string) string {
 	return "arn:aws:sqs:" + s.config.Region + ":" + Account + ":" + name
 }
 
-// nameOfARN is the last part of an ARN; that of an URL of a queue is found alike.
+// nameOfARN returns the last part of an ARN, or of a queue's URL.
 func nameOfARN(arn string) string { return arn[strings.LastIndexAny(arn, ":/")+1:] }
 
-// enqueue puts a message of a topic into a queue whose policy lets the topic do so.
+// enqueue puts a topic's message into a queue whose policy allows the topic to send.
 func (s *Simulator) enqueue(to Subscription, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.queues[nameOfARN(to.Endpoint)]
 	if !ok || !allows(q.attributes[servicePolicy], "sns.amazonaws.com", "sqs:SendMessage", to.Endpoint, to.TopicARN) {
-		s.config.Log.Warn("a topic cannot send to its queue")
+		s.config.Log.Warn("topic not allowed to send to its queue")
 		return
 	}
 	now := s.config.Now()
 	q.add(&item{id: newID(), body: string(body), sent: now, visibleAt: now})
 }
 
-// Send puts a message into a queue, as anybody might. It reports whether there is such a queue.
+// Send puts a message into a queue without checking its policy. It reports whether the queue exists.
 func (s *Simulator) Send(name, body string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +148,7 @@ func (s *Simulator) Send(name, body string) bool {
 	return ok
 }
 
-// Held is how many messages a queue holds, those in somebody's hand included.
+// Held returns how many messages a queue holds, including received ones.
 func (s *Simulator) Held(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +159,7 @@ func (s *Simulator) Held(name string) int {
 	return len(q.held)
 }
 
-// Forbid takes the policy of a queue away, as somebody might: topics cannot send to it any more.
+// Forbid removes the policy of a queue, as an AWS user might: topics can then no longer send to it.
 func (s *Simulator) Forbid(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

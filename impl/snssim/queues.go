@@ -2,7 +2,7 @@ package snssim
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // what SQS has its clients check bodies with
+	"crypto/md5" //nolint:gosec // SQS clients check bodies with MD5
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -26,7 +26,7 @@ func noQueue() error {
 	return &Refusal{http.StatusBadRequest, "QueueDoesNotExist", "The specified queue does not exist."}
 }
 
-// queueCall is the body of a call of SQS, under the names of the API.
+// queueCall is the body of an SQS call, with the API's field names.
 type queueCall struct {
 	QueueName, QueueUrl string
 	Attributes          map[string]string
@@ -83,17 +83,17 @@ func (s *Simulator) serveSQS(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) writeJSON(w http.ResponseWriter, status int, what answer) {
 	data, err := json.Marshal(what)
 	if err != nil {
-		s.config.Log.Error("encode an answer", slog.Any("error", err))
+		s.config.Log.Error("encode a response", slog.Any("error", err))
 		status = http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(status)
 	if _, err := w.Write(data); err != nil {
-		s.config.Log.Debug("write an answer", slog.Any("error", err))
+		s.config.Log.Debug("write a response", slog.Any("error", err))
 	}
 }
 
-// named finds a queue by its URL. The caller holds mu.
+// named returns the queue with the call's URL. The caller holds mu.
 func (s *Simulator) named(c queueCall) (*queue, error) {
 	q, ok := s.queues[nameOfARN(c.QueueUrl)]
 	if !ok {
@@ -102,7 +102,7 @@ func (s *Simulator) named(c queueCall) (*queue, error) {
 	return q, nil
 }
 
-// createQueue answers with the queue that there is, where its attributes are those that are asked for.
+// createQueue returns the existing queue if its attributes are the requested ones.
 func (s *Simulator) createQueue(_ context.Context, c queueCall) (answer, error) {
 	if c.QueueName == "" || len(c.QueueName) > 80 || strings.ContainsFunc(c.QueueName, notName) {
 		return nil, &Refusal{http.StatusBadRequest, "InvalidParameterValue", "The name of the queue is invalid."}
@@ -167,7 +167,7 @@ func (s *Simulator) setQueueAttributes(_ context.Context, c queueCall) (answer, 
 	return answer{}, s.commit(Change{Queue: &Queue{Name: q.name, Attributes: attributes}})
 }
 
-// receive hands out messages, and waits for the first of them as long as it is asked to.
+// receive receives messages, and waits for the first one as long as the call asks for.
 func (s *Simulator) receive(ctx context.Context, c queueCall) (answer, error) {
 	most := between(c.MaxNumberOfMessages, 1, 1, mostReceived)
 	until := time.Now().Add(time.Duration(between(c.WaitTimeSeconds, 0, 0, int(longestPoll/time.Second))) * time.Second)
@@ -185,7 +185,7 @@ func (s *Simulator) receive(ctx context.Context, c queueCall) (answer, error) {
 		case <-arrived:
 		case <-timer.C:
 		case <-ctx.Done():
-			panic(http.ErrAbortHandler) // there is nobody left to answer
+			panic(http.ErrAbortHandler) // the client has disconnected
 		case <-s.context.Done():
 			panic(http.ErrAbortHandler)
 		}
@@ -193,7 +193,7 @@ func (s *Simulator) receive(ctx context.Context, c queueCall) (answer, error) {
 	}
 }
 
-// take is receive at one moment: what there is, and for how long to wait when that is nothing.
+// take receives what is visible now, and returns how long to wait if that is nothing.
 func (s *Simulator) take(c queueCall, most int) (taken []*item, arrived <-chan struct{}, wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,7 +4,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what version 1 of SNS's signature is made of
+	"crypto/sha1" //nolint:gosec // SNS signature version 1 is defined with SHA-1
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -26,7 +26,7 @@ const (
 	typeSubscription = "SubscriptionConfirmation"
 )
 
-// message is a message of SNS as subscribers get it.
+// message is an SNS message as subscribers get it.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 type message struct {
 	Type             string
@@ -42,12 +42,12 @@ type message struct {
 	UnsubscribeURL   string `json:",omitempty"`
 }
 
-// signer has the key of all topics.
+// signer holds the signing key of all topics.
 type signer struct {
 	key         *rsa.PrivateKey
 	certificate []byte
-	// path is where the certificate is served. Each has its own, as with SNS: a simulator that is started again has another
-	// key, and whoever keeps the old certificate must not take it for the new one.
+	// path is where the certificate is served. As with SNS, each certificate has its own path: a restarted
+	// simulator has another key, and a verifier that cached the old certificate must not use it for the new one.
 	path string
 }
 
@@ -71,7 +71,7 @@ func newSigner(now time.Time) (*signer, error) {
 	}, nil
 }
 
-// sign signs what SNS signs: the members in the order of their names.
+// sign signs what SNS signs: the fields in the order of their names.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 func (s *signer) sign(m *message) error {
 	parts := []string{"Message", m.Message, "MessageId", m.MessageId}

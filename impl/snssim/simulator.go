@@ -1,13 +1,13 @@
-// Package snssim simulates Amazon SNS and SQS as far as the events of SES need them, and the one call of STS that tells
-// whose credentials are used. It speaks their wire protocols, so that the AWS SDKs take it for them.
+// Package snssim simulates Amazon SNS and SQS as far as SES events need them, and the one STS call that identifies
+// the caller. It speaks their wire protocols, so the AWS SDKs work with it unchanged.
 //
 //   - simulator.go: Config, New, the routes, the state
 //   - topics.go: topics and their subscriptions; query.go: the query protocol of SNS and STS
-//   - queues.go: the operations of SQS, in its JSON protocol; queue.go: what a queue holds
-//   - policy.go: who may publish to a topic, and send to a queue
-//   - subscriber.go: what is published goes to web servers and queues; sign.go: signed, as SNS signs
+//   - queues.go: the operations of SQS, in its JSON protocol; queue.go: the messages of a queue
+//   - policy.go: the policies that allow publishing to a topic and sending to a queue
+//   - subscriber.go: delivery to web servers and queues; sign.go: signatures as SNS makes them
 //
-// What is published waits in memory for its subscribers, as does what is in a queue.
+// Published messages wait in memory for their subscribers, and so do the messages of a queue.
 package snssim
 
 import (
@@ -27,7 +27,7 @@ import (
 // Account is the id of the simulated account.
 const Account = "000000000000"
 
-// Refusal is an error as the services answer it.
+// Refusal is an error response of the services.
 type Refusal struct {
 	Status        int
 	Code, Message string
@@ -44,13 +44,15 @@ type Config struct {
 	Region string           // required
 	Now    func() time.Time // required
 	Log    *slog.Logger     // required
-	// Before is asked about every call, such as sns:CreateTopic, and may refuse it with a *Refusal. nil: none is refused.
+	// Before is called before every call, such as sns:CreateTopic, and may refuse it with a *Refusal. Nil refuses
+	// none.
 	Before func(r *http.Request, call string) error
-	// Record is told of every change before it is made; when it fails, the change is not made. nil: nobody is told.
+	// Record is called with every change before it is made; if it fails, the change is not made. Nil records
+	// nothing.
 	Record func(Change) error
 }
 
-// Change is a change of what lasts: exactly one of the members is set.
+// Change is a change of the lasting state. Exactly one of its members is set.
 type Change struct {
 	Topic        *Topic        `json:"topic,omitempty"`
 	Subscription *Subscription `json:"subscription,omitempty"`
@@ -62,7 +64,7 @@ type Simulator struct {
 	config Config
 	keys   func() (*signer, error)
 	client *http.Client
-	// context ends the posts under way, and the calls that wait, when the simulator is closed.
+	// context ends with the simulator, and with it the posts in flight and the calls that wait.
 	context context.Context //nolint:containedctx // its lifetime is the simulator's
 	cancel  context.CancelFunc
 	ending  sync.WaitGroup
@@ -86,13 +88,14 @@ func New(config Config) *Simulator {
 	}
 }
 
-// Published is a text that was published to a topic.
+// Published is a text published to a topic.
 type Published struct {
 	Topic string `json:"topic"`
 	Text  string `json:"text"`
 }
 
-// Close ends the posts and the calls that wait, and returns what web servers have not taken. What is in queues is lost.
+// Close ends posts and waiting calls, and returns what web servers have not accepted yet. The messages of queues
+// are lost.
 func (s *Simulator) Close() []Published {
 	s.mu.Lock()
 	s.cancel()
@@ -111,7 +114,7 @@ func (s *Simulator) Close() []Published {
 	return left
 }
 
-// Unpublished is how many texts wait for web servers to take them.
+// Unpublished returns how many texts web servers have not accepted yet.
 func (s *Simulator) Unpublished() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +124,7 @@ func (s *Simulator) Unpublished() (n int) {
 	return n
 }
 
-// Knows tells whether there is a topic.
+// Knows reports whether a topic exists.
 func (s *Simulator) Knows(topicARN string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +132,7 @@ func (s *Simulator) Knows(topicARN string) bool {
 	return ok
 }
 
-// Restore makes a change that was recorded earlier. It is for the time before the first call.
+// Restore makes a change that was recorded earlier. It must be called before the first API call.
 func (s *Simulator) Restore(change Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +171,7 @@ func (s *Simulator) apply(change Change) {
 	}
 }
 
-// ServeHTTP answers SNS and STS (form-encoded queries), SQS (JSON), the certificate of the signatures, and links that
+// ServeHTTP serves SNS and STS (form-encoded queries), SQS (JSON), the signing certificate, and the links that
 // confirm a subscription.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -185,7 +188,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// CertificateRoute is the pattern of the path where the certificate of the signatures is served.
+// CertificateRoute returns the pattern of the path that serves the signing certificate.
 func CertificateRoute() string { return "/{certificate}" }
 
 func (s *Simulator) before(r *http.Request, call string) error {

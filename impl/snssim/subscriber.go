@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// workers is how many messages a subscriber is given at once. SNS gives it as many as there are.
+	// workers is how many messages one subscriber gets concurrently. SNS sets no such bound.
 	workers     = 64
 	postTimeout = 15 * time.Second
 	postFirst   = 100 * time.Millisecond
 	postLongest = 5 * time.Second
 )
 
-// subscriber has what a topic publishes delivered to one subscription. It tries until a web server takes a message: SNS
-// would give up in time.
+// subscriber delivers a topic's messages to one subscription. It retries until the web server accepts a message;
+// SNS would give up eventually.
 type subscriber struct {
 	sim          *Simulator
 	subscription Subscription
@@ -36,7 +36,7 @@ type subscriber struct {
 	stopped   bool
 }
 
-// attach begins to deliver to a subscription. The caller holds mu.
+// attach starts delivery to a subscription. The caller holds mu.
 func (s *Simulator) attach(subscription Subscription) {
 	if known, ok := s.subscribers[subscription.ARN]; ok {
 		known.confirm(subscription.Confirmed)
@@ -95,14 +95,14 @@ func (one *subscriber) work() {
 	}
 }
 
-// left is how many messages were published and not delivered.
+// left returns how many messages are published and not delivered.
 func (one *subscriber) left() int {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	return len(one.pending) + one.inHand
 }
 
-// waiting is what was published and not delivered.
+// waiting returns the messages that are published and not delivered.
 func (one *subscriber) waiting() []Published {
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -113,13 +113,13 @@ func (one *subscriber) waiting() []Published {
 	return found
 }
 
-// deliver signs a message and hands it to the web server or the queue of a subscription. It reports false when the
-// simulator was closed before the web server took it.
+// deliver signs a message and delivers it to the subscription's web server or queue. It returns false if the
+// simulator was closed before the web server accepted it.
 func (s *Simulator) deliver(to Subscription, m message) bool {
 	body, err := s.encode(&m, to.Raw)
 	if err != nil {
 		s.config.Log.Error("publish an event", slog.Any("error", err))
-		return true // nor would it be another time
+		return true // a retry would fail the same way
 	}
 	if to.Protocol == protocolSQS {
 		s.enqueue(to, body)
@@ -128,7 +128,7 @@ func (s *Simulator) deliver(to Subscription, m message) bool {
 	return s.post(to, m, body)
 }
 
-// encode is a message as its subscriber gets it: signed, in its envelope, or as it was published.
+// encode returns a message as its subscriber gets it: signed and in its envelope, or raw.
 func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 	if raw && m.Type == typeNotification {
 		return []byte(m.Message), nil
@@ -144,13 +144,14 @@ func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// post tries until the subscriber takes the message, or says that it never will, or the simulator is closed: false.
+// post retries until the subscriber accepts the message or refuses it for good. It returns false if the simulator
+// was closed first.
 func (s *Simulator) post(to Subscription, m message, body []byte) bool {
 	for wait := postFirst; ; wait = min(2*wait, postLongest) {
 		status, err := s.try(to.Endpoint, m, body)
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 			if status >= http.StatusBadRequest {
-				s.config.Log.Warn("the subscriber refuses an event", slog.Int("status", status))
+				s.config.Log.Warn("event refused by the subscriber", slog.Int("status", status))
 			}
 			return true
 		}

@@ -17,11 +17,11 @@ const (
 	servicePolicy = "Policy"
 )
 
-// Topic is a topic.
+// Topic is an SNS topic.
 type Topic struct {
 	ARN        string            `json:"arn"`
 	Attributes map[string]string `json:"attributes"`
-	// Open topics take what SES publishes without a policy that says so.
+	// Open lets SES publish to the topic without a policy that allows it.
 	Open bool `json:"open,omitempty"`
 }
 
@@ -90,8 +90,8 @@ func (s *Simulator) setTopicAttributes(c call) ([]element, error) {
 	return nil, s.commit(Change{Topic: &topic})
 }
 
-// subscribe subscribes a web server, which is asked for its confirmation, also when it was asked before, or a queue of
-// the account, which needs none.
+// subscribe subscribes a queue of the account, which needs no confirmation, or a web server, which is asked for its
+// confirmation at every call.
 func (s *Simulator) subscribe(c call) ([]element, error) {
 	wanted := Subscription{
 		TopicARN: c.form.Get("TopicArn"), Protocol: c.form.Get("Protocol"), Endpoint: c.form.Get("Endpoint"), Base: c.base,
@@ -118,7 +118,7 @@ func (s *Simulator) subscribe(c call) ([]element, error) {
 	return []element{leaf("SubscriptionArn", subscription.ARN)}, nil
 }
 
-// subscribed returns a subscription, made when it is new. The caller holds mu.
+// subscribed returns an existing subscription or makes a new one. The caller holds mu.
 func (s *Simulator) subscribed(wanted Subscription) (Subscription, error) {
 	for _, known := range s.subscriptions {
 		if known.TopicARN == wanted.TopicARN && known.Protocol == wanted.Protocol && known.Endpoint == wanted.Endpoint {
@@ -154,7 +154,7 @@ func (s *Simulator) ask(of Subscription) {
 	s.ending.Go(func() { s.deliver(of, m) })
 }
 
-// follow is what the link in the request for a confirmation leads to.
+// follow serves the link in the request for a confirmation.
 func (s *Simulator) follow(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	err := s.confirm(query.Get("TopicArn"), query.Get("Token"))
@@ -164,7 +164,7 @@ func (s *Simulator) follow(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	if _, err := io.WriteString(w, "<ConfirmSubscriptionResponse/>"); err != nil {
-		s.config.Log.Debug("write an answer", slog.Any("error", err))
+		s.config.Log.Debug("write a response", slog.Any("error", err))
 	}
 }
 
@@ -175,7 +175,8 @@ func (s *Simulator) confirm(topic, token string) error {
 		if subscription.TopicARN == topic && subscription.Token == token {
 			subscription.Confirmed = true
 			if s.topics[topic].Open {
-				// It lives as long as we do: recorded, it would get everything once more beside the next simulator's own.
+				// It lasts as long as this simulator. If it were recorded, the next simulator would deliver every
+				// event twice: to it and to its own subscription.
 				s.apply(Change{Subscription: &subscription})
 				return nil
 			}
@@ -208,8 +209,8 @@ func (s *Simulator) listSubscriptions(c call) ([]element, error) {
 	return []element{list}, nil
 }
 
-// Open makes a topic with one web server subscribed to it, for as long as the simulator lives: anybody may publish, and
-// what is published waits until the web server has confirmed.
+// Open makes a topic with one subscribed web server, for the life of the simulator. Publishing to it needs no
+// permission, and messages wait until the web server has confirmed.
 func (s *Simulator) Open(arn, endpoint, base, signatureVersion string) error {
 	protocol, _, _ := strings.Cut(endpoint, "://")
 	s.mu.Lock()
@@ -227,7 +228,7 @@ func (s *Simulator) Open(arn, endpoint, base, signatureVersion string) error {
 	return nil
 }
 
-// CanPublish tells whether SES may publish to a topic for one of its configuration sets, and why not.
+// CanPublish returns an error if SES may not publish to a topic for one of its configuration sets.
 func (s *Simulator) CanPublish(topicARN, source string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,7 +242,7 @@ func (s *Simulator) CanPublish(topicARN, source string) error {
 	return nil
 }
 
-// Publish publishes a text. Subscriptions that are not confirmed get nothing, but for that of an open topic.
+// Publish publishes a text. Unconfirmed subscriptions get nothing, except that of an open topic.
 func (s *Simulator) Publish(topicARN, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +258,7 @@ func (s *Simulator) Publish(topicARN, text string) {
 	}
 }
 
-// message is an unsigned message for a subscription. The caller holds mu.
+// message returns an unsigned message for a subscription. The caller holds mu.
 func (s *Simulator) message(kind string, to Subscription, text string) message {
 	version := s.topics[to.TopicARN].Attributes["SignatureVersion"]
 	if version == "" {
@@ -270,7 +271,7 @@ func (s *Simulator) message(kind string, to Subscription, text string) message {
 	}
 }
 
-// Remove forgets a topic with its subscriptions, or a queue, by its ARN: somebody has deleted it.
+// Remove deletes a topic with its subscriptions, or a queue, by its ARN, as an AWS user might.
 func (s *Simulator) Remove(arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
