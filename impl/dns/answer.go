@@ -9,7 +9,7 @@ import (
 	mdns "github.com/miekg/dns"
 )
 
-// answer fills in the reply from the zone. It is false when none is to be sent.
+// answer fills in the reply from the zone. It returns false if no reply is to be sent.
 func (s *Server) answer(reply *mdns.Msg) bool {
 	question := reply.Question[0]
 	if reply.Opcode != mdns.OpcodeQuery {
@@ -37,8 +37,8 @@ func (s *Server) answer(reply *mdns.Msg) bool {
 	return true
 }
 
-// resolve follows CNAMEs through the zone, as a recursive resolver does. The
-// code tells of the last name of the chain (RFC 6604).
+// resolve follows CNAMEs through the zone, as a recursive resolver does. The code is that of the last name in the
+// chain (RFC 6604).
 func (s *Server) resolve(ctx context.Context, name string, qtype uint16) ([]mdns.RR, int, error) {
 	var answer []mdns.RR
 	for range maxChain {
@@ -62,8 +62,8 @@ func (s *Server) resolve(ctx context.Context, name string, qtype uint16) ([]mdns
 	return nil, 0, errors.New("chain of CNAMEs too long")
 }
 
-// recordsOf gives the records of the type, or else the name's CNAME, and
-// whether the name exists with any type.
+// recordsOf returns the name's records of the type, or else its CNAME, and reports whether the name exists with any
+// type.
 func (s *Server) recordsOf(ctx context.Context, name string, qtype uint16) ([]mdns.RR, bool, error) {
 	records, err := s.zone.Records(ctx, canonical(name), mdns.Type(qtype).String())
 	if err != nil {
@@ -93,8 +93,8 @@ func (s *Server) recordsOf(ctx context.Context, name string, qtype uint16) ([]md
 	return found, exists, nil
 }
 
-// wireRecord makes the library's record. The owner is the name as it was
-// asked for, in the asker's case.
+// wireRecord returns the DNS library's form of a record. The owner is the name as it was queried, in its original
+// case.
 func wireRecord(record Record, owner string) (mdns.RR, error) {
 	header := mdns.RR_Header{Name: owner, Class: mdns.ClassINET, Ttl: record.TTL}
 	switch record.Type {

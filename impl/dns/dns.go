@@ -1,14 +1,15 @@
-// Package dns looks up the records that prove a sending domain, compares them with the wanted ones, and serves records
-// itself for development and tests.
+// Package dns looks up the records that prove a sending domain, compares them with the wanted ones, and serves
+// records itself for development and tests.
 //
 //   - dns.go: records and their types
-//   - resolver.go: [Resolver], exact look-ups of CNAME, TXT and MX
-//   - exchange.go: one question to one server, over UDP and then TCP; answer.go, text.go: reading what it says
+//   - resolver.go: [Resolver], exact lookups of CNAME, TXT and MX
+//   - exchange.go: one question to one server, over UDP and then TCP
 //   - match.go: the rules by which observed records satisfy a wanted one
-//   - server.go: [Server], a small DNS server over a [Zone]
-//   - zone.go: [Zone] and [StaticZone], records kept in memory
+//   - server.go: [Server], a small DNS server over a [Zone]; answer.go: its answers
+//   - text.go: the strings of a TXT record
+//   - zone.go: [Zone], and [StaticZone] with its records in memory
 //
-// Names are lower-cased and have no trailing dot everywhere in the API.
+// Throughout the API, names are lower-cased and have no trailing dot.
 package dns
 
 import (
@@ -30,13 +31,12 @@ type MX struct {
 	Host       string
 }
 
-// String gives the presentation form, "10 mail.example.com".
+// String returns the presentation form, "10 mail.example.com".
 func (m MX) String() string {
 	return strconv.Itoa(int(m.Preference)) + " " + m.Host
 }
 
-// ParseMX reads the presentation form, "10 mail.example.com". The host is
-// lower-cased and loses its trailing dot.
+// ParseMX parses the presentation form, "10 mail.example.com". The host is lower-cased and loses its trailing dot.
 func ParseMX(value string) (MX, error) {
 	fields := strings.Fields(value)
 	if len(fields) != 2 {
@@ -53,15 +53,14 @@ func ParseMX(value string) (MX, error) {
 	return MX{Preference: uint16(preference), Host: host}, nil
 }
 
-// Error says that a look-up gave no answer, which is different from an answer
-// that there is no such record. Its text names no server, so that it may be
-// shown to the domain's owner.
+// Error means that a lookup gave no answer. An answer that the record does not exist is no error. Its text names no
+// server, so it may be shown to the domain's owner.
 type Error struct {
 	Name   string
 	Type   string
 	Reason string // for people, without a full stop
-	// Temporary is set when the same look-up may succeed later. It is unset
-	// only for names that no server can be asked about.
+	// Temporary reports whether the same lookup may succeed later. It is false only for names that no server can be
+	// asked about.
 	Temporary bool
 
 	cause error
@@ -71,8 +70,8 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("look up %s of %s: %s", e.Type, e.Name, e.Reason)
 }
 
-// Unwrap gives the context's error when that ended the look-up. Network errors
-// stay hidden, because their text names the server.
+// Unwrap returns the context's error if that ended the lookup. Network errors stay hidden, because their text names
+// the server.
 func (e *Error) Unwrap() error { return e.cause }
 
 // canonical lower-cases a name and removes one trailing dot.
@@ -80,8 +79,8 @@ func canonical(name string) string {
 	return strings.TrimSuffix(lower(name), ".")
 }
 
-// lower folds ASCII only, as DNS does (RFC 4343). strings.ToLower would also
-// turn letters from outside ASCII, such as the Kelvin sign, into ASCII ones.
+// lower folds ASCII only, as DNS does (RFC 4343). strings.ToLower would also turn some other letters, such as the
+// Kelvin sign, into ASCII ones.
 func lower(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {

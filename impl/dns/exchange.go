@@ -11,20 +11,18 @@ import (
 	mdns "github.com/miekg/dns"
 )
 
-// udpSize is what fits every path without fragments, the value agreed on at
-// DNS flag day 2020 (and RFC 9715 since).
+// udpSize fits every path without fragmentation. It was agreed on at DNS flag day 2020 and is in RFC 9715.
 const udpSize = 1232
 
 var errMismatch = errors.New("the answer does not match the question")
 
-// query asks the servers in turn until one tells whether the records exist.
-// The error is always an [*Error].
+// query asks the servers in turn until one answers whether the records exist. The error is always an [*Error].
 func (r *Resolver) query(ctx context.Context, name string, qtype uint16) (*mdns.Msg, error) {
 	var reply *mdns.Msg
 	var err error
 	for i, server := range r.attempts {
 		if reply != nil && server == r.attempts[i-1] {
-			break // it has answered; the second chance is for lost packets
+			break // it has answered; asking it twice is for lost packets
 		}
 		var got *mdns.Msg
 		got, err = r.exchange(ctx, server, name, qtype)
@@ -33,7 +31,7 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16) (*mdns.
 		}
 		r.logFailure(ctx, server, qtype, got, err)
 		if got != nil {
-			reply = got // says more than that another server is out of reach
+			reply = got // more telling than another server's network error
 		}
 		if ctx.Err() != nil {
 			break
@@ -45,7 +43,7 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16) (*mdns.
 	}
 }
 
-// exchange asks one server over UDP, and again over TCP if the answer did not fit.
+// exchange asks one server over UDP, and again over TCP if the answer was truncated.
 func (r *Resolver) exchange(ctx context.Context, server, name string, qtype uint16) (*mdns.Msg, error) {
 	question := new(mdns.Msg)
 	question.SetQuestion(mdns.Fqdn(name), qtype)
@@ -53,8 +51,8 @@ func (r *Resolver) exchange(ctx context.Context, server, name string, qtype uint
 	question.SetEdns0(udpSize, false)
 
 	reply, err := r.roundTrip(ctx, "udp", server, question)
-	// Some servers cut the message in the middle of a record: it does not
-	// parse, but its header says why.
+	// Some servers truncate in the middle of a record: the message does not parse, but its header says that it is
+	// truncated.
 	if reply != nil && reply.Id == question.Id && reply.Truncated {
 		reply, err = r.roundTrip(ctx, "tcp", server, question)
 	}
@@ -75,8 +73,8 @@ func (r *Resolver) roundTrip(ctx context.Context, network, server string, questi
 	if err != nil {
 		return nil, ended(ctx, fmt.Errorf("dial: %w", err))
 	}
-	// The client heeds the context's deadline but not its cancellation.
-	// Closing twice is harmless, and nothing written is left to flush.
+	// The client respects the context's deadline but not its cancellation. Closing twice is harmless: no written
+	// data waits to be flushed.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	defer func() { _ = conn.Close() }()
@@ -85,9 +83,8 @@ func (r *Resolver) roundTrip(ctx context.Context, network, server string, questi
 	return reply, ended(ctx, err)
 }
 
-// ended gives the context's error in place of the one that it caused. The
-// socket has the context's deadline and may notice it a moment earlier; the
-// caller must not then be told that its context has time left.
+// ended returns the context's error instead of the network error that it caused. The socket has the context's
+// deadline and may notice it a moment earlier; the caller must not conclude that its context has time left.
 func ended(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		<-ctx.Done()
@@ -98,8 +95,8 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// answers tells whether the reply is to this question. The id alone is 16 bits,
-// which a forger can guess.
+// answers reports whether the reply is to this question. The id alone is not enough: it has 16 bits, which a forger
+// can guess.
 func answers(reply, question *mdns.Msg) bool {
 	if !reply.Response || reply.Id != question.Id || len(reply.Question) != 1 {
 		return false
@@ -108,7 +105,7 @@ func answers(reply, question *mdns.Msg) bool {
 	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && canonical(got.Name) == canonical(want.Name)
 }
 
-// reason puts a failed look-up into words that name no server.
+// reason describes a failed lookup in words that name no server.
 func reason(ctx context.Context, reply *mdns.Msg, err error) string {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return "the look-up was cancelled"
@@ -134,7 +131,7 @@ func reason(ctx context.Context, reply *mdns.Msg, err error) string {
 	return "the name server gave an unusable answer"
 }
 
-// logFailure leaves the name out: it may belong to somebody's address.
+// logFailure does not log the name, which may be part of a person's address.
 func (r *Resolver) logFailure(ctx context.Context, server string, qtype uint16, reply *mdns.Msg, err error) {
 	result := slog.Any("error", err)
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Several servers come from resolv.conf only, so their order is tested from inside.
+// Several servers can only come from resolv.conf, so their order is tested inside the package.
 func TestServersAreAskedInTurn(t *testing.T) {
 	t.Parallel()
 	good := NewStaticZone(Record{Name: "acme.test", Type: TypeTXT, Value: "hello"})

@@ -2,21 +2,20 @@ package dns
 
 import "strings"
 
-// MatchCNAME tells whether the name is an alias of exactly the wanted host.
+// MatchCNAME reports whether the name is an alias of exactly the wanted host.
 func MatchCNAME(observed []string, want string) bool {
 	return len(observed) == 1 && sameHost(observed[0], want)
 }
 
-// MatchMX tells whether the name has the host of want ("10 host") as its only
-// mail exchanger, which Amazon SES demands of a custom MAIL FROM domain. With
-// one exchanger the preference decides nothing, so any is accepted.
+// MatchMX reports whether the name's only mail exchanger is the host in want ("10 host"), which Amazon SES requires
+// of a custom MAIL FROM domain. With one exchanger the preference has no effect, so any is accepted.
 func MatchMX(observed []MX, want string) bool {
 	wanted, err := ParseMX(want)
 	return err == nil && len(observed) == 1 && sameHost(observed[0].Host, wanted.Host)
 }
 
-// MatchTXT tells whether one of the texts is the wanted one, but for white
-// space around it. Other texts at the name do not disturb.
+// MatchTXT reports whether one of the texts is the wanted one, ignoring surrounding white space. Other texts at the
+// name do no harm.
 func MatchTXT(observed []string, want string) bool {
 	want = strings.TrimSpace(want)
 	if want == "" {
@@ -30,11 +29,10 @@ func MatchTXT(observed []string, want string) bool {
 	return false
 }
 
-// MatchSPF tells whether the texts hold exactly one SPF record, and that one
-// lets mail pass by "include:" of the domain given (RFC 7208). Several SPF
-// records are an error for every receiver (section 4.5). Terms behind "all" are
-// never evaluated (section 5.1), so an include there does not count; nor does
-// one with the qualifier -, ~ or ?, which does not let pass.
+// MatchSPF reports whether the texts hold exactly one SPF record and that record passes mail by "include:" of the
+// given domain (RFC 7208). Several SPF records are an error for every receiver (section 4.5). Terms behind "all"
+// are never evaluated (section 5.1), so an include there does not count; nor does one with the qualifier -, ~ or ?,
+// which does not pass mail.
 func MatchSPF(observed []string, include string) bool {
 	var records [][]string
 	for _, text := range observed {
@@ -59,8 +57,8 @@ func MatchSPF(observed []string, include string) bool {
 	return false
 }
 
-// MatchDMARC tells whether the texts hold exactly one DMARC record, and that
-// one states a policy: none, quarantine or reject (RFC 7489, section 6.3).
+// MatchDMARC reports whether the texts hold exactly one DMARC record and that record states a policy: none,
+// quarantine or reject (RFC 7489, section 6.3).
 func MatchDMARC(observed []string) bool {
 	var records [][]string
 	for _, text := range observed {

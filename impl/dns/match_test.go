@@ -145,7 +145,7 @@ func TestMatchDMARC(t *testing.T) {
 	}
 }
 
-// A merged record is any harmless terms around the include, before "all".
+// A merged record has any harmless terms around the include, before "all".
 func TestMatchSPFOfMergedRecords(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -17,47 +17,45 @@ const (
 	defaultTimeout = 2 * time.Second
 	resolvConf     = "/etc/resolv.conf"
 
-	// maxServers is how many servers of resolv.conf are used, as in resolv.conf(5).
+	// maxServers is how many servers of resolv.conf are used; resolv.conf(5) has the same limit.
 	maxServers = 3
-	// maxAnswerRecords bounds what one answer can make us read and keep.
+	// maxAnswerRecords bounds the records that are read from one answer.
 	maxAnswerRecords = 100
-	// maxChain bounds how many CNAMEs are followed within an answer.
+	// maxChain bounds the CNAMEs that are followed within an answer.
 	maxChain = 8
 )
 
 // Config configures a [Resolver].
 type Config struct {
-	// Server is the recursive resolver to ask, "host" or "host:port" (port 53
-	// by default). Empty means the servers of /etc/resolv.conf, in order.
+	// Server is the recursive resolver to ask, "host" or "host:port" (port 53 by default). Empty means the servers
+	// of /etc/resolv.conf, in order.
 	Server string
-	// Timeout limits each exchange with a server; 2 s when zero. A look-up
-	// makes up to three exchanges, and each may be repeated over TCP.
+	// Timeout bounds each exchange with a server. Zero means 2 seconds. A lookup makes up to three exchanges, and
+	// each may be repeated over TCP.
 	Timeout time.Duration
-	// Log receives failed exchanges at debug level; nil discards them.
+	// Log receives failed exchanges at debug level. Nil discards them.
 	Log *slog.Logger
 }
 
-// Resolver looks up single record sets. It applies no search domains, keeps no
-// cache, and is safe for concurrent use.
+// Resolver looks up single record sets. It applies no search domains, has no cache, and is safe for concurrent use.
 //
-// A name or record set that does not exist is an empty result. Whatever leaves
-// that open (SERVFAIL, REFUSED, no answer in time) is an [*Error].
+// A name or record set that does not exist is an empty result. A failure that leaves the question open (SERVFAIL,
+// REFUSED, a timeout) is an [*Error].
 type Resolver struct {
-	attempts []string // addresses in the order they are asked
+	attempts []string // server addresses in the order of use
 	timeout  time.Duration
 	log      *slog.Logger
 }
 
-// New makes a Resolver. It fails when the server's address is malformed, or
-// when none is given and /etc/resolv.conf names none. It asks nothing yet; see
-// [Resolver.Check].
+// New makes a Resolver. It fails if the server's address is malformed, or if none is given and /etc/resolv.conf
+// names none. It makes no query; see [Resolver.Check].
 func New(config Config) (*Resolver, error) {
 	servers, err := serverAddresses(config.Server)
 	if err != nil {
 		return nil, err
 	}
 	if len(servers) == 1 {
-		// UDP loses packets: a lone server gets a second chance.
+		// UDP loses packets: a single server is asked twice.
 		servers = append(servers, servers[0])
 	}
 	resolver := &Resolver{attempts: servers, timeout: config.Timeout, log: config.Log}
@@ -70,7 +68,7 @@ func New(config Config) (*Resolver, error) {
 	return resolver, nil
 }
 
-// CNAME gives the target of the CNAME at exactly this name. It follows nothing.
+// CNAME returns the target of the CNAME at exactly this name. It does not follow it.
 func (r *Resolver) CNAME(ctx context.Context, name string) ([]string, error) {
 	answer, err := r.lookup(ctx, name, mdns.TypeCNAME)
 	if err != nil {
@@ -85,9 +83,8 @@ func (r *Resolver) CNAME(ctx context.Context, name string) ([]string, error) {
 	return targets, nil
 }
 
-// TXT gives the texts at the name, or where its CNAMEs lead. The strings of
-// one record are joined without a separator (RFC 7208, section 3.3). Bytes
-// that are not text become U+FFFD, so that any text can be stored.
+// TXT returns the texts at the name, or where its CNAMEs lead. The strings of one record are joined without a
+// separator (RFC 7208, section 3.3). Bytes that are not valid text become U+FFFD, so that every text can be stored.
 func (r *Resolver) TXT(ctx context.Context, name string) ([]string, error) {
 	answer, err := r.lookup(ctx, name, mdns.TypeTXT)
 	if err != nil {
@@ -102,8 +99,8 @@ func (r *Resolver) TXT(ctx context.Context, name string) ([]string, error) {
 	return texts, nil
 }
 
-// MX gives the mail exchangers of the name, or of where its CNAMEs lead, in no
-// particular order. The host of a null MX (RFC 7505) is empty.
+// MX returns the mail exchangers of the name, or of where its CNAMEs lead, in no particular order. The host of a
+// null MX (RFC 7505) is empty.
 func (r *Resolver) MX(ctx context.Context, name string) ([]MX, error) {
 	answer, err := r.lookup(ctx, name, mdns.TypeMX)
 	if err != nil {
@@ -118,8 +115,8 @@ func (r *Resolver) MX(ctx context.Context, name string) ([]MX, error) {
 	return exchangers, nil
 }
 
-// Check asks for the root's name servers, which any working resolver answers.
-// Its error is for operators: it names the configured servers.
+// Check asks for the root's name servers, a question that every working resolver answers. Its error is for
+// operators: it names the configured servers.
 func (r *Resolver) Check(ctx context.Context) error {
 	if _, err := r.query(ctx, ".", mdns.TypeNS); err != nil {
 		return fmt.Errorf("check resolver %s: %w", strings.Join(slices.Compact(slices.Clone(r.attempts)), ", "), err)
@@ -128,7 +125,7 @@ func (r *Resolver) Check(ctx context.Context) error {
 }
 
 func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) ([]mdns.RR, error) {
-	// A backslash would be read as an escape, and so ask for another name.
+	// A backslash would be read as an escape, and another name would be queried.
 	if _, ok := mdns.IsDomainName(name); !ok || canonical(name) == "" || strings.Contains(name, `\`) {
 		return nil, &Error{Name: name, Type: mdns.TypeToString[qtype], Reason: "not a valid domain name"}
 	}
@@ -139,8 +136,8 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) ([]mdn
 	return reply.Answer[:min(len(reply.Answer), maxAnswerRecords)], nil
 }
 
-// resolved gives the records of a type at the name, or at the end of the chain
-// of CNAMEs that starts there. A resolver sends the chain along in its answer.
+// resolved returns the records of a type at the name, or at the end of the chain of CNAMEs that starts there. A
+// resolver includes the chain in its answer.
 func resolved(answer []mdns.RR, name string, rrtype uint16) []mdns.RR {
 	for range maxChain {
 		if records := recordsAt(answer, name, rrtype); len(records) > 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 )
 
-// testTimeout bounds what must happen soon; only a failing test waits for it.
+// testTimeout bounds what must happen soon; only a failing test waits that long.
 const testTimeout = 20 * time.Second
 
 func serve(t *testing.T, zone dns.Zone) *dns.Server {
@@ -56,7 +56,7 @@ func acme() *dns.StaticZone {
 	)
 }
 
-// observe looks a name up and gives the values as text.
+// observe looks a name up and returns the values as text.
 func observe(ctx context.Context, resolver *dns.Resolver, rrtype, name string) ([]string, error) {
 	switch rrtype {
 	case dns.TypeCNAME:

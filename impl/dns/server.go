@@ -15,12 +15,12 @@ import (
 const (
 	// bindTries bounds the search for a port that is free for TCP and UDP.
 	bindTries = 20
-	// zoneTimeout limits how long a zone may take for one question.
+	// zoneTimeout bounds a zone's time for one question.
 	zoneTimeout = 5 * time.Second
 )
 
-// Server answers DNS questions from a [Zone], over UDP and TCP on one port. It
-// is meant for development and tests: it gives no SOA, and asks nobody else.
+// Server answers DNS questions from a [Zone], over UDP and TCP on one port. It is for development and tests: it
+// serves no SOA and asks no other server.
 type Server struct {
 	zone   Zone
 	log    *slog.Logger
@@ -29,14 +29,13 @@ type Server struct {
 	udp    *mdns.Server
 	served sync.WaitGroup
 
-	// ctx ends when the server closes, and with it what the zone is doing.
+	// ctx ends when the server closes, and with it the zone's work.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// Serve starts a server at addr, which is 127.0.0.1:0 when empty; port 0 picks
-// a free one. The context limits the binding only: the server runs until
-// [Server.Close]. The zone's failures are logged; a nil log discards them.
+// Serve starts a server at addr. Empty means 127.0.0.1:0, and port 0 picks a free port. The context bounds only the
+// binding: the server runs until [Server.Close]. Failures of the zone are logged; a nil log discards them.
 func Serve(ctx context.Context, zone Zone, addr string, log *slog.Logger) (*Server, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -60,11 +59,11 @@ func Serve(ctx context.Context, zone Zone, addr string, log *slog.Logger) (*Serv
 	return server, nil
 }
 
-// Addr is the host:port of both sockets.
+// Addr returns the host:port of both sockets.
 func (s *Server) Addr() string { return s.addr }
 
-// Close stops the server and waits for the questions being answered, as long
-// as the context allows. It must be called once only.
+// Close stops the server and waits for the questions in flight, as long as the context allows. It must be called
+// only once.
 func (s *Server) Close(ctx context.Context) error {
 	s.cancel()
 	err := errors.Join(s.udp.ShutdownContext(ctx), s.tcp.ShutdownContext(ctx))
@@ -75,8 +74,8 @@ func (s *Server) Close(ctx context.Context) error {
 	return nil
 }
 
-// start serves in the background and returns once the socket is being read,
-// because a server that has not started cannot be shut down.
+// start serves in the background. It returns once the socket is being read, because a server that has not started
+// cannot be shut down.
 func (s *Server) start(server *mdns.Server) error {
 	started := make(chan struct{})
 	failed := make(chan error, 1)
@@ -95,8 +94,8 @@ func (s *Server) start(server *mdns.Server) error {
 	}
 }
 
-// bind opens both sockets. The system picks the TCP port, and another process
-// may hold the same UDP port, so a free choice is repeated.
+// bind opens both sockets. With port 0 the system picks a TCP port whose UDP counterpart may be in use, so bind
+// tries again.
 func bind(ctx context.Context, addr string) (net.Listener, net.PacketConn, error) {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 )
 
-// ask puts one question without EDNS.
+// ask sends one question without EDNS.
 func ask(t *testing.T, network, addr, name string, qtype uint16) *mdns.Msg {
 	t.Helper()
 	return exchange(t, network, addr, new(mdns.Msg).SetQuestion(mdns.Fqdn(name), qtype))

@@ -54,8 +54,8 @@ func decimalByte(digits string) (byte, bool) {
 	return byte(value), value <= 255
 }
 
-// splitText is the inverse of joinText. The library reads a backslash as the
-// start of an escape, so it is doubled, after the split by bytes.
+// splitText is the inverse of joinText. The library reads a backslash as the start of an escape, so splitText
+// doubles it after splitting by bytes.
 func splitText(text string) []string {
 	var parts []string
 	for {

@@ -17,34 +17,32 @@ type Record struct {
 	TTL   uint32 // seconds
 }
 
-// A Zone says what a [Server] answers. It is asked concurrently.
+// Zone supplies the records that a [Server] answers with. It must be safe for concurrent use.
 type Zone interface {
-	// Records gives the records of a name, which is lower-cased and without
-	// trailing dot. It may give only those of the type asked for and CNAMEs,
-	// but then names that have other types seem not to exist; records of
-	// other names are ignored. No record means that the name does not exist.
-	// [ErrRefused] and [ErrSilent] are answered as they say, other errors with
-	// SERVFAIL.
+	// Records returns the records of a name, which is lower-cased and without trailing dot. It may return only
+	// CNAMEs and records of the queried type; but then names that have only other types seem not to exist. Records
+	// of other names are ignored. No record means that the name does not exist. [ErrRefused] and [ErrSilent] have
+	// the effect of their names; other errors are answered with SERVFAIL.
 	Records(ctx context.Context, name, qtype string) ([]Record, error)
 }
 
 var (
 	// ErrRefused makes the server answer REFUSED.
 	ErrRefused = errors.New("dns query refused")
-	// ErrSilent makes the server not answer at all.
+	// ErrSilent makes the server send no answer.
 	ErrSilent = errors.New("dns query not answered")
 
 	errServerFailure = errors.New("dns zone failure")
 )
 
-// Failure is how a name of a [StaticZone] fails.
+// Failure is how questions about a name of a [StaticZone] fail.
 type Failure string
 
 // The ways to fail.
 const (
 	FailNone     Failure = "none"     // answer as usual
 	FailServfail Failure = "servfail" // the zone is broken
-	FailHang     Failure = "hang"     // no answer ever
+	FailHang     Failure = "hang"     // no answer
 	FailRefuse   Failure = "refuse"   // the server refuses
 )
 
@@ -55,14 +53,14 @@ type StaticZone struct {
 	failures map[string]Failure
 }
 
-// NewStaticZone makes a zone with these records.
+// NewStaticZone returns a zone with these records.
 func NewStaticZone(records ...Record) *StaticZone {
 	zone := &StaticZone{records: map[string][]Record{}, failures: map[string]Failure{}}
 	zone.Set(records...)
 	return zone
 }
 
-// Set publishes records. They replace all earlier ones of the same name and type.
+// Set publishes records. They replace all earlier records of the same name and type.
 func (z *StaticZone) Set(records ...Record) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -76,7 +74,7 @@ func (z *StaticZone) Set(records ...Record) {
 	}
 }
 
-// Remove takes all records of the name away, and its failure.
+// Remove removes all records of the name, and its failure.
 func (z *StaticZone) Remove(name string) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
