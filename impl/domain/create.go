@@ -17,18 +17,18 @@ import (
 
 const (
 	defaultSubdomain = "mail"
-	// maxFull is how long a name may be in DNS (RFC 1035 section 2.3.4), without its final dot.
+	// maxFull bounds a name in the DNS (RFC 1035, section 2.3.4), without its final dot.
 	maxFull = 253
-	// maxName leaves room for "<32 characters>._domainkey.".
+	// maxName leaves space for "<32 characters>._domainkey.".
 	maxName = maxFull - 44
-	// firstCheckDelay is when a new domain is looked at without being asked.
+	// firstCheckDelay is the wait before a new domain's first check in the background.
 	firstCheckDelay = time.Minute
-	// createTimeout bounds what SES may take of a registration.
+	// createTimeout bounds SES's part of a registration.
 	createTimeout = 8 * time.Second
 )
 
-// Create registers a domain as Pending. An empty subdomain means "mail". It returns ErrExists, ErrLimit, and
-// ErrInvalid for a name that cannot be registered. When SES is needed and not available nothing is stored.
+// Create registers a domain as Pending. An empty subdomain means "mail". It returns ErrExists, ErrLimit, or
+// ErrInvalid for a name that cannot be registered. If it needs SES and SES is unavailable, nothing is stored.
 func (s *Service) Create(ctx context.Context, organization uuid.UUID, name, mailFromSubdomain string) (View, error) {
 	prepared, err := s.Prepare(ctx, organization, name, mailFromSubdomain)
 	if err != nil {
@@ -42,10 +42,10 @@ func (s *Service) Create(ctx context.Context, organization uuid.UUID, name, mail
 	return view, err
 }
 
-// Prepared is a domain that could be registered a moment ago.
+// Prepared is a domain that has passed the checks of [Service.Prepare].
 type Prepared struct{ insert db.DomainInsertParams }
 
-// Prepare is the part of [Service.Create] that is done before any transaction: it asks SES.
+// Prepare is the part of [Service.Create] that runs before any transaction, because it calls SES.
 func (s *Service) Prepare(ctx context.Context, organization uuid.UUID, name, mailFromSubdomain string) (Prepared, error) {
 	name, subdomain, err := parseNames(name, mailFromSubdomain)
 	if err != nil {
@@ -99,9 +99,9 @@ func checkLimit(ctx context.Context, queries *db.Queries, organization uuid.UUID
 	return nil
 }
 
-// prepareIdentity sees to the identity of a domain that is about to be registered, unless that has to wait for
-// the proof of ownership. The identity is stored before the domain, and whatever becomes of that: one that stays
-// unused is swept.
+// prepareIdentity makes sure that the domain to be registered has an identity, unless that has to wait for proof of
+// ownership. The identity is stored before the domain. If the domain is then not stored, the identity is unused and
+// swept.
 func (s *Service) prepareIdentity(ctx context.Context, organization uuid.UUID, name string) error {
 	taken, err := s.store.Queries().DomainVerifiedElsewhere(ctx, db.DomainVerifiedElsewhereParams{
 		OrganizationID: organization, Names: mail.Parents(name),
@@ -140,14 +140,14 @@ func (s *Service) newDomain(organization uuid.UUID, name, subdomain string) (db.
 	}, nil
 }
 
-// Register is the rest of [Service.Create], in the caller's transaction.
+// Register is the second part of [Service.Create], in the caller's transaction.
 func (s *Service) Register(ctx context.Context, tx *db.Queries, prepared Prepared) (View, error) {
 	insert := prepared.insert
-	// The lock makes the count hold until the commit.
+	// The lock keeps the count valid until the commit.
 	if err := tx.OrganizationLock(ctx, insert.OrganizationID); err != nil {
 		return View{}, fmt.Errorf("register the domain: lock the organization: %w", err)
 	}
-	// The insert comes before the count, so that a name that exists is told from a limit that is reached.
+	// Insert before counting, so that an existing name is reported as such even when the limit is reached.
 	if _, err := tx.DomainInsert(ctx, insert); store.Constraint(err) == store.ConstraintDomainsName {
 		return View{}, ErrExists
 	} else if err != nil {
@@ -173,7 +173,7 @@ func (s *Service) Register(ctx context.Context, tx *db.Queries, prepared Prepare
 	return newView(row, s.region)
 }
 
-// Get returns a domain as it was last checked.
+// Get returns a domain in the state of its last check.
 func (s *Service) Get(ctx context.Context, organization, id uuid.UUID) (View, error) {
 	row, err := read(ctx, s.store.Queries(), organization, id)
 	if err != nil {
@@ -193,7 +193,7 @@ func read(ctx context.Context, queries *db.Queries, organization, id uuid.UUID) 
 	return row, nil
 }
 
-// List returns the domains of an organization, the newest first.
+// List returns the domains of an organization, newest first.
 func (s *Service) List(ctx context.Context, organization uuid.UUID) ([]View, error) {
 	rows, err := s.store.Queries().DomainList(ctx, organization)
 	if err != nil {
@@ -210,7 +210,7 @@ func (s *Service) List(ctx context.Context, organization uuid.UUID) ([]View, err
 	return views, nil
 }
 
-// Delete removes a domain. Its identity is left to [Service.SweepIdentities].
+// Delete removes a domain. [Service.SweepIdentities] removes its identity later.
 func (s *Service) Delete(ctx context.Context, organization, id uuid.UUID) error {
 	err := s.store.Tx(ctx, func(tx *db.Queries) error {
 		name, err := tx.DomainDelete(ctx, db.DomainDeleteParams{OrganizationID: organization, ID: id})
@@ -220,7 +220,7 @@ func (s *Service) Delete(ctx context.Context, organization, id uuid.UUID) error 
 		if err != nil {
 			return fmt.Errorf("delete the row: %w", err)
 		}
-		// Whoever registers the name anew may choose another MAIL FROM.
+		// The next organization to register the name may choose another MAIL FROM.
 		if err := tx.IdentityReleaseMailFrom(ctx, name); err != nil {
 			return fmt.Errorf("release the MAIL FROM: %w", err)
 		}

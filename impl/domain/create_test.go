@@ -63,7 +63,7 @@ func TestCreateShowsTheRecordsToPublish(t *testing.T) {
 	}
 }
 
-// A label may have hyphens where IDNA would not: it is one of DNS, whatever the domain below it is.
+// A label may have hyphens that IDNA forbids: it is a DNS label, whatever the domain below it is.
 func TestCreateTakesHyphensBeforeAnInternationalName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -170,7 +170,7 @@ func TestLimitHoldsUnderConcurrency(t *testing.T) {
 	w.create(w.organization("b"), "other.test", "")
 }
 
-// insert puts a domain into the database alone.
+// insert inserts a domain into the database only.
 func insert(w *world, organization uuid.UUID, name string) db.Domain {
 	w.t.Helper()
 	row, err := w.store.Queries().DomainInsert(w.t.Context(), db.DomainInsertParams{

@@ -12,8 +12,8 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// DevZone is a [dns.Zone] for development: it publishes every record of every registered domain below .test, as
-// if the owners had done so. That top-level domain is reserved for tests (RFC 6761, section 6.2).
+// DevZone is a [dns.Zone] for development. It publishes every record of every registered domain below .test, as if
+// the owners had published them. That top-level domain is reserved for tests (RFC 6761, section 6.2).
 type DevZone struct {
 	Store  *store.Store
 	Region string // as in [Config]

@@ -1,18 +1,18 @@
-// Package domain registers sending domains and finds out whether they are proven.
+// Package domain registers sending domains and verifies that their owners have published the required DNS records.
 //
-//   - domain.go: [Service], what it needs, its errors
+//   - domain.go: [Service], its dependencies, its errors
 //   - records.go: [View], the DNS records of a domain
 //   - create.go: registering, reading, deleting
-//   - status.go: what becomes of a domain by what was found, and when to look again; pure
+//   - status.go: the status that follows from a check, and when to check next; pure
 //   - lookup.go: looking the records up
 //   - verify.go: [Service.Verify] and [Service.Recheck]
-//   - webhook_events.go: telling webhooks
-//   - identity.go: the identity that SES has of a domain
-//   - sweep.go: deleting identities that nobody uses
+//   - webhook_events.go: webhook events about changes of status
+//   - identity.go: the SES identity of a domain
+//   - sweep.go: deleting unused identities
 //   - devzone.go: [DevZone], the DNS of development
 //
-// All organizations share one SES account, where a domain has one set of DKIM tokens and one MAIL FROM domain.
-// The ownership record, different for each, tells organizations apart: until it is seen, nothing that an
+// All organizations share one SES account, where a domain has one set of DKIM tokens and one MAIL FROM domain. The
+// ownership record differs for each organization and tells them apart. Until it is seen, nothing that an
 // organization does changes an identity, or creates one below another organization's verified domain.
 package domain
 
@@ -35,24 +35,24 @@ import (
 )
 
 const (
-	// maxDomains is how many domains an organization may have.
+	// maxDomains bounds the domains of an organization.
 	maxDomains = 100
-	// maxVerifications bounds the verifications that run at once in this process.
+	// maxVerifications bounds the concurrent verifications in this process.
 	maxVerifications = 16
 )
 
 var (
-	// ErrNotFound says that the organization has no such domain.
+	// ErrNotFound means that the organization has no such domain.
 	ErrNotFound = errors.New("domain not found")
-	// ErrExists says that the organization has the domain already.
+	// ErrExists means that the organization has the domain already.
 	ErrExists = errors.New("domain exists")
-	// ErrLimit says that the organization has 100 domains.
+	// ErrLimit means that the organization has 100 domains.
 	ErrLimit = errors.New("domain limit reached")
-	// ErrInvalid is wrapped around what is wrong with a name.
+	// ErrInvalid wraps the reason why a name is invalid.
 	ErrInvalid = errors.New("invalid domain")
 )
 
-// Identities are the identities of the SES account; *ses.Client has them.
+// Identities manages the identities of the SES account; *ses.Client implements it.
 type Identities interface {
 	CreateIdentity(ctx context.Context, domain string) (identity ses.Identity, created bool, err error)
 	GetIdentity(ctx context.Context, domain string) (ses.Identity, error)
@@ -61,28 +61,28 @@ type Identities interface {
 	DeleteIdentity(ctx context.Context, domain string) error
 }
 
-// Resolver looks up records; *dns.Resolver is one. A record set that does not exist is an empty result; an error
-// leaves the question open.
+// Resolver looks up records; *dns.Resolver implements it. A record set that does not exist is an empty result; an
+// error leaves the question open.
 type Resolver interface {
 	CNAME(ctx context.Context, name string) ([]string, error)
 	TXT(ctx context.Context, name string) ([]string, error)
 	MX(ctx context.Context, name string) ([]dns.MX, error)
 }
 
-// Config is what a [Service] needs.
+// Config configures a [Service].
 type Config struct {
 	Store *store.Store
 	SES   Identities
 	DNS   Resolver
-	// Region of SES, which the MAIL FROM record names.
+	// Region is the AWS region of SES, which the MAIL FROM record contains.
 	Region string
-	Now    func() time.Time // nil: time.Now
-	Random io.Reader        // fit for secrets and safe for concurrent use; nil: crypto/rand
-	Log    *slog.Logger     // nil: nothing is logged
+	Now    func() time.Time // nil means time.Now
+	Random io.Reader        // fit for secrets and safe for concurrent use; nil means crypto/rand
+	Log    *slog.Logger     // nil means that nothing is logged
 }
 
-// Service is the domains of all organizations. It is safe for concurrent use. Failures of SES are *ses.Error and
-// those of the database errors of the store, both wrapped.
+// Service manages the domains of all organizations. It is safe for concurrent use. Its errors wrap the *ses.Error
+// of a failed SES call, or the store's error of a failed query.
 type Service struct {
 	store  *store.Store
 	ses    Identities
@@ -96,7 +96,7 @@ type Service struct {
 	flights       singleflight.Group
 }
 
-// New makes a Service. It asks nobody anything yet.
+// New returns a Service. It makes no calls.
 func New(c Config) *Service {
 	s := &Service{
 		store:         c.Store,
@@ -120,7 +120,7 @@ func New(c Config) *Service {
 	return s
 }
 
-// clock is the time as Postgres keeps it, so that what was stored compares equal to what is read.
+// clock returns the time with Postgres's precision, so that stored times equal the ones read back.
 func (s *Service) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
 func (s *Service) newID() (uuid.UUID, error) {

@@ -12,11 +12,11 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// busyWait is how long the deletion of an identity is waited for.
+// busyWait is the retry delay while an identity is being deleted.
 const busyWait = 5 * time.Second
 
-// touchIdentity keeps an identity that we know from being swept for the next while. It fails while the identity
-// is being deleted: what is built on it now would lose it.
+// touchIdentity protects a known identity from the sweep for the next identityIdleAge. It fails while the identity
+// is being deleted: a domain built on it now would lose it.
 func (s *Service) touchIdentity(ctx context.Context, name string) (identity db.Identity, found bool, err error) {
 	identity, err = s.store.Queries().IdentityTouch(ctx, db.IdentityTouchParams{Name: name, Now: s.clock()})
 	if store.IsNoRows(err) {
@@ -31,7 +31,8 @@ func (s *Service) touchIdentity(ctx context.Context, name string) (identity db.I
 	return identity, true, nil
 }
 
-// beingDeleted is a failure of SES as far as callers are concerned: later it is over.
+// beingDeleted returns the error for an identity that is being deleted. Callers treat it as a failure of SES that
+// passes.
 func beingDeleted() error {
 	return &ses.Error{
 		Op: "DeleteEmailIdentity", Class: ses.Throttled, RetryAfter: busyWait,
@@ -39,7 +40,7 @@ func beingDeleted() error {
 	}
 }
 
-// createIdentity creates the identity in SES, or reads the one that is there, and stores it.
+// createIdentity creates the identity in SES, or reads an existing one, and stores it.
 func (s *Service) createIdentity(ctx context.Context, name string) (db.Identity, error) {
 	found, created, err := s.ses.CreateIdentity(ctx, name)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Service) createIdentity(ctx context.Context, name string) (db.Identity,
 	return s.storeIdentity(ctx, found, created)
 }
 
-// storeIdentity does not end with its caller: an identity that SES has and we do not know is never swept.
+// storeIdentity outlives its caller: an identity that SES has but the database lacks is never swept.
 func (s *Service) storeIdentity(ctx context.Context, found ses.Identity, created bool) (db.Identity, error) {
 	if len(found.DKIMTokens) == 0 {
 		return db.Identity{}, fmt.Errorf("store the identity: %w", &ses.Error{
@@ -71,8 +72,8 @@ func (s *Service) storeIdentity(ctx context.Context, found ses.Identity, created
 	return identity, nil
 }
 
-// provisionIdentity does what the first proof of ownership unlocks: the identity, where it was withheld, and the MAIL FROM,
-// where none is in force.
+// provisionIdentity does what the first proof of ownership allows: it creates the identity if that had to wait, and
+// sets the MAIL FROM if none is in force.
 func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, error) {
 	name := row.Domain.Name
 	if row.Domain.OwnedAt == nil || len(row.DkimTokens) == 0 {
@@ -98,7 +99,7 @@ func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (d
 	}
 	row.MailFromDomain = identity.MailFromDomain
 	if *identity.MailFromDomain != mailFrom {
-		return row, nil // another organization was first
+		return row, nil // another organization set it first
 	}
 	if err := s.ses.SetMailFrom(ctx, name, mailFrom); err != nil {
 		return row, fmt.Errorf("set the MAIL FROM: %w", err)
@@ -106,7 +107,7 @@ func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (d
 	return row, nil
 }
 
-// checkWithSES asks SES about a domain whose records are complete: whether it can send. What SES has lost it gets back.
+// checkWithSES asks SES whether a domain with complete records can send, and restores what SES has lost.
 func (s *Service) checkWithSES(ctx context.Context, row db.DomainGetRow) (db.DomainGetRow, bool, error) {
 	name := row.Domain.Name
 	found, err := s.ses.GetIdentity(ctx, name)
@@ -116,15 +117,15 @@ func (s *Service) checkWithSES(ctx context.Context, row db.DomainGetRow) (db.Dom
 	}
 	switch {
 	case lost:
-		s.log.WarnContext(ctx, "SES has lost an identity; creating it again", slog.String("domain_id", row.Domain.ID.String()))
+		s.log.WarnContext(ctx, "identity missing in SES; creating it again", slog.String("domain_id", row.Domain.ID.String()))
 		identity, err := s.createIdentity(ctx, name)
 		if err != nil {
 			return row, false, err
 		}
 		row.DkimTokens = identity.DkimTokens
-		found = ses.Identity{} // whether it can send is for the next look to tell
+		found = ses.Identity{} // the next check finds out whether it can send
 	case !slices.Equal(found.DKIMTokens, row.DkimTokens):
-		// Somebody else created it again: other records are wanted now.
+		// It was created again outside this service: other records are wanted now.
 		identity, err := s.storeIdentity(ctx, found, false)
 		if err != nil {
 			return row, false, err
@@ -132,13 +133,13 @@ func (s *Service) checkWithSES(ctx context.Context, row db.DomainGetRow) (db.Dom
 		row.DkimTokens = identity.DkimTokens
 		found.VerifiedForSending = false
 	}
-	// SES has stopped looking for records that appeared too late.
+	// SES stopped looking for the records, which appeared too late.
 	if found.DKIMFailed {
 		if err := s.ses.RestartDKIM(ctx, name); err != nil {
 			return row, false, fmt.Errorf("restart DKIM: %w", err)
 		}
 	}
-	// SES stops looking for the records of a MAIL FROM that failed, until it is set again.
+	// SES stops looking for the records of a failed MAIL FROM until it is set again.
 	if wanted := row.MailFromDomain; wanted != nil && (found.MailFromDomain != *wanted || found.MailFromStatus == "FAILED") {
 		if err := s.ses.SetMailFrom(ctx, name, *wanted); err != nil {
 			return row, false, fmt.Errorf("set the MAIL FROM: %w", err)

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// lookupTimeout bounds the look-ups of one domain, which run side by side.
+	// lookupTimeout bounds the lookups of one domain, which run concurrently.
 	lookupTimeout = 5 * time.Second
-	// What is kept of an answer: strangers' zones decide its size.
+	// Bounds on what is stored of an answer, because the owner of the zone controls its size.
 	maxObserved      = 10
 	maxObservedBytes = 300
 )
 
-// lookUp returns the records with what the DNS says of them now.
+// lookUp returns the records with what the DNS holds now.
 func (s *Service) lookUp(ctx context.Context, records []Record) []Record {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -35,7 +35,7 @@ func (s *Service) lookUp(ctx context.Context, records []Record) []Record {
 func (s *Service) observe(ctx context.Context, r *Record) {
 	observed, matches, err := s.resolve(ctx, *r)
 	if err != nil {
-		// What was seen before stays to be seen.
+		// Keep what was observed before.
 		r.Status = RecordUnknown
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/impl/dns"
 )
 
-// What a record is for.
+// The purposes of a record.
 const (
 	PurposeOwnership = "Ownership"
 	PurposeDKIM      = "DKIM"
@@ -17,13 +17,13 @@ const (
 	PurposeDMARC     = "DMARC"
 )
 
-// What is known of a record.
+// The statuses of a record.
 const (
 	RecordPending  = "Pending"  // not looked up yet
 	RecordVerified = "Verified" // it resolves to its value
-	RecordMissing  = "Missing"  // there was none
-	RecordMismatch = "Mismatch" // there were others
-	RecordUnknown  = "Unknown"  // the look-up failed, which says nothing about the record
+	RecordMissing  = "Missing"  // the name has no record of the type
+	RecordMismatch = "Mismatch" // it has others instead
+	RecordUnknown  = "Unknown"  // the lookup failed, which says nothing about the record
 )
 
 const (
@@ -36,23 +36,23 @@ const (
 // View is a domain as its organization sees it.
 type View struct {
 	db.Domain
-	// MailFromDomain is the one in force, which another organization may have set, or else the one that this
-	// organization wants.
+	// MailFromDomain is the domain in force, which another organization may have set, or else the one that this
+	// organization has chosen.
 	MailFromDomain string
 	Records        []Record
 }
 
-// Record is a DNS record to publish, and what was last seen in its place.
+// Record is a DNS record to publish, and what was last observed in its place.
 type Record struct {
 	Type, Name, Value string
 	TTL               int // seconds
 	Purpose           string
 	Required          bool
 	Status            string
-	Observed          []string // farFuture nil
+	Observed          []string // never nil
 }
 
-// observation is what is stored of a look-up. Type and name tell the records of a domain apart.
+// observation is the stored result of a lookup. Type and name identify a record within its domain.
 type observation struct {
 	Type     string   `json:"type"`
 	Name     string   `json:"name"`
@@ -60,7 +60,7 @@ type observation struct {
 	Observed []string `json:"observed"`
 }
 
-// newView joins the records to publish with what was last seen of them.
+// newView joins the records to publish with their last observations.
 func newView(row db.DomainGetRow, region string) (View, error) {
 	var seen []observation
 	if err := json.Unmarshal(row.Domain.Observations, &seen); err != nil {
@@ -77,7 +77,7 @@ func newView(row db.DomainGetRow, region string) (View, error) {
 	return view, nil
 }
 
-// recordsFor lists the records of a domain. Without tokens there is no identity yet, and so no DKIM record.
+// recordsFor returns the records of a domain. Without tokens there is no identity yet, and so no DKIM record.
 // https://docs.aws.amazon.com/ses/latest/dg/send-email-authentication-dkim-easy.html
 // https://docs.aws.amazon.com/ses/latest/dg/mail-from.html
 func recordsFor(d db.Domain, tokens []string, mailFrom, region string) []Record {

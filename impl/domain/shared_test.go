@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-// send sends a message from the domain, as a dispatcher would.
+// send sends a message from the domain, as a worker would.
 func (w *world) send(name string) {
 	w.t.Helper()
 	_, err := w.ses.Send(w.t.Context(), ses.Message{
@@ -84,7 +84,7 @@ func TestTwoOwnersOfOneDomain(t *testing.T) {
 	if second = w.look(second); second.Status != domain.StatusVerified || second.MailFromDomain != "mail.acme.test" {
 		t.Fatalf("second: %s, MAIL FROM %s", second.Status, second.MailFromDomain)
 	}
-	// The identity stays when one of two leaves, MAIL FROM included.
+	// When one of two organizations deletes the domain, the identity and its MAIL FROM stay.
 	if err := w.Delete(t.Context(), first.OrganizationID, first.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestSweepWithoutSESKeepsTheIdentity(t *testing.T) {
 	}
 }
 
-// A registration that meets a deletion is refused for a moment, and never builds on what goes.
+// A registration during a deletion is refused for a moment, and never builds on the deleted identity.
 func TestRegistrationDuringSweep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -278,7 +278,7 @@ func TestRegistrationDuringSweep(t *testing.T) {
 	}
 }
 
-// A process that dies while it deletes leaves a mark, which the next sweep takes up.
+// A process that dies while deleting leaves a mark, and the next sweep finishes the deletion.
 func TestSweepEndsWhatWasBegun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

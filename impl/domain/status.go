@@ -17,13 +17,13 @@ const (
 const (
 	// verificationWindow is how long a domain may stay Pending.
 	verificationWindow = 72 * time.Hour
-	// gracePeriod is how long a verified domain stays so without its records.
+	// gracePeriod is how long a verified domain stays verified without its records.
 	gracePeriod = 24 * time.Hour
-	// farFuture is longer than anything is kept.
+	// farFuture stands for never: nothing is kept that long.
 	farFuture = 10 * 365 * 24 * time.Hour
 )
 
-// state is the part of a domain that its checks decide.
+// state is the part of a domain that checks decide.
 type state struct {
 	Status       string
 	OwnedAt      *time.Time
@@ -32,17 +32,17 @@ type state struct {
 	FailingSince *time.Time
 }
 
-// checkResult is what a check found.
+// checkResult is the result of a check.
 type checkResult struct {
 	At time.Time
 	// Ownership is the status of the ownership record.
 	Ownership string
-	// Required records: how many there are, how many resolve to other than their value, and how many gave no
-	// answer.
+	// Required counts the required records. Mismatched of them do not resolve to their value; the lookup of Unknown
+	// of them failed.
 	Required, Mismatched, Unknown int
-	// DKIMPending: there are no DKIM records yet.
+	// DKIMPending reports whether there are no DKIM records yet.
 	DKIMPending bool
-	// Ready: SES can send for the domain. SES is asked only when the records are complete.
+	// Ready reports whether SES can send for the domain. SES is asked only when the records are complete.
 	Ready bool
 }
 
@@ -76,16 +76,16 @@ func summarize(records []Record, at time.Time) checkResult {
 	return f
 }
 
-// complete says whether every required record resolves to its value.
+// complete reports whether every required record resolves to its value.
 func (f checkResult) complete() bool { return !f.DKIMPending && f.Mismatched == 0 && f.Unknown == 0 }
 
-// verified is what it takes to be verified.
+// verified reports whether the check proves the domain.
 func (f checkResult) verified() bool { return f.complete() && f.Ready }
 
-// inconclusive says that the DNS told nothing against the domain, and not enough for it.
+// inconclusive reports whether no required record is wrong and at least one lookup failed.
 func (f checkResult) inconclusive() bool { return !f.DKIMPending && f.Mismatched == 0 && f.Unknown > 0 }
 
-// ownershipLost says that the ownership record is known not to be there.
+// ownershipLost reports whether the DNS answered that the ownership record is missing or another one.
 func (f checkResult) ownershipLost() bool {
 	return f.Ownership == RecordMissing || f.Ownership == RecordMismatch
 }
@@ -96,7 +96,7 @@ func (s state) restarted(at time.Time) state {
 	return s
 }
 
-// next is what becomes of a domain. A failed one stays so until it is started over.
+// next returns the state after a check. A failed domain stays failed until it is restarted.
 func (s state) next(f checkResult) state {
 	if s.OwnedAt == nil && f.Ownership == RecordVerified {
 		s.OwnedAt = &f.At
@@ -123,7 +123,7 @@ func (s state) fromPending(f checkResult) state {
 	return s
 }
 
-// fromVerified never takes silence for a loss: an outage of the DNS must not end anybody's mail.
+// fromVerified does not count failed lookups against the domain: a DNS outage must not stop an organization's mail.
 func (s state) fromVerified(f checkResult) state {
 	switch {
 	case f.verified():
@@ -140,7 +140,7 @@ func (s state) fromVerified(f checkResult) state {
 	return s
 }
 
-// nextCheck is when to look again. A failed domain is looked at only when somebody asks.
+// nextCheck returns when to check next. A failed domain is checked only on request.
 func (s state) nextCheck(at time.Time) time.Time {
 	switch s.Status {
 	case StatusPending:
@@ -167,7 +167,7 @@ func pendingPause(age time.Duration) time.Duration {
 	return 30 * time.Minute
 }
 
-// reason says for people what stands between the domain and Verified, or threatens that. Nil: nothing.
+// reason tells people what keeps the domain from being Verified, or threatens that status. Nil means nothing does.
 func (s state) reason(f checkResult) *string {
 	var text string
 	switch {

@@ -29,7 +29,7 @@ func drawFinding(t *rapid.T, at time.Time) checkResult {
 	return f
 }
 
-// A history of checks obeys the contract at every step.
+// Every history of checks obeys the contract at each step.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -11,19 +11,20 @@ import (
 )
 
 const (
-	// identityIdleAge is how long an identity is left alone after its last use. It is far more than a registration or
-	// a deletion can take, so that neither meets the other unawares.
+	// identityIdleAge is how long after its last use an identity may be swept. It is far longer than a registration
+	// or a deletion can take, so that a sweep cannot meet one in flight.
 	identityIdleAge = 10 * time.Minute
 	sweepBatch      = 10
 	deleteTimeout   = 10 * time.Second
 )
 
-// SweepIdentities deletes the identities of ours that nobody uses, and those that stand unproven below another
-// organization's verified domain. Any number of processes may sweep at once.
+// SweepIdentities deletes the unused identities that we created, and the unproven ones below another organization's
+// verified domain. Any number of processes may sweep at once.
 //
 // The order is: mark the row, delete in SES, delete the row. A registration that finds the mark is refused for the
-// moment; one that comes before it keeps the identity from being marked; one that comes after finds neither row nor
-// identity. Either row or identity first, without the mark, would let a registration build on what is about to go.
+// moment. One that comes before the mark prevents it; one that comes after the deletion finds neither row nor
+// identity. Without the mark, deleting either first would let a registration build on an identity that is about to
+// go.
 func (s *Service) SweepIdentities(ctx context.Context) error {
 	for {
 		now := s.clock()
@@ -43,8 +44,8 @@ func (s *Service) SweepIdentities(ctx context.Context) error {
 	}
 }
 
-// deleteIdentity puts an identity back that SES did not delete. It may be gone nevertheless, when the answer was
-// lost; a later check or sweep finds out.
+// deleteIdentity deletes a marked identity in SES and then its row. If SES fails, it restores the row. The identity
+// may be gone nevertheless, if SES's response was lost; a later check or sweep finds out.
 func (s *Service) deleteIdentity(ctx context.Context, identity db.IdentityClaimUnusedRow, claimedAt time.Time) error {
 	sesCtx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
@@ -62,7 +63,7 @@ func (s *Service) deleteIdentity(ctx context.Context, identity db.IdentityClaimU
 	s.log.WarnContext(ctx, "unused identity not deleted", slog.Any("error", deleteErr))
 	failure := fmt.Errorf("delete an identity: %w", deleteErr)
 	if len(identity.DkimTokens) == 0 {
-		return failure // begun by a process that died; it stays marked
+		return failure // marked by a process that died; it stays marked
 	}
 	err := s.store.Queries().IdentityRestore(ctx, db.IdentityRestoreParams{
 		Name: identity.Name, DkimTokens: identity.DkimTokens, ClaimedAt: claimedAt,

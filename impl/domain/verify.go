@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// minCheckInterval is how long the result of a check stands for the next one that is asked for.
+	// minCheckInterval is how long the result of a check is reused for later requests.
 	minCheckInterval = 2 * time.Second
-	// checkTimeout bounds a check: the time for look-ups, the time for SES, and the database.
+	// checkTimeout bounds a check: lookups, SES, and the database.
 	checkTimeout = 9500 * time.Millisecond
 	sesTimeout   = 3500 * time.Millisecond
-	// queueTimeout is how long a verification waits for others to end.
+	// queueTimeout bounds the wait of a verification for other verifications.
 	queueTimeout = 300 * time.Millisecond
-	// retryPause is when a check is tried again that SES did not allow to be finished.
+	// retryPause is the wait before a check is retried that SES did not allow to finish.
 	retryPause = time.Minute
 )
 
-// Verify looks the records of a domain up now, within 10 seconds, and returns the domain as found. A Failed domain
-// starts over. A domain that was looked at within the last two seconds, or that the process has no room to look at,
-// is returned as it was last found. When SES has to be asked and is not available nothing changes.
+// Verify checks a domain now, within 10 seconds, and returns the result. A Failed domain is restarted. A domain
+// that was checked within the last two seconds is returned in the state of that check, and so is any domain while
+// the process has too many verifications in flight. If SES is needed and unavailable, nothing changes.
 func (s *Service) Verify(ctx context.Context, organization, id uuid.UUID) (View, error) {
 	// Calls for one domain share a check, which therefore must not end with the first caller.
 	result, err, _ := s.flights.Do(organization.String()+id.String(), func() (any, error) {
@@ -65,8 +65,8 @@ func (s *Service) verify(ctx context.Context, organization, id uuid.UUID) (View,
 	return s.Get(ctx, organization, id)
 }
 
-// Recheck looks at a domain in the background and returns when to look again. A domain that is gone needs no
-// further look, and one that SES did not allow to be checked is as it was.
+// Recheck checks a domain in the background and returns when to check it next. A deleted domain needs no further
+// check. A domain that SES did not allow to be checked stays as it was.
 func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -105,8 +105,8 @@ func recent(d db.Domain, at time.Time) bool {
 	return d.CheckedAt != nil && at.Sub(*d.CheckedAt).Abs() < minCheckInterval
 }
 
-// check looks at a domain that was in the given state, and stores what became of it. The DNS comes first; SES is
-// asked only for what the records found there allow.
+// check checks a domain that was in the given state, and stores the result. It queries the DNS first, and asks SES
+// only for what the records found there allow.
 func (s *Service) check(ctx context.Context, row db.DomainGetRow, before state, at time.Time, reschedule bool) error {
 	if previous := row.Domain.CheckedAt; previous != nil && !at.After(*previous) {
 		at = previous.Add(time.Microsecond) // the fence needs a new value
@@ -123,7 +123,7 @@ func (s *Service) check(ctx context.Context, row db.DomainGetRow, before state, 
 	return s.record(ctx, row.Domain, before, before.next(found), found, records, reschedule)
 }
 
-// syncWithSES does with SES what the records allow. What it changes there can change the records that are wanted.
+// syncWithSES makes the changes in SES that the records allow. They can change which records are wanted.
 func (s *Service) syncWithSES(ctx context.Context, row db.DomainGetRow, looked []Record, at time.Time) (checkResult, []Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, sesTimeout)
 	defer cancel()
@@ -154,7 +154,7 @@ func (s *Service) syncWithSES(ctx context.Context, row db.DomainGetRow, looked [
 	return found, records, nil
 }
 
-// rebuildRecords gives the records that are wanted now, with what the look-up found of them.
+// rebuildRecords returns the records that are wanted now, with their observations from the lookup.
 func (s *Service) rebuildRecords(row db.DomainGetRow, looked []Record) ([]Record, error) {
 	seen, err := json.Marshal(observations(looked))
 	if err != nil {
@@ -165,7 +165,8 @@ func (s *Service) rebuildRecords(row db.DomainGetRow, looked []Record) ([]Record
 	return view.Records, err
 }
 
-// record stores a check, if no other was stored since it began, and perhaps the time of the next.
+// record stores a check unless another was stored since it began, and the time of the next one if reschedule is
+// set.
 func (s *Service) record(
 	ctx context.Context, d db.Domain, before, after state, found checkResult, records []Record, reschedule bool,
 ) error {
@@ -191,7 +192,7 @@ func (s *Service) record(
 		if err != nil {
 			return fmt.Errorf("store the check: %w", err)
 		}
-		// None: another check was faster, or the domain is gone. What is stored stands.
+		// No row: another check was faster, or the domain was deleted. The stored state stands.
 		if stored == 0 {
 			return nil
 		}

@@ -64,7 +64,7 @@ func TestVerifyWaitsForSES(t *testing.T) {
 	w := newWorld(t)
 	view := w.create(w.organization("a"), "acme.test", "")
 	w.publish(view)
-	// SES asks on its own, and does not see what we see.
+	// SES makes its own lookups, and does not see our DNS.
 	dkim := record(t, view, domain.PurposeDKIM).Name
 	w.dns.Resolver = &overlay{Resolver: w.dns.Resolver, name: dkim, target: record(t, view, domain.PurposeDKIM).Value}
 	w.zone.Remove(dkim)
@@ -309,7 +309,7 @@ func TestOverlappingChecks(t *testing.T) {
 	w := newWorld(t)
 	view := w.create(w.organization("a"), "acme.test", "")
 	other := domain.New(domain.Config{Store: w.store, SES: w.ses, DNS: w.dns.Resolver, Region: region, Now: w.clock.Now})
-	// All look-ups of the slower check wait for the faster one, and then find nothing.
+	// All lookups of the slower check wait for the faster one, and then find nothing.
 	overtake := sync.OnceFunc(func() {
 		w.publish(view)
 		if found, err := other.Verify(t.Context(), view.OrganizationID, view.ID); err != nil || found.Status != domain.StatusVerified {

@@ -10,8 +10,8 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// publishStatusChange tells the organization's webhooks what became of a domain, where something did, in the transaction that
-// stores it. A failed domain that was started over is no event until it is verified or fails again.
+// publishStatusChange makes the webhook event about a change of status, if there was one, in the transaction that
+// stores the change. Restarting a failed domain is no event until it is verified or fails again.
 func (s *Service) publishStatusChange(
 	ctx context.Context, tx *db.Queries, d db.Domain, after state, reason *string, at time.Time,
 ) error {

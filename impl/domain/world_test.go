@@ -80,7 +80,7 @@ func worldOf(t *testing.T, s *store.Store, served dns.Zone, zone *dns.StaticZone
 	return w
 }
 
-// another is the same as a second process has it.
+// another returns the service of a second process with the same world.
 func (w *world) another() *domain.Service {
 	return domain.New(domain.Config{Store: w.store, SES: w.ses, DNS: w.dns, Region: region, Now: w.clock.Now})
 }
@@ -104,7 +104,7 @@ func (w *world) create(organization uuid.UUID, name, subdomain string) domain.Vi
 	return view
 }
 
-// look verifies a domain after a moment, so that it is really looked at.
+// look verifies a domain after minCheckInterval, so that a check really runs.
 func (w *world) look(view domain.View) domain.View {
 	w.t.Helper()
 	w.clock.Add(10 * time.Second)
@@ -115,7 +115,7 @@ func (w *world) look(view domain.View) domain.View {
 	return found
 }
 
-// recheck looks at a domain in the background.
+// recheck checks a domain in the background.
 func (w *world) recheck(view domain.View) (domain.View, time.Duration) {
 	w.t.Helper()
 	next, err := w.Recheck(w.t.Context(), view.OrganizationID, view.ID)
@@ -167,7 +167,7 @@ func (w *world) sweep() {
 	}
 }
 
-// identity is what SES has, and whether it has it.
+// identity returns SES's identity of a name, and reports whether there is one.
 func (w *world) identity(name string) (ses.Identity, bool) {
 	w.t.Helper()
 	found, err := w.ses.Client.GetIdentity(w.t.Context(), name)
@@ -225,7 +225,7 @@ func (c *clock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// account is SES, with a count of the calls, and a say in what becomes of each.
+// account is an SES account that records the calls and can intercept each of them.
 type account struct {
 	*ses.Client
 	mu     sync.Mutex
@@ -248,7 +248,7 @@ func (a *account) down() {
 
 func (a *account) up() { a.intercept(nil) }
 
-// take returns the calls since it was last asked.
+// take returns the calls since its last call.
 func (a *account) take() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -296,7 +296,7 @@ func (a *account) DeleteIdentity(ctx context.Context, name string) error {
 	return a.Client.DeleteIdentity(ctx, name)
 }
 
-// lookups is the resolver, with a count, and a say before each look-up.
+// lookups is a resolver that counts the lookups and can intercept each of them.
 type lookups struct {
 	domain.Resolver
 	mu     sync.Mutex
