@@ -2,9 +2,9 @@ package webhook
 
 import "net/netip"
 
-// IsPublicAddr tells whether an address is one of the public Internet. Everything that the special-purpose registries of IANA
-// (RFC 6890) set apart is not, and neither is what only stands for another address: a translated or tunnelled form would
-// reach addresses that the rule below cannot see.
+// IsPublicAddr reports whether an address belongs to the public Internet. The ranges of IANA's special-purpose
+// registries (RFC 6890) do not. Neither do translated and tunnelled forms of other addresses, which would reach
+// addresses that the rules below cannot see.
 func IsPublicAddr(address netip.Addr) bool {
 	if address.Zone() != "" {
 		return false
@@ -24,7 +24,7 @@ func IsPublicAddr(address netip.Addr) bool {
 	return true
 }
 
-// unicast6 is all of IPv6 that has been given out for global unicast.
+// unicast6 returns the part of IPv6 that has been assigned for global unicast.
 func unicast6() netip.Prefix { return netip.MustParsePrefix("2000::/3") }
 
 func specials() []netip.Prefix {
@@ -33,8 +33,8 @@ func specials() []netip.Prefix {
 		netip.MustParsePrefix("10.0.0.0/8"),       // private
 		netip.MustParsePrefix("100.64.0.0/10"),    // shared by carriers (CGNAT)
 		netip.MustParsePrefix("127.0.0.0/8"),      // loopback
-		netip.MustParsePrefix("168.63.129.16/32"), // the host of a virtual machine at Azure
-		netip.MustParsePrefix("169.254.0.0/16"),   // link-local, metadata of cloud machines
+		netip.MustParsePrefix("168.63.129.16/32"), // the host of a virtual machine in Azure
+		netip.MustParsePrefix("169.254.0.0/16"),   // link-local, metadata services of cloud machines
 		netip.MustParsePrefix("172.16.0.0/12"),    // private
 		netip.MustParsePrefix("192.0.0.0/24"),     // protocol assignments
 		netip.MustParsePrefix("192.0.2.0/24"),     // documentation

@@ -38,7 +38,7 @@ func TestGlobalAddresses(t *testing.T) {
 	}
 }
 
-// However an IPv4 address is written into an IPv6 one, it does not become more reachable.
+// An IPv4 address does not become more reachable by being written as an IPv6 one.
 func TestTranslatedAddresses(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -10,11 +10,11 @@ import (
 	"syscall"
 )
 
-// errForbidden is the failure of an attempt to connect to an address that the policy does not allow.
+// errForbidden means that the policy does not allow connecting to the address.
 var errForbidden = errors.New("the address is not globally routable")
 
-// failureText says for people why no answer came. It never names an address: what a name resolves to inside the operator's
-// network is nobody's business.
+// failureText tells people why no response came. It never contains an address: what a name resolves to inside the
+// operator's network must not leak to organizations.
 func failureText(err error) string {
 	var lookup *net.DNSError
 	var certificate *tls.CertificateVerificationError

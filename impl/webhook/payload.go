@@ -10,12 +10,12 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// DomainEvent is the body of an event about a domain.
+// DomainEvent returns the body of an event about a domain.
 func DomainEvent(id uuid.UUID, kind api.WebhookDomainEventType, at time.Time, data api.WebhookDomainData) (string, error) {
 	return encode(api.WebhookDomainEvent{ID: id, Type: kind, CreatedAt: at.UTC(), Data: data})
 }
 
-// TestEvent is the body of an event that tests a webhook.
+// TestEvent returns the body of an event that tests a webhook.
 func TestEvent(id, webhookID uuid.UUID, at time.Time) (string, error) {
 	return encode(api.WebhookTestEvent{
 		ID: id, Type: api.WebhookTestEventTypeWebhookTest, CreatedAt: at.UTC(), Data: api.WebhookTestData{ID: webhookID},

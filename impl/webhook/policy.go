@@ -11,13 +11,13 @@ import (
 
 // Policy is what an operator allows beyond https to the public Internet.
 type Policy struct {
-	// Prefixes are networks that may be connected to although they are not global.
+	// Prefixes are networks to which connections are allowed although they are not public.
 	Prefixes []netip.Prefix
 	// AllowLoopbackHTTP allows plain http, to loopback addresses only. It is for development.
 	AllowLoopbackHTTP bool
 }
 
-// ParsePrefixes reads networks such as "10.1.0.0/16,fd00::/8".
+// ParsePrefixes parses a list of networks such as "10.1.0.0/16,fd00::/8".
 func ParsePrefixes(list string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for part := range strings.SplitSeq(list, ",") {
@@ -33,7 +33,8 @@ func ParsePrefixes(list string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-// CheckURL tells what is wrong with the URL of a webhook. It asks no DNS: the address is judged at every attempt.
+// CheckURL returns an error if a URL is not allowed for a webhook. It makes no DNS lookup: each attempt checks the
+// address.
 func (p Policy) CheckURL(raw string) error {
 	parsed, err := url.Parse(raw)
 	switch {
@@ -71,7 +72,7 @@ func (p Policy) checkHost(parsed *url.URL) error {
 	return nil
 }
 
-// allows decides about an address that is about to be connected to.
+// allows reports whether a connection to an address is allowed.
 func (p Policy) allows(scheme string, address netip.Addr) bool {
 	if scheme != "https" {
 		return p.AllowLoopbackHTTP && address.Zone() == "" && address.Unmap().IsLoopback()

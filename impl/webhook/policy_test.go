@@ -18,7 +18,7 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// answering is a DNS that answers each question for an address by the next of its answers, the last for ever.
+// answering returns a resolver whose DNS gives the answers in turn, the last one for ever.
 func answering(t *testing.T, answers ...string) *net.Resolver {
 	t.Helper()
 	var asked atomic.Int32
@@ -84,7 +84,7 @@ func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
 	if r.reached.Load() != 0 {
 		t.Errorf("it was reached %d times", r.reached.Load())
 	}
-	// Plain http is for loopback alone, and only where it is allowed.
+	// Plain http is only for loopback, and only where it is allowed.
 	dev := webhook.NewSender(webhook.Config{Policy: webhook.Policy{AllowLoopbackHTTP: true}})
 	plain := httptest.NewServer(status(http.StatusNoContent))
 	t.Cleanup(plain.Close)
@@ -99,7 +99,7 @@ func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
 	}
 }
 
-// A name that had an allowed address a moment ago is judged by the one that it has now.
+// A name whose address was allowed a moment ago is judged by its present address.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, status(http.StatusOK))

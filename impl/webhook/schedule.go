@@ -3,15 +3,15 @@ package webhook
 import "time"
 
 const (
-	// DisableAfter is how long a webhook may know nothing but failures before it is disabled.
+	// DisableAfter is how long a webhook may have only failures before it is disabled.
 	DisableAfter = 5 * 24 * time.Hour
-	// maxPause bounds what an endpoint may ask for with Retry-After.
+	// maxPause bounds the pause that an endpoint may request with Retry-After.
 	maxPause = time.Hour
 )
 
-// RetryDelay is how long to wait after the given attempt, the first being 1, failed: about 5 seconds, 5 and 30 minutes, 2, 5,
-// 10 and 10 hours, up to a tenth more by random, a number in [0, 1). false: that was the last. An endpoint that asked for
-// a longer pause gets it, up to an hour.
+// RetryDelay returns the wait after the given attempt failed, the first attempt being 1: about 5 seconds, 5 and 30
+// minutes, 2, 5, 10 and 10 hours. It adds up to a tenth by random, a number in [0, 1). An endpoint that requested a
+// longer pause gets it, up to an hour. False means that it was the last attempt.
 func RetryDelay(attempt int32, retryAfter time.Duration, random float64) (time.Duration, bool) {
 	steps := [...]time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,

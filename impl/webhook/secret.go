@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// keyBytes is the length of a signing key; Standard Webhooks asks for 24 to 64.
+	// keyBytes is the length of a signing key; Standard Webhooks requires 24 to 64.
 	keyBytes     = 32
 	secretPrefix = "whsec_"
 )
@@ -17,7 +17,7 @@ const (
 // SigningKey signs deliveries.
 type SigningKey []byte
 
-// NewSigningKey makes a signing key.
+// NewSigningKey returns a new signing key.
 func NewSigningKey(random io.Reader) (SigningKey, error) {
 	key := make(SigningKey, keyBytes)
 	if _, err := io.ReadFull(random, key); err != nil {
@@ -26,13 +26,13 @@ func NewSigningKey(random io.Reader) (SigningKey, error) {
 	return key, nil
 }
 
-// Reveal writes the key as its owner is shown it, once.
+// Reveal returns the key in the form in which its owner sees it, once.
 func (k SigningKey) Reveal() string { return secretPrefix + base64.StdEncoding.EncodeToString(k) }
 
-// String keeps a key out of logs.
+// String returns a masked key, to keep the key out of logs.
 func (k SigningKey) String() string { return secretPrefix + "••••" }
 
-// SecretAAD binds a sealed key to its webhook.
+// SecretAAD returns the additional data that binds a sealed key to its webhook.
 func SecretAAD(webhookID uuid.UUID) []byte {
 	return []byte("signing key of webhook " + webhookID.String())
 }

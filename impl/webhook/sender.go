@@ -26,27 +26,27 @@ const (
 	userAgent      = "MailStack-Webhooks/1"
 )
 
-// Config of a [Sender].
+// Config configures a [Sender].
 type Config struct {
 	Policy Policy
-	// Timeout bounds an attempt, from the look-up to the end of the answer. 0: 15 seconds.
+	// Timeout bounds an attempt, from the lookup to the end of the response. Zero means 15 seconds.
 	Timeout time.Duration
-	// Roots are the authorities that sign certificates. nil: those of the system.
+	// Roots are the trusted certificate authorities. Nil means the system's.
 	Roots *x509.CertPool
-	// Resolver looks names up. nil: the system's.
+	// Resolver looks names up. Nil means the system's.
 	Resolver *net.Resolver
-	// Now is the clock of the signatures. nil: time.Now.
+	// Now is the clock of the signatures. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Sender makes attempts. It is safe for concurrent use.
+// Sender makes delivery attempts. It is safe for concurrent use.
 type Sender struct {
 	config Config
-	// transports by scheme: what may be connected to depends on it.
+	// transports are keyed by scheme, which decides the allowed addresses.
 	transports map[string]*http.Transport
 }
 
-// NewSender makes a Sender.
+// NewSender returns a Sender.
 func NewSender(config Config) *Sender {
 	if config.Timeout <= 0 {
 		config.Timeout = defaultTimeout
@@ -61,12 +61,13 @@ func NewSender(config Config) *Sender {
 	return s
 }
 
-// transport connects anew for every attempt, so that the address is looked up and judged for every attempt. It knows no
-// proxy, which would connect for us, and takes no compressed answer, which could be larger than it looks.
+// transport opens a new connection for every attempt, so that the address is looked up and checked each time. It
+// uses no proxy, which would connect in our place, and accepts no compressed response, which could be larger than
+// it looks.
 func (s *Sender) transport(scheme string) *http.Transport {
 	dialer := &net.Dialer{
 		Resolver: s.config.Resolver,
-		// Called with the very address of every connection, when names have been resolved: nothing can come in between.
+		// Control is called with the resolved address of every connection: nothing can change it in between.
 		Control: func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil || !s.config.Policy.allows(scheme, to.Addr()) {
@@ -84,34 +85,34 @@ func (s *Sender) transport(scheme string) *http.Transport {
 	}
 }
 
-// Delivery is what is sent.
+// Delivery is one event to deliver.
 type Delivery struct {
 	URL string
-	// EventID is the same on every attempt, and so are the bytes of the body.
+	// EventID is the same on every attempt, and so is every byte of Body.
 	EventID uuid.UUID
 	Body    string
-	// Keys sign it, the present one first.
+	// Keys are the signing keys, the present one first.
 	Keys []SigningKey
 }
 
-// Result is what became of an attempt.
+// Result is the result of an attempt.
 type Result struct {
 	Began    time.Time
 	Duration time.Duration
-	// Status is the HTTP status; 0 when no answer came.
+	// Status is the HTTP status, or 0 without a response.
 	Status int
-	// Excerpt is the beginning of the answer's body, fit to be stored and shown.
+	// Excerpt is the beginning of the response body, safe to store and show.
 	Excerpt string
-	// Failure says for people why it failed; empty when the endpoint took the event.
+	// Failure tells people why the attempt failed. It is empty if the endpoint accepted the event.
 	Failure string
-	// RetryAfter is what the endpoint asked for, an hour at most.
+	// RetryAfter is the pause that the endpoint requested, an hour at most.
 	RetryAfter time.Duration
 }
 
-// Gone tells whether the endpoint wants no more events.
+// Gone reports whether the endpoint responded 410: it wants no more events.
 func (r Result) Gone() bool { return r.Status == http.StatusGone }
 
-// Send makes one attempt. Redirections are not followed: they could lead anywhere.
+// Send makes one attempt. It follows no redirects, which could lead anywhere.
 func (s *Sender) Send(ctx context.Context, delivery Delivery) Result {
 	at, began := s.config.Now(), time.Now()
 	result := s.attempt(ctx, delivery)
@@ -137,10 +138,10 @@ func (s *Sender) attempt(ctx context.Context, delivery Delivery) Result {
 	if err != nil {
 		return Result{Failure: failureText(err)}
 	}
-	// What is left of the answer is not wanted.
+	// The rest of the response is discarded.
 	defer func() { _ = response.Body.Close() }()
 	result := Result{Status: response.StatusCode, RetryAfter: retryAfter(response.Header, s.config.Now())}
-	// The status has decided; an answer that breaks off is shown as far as it came.
+	// The status decides; a response that breaks off is shown as far as it came.
 	begun, _ := io.ReadAll(io.LimitReader(response.Body, maxExcerpt))
 	result.Excerpt = printable(begun)
 	switch {
@@ -152,7 +153,7 @@ func (s *Sender) attempt(ctx context.Context, delivery Delivery) Result {
 	return result
 }
 
-// retryAfter reads the header in both of its forms (RFC 9110, 10.2.3).
+// retryAfter parses both forms of the header (RFC 9110, section 10.2.3).
 func retryAfter(header http.Header, now time.Time) time.Duration {
 	given := strings.TrimSpace(header.Get("Retry-After"))
 	if given == "" {
@@ -168,7 +169,8 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), maxPause)
 }
 
-// printable makes foreign bytes safe to store and show: valid UTF-8 without control characters but line breaks and tabs.
+// printable makes foreign bytes safe to store and show: valid UTF-8 whose only control characters are line breaks
+// and tabs.
 func printable(raw []byte) string {
 	return strings.Map(func(r rune) rune {
 		switch {

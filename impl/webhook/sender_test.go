@@ -28,7 +28,7 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// receiver is an endpoint with TLS. Whoever reaches it is counted.
+// receiver is an endpoint with TLS that counts the requests it gets.
 type receiver struct {
 	*httptest.Server
 	reached atomic.Int32
@@ -54,7 +54,7 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// sender may post to this machine and knows the authority of its certificates.
+// sender returns a Sender that may post to this machine and trusts the authority of its certificate.
 func (r *receiver) sender(change ...func(*webhook.Config)) *webhook.Sender {
 	config := webhook.Config{Policy: webhook.Policy{Prefixes: loopback()}, Roots: x509.NewCertPool()}
 	config.Roots.AddCert(r.Certificate())
@@ -178,7 +178,7 @@ func TestEndpointThatHangs(t *testing.T) {
 	if result.Failure != "No answer came in time." || result.Duration < 100*time.Millisecond || result.Duration > 10*time.Second {
 		t.Errorf("%+v", result)
 	}
-	// One that accepts connections and says nothing, not even TLS.
+	// silent accepts connections and sends nothing, not even TLS.
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestEndpointThatHangs(t *testing.T) {
 	if result := r.sender(short).Send(t.Context(), delivery("https://"+silent.Addr().String())); result.Failure != "No answer came in time." {
 		t.Errorf("%+v", result)
 	}
-	// One that is not there.
+	// gone is an address at which no server listens.
 	gone := silent.Addr().String()
 	_ = silent.Close()
 	if result := r.sender().Send(t.Context(), delivery("https://"+gone)); result.Failure != "The connection was refused." {

@@ -13,8 +13,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// sign sets the headers that prove where a delivery comes from: those of Standard Webhooks 1.0, with a signature for each
-// key, and the plain HMAC of the body under the first.
+// sign sets the headers that prove the origin of a delivery: Standard Webhooks 1.0 with a signature per key, and a
+// plain HMAC of the body under the first key.
 func sign(header http.Header, id uuid.UUID, at time.Time, body []byte, keys []SigningKey) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	signatures := make([]string, len(keys))

@@ -1,12 +1,13 @@
-// Package webhook posts one event to the URL of an organization.
+// Package webhook posts one event to the URL of an organization's webhook.
 //
-//   - webhook.go: this map
-//   - secret.go, sign.go: signing keys, and the headers that they make (Standard Webhooks)
-//   - payload.go: the events that are not about a message; those are made by the statement that stores them
-//   - address.go: which addresses may be connected to
-//   - policy.go: which URLs an operator allows
-//   - sender.go, failure.go: one attempt, and what it is called when it fails
-//   - schedule.go: when to try again
+//   - webhook.go: this list
+//   - secret.go, sign.go: signing keys, and the headers that they produce (Standard Webhooks)
+//   - payload.go: the bodies of events about domains and of test events; the statement that stores an email event
+//     makes its body
+//   - address.go: the addresses that may be connected to
+//   - policy.go: the URLs that an operator allows
+//   - sender.go, failure.go: one attempt, and the text for its failure
+//   - schedule.go: when to retry
 //
-// It knows no rows: package deliveries claims deliveries and stores their results.
+// It uses no database: package deliveries claims deliveries and stores their results.
 package webhook
