@@ -19,18 +19,17 @@ const (
 	secretLength = 43 // secretBytes in base64url without padding
 	keyLength    = len(marker) + prefixLength + 1 + secretLength
 	hidden       = "••••"
-	// maxDraws bounds how often a random source is asked for one character.
-	// An honest one is refused four times in 256.
+	// maxDraws bounds the draws from a random source for one character. An honest source needs another draw with a
+	// probability of 4/256.
 	maxDraws = 64
 )
 
-// ErrMalformed is returned for everything that does not have the shape of an
-// API key. It does not say why: whoever guesses keys learns nothing.
+// ErrMalformed is returned for everything that does not have the shape of an API key. It does not say why, so that
+// guessing keys teaches nothing.
 var ErrMalformed = errors.New("malformed API key")
 
-// Key is an API key. The prefix names it and may be shown; the secret is
-// known to its holder only. However a key is printed, logged or marshalled,
-// its secret stays hidden: only [Key.Reveal] shows it.
+// Key is an API key. The prefix identifies it and may be shown; only its holder knows the secret. However a key is
+// printed, logged or marshalled, its secret stays hidden: only [Key.Reveal] shows it.
 type Key struct {
 	// Prefix is 8 characters of a–z and 0–9.
 	Prefix string
@@ -38,8 +37,7 @@ type Key struct {
 	Secret string
 }
 
-// New makes a key out of a random source, which must be fit for secrets.
-// The prefix is not checked to be unique.
+// New makes a key from a random source, which must be fit for secrets. It does not check that the prefix is unique.
 func New(random io.Reader) (Key, error) {
 	prefix := make([]byte, prefixLength)
 	for i := range prefix {
@@ -56,8 +54,7 @@ func New(random io.Reader) (Key, error) {
 	return Key{Prefix: string(prefix), Secret: base64.RawURLEncoding.EncodeToString(secret)}, nil
 }
 
-// randomCharacter draws again where a byte modulo 36 would favour the first
-// letters.
+// randomCharacter draws again when a byte modulo 36 would favour the first letters.
 func randomCharacter(random io.Reader) (byte, error) {
 	const fair = 256 - 256%len(alphabet)
 	var b [1]byte
@@ -72,8 +69,8 @@ func randomCharacter(random io.Reader) (byte, error) {
 	return 0, errors.New("the random source repeats itself")
 }
 
-// Parse reads a key as [Key.Reveal] writes it, and nothing else: another
-// marker (ms_test_ is reserved), length or character is [ErrMalformed].
+// Parse parses a key in the form that [Key.Reveal] returns. Any other marker (ms_test_ is reserved), length or
+// character is [ErrMalformed].
 func Parse(s string) (Key, error) {
 	if len(s) != keyLength || !strings.HasPrefix(s, marker) {
 		return Key{}, ErrMalformed
@@ -83,8 +80,7 @@ func Parse(s string) (Key, error) {
 		return Key{}, ErrMalformed
 	}
 	secret := rest[1:]
-	// Encoded once more, because the decoder passes over line ends, and a
-	// secret must have one spelling only.
+	// Compare with the re-encoded secret: the decoder ignores line ends, and a secret must have only one spelling.
 	decoded, err := base64.RawURLEncoding.Strict().DecodeString(secret)
 	if err != nil || base64.RawURLEncoding.EncodeToString(decoded) != secret {
 		return Key{}, ErrMalformed
@@ -92,37 +88,36 @@ func Parse(s string) (Key, error) {
 	return Key{Prefix: prefix, Secret: secret}, nil
 }
 
-// Reveal is the whole key, secret included: for its holder, once.
+// Reveal returns the whole key, including the secret. It is for the key's holder, once.
 func (k Key) Reveal() string { return marker + k.Prefix + "_" + k.Secret }
 
-// Hash is the SHA-256 of the secret, which is what is stored. A slow hash
-// would add nothing: 256 random bits cannot be guessed.
+// Hash returns the SHA-256 of the secret, which is what is stored. A slow hash would add nothing: 256 random bits
+// cannot be guessed.
 func (k Key) Hash() []byte {
 	sum := sha256.Sum256([]byte(k.Secret))
 	return sum[:]
 }
 
-// Matches tells in constant time whether the hash is that of the secret.
+// Matches reports in constant time whether hash is the hash of the secret.
 func (k Key) Matches(hash []byte) bool {
 	return subtle.ConstantTimeCompare(k.Hash(), hash) == 1
 }
 
-// Mask is how a key with this prefix is shown.
+// Mask returns how a key with this prefix is shown.
 func Mask(prefix string) string { return marker + prefix + "_" + hidden }
 
-// String is the masked key.
+// String returns the masked key.
 func (k Key) String() string { return Mask(k.Prefix) }
 
-// Format writes the masked key whatever the verb, %#v and %d included. The one
-// that package fmt does not pass on is %p, and that vet refuses for a struct.
+// Format writes the masked key for every verb, including %#v and %d. Package fmt handles only %p itself, and vet
+// rejects that for a struct.
 func (k Key) Format(f fmt.State, _ rune) {
-	// There is nobody to tell: fmt.Formatter has no error.
+	// fmt.Formatter cannot return an error.
 	_, _ = io.WriteString(f, k.String())
 }
 
-// LogValue is the masked key.
+// LogValue returns the masked key.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText is the masked key, so that a key inside a JSON document does
-// not leak either.
+// MarshalText returns the masked key, so that a key does not leak in JSON either.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

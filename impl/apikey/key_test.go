@@ -46,8 +46,8 @@ func TestNewKeyIsReadBack(t *testing.T) {
 	}
 }
 
-// Every byte of the random source is drawn once: those that would favour some
-// characters must be passed over, and the others give each character equally.
+// Every byte of the random source is drawn once: bytes that would favour some characters must be skipped, and the
+// others give each character equally often.
 func TestPrefixIsUnbiased(t *testing.T) {
 	t.Parallel()
 	drawn := map[rune]int{}

@@ -2,8 +2,7 @@ package apikey
 
 import "slices"
 
-// Scopes returns every scope that a key can carry, in the order in which they
-// are documented.
+// Scopes returns every scope that a key can have, in the order of the documentation.
 func Scopes() []string {
 	return []string{
 		"emails:send", "emails:read",
@@ -16,14 +15,13 @@ func Scopes() []string {
 	}
 }
 
-// Covers tells whether a key that has some scopes has any one of those that
-// suffice. Where none suffices the answer is no.
+// Covers reports whether a key with the given scopes has at least one of anyOf. For an empty anyOf it returns
+// false.
 func Covers(have, anyOf []string) bool {
 	return slices.ContainsFunc(anyOf, func(scope string) bool { return slices.Contains(have, scope) })
 }
 
-// Missing returns the wanted scopes that are not among those a key has, in the
-// order in which they are wanted; nil when there are none.
+// Missing returns the wanted scopes that a key lacks, in the order of want, or nil if it has them all.
 func Missing(have, want []string) []string {
 	var missing []string
 	for _, scope := range want {
