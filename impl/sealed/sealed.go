@@ -1,5 +1,5 @@
-// Package sealed encrypts what has to be read again: webhook signing secrets, cursors of lists, saved responses. It does
-// no I/O.
+// Package sealed encrypts values that must be read again: webhook signing secrets, cursors of lists, saved
+// responses. It does no I/O.
 //
 //   - sealed.go: AES-256-GCM under the installation's keys ([Sealer])
 package sealed
@@ -14,25 +14,23 @@ import (
 
 const (
 	keyBytes = 32
-	// sealVersion is the first byte of everything sealed, so that another
-	// algorithm can follow this one.
+	// sealVersion is the first byte of every sealed value, so that another algorithm can follow this one.
 	sealVersion = 1
 )
 
-// ErrNotOpened is returned when none of the keys opens a sealed value: it was
-// sealed under another key or for another purpose, or it was changed.
+// ErrNotOpened is returned when no key opens a sealed value: it was sealed under another key or for another
+// purpose, or it was changed.
 var ErrNotOpened = errors.New("sealed value cannot be opened")
 
-// Sealer encrypts and authenticates values with AES-256-GCM (NIST SP 800-38D)
-// under a random nonce, which is good for 2^32 values per key. It is safe for
-// concurrent use if its random source is.
+// Sealer encrypts and authenticates values with AES-256-GCM (NIST SP 800-38D) under random nonces, which allow 2^32
+// values per key. It is safe for concurrent use if its random source is.
 type Sealer struct {
 	random io.Reader
 	aeads  []cipher.AEAD
 }
 
-// NewSealer takes keys of 32 bytes: the first seals, all of them open, so that
-// a key is replaced by putting the new one in front of it.
+// NewSealer takes keys of 32 bytes. The first key seals, and all of them open: to replace a key, put the new one in
+// front of it.
 func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("a sealer needs at least one key")
@@ -55,9 +53,8 @@ func NewSealer(random io.Reader, keys ...[]byte) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts the plaintext and binds it to aad, which says what it is for
-// (such as "cursor" or a row's id) and has to be the same on opening. It fails
-// only when the random source does.
+// Seal encrypts the plaintext and binds it to aad, which states its purpose (such as "cursor" or a row's id) and
+// must be the same for Open. It fails only if the random source does.
 func (s *Sealer) Seal(plaintext, aad []byte) ([]byte, error) {
 	aead := s.aeads[0]
 	header := make([]byte, 1+aead.NonceSize(), 1+aead.NonceSize()+len(plaintext)+aead.Overhead())

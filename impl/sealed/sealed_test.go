@@ -102,7 +102,7 @@ func TestSealFailsWithItsSource(t *testing.T) {
 	}
 }
 
-// FuzzOpen: whoever has no key makes nothing that opens, and what opens is what was sealed.
+// FuzzOpen checks that nothing opens that was not sealed with the key, and that what opens is what was sealed.
 func FuzzOpen(f *testing.F) {
 	s, err := sealed.NewSealer(rand.Reader, keyB, keyA)
 	if err != nil {
