@@ -3,7 +3,7 @@ INSERT INTO api_keys (id, organization_id, name, prefix, secret_hash, scopes, ex
 VALUES (@id, @organization_id, @name, @prefix, @secret_hash, @scopes, @expires_at, @created_at)
 RETURNING *;
 
--- APIKeyGetByPrefix is the one look-up that precedes knowing the organization: it tells which it is.
+-- APIKeyGetByPrefix is the only lookup without an organization: it finds the organization.
 -- name: APIKeyGetByPrefix :one
 SELECT sqlc.embed(api_keys), organizations.suspended_at AS organization_suspended_at
 FROM api_keys
@@ -19,12 +19,12 @@ ORDER BY id DESC;
 -- name: APIKeyCountUnrevoked :one
 SELECT count(*) FROM api_keys WHERE organization_id = @organization_id AND revoked_at IS NULL;
 
--- APIKeyRevoke keeps the first time: revoking again changes nothing.
+-- APIKeyRevoke keeps the first revocation time: revoking again changes nothing.
 -- name: APIKeyRevoke :execrows
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, @now::timestamptz)
 WHERE organization_id = @organization_id AND id = @id;
 
--- APIKeyTouch records when keys were last used, many in one statement.
+-- APIKeyTouch records when keys were last used, for many keys in one statement.
 -- name: APIKeyTouch :exec
 UPDATE api_keys SET last_used_at = greatest(last_used_at, used.at)
 FROM (SELECT unnest(@ids::uuid[]) AS id, unnest(@used_at::timestamptz[]) AS at) AS used

@@ -1,5 +1,5 @@
--- UsageOpen makes the rows of a period, with the price and allowance that hold for all of it, in the order that all take
--- them in.
+-- UsageOpen inserts the rows of a period, with the price and allowance that hold for all of it. All transactions
+-- insert them in the same order.
 -- name: UsageOpen :exec
 INSERT INTO usage_periods (organization_id, period_key, free_monthly_allowance, price_per_1k_cents)
 SELECT id, @period_key, free_monthly_allowance, price_per_1k_cents FROM organizations
@@ -7,8 +7,8 @@ WHERE id = ANY (@organization_ids::uuid[])
 ORDER BY id
 ON CONFLICT (organization_id, period_key) DO NOTHING;
 
--- UsageLock holds the counters until the transaction ends, so that what is reserved was there to be reserved. They are
--- taken in the order of their ids: transactions of several organizations never wait for each other in a circle.
+-- UsageLock locks the counters until the transaction ends, so that a reservation never exceeds what is left. It
+-- locks in the order of the ids, so that transactions of several organizations never deadlock.
 -- name: UsageLock :many
 SELECT
     usage_periods.organization_id,
@@ -28,13 +28,13 @@ UPDATE usage_periods SET emails_sent = emails_sent + added.emails
 FROM (SELECT unnest(@organization_ids::uuid[]) AS organization_id, unnest(@emails::bigint[]) AS emails) AS added
 WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = @period_key;
 
--- UsageClose takes back the rows of organizations that opened their period and then got nothing in it: its price and
--- allowance would stand.
+-- UsageClose deletes the rows of organizations that opened their period and then had nothing accepted in it.
+-- Otherwise their price and allowance would be fixed.
 -- name: UsageClose :exec
 DELETE FROM usage_periods
 WHERE organization_id = ANY (@organization_ids::uuid[]) AND period_key = @period_key AND emails_sent = 0;
 
--- UsageGet reads the period, or what it would begin with where nothing was accepted in it yet.
+-- UsageGet reads the period, or the values that it would begin with if nothing was accepted in it yet.
 -- name: UsageGet :one
 SELECT
     coalesce(usage_periods.emails_sent, 0)::bigint AS emails_sent,

@@ -1,7 +1,7 @@
--- Of events about messages deliveries are made by EventInsert, in the statement that stores the event.
+-- Deliveries of events about messages are inserted by EventInsert, in the statement that stores the event.
 
--- DeliveryInsertSubscribed makes the deliveries of an event for every enabled webhook of the organization that subscribes
--- to its type, and wakes the workers.
+-- DeliveryInsertSubscribed inserts the deliveries of an event for every enabled webhook of the organization that
+-- subscribes to its type, and wakes the workers.
 -- name: DeliveryInsertSubscribed :exec
 WITH told AS (
     INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
@@ -21,7 +21,7 @@ RETURNING *;
 -- name: DeliveryNotify :exec
 SELECT pg_notify('deliveries', '');
 
--- DeliveryList reads a page in the manner of EmailList.
+-- DeliveryList reads a page as EmailList does.
 -- name: DeliveryList :many
 SELECT deliveries.* FROM (
     SELECT * FROM deliveries
@@ -35,7 +35,7 @@ SELECT deliveries.* FROM (
 ORDER BY deliveries.id DESC
 LIMIT @max_rows;
 
--- DeliveryAttempts finds the latest attempts of deliveries, at most per_delivery of each.
+-- DeliveryAttempts reads the latest attempts of deliveries, at most per_delivery of each.
 -- name: DeliveryAttempts :many
 SELECT found.*
 FROM (SELECT deliveries.id FROM deliveries WHERE deliveries.organization_id = @organization_id AND deliveries.id = ANY (@ids::uuid[])) AS wanted
@@ -47,7 +47,7 @@ CROSS JOIN LATERAL (
 ) AS found
 ORDER BY found.delivery_id, found.attempt;
 
--- DeliveryReplay makes a delivery due now, with all its attempts before it, unless it is being attempted.
+-- DeliveryReplay makes a delivery due now with all its attempts left, unless it is being attempted.
 -- name: DeliveryReplay :one
 UPDATE deliveries
 SET state = CASE WHEN leased_until > @now::timestamptz THEN state ELSE 'Pending' END,
@@ -58,9 +58,9 @@ SET state = CASE WHEN leased_until > @now::timestamptz THEN state ELSE 'Pending'
 WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id = @id
 RETURNING *;
 
--- DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at most
--- per_lane of them in flight, and one when its last attempt failed, so that one that is slow or gone takes no room from
--- the others.
+-- DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at
+-- most per_lane deliveries in flight, and one if its last attempt failed, so that a slow or dead endpoint does not
+-- hold up the others.
 -- name: DeliveryClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT d.webhook_id AS lane FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1)
@@ -119,7 +119,7 @@ RETURNING
     deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
     webhooks.previous_secret_expires_at;
 
--- DeliverySettle stores what became of an attempt, where it is still ours, and logs the attempt.
+-- DeliverySettle stores the result of an attempt if the attempt is still ours, and logs the attempt.
 -- name: DeliverySettle :execrows
 WITH logged AS (
     INSERT INTO delivery_attempts (delivery_id, attempt, at, duration_ms, status_code, response_excerpt, error)
@@ -134,19 +134,19 @@ SET state = @state,
     finished_at = sqlc.narg('finished_at')::timestamptz
 WHERE deliveries.id = @id AND deliveries.attempt = @attempt AND deliveries.leased_until IS NOT NULL;
 
--- DeliveryPostpone puts a delivery back that was not attempted, where it is still ours.
+-- DeliveryPostpone puts back a delivery that was not attempted, if the claim is still ours.
 -- name: DeliveryPostpone :exec
 UPDATE deliveries
 SET due_at = @due_at::timestamptz, leased_until = NULL, attempt = attempt - 1
 WHERE id = @id AND attempt = @attempt AND leased_until IS NOT NULL;
 
--- DeliveryForget drops some of those that have been kept long enough.
+-- DeliveryDeleteExpired deletes some of the deliveries that are older than the retention.
 -- name: DeliveryDeleteExpired :execrows
 DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d WHERE d.id < uuid_floor(@before::timestamptz) ORDER BY d.id LIMIT @max_rows FOR UPDATE SKIP LOCKED
 );
 
--- DeliveryForgetOrphaned drops some of those that wait for a webhook that was deleted.
+-- DeliveryDeleteOrphaned deletes some of the deliveries whose webhook was deleted.
 -- name: DeliveryDeleteOrphaned :execrows
 DELETE FROM deliveries WHERE id IN (
     SELECT d.id FROM deliveries d

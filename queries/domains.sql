@@ -29,8 +29,8 @@ SELECT count(*) FROM domains WHERE organization_id = @organization_id;
 -- name: DomainDelete :one
 DELETE FROM domains WHERE organization_id = @organization_id AND id = @id RETURNING name;
 
--- DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
--- alone: nothing that an organization sees may come from another's row.
+-- DomainListByName finds the domains of all organizations with these names. It is only for the DNS server of
+-- development: an organization must never see data of another's row.
 -- name: DomainListByName :many
 SELECT sqlc.embed(domains), identities.dkim_tokens, identities.mail_from_domain
 FROM domains
@@ -38,7 +38,7 @@ LEFT JOIN identities ON identities.name = domains.name
 WHERE domains.name = ANY (@names::text[])
 ORDER BY domains.id;
 
--- DomainRecordCheck stores what a check found. checked_at is the fence: of two checks of a domain that overlap,
+-- DomainRecordCheck stores the result of a check. checked_at is the fence: of two overlapping checks of a domain,
 -- the one that began from an older state changes nothing.
 -- name: DomainRecordCheck :execrows
 UPDATE domains
@@ -54,12 +54,12 @@ WHERE organization_id = @organization_id
   AND id = @id
   AND checked_at IS NOT DISTINCT FROM sqlc.narg('previously_checked_at')::timestamptz;
 
--- DomainVerifiedAny is the domain, of whatever organization, that was verified first. It is for the operator who tries
--- out whether mail goes out.
+-- DomainVerifiedAny returns the domain that was verified first, of any organization. It is for the operator who
+-- tests whether mail goes out.
 -- name: DomainVerifiedAny :one
 SELECT name FROM domains WHERE status = 'Verified' ORDER BY verified_at, id LIMIT 1;
 
--- DomainVerifiedElsewhere tells whether another organization has verified one of the names.
+-- DomainVerifiedElsewhere reports whether another organization has verified one of the names.
 -- name: DomainVerifiedElsewhere :one
 SELECT EXISTS (
     SELECT 1 FROM domains
@@ -117,8 +117,8 @@ FROM taken
 WHERE domain_checks.domain_id = taken.domain_id
 RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.attempt;
 
--- DomainCheckSettle sets the next look, unless the lease is no longer ours: another took over, or a check was asked
--- for meanwhile. A look that failed keeps its count of attempts.
+-- DomainCheckSettle sets the time of the next check, unless the lease is no longer ours because another worker took
+-- over or a check was requested meanwhile. A failed check keeps its count of attempts.
 -- name: DomainCheckSettle :execrows
 UPDATE domain_checks
 SET due_at = @due_at,
@@ -126,16 +126,16 @@ SET due_at = @due_at,
     attempt = CASE WHEN @failed::boolean THEN attempt ELSE 0 END
 WHERE domain_id = @domain_id AND leased_until = @leased_until::timestamptz;
 
--- IdentityTouch says that an identity is about to be used, so that it is not deleted in the next while. One that is
--- being deleted stays as it is.
+-- IdentityTouch marks an identity as used now, so that it is not deleted in the next while. An identity that is
+-- being deleted stays unchanged.
 -- name: IdentityTouch :one
 UPDATE identities
 SET used_at = CASE WHEN cardinality(dkim_tokens) = 0 THEN used_at ELSE greatest(used_at, @now::timestamptz) END
 WHERE name = @name
 RETURNING *;
 
--- IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
--- again, and its MAIL FROM is what we say it is.
+-- IdentityUpsert stores an identity. One that we created stays ours when it is read again, and our MAIL FROM for it
+-- stands.
 -- name: IdentityUpsert :one
 INSERT INTO identities (name, managed, dkim_tokens, mail_from_domain, used_at)
 VALUES (@name, @managed, @dkim_tokens, @mail_from_domain, @used_at)
@@ -149,24 +149,24 @@ SET managed = identities.managed OR excluded.managed,
     used_at = greatest(identities.used_at, excluded.used_at)
 RETURNING *;
 
--- IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and answers with the one that then is.
+-- IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and returns the one in force.
 -- name: IdentityClaimMailFrom :one
 UPDATE identities SET mail_from_domain = coalesce(mail_from_domain, @mail_from_domain::text)
 WHERE name = @name
 RETURNING *;
 
--- IdentityReleaseMailFrom lets the next organization that proves the name choose the MAIL FROM, once nobody who has
--- proven it is left.
+-- IdentityReleaseMailFrom clears the MAIL FROM when no organization is left that has proven the name, so that the
+-- next one to prove it can choose.
 -- name: IdentityReleaseMailFrom :exec
 UPDATE identities SET mail_from_domain = NULL
 WHERE identities.name = @name
   AND identities.managed
   AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL);
 
--- IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
--- was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
--- below another organization's verified domain, which they would take that domain's mail from. While being deleted
--- an identity has no DKIM tokens, and nobody builds on it. used_at tells the claims apart.
+-- IdentityClaimUnused marks identities of ours for deletion, the least recently used first: those whose deletion
+-- was begun and not finished; those that no domain uses; and those used only by unproven registrations below
+-- another organization's verified domain, from which they would take that domain's mail. While marked, an identity
+-- has no DKIM tokens and no registration builds on it. used_at identifies the claim.
 -- name: IdentityClaimUnused :many
 WITH unused AS MATERIALIZED (
     SELECT identities.name, identities.dkim_tokens FROM identities
@@ -198,11 +198,11 @@ FROM unused
 WHERE identities.name = unused.name
 RETURNING identities.name, unused.dkim_tokens;
 
--- IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
+-- IdentityRestore takes back a failed deletion, unless another process has claimed the identity since.
 -- name: IdentityRestore :exec
 UPDATE identities SET dkim_tokens = @dkim_tokens
 WHERE name = @name AND cardinality(dkim_tokens) = 0 AND used_at = @claimed_at;
 
--- IdentityDelete ends the deletion that was begun at the given moment.
+-- IdentityDelete finishes the deletion that was begun at claimed_at.
 -- name: IdentityDelete :exec
 DELETE FROM identities WHERE name = @name AND cardinality(dkim_tokens) = 0 AND used_at = @claimed_at;

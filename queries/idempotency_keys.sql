@@ -1,19 +1,19 @@
--- The look-ups and the lock are statements of their own: what was committed while the lock was taken is seen only by a
--- statement that begins afterwards.
+-- The lookups and the lock are separate statements: only a statement that begins after the lock was taken sees what
+-- was committed meanwhile.
 
--- IdempotencyKeyAmong finds the answers that are kept under keys.
+-- IdempotencyKeyList reads the saved responses of keys.
 -- name: IdempotencyKeyList :many
 SELECT key_hash, fingerprint, status, location, body, sealed FROM idempotency_keys
 WHERE organization_id = ANY (@organization_ids::uuid[])
   AND key_hash = ANY (@key_hashes::bytea[])
   AND created_at > @since::timestamptz;
 
--- IdempotencyKeyClaim takes the locks of keys until the end of the transaction, those that nobody holds. It never waits.
+-- IdempotencyKeyClaim takes the free ones of the wanted locks until the end of the transaction. It never waits.
 -- name: IdempotencyKeyClaim :many
 SELECT wanted.lock::bigint AS lock, pg_try_advisory_xact_lock(wanted.lock) AS obtained
 FROM unnest(@locks::bigint[]) AS wanted (lock);
 
--- IdempotencyKeyKeep stores answers. A key that is there already has expired.
+-- IdempotencyKeyUpsert saves responses. It overwrites a key that exists, because that one has expired.
 -- name: IdempotencyKeyUpsert :exec
 INSERT INTO idempotency_keys (organization_id, key_hash, fingerprint, status, location, body, sealed, created_at)
 SELECT
@@ -33,7 +33,7 @@ SET fingerprint = excluded.fingerprint,
     sealed = excluded.sealed,
     created_at = excluded.created_at;
 
--- IdempotencyKeyForget drops some of those that have been kept long enough.
+-- IdempotencyKeyDeleteExpired deletes some of the keys that are older than the retention.
 -- name: IdempotencyKeyDeleteExpired :execrows
 DELETE FROM idempotency_keys
 WHERE (organization_id, key_hash) IN (

@@ -1,4 +1,5 @@
--- NotificationInsert stores what SES reported, once, and wakes the workers. It affects a row where it was new.
+-- NotificationInsert stores a notification of SES once, and wakes the workers. It affects one row if the
+-- notification is new.
 -- name: NotificationInsert :execrows
 WITH stored AS (
     INSERT INTO notifications (message_id, body, received_at, due_at)
@@ -8,8 +9,8 @@ WITH stored AS (
 )
 SELECT pg_notify('notifications', '') FROM stored;
 
--- NotificationInsertMany does so for several at once, in the order of their ids, so that two who store the same ones do
--- not wait for each other.
+-- NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
+-- transactions that store the same ones never deadlock.
 -- name: NotificationInsertMany :execrows
 WITH given AS (
     SELECT unnest(@message_ids::text[]) AS message_id, unnest(@bodies::text[]) AS body
@@ -23,7 +24,8 @@ stored AS (
 )
 SELECT pg_notify('notifications', '') FROM stored;
 
--- NotificationClaim leases due notifications. They have no lanes: whose they are is known once they are read.
+-- NotificationClaim leases due notifications. They have no lanes: their organization is known only after they are
+-- parsed.
 -- name: NotificationClaim :many
 WITH taken AS (
     SELECT n.message_id FROM notifications n
@@ -45,24 +47,24 @@ RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS bo
 -- name: NotificationSettle :exec
 UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = @message_id;
 
--- NotificationSettleProbe ends the work of a notification about a probe, and leaves the probe's id for whoever waits for
--- it, as long as the notification is remembered.
+-- NotificationSettleProbe ends the work of a notification about a probe. It leaves the probe id in the body, for
+-- the process that waits for it, as long as the notification is retained.
 -- name: NotificationSettleProbe :exec
 UPDATE notifications SET due_at = NULL, leased_until = NULL, body = @probe::text WHERE message_id = @message_id;
 
--- NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
--- looked at yet.
+-- NotificationGetByProbe reports whether a notification about a probe was stored since the probe was sent, handled
+-- or not.
 -- name: NotificationGetByProbe :one
 SELECT EXISTS (
     SELECT FROM notifications WHERE received_at >= @since::timestamptz AND position(@probe::text IN body) > 0
 );
 
--- NotificationPostpone puts a notification back, where the attempt is still ours.
+-- NotificationPostpone puts a notification back if the attempt is still ours.
 -- name: NotificationPostpone :exec
 UPDATE notifications SET due_at = @due_at::timestamptz, leased_until = NULL
 WHERE message_id = @message_id AND attempt = @attempt AND leased_until IS NOT NULL;
 
--- NotificationForget drops some of those that are settled and older than a repetition can be.
+-- NotificationDeleteExpired deletes some of the settled notifications that are too old to be delivered again.
 -- name: NotificationDeleteExpired :execrows
 DELETE FROM notifications
 WHERE message_id IN (
@@ -73,14 +75,14 @@ WHERE message_id IN (
     FOR UPDATE SKIP LOCKED
 );
 
--- NotificationLatest is when SES last reported anything.
+-- NotificationLatest returns when the latest notification of SES arrived.
 -- name: NotificationLatest :one
 SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1;
 
--- The following are those of one message about which SES reported something. The tag that names the message was set by
--- us and came back in a verified notification, so it is the message that says which organization it belongs to.
+-- The following statements store the events of one message. We set the tag that names the message, and it came back
+-- in a verified notification, so the message determines the organization.
 
--- EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
+-- EmailLockForEvent finds and locks the message that a notification names, so that its events are stored one after
 -- the other.
 -- name: EmailLockForEvent :one
 SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = @id FOR NO KEY UPDATE;
@@ -92,12 +94,12 @@ ORDER BY id
 LIMIT 1
 FOR NO KEY UPDATE;
 
--- EventKnown tells which of the given facts are stored.
+-- EventListKnown returns which of the given events are stored.
 -- name: EventListKnown :many
 SELECT fact_key FROM events
 WHERE organization_id = @organization_id AND email_id = @email_id AND fact_key = ANY (@fact_keys::text[]);
 
--- EventFailures are the stored facts that say why a message failed, the earliest first.
+-- EventListFailures returns the stored events that say why a message failed, earliest first.
 -- name: EventListFailures :many
 SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
 WHERE organization_id = @organization_id AND email_id = @email_id
@@ -105,7 +107,7 @@ WHERE organization_id = @organization_id AND email_id = @email_id
 ORDER BY occurred_at, fact_key
 LIMIT 200;
 
--- EventMarkRecipients stores what became of recipients. The highest outcome stands.
+-- RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 -- name: RecipientRaiseOutcome :exec
 UPDATE recipients
 SET outcome = greatest(recipients.outcome, marked.outcome)
@@ -114,12 +116,12 @@ WHERE recipients.email_id = @email_id
   AND recipients.organization_id IS NOT DISTINCT FROM @organization_id
   AND recipients.position = marked.position;
 
--- EventNameProvider stores the id of SES where nobody has yet.
+-- EmailSetProviderID stores the id that SES gave the message, unless one is stored.
 -- name: EmailSetProviderID :exec
 UPDATE emails SET provider_message_id = @provider_message_id::text
 WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS NULL;
 
--- EventMarkEmail stores what became of a message. The highest outcome stands.
+-- EmailRaiseOutcome stores the outcome of a message. The highest outcome stands.
 -- name: EmailRaiseOutcome :exec
 UPDATE emails
 SET outcome = greatest(outcome, @outcome::smallint),
@@ -127,7 +129,7 @@ SET outcome = greatest(outcome, @outcome::smallint),
     error_message = nullif(@error_message::text, '')
 WHERE id = @id AND organization_id = @organization_id;
 
--- EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
+-- EventList reads a page of the events of a message, newest first, with the two limits of EmailList.
 -- name: EventList :many
 SELECT events.* FROM (
     SELECT * FROM events

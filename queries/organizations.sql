@@ -11,7 +11,7 @@ SELECT * FROM organizations WHERE name = @name;
 -- name: OrganizationList :many
 SELECT * FROM organizations ORDER BY id;
 
--- OrganizationLock makes the limits of an organization (keys, domains) hold under concurrent creation.
+-- OrganizationLock serializes creation within an organization, so that its limits (keys, domains) hold.
 -- name: OrganizationLock :exec
 SELECT 1 FROM organizations WHERE id = @id FOR UPDATE;
 

@@ -1,5 +1,6 @@
--- DueLook tells how much work of each kind is due, and since when. It goes from lane to lane by the indexes of the claims and
--- looks at no more rows than it counts, of each kind total at most. The oldest is now where nothing is due.
+-- QueueDepth counts the due rows of each kind of work, and returns since when the oldest is due. It goes from lane
+-- to lane by the indexes of the claims and reads no more rows than it counts, at most max_rows of each kind. The
+-- oldest is now if nothing is due.
 -- name: QueueDepth :many
 WITH RECURSIVE send_lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -13,7 +14,7 @@ delivery_lanes AS (
     SELECT (SELECT d.webhook_id FROM deliveries d WHERE d.webhook_id > l.lane AND d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1)
     FROM delivery_lanes l WHERE l.lane IS NOT NULL
 ),
--- What waits for a webhook that is disabled or paused is not due.
+-- Deliveries to a webhook that is disabled or paused are not due.
 open_lanes AS (
     SELECT webhooks.id AS lane FROM delivery_lanes JOIN webhooks ON webhooks.id = delivery_lanes.lane
     WHERE webhooks.enabled AND coalesce(webhooks.paused_until <= @now::timestamptz, true)
@@ -42,7 +43,7 @@ SELECT 'notifications',
     (SELECT count(*) FROM (SELECT FROM notifications n WHERE n.due_at <= @now ORDER BY n.due_at LIMIT @max_rows::integer) AS counted),
     coalesce((SELECT n.due_at FROM notifications n WHERE n.due_at <= @now ORDER BY n.due_at LIMIT 1), @now)
 UNION ALL
--- An organization has 100 domains at most.
+-- An organization has at most 100 domains.
 SELECT 'domain_checks',
     (SELECT count(*) FROM (SELECT FROM domain_checks c WHERE c.due_at <= @now LIMIT @max_rows::integer) AS counted),
     coalesce((SELECT min(c.due_at) FROM domain_checks c WHERE c.due_at <= @now), @now);

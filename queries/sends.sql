@@ -1,4 +1,4 @@
--- SendInsert takes traceparents, one for each message and empty for none, or no list of them.
+-- SendInsert takes one traceparent for each message (empty for none), or no list of them.
 -- name: SendInsert :exec
 INSERT INTO sends (email_id, organization_id, due_at, traceparent)
 SELECT due.email_id, due.organization_id, @due_at::timestamptz, nullif(due.traceparent, '')
@@ -13,10 +13,11 @@ FROM (
 -- name: SendNotify :exec
 SELECT pg_notify('sends', '');
 
--- SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
--- them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
--- whose lease ran out was lease_expired in the middle of an attempt, which is thereby marked ambiguous before it is tried
--- again; with expired_lease_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
+-- SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. If there
+-- are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
+-- starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
+-- tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
+-- was_due_at the time at which the row was due.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -43,7 +44,7 @@ candidates AS MATERIALIZED (
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= @now::timestamptz
         ORDER BY s.due_at
-        -- No more than could be taken: what is looked at is locked.
+        -- No more than can be claimed, because every row that is read is locked.
         LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
@@ -68,14 +69,14 @@ RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_
     coalesce(sends.traceparent, '')::text AS traceparent,
     taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
 
--- SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.
+-- SendUnclaim undoes the claim of messages in the same transaction, as if it had not been made.
 -- name: SendUnclaim :exec
 UPDATE sends
 SET due_at = put_back.due_at, leased_until = NULL, attempt = sends.attempt - 1
 FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@due_at::timestamptz[]) AS due_at) AS put_back
 WHERE sends.email_id = put_back.email_id;
 
--- SendLoad reads what the claimed messages need to be sent, and looks again at what acceptance checked.
+-- SendLoad reads what is needed to send the claimed messages, and repeats the checks of acceptance.
 -- name: SendLoad :many
 SELECT
     sqlc.embed(emails),
@@ -94,10 +95,10 @@ JOIN organizations ON organizations.id = emails.organization_id
 LEFT JOIN contents ON contents.email_id = emails.id AND contents.organization_id = emails.organization_id
 WHERE emails.id = ANY (@ids::uuid[]) AND emails.organization_id = ANY (@organization_ids::uuid[]);
 
--- SendRecipients looks each message up by itself: before a new partition has statistics, one look-up for all would
--- read the whole of it. For the same reason the organization is compared in a way that no index serves: by that of the
--- list of recipients, every message would read all recipients of its organization (it took 50 ms of a group of 32 messages
--- where now it takes less than one). Nobody has more than 50 recipients.
+-- SendRecipients looks each message up separately: before a new partition has statistics, one lookup for all would
+-- read the whole partition. For the same reason the organization is compared in a way that no index serves: by the
+-- index of the list of recipients, every message would read all recipients of its organization (50 ms instead of
+-- less than 1 ms for a group of 32 messages). A message has at most 50 recipients.
 -- name: SendRecipients :many
 SELECT found.email_id, found.position, found.kind, found.name, found.address,
     EXISTS (
@@ -113,7 +114,7 @@ CROSS JOIN LATERAL (
     LIMIT 50
 ) AS found;
 
--- SendMarkRecipients stores what became of the recipients of messages, by their own key for the same reason.
+-- RecipientSetOutcome stores the outcome of recipients, found by their own key for the same reason.
 -- name: RecipientSetOutcome :exec
 UPDATE recipients
 SET outcome = greatest(recipients.outcome, @outcome::smallint)
@@ -127,23 +128,24 @@ WHERE recipients.email_id = marked.email_id
   AND recipients.position = marked.position
   AND recipients.organization_id IS NOT DISTINCT FROM marked.organization_id;
 
--- SendLock locks the due rows of a group in one order for all, so that groups that share messages never deadlock.
+-- SendLock locks the due rows of a group in the order of their ids, so that groups that share messages never
+-- deadlock.
 -- name: SendLock :exec
 SELECT email_id FROM sends WHERE email_id = ANY (@email_ids::uuid[]) ORDER BY email_id FOR UPDATE;
 
--- SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
--- make them more sent.
+-- SendComplete ends the work of messages that SES accepted, whichever worker holds the lease by now: another
+-- attempt could only send them twice.
 -- name: SendComplete :exec
 DELETE FROM sends WHERE email_id = ANY (@email_ids::uuid[]);
 
--- SendGiveUp ends the work of messages that failed for good, where the attempt is still ours.
+-- SendFail ends the work of messages that failed for good, if the attempt is still ours.
 -- name: SendFail :many
 DELETE FROM sends
 USING (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@attempts::integer[]) AS attempt) AS given_up
 WHERE sends.email_id = given_up.email_id AND sends.attempt = given_up.attempt
 RETURNING sends.email_id;
 
--- SendPostpone puts messages back, where the attempt is still ours. Doing so twice is doing so once.
+-- SendPostpone puts messages back if the attempt is still ours. Doing so twice is doing so once.
 -- name: SendPostpone :exec
 UPDATE sends
 SET due_at = postponed.due_at,
@@ -160,8 +162,8 @@ WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
 
--- SendDueNow lets the waiting messages of an organization go at once, but for those that SES may have taken: they wait for
--- its events.
+-- SendDueNow makes the waiting messages of an organization due at once, except those that SES may have accepted:
+-- they wait for their events.
 -- name: SendDueNow :exec
 UPDATE sends SET due_at = @now::timestamptz
 WHERE organization_id = @organization_id AND leased_until IS NULL AND due_at > @now::timestamptz AND ambiguous_attempts = 0;

@@ -1,6 +1,5 @@
--- SuppressionInsert suppresses what bounced or was complained about. What is suppressed already keeps its reason. The
--- order keeps transactions that insert the same addresses from waiting for each other in a circle. An empty detail is
--- none.
+-- SuppressionInsert suppresses addresses that bounced or complained. An address that is suppressed already keeps
+-- its reason. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
 -- name: SuppressionInsert :execrows
 INSERT INTO suppressions (id, organization_id, address_key, reason, detail, email_id, created_at)
 SELECT given.id, given.organization_id, given.address_key, given.reason, nullif(given.detail, ''), given.email_id, given.created_at
@@ -18,7 +17,7 @@ ORDER BY given.organization_id, given.address_key
 ON CONFLICT (organization_id, address_key) DO NOTHING;
 
 -- SuppressionAdd suppresses addresses by hand, in the order of SuppressionInsert, and returns them all. The update
--- changes nothing: it holds and returns the rows that are there already, so that none can be deleted in between.
+-- changes nothing: it locks and returns the rows that exist already, so that none can be deleted in between.
 -- name: SuppressionAdd :many
 INSERT INTO suppressions (id, organization_id, address_key, reason, created_at)
 SELECT given.id, @organization_id, given.address_key, 'Manual', @now
@@ -30,7 +29,7 @@ RETURNING *;
 -- name: SuppressionGet :one
 SELECT * FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
 
--- SuppressionSentTo finds the forms in which a message was sent to an address.
+-- SuppressionSentTo returns the spellings in which a message was sent to an address.
 -- name: SuppressionSentTo :many
 SELECT DISTINCT address FROM recipients
 WHERE organization_id = @organization_id AND email_id = @email_id AND address_key = @address_key;
@@ -38,7 +37,7 @@ WHERE organization_id = @organization_id AND email_id = @email_id AND address_ke
 -- name: SuppressionDelete :execrows
 DELETE FROM suppressions WHERE organization_id = @organization_id AND address_key = @address_key;
 
--- SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
+-- SuppressionList and the queries like it read a page, newest first, of the ids below before_id, as EmailList does.
 -- name: SuppressionList :many
 SELECT suppressions.* FROM (
     SELECT * FROM suppressions
@@ -62,7 +61,7 @@ SELECT suppressions.* FROM (
 ORDER BY suppressions.id DESC
 LIMIT @max_rows;
 
--- SuppressionListByAddress finds one at most.
+-- SuppressionListByAddress finds at most one.
 -- name: SuppressionListByAddress :many
 SELECT * FROM suppressions
 WHERE organization_id = @organization_id

@@ -1,4 +1,4 @@
--- TemplateGetPublished answers with the version that sends use.
+-- TemplateGetPublished reads the version that sends use.
 -- name: TemplateGetPublished :one
 SELECT template_versions.html, template_versions.text
 FROM templates
@@ -12,7 +12,7 @@ INSERT INTO templates (id, organization_id, name, latest_version, created_at, up
 VALUES (@id, @organization_id, @name, 1, @now, @now)
 RETURNING *;
 
--- TemplateVersionPut writes a new version, or a draft anew.
+-- TemplateVersionPut writes a new version, or overwrites a draft.
 -- name: TemplateVersionPut :one
 INSERT INTO template_versions (template_id, version, organization_id, subject, html, text, created_at)
 VALUES (@template_id, @version, @organization_id, @subject, @html, @text, @now)
@@ -23,7 +23,7 @@ RETURNING *;
 -- name: TemplateCount :one
 SELECT count(*) FROM templates WHERE organization_id = @organization_id;
 
--- TemplateGet answers with one version, the latest unless another is named.
+-- TemplateGet reads one version, the latest unless another is named.
 -- name: TemplateGet :one
 SELECT sqlc.embed(templates), sqlc.embed(template_versions)
 FROM templates
@@ -32,8 +32,8 @@ JOIN template_versions ON template_versions.template_id = templates.id
     AND template_versions.organization_id = templates.organization_id
 WHERE templates.organization_id = @organization_id AND templates.id = @id;
 
--- TemplateLock holds a template against other editors. It reads nothing else: after waiting, a join would still see the
--- versions of before.
+-- TemplateLock locks a template against concurrent edits. It reads nothing else: after waiting for the lock, a join
+-- would still see the old versions.
 -- name: TemplateLock :one
 SELECT 1 FROM templates WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
 
@@ -42,7 +42,7 @@ UPDATE templates SET name = @name, latest_version = @latest_version, updated_at 
 WHERE organization_id = @organization_id AND id = @id
 RETURNING *;
 
--- TemplatePublish makes the latest version what sends use. Doing it again changes nothing.
+-- TemplatePublish makes sends use the latest version. Repeating it changes nothing.
 -- name: TemplatePublish :execrows
 UPDATE templates
 SET updated_at = CASE WHEN published_version = latest_version THEN updated_at ELSE @now END,
@@ -52,7 +52,7 @@ WHERE organization_id = @organization_id AND id = @id;
 -- name: TemplateDelete :execrows
 DELETE FROM templates WHERE organization_id = @organization_id AND id = @id;
 
--- TemplateList reads a page in the manner of EmailList.
+-- TemplateList reads a page as EmailList does.
 -- name: TemplateList :many
 SELECT templates.* FROM (
     SELECT * FROM templates

@@ -9,7 +9,7 @@ SELECT count(*) FROM webhooks WHERE organization_id = @organization_id;
 -- name: WebhookGet :one
 SELECT * FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
--- WebhookList reads a page in the manner of EmailList.
+-- WebhookList reads a page as EmailList does.
 -- name: WebhookList :many
 SELECT webhooks.* FROM (
     SELECT * FROM webhooks
@@ -22,7 +22,7 @@ SELECT webhooks.* FROM (
 ORDER BY webhooks.id DESC
 LIMIT @max_rows;
 
--- WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.
+-- WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures.
 -- name: WebhookUpdate :one
 UPDATE webhooks
 SET url = coalesce(sqlc.narg('url'), url),
@@ -35,7 +35,7 @@ SET url = coalesce(sqlc.narg('url'), url),
 WHERE organization_id = @organization_id AND id = @id
 RETURNING *;
 
--- WebhookRotate puts a new secret in front of the present one.
+-- WebhookRotate replaces the secret, and keeps the present one as the previous one.
 -- name: WebhookRotate :one
 UPDATE webhooks
 SET previous_sealed_secret = sealed_secret,
@@ -48,13 +48,13 @@ RETURNING *;
 -- name: WebhookDelete :execrows
 DELETE FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
--- WebhookSucceeded ends a row of failures. It writes nothing where there was none.
+-- WebhookSucceeded ends a series of failures. It writes nothing if there was none.
 -- name: WebhookSucceeded :exec
 UPDATE webhooks SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
 
--- WebhookFailed notes a failure, and disables a webhook that is gone or has known nothing but failures for too long. It
--- says whether the webhook was disabled by it. What was changed by the organization meanwhile, since the failure is about
--- the webhook as it was, stays as it is.
+-- WebhookFailed records a failure, and disables a webhook whose endpoint is gone or that has had only failures for
+-- too long. It returns whether this failure disabled it. If the organization changed the URL meanwhile, nothing is
+-- recorded, because the failure is about the old one. A webhook that is disabled already keeps its reason.
 -- name: WebhookFailed :one
 WITH before AS (
     SELECT w.id, w.enabled FROM webhooks w WHERE w.id = @id FOR NO KEY UPDATE

@@ -54,9 +54,9 @@ type AcceptancePreconditionsRow struct {
 	OrganizationSuspended bool
 }
 
-// AcceptanceLook reads, in one round trip, what decides whether messages are accepted; kind tells the rows apart:
-// 'key', a key that may still be used, and whether its organization is suspended; 'domain', a verified domain among the
-// names; 'suppression', an address among the keys that its organization does not send to; 'period', an organization
+// AcceptancePreconditions reads, in one round trip, what decides whether messages are accepted. The column kind
+// distinguishes the rows: 'key', a usable key, and whether its organization is suspended; 'domain', a verified
+// domain among the names; 'suppression', an address key that its organization suppresses; 'period', an organization
 // whose billing period is open.
 func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePreconditionsParams) ([]AcceptancePreconditionsRow, error) {
 	rows, err := q.db.Query(ctx, acceptancePreconditions,

@@ -35,7 +35,7 @@ type APIKeyGetByPrefixRow struct {
 	OrganizationSuspendedAt *time.Time
 }
 
-// APIKeyGetByPrefix is the one look-up that precedes knowing the organization: it tells which it is.
+// APIKeyGetByPrefix is the only lookup without an organization: it finds the organization.
 func (q *Queries) APIKeyGetByPrefix(ctx context.Context, prefix string) (APIKeyGetByPrefixRow, error) {
 	row := q.db.QueryRow(ctx, aPIKeyGetByPrefix, prefix)
 	var i APIKeyGetByPrefixRow
@@ -153,7 +153,7 @@ type APIKeyRevokeParams struct {
 	ID             uuid.UUID
 }
 
-// APIKeyRevoke keeps the first time: revoking again changes nothing.
+// APIKeyRevoke keeps the first revocation time: revoking again changes nothing.
 func (q *Queries) APIKeyRevoke(ctx context.Context, arg APIKeyRevokeParams) (int64, error) {
 	result, err := q.db.Exec(ctx, aPIKeyRevoke, arg.Now, arg.OrganizationID, arg.ID)
 	if err != nil {
@@ -173,7 +173,7 @@ type APIKeyTouchParams struct {
 	UsedAt []time.Time
 }
 
-// APIKeyTouch records when keys were last used, many in one statement.
+// APIKeyTouch records when keys were last used, for many keys in one statement.
 func (q *Queries) APIKeyTouch(ctx context.Context, arg APIKeyTouchParams) error {
 	_, err := q.db.Exec(ctx, aPIKeyTouch, arg.Ids, arg.UsedAt)
 	return err

@@ -38,8 +38,8 @@ type UsageCloseParams struct {
 	PeriodKey       string
 }
 
-// UsageClose takes back the rows of organizations that opened their period and then got nothing in it: its price and
-// allowance would stand.
+// UsageClose deletes the rows of organizations that opened their period and then had nothing accepted in it.
+// Otherwise their price and allowance would be fixed.
 func (q *Queries) UsageClose(ctx context.Context, arg UsageCloseParams) error {
 	_, err := q.db.Exec(ctx, usageClose, arg.OrganizationIds, arg.PeriodKey)
 	return err
@@ -70,7 +70,7 @@ type UsageGetRow struct {
 	MonthlySpendCapCents *int64
 }
 
-// UsageGet reads the period, or what it would begin with where nothing was accepted in it yet.
+// UsageGet reads the period, or the values that it would begin with if nothing was accepted in it yet.
 func (q *Queries) UsageGet(ctx context.Context, arg UsageGetParams) (UsageGetRow, error) {
 	row := q.db.QueryRow(ctx, usageGet, arg.PeriodKey, arg.OrganizationID)
 	var i UsageGetRow
@@ -113,8 +113,8 @@ type UsageLockRow struct {
 	MonthlySpendCapCents *int64
 }
 
-// UsageLock holds the counters until the transaction ends, so that what is reserved was there to be reserved. They are
-// taken in the order of their ids: transactions of several organizations never wait for each other in a circle.
+// UsageLock locks the counters until the transaction ends, so that a reservation never exceeds what is left. It
+// locks in the order of the ids, so that transactions of several organizations never deadlock.
 func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) ([]UsageLockRow, error) {
 	rows, err := q.db.Query(ctx, usageLock, arg.OrganizationIds, arg.PeriodKey)
 	if err != nil {
@@ -155,8 +155,8 @@ type UsageOpenParams struct {
 	OrganizationIds []uuid.UUID
 }
 
-// UsageOpen makes the rows of a period, with the price and allowance that hold for all of it, in the order that all take
-// them in.
+// UsageOpen inserts the rows of a period, with the price and allowance that hold for all of it. All transactions
+// insert them in the same order.
 func (q *Queries) UsageOpen(ctx context.Context, arg UsageOpenParams) error {
 	_, err := q.db.Exec(ctx, usageOpen, arg.PeriodKey, arg.OrganizationIds)
 	return err

@@ -30,7 +30,7 @@ type DeliveryAttemptsParams struct {
 	PerDelivery    int32
 }
 
-// DeliveryAttempts finds the latest attempts of deliveries, at most per_delivery of each.
+// DeliveryAttempts reads the latest attempts of deliveries, at most per_delivery of each.
 func (q *Queries) DeliveryAttempts(ctx context.Context, arg DeliveryAttemptsParams) ([]DeliveryAttempt, error) {
 	rows, err := q.db.Query(ctx, deliveryAttempts, arg.OrganizationID, arg.Ids, arg.PerDelivery)
 	if err != nil {
@@ -139,9 +139,9 @@ type DeliveryClaimRow struct {
 	PreviousSecretExpiresAt *time.Time
 }
 
-// DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at most
-// per_lane of them in flight, and one when its last attempt failed, so that one that is slow or gone takes no room from
-// the others.
+// DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at
+// most per_lane deliveries in flight, and one if its last attempt failed, so that a slow or dead endpoint does not
+// hold up the others.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, deliveryClaim,
 		arg.LeasedUntil,
@@ -190,7 +190,7 @@ type DeliveryDeleteExpiredParams struct {
 	MaxRows int32
 }
 
-// DeliveryForget drops some of those that have been kept long enough.
+// DeliveryDeleteExpired deletes some of the deliveries that are older than the retention.
 func (q *Queries) DeliveryDeleteExpired(ctx context.Context, arg DeliveryDeleteExpiredParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deliveryDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
@@ -209,7 +209,7 @@ DELETE FROM deliveries WHERE id IN (
 )
 `
 
-// DeliveryForgetOrphaned drops some of those that wait for a webhook that was deleted.
+// DeliveryDeleteOrphaned deletes some of the deliveries whose webhook was deleted.
 func (q *Queries) DeliveryDeleteOrphaned(ctx context.Context, maxRows int32) (int64, error) {
 	result, err := q.db.Exec(ctx, deliveryDeleteOrphaned, maxRows)
 	if err != nil {
@@ -283,9 +283,9 @@ type DeliveryInsertSubscribedParams struct {
 	OrganizationID uuid.UUID
 }
 
-// Of events about messages deliveries are made by EventInsert, in the statement that stores the event.
-// DeliveryInsertSubscribed makes the deliveries of an event for every enabled webhook of the organization that subscribes
-// to its type, and wakes the workers.
+// Deliveries of events about messages are inserted by EventInsert, in the statement that stores the event.
+// DeliveryInsertSubscribed inserts the deliveries of an event for every enabled webhook of the organization that
+// subscribes to its type, and wakes the workers.
 func (q *Queries) DeliveryInsertSubscribed(ctx context.Context, arg DeliveryInsertSubscribedParams) error {
 	_, err := q.db.Exec(ctx, deliveryInsertSubscribed,
 		arg.EventID,
@@ -318,7 +318,7 @@ type DeliveryListParams struct {
 	MaxRows        int32
 }
 
-// DeliveryList reads a page in the manner of EmailList.
+// DeliveryList reads a page as EmailList does.
 func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]Delivery, error) {
 	rows, err := q.db.Query(ctx, deliveryList,
 		arg.OrganizationID,
@@ -380,7 +380,7 @@ type DeliveryPostponeParams struct {
 	Attempt int32
 }
 
-// DeliveryPostpone puts a delivery back that was not attempted, where it is still ours.
+// DeliveryPostpone puts back a delivery that was not attempted, if the claim is still ours.
 func (q *Queries) DeliveryPostpone(ctx context.Context, arg DeliveryPostponeParams) error {
 	_, err := q.db.Exec(ctx, deliveryPostpone, arg.DueAt, arg.ID, arg.Attempt)
 	return err
@@ -404,7 +404,7 @@ type DeliveryReplayParams struct {
 	ID             uuid.UUID
 }
 
-// DeliveryReplay makes a delivery due now, with all its attempts before it, unless it is being attempted.
+// DeliveryReplay makes a delivery due now with all its attempts left, unless it is being attempted.
 func (q *Queries) DeliveryReplay(ctx context.Context, arg DeliveryReplayParams) (Delivery, error) {
 	row := q.db.QueryRow(ctx, deliveryReplay,
 		arg.Now,
@@ -459,7 +459,7 @@ type DeliverySettleParams struct {
 	Error           *string
 }
 
-// DeliverySettle stores what became of an attempt, where it is still ours, and logs the attempt.
+// DeliverySettle stores the result of an attempt if the attempt is still ours, and logs the attempt.
 func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deliverySettle,
 		arg.State,

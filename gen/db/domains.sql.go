@@ -114,8 +114,8 @@ type DomainCheckSettleParams struct {
 	LeasedUntil time.Time
 }
 
-// DomainCheckSettle sets the next look, unless the lease is no longer ours: another took over, or a check was asked
-// for meanwhile. A look that failed keeps its count of attempts.
+// DomainCheckSettle sets the time of the next check, unless the lease is no longer ours because another worker took
+// over or a check was requested meanwhile. A failed check keeps its count of attempts.
 func (q *Queries) DomainCheckSettle(ctx context.Context, arg DomainCheckSettleParams) (int64, error) {
 	result, err := q.db.Exec(ctx, domainCheckSettle,
 		arg.DueAt,
@@ -346,8 +346,8 @@ type DomainListByNameRow struct {
 	MailFromDomain *string
 }
 
-// DomainsByName finds the domains of all organizations with these names. It is for the DNS server of development
-// alone: nothing that an organization sees may come from another's row.
+// DomainListByName finds the domains of all organizations with these names. It is only for the DNS server of
+// development: an organization must never see data of another's row.
 func (q *Queries) DomainListByName(ctx context.Context, names []string) ([]DomainListByNameRow, error) {
 	rows, err := q.db.Query(ctx, domainListByName, names)
 	if err != nil {
@@ -414,7 +414,7 @@ type DomainRecordCheckParams struct {
 	PreviouslyCheckedAt *time.Time
 }
 
-// DomainRecordCheck stores what a check found. checked_at is the fence: of two checks of a domain that overlap,
+// DomainRecordCheck stores the result of a check. checked_at is the fence: of two overlapping checks of a domain,
 // the one that began from an older state changes nothing.
 func (q *Queries) DomainRecordCheck(ctx context.Context, arg DomainRecordCheckParams) (int64, error) {
 	result, err := q.db.Exec(ctx, domainRecordCheck,
@@ -440,8 +440,8 @@ const domainVerifiedAny = `-- name: DomainVerifiedAny :one
 SELECT name FROM domains WHERE status = 'Verified' ORDER BY verified_at, id LIMIT 1
 `
 
-// DomainVerifiedAny is the domain, of whatever organization, that was verified first. It is for the operator who tries
-// out whether mail goes out.
+// DomainVerifiedAny returns the domain that was verified first, of any organization. It is for the operator who
+// tests whether mail goes out.
 func (q *Queries) DomainVerifiedAny(ctx context.Context) (string, error) {
 	row := q.db.QueryRow(ctx, domainVerifiedAny)
 	var name string
@@ -461,7 +461,7 @@ type DomainVerifiedElsewhereParams struct {
 	Names          []string
 }
 
-// DomainVerifiedElsewhere tells whether another organization has verified one of the names.
+// DomainVerifiedElsewhere reports whether another organization has verified one of the names.
 func (q *Queries) DomainVerifiedElsewhere(ctx context.Context, arg DomainVerifiedElsewhereParams) (bool, error) {
 	row := q.db.QueryRow(ctx, domainVerifiedElsewhere, arg.OrganizationID, arg.Names)
 	var exists bool
@@ -480,7 +480,7 @@ type IdentityClaimMailFromParams struct {
 	Name           string
 }
 
-// IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and answers with the one that then is.
+// IdentityClaimMailFrom sets the MAIL FROM unless one is in force, and returns the one in force.
 func (q *Queries) IdentityClaimMailFrom(ctx context.Context, arg IdentityClaimMailFromParams) (Identity, error) {
 	row := q.db.QueryRow(ctx, identityClaimMailFrom, arg.MailFromDomain, arg.Name)
 	var i Identity
@@ -537,10 +537,10 @@ type IdentityClaimUnusedRow struct {
 	DkimTokens []string
 }
 
-// IdentityClaimUnused begins the deletion of identities of ours, the least recently used first: those whose deletion
-// was begun and not finished, those that no domain uses, and those whose every user is an unproven registration
-// below another organization's verified domain, which they would take that domain's mail from. While being deleted
-// an identity has no DKIM tokens, and nobody builds on it. used_at tells the claims apart.
+// IdentityClaimUnused marks identities of ours for deletion, the least recently used first: those whose deletion
+// was begun and not finished; those that no domain uses; and those used only by unproven registrations below
+// another organization's verified domain, from which they would take that domain's mail. While marked, an identity
+// has no DKIM tokens and no registration builds on it. used_at identifies the claim.
 func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnusedParams) ([]IdentityClaimUnusedRow, error) {
 	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.MaxRows)
 	if err != nil {
@@ -570,7 +570,7 @@ type IdentityDeleteParams struct {
 	ClaimedAt time.Time
 }
 
-// IdentityDelete ends the deletion that was begun at the given moment.
+// IdentityDelete finishes the deletion that was begun at claimed_at.
 func (q *Queries) IdentityDelete(ctx context.Context, arg IdentityDeleteParams) error {
 	_, err := q.db.Exec(ctx, identityDelete, arg.Name, arg.ClaimedAt)
 	return err
@@ -583,8 +583,8 @@ WHERE identities.name = $1
   AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL)
 `
 
-// IdentityReleaseMailFrom lets the next organization that proves the name choose the MAIL FROM, once nobody who has
-// proven it is left.
+// IdentityReleaseMailFrom clears the MAIL FROM when no organization is left that has proven the name, so that the
+// next one to prove it can choose.
 func (q *Queries) IdentityReleaseMailFrom(ctx context.Context, name string) error {
 	_, err := q.db.Exec(ctx, identityReleaseMailFrom, name)
 	return err
@@ -601,7 +601,7 @@ type IdentityRestoreParams struct {
 	ClaimedAt  time.Time
 }
 
-// IdentityKeep takes back a deletion that did not succeed, if nobody has taken over.
+// IdentityRestore takes back a failed deletion, unless another process has claimed the identity since.
 func (q *Queries) IdentityRestore(ctx context.Context, arg IdentityRestoreParams) error {
 	_, err := q.db.Exec(ctx, identityRestore, arg.DkimTokens, arg.Name, arg.ClaimedAt)
 	return err
@@ -619,8 +619,8 @@ type IdentityTouchParams struct {
 	Name string
 }
 
-// IdentityTouch says that an identity is about to be used, so that it is not deleted in the next while. One that is
-// being deleted stays as it is.
+// IdentityTouch marks an identity as used now, so that it is not deleted in the next while. An identity that is
+// being deleted stays unchanged.
 func (q *Queries) IdentityTouch(ctx context.Context, arg IdentityTouchParams) (Identity, error) {
 	row := q.db.QueryRow(ctx, identityTouch, arg.Now, arg.Name)
 	var i Identity
@@ -656,8 +656,8 @@ type IdentityUpsertParams struct {
 	UsedAt         time.Time
 }
 
-// IdentityUpsert keeps what is known to be ours ours: an identity that we created is still ours when it is read
-// again, and its MAIL FROM is what we say it is.
+// IdentityUpsert stores an identity. One that we created stays ours when it is read again, and our MAIL FROM for it
+// stands.
 func (q *Queries) IdentityUpsert(ctx context.Context, arg IdentityUpsertParams) (Identity, error) {
 	row := q.db.QueryRow(ctx, identityUpsert,
 		arg.Name,

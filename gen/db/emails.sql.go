@@ -147,20 +147,20 @@ type EmailListParams struct {
 	MaxRows        int32
 }
 
-// EmailList and its likes read a page, newest first, of the ids from floor to below ceiling. The time of a message is
-// in its id, to the millisecond, so that these bounds are also those of times. How long they take must not depend on how
-// many rows there are, nor on how many of them match, and Postgres knows little of either:
+// EmailList and the queries like it read a page, newest first, of the ids from from_id to below before_id. An id
+// contains the time of its message, to the millisecond, so these bounds also bound times. How long the queries take
+// must not depend on the number of rows or of matches, and Postgres knows little of either:
 //
-// They say of a value and an id together where the page lies, and in which order: only the index that begins with the value
-// can do that. Asked for an equal value, Postgres may as well walk an index of all ids and leave out what does not match,
-// which takes the longer the rarer the value is, or the smaller the organization. Both bounds take the value in, since it
-// is the number of rows up to and from the value that is estimated.
+// The bounds compare a value and an id together, as the ORDER BY does: only the index that begins with the value
+// can serve that. With a plain equality on the value, Postgres may instead walk an index of all ids and skip what
+// does not match, which takes longer the rarer the value is, or the smaller the organization. Both bounds include
+// the value, because Postgres estimates the number of rows up to and from it.
 //
-// What is older than floor is left out of the page that was read: as a bound of an index beside others it does not end
-// the walk.
+// Rows older than from_id are filtered out of the page after it was read: beside other bounds of an index, this one
+// does not end the walk.
 //
-// The inner limit, more than any page has, is for the planner: a limit that it does not know, it takes to be a tenth of all
-// rows, and then plans every query anew, which takes longer than the query.
+// The inner limit, which exceeds any page, is for the planner. It takes an unknown limit to be a tenth of all rows,
+// and then plans every query anew, which takes longer than the query.
 func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailList,
 		arg.OrganizationID,
@@ -436,8 +436,9 @@ type EmailListByToParams struct {
 	MaxRows        int32
 }
 
-// EmailListByTo finds a message once, even where it names the address twice. It and EmailListByTag look every message of the
-// page up by its id: joined without a limit, Postgres may as well walk all messages down to those of the page.
+// EmailListByTo finds a message once, even if it names the address twice. Like EmailListByTag, it looks each
+// message of the page up by its id: with a join without a limit, Postgres may walk all messages down to those of
+// the page.
 func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByTo,
 		arg.OrganizationID,
@@ -503,7 +504,7 @@ type EmailMarkFailedParams struct {
 	ErrorMessages   []string
 }
 
-// EmailMarkFailed stores that we gave up. What SES has taken stays taken.
+// EmailMarkFailed stores that we gave up. A message that SES has accepted stays accepted.
 func (q *Queries) EmailMarkFailed(ctx context.Context, arg EmailMarkFailedParams) error {
 	_, err := q.db.Exec(ctx, emailMarkFailed,
 		arg.Outcome,
@@ -538,8 +539,8 @@ type EmailMarkSentParams struct {
 	SentAt             []time.Time
 }
 
-// EmailMarkSent stores that SES took the messages. The highest outcome and the first provider id stand, whatever
-// order facts arrive in.
+// EmailMarkSent stores that SES accepted the messages. The highest outcome and the first provider id stand,
+// whatever the order in which events arrive.
 func (q *Queries) EmailMarkSent(ctx context.Context, arg EmailMarkSentParams) error {
 	_, err := q.db.Exec(ctx, emailMarkSent,
 		arg.Outcome,
@@ -623,10 +624,10 @@ type EventInsertParams struct {
 	OccurredAt      []time.Time
 }
 
-// EventInsert stores facts, each once, and makes the deliveries of those that are new, for every enabled webhook that
-// subscribes to their type. A message is looked at only for a delivery. Its status is the one that the event implies, or
-// a higher one that is stored, so that it does not matter which of the two is written first; impl/mail says what each fact means.
-// The error that is stored is not told of a message that the event is about to lift above it.
+// EventInsert stores events, each once, and inserts the deliveries of the new ones for every enabled webhook that
+// subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
+// implies, or a higher stored one, so that the order of the two writes does not matter; impl/mail defines what each
+// event means. If the event raises the status, the stored error belongs to a lower one and is left out.
 func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error {
 	_, err := q.db.Exec(ctx, eventInsert,
 		arg.EmailIds,
@@ -726,7 +727,7 @@ type TagInsertParams struct {
 	EmailIds        []uuid.UUID
 }
 
-// TagInsert makes messages findable by their tags.
+// TagInsert indexes messages by their tags.
 func (q *Queries) TagInsert(ctx context.Context, arg TagInsertParams) error {
 	_, err := q.db.Exec(ctx, tagInsert, arg.OrganizationIds, arg.Tags, arg.EmailIds)
 	return err

@@ -22,7 +22,7 @@ type IdempotencyKeyClaimRow struct {
 	Obtained bool
 }
 
-// IdempotencyKeyClaim takes the locks of keys until the end of the transaction, those that nobody holds. It never waits.
+// IdempotencyKeyClaim takes the free ones of the wanted locks until the end of the transaction. It never waits.
 func (q *Queries) IdempotencyKeyClaim(ctx context.Context, locks []int64) ([]IdempotencyKeyClaimRow, error) {
 	rows, err := q.db.Query(ctx, idempotencyKeyClaim, locks)
 	if err != nil {
@@ -59,7 +59,7 @@ type IdempotencyKeyDeleteExpiredParams struct {
 	MaxRows int32
 }
 
-// IdempotencyKeyForget drops some of those that have been kept long enough.
+// IdempotencyKeyDeleteExpired deletes some of the keys that are older than the retention.
 func (q *Queries) IdempotencyKeyDeleteExpired(ctx context.Context, arg IdempotencyKeyDeleteExpiredParams) (int64, error) {
 	result, err := q.db.Exec(ctx, idempotencyKeyDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
@@ -91,9 +91,9 @@ type IdempotencyKeyListRow struct {
 	Sealed      bool
 }
 
-// The look-ups and the lock are statements of their own: what was committed while the lock was taken is seen only by a
-// statement that begins afterwards.
-// IdempotencyKeyAmong finds the answers that are kept under keys.
+// The lookups and the lock are separate statements: only a statement that begins after the lock was taken sees what
+// was committed meanwhile.
+// IdempotencyKeyList reads the saved responses of keys.
 func (q *Queries) IdempotencyKeyList(ctx context.Context, arg IdempotencyKeyListParams) ([]IdempotencyKeyListRow, error) {
 	rows, err := q.db.Query(ctx, idempotencyKeyList, arg.OrganizationIds, arg.KeyHashes, arg.Since)
 	if err != nil {
@@ -152,7 +152,7 @@ type IdempotencyKeyUpsertParams struct {
 	Now             time.Time
 }
 
-// IdempotencyKeyKeep stores answers. A key that is there already has expired.
+// IdempotencyKeyUpsert saves responses. It overwrites a key that exists, because that one has expired.
 func (q *Queries) IdempotencyKeyUpsert(ctx context.Context, arg IdempotencyKeyUpsertParams) error {
 	_, err := q.db.Exec(ctx, idempotencyKeyUpsert,
 		arg.OrganizationIds,

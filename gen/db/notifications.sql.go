@@ -24,9 +24,9 @@ type EmailLockForEventRow struct {
 	ProviderMessageID *string
 }
 
-// The following are those of one message about which SES reported something. The tag that names the message was set by
-// us and came back in a verified notification, so it is the message that says which organization it belongs to.
-// EventTarget finds the message that a notification names, and locks it: facts about a message are stored one after
+// The following statements store the events of one message. We set the tag that names the message, and it came back
+// in a verified notification, so the message determines the organization.
+// EmailLockForEvent finds and locks the message that a notification names, so that its events are stored one after
 // the other.
 func (q *Queries) EmailLockForEvent(ctx context.Context, id uuid.UUID) (EmailLockForEventRow, error) {
 	row := q.db.QueryRow(ctx, emailLockForEvent, id)
@@ -83,7 +83,7 @@ type EmailRaiseOutcomeParams struct {
 	OrganizationID uuid.UUID
 }
 
-// EventMarkEmail stores what became of a message. The highest outcome stands.
+// EmailRaiseOutcome stores the outcome of a message. The highest outcome stands.
 func (q *Queries) EmailRaiseOutcome(ctx context.Context, arg EmailRaiseOutcomeParams) error {
 	_, err := q.db.Exec(ctx, emailRaiseOutcome,
 		arg.Outcome,
@@ -106,7 +106,7 @@ type EmailSetProviderIDParams struct {
 	OrganizationID    uuid.UUID
 }
 
-// EventNameProvider stores the id of SES where nobody has yet.
+// EmailSetProviderID stores the id that SES gave the message, unless one is stored.
 func (q *Queries) EmailSetProviderID(ctx context.Context, arg EmailSetProviderIDParams) error {
 	_, err := q.db.Exec(ctx, emailSetProviderID, arg.ProviderMessageID, arg.ID, arg.OrganizationID)
 	return err
@@ -130,7 +130,7 @@ type EventListParams struct {
 	MaxRows        int32
 }
 
-// EventPage reads a page of the events of a message, newest first, with the two limits of EmailList.
+// EventList reads a page of the events of a message, newest first, with the two limits of EmailList.
 func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, error) {
 	rows, err := q.db.Query(ctx, eventList,
 		arg.OrganizationID,
@@ -183,7 +183,7 @@ type EventListFailuresRow struct {
 	Reason  string
 }
 
-// EventFailures are the stored facts that say why a message failed, the earliest first.
+// EventListFailures returns the stored events that say why a message failed, earliest first.
 func (q *Queries) EventListFailures(ctx context.Context, arg EventListFailuresParams) ([]EventListFailuresRow, error) {
 	rows, err := q.db.Query(ctx, eventListFailures, arg.OrganizationID, arg.EmailID)
 	if err != nil {
@@ -215,7 +215,7 @@ type EventListKnownParams struct {
 	FactKeys       []string
 }
 
-// EventKnown tells which of the given facts are stored.
+// EventListKnown returns which of the given events are stored.
 func (q *Queries) EventListKnown(ctx context.Context, arg EventListKnownParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, eventListKnown, arg.OrganizationID, arg.EmailID, arg.FactKeys)
 	if err != nil {
@@ -267,7 +267,8 @@ type NotificationClaimRow struct {
 	Attempt    int32
 }
 
-// NotificationClaim leases due notifications. They have no lanes: whose they are is known once they are read.
+// NotificationClaim leases due notifications. They have no lanes: their organization is known only after they are
+// parsed.
 func (q *Queries) NotificationClaim(ctx context.Context, arg NotificationClaimParams) ([]NotificationClaimRow, error) {
 	rows, err := q.db.Query(ctx, notificationClaim, arg.LeasedUntil, arg.Now, arg.MaxRows)
 	if err != nil {
@@ -309,7 +310,7 @@ type NotificationDeleteExpiredParams struct {
 	MaxRows int32
 }
 
-// NotificationForget drops some of those that are settled and older than a repetition can be.
+// NotificationDeleteExpired deletes some of the settled notifications that are too old to be delivered again.
 func (q *Queries) NotificationDeleteExpired(ctx context.Context, arg NotificationDeleteExpiredParams) (int64, error) {
 	result, err := q.db.Exec(ctx, notificationDeleteExpired, arg.Before, arg.MaxRows)
 	if err != nil {
@@ -329,8 +330,8 @@ type NotificationGetByProbeParams struct {
 	Probe string
 }
 
-// NotificationOfProbe tells whether a notification about a probe was stored since it was sent, whether or not it was
-// looked at yet.
+// NotificationGetByProbe reports whether a notification about a probe was stored since the probe was sent, handled
+// or not.
 func (q *Queries) NotificationGetByProbe(ctx context.Context, arg NotificationGetByProbeParams) (bool, error) {
 	row := q.db.QueryRow(ctx, notificationGetByProbe, arg.Since, arg.Probe)
 	var exists bool
@@ -354,7 +355,8 @@ type NotificationInsertParams struct {
 	Now       time.Time
 }
 
-// NotificationInsert stores what SES reported, once, and wakes the workers. It affects a row where it was new.
+// NotificationInsert stores a notification of SES once, and wakes the workers. It affects one row if the
+// notification is new.
 func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, notificationInsert, arg.MessageID, arg.Body, arg.Now)
 	if err != nil {
@@ -383,8 +385,8 @@ type NotificationInsertManyParams struct {
 	Now        time.Time
 }
 
-// NotificationInsertMany does so for several at once, in the order of their ids, so that two who store the same ones do
-// not wait for each other.
+// NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
+// transactions that store the same ones never deadlock.
 func (q *Queries) NotificationInsertMany(ctx context.Context, arg NotificationInsertManyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, notificationInsertMany, arg.MessageIds, arg.Bodies, arg.Now)
 	if err != nil {
@@ -397,7 +399,7 @@ const notificationLatest = `-- name: NotificationLatest :one
 SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1
 `
 
-// NotificationLatest is when SES last reported anything.
+// NotificationLatest returns when the latest notification of SES arrived.
 func (q *Queries) NotificationLatest(ctx context.Context) (time.Time, error) {
 	row := q.db.QueryRow(ctx, notificationLatest)
 	var received_at time.Time
@@ -416,7 +418,7 @@ type NotificationPostponeParams struct {
 	Attempt   int32
 }
 
-// NotificationPostpone puts a notification back, where the attempt is still ours.
+// NotificationPostpone puts a notification back if the attempt is still ours.
 func (q *Queries) NotificationPostpone(ctx context.Context, arg NotificationPostponeParams) error {
 	_, err := q.db.Exec(ctx, notificationPostpone, arg.DueAt, arg.MessageID, arg.Attempt)
 	return err
@@ -441,8 +443,8 @@ type NotificationSettleProbeParams struct {
 	MessageID string
 }
 
-// NotificationSettleProbe ends the work of a notification about a probe, and leaves the probe's id for whoever waits for
-// it, as long as the notification is remembered.
+// NotificationSettleProbe ends the work of a notification about a probe. It leaves the probe id in the body, for
+// the process that waits for it, as long as the notification is retained.
 func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationSettleProbeParams) error {
 	_, err := q.db.Exec(ctx, notificationSettleProbe, arg.Probe, arg.MessageID)
 	return err
@@ -464,7 +466,7 @@ type RecipientRaiseOutcomeParams struct {
 	Outcomes       []int16
 }
 
-// EventMarkRecipients stores what became of recipients. The highest outcome stands.
+// RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 func (q *Queries) RecipientRaiseOutcome(ctx context.Context, arg RecipientRaiseOutcomeParams) error {
 	_, err := q.db.Exec(ctx, recipientRaiseOutcome,
 		arg.EmailID,

@@ -144,7 +144,7 @@ const organizationLock = `-- name: OrganizationLock :exec
 SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE
 `
 
-// OrganizationLock makes the limits of an organization (keys, domains) hold under concurrent creation.
+// OrganizationLock serializes creation within an organization, so that its limits (keys, domains) hold.
 func (q *Queries) OrganizationLock(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, organizationLock, id)
 	return err

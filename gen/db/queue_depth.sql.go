@@ -67,10 +67,11 @@ type QueueDepthRow struct {
 	Oldest time.Time
 }
 
-// DueLook tells how much work of each kind is due, and since when. It goes from lane to lane by the indexes of the claims and
-// looks at no more rows than it counts, of each kind total at most. The oldest is now where nothing is due.
-// What waits for a webhook that is disabled or paused is not due.
-// An organization has 100 domains at most.
+// QueueDepth counts the due rows of each kind of work, and returns since when the oldest is due. It goes from lane
+// to lane by the indexes of the claims and reads no more rows than it counts, at most max_rows of each kind. The
+// oldest is now if nothing is due.
+// Deliveries to a webhook that is disabled or paused are not due.
+// An organization has at most 100 domains.
 func (q *Queries) QueueDepth(ctx context.Context, arg QueueDepthParams) ([]QueueDepthRow, error) {
 	rows, err := q.db.Query(ctx, queueDepth, arg.Now, arg.MaxRows)
 	if err != nil {

@@ -24,8 +24,9 @@ type QuotaCutRateParams struct {
 	Pause float64
 }
 
-// QuotaSlow cuts the rate of all workers to a share, at most once within the pause: what was under way meanwhile says
-// nothing about the new rate. It affects a row where it did. A clock that was set back does not prolong the pause.
+// QuotaCutRate cuts the rate of all workers to a share, at most once per pause: sends that were in flight meanwhile
+// say nothing about the new rate. It affects one row if it cut the rate. A clock that was set back does not prolong
+// the pause.
 func (q *Queries) QuotaCutRate(ctx context.Context, arg QuotaCutRateParams) (int64, error) {
 	result, err := q.db.Exec(ctx, quotaCutRate, arg.Climb, arg.Cut, arg.Pause)
 	if err != nil {
@@ -40,7 +41,7 @@ VALUES ($1, '2000-01-01', $1, clock_timestamp())
 ON CONFLICT (one) DO NOTHING
 `
 
-// QuotaAssume keeps a rate as long as SES has never said one.
+// QuotaInsertDefault stores an assumed rate, which holds until SES reports one.
 func (q *Queries) QuotaInsertDefault(ctx context.Context, perSecond float64) error {
 	_, err := q.db.Exec(ctx, quotaInsertDefault, perSecond)
 	return err
@@ -77,9 +78,10 @@ type QuotaLockRow struct {
 	Now       time.Time
 }
 
-// QuotaLook locks the quota until the transaction ends, and says what may be taken of it at this moment. What nobody
-// takes is kept for burst seconds. What is left of a day is not believed when SES has not been heard for some seconds. Where
-// the clock was set back, one may be taken, which brings taken_at back too: nothing waits for the clock to catch up.
+// QuotaLock locks the quota until the transaction ends, and returns what may be spent now. Unspent quota
+// accumulates for burst seconds. The rest of the day is ignored (no limit) if SES reported it more than believed
+// seconds ago. If the clock was set back, one send is allowed, which sets taken_at back too, so that nothing waits
+// for the clock to catch up.
 func (q *Queries) QuotaLock(ctx context.Context, arg QuotaLockParams) (QuotaLockRow, error) {
 	row := q.db.QueryRow(ctx, quotaLock, arg.Burst, arg.Believed, arg.Climb)
 	var i QuotaLockRow
@@ -96,7 +98,7 @@ const quotaOverdraw = `-- name: QuotaOverdraw :exec
 UPDATE quota SET available = available - $1::double precision, day_left = day_left - $1
 `
 
-// QuotaOwe counts what was sent beyond what had been taken.
+// QuotaOverdraw subtracts what was sent beyond what had been spent.
 func (q *Queries) QuotaOverdraw(ctx context.Context, owed float64) error {
 	_, err := q.db.Exec(ctx, quotaOverdraw, owed)
 	return err
@@ -113,7 +115,7 @@ type QuotaSpendParams struct {
 	Taken float64
 }
 
-// QuotaTake takes from what QuotaLook showed in the same transaction, and leaves the rest.
+// QuotaSpend spends from what QuotaLock returned in the same transaction, and stores the rest.
 func (q *Queries) QuotaSpend(ctx context.Context, arg QuotaSpendParams) error {
 	_, err := q.db.Exec(ctx, quotaSpend, arg.Rest, arg.Now, arg.Taken)
 	return err
@@ -131,7 +133,7 @@ type QuotaUpsertParams struct {
 	DayLeft   *float64
 }
 
-// QuotaStore keeps what SES says that the account may send. A day_left of NULL is no limit.
+// QuotaUpsert stores the account quota that SES reported. A day_left of NULL means no daily limit.
 func (q *Queries) QuotaUpsert(ctx context.Context, arg QuotaUpsertParams) error {
 	_, err := q.db.Exec(ctx, quotaUpsert, arg.PerSecond, arg.DayLeft)
 	return err

@@ -33,7 +33,7 @@ type RecipientSetOutcomeParams struct {
 	OrganizationIds []uuid.UUID
 }
 
-// SendMarkRecipients stores what became of the recipients of messages, by their own key for the same reason.
+// RecipientSetOutcome stores the outcome of recipients, found by their own key for the same reason.
 func (q *Queries) RecipientSetOutcome(ctx context.Context, arg RecipientSetOutcomeParams) error {
 	_, err := q.db.Exec(ctx, recipientSetOutcome,
 		arg.Outcome,
@@ -70,7 +70,7 @@ candidates AS MATERIALIZED (
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= $3::timestamptz
         ORDER BY s.due_at
-        -- No more than could be taken: what is looked at is locked.
+        -- No more than can be claimed, because every row that is read is locked.
         LIMIT least($6::integer, (SELECT ceil(CAST($5 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
@@ -116,10 +116,11 @@ type SendClaimRow struct {
 	PutOff            bool
 }
 
-// SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. Which of
-// them come first when there are more than total is decided by seed, anew for every claim, so that none starves. A row
-// whose lease ran out was lease_expired in the middle of an attempt, which is thereby marked ambiguous before it is tried
-// again; with expired_lease_until it is put off until then, and no attempt. place is the turn; was_due_at when it was due.
+// SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. If there
+// are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
+// starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
+// tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
+// was_due_at the time at which the row was due.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.ExpiredLeaseUntil,
@@ -160,8 +161,8 @@ const sendComplete = `-- name: SendComplete :exec
 DELETE FROM sends WHERE email_id = ANY ($1::uuid[])
 `
 
-// SendFinish ends the work of messages that SES took, whoever holds the lease by now: sending once more could not
-// make them more sent.
+// SendComplete ends the work of messages that SES accepted, whichever worker holds the lease by now: another
+// attempt could only send them twice.
 func (q *Queries) SendComplete(ctx context.Context, emailIds []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, sendComplete, emailIds)
 	return err
@@ -177,8 +178,8 @@ type SendDueNowParams struct {
 	OrganizationID uuid.UUID
 }
 
-// SendDueNow lets the waiting messages of an organization go at once, but for those that SES may have taken: they wait for
-// its events.
+// SendDueNow makes the waiting messages of an organization due at once, except those that SES may have accepted:
+// they wait for their events.
 func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) error {
 	_, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID)
 	return err
@@ -196,7 +197,7 @@ type SendFailParams struct {
 	Attempts []int32
 }
 
-// SendGiveUp ends the work of messages that failed for good, where the attempt is still ours.
+// SendFail ends the work of messages that failed for good, if the attempt is still ours.
 func (q *Queries) SendFail(ctx context.Context, arg SendFailParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, sendFail, arg.EmailIds, arg.Attempts)
 	if err != nil {
@@ -235,7 +236,7 @@ type SendInsertParams struct {
 	Traceparents    []string
 }
 
-// SendInsert takes traceparents, one for each message and empty for none, or no list of them.
+// SendInsert takes one traceparent for each message (empty for none), or no list of them.
 func (q *Queries) SendInsert(ctx context.Context, arg SendInsertParams) error {
 	_, err := q.db.Exec(ctx, sendInsert,
 		arg.DueAt,
@@ -279,7 +280,7 @@ type SendLoadRow struct {
 	DomainVerified        bool
 }
 
-// SendLoad reads what the claimed messages need to be sent, and looks again at what acceptance checked.
+// SendLoad reads what is needed to send the claimed messages, and repeats the checks of acceptance.
 func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadRow, error) {
 	rows, err := q.db.Query(ctx, sendLoad, arg.Ids, arg.OrganizationIds)
 	if err != nil {
@@ -328,7 +329,8 @@ const sendLock = `-- name: SendLock :exec
 SELECT email_id FROM sends WHERE email_id = ANY ($1::uuid[]) ORDER BY email_id FOR UPDATE
 `
 
-// SendLock locks the due rows of a group in one order for all, so that groups that share messages never deadlock.
+// SendLock locks the due rows of a group in the order of their ids, so that groups that share messages never
+// deadlock.
 func (q *Queries) SendLock(ctx context.Context, emailIds []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, sendLock, emailIds)
 	return err
@@ -368,7 +370,7 @@ type SendPostponeParams struct {
 	Ambiguous []int32
 }
 
-// SendPostpone puts messages back, where the attempt is still ours. Doing so twice is doing so once.
+// SendPostpone puts messages back if the attempt is still ours. Doing so twice is doing so once.
 func (q *Queries) SendPostpone(ctx context.Context, arg SendPostponeParams) error {
 	_, err := q.db.Exec(ctx, sendPostpone,
 		arg.EmailIds,
@@ -409,10 +411,10 @@ type SendRecipientsRow struct {
 	Suppressed bool
 }
 
-// SendRecipients looks each message up by itself: before a new partition has statistics, one look-up for all would
-// read the whole of it. For the same reason the organization is compared in a way that no index serves: by that of the
-// list of recipients, every message would read all recipients of its organization (it took 50 ms of a group of 32 messages
-// where now it takes less than one). Nobody has more than 50 recipients.
+// SendRecipients looks each message up separately: before a new partition has statistics, one lookup for all would
+// read the whole partition. For the same reason the organization is compared in a way that no index serves: by the
+// index of the list of recipients, every message would read all recipients of its organization (50 ms instead of
+// less than 1 ms for a group of 32 messages). A message has at most 50 recipients.
 func (q *Queries) SendRecipients(ctx context.Context, arg SendRecipientsParams) ([]SendRecipientsRow, error) {
 	rows, err := q.db.Query(ctx, sendRecipients, arg.EmailIds, arg.OrganizationIds)
 	if err != nil {
@@ -452,7 +454,7 @@ type SendUnclaimParams struct {
 	DueAt    []time.Time
 }
 
-// SendPutBack undoes the claim of messages in its own transaction, as if it had not been made.
+// SendUnclaim undoes the claim of messages in the same transaction, as if it had not been made.
 func (q *Queries) SendUnclaim(ctx context.Context, arg SendUnclaimParams) error {
 	_, err := q.db.Exec(ctx, sendUnclaim, arg.EmailIds, arg.DueAt)
 	return err

@@ -29,7 +29,7 @@ type SuppressionAddParams struct {
 }
 
 // SuppressionAdd suppresses addresses by hand, in the order of SuppressionInsert, and returns them all. The update
-// changes nothing: it holds and returns the rows that are there already, so that none can be deleted in between.
+// changes nothing: it locks and returns the rows that exist already, so that none can be deleted in between.
 func (q *Queries) SuppressionAdd(ctx context.Context, arg SuppressionAddParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionAdd,
 		arg.OrganizationID,
@@ -131,9 +131,8 @@ type SuppressionInsertParams struct {
 	CreatedAt       []time.Time
 }
 
-// SuppressionInsert suppresses what bounced or was complained about. What is suppressed already keeps its reason. The
-// order keeps transactions that insert the same addresses from waiting for each other in a circle. An empty detail is
-// none.
+// SuppressionInsert suppresses addresses that bounced or complained. An address that is suppressed already keeps
+// its reason. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
 func (q *Queries) SuppressionInsert(ctx context.Context, arg SuppressionInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, suppressionInsert,
 		arg.Ids,
@@ -167,7 +166,7 @@ type SuppressionListParams struct {
 	MaxRows        int32
 }
 
-// SuppressionList and its likes read a page, newest first, of the ids below ceiling, in the manner of EmailList.
+// SuppressionList and the queries like it read a page, newest first, of the ids below before_id, as EmailList does.
 func (q *Queries) SuppressionList(ctx context.Context, arg SuppressionListParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
@@ -211,7 +210,7 @@ type SuppressionListByAddressParams struct {
 	BeforeID       uuid.UUID
 }
 
-// SuppressionListByAddress finds one at most.
+// SuppressionListByAddress finds at most one.
 func (q *Queries) SuppressionListByAddress(ctx context.Context, arg SuppressionListByAddressParams) ([]Suppression, error) {
 	rows, err := q.db.Query(ctx, suppressionListByAddress,
 		arg.OrganizationID,
@@ -310,7 +309,7 @@ type SuppressionSentToParams struct {
 	AddressKey     string
 }
 
-// SuppressionSentTo finds the forms in which a message was sent to an address.
+// SuppressionSentTo returns the spellings in which a message was sent to an address.
 func (q *Queries) SuppressionSentTo(ctx context.Context, arg SuppressionSentToParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, suppressionSentTo, arg.OrganizationID, arg.EmailID, arg.AddressKey)
 	if err != nil {

@@ -60,7 +60,7 @@ type TemplateGetRow struct {
 	TemplateVersion TemplateVersion
 }
 
-// TemplateGet answers with one version, the latest unless another is named.
+// TemplateGet reads one version, the latest unless another is named.
 func (q *Queries) TemplateGet(ctx context.Context, arg TemplateGetParams) (TemplateGetRow, error) {
 	row := q.db.QueryRow(ctx, templateGet, arg.Version, arg.OrganizationID, arg.ID)
 	var i TemplateGetRow
@@ -102,7 +102,7 @@ type TemplateGetPublishedRow struct {
 	Text string
 }
 
-// TemplateGetPublished answers with the version that sends use.
+// TemplateGetPublished reads the version that sends use.
 func (q *Queries) TemplateGetPublished(ctx context.Context, arg TemplateGetPublishedParams) (TemplateGetPublishedRow, error) {
 	row := q.db.QueryRow(ctx, templateGetPublished, arg.OrganizationID, arg.ID)
 	var i TemplateGetPublishedRow
@@ -162,7 +162,7 @@ type TemplateListParams struct {
 	MaxRows        int32
 }
 
-// TemplateList reads a page in the manner of EmailList.
+// TemplateList reads a page as EmailList does.
 func (q *Queries) TemplateList(ctx context.Context, arg TemplateListParams) ([]Template, error) {
 	rows, err := q.db.Query(ctx, templateList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
@@ -200,8 +200,8 @@ type TemplateLockParams struct {
 	ID             uuid.UUID
 }
 
-// TemplateLock holds a template against other editors. It reads nothing else: after waiting, a join would still see the
-// versions of before.
+// TemplateLock locks a template against concurrent edits. It reads nothing else: after waiting for the lock, a join
+// would still see the old versions.
 func (q *Queries) TemplateLock(ctx context.Context, arg TemplateLockParams) (int32, error) {
 	row := q.db.QueryRow(ctx, templateLock, arg.OrganizationID, arg.ID)
 	var column_1 int32
@@ -222,7 +222,7 @@ type TemplatePublishParams struct {
 	ID             uuid.UUID
 }
 
-// TemplatePublish makes the latest version what sends use. Doing it again changes nothing.
+// TemplatePublish makes sends use the latest version. Repeating it changes nothing.
 func (q *Queries) TemplatePublish(ctx context.Context, arg TemplatePublishParams) (int64, error) {
 	result, err := q.db.Exec(ctx, templatePublish, arg.Now, arg.OrganizationID, arg.ID)
 	if err != nil {
@@ -340,7 +340,7 @@ type TemplateVersionPutParams struct {
 	Now            time.Time
 }
 
-// TemplateVersionPut writes a new version, or a draft anew.
+// TemplateVersionPut writes a new version, or overwrites a draft.
 func (q *Queries) TemplateVersionPut(ctx context.Context, arg TemplateVersionPutParams) (TemplateVersion, error) {
 	row := q.db.QueryRow(ctx, templateVersionPut,
 		arg.TemplateID,

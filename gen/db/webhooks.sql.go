@@ -69,9 +69,9 @@ type WebhookFailedParams struct {
 	ID             uuid.UUID
 }
 
-// WebhookFailed notes a failure, and disables a webhook that is gone or has known nothing but failures for too long. It
-// says whether the webhook was disabled by it. What was changed by the organization meanwhile, since the failure is about
-// the webhook as it was, stays as it is.
+// WebhookFailed records a failure, and disables a webhook whose endpoint is gone or that has had only failures for
+// too long. It returns whether this failure disabled it. If the organization changed the URL meanwhile, nothing is
+// recorded, because the failure is about the old one. A webhook that is disabled already keeps its reason.
 func (q *Queries) WebhookFailed(ctx context.Context, arg WebhookFailedParams) (bool, error) {
 	row := q.db.QueryRow(ctx, webhookFailed,
 		arg.Now,
@@ -180,7 +180,7 @@ type WebhookListParams struct {
 	MaxRows        int32
 }
 
-// WebhookList reads a page in the manner of EmailList.
+// WebhookList reads a page as EmailList does.
 func (q *Queries) WebhookList(ctx context.Context, arg WebhookListParams) ([]Webhook, error) {
 	rows, err := q.db.Query(ctx, webhookList, arg.OrganizationID, arg.BeforeID, arg.MaxRows)
 	if err != nil {
@@ -233,7 +233,7 @@ type WebhookRotateParams struct {
 	ID                uuid.UUID
 }
 
-// WebhookRotate puts a new secret in front of the present one.
+// WebhookRotate replaces the secret, and keeps the present one as the previous one.
 func (q *Queries) WebhookRotate(ctx context.Context, arg WebhookRotateParams) (Webhook, error) {
 	row := q.db.QueryRow(ctx, webhookRotate,
 		arg.PreviousExpiresAt,
@@ -265,7 +265,7 @@ const webhookSucceeded = `-- name: WebhookSucceeded :exec
 UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL
 `
 
-// WebhookSucceeded ends a row of failures. It writes nothing where there was none.
+// WebhookSucceeded ends a series of failures. It writes nothing if there was none.
 func (q *Queries) WebhookSucceeded(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, webhookSucceeded, id)
 	return err
@@ -293,7 +293,7 @@ type WebhookUpdateParams struct {
 	ID             uuid.UUID
 }
 
-// WebhookUpdate changes what is given. A new URL, or enabling it, forgets the failures that came before.
+// WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures.
 func (q *Queries) WebhookUpdate(ctx context.Context, arg WebhookUpdateParams) (Webhook, error) {
 	row := q.db.QueryRow(ctx, webhookUpdate,
 		arg.URL,
