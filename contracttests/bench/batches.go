@@ -6,10 +6,10 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
-// batchConnections is what both sides use: more do not make either faster.
+// batchConnections is the number of connections on both sides; more make neither of them faster.
 const batchConnections = 8
 
-// batches compares batches of a hundred with the bare insert of the same rows.
+// batches compares batches of a hundred with a bare insert of the same rows.
 func (w *world) batches(ctx context.Context) error {
 	at, err := w.serve(ctx, "batches", devdb.Database)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/voostack/mailstack/contracttests/harness"
 )
 
-// ticksPerSecond is USER_HZ, in which Linux counts processor time (proc(5)).
+// ticksPerSecond is USER_HZ, the unit in which Linux counts processor time (proc(5)).
 const ticksPerSecond = 100
 
-// processorTime is what a process, and the children that still run, have used.
+// processorTime returns the processor time of a process and of its children that still run.
 func processorTime(pid int) (time.Duration, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -29,7 +29,7 @@ func processorTime(pid int) (time.Duration, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		// The name stands in parentheses and may hold anything.
+		// The command name stands in parentheses and may contain any character.
 		fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
 		if len(fields) < 13 {
 			continue
@@ -48,7 +48,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return total, nil
 }
 
-// residentPeak is the most memory that a process had at any time, in bytes.
+// residentPeak returns the peak resident memory of a process, in bytes.
 func residentPeak(pid int) (int64, error) { return memoryOf(pid, "VmHWM:") }
 
 func memoryOf(pid int, line string) (int64, error) {
@@ -65,7 +65,7 @@ func memoryOf(pid int, line string) (int64, error) {
 	return 0, fmt.Errorf("the status of process %d has no %s", pid, line)
 }
 
-// postmaster is the process id of Postgres, whose children its sessions are.
+// postmaster returns the process id of Postgres; its sessions are children of that process.
 func (w *world) postmaster() (int, error) {
 	content, err := os.ReadFile(filepath.Join(w.harness.Folder, "postgres", "cluster", "postmaster.pid"))
 	if err != nil {
@@ -75,7 +75,7 @@ func (w *world) postmaster() (int, error) {
 	return strconv.Atoi(first)
 }
 
-// spent is what a server and Postgres used up until now.
+// spent is the processor time that a server and Postgres have used so far.
 type spent struct {
 	server, postgres time.Duration
 	allocations      float64
@@ -97,7 +97,7 @@ func (w *world) spent(ctx context.Context, at api) (spent, error) {
 	return now, err
 }
 
-// cost drives a server once more, and reports what an accepted email takes.
+// cost drives a server once more, and reports what one accepted email costs.
 func (w *world) cost(ctx context.Context, at api) error {
 	before, err := w.spent(ctx, at)
 	if err != nil {
@@ -126,8 +126,8 @@ func (w *world) cost(ctx context.Context, at api) error {
 	return nil
 }
 
-// countInstructions begins to count what a process executes for so long. What it returns waits for the end of that, and
-// is 0 where the machine has no counter, or no perf(1) to read it.
+// countInstructions starts to count the instructions that a process executes during the given time. The function it
+// returns waits for the end of that time and returns the count, or 0 without a hardware counter or perf(1).
 func countInstructions(ctx context.Context, pid int, duration time.Duration) func() float64 {
 	seconds := strconv.FormatFloat(duration.Seconds(), 'f', -1, 64)
 	command := exec.CommandContext(ctx, "perf", "stat", "-x,", "-e", "instructions", "-p", strconv.Itoa(pid), "sleep", seconds)

@@ -3,12 +3,13 @@
 //
 //   - main.go: the settings and the order
 //   - world.go: the tenant, the servers and their addresses
-//   - singles.go, batches.go, sends.go, memory.go, rows.go: what is measured
+//   - singles.go, batches.go, sends.go, memory.go, rows.go: one measurement each
+//   - cost.go: processor time, memory and instructions of a process; metrics.go: values from its /metrics
 //   - pgbench.go: the same work done by pgbench
 //   - stub.go: the server without its database write, run as a process of its own
 //   - report.go: the table, the ratios, the JSON
 //
-// Ratios count, not absolutes: they are of neighbours in the same run.
+// Compare ratios between figures of the same run; absolute figures depend on the machine and the day.
 package main
 
 import (
@@ -23,23 +24,23 @@ import (
 )
 
 type settings struct {
-	// each is how long a load lasts.
+	// each is the duration of one load.
 	each time.Duration
-	// rows is how many messages the large table has.
+	// rows is the number of messages in the large table.
 	rows int
-	// large leaves out all but the table with rows.
+	// large measures the large table and nothing else.
 	large bool
-	// json is where the figures go beside the table.
+	// json is the file that receives the figures, beside the printed table.
 	json string
 }
 
 func main() {
 	var set settings
-	stub := flag.String("stub", "", "serve at this address without writing to the database; for the bench itself")
-	flag.DurationVar(&set.each, "each", 6*time.Second, "how long each load lasts")
-	flag.IntVar(&set.rows, "rows", 1_000_000, "how many messages the large table has; 0 leaves it out")
+	stub := flag.String("stub", "", "serve at this address without writing to the database; used by the bench itself")
+	flag.DurationVar(&set.each, "each", 6*time.Second, "duration of each load")
+	flag.IntVar(&set.rows, "rows", 1_000_000, "messages in the large table; 0 leaves it out")
 	flag.BoolVar(&set.large, "large", false, "measure the large table only")
-	flag.StringVar(&set.json, "json", "bin/bench.json", "the file for the figures")
+	flag.StringVar(&set.json, "json", "bin/bench.json", "file for the figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -10,14 +10,16 @@ import (
 )
 
 const (
-	// largeBatches of 20 MiB each are sent at the same time, beside a few connections with small sends.
+	// largeBatches batches of largeBatchBytes (nearly 20 MiB) are sent at the same time, beside a few connections
+	// with small sends.
 	largeBatches     = 64
 	largeBatchBytes  = 20<<20 - 64<<10
 	besideLarge      = 4
 	largeBatchEmails = 4
 )
 
-// memory measures the most memory that a server takes while large batches come in, and whether small sends still pass.
+// memory measures a server's peak memory while large batches arrive, and whether small sends still pass beside
+// them.
 func (w *world) memory(ctx context.Context) error {
 	at, err := w.serve(ctx, "large", devdb.Database)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// metric reads one value from the admin listener of a process.
+// metric reads one value from a process's admin address.
 func metric(ctx context.Context, address, name string) (value float64, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", http.NoBody)
 	if err != nil {
-		return 0, fmt.Errorf("ask for metrics: %w", err)
+		return 0, fmt.Errorf("request metrics: %w", err)
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("ask for metrics: %w", err)
+		return 0, fmt.Errorf("request metrics: %w", err)
 	}
 	defer func() { err = errors.Join(err, answer.Body.Close()) }()
 	lines := bufio.NewScanner(answer.Body)
@@ -27,5 +27,5 @@ func metric(ctx context.Context, address, name string) (value float64, err error
 			return strconv.ParseFloat(text, 64)
 		}
 	}
-	return 0, fmt.Errorf("there is no metric %s", name)
+	return 0, fmt.Errorf("metric %s not found", name)
 }

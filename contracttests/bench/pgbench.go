@@ -15,8 +15,8 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
-// naive is the transaction of a server that does one after the other what accepting a message needs: key, domain,
-// suppression, the rows, and the counter last, where its lock is held shortest.
+// naive is the transaction of a server that does the steps of accepting a message one after another: key, domain,
+// suppression, the rows, and last the counter, so that its lock is held as briefly as possible.
 const naive = `
 \set number random(1, 1000000000)
 BEGIN;
@@ -40,7 +40,7 @@ UPDATE usage_periods SET emails_sent = emails_sent + 1
 COMMIT;
 `
 
-// bare inserts the rows of a hundred messages, and does nothing else.
+// bare inserts the rows of a hundred messages and does nothing else.
 const bare = `
 \set number random(1, 1000000000)
 WITH made AS MATERIALIZED (SELECT ('{{head}}' || substr(gen_random_uuid()::text, 16))::uuid AS id, 'user' || :number + i || '@example.com' AS address
@@ -56,17 +56,17 @@ content AS (INSERT INTO contents (email_id, organization_id, html, text)
 INSERT INTO sends (email_id, organization_id, due_at) SELECT id, '{{organization}}', now() FROM made;
 `
 
-// pgbench runs a script with so many clients and returns transactions per second and the mean latency.
+// pgbench runs a script with the given number of clients. It returns transactions per second and the mean latency.
 func (w *world) pgbench(ctx context.Context, script string, clients int) (perSecond float64, latency time.Duration, err error) {
 	prefix := strings.Split(w.tenant.Key, "_")[2]
 	filled := strings.NewReplacer(
 		"{{prefix}}", prefix, "{{organization}}", w.tenant.ID.String(), "{{key}}", w.tenant.KeyID.String(),
 		"{{domain_id}}", w.tenant.DomainID.String(), "{{domain}}", w.tenant.Domain, "{{html}}", w.html,
 		"{{period}}", time.Now().UTC().Format("2006-01"),
-		// The time of a version-7 id, which decides the partition.
+		// The leading digits of a version-7 id are its time, which selects the partition.
 		"{{head}}", uuid.Must(uuid.NewV7()).String()[:15],
 	).Replace(script)
-	// A statement per line is what pgbench reads; a semicolon ends it wherever that is.
+	// The script has one statement per line; pgbench ends a statement at any semicolon, wherever it stands.
 	path, err := w.file("script.sql", filled)
 	if err != nil {
 		return 0, 0, err
@@ -90,7 +90,7 @@ func (w *world) pgbench(ctx context.Context, script string, clients int) (perSec
 	return perSecond, time.Duration(milliseconds * float64(time.Millisecond)), err
 }
 
-// pgbenchProgram comes with the server, and is not always in the path.
+// pgbenchProgram returns the path of pgbench, which comes with the Postgres server and is not always on PATH.
 func pgbenchProgram() (string, error) {
 	program, err := exec.LookPath("pgbench")
 	if err == nil {
@@ -106,7 +106,7 @@ func pgbenchProgram() (string, error) {
 func figure(output []byte, pattern string) (float64, error) {
 	found := regexp.MustCompile(pattern).FindSubmatch(output)
 	if found == nil {
-		return 0, fmt.Errorf("pgbench did not say %s: %s", pattern, output)
+		return 0, fmt.Errorf("pgbench did not print %s: %s", pattern, output)
 	}
 	return strconv.ParseFloat(string(found[1]), 64)
 }

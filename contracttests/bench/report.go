@@ -13,10 +13,10 @@ import (
 // most is the number of connections at which the ratios are taken.
 const most = 64
 
-// report is what a run found; the JSON is it as it stands.
+// report holds the figures of a run; the JSON file is its encoding.
 type report struct {
 	Machine map[string]string `json:"machine"`
-	// Singles are per number of connections: grouped, alone, stub, pgbench.
+	// Singles maps a number of connections to the figures of grouped, alone, stub and pgbench.
 	Singles map[string]map[string]figures `json:"singles,omitempty"`
 	Batches batches                       `json:"batches,omitzero"`
 	Sends   sendFigures                   `json:"sends,omitzero"`
@@ -26,7 +26,7 @@ type report struct {
 	Ratios  map[string]float64            `json:"ratios"`
 }
 
-// batches are in emails a second; their latencies are those of whole batches.
+// batches are in emails per second; their latencies are of whole batches.
 type batches struct {
 	Server  figures `json:"server"`
 	Pgbench figures `json:"pgbench"`
@@ -38,25 +38,25 @@ type sendFigures struct {
 	Busy      latency `json:"busy"`
 }
 
-// latency is from acceptance to SES, in milliseconds, while so many messages a second were accepted.
+// latency is the time from acceptance to SES, in milliseconds, while PerSecond messages a second were accepted.
 type latency struct {
 	PerSecond float64 `json:"acceptedPerSecond"`
 	P50       float64 `json:"p50"`
 	P99       float64 `json:"p99"`
 }
 
-// cost is what one accepted email takes under full load: microseconds of processor time, allocations; and what the
-// server takes at most.
+// cost is what one accepted email costs under full load, in microseconds of processor time and allocations; and the
+// server's peak memory.
 type cost struct {
 	Server      float64 `json:"serverMicroseconds"`
 	Postgres    float64 `json:"postgresMicroseconds"`
 	Allocations float64 `json:"allocations"`
 	ResidentMiB float64 `json:"residentMiB"`
-	// Instructions are the server's; 0 where the machine has no counter.
+	// Instructions are the server's; zero means the machine has no counter.
 	Instructions float64 `json:"instructions,omitempty"`
 }
 
-// largeFigures are of a server that 64 batches of 20 MiB come in to at the same time, beside small sends.
+// largeFigures describe a server that receives 64 batches of 20 MiB at the same time, beside small sends.
 type largeFigures struct {
 	ResidentMiB float64 `json:"residentMiB"`
 	Accepted    int     `json:"accepted"`
@@ -84,11 +84,11 @@ func (r *report) singles(connections int, found map[string]figures) {
 	r.Singles[strconv.Itoa(connections)] = found
 }
 
-// aim is a ratio or figure that we want to reach.
+// aim is a ratio or figure and its target.
 type aim struct {
 	name  string
 	value float64
-	// least is the lower bound; with atMost it is the upper one.
+	// least is the lower bound, or the upper bound with atMost.
 	least  float64
 	atMost bool
 }
@@ -100,7 +100,7 @@ func (a aim) reached() bool {
 	return a.value >= a.least
 }
 
-// aims are the figures that count, for what was measured.
+// aims returns the targets for everything that was measured.
 func (r *report) aims() []aim {
 	var all []aim
 	if full, measured := r.Singles[strconv.Itoa(most)]; measured {
@@ -131,11 +131,11 @@ func (r *report) aims() []aim {
 	return all
 }
 
-// write prints the tables, and stores the figures as JSON.
+// write prints the tables and stores the figures as JSON.
 func (r *report) write(to io.Writer, path string) error {
 	r.Ratios = map[string]float64{}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	line := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format+"\n", values...) } // Flush tells of failures
+	line := func(format string, values ...any) { _, _ = fmt.Fprintf(table, format+"\n", values...) } // Flush reports the error
 	for _, name := range []string{"processors", "go", "server_version", "fsync", "full_page_writes", "synchronous_commit"} {
 		line("%s\t%s", name, r.Machine[name])
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// rows compares single sends into an empty database with those into one that has many messages, without their bodies.
+// rows compares the rate of single sends into an empty database with the rate into a database of many messages
+// without bodies.
 func (w *world) rows(ctx context.Context) error {
 	if w.set.rows == 0 {
 		return nil
@@ -53,7 +54,8 @@ func (w *world) among(ctx context.Context, name string, messages int) (figures, 
 	return figures{load.PerSecond(), milliseconds(load.Percentile(50)), milliseconds(load.Percentile(99))}, at.Stop()
 }
 
-// fill stores messages, one for every millisecond until now, as acceptance would: queued with their bodies, or sent and without.
+// fill stores messages as acceptance would, one for every millisecond until now: queued with their bodies, or sent
+// and without.
 func fill(ctx context.Context, database *store.Store, tenant harness.Tenant, messages int, queued bool) error {
 	const step = 50_000
 	for done := 0; done < messages; done += step {
@@ -85,7 +87,7 @@ INSERT INTO sends (email_id, organization_id, due_at) SELECT id, $3, now() FROM 
 	if _, err := database.Pool().Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		return fmt.Errorf("analyze the tables: %w", err)
 	}
-	// Else the load pays for what filling has left to be written.
+	// Without a checkpoint, the load would pay for the pages that filling left unwritten.
 	if _, err := database.Pool().Exec(ctx, "CHECKPOINT"); err != nil {
 		return fmt.Errorf("write the tables: %w", err)
 	}

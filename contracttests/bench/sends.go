@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// backlog is what the worker finds waiting.
+	// backlog is the number of messages queued before the worker starts.
 	backlog = 30_000
-	// idleRate and busyRate are the sends per second at which the time from acceptance to SES is measured: one after the
-	// other, and with the machine at about half of what it can do.
+	// idleRate and busyRate are the sends per second at which the time from acceptance to SES is measured: one
+	// message after another, and with the machine at about half of its capacity.
 	idleRate = 20
 	busyRate = 1000
 	// sendsLimit bounds the wait for the worker.
@@ -27,7 +27,8 @@ const (
 	pollSends  = 20 * time.Millisecond
 )
 
-// sends measures the worker against the simulator: how fast it clears a backlog, and how soon SES has what was accepted.
+// sends measures the worker against the simulator: how fast it clears a backlog, and the time from acceptance to
+// SES.
 func (w *world) sends(ctx context.Context) error {
 	database, err := w.harness.Database(ctx, "sends")
 	if err != nil {
@@ -63,7 +64,7 @@ func (w *world) sends(ctx context.Context) error {
 		return err
 	}
 	defer at.Kill()
-	// The next requests are this tenant's.
+	// The next requests use this tenant's key.
 	own := *w
 	own.tenant = tenant
 	for _, load := range []struct {
@@ -78,7 +79,7 @@ func (w *world) sends(ctx context.Context) error {
 	return errors.Join(at.Stop(), worker.Stop(), simulator.Stop())
 }
 
-// toSES sends at a rate and tells how long after their acceptance SES had the messages.
+// toSES sends at a rate and returns the time from acceptance to SES.
 func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecond float64, connections int) (latency, error) {
 	before, err := simulator.accepted(ctx)
 	if err != nil {
@@ -87,7 +88,7 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 	pace := rate.NewLimiter(rate.Limit(perSecond), 1)
 	request := harness.Request{Path: singlePath, Key: w.tenant.Key}
 	load, err := harness.Drive(ctx, at.address, connections, w.set.each, request, func(to []byte, number int) []byte {
-		// It fails when the run is broken off, which the next send says better.
+		// Wait fails when the run is interrupted; the next send reports that better.
 		_ = pace.Wait(ctx)
 		return w.single(to, number)
 	})
@@ -99,7 +100,7 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 	}
 	took := make([]time.Duration, 0, load.Requests)
 	err = simulator.Journal(ctx, before, func(record harness.Record) {
-		// The time of acceptance is in the id, to the millisecond.
+		// The id holds the time of acceptance, to the millisecond.
 		seconds, nanoseconds := uuid.MustParse(record.MessageID).Time().UnixTime()
 		took = append(took, record.ReceivedAt.Sub(time.Unix(seconds, nanoseconds)))
 	})
@@ -115,7 +116,7 @@ func (w *world) toSES(ctx context.Context, at api, simulator simulator, perSecon
 	}, nil
 }
 
-// simulator is the simulated SES as a process.
+// simulator is the simulated SES in a process of its own.
 type simulator struct {
 	*harness.Process
 	harness.Simulator
@@ -134,7 +135,7 @@ func (w *world) simulate(ctx context.Context) (simulator, error) {
 	return simulator{process, harness.Simulator{URL: "http://" + address}}, process.Await(ctx, "http://"+address+"/_sim/stats")
 }
 
-// clearing returns how many messages a second were sent, from the first that SES took to the last.
+// clearing returns the messages sent per second, from the first to the last that SES accepted.
 func (s simulator) clearing(ctx context.Context, messages int64) (float64, error) {
 	first, err := s.await(ctx, 1)
 	if err != nil {
@@ -145,7 +146,7 @@ func (s simulator) clearing(ctx context.Context, messages int64) (float64, error
 	return float64(last-first) / time.Since(begun).Seconds(), err
 }
 
-// await returns how many messages SES has taken, once there are so many.
+// await waits until SES has accepted at least messages messages, and returns how many it has accepted.
 func (s simulator) await(ctx context.Context, messages int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendsLimit)
 	defer cancel()
@@ -158,7 +159,7 @@ func (s simulator) await(ctx context.Context, messages int64) (int64, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return taken, fmt.Errorf("SES has taken %d of %d messages: %w", taken, messages, ctx.Err())
+			return taken, fmt.Errorf("SES has accepted %d of %d messages: %w", taken, messages, ctx.Err())
 		case <-ticker.C:
 		}
 	}

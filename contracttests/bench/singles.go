@@ -8,16 +8,16 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
-// figures of one load.
+// figures are the results of one load.
 type figures struct {
 	PerSecond float64 `json:"perSecond"`
-	// P50 and P99 are in milliseconds; pgbench tells a mean, which stands as P50.
+	// P50 and P99 are in milliseconds; pgbench reports a mean, which is stored as P50.
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99,omitempty"`
 }
 
-// singles compares single sends over HTTP: in groups, each in a transaction of its own, without the database write, and
-// as pgbench does the naive transaction.
+// singles compares single sends over HTTP: with shared transactions, with a transaction each, without the database
+// write, and the naive transaction run by pgbench.
 func (w *world) singles(ctx context.Context) error {
 	servers := map[string]func(context.Context) (api, error){
 		"grouped": func(ctx context.Context) (api, error) { return w.serve(ctx, "grouped", devdb.Database) },

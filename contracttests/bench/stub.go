@@ -19,10 +19,10 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// unwritten accepts everything and stores nothing.
+// unwritten accepts every message and stores none.
 type unwritten struct{}
 
-// AcceptOnce answers as an acceptance does.
+// AcceptOnce returns the result of an acceptance.
 func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *intake.Idempotency) ([]intake.Result, error) {
 	results := make([]intake.Result, len(messages))
 	for i := range results {
@@ -31,14 +31,14 @@ func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *int
 	return results, nil
 }
 
-// Full is never.
+// Full always returns false.
 func (unwritten) Full(int64) bool { return false }
 
 // serveStub serves the API without its database write until ctx ends.
 func serveStub(ctx context.Context, address string) error {
 	document, err := os.ReadFile("openapi.yaml")
 	if err != nil {
-		return fmt.Errorf("read the document: %w", err)
+		return fmt.Errorf("read the spec: %w", err)
 	}
 	database, err := store.Open(ctx, store.Config{URL: os.Getenv("DATABASE_URL"), Name: "stub"})
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	warmUp = time.Second
 )
 
-// world is what all measurements share.
+// world is the state that all measurements share.
 type world struct {
 	set     settings
 	harness *harness.Harness
@@ -61,7 +61,7 @@ func (w *world) close() error {
 	return w.harness.Close()
 }
 
-// durability notes what Postgres promises.
+// durability records the durability settings of Postgres.
 func (w *world) durability(ctx context.Context) error {
 	for _, name := range []string{"server_version", "fsync", "full_page_writes", "synchronous_commit"} {
 		var value string
@@ -73,14 +73,14 @@ func (w *world) durability(ctx context.Context) error {
 	return nil
 }
 
-// api is a running server and where it is.
+// api is a running server with its addresses.
 type api struct {
 	*harness.Process
 	address, admin string
 }
 
-// serve starts a server, with settings beside those that every measured server has: no limit of requests per key, which
-// would be what is measured otherwise.
+// serve starts a server with the given settings besides those of every measured server. The request limit per key
+// is off, because it would bound the figures.
 func (w *world) serve(ctx context.Context, name, database string, environment ...string) (api, error) {
 	address, err := harness.FreeAddress(ctx)
 	if err != nil {
@@ -100,12 +100,12 @@ func (w *world) serve(ctx context.Context, name, database string, environment ..
 	return api{process, address, admin}, process.Await(ctx, "http://"+address+"/readyz")
 }
 
-// groupsOfOne gives every request a transaction of its own, as many at once as a naive server would have.
+// groupsOfOne gives every request a transaction of its own, 16 of them at once, as in a naive server.
 func groupsOfOne() []string {
 	return []string{"MAILSTACK_ACCEPT_GROUP=1", "MAILSTACK_ACCEPT_TRANSACTIONS=16"}
 }
 
-// serveStub starts the server that does not write.
+// serveStub starts the server that writes nothing to the database.
 func (w *world) serveStub(ctx context.Context) (api, error) {
 	address, err := harness.FreeAddress(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (w *world) serveStub(ctx context.Context) (api, error) {
 	return api{Process: process, address: address}, process.Await(ctx, "http://"+address+"/readyz")
 }
 
-// single writes the request of the given number: 1 KB of html, every recipient another.
+// single appends the body of the numbered request: 1 KB of HTML, with a different recipient each time.
 func (w *world) single(to []byte, number int) []byte {
 	to = append(to, `{"from":"hello@`+w.tenant.Domain+`","to":"user`...)
 	to = strconv.AppendInt(to, int64(number), 10)
