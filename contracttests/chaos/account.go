@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// account holds what the clients were told against the database and the journal of the simulator.
+// account compares the responses that the clients received with the database and with the simulator's journal.
 func (s *stage) account(ctx context.Context, c *clients) (figures, error) {
 	s.noteAnswers(ctx)
 	found := figures{ambiguous: s.ambiguous, kills: s.kills, dropped: s.dropped}
@@ -78,7 +78,7 @@ func (s *stage) accountOf(ctx context.Context, one *organization, c *clients, jo
 	return nil
 }
 
-// stored are the messages of an organization in the database, and for how many emails they count.
+// stored returns the messages of an organization in the database, and the number of emails that they count for.
 func (s *stage) stored(ctx context.Context, one *organization) (found map[string]row, emails int64, err error) {
 	rows, err := s.database.Pool().Query(ctx, `
 		SELECT e.id::text, e.outcome, EXISTS (SELECT 1 FROM sends s WHERE s.email_id = e.id), r.count
@@ -108,7 +108,7 @@ func (s *stage) stored(ctx context.Context, one *organization) (found map[string
 	return found, emails, nil
 }
 
-// example keeps the first few of what should not be there.
+// example keeps the first ten unexpected messages.
 func (f *figures) example(kind, id string) {
 	const enough = 10
 	if len(f.examples) < enough {

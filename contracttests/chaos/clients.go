@@ -17,12 +17,12 @@ import (
 
 const (
 	answerLimit = 15 * time.Second
-	// A client that is not answered comes back soon, and at last every second.
+	// A client without a response retries after firstRetry; the wait doubles up to longestRetry.
 	firstRetry, longestRetry = 20 * time.Millisecond, time.Second
 	maxProblems              = 10
 )
 
-// clients send, and remember what they were told.
+// clients send requests and remember the responses.
 type clients struct {
 	urls          []string
 	organizations []organization
@@ -31,9 +31,9 @@ type clients struct {
 	paused        atomic.Bool
 
 	mutex sync.Mutex
-	// told are the ids of accepted messages, by organization.
+	// told holds the ids of accepted messages, by organization.
 	told map[uuid.UUID]map[string]bool
-	// refused are how many requests of an organization were refused for its allowance or cap.
+	// refused counts the requests that were refused for an allowance or cap, by organization.
 	refused map[uuid.UUID]int
 	wrong   []error
 }
@@ -52,11 +52,12 @@ func newClients(urls []string, organizations []organization, connections int) *c
 	return c
 }
 
-// send makes one request after another while new ones are wanted, and returns when the last has its answer, or ctx ends.
+// send makes new requests one after another until wanted ends. It returns when the last has its final response, or
+// when ctx ends.
 func (c *clients) send(ctx, wanted context.Context, client int) {
 	for number := 0; wanted.Err() == nil; number++ {
 		if c.paused.Load() {
-			_ = backoff.Sleep(wanted, look) // the caller looks at the context
+			_ = backoff.Sleep(wanted, look) // the loop checks the context
 			continue
 		}
 		from := c.turns[rand.IntN(len(c.turns))] //nolint:gosec // no secret
@@ -69,7 +70,7 @@ func (c *clients) send(ctx, wanted context.Context, client int) {
 	}
 }
 
-// insist makes the request until it is answered for good, by whichever API process does.
+// insist repeats the request at either API process until it has its final response.
 func (c *clients) insist(ctx context.Context, made request, turn int) {
 	for wait := firstRetry; ctx.Err() == nil; wait = min(2*wait, longestRetry) {
 		got, err := made.send(ctx, c.http, c.urls[turn%len(c.urls)])
@@ -77,18 +78,18 @@ func (c *clients) insist(ctx context.Context, made request, turn int) {
 			return
 		}
 		turn++
-		_ = backoff.Sleep(ctx, wait) // the caller looks at the context
+		_ = backoff.Sleep(ctx, wait) // the loop checks the context
 	}
 }
 
-// isFinal notes an answer, and reports whether it is the last word.
+// isFinal records a response, and reports whether it is final.
 func (c *clients) isFinal(made request, got answer) bool {
 	unlimited := made.organization.limit == 0
 	switch {
 	case got.status == http.StatusAccepted:
 		c.remember(made, got)
 		if len(got.ids)+got.rejected != made.messages || (got.rejected > 0 && unlimited) {
-			c.report(fmt.Errorf("%s of %d messages was answered %s", made.path, made.messages, got.said))
+			c.report(fmt.Errorf("%s with %d messages: response %s", made.path, made.messages, got.said))
 		}
 	case got.status == http.StatusPaymentRequired && !unlimited:
 		c.mutex.Lock()
@@ -96,11 +97,11 @@ func (c *clients) isFinal(made request, got answer) bool {
 		c.mutex.Unlock()
 	case got.status == http.StatusServiceUnavailable || got.status == http.StatusConflict:
 		if got.retryAfter == "" {
-			c.report(fmt.Errorf("%s was answered %d without Retry-After: %s", made.path, got.status, got.said))
+			c.report(fmt.Errorf("%s: response %d without Retry-After: %s", made.path, got.status, got.said))
 		}
 		return false
 	default:
-		c.report(fmt.Errorf("%s was answered %d: %s", made.path, got.status, got.said))
+		c.report(fmt.Errorf("%s: response %d: %s", made.path, got.status, got.said))
 		return got.status < http.StatusInternalServerError
 	}
 	return true
@@ -112,7 +113,7 @@ func (c *clients) remember(made request, got answer) {
 	told := c.told[made.organization.ID]
 	for _, id := range got.ids {
 		if told[id] {
-			c.wrong = append(c.wrong, fmt.Errorf("message %s answered two requests", id))
+			c.wrong = append(c.wrong, fmt.Errorf("message %s is in the responses to two requests", id))
 		}
 		told[id] = true
 	}
@@ -126,7 +127,7 @@ func (c *clients) report(err error) {
 	}
 }
 
-// problems are answers that no client should get.
+// problems returns the responses that no client should get.
 func (c *clients) problems() error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -142,7 +143,7 @@ func (c *clients) accepted() (n int) {
 	return n
 }
 
-// pauseWhile lets the clients make no new requests while the workers are too far behind.
+// pauseWhile pauses new requests while the workers are too far behind.
 func (c *clients) pauseWhile(ctx context.Context, behind func(context.Context) bool) {
 	for backoff.Sleep(ctx, 5*look) == nil {
 		c.paused.Store(behind(ctx))

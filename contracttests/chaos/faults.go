@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/impl/backoff"
 )
 
-// deck deals its cards again and again, in another order each time, so that all come up in a short run too.
+// deck deals all of its cards again and again, in a new order each round, so that a short run sees all of them too.
 type deck[T any] struct {
 	cards, left []T
 	random      *rand.Rand
@@ -28,8 +28,7 @@ func between(random *rand.Rand, shortest, longest time.Duration) time.Duration {
 	return shortest + time.Duration(random.Int64N(int64(longest-shortest)))
 }
 
-// killOneAfterAnother kills processes until the time is over. What it killed last is started again. The database is a
-// card of its own: nil.
+// killOneAfterAnother kills processes and starts each of them again, until ctx ends. A nil card is the database.
 func (s *stage) killOneAfterAnother(ctx context.Context, random *rand.Rand) error {
 	victims := deck[*actor]{cards: append([]*actor{nil}, s.actors...), random: random}
 	for {
@@ -38,7 +37,7 @@ func (s *stage) killOneAfterAnother(ctx context.Context, random *rand.Rand) erro
 		if backoff.Sleep(ctx, rest) != nil {
 			return nil
 		}
-		// Begun is finished: nobody stays dead, nothing is left half done.
+		// A kill is completed once it has begun, so that no process stays dead and nothing is half done.
 		if err := s.killAndStart(context.WithoutCancel(ctx), next, down); err != nil {
 			return err
 		}
@@ -51,26 +50,26 @@ func (s *stage) killAndStart(ctx context.Context, victim *actor, down time.Durat
 		if err := s.killPostgres(ctx); err != nil {
 			return err
 		}
-		_ = backoff.Sleep(ctx, down) // the caller looks at the context
+		_ = backoff.Sleep(ctx, down) // the caller checks the context
 		return s.ground.Postgres.Restart(ctx)
 	}
 	s.say("kill %s for %s", victim.name, down.Round(time.Millisecond))
 	if err := s.kill(ctx, victim); err != nil {
 		return err
 	}
-	_ = backoff.Sleep(ctx, down) // the caller looks at the context
+	_ = backoff.Sleep(ctx, down) // the caller checks the context
 	return s.start(ctx, victim)
 }
 
-// trouble is what SES does for a while.
+// trouble is a way in which SES misbehaves for a while.
 type trouble struct {
 	name string
-	// make returns the faults: of a share of the calls, or of a number.
+	// make returns the faults, for a share of the calls or for a number of them.
 	make              func(share float64, number int) faults
 	shortest, longest time.Duration
 }
 
-// longRun is a run in which there is time for calls to be given up.
+// longRun is the shortest run that has time for sends to time out.
 const longRun = 2 * time.Minute
 
 func troubles(hang time.Duration) []trouble {
@@ -86,11 +85,12 @@ func troubles(hang time.Duration) []trouble {
 	}
 }
 
-// troubleSES makes SES go wrong in one way after another until the time is over. A fault may end sooner, with the simulator.
+// troubleSES makes SES misbehave in one way after another until ctx ends. A fault ends early when the simulator is
+// killed.
 func (s *stage) troubleSES(ctx context.Context, random *rand.Rand) error {
 	hang := 3 * time.Second
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) >= longRun {
-		hang = 22 * time.Second // a send is given up after 20
+		hang = 22 * time.Second // a send times out after 20 seconds
 	}
 	all := deck[trouble]{cards: troubles(hang), random: random}
 	for {
@@ -103,9 +103,9 @@ func (s *stage) troubleSES(ctx context.Context, random *rand.Rand) error {
 		}
 		s.say("SES %s for %s", next.name, lasts.Round(time.Millisecond))
 		if s.simulator.set(ctx, wrong) != nil {
-			continue // it is dead at this moment, which is trouble enough
+			continue // the simulator is down, which is trouble enough
 		}
-		_ = backoff.Sleep(ctx, lasts) // the caller looks at the context
+		_ = backoff.Sleep(ctx, lasts) // the loop checks the context
 		if err := s.simulator.clear(ctx); err != nil && ctx.Err() == nil {
 			continue
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a run of five minutes must at least bring about; a shorter one its share of it.
+// The minimum of a run of five minutes (wholeRun); a shorter run needs its share.
 const (
 	wholeRun         = 5 * time.Minute
 	enoughAccepted   = 50_000
@@ -16,7 +16,7 @@ const (
 	enoughAtTheirCap = 2
 )
 
-// figures are what is printed; the package says what they mean.
+// figures are the printed counts; the package doc defines them.
 type figures struct {
 	accepted, sent, lost, duplicated      int
 	stuck, doubled, failed, kills, capped int
@@ -33,17 +33,17 @@ func (f figures) String() string {
 		f.miscounted, f.failed, f.kills, f.dropped, f.capped, f.seconds)
 }
 
-// verdict is what was promised and is not so.
+// verdict returns an error when a delivery guarantee is broken.
 func (f figures) verdict() error {
 	if f.lost == 0 && f.overCap == 0 && f.stuck == 0 && f.doubled == 0 && f.miscounted == 0 && f.failed == 0 &&
 		int64(f.duplicated) <= f.ambiguous {
 		return nil
 	}
-	return fmt.Errorf("the promise is broken: nothing may be lost, over a cap, stuck, accepted twice or counted wrongly, and "+
-		"nothing doubled that was not ambiguous (%s)", strings.Join(f.examples, ", "))
+	return fmt.Errorf("guarantee broken: no message may be lost, over a cap, stuck, accepted twice or miscounted, and "+
+		"none may be duplicated that was not ambiguous (%s)", strings.Join(f.examples, ", "))
 }
 
-// void says that too little happened for the figures to mean anything.
+// void returns an error when too little happened for the figures to mean anything.
 func (f figures) void(duration time.Duration) error {
 	share := min(1, duration.Seconds()/wholeRun.Seconds())
 	enough := func(got, whole int) bool { return float64(got) >= share*float64(whole) }
@@ -51,5 +51,5 @@ func (f figures) void(duration time.Duration) error {
 		f.capped >= enoughAtTheirCap {
 		return nil
 	}
-	return errors.New("the run is void: too little was accepted or went wrong, or an organization did not reach its limit")
+	return errors.New("the run is void: too few accepted messages or faults, or a limit was not reached")
 }

@@ -1,33 +1,33 @@
-// Command chaos accounts for every message over many crashes. Two API processes, two workers and the simulated SES run as
-// programs of their own on one Postgres. Clients send as fast as they are answered, every request under an idempotency key
-// and again until it is answered for good. Meanwhile, at random, one of the processes is killed with SIGKILL and started
-// again, or Postgres is, and the simulated SES throttles, fails, hangs, dawdles, cuts connections and keeps answers back.
-// Then everything is mended, and what the clients were told is held against the database and the journal of the simulator.
+// Command chaos accounts for every message over many crashes. Two API processes, two workers and the simulated SES run
+// as separate programs on one Postgres. Clients send as fast as responses arrive, and repeat every request under its
+// idempotency key until it has a final response. Meanwhile, at random, one of the processes or Postgres is killed with
+// SIGKILL and started again, and the simulated SES throttles, fails, hangs, is slow, cuts connections and withholds
+// responses. Then all faults end, and chaos compares the responses with the database and the simulator's journal.
 //
 //   - main.go: settings, the course of a run
 //   - stage.go: the processes, started and killed
-//   - faults.go: what goes wrong, in a sequence that the seed decides
+//   - faults.go: the faults, in a sequence that the seed decides
 //   - tenants.go: the organizations; two have an allowance or a spend cap that they reach
-//   - clients.go, request.go: requests, and what was answered
+//   - clients.go, request.go: requests and their responses
 //   - simulator.go: the control API of the simulated SES
-//   - account.go: what became of the messages
-//   - figures.go: the line that is printed, and what it has to say
+//   - account.go: the outcome of every message
+//   - figures.go: the printed line, and the values it must have
 //
 // The figures:
 //
-//	accepted         messages that were answered with 202, each once
-//	sent             those of them that SES took, by its journal
-//	lost             those that are neither sent, nor Failed, nor waiting; and those that are not in the database
+//	accepted         messages in 202 responses, each counted once
+//	sent             accepted messages that are in the journal of the simulated SES
+//	lost             accepted messages that are not in the database, or are neither sent, nor Failed, nor waiting
 //	duplicated       messages in the journal beyond the first of each id
-//	ambiguous        how many SES may have taken without our knowing: answers that it kept back, calls that were given up,
-//	                 and the leases that were open when a worker, Postgres or SES was killed
+//	ambiguous        messages that SES may have accepted without our knowledge: responses that it withheld, calls that
+//	                 timed out, and leases open when a worker, Postgres or SES was killed
 //	over_cap         emails beyond the allowance or cap of an organization
 //	stuck            messages that are not final two minutes after the last fault
-//	doubled_accepts  messages under an idempotency key beyond those of its answer
+//	doubled_accepts  messages in the database that no response named
 //	miscounted       emails by which usage counters differ from what was accepted
-//	failed           messages that ended as Failed: nothing here is a reason to
-//	kills, dropped_answers, capped   how hard it was: a run in which too little went wrong is void
-//	seconds          how long it took
+//	failed           messages that ended as Failed; nothing in a run is a reason to
+//	kills, dropped_answers, capped   how hard the run was: with too few of them it is void
+//	seconds          duration of the run
 package main
 
 import (
@@ -46,7 +46,7 @@ import (
 	"github.com/voostack/mailstack/contracttests/harness"
 )
 
-// stuckAfter is how long after the last fault every message must be final.
+// stuckAfter is the time after the last fault by which every message must be final.
 const stuckAfter = 120 * time.Second
 
 type settings struct {
@@ -59,11 +59,11 @@ type settings struct {
 
 func main() {
 	var set settings
-	flag.DurationVar(&set.duration, "duration", 5*time.Minute, "how long things go wrong")
-	flag.Uint64Var(&set.seed, "seed", 0, "repeats the faults of a run; 0: at random")
-	flag.IntVar(&set.connections, "connections", 24, "how many clients send at once")
-	flag.IntVar(&set.backlog, "backlog", 20_000, "with more messages and events than this waiting to be dealt with, clients pause")
-	flag.StringVar(&set.logs, "logs", "", "folder for the logs of the processes; default: they are lost")
+	flag.DurationVar(&set.duration, "duration", 5*time.Minute, "how long faults occur")
+	flag.Uint64Var(&set.seed, "seed", 0, "seed that repeats the faults of a run; 0 draws one")
+	flag.IntVar(&set.connections, "connections", 24, "clients that send at once")
+	flag.IntVar(&set.backlog, "backlog", 20_000, "maximum queued messages and events before clients pause")
+	flag.StringVar(&set.logs, "logs", "", "folder for the logs of the processes; by default they are removed")
 	flag.Parse()
 	if set.seed == 0 {
 		set.seed = rand.Uint64N(1_000_000_000) + 1 //nolint:gosec // no secret
@@ -96,12 +96,12 @@ func run(ctx context.Context, set settings, out, progress io.Writer) (err error)
 		return err
 	}
 	last := time.Now()
-	s.say("everything is mended; %d messages are accepted", c.accepted())
+	s.say("all faults have ended; %d messages accepted", c.accepted())
 	waiting, err := s.awaitFinal(ctx, last.Add(stuckAfter))
 	if err != nil {
 		return err
 	}
-	s.say("%d messages wait, %.1f s after the last fault", waiting, time.Since(last).Seconds())
+	s.say("%d messages still queued %.1f s after the last fault", waiting, time.Since(last).Seconds())
 	found, err := s.account(ctx, c)
 	if err != nil {
 		return err
@@ -113,8 +113,8 @@ func run(ctx context.Context, set settings, out, progress io.Writer) (err error)
 	return errors.Join(c.problems(), found.verdict(), found.void(set.duration))
 }
 
-// bringAbout lets the clients send while things go wrong. When it returns everything runs again, and every request has its
-// answer.
+// bringAbout lets the clients send while faults occur. When it returns, every process runs and every request has
+// its final response.
 func (s *stage) bringAbout(ctx context.Context, set settings, c *clients) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

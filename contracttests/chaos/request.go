@@ -13,7 +13,7 @@ import (
 
 const batchOf = 10
 
-// request is one that is made again, byte for byte, until it is answered for good.
+// request is repeated byte for byte until it has a final response.
 type request struct {
 	organization *organization
 	path, key    string
@@ -29,8 +29,9 @@ type email struct {
 	Text    string `json:"text"`
 }
 
-// newRequest makes one of a single message, or of a batch. The subject is the key and the place, so that the database shows
-// what came of which key. Some messages have two recipients, but none of an organization that is to reach its limit exactly.
+// newRequest makes a request with a single message or a batch. The subject is the key and the position, so that the
+// database shows which key each message came from. Some messages have two recipients, but none of an organization
+// that must reach its limit exactly.
 func newRequest(from *organization, key string, number int) (request, error) {
 	made := request{organization: from, key: key, path: "/v1/emails", messages: 1}
 	if number%20 == 7 {
@@ -55,12 +56,12 @@ func newRequest(from *organization, key string, number int) (request, error) {
 	return made, err
 }
 
-// answer is what a request was told.
+// answer is the response to a request.
 type answer struct {
 	status     int
 	retryAfter string
 	said       []byte
-	// ids are those of the messages that were accepted.
+	// ids are the ids of the accepted messages.
 	ids      []string
 	rejected int
 }
@@ -80,7 +81,7 @@ func (r request) send(ctx context.Context, client *http.Client, url string) (got
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	got.status, got.retryAfter = response.StatusCode, response.Header.Get("Retry-After")
 	if got.said, err = io.ReadAll(response.Body); err != nil {
-		return got, fmt.Errorf("read an answer: %w", err)
+		return got, fmt.Errorf("read the response: %w", err)
 	}
 	if got.status != http.StatusAccepted {
 		return got, nil
@@ -93,7 +94,7 @@ func (r request) send(ctx context.Context, client *http.Client, url string) (got
 		} `json:"results"`
 	}
 	if err := json.Unmarshal(got.said, &told); err != nil {
-		return got, fmt.Errorf("read an answer: %w", err)
+		return got, fmt.Errorf("read the response: %w", err)
 	}
 	if r.messages == 1 {
 		got.ids = []string{told.ID}

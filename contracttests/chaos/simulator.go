@@ -10,8 +10,8 @@ import (
 // simulator is the control API of the simulated SES.
 type simulator struct{ harness.Simulator }
 
-// faults are those of the control API that are used here: below 1 a share of the calls, from 1 on a number of them, below 0
-// all.
+// faults is the part of the control API that chaos uses. A value from 1 on is a number of calls, one below 1 a
+// share of them, and a negative one means all calls.
 type faults struct {
 	DelayMs     int     `json:"delayMs,omitempty"`
 	Hang        float64 `json:"hang,omitempty"`
@@ -22,7 +22,7 @@ type faults struct {
 	Seed        uint64  `json:"seed"`
 }
 
-// answers counts what senders were not told since the simulator was started.
+// answers counts withheld responses, calls given up and unpublished events, since the start of the simulator.
 type answers struct {
 	Dropped     int64 `json:"dropped"`
 	GivenUp     int64 `json:"givenUp"`
@@ -42,7 +42,7 @@ func (s simulator) answers(ctx context.Context) (counted answers, err error) {
 	return counted, err
 }
 
-// journal tells how many times SES took each message.
+// journal returns how many times SES accepted each message.
 func (s simulator) journal(ctx context.Context) (map[string]int, error) {
 	times := map[string]int{}
 	err := s.Journal(ctx, 0, func(record harness.Record) { times[record.MessageID]++ })

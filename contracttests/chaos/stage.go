@@ -19,7 +19,7 @@ import (
 const (
 	topic = "arn:aws:sns:us-east-1:000000000000:mailstack"
 	look  = 100 * time.Millisecond
-	// startPatience is how long a process may take to come up. Its port can be taken for a moment, by a connection.
+	// startPatience bounds the start of a process, whose port a connection may occupy for a moment.
 	startPatience = time.Minute
 )
 
@@ -28,12 +28,12 @@ type actor struct {
 	name, url   string
 	environment []string
 	arguments   []string
-	// sends tells that whether SES took a message can be lost with it.
+	// sends reports whether killing the process can lose the knowledge that SES accepted a message.
 	sends   bool
 	process *harness.Process
 }
 
-// stage is where it all happens.
+// stage holds the processes of a run, and counts what was done to them.
 type stage struct {
 	ground    *harness.Harness
 	database  *store.Store
@@ -100,7 +100,7 @@ func (s *stage) closed() error {
 	return nil
 }
 
-// start returns when the process answers, where it can be asked.
+// start returns when the process responds, or at once when it has no URL.
 func (s *stage) start(ctx context.Context, one *actor) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -123,7 +123,7 @@ func (s *stage) start(ctx context.Context, one *actor) error {
 	}
 }
 
-// kill ends a process in the middle of what it does. One that has ended by itself is a failure of its own.
+// kill ends a process in the middle of its work. It fails for a process that has ended by itself.
 func (s *stage) kill(ctx context.Context, one *actor) error {
 	select {
 	case <-one.process.Ended():
@@ -149,11 +149,11 @@ func (s *stage) note(open int64) {
 	s.ambiguous += open
 }
 
-// noteAnswers adds up what the simulator forgets when it ends.
+// noteAnswers adds up the simulator's counts, which are lost when it ends.
 func (s *stage) noteAnswers(ctx context.Context) {
 	counted, err := s.simulator.answers(ctx)
 	if err != nil {
-		s.say("the simulator does not tell what it kept back: %v", err)
+		s.say("reading the simulator's counts failed: %v", err)
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -161,16 +161,16 @@ func (s *stage) noteAnswers(ctx context.Context) {
 	s.ambiguous += counted.Dropped + counted.GivenUp
 }
 
-// leases is how many messages are in hand of workers. Without Postgres nobody takes any.
+// leases returns the number of messages that workers hold. Without Postgres it is zero: no worker can take any.
 func (s *stage) leases(ctx context.Context) (open int64) {
 	return s.number(ctx, "SELECT count(*) FROM sends WHERE leased_until IS NOT NULL")
 }
 
-// unpublished is how many events may wait in the simulated SES. SES reports what it takes within seconds, and reports it still
-// when a machine of its dies; the simulator forgets it, so it must not fall behind.
+// unpublished bounds the events that wait in the simulated SES. The real SES reports within seconds, even after a
+// machine of its own dies. The simulator loses its events when killed, so it must not fall behind.
 const unpublished = 1_000
 
-// behind tells that more messages wait to be sent than there may, or events to be taken in.
+// behind reports whether too many messages wait to be sent, or too many events to be processed.
 func (s *stage) behind(ctx context.Context, most int) bool {
 	counted, err := s.simulator.answers(ctx)
 	if err == nil && counted.Unpublished > unpublished {
@@ -180,7 +180,7 @@ func (s *stage) behind(ctx context.Context, most int) bool {
 	return s.number(ctx, both) > int64(most)
 }
 
-// number is 0 when Postgres does not answer.
+// number returns the result of a counting query, or zero when Postgres does not respond.
 func (s *stage) number(ctx context.Context, query string) (n int64) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -190,7 +190,7 @@ func (s *stage) number(ctx context.Context, query string) (n int64) {
 	return n
 }
 
-// killPostgres is SIGKILL for all of its processes.
+// killPostgres sends SIGKILL to all processes of Postgres.
 func (s *stage) killPostgres(ctx context.Context) error {
 	open := s.leases(ctx)
 	if err := s.ground.Postgres.Kill(); err != nil {
@@ -200,7 +200,7 @@ func (s *stage) killPostgres(ctx context.Context) error {
 	return nil
 }
 
-// mend ends all faults. Whoever was killed has been started again by now.
+// mend ends all faults. Every killed process has been started again by now.
 func (s *stage) mend(ctx context.Context) error {
 	for _, one := range s.actors {
 		select {
@@ -212,12 +212,12 @@ func (s *stage) mend(ctx context.Context) error {
 	return s.simulator.clear(ctx)
 }
 
-// awaitFinal returns how many messages still wait when the time is over.
+// awaitFinal waits until no message is queued, and returns how many still are at the limit.
 func (s *stage) awaitFinal(ctx context.Context, limit time.Time) (int, error) {
 	for {
 		var waiting int
 		if err := s.database.Pool().QueryRow(ctx, "SELECT count(*) FROM sends").Scan(&waiting); err != nil {
-			return 0, fmt.Errorf("count the messages that wait: %w", err)
+			return 0, fmt.Errorf("count the queued messages: %w", err)
 		}
 		if waiting == 0 || time.Now().After(limit) {
 			return waiting, nil
@@ -228,11 +228,11 @@ func (s *stage) awaitFinal(ctx context.Context, limit time.Time) (int, error) {
 	}
 }
 
-// say tells what happens, with the time since the beginning.
+// say prints a line of progress with the time since the start.
 func (s *stage) say(format string, values ...any) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	// It is for people who wait; that they do not read it is no failure.
+	// Progress is for people who watch; a failed write does not fail the run.
 	_, _ = fmt.Fprintf(s.progress, "%6.1f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, values...))
 }
 
@@ -245,7 +245,7 @@ func (s *stage) lastWords(name string) string {
 	return string(said[max(0, len(said)-enough):])
 }
 
-// keepLogs copies the logs of a run to where they can be read afterwards.
+// keepLogs copies the logs of a run into the folder to, unless to is empty.
 func keepLogs(from, to string) error {
 	if to == "" {
 		return nil

@@ -14,17 +14,17 @@ const (
 	plenty        = 100_000_000
 )
 
-// organization is one that sends.
+// organization is a sender.
 type organization struct {
 	harness.Tenant
-	// limit is the most emails that it may send; 0 is none that it reaches.
+	// limit is the maximum number of emails that it may send; zero means it never reaches a limit.
 	limit int64
 	// weight is its share of the requests.
 	weight int
 }
 
-// organizations makes four that send what they like, one with no payment method, which ends at its allowance, and one with
-// a spend cap. Those two reach their limit in the first half of a run.
+// organizations makes four without a limit, one without a payment method, which ends at its allowance, and one with
+// a spend cap. The last two reach their limit in the first half of a run.
 func (s *stage) organizations(ctx context.Context, duration time.Duration) ([]organization, error) {
 	allowance := max(25, int64(4*duration.Seconds()))
 	cents := max(1, allowance/2/emailsPerCent)
