@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/workqueue"
 )
 
-// found is what became of the accepted messages.
+// found counts what happened to the accepted messages.
 type found struct {
 	sent, duplicated, inFlight int
 	took                       time.Duration
@@ -53,8 +53,8 @@ func (s *server) account(ctx context.Context, accepted []string, killed time.Tim
 	return result, nil
 }
 
-// inFlightAt counts the leases that the killed process had: those that were taken before the kill end at most one
-// lease after it, those that the new process takes end later. Nobody touches the former until they end.
+// inFlightAt counts the leases of the killed process. Leases taken before the kill end at most one lease after it;
+// leases of the new process end later. No process takes over the former until they end.
 func (s *server) inFlightAt(ctx context.Context, killed time.Time) (count int, err error) {
 	url, err := os.ReadFile(filepath.Join(s.data, "database-url"))
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *server) inFlightAt(ctx context.Context, killed time.Time) (count int, e
 	return count, nil
 }
 
-// awaitSent returns the ids that are not Sent when the time is over.
+// awaitSent returns the ids that are still not Sent when ctx ends.
 func (s *server) awaitSent(ctx context.Context, waiting []string) ([]string, error) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
@@ -108,7 +108,7 @@ func (s *server) awaitSent(ctx context.Context, waiting []string) ([]string, err
 	}
 }
 
-// journal tells how many times the simulated SES took each message.
+// journal returns how many times the simulated SES accepted each message.
 func (s *server) journal(ctx context.Context) (map[string]int, error) {
 	times := make(map[string]int)
 	for after := int64(0); ; {

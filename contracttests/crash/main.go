@@ -1,12 +1,19 @@
-// Command crash accounts for every message over a crash: it starts `mailstack dev` in a folder of its own, sends,
-// kills the process in the middle (SIGKILL), starts it again, and waits until everything that was answered with 202
-// is sent. Then it compares with the journal of the simulated SES and prints
+// Command crash accounts for every message over a crash. It starts `mailstack dev` in a folder of its own, sends, kills
+// the process in the middle (SIGKILL), starts it again, and waits until every message of a 202 response is sent. Then
+// it compares with the journal of the simulated SES and prints
 //
 //	accepted=… sent=… lost=… duplicated=… in_flight=… seconds=…
 //
-// accepted is how many sends were answered with 202, sent how many of those are Sent and in the journal, lost the
-// difference. duplicated is how many messages in the journal are there once more, in_flight how many the killed
-// process was sending: their leases were open when it died. seconds is from the kill until all were sent.
+// The files:
+//
+//   - main.go: settings, the course of a run, the printed line
+//   - server.go: the server, started and killed, and the requests to it
+//   - account.go: the outcome of every message
+//
+// accepted is the number of sends with a 202 response, sent the number of those that are Sent and in the journal, lost
+// the difference. duplicated is the number of journal entries beyond the first of each message. in_flight is the number
+// of messages that the killed process was sending: their leases were open when it died. seconds is the time from the
+// kill until all were sent.
 //
 // It exits with 1 when a message is lost, or more are duplicated than were in flight.
 package main
@@ -33,10 +40,10 @@ type settings struct {
 
 func main() {
 	var set settings
-	flag.IntVar(&set.sends, "sends", 200, "how many emails are sent at the same time")
-	flag.IntVar(&set.killAfter, "kill-after", 100, "how many are accepted before the kill")
-	flag.DurationVar(&set.limit, "limit", 150*time.Second, "how long after the kill everything must be sent")
-	flag.DurationVar(&set.delay, "delay", 50*time.Millisecond, "how long the simulated SES takes for an answer before the kill")
+	flag.IntVar(&set.sends, "sends", 200, "emails sent at the same time")
+	flag.IntVar(&set.killAfter, "kill-after", 100, "accepted emails before the kill")
+	flag.DurationVar(&set.limit, "limit", 150*time.Second, "time after the kill within which everything must be sent")
+	flag.DurationVar(&set.delay, "delay", 50*time.Millisecond, "response time of the simulated SES before the kill")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -88,7 +95,7 @@ func run(ctx context.Context, set settings) (err error) {
 		return fmt.Errorf("print the figures: %w", err)
 	}
 	if found.sent < len(accepted) || found.duplicated > found.inFlight {
-		return errors.New("the promise is broken: nothing accepted may be lost, and nothing doubled that was not in flight")
+		return errors.New("guarantee broken: no accepted message may be lost, none duplicated that was not in flight")
 	}
 	return nil
 }

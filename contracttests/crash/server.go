@@ -29,7 +29,7 @@ type server struct {
 	client    *http.Client
 }
 
-// start returns when the server has printed what to paste.
+// start returns when the server has printed its URL and key.
 func start(ctx context.Context, binary, data string) (*server, error) {
 	output, printed := io.Pipe()
 	process, err := harness.Launch(ctx, harness.Command{
@@ -54,7 +54,7 @@ func start(ctx context.Context, binary, data string) (*server, error) {
 		}
 	}
 	giveUp.Stop()
-	go func() { _, _ = io.Copy(io.Discard, output) }() // what it still prints is not needed
+	go func() { _, _ = io.Copy(io.Discard, output) }() // later output is not needed
 	if s.url == "" || s.key == "" {
 		return nil, errors.Join(fmt.Errorf("mailstack did not start within %s", startLimit), s.Stop())
 	}
@@ -66,14 +66,14 @@ func start(ctx context.Context, binary, data string) (*server, error) {
 	return s, nil
 }
 
-// delay makes the simulated SES slow, so that there is a middle to be killed in. It lasts as long as the process.
+// delay makes the simulated SES slow, so that the kill hits messages in flight. It lasts as long as the process.
 func (s *server) delay(ctx context.Context, by time.Duration) error {
 	_, err := s.call(ctx, http.MethodPost, s.simulator+"/_sim/faults", map[string]any{"delayMs": by.Milliseconds()}, nil)
 	return err
 }
 
-// sendAndKill sends all at once, kills the process as soon as enough are accepted, and returns the ids of all that
-// were answered with 202, also while it died.
+// sendAndKill sends all emails at once and kills the process as soon as enough are accepted. It returns the ids of
+// all 202 responses, including those that arrived while the process died.
 func (s *server) sendAndKill(ctx context.Context, set settings) []string {
 	var (
 		mutex    sync.Mutex
@@ -89,7 +89,7 @@ func (s *server) sendAndKill(ctx context.Context, set settings) []string {
 				"from": "hello@mail.test", "to": fmt.Sprintf("you+%d@example.com", i), "subject": "Crash", "text": "Still here?",
 			}, &answer)
 			if err != nil || status != http.StatusAccepted {
-				return // the process died meanwhile: nothing was promised
+				return // the process died meanwhile and promised nothing
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
@@ -104,7 +104,7 @@ func (s *server) sendAndKill(ctx context.Context, set settings) []string {
 	return accepted
 }
 
-// call makes one request with JSON in and out; nil is none.
+// call makes one request with JSON in and out; nil means no body.
 func (s *server) call(ctx context.Context, method, url string, in, out any) (status int, err error) {
 	var body bytes.Buffer
 	if in != nil {
@@ -122,12 +122,12 @@ func (s *server) call(ctx context.Context, method, url string, in, out any) (sta
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("ask: %w", err)
+		return 0, fmt.Errorf("send the request: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, fmt.Errorf("read an answer: %w", err)
+		return 0, fmt.Errorf("read the response: %w", err)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
 		return response.StatusCode, fmt.Errorf("%s %s: %s", method, response.Status, answer)
@@ -136,7 +136,7 @@ func (s *server) call(ctx context.Context, method, url string, in, out any) (sta
 		return response.StatusCode, nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return 0, fmt.Errorf("read an answer: %w", err)
+		return 0, fmt.Errorf("read the response: %w", err)
 	}
 	return response.StatusCode, nil
 }
