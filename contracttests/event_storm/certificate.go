@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// certify makes a certificate for 127.0.0.1 that is its own authority.
+// certify returns a self-signed certificate for 127.0.0.1.
 func certify(key crypto.Signer) ([]byte, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "storm"},

@@ -11,7 +11,7 @@ import (
 
 const mostAnswer = 16 << 20
 
-// call makes one request of the API with JSON in and out; nil is none. Only 2xx is no error.
+// call makes one API request with JSON in and out; nil means no body. A status other than 2xx is an error.
 func (w *world) call(ctx context.Context, s *server, method, path string, in, out any) (err error) {
 	var body bytes.Buffer
 	if in != nil {
@@ -27,12 +27,12 @@ func (w *world) call(ctx context.Context, s *server, method, path string, in, ou
 	request.Header.Set("Content-Type", "application/json")
 	response, err := w.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask: %w", err)
+		return fmt.Errorf("send the request: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
 	if err != nil {
-		return fmt.Errorf("read an answer: %w", err)
+		return fmt.Errorf("read the response: %w", err)
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, answer)
@@ -41,7 +41,7 @@ func (w *world) call(ctx context.Context, s *server, method, path string, in, ou
 		return nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("read an answer: %w", err)
+		return fmt.Errorf("read the response: %w", err)
 	}
 	return nil
 }

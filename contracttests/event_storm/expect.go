@@ -1,7 +1,7 @@
 package main
 
-// The order of contract.md, written once more: a message that is Failed since we gave up is below one that was sent, and
-// one that SES rejected is above one that was delivered.
+// The order of statuses, written a second time, independently of the server. A message that Failed because we gave
+// up ranks below a sent one; a message that SES rejected ranks above a delivered one.
 const (
 	rankQueued = iota
 	rankSent
@@ -32,7 +32,7 @@ func statusOf(rank int) string {
 	return [...]string{"Queued", "Sent", "Delivered", "Failed", "Bounced", "Complained"}[rank]
 }
 
-// status is what a recipient shows; of an empty one, the message.
+// status returns the expected status of a recipient, or of the message when recipient is empty.
 func (m *message) status(recipient string) string {
 	highest := rankQueued
 	for _, one := range m.facts {
@@ -43,7 +43,7 @@ func (m *message) status(recipient string) string {
 	return statusOf(highest)
 }
 
-// suppressed adds the addresses that the message suppresses, each with the reasons that may be first.
+// suppressed adds to into the addresses that the message suppresses, each with the reasons that may come first.
 func (m *message) suppressed(into map[string][]string) {
 	for _, one := range m.facts {
 		if one.suppresses != "" {
@@ -52,5 +52,5 @@ func (m *message) suppressed(into map[string][]string) {
 	}
 }
 
-// told is whether webhooks are told of it.
+// told reports whether webhooks receive the event.
 func (f fact) told() bool { return f.kind != "email.delayed" }

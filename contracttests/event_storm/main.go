@@ -1,28 +1,33 @@
-// Command storm sends messages through two `mailstack serve` processes on one Postgres, has a simulated Amazon SES report
-// what became of them, in random order and with repetitions, to both processes at once, kills one of them (SIGKILL) when
-// half is reported, starts it again, and waits until nothing is left to do. Then it compares what the API and the webhooks
-// said with what follows from the facts:
+// Command event_storm reports the events of many messages to two `mailstack serve` processes on one Postgres. It sends
+// the messages through both, has a simulated Amazon SES report their events to both at once, in random order and with
+// repetitions, kills one process (SIGKILL) when half is reported, starts it again, and waits until no work is left.
+// Then it compares the results in the API and the webhooks with the results that follow from the events:
 //
-//		go run ./contracttests/event_storm -messages 10000 -seed 1
+//	go run ./contracttests/event_storm -messages 10000 -seed 1
 //
-//	  - main.go, world.go: what runs: Postgres, the simulated SES and DNS, the account; process.go: the two processes
-//	  - plan.go: what becomes of each message, at random; expect.go: what follows from it; report.go: the events, as SES
-//	    writes them
-//	  - topic.go: events are signed and posted as Amazon SNS does
-//	  - receiver.go: the webhooks, whose every signature is verified by the library of Standard Webhooks
-//	  - verdict.go: expected against seen
+// The files:
 //
-// It prints the seed, with which a run can be repeated but for what the machine decides, and at last one line:
+//   - main.go, world.go: everything that runs: Postgres, the simulated SES and DNS, the organization
+//   - process.go: the two server processes; client.go: requests to their API
+//   - plan.go: the random events of each message; expect.go: the results that follow from them; report.go: the events,
+//     as SES writes them
+//   - topic.go: events signed and posted as Amazon SNS does; certificate.go: the certificates for that and for webhooks
+//   - receiver.go: the webhooks; the library of Standard Webhooks verifies every signature
+//   - storm.go: sending, reporting, the kill, and waiting for the end
+//   - verdict.go: expected against seen
+//
+// It prints the seed, which repeats the random choices of a run (timing still depends on the machine), and at last one
+// line:
 //
 //	messages=… notifications=… repeated=… … wrong_status=0 … kills=1 seconds=…
 //
-// notifications is how many events SES published, repeated how many posts there were beyond one for each: the same
-// notification again, or the same event in another. duplicated_deliveries is how many deliveries of an event came after
-// one that was answered with 200, which is allowed. It exits with 1 when a status is wrong, an event or a delivery is
-// missing, unknown or has more than one id, or an address is suppressed that should not be, or the other way round.
+// notifications is the number of events that SES published, repeated the number of posts beyond one for each: the same
+// notification again, or the same event in another. duplicated_deliveries is the number of deliveries of an event after
+// one that got a 200, which is allowed. It exits with 1 when a status is wrong, when an event or a delivery is missing,
+// unknown or has more than one id, or when an address is wrongly suppressed or wrongly not suppressed.
 //
-// The killed process has leases on work. They end after a minute, so that a run takes longer than that. It is for Linux:
-// there Go takes the authority that signed the webhooks' certificate from a file.
+// The leases of the killed process end after a minute, so a run takes longer than that. It runs on Linux only, where Go
+// reads the authority that signed the webhooks' certificate from a file.
 package main
 
 import (
@@ -37,7 +42,7 @@ import (
 	"time"
 )
 
-// most bounds the messages, which are all in memory.
+// most bounds the number of messages, which are all in memory.
 const most = 100_000
 
 type settings struct {
@@ -48,9 +53,9 @@ type settings struct {
 
 func main() {
 	var set settings
-	flag.IntVar(&set.messages, "messages", 10_000, "how many messages are sent")
-	flag.Uint64Var(&set.seed, "seed", uint64(time.Now().UnixNano()), "what decides the random choices")
-	flag.DurationVar(&set.limit, "limit", 20*time.Minute, "how long all of it may take")
+	flag.IntVar(&set.messages, "messages", 10_000, "messages to send")
+	flag.Uint64Var(&set.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random choices")
+	flag.DurationVar(&set.limit, "limit", 20*time.Minute, "time limit of the run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -9,29 +9,29 @@ import (
 
 const mostRecipients = 3
 
-// message is a message, and what becomes of it.
+// message is a message with its planned events.
 type message struct {
 	number     int
 	recipients []string
-	// id is ours, providerID that of SES, sentAt when it took the message.
+	// id is ours, providerID is SES's, sentAt is when SES accepted the message.
 	id, providerID string
 	sentAt         time.Time
 
 	facts  []fact
 	events []string
-	// moment gives every fact a time of its own, in milliseconds since sentAt.
+	// moment gives every event a time of its own, in milliseconds since sentAt.
 	moment int
 }
 
-// fact is what is to be known about a message, once.
+// fact is an event that the server must store for the message, once.
 type fact struct {
 	kind string
-	// recipient is empty when it concerns all, or nobody can tell whom.
+	// recipient is empty when the event concerns all recipients, or cannot be attributed to one.
 	recipient string
 	at        time.Time
-	// rejected tells the one failure that SES reports.
+	// rejected marks a rejection, the only failure that SES reports.
 	rejected bool
-	// suppresses is the reason to suppress the recipient; empty: there is none.
+	// suppresses is the reason to suppress the recipient; empty means none.
 	suppresses string
 }
 
@@ -47,11 +47,11 @@ func planRecipients(random *rand.Rand, count int) []*message {
 	return messages
 }
 
-// planFacts decides what becomes of the message. Anything may come together with anything: what SES would never report
-// of one message must not break the rules either.
+// planFacts decides the events of the message. Any events may come together: combinations that SES would never
+// report must not break the rules either.
 func (m *message) planFacts(random *rand.Rand) {
 	chance := func(percent int) bool { return random.IntN(100) < percent }
-	// Our own worker stores that it was sent; the event says the same fact.
+	// Our own worker stores email.sent; the event of SES reports the same.
 	m.facts = append(m.facts, fact{kind: "email.sent"})
 	if chance(90) {
 		m.report("Send", "send", map[string]any{}, chance(5))
@@ -144,7 +144,7 @@ func (m *message) complain(recipient string) {
 	}, false)
 }
 
-// interest is an open or a click. Of several recipients nobody can tell whose it is.
+// interest adds an open or a click. With several recipients it cannot be attributed to one.
 func (m *message) interest(kind, eventType, member string) {
 	at := m.next()
 	seen := fact{kind: kind, at: at}

@@ -31,7 +31,7 @@ type server struct {
 
 func (s *server) url() string { return *s.address.Load() }
 
-// start returns when the server says that it serves. What it logs as an error is shown.
+// start returns when the server logs that it serves. It shows the errors that the server logs.
 func (s *server) start(ctx context.Context) error {
 	output, logged := io.Pipe()
 	process, err := harness.Launch(ctx, harness.Command{

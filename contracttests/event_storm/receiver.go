@@ -21,23 +21,23 @@ import (
 
 const (
 	mostBody = 1 << 20
-	// refusals is how many deliveries are answered with 500 the first time, at most. The third attempt would come after five
-	// minutes, so that none is refused twice.
+	// refusals is the maximum number of deliveries that get a 500 the first time. None is refused twice, because
+	// the third attempt would come only after five minutes.
 	refusals = 20
-	// refuseEvery spreads them.
+	// refuseEvery spreads the refusals over the deliveries.
 	refuseEvery = 50
 )
 
-// receipt is an event as webhooks were told of it.
+// receipt is an event as webhooks received it.
 type receipt struct {
 	id, kind, email, recipient, createdAt string
 	body                                  string
 	hook                                  string
-	// taken is how many deliveries were answered with 200.
+	// taken counts the deliveries that got a 200.
 	taken int
 }
 
-// receiver is where the webhooks are posted to.
+// receiver is the endpoint of all webhooks.
 type receiver struct {
 	server *httptest.Server
 
@@ -45,11 +45,11 @@ type receiver struct {
 	verifiers map[string]*standardwebhooks.Webhook // by path
 	events    map[string]*receipt                  // by webhook-id
 	refused   int
-	// wrong are deliveries that are not as promised.
+	// wrong holds the deliveries that break a promise.
 	wrong []error
 }
 
-// newReceiver serves https with a certificate for 127.0.0.1, whose authority is written to a file.
+// newReceiver serves HTTPS with a certificate for 127.0.0.1, and writes its authority to a file.
 func newReceiver(authority string) (*receiver, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -68,7 +68,7 @@ func newReceiver(authority string) (*receiver, error) {
 	}
 	r := &receiver{verifiers: map[string]*standardwebhooks.Webhook{}, events: map[string]*receipt{}}
 	r.server = httptest.NewUnstartedServer(r)
-	// A process that is killed leaves handshakes half done.
+	// A killed process leaves unfinished handshakes.
 	r.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	r.server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	r.server.StartTLS()
@@ -89,7 +89,7 @@ func (r *receiver) expect(path, secret string) error {
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, mostBody))
 	if err != nil {
-		return // the process died while it was posting
+		return // the process died while it posted
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// take notes a delivery. Now and then it refuses one the first time: the next attempt has the same id.
+// take records a delivery. Now and then it refuses one the first time; the next attempt has the same id.
 func (r *receiver) take(request *http.Request, body []byte, w http.ResponseWriter) error {
 	var payload struct {
 		ID, Type, CreatedAt string
@@ -145,7 +145,7 @@ func (r *receiver) take(request *http.Request, body []byte, w http.ResponseWrite
 	return nil
 }
 
-// duplicated is how many deliveries came after one that was taken.
+// duplicated returns the number of deliveries after one that was accepted.
 func (r *receiver) duplicated() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +156,7 @@ func (r *receiver) duplicated() int {
 	return count
 }
 
-// hooks are the webhooks, by the path that each has at the receiver.
+// hooks returns the event types of the webhooks, by the path of each at the receiver.
 func hooks() map[string][]string {
 	return map[string][]string{
 		"/sent":      {"email.sent"},
@@ -166,7 +166,7 @@ func hooks() map[string][]string {
 	}
 }
 
-// belongs is whether the webhook at path subscribes to a type of event.
+// belongs reports whether the webhook at path subscribes to a type of event.
 func belongs(path, kind string) bool {
 	return slices.Contains(hooks()[path], kind)
 }

@@ -10,14 +10,14 @@ import (
 
 const messageTag = "mailstack-message-id"
 
-// report adds an event as SES writes it. Without our tag it can be matched by the id of SES alone.
+// report adds an event as SES writes it. An untagged one can only be matched by SES's message id.
 // https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 func (m *message) report(eventType, member string, detail map[string]any, untagged bool) {
 	tags := map[string][]string{"ses:configuration-set": {"mailstack"}}
 	if !untagged {
 		tags[messageTag] = []string{m.id}
 	}
-	// Maps of strings, lists and maps can always be encoded.
+	// Maps of strings, lists and maps always encode.
 	event, _ := json.Marshal(map[string]any{
 		"eventType": eventType, member: detail,
 		"mail": map[string]any{
@@ -27,21 +27,21 @@ func (m *message) report(eventType, member string, detail map[string]any, untagg
 	m.events = append(m.events, string(event))
 }
 
-// notification is a message of SNS, which is signed once and may be posted often.
+// notification is a message of SNS, which is signed once and may be posted several times.
 type notification struct {
 	id, event string
 	signed    func() ([]byte, error)
 }
 
-// post is one attempt of SNS to have a notification taken.
+// post is one attempt of SNS to deliver a notification.
 type post struct {
 	what *notification
-	// first is the process that is asked first.
+	// first is the index of the process to try first.
 	first int
 }
 
-// plannedPosts has every event posted, many of them again under the same or another MessageId, in random order. published
-// is how many events there are.
+// plannedPosts has every event posted, many of them again under the same or another MessageId, in random order.
+// published is the number of events.
 func plannedPosts(random *rand.Rand, messages []*message) (posts []post, published int) {
 	for _, one := range messages {
 		for _, event := range one.events {
@@ -64,7 +64,7 @@ func newNotification(event string) *notification {
 	return &notification{id: uuid.NewString(), event: event}
 }
 
-// prepare has it signed by whoever posts it first.
+// prepare has the notification signed by its first post.
 func (n *notification) prepare(t *topic) {
 	n.signed = sync.OnceValues(func() ([]byte, error) { return t.sign(n) })
 }

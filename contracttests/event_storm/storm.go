@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// posters is how many posts are under way at once.
+	// posters is the number of posts in flight at once.
 	posters   = 16
 	batchSize = 100
 	look      = 250 * time.Millisecond
@@ -64,7 +64,7 @@ func (w *world) sendBatch(ctx context.Context, through *server, batch []*message
 	return nil
 }
 
-// awaitSent waits until SES has all messages and we know it, and notes what SES knows of each.
+// awaitSent waits until SES has all messages and the database shows it, then copies SES's record of each.
 func (w *world) awaitSent(ctx context.Context, messages []*message) error {
 	if err := w.await(ctx, "SELECT count(*) FROM sends"); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (w *world) awaitSent(ctx context.Context, messages []*message) error {
 	return nil
 }
 
-// storm makes the posts, kills the first process when half of them are taken, and starts it again.
+// storm makes the posts, kills the first process when half of them are accepted, and starts it again.
 func (w *world) storm(ctx context.Context, posts []post) error {
 	for _, one := range posts {
 		if one.what.signed == nil {
@@ -104,7 +104,7 @@ func (w *world) storm(ctx context.Context, posts []post) error {
 		case <-half:
 		}
 		w.servers[0].Kill()
-		// It outlives the posting.
+		// The new process outlives the posts.
 		return w.servers[0].start(ctx)
 	})
 	next := make(chan post)
@@ -135,13 +135,13 @@ func (w *world) storm(ctx context.Context, posts []post) error {
 	return group.Wait()
 }
 
-// awaitQuiet waits until no event is to be matched and no delivery to be made.
+// awaitQuiet waits until no event is left to match and no delivery is left to make.
 func (w *world) awaitQuiet(ctx context.Context) error {
 	return w.await(ctx, `SELECT (SELECT count(*) FROM notifications WHERE due_at IS NOT NULL)
 		+ (SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL) + (SELECT count(*) FROM sends)`)
 }
 
-// await waits until a statement counts nothing.
+// await waits until a counting statement returns zero.
 func (w *world) await(ctx context.Context, statement string) error {
 	for {
 		var left int64

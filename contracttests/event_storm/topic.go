@@ -22,16 +22,16 @@ import (
 const (
 	topicARN   = "arn:aws:sns:us-east-1:000000000000:mailstack"
 	eventsPath = "/internal/ses/events"
-	// tries bounds how often a post is repeated: for longer than it takes to start a process again.
+	// tries bounds the attempts of a post; together they take longer than a process takes to start again.
 	tries     = 60
 	firstWait = 50 * time.Millisecond
 	lastWait  = time.Second
 )
 
-// topic is Amazon SNS with one topic.
+// topic is a simulated Amazon SNS with one topic.
 type topic struct {
 	key *rsa.PrivateKey
-	// certificateURL is where the certificate is to be had, certificate what is there.
+	// certificateURL is where the certificate is served.
 	certificateURL string
 	certificate    []byte
 	client         *http.Client
@@ -52,7 +52,7 @@ func newTopic() (*topic, error) {
 	}, nil
 }
 
-// sign signs as SNS does, with version 2 of its signature: names and values, in the order of the names.
+// sign signs as SNS does with signature version 2: over names and values, in the order of the names.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 func (t *topic) sign(n *notification) ([]byte, error) {
 	at := stamp(time.Now())
@@ -75,7 +75,7 @@ func (t *topic) sign(n *notification) ([]byte, error) {
 	return body, nil
 }
 
-// deliver posts until the notification is taken, by one process or the other.
+// deliver posts the notification until one of the processes accepts it.
 func (t *topic) deliver(ctx context.Context, p post, servers []*server) error {
 	body, err := p.what.signed()
 	if err != nil {
@@ -95,7 +95,7 @@ func (t *topic) deliver(ctx context.Context, p post, servers []*server) error {
 		}
 		wait = min(2*wait, lastWait)
 	}
-	return errors.New("a notification was not taken in time")
+	return errors.New("a notification was not accepted in time")
 }
 
 func (t *topic) try(ctx context.Context, url string, body []byte) (status int, err error) {

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shown bounds how many of each kind of deviation are printed.
+// shown bounds the printed deviations of each kind.
 const shown = 5
 
-// verdict counts what is and what should not be.
+// verdict counts the results and the deviations.
 type verdict struct {
 	facts, suppressions, deliveries int
 
@@ -41,10 +41,10 @@ func (v *verdict) err() error {
 	if wrong == 0 && v.idsPerEvent == 1 {
 		return nil
 	}
-	return errors.New("the promise is broken:\n" + strings.Join(v.notes, "\n"))
+	return errors.New("the results differ from the expected ones:\n" + strings.Join(v.notes, "\n"))
 }
 
-// note counts a deviation, and keeps the first few.
+// note counts a deviation, and keeps the first few for printing.
 func (v *verdict) note(counter *int, format string, arguments ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -61,7 +61,7 @@ type event struct {
 	OccurredAt time.Time
 }
 
-// account asks the API about everything, and compares.
+// account reads everything from the API and compares it with the expected results.
 func (w *world) account(ctx context.Context, messages []*message) (*verdict, error) {
 	v := &verdict{duplicated: w.receiver.duplicated()}
 	var mu sync.Mutex
@@ -113,7 +113,8 @@ func (w *world) checkStatus(ctx context.Context, through *server, v *verdict, on
 	return nil
 }
 
-// checkEvents compares the facts of a message with its events, and returns the ids of which webhooks must have been told.
+// checkEvents compares the expected events of a message with those in the API, and returns the ids that webhooks
+// must have received.
 func (w *world) checkEvents(ctx context.Context, through *server, v *verdict, one *message) (told []string, err error) {
 	seen, err := pages[event](ctx, w, through, "/v1/emails/"+one.id+"/events")
 	if err != nil {
@@ -138,7 +139,8 @@ func (w *world) checkEvents(ctx context.Context, through *server, v *verdict, on
 	return told, nil
 }
 
-// is tells whether an event is of a fact. When a message was sent is said by our worker or by SES, whoever is first.
+// is reports whether an event is the expected one. The time of email.sent comes from our worker or from SES,
+// whichever is first.
 func (e event) is(f fact) bool {
 	recipient := ""
 	if e.Recipient != nil {
@@ -165,7 +167,7 @@ func (w *world) checkDelivery(v *verdict, one *message, of event) {
 	}
 }
 
-// checkReceiver looks for what should not have come, and for facts that came under several ids.
+// checkReceiver finds unexpected deliveries, and events that were delivered under several ids.
 func (w *world) checkReceiver(v *verdict, expected map[string]bool) {
 	w.receiver.mu.Lock()
 	defer w.receiver.mu.Unlock()

@@ -27,11 +27,11 @@ const (
 	region    = "us-east-1"
 	domainOf  = "mail.test"
 	sender    = "hello@" + domainOf
-	// certificatePath is where the simulated SNS has its certificate.
+	// certificatePath is the path of the simulated SNS's certificate.
 	certificatePath = "/SimpleNotificationService-storm.pem"
 )
 
-// world is everything that runs.
+// world holds everything that runs.
 type world struct {
 	folder    string
 	postgres  *devdb.Server
@@ -47,7 +47,7 @@ type world struct {
 	closers   []func() error
 }
 
-// close ends what was started, the last first.
+// close ends everything that was started, in reverse order.
 func (w *world) close() error {
 	var failures []error
 	for i := len(w.closers) - 1; i >= 0; i-- {
@@ -58,7 +58,7 @@ func (w *world) close() error {
 
 func (w *world) onClose(closer func() error) { w.closers = append(w.closers, closer) }
 
-// newWorld starts everything and registers who sends.
+// newWorld starts everything and registers the sending domain and the webhooks.
 func newWorld(ctx context.Context) (_ *world, err error) {
 	w := &world{client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: posters}}}
 	defer func() {
@@ -94,7 +94,7 @@ func (w *world) startPostgres(ctx context.Context) (err error) {
 	return nil
 }
 
-// startAmazon serves the simulated SES, which reports nothing by itself, and the certificate of the topic.
+// startAmazon serves the simulated SES, which reports no events by itself, and the certificate of the topic.
 func (w *world) startAmazon(context.Context) (err error) {
 	if w.topic, err = newTopic(); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (w *world) startReceiver(context.Context) (err error) {
 	return nil
 }
 
-// environment is all that the processes are told.
+// environment returns the whole environment of the processes.
 func (w *world) environment() ([]string, error) {
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
@@ -149,7 +149,7 @@ func (w *world) environment() ([]string, error) {
 	}, nil
 }
 
-// startServers migrates, makes the account and starts the processes.
+// startServers migrates, makes the organization and its key, and starts the processes.
 func (w *world) startServers(ctx context.Context) error {
 	binary := filepath.Join(w.folder, "mailstack")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/voostack/mailstack")
@@ -202,7 +202,7 @@ func (w *world) registerDomain(ctx context.Context) error {
 	return errors.New("the domain is not verified: " + made.Status)
 }
 
-// registerWebhooks has every type of event posted to one of several webhooks, so that one does not wait for another.
+// registerWebhooks subscribes several webhooks to all event types between them, so that no type waits for another.
 func (w *world) registerWebhooks(ctx context.Context) error {
 	for path, events := range hooks() {
 		var made struct{ SigningSecret string }
