@@ -1,11 +1,11 @@
-// Package harness is the ground of the programs that measure the server and break it: the binary, built from this tree, a
-// private durable Postgres, and processes that are started, killed and ended one by one, all on the loopback and in a
-// folder that goes with them.
+// Package harness starts what the programs need that measure the server and break it: the binary, built from this tree,
+// a private durable Postgres, and processes that are started, killed and stopped one by one. All of them use the
+// loopback interface and a folder that Close removes.
 //
 //   - harness.go: the folder, the binary, Postgres and its databases
-//   - process.go: a process of ours
-//   - simulator.go: the simulated SES, asked what it took
-//   - load.go: clients that send as fast as they are answered
+//   - process.go: a process
+//   - simulator.go: the control API of the simulated SES
+//   - load.go: clients that send as fast as responses arrive
 //   - tenant.go: an organization with a key and a verified domain
 package harness
 
@@ -24,9 +24,9 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Harness is what all processes of a run share.
+// Harness holds what all processes of a run share.
 type Harness struct {
-	// Folder holds the logs of the processes and all else; it is gone when the harness is closed.
+	// Folder holds the logs of the processes and all other files. Close removes it.
 	Folder string
 	// Binary is mailstack, built from this tree.
 	Binary   string
@@ -36,8 +36,8 @@ type Harness struct {
 	processes []*Process
 }
 
-// New builds the binary and starts Postgres, which keeps what it commits: fsync, full_page_writes and
-// synchronous_commit are on.
+// New builds the binary and starts Postgres with full durability: fsync, full_page_writes and synchronous_commit
+// are on.
 func New(ctx context.Context, maxConnections int) (_ *Harness, err error) {
 	folder, err := os.MkdirTemp("", "mailstack-harness-")
 	if err != nil {
@@ -68,7 +68,7 @@ func New(ctx context.Context, maxConnections int) (_ *Harness, err error) {
 	return h, nil
 }
 
-// Database makes a migrated database and opens it.
+// Database migrates a database and opens it. It creates the database unless it is the default one.
 func (h *Harness) Database(ctx context.Context, name string) (*store.Store, error) {
 	if name != devdb.Database {
 		admin, err := store.Open(ctx, store.Config{URL: h.Postgres.DSN(devdb.Database), MaxConns: 1})
@@ -91,7 +91,7 @@ func (h *Harness) Database(ctx context.Context, name string) (*store.Store, erro
 	return opened, nil
 }
 
-// Close ends every process that still runs, stops Postgres and removes the folder.
+// Close kills every process that still runs, stops Postgres and removes the folder.
 func (h *Harness) Close() error {
 	for _, one := range h.processes {
 		one.Kill()

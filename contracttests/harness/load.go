@@ -16,7 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/backoff"
 )
 
-// Load is what a number of connections did that sent as fast as they were answered.
+// Load is the result of several connections that sent as fast as responses arrived.
 type Load struct {
 	Requests, Refused int
 	Elapsed           time.Duration
@@ -24,10 +24,10 @@ type Load struct {
 	latencies []time.Duration
 }
 
-// PerSecond is how many requests were answered as they should be.
+// PerSecond returns the accepted requests per second.
 func (l Load) PerSecond() float64 { return float64(l.Requests) / l.Elapsed.Seconds() }
 
-// Percentile is the time within which so many of a hundred requests were answered.
+// Percentile returns the latency within which the given percentage of requests completed.
 func (l Load) Percentile(of float64) time.Duration {
 	if len(l.latencies) == 0 {
 		return 0
@@ -35,7 +35,7 @@ func (l Load) Percentile(of float64) time.Duration {
 	return l.latencies[min(len(l.latencies)-1, int(of/100*float64(len(l.latencies))))]
 }
 
-// Request is a POST of JSON, written out: what a connection sends again and again, with another body each time.
+// Request is the head of a JSON POST. A connection sends it again and again, with another body each time.
 type Request struct{ Path, Key string }
 
 func (r Request) append(to, body []byte) []byte {
@@ -45,10 +45,10 @@ func (r Request) append(to, body []byte) []byte {
 	return append(append(to, "\r\n\r\n"...), body...)
 }
 
-// Drive sends requests over so many connections for so long, the body of each made by next from the number of the
-// request, and counts those that are answered with 202; after another answer a connection waits for as long as Retry-After
-// says. It writes HTTP by itself: the standard client would take more of
-// the machine than the server that is measured.
+// Drive sends requests over the given number of connections for the given duration, and counts the 202 responses.
+// next makes each body from the number of the request. After any other response the connection waits for as long as
+// Retry-After says. Drive writes HTTP by itself: the standard client would take more of the machine than the server
+// that is measured.
 func Drive(
 	ctx context.Context, address string, connections int, duration time.Duration, request Request,
 	next func(to []byte, number int) []byte,
@@ -93,11 +93,11 @@ func drive(ctx context.Context, address string, request Request, next func([]byt
 		}
 		answer, err := http.ReadResponse(reader, nil)
 		if err != nil {
-			return done, fmt.Errorf("read an answer: %w", err)
+			return done, fmt.Errorf("read the response: %w", err)
 		}
 		_, err = io.Copy(io.Discard, answer.Body)
 		if err = errors.Join(err, answer.Body.Close()); err != nil {
-			return done, fmt.Errorf("read an answer: %w", err)
+			return done, fmt.Errorf("read the response: %w", err)
 		}
 		if answer.StatusCode != http.StatusAccepted {
 			done.Refused++
@@ -110,11 +110,11 @@ func drive(ctx context.Context, address string, request Request, next func([]byt
 	return done, nil
 }
 
-// wait does as it is told.
+// wait waits for as long as Retry-After says.
 func wait(ctx context.Context, seconds string) {
 	after, err := strconv.Atoi(seconds)
 	if err != nil {
 		return
 	}
-	_ = backoff.Sleep(ctx, time.Duration(after)*time.Second) // the caller looks at the context
+	_ = backoff.Sleep(ctx, time.Duration(after)*time.Second) // the caller checks the context
 }

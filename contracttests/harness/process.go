@@ -22,7 +22,7 @@ const (
 
 // Command is a program to start.
 type Command struct {
-	// Name is what messages call it.
+	// Name stands for the program in messages.
 	Name, Program          string
 	Arguments, Environment []string
 	Stdout, Stderr         io.Writer
@@ -30,27 +30,28 @@ type Command struct {
 	OnEnd func() error
 }
 
-// Process is a program that was started here. It is ended by its process id and no other way.
+// Process is a program that Launch started. It is ended by its process id only.
 type Process struct {
 	Name string
-	// PID is 0 when it has not been started.
+	// PID is zero before the start.
 	PID   int
 	ended chan struct{}
 	cmd   *exec.Cmd
 }
 
-// Launch starts a program in the background. It outlives ctx.
+// Launch starts a program in the background. The program outlives ctx.
 func Launch(ctx context.Context, command Command) (*Process, error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), command.Program, command.Arguments...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = command.Environment, command.Stdout, command.Stderr
-	// A signal to the terminal's group is for the program that started it, which ends it in its own time.
+	// Signals to the terminal's process group reach the program that called Launch, which ends this one in its own
+	// time.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", command.Name, err)
 	}
 	p := &Process{Name: command.Name, PID: cmd.Process.Pid, ended: make(chan struct{}), cmd: cmd}
 	go func() {
-		// How it ends is its starter's doing, or shows in its log.
+		// Ignore the error: the program was ended on purpose, or its log says why it ended.
 		_ = cmd.Wait()
 		if command.OnEnd != nil {
 			_ = command.OnEnd()
@@ -60,13 +61,13 @@ func Launch(ctx context.Context, command Command) (*Process, error) {
 	return p, nil
 }
 
-// Start runs the binary in the background with a bare environment: what the database is called, and what is given.
-// What it prints goes to <name>.log in the folder.
+// Start runs the binary in the background. Its environment is minimal: the URL of the database, a secret key,
+// credentials for the simulators, and the given variables. Its output goes to <name>.log in the folder.
 func (h *Harness) Start(ctx context.Context, name, database string, environment []string, arguments ...string) (*Process, error) {
 	return h.StartProgram(ctx, h.Binary, name, database, environment, arguments...)
 }
 
-// StartProgram is Start for another program.
+// StartProgram is like Start, for another program.
 func (h *Harness) StartProgram(
 	ctx context.Context, program, name, database string, environment []string, arguments ...string,
 ) (*Process, error) {
@@ -89,17 +90,17 @@ func (h *Harness) StartProgram(
 	return p, nil
 }
 
-// Ended is closed when the process is no more.
+// Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
 // Kill sends SIGKILL and waits for the end.
 func (p *Process) Kill() {
-	// One that has ended already is none to kill.
+	// Kill fails only for a process that has ended already.
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
 
-// Stop sends SIGTERM and waits for the end; it kills what does not end.
+// Stop sends SIGTERM and waits for the end; it kills the process after stopLimit.
 func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.Name, err)
@@ -113,7 +114,7 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Await returns when the URL answers with 200.
+// Await returns when the URL responds with 200.
 func (p *Process) Await(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -125,7 +126,7 @@ func (p *Process) Await(ctx context.Context, url string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w", p.Name, ctx.Err())
+			return fmt.Errorf("%s does not respond: %w", p.Name, ctx.Err())
 		case <-p.ended:
 			return fmt.Errorf("%s ended at once", p.Name)
 		case <-ticker.C:
@@ -146,7 +147,7 @@ func answers(ctx context.Context, url string) bool {
 	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
 
-// FreeAddress is a loopback address that nobody listens on at this moment.
+// FreeAddress returns a loopback address that is unused at this moment.
 func FreeAddress(ctx context.Context) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

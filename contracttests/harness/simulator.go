@@ -13,22 +13,22 @@ import (
 
 const simulatorPatience = 10 * time.Second
 
-// Simulator is the simulated SES of a run, asked over its control API.
+// Simulator is the control API of a run's simulated SES.
 type Simulator struct{ URL string }
 
-// Record is one message that SES took; the same message may stand there more than once.
+// Record is a message that SES accepted. The journal may hold the same message more than once.
 type Record struct {
 	Sequence   int64     `json:"sequence"`
 	MessageID  string    `json:"messageId"`
 	ReceivedAt time.Time `json:"receivedAt"`
 }
 
-// Register makes a domain known, and thereby verified: the simulator has no resolver.
+// Register makes a domain known and thereby verified: the simulator has no resolver.
 func (s Simulator) Register(ctx context.Context, domain string) error {
 	return s.Call(ctx, http.MethodPost, "/v2/email/identities", map[string]string{"EmailIdentity": domain}, nil)
 }
 
-// Journal calls visit with what SES took after the given sequence number, the oldest first.
+// Journal calls visit for each message that SES accepted after the given sequence number, oldest first.
 func (s Simulator) Journal(ctx context.Context, after int64, visit func(Record)) error {
 	for {
 		var page struct {
@@ -48,7 +48,7 @@ func (s Simulator) Journal(ctx context.Context, after int64, visit func(Record))
 	}
 }
 
-// Call makes a request with a body of JSON, where in is not nil, and reads the answer into out, where that is not nil.
+// Call makes a request. It sends in as JSON unless in is nil, and decodes the response into out unless out is nil.
 func (s Simulator) Call(ctx context.Context, method, path string, in, out any) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, simulatorPatience)
 	defer cancel()
@@ -62,19 +62,19 @@ func (s Simulator) Call(ctx context.Context, method, path string, in, out any) (
 	if err != nil {
 		return fmt.Errorf("make a request: %w", err)
 	}
-	// The simulator wants a signature to be there, whatever it says.
+	// The simulator requires a signature but does not verify it.
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=harness, SignedHeaders=host, Signature=00")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the simulator: %w", err)
+		return fmt.Errorf("call the simulator: %w", err)
 	}
 	defer func() { err = errors.Join(err, answer.Body.Close()) }()
 	said, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return fmt.Errorf("read what the simulator answers: %w", err)
+		return fmt.Errorf("read the simulator's response: %w", err)
 	}
 	if answer.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("the simulator answers %s: %s", answer.Status, said)
+		return fmt.Errorf("the simulator responded with %s: %s", answer.Status, said)
 	}
 	if out == nil {
 		return nil

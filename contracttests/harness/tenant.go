@@ -19,7 +19,7 @@ type Tenant struct {
 	Key, Domain         string
 }
 
-// NewTenant makes an organization with an allowance of so many emails and no payment method, a key with every scope,
+// NewTenant makes an organization with the given allowance of emails and no payment method, a key with every scope,
 // and a verified domain.
 func NewTenant(ctx context.Context, database *store.Store, allowance int64) (Tenant, error) {
 	t := Tenant{ID: uuid.Must(uuid.NewV7()), KeyID: uuid.Must(uuid.NewV7()), DomainID: uuid.Must(uuid.NewV7())}
