@@ -21,8 +21,8 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// connections are few, so that each of them makes every kind of request more often than it takes Postgres to settle on a
-// plan.
+// connections is small, so that each connection makes every kind of request more often than Postgres needs to
+// settle on a plan.
 const connections = 2
 
 // database is a filled database with a server in front of it.
@@ -31,12 +31,12 @@ type database struct {
 	store  *store.Store
 	server *httptest.Server
 	key    apikey.Key
-	// last are the cursors of the last pages, by the title of the case. An empty one is the first page.
+	// last maps the title of a case to the cursor of its last page; empty means the first page.
 	last map[string]string
 }
 
-// open makes a database. The last pages are looked for while the lists are short: a cursor stays valid, and leads to the
-// same rows, however many come before them.
+// open makes a database and its server. It looks for the last pages while the lists are short: a cursor stays
+// valid, and leads to the same rows, however many rows come before them.
 func open(ctx context.Context, postgres *devdb.Server, document []byte, rows int, cases []listCase) (d *database, err error) {
 	d = &database{rows: rows, last: map[string]string{}}
 	name := fmt.Sprintf("rows_%d", rows)
@@ -95,7 +95,7 @@ func execute(ctx context.Context, url string, work func(conn *pgx.Conn) error) (
 	return work(conn)
 }
 
-// serve runs the server without what lists do not need.
+// serve runs the server without the parts that lists do not need.
 func (d *database) serve(document []byte, log *slog.Logger) error {
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {

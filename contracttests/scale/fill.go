@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The ids of those who own the rows, and of what the lists with an id in their path are asked for: the first rows.
+// The ids of the owners of the rows and of the resources in the paths of lists; they belong to the first rows.
 const (
 	organization = "01906b97-5c00-7000-8000-000000000001"
 	stranger     = "01906b97-5c00-7000-8000-000000000002"
@@ -21,9 +21,10 @@ const (
 	busyWebhook  = "01906b97-5c00-7006-8000-000000000001"
 )
 
-// The rows are spread over five months from beginning on; all times are in milliseconds. Two groups of old rows come
-// before all others: at the beginning and from the middle on, a row per millisecond. They match the frequent filters by
-// whole pages, so that last pages are full. The rest lies evenly around them, with nothing within those in the middle.
+// The rows are spread over five months from beginning on; all times are in milliseconds. Two groups of old rows
+// come before all others: one row per millisecond, from the beginning and from the middle on. They match the
+// frequent filters by whole pages, so that last pages are full. The other rows lie evenly around them, and none
+// within the group in the middle.
 const (
 	beginning = 1719792000000 // 2024-07-01
 	span      = 150 * day
@@ -32,13 +33,13 @@ const (
 	rareRows  = 200
 	earliest  = 0
 	latest    = span + day
-	// others is when the others begin.
+	// others is the start of the other rows.
 	others = 3600 * 1000
-	// middle is behind one half of the others, however many they are.
+	// middle is the time after one half of the other rows, however many they are.
 	middle = others + span/2 + 1
 )
 
-// moment writes a time as queries have it.
+// moment formats a time for a query.
 func moment(ms int64) string {
 	return time.UnixMilli(beginning + ms).UTC().Format("2006-01-02T15:04:05.000Z")
 }
@@ -46,7 +47,8 @@ func moment(ms int64) string {
 //go:embed fill.sql
 var statements string
 
-// prepare makes what the statements need: partitions, owners, and what every row stands for.
+// prepare makes what the statements need: partitions, owners, and the table scale_rows, whose rows stand for a row
+// in every table.
 func prepare(ctx context.Context, conn *pgx.Conn, rows int) error {
 	preparation, _, _ := strings.Cut(statements, "-- end of preparation")
 	for _, statement := range []string{
@@ -67,8 +69,9 @@ func prepare(ctx context.Context, conn *pgx.Conn, rows int) error {
 	return nil
 }
 
-// restOfRows lie evenly, but for a second in the middle, which the old rows have for themselves. Every tenth is another
-// organization's; rare rows are ours, and lie evenly among the others.
+// restOfRows returns the statement for the other rows. They lie evenly, except for a second in the middle that
+// holds old rows only. Every tenth belongs to the other organization; rare rows are ours and lie evenly among the
+// others.
 func restOfRows(count int) string {
 	half := count / 2
 	return fmt.Sprintf(`INSERT INTO scale_rows
@@ -81,14 +84,14 @@ func restOfRows(count int) string {
 		int64(beginning), 2*oldRows, others, half, span/2/half, count/rareRows, rareRows, count)
 }
 
-// fill makes the old rows, or all others.
+// fill inserts the old rows, or all others.
 func fill(ctx context.Context, conn *pgx.Conn, old bool) error {
 	_, work, _ := strings.Cut(statements, "-- end of preparation")
 	named := strings.NewReplacer(
 		":organization", quoted(organization), ":stranger", quoted(stranger), ":key", quoted(key), ":old", strconv.FormatBool(old),
 		":busy_email", quoted(busyEmail), ":busy_template", quoted(busyTemplate), ":busy_webhook", quoted(busyWebhook),
 	)
-	// References are not checked: all of them are to rows that are made here.
+	// References are not checked: all of them lead to rows that are made here.
 	for statement := range strings.SplitSeq("SET session_replication_role = replica;"+named.Replace(work)+"\nVACUUM ANALYZE", ";\n\n") {
 		if _, err := conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("fill the tables: %w", err)

@@ -16,22 +16,23 @@ const fullPage = 100
 type listCase struct {
 	title string
 	path  string
-	// filters are those of the query; moments in them are written as they are in fill.go.
+	// filters are the filters of the query; moments in them are written as in fill.go.
 	filters url.Values
 	limit   int
 }
 
-// list says how a list of the document is asked for.
+// list is how to request a list of the spec.
 type list struct {
-	// ids take the place of the parameters in the path.
+	// ids replace the parameters in the path.
 	ids map[string]string
-	// limit is the size of a page; the largest unless the list is never that long.
+	// limit is the page size. Zero means the largest; a list that is never that long has a smaller one.
 	limit int
-	// filters are the queries besides the one without filters.
+	// filters are the queries to make besides the one without filters.
 	filters []string
 }
 
-// lists are those of openapi.yaml, by operationId. What is frequent and what is rare is in fill.sql.
+// lists returns the lists of openapi.yaml, by operationId. fill.sql decides which filters are frequent and which
+// are rare.
 func lists() map[string]list {
 	return map[string]list{
 		"listEmails": {filters: []string{
@@ -60,11 +61,11 @@ func lists() map[string]list {
 	}
 }
 
-// casesOf holds the cases against the document: every list that has pages, and every one of its filters, is among them.
+// casesOf returns all cases. It fails when a list of the spec that has pages, or one of its filters, has no case.
 func casesOf(document []byte) ([]listCase, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(document)
 	if err != nil {
-		return nil, fmt.Errorf("read the contract: %w", err)
+		return nil, fmt.Errorf("read the spec: %w", err)
 	}
 	known := lists()
 	var cases []listCase
@@ -76,7 +77,7 @@ func casesOf(document []byte) ([]listCase, error) {
 		}
 		asked, found := known[operation.OperationID]
 		if !found {
-			return nil, fmt.Errorf("the list %s has no case here", operation.OperationID)
+			return nil, fmt.Errorf("the list %s has no case", operation.OperationID)
 		}
 		delete(known, operation.OperationID)
 		added, err := asked.cases(path, operation)
@@ -86,7 +87,7 @@ func casesOf(document []byte) ([]listCase, error) {
 		cases = append(cases, added...)
 	}
 	for id := range known {
-		return nil, fmt.Errorf("the contract has no list %s", id)
+		return nil, fmt.Errorf("the spec has no list %s", id)
 	}
 	slices.SortStableFunc(cases, func(a, b listCase) int { return strings.Compare(a.path, b.path) })
 	return cases, nil
@@ -115,7 +116,7 @@ func (l list) cases(path string, operation *openapi3.Operation) ([]listCase, err
 	}
 	for _, parameter := range operation.Parameters {
 		if parameter.Value.In == "query" && !used[parameter.Value.Name] {
-			return nil, fmt.Errorf("its filter %s has no case here", parameter.Value.Name)
+			return nil, fmt.Errorf("its filter %s has no case", parameter.Value.Name)
 		}
 	}
 	return cases, nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A list or filter that is added to the contract needs a case here.
+// Every list and filter of the spec needs a case here.
 func TestEveryListAndFilterHasACase(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../openapi.yaml")

@@ -1,19 +1,20 @@
-// Command scale shows that the lists stay as fast as they are when tables grow. It fills a database with so many rows,
-// another with 10,000, both on a Postgres of its own, and asks the API over HTTP for the first and the last page of every
-// list, without filters, with every filter, frequent and rare, and with filters together:
+// Command scale shows that lists stay fast when tables grow. It fills one database with many rows and another with
+// 10,000, both on a Postgres of its own, and requests over HTTP the first and the last page of every list: without
+// filters, with every filter, frequent and rare, and with filters together:
 //
 //	go run ./contracttests/scale -rows 1000000
 //
-// Which lists and filters there are is read from openapi.yaml: one without a case here is an error.
+// It reads the lists and their filters from openapi.yaml: one without a case here is an error.
 //
+//   - main.go: settings, the course of a run, the table and the verdict
 //   - database.go: a database with a server in front of it
-//   - fill.go, fill.sql: the rows; the oldest and some in the middle first, when the way to the last page is still short
-//   - lists.go: what is asked for, held against the document
+//   - fill.go, fill.sql: the rows; the oldest and some in the middle first, while the way to the last page is short
+//   - lists.go: the cases, compared with the spec
 //   - measure.go: the pages and their times
 //
-// The requests of the four pages of a case (first and last, few rows and many) follow each other, so that whatever else
-// the machine does slows all four; the lower quartile of each counts. A case in which a ratio is over the limit is measured once
-// more, with three times as many requests, and then that counts.
+// The requests of the four pages of a case (first and last, few rows and many) follow each other, so that other load on
+// the machine slows all four; the lower quartile of each counts. A case with a ratio over the limit is measured once
+// more, with three times as many requests, and the second result counts.
 //
 // It exits with 1 when a last page takes more than 1.5 times as long as the first one, or a page more than 1.5 times as
 // long as the same page among 10,000 rows.
@@ -49,9 +50,9 @@ type settings struct {
 
 func main() {
 	var set settings
-	flag.IntVar(&set.rows, "rows", 1_000_000, "how many rows every table of a list has")
-	flag.IntVar(&set.repetitions, "repetitions", 101, "how many times a page is asked for")
-	flag.StringVar(&set.document, "document", "openapi.yaml", "the contract")
+	flag.IntVar(&set.rows, "rows", 1_000_000, "rows in every table of a list")
+	flag.IntVar(&set.repetitions, "repetitions", 101, "requests per page")
+	flag.StringVar(&set.document, "document", "openapi.yaml", "path of the spec")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -67,7 +68,7 @@ func run(ctx context.Context, set settings, out io.Writer) (err error) {
 	}
 	document, err := os.ReadFile(set.document)
 	if err != nil {
-		return fmt.Errorf("read the contract: %w", err)
+		return fmt.Errorf("read the spec: %w", err)
 	}
 	cases, err := casesOf(document)
 	if err != nil {
@@ -101,7 +102,7 @@ func run(ctx context.Context, set settings, out io.Writer) (err error) {
 	return judge(ctx, out, set.repetitions, few, many, cases)
 }
 
-// judge measures every case, prints a line for each and the verdict.
+// judge measures every case, and prints a line for each and the verdict.
 func judge(ctx context.Context, out io.Writer, repetitions int, few, many *database, cases []listCase) error {
 	_, err := fmt.Fprintf(out, "%-*s %8s %8s %6s   %8s %8s   %6s %6s\n%-*s %8s %8s %6s   %8s %8s   %6s %6s\n",
 		caseColumn, fmt.Sprintf("%d rows", many.rows), "first", "last", "last/", "of few", "of few", "first/", "last/",

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// mostPages bounds the way to a last page.
+	// mostPages bounds the pages read to reach a last page.
 	mostPages = 40
-	// warmUp is how often a page is asked for before it counts: Postgres decides about a plan after five times, on each
-	// connection.
+	// warmUp is the number of requests for a page before the measured ones: Postgres decides about a plan after
+	// five executions, on each connection.
 	warmUp = 20
 )
 
-// page is what an answer says.
+// page is the response to a list request.
 type page struct {
 	Data       []json.RawMessage
 	NextCursor *string
 	took       time.Duration
 }
 
-// findLastPages goes to the last page of the lists that have one by now, and whose last page is not known.
+// findLastPages finds the last page of the lists that have one by now, unless it is known.
 func (d *database) findLastPages(ctx context.Context, cases []listCase) error {
 	for _, asked := range cases {
 		if _, known := d.last[asked.title]; known {
@@ -60,7 +60,7 @@ func (d *database) lastPage(ctx context.Context, asked listCase) (cursor string,
 	return "", false, fmt.Errorf("the last page is not among the first %d", mostPages)
 }
 
-// ask asks for a page and says how long it took until all of it was here.
+// ask requests a page and measures the time until all of it has arrived.
 func (d *database) ask(ctx context.Context, asked listCase, cursor string) (got page, err error) {
 	query := url.Values{"limit": {strconv.Itoa(asked.limit)}}
 	maps.Copy(query, asked.filters)
@@ -75,31 +75,31 @@ func (d *database) ask(ctx context.Context, asked listCase, cursor string) (got 
 	began := time.Now()
 	response, err := d.server.Client().Do(request)
 	if err != nil {
-		return got, fmt.Errorf("ask: %w", err)
+		return got, fmt.Errorf("send the request: %w", err)
 	}
 	body, err := io.ReadAll(response.Body)
 	got.took = time.Since(began)
 	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return got, fmt.Errorf("read an answer: %w", err)
+		return got, fmt.Errorf("read the response: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
 		return got, fmt.Errorf("%s: %s", response.Status, body)
 	}
 	if err := json.Unmarshal(body, &got); err != nil {
-		return got, fmt.Errorf("read an answer: %w", err)
+		return got, fmt.Errorf("read the response: %w", err)
 	}
 	return got, nil
 }
 
-// times are lower quartiles, in milliseconds.
+// times holds lower quartiles, in milliseconds.
 type times struct{ first, last, fewFirst, fewLast float64 }
 
-// worst is the highest of the ratios that are limited.
+// worst returns the highest of the limited ratios.
 func (t times) worst() float64 {
 	return max(t.last/t.first, t.first/t.fewFirst, t.last/t.fewLast)
 }
 
-// measure asks for the four pages in turn. The first of a turn is another one every time.
+// measure requests the four pages in turn. Each turn begins with another page.
 func measure(ctx context.Context, repetitions int, few, many *database, asked listCase) (times, error) {
 	pages := []struct {
 		from   *database
@@ -116,7 +116,7 @@ func measure(ctx context.Context, repetitions int, few, many *database, asked li
 			}
 			length[i] = len(got.Data)
 			if last := i%2 == 1; last && got.NextCursor != nil {
-				return times{}, errors.New("behind the last page is another")
+				return times{}, errors.New("the last page is followed by another")
 			}
 			if turn >= warmUp {
 				took[i] = append(took[i], float64(got.took.Microseconds())/1000)
@@ -129,8 +129,8 @@ func measure(ctx context.Context, repetitions int, few, many *database, asked li
 	return times{first: quartile(took[0]), last: quartile(took[1]), fewFirst: quartile(took[2]), fewLast: quartile(took[3])}, nil
 }
 
-// quartile is the time below which a quarter of the requests stayed: what the page costs, where the median also tells of
-// what else the machine was doing.
+// quartile returns the lower quartile, which is the cost of the page; the median would include other load on the
+// machine.
 func quartile(values []float64) float64 {
 	slices.Sort(values)
 	return values[len(values)/4]
