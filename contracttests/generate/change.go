@@ -10,17 +10,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Verdict is what a schema says of a value.
+// Verdict is the judgment on a value under its schema.
 type Verdict int
 
-// The verdicts. A text is malformed where it is refused whatever its schema: a member twice, too many levels.
+// The verdicts. A malformed text is refused whatever its schema: a duplicate member, too many levels.
 const (
 	Right Verdict = iota
 	Wrong
 	Malformed
 )
 
-// Case is a value, what was changed to get it, and what is to be thought of it.
+// Case is a value, the changes that made it, and its verdict.
 type Case struct {
 	Value   any
 	Verdict Verdict
@@ -29,20 +29,20 @@ type Case struct {
 
 // change is one way to change a value.
 type change struct {
-	// member is the first step of the way to what is changed; empty for the value itself.
+	// member is the first step of the path to the change; empty means the value itself.
 	member  string
 	what    string
 	verdict Verdict
 	apply   func() any
 }
 
-// Near makes values that are a change or two away from valid ones. Not every change makes them wrong: a length exactly
-// at its limit is one as well.
+// Near makes values that are a change or two away from valid ones. Some changes leave a value valid, such as a
+// length exactly at its limit.
 func (m Maker) Near(schema *openapi3.Schema) *rapid.Generator[Case] {
 	return rapid.Custom(func(t *rapid.T) Case { return m.changed(t, schema, m.valid(t, schema)) })
 }
 
-// Changed makes changes to a value that is valid.
+// Changed makes a change or two to a valid value.
 func (m Maker) Changed(schema *openapi3.Schema, value any) *rapid.Generator[Case] {
 	return rapid.Custom(func(t *rapid.T) Case { return m.changed(t, schema, value) })
 }
@@ -51,7 +51,7 @@ func (m Maker) changed(t *rapid.T, schema *openapi3.Schema, value any) Case {
 	made := Case{Value: value}
 	done := map[string]bool{}
 	for range rapid.SampledFrom([]int{1, 1, 2}).Draw(t, "changes") {
-		// What is changed twice may be right again.
+		// A second change of the same member could make it valid again.
 		possible := filtered(m.changes(t, schema, made.Value), func(c change) bool {
 			return !done[c.member] && (c.member != "" || len(done) == 0)
 		})
@@ -66,7 +66,8 @@ func (m Maker) changed(t *rapid.T, schema *openapi3.Schema, value any) Case {
 	return made
 }
 
-// choose takes a member before it takes a change: rapid prefers what comes first, which would be the same few always.
+// choose draws a member first and then a change of it. Rapid prefers what comes first, so drawing among all changes
+// would always make the same few.
 func choose(t *rapid.T, possible []change) change {
 	var members []string
 	for _, one := range possible {
@@ -81,9 +82,10 @@ func choose(t *rapid.T, possible []change) change {
 	return rapid.SampledFrom(filtered(possible, func(c change) bool { return c.member == member })).Draw(t, "change")
 }
 
-// changes are those that can be made to a value of the schema. They are drawn from only when they are applied.
+// changes returns the changes that can be made to a value of the schema. They draw random values only when they are
+// applied.
 func (m Maker) changes(t *rapid.T, schema *openapi3.Schema, value any) []change {
-	// A value that was changed before may be of another type than the schema's.
+	// A value that was changed before may have another type than the schema's.
 	var found []change
 	switch value := value.(type) {
 	case Object:
@@ -131,7 +133,7 @@ func (m Maker) typeChanges(t *rapid.T, schema *openapi3.Schema) []change {
 			})
 		}
 	}
-	// The order of a map is another one each time.
+	// Sort, because the order of a map is random.
 	slices.SortFunc(found, func(a, b change) int { return strings.Compare(b.what, a.what) })
 	return found
 }
@@ -150,7 +152,7 @@ func (m Maker) objectChanges(t *rapid.T, schema *openapi3.Schema, value Object) 
 	return append(found, unknown)
 }
 
-// closed is the verdict on a member that the schema does not list.
+// closed returns the verdict on a member that the schema does not list.
 func closed(schema *openapi3.Schema) Verdict {
 	if has := schema.AdditionalProperties.Has; has != nil && !*has {
 		return Wrong
@@ -192,7 +194,8 @@ func (m Maker) memberChanges(t *rapid.T, schema *openapi3.Schema, value Object, 
 	return found
 }
 
-// judgedOneByOne lists are their caller's business: what is wrong with an item is not wrong with the whole.
+// judgedOneByOne reports whether the caller judges the items of a list one by one: an invalid item does not make
+// the list invalid.
 func judgedOneByOne(schema *openapi3.Schema) bool {
 	return schema.Extensions["x-validate-items"] != nil
 }
@@ -242,7 +245,7 @@ func (m Maker) listChanges(t *rapid.T, schema *openapi3.Schema, value []any) []c
 		}})
 	}
 	for _, one := range m.changes(t, schema.Items.Value, value[0]) {
-		// What is right may be there already.
+		// A valid item may be in the list already.
 		if one.verdict == Right && schema.UniqueItems {
 			continue
 		}

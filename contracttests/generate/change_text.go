@@ -36,7 +36,7 @@ func (m Maker) stringChanges(t *rapid.T, schema *openapi3.Schema, value string) 
 	if known || schema.MaxLength != nil && utf8.RuneCountInString(value)+3 > int(*schema.MaxLength) {
 		return found
 	}
-	// At the ends: in the middle they could take a phrase apart.
+	// Only at the ends: in the middle they could split a phrase.
 	letters := filtered(characters(), func(r rune) bool { return allowed(string(r)) && allowed(value+string(r)) && allowed(string(r)+value) })
 	if len(letters) > 0 {
 		found = append(found, change{what: "unusual characters", verdict: Right, apply: func() any {
@@ -57,7 +57,7 @@ func enumChanges(t *rapid.T, schema *openapi3.Schema, value string) []change {
 	}}}
 }
 
-// lengthChanges go to the limits and beyond. Whether a string at a limit has a format is not known here.
+// lengthChanges make strings at the length limits and beyond. A string at a limit may or may not have its format.
 func (m Maker) lengthChanges(t *rapid.T, schema *openapi3.Schema, free bool) []change {
 	var found []change
 	sized := func(length int, verdict Verdict) {

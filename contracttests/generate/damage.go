@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Damaged makes texts that are no JSON document out of the text of an object or list, and says how.
+// Damaged makes texts that are not JSON from the text of an object or list, and names the damage.
 func Damaged(whole string) *rapid.Generator[Damage] {
 	return rapid.Custom(func(t *rapid.T) Damage {
 		kinds := []damaging{cutOff, followed, preceded}
@@ -20,13 +20,13 @@ func Damaged(whole string) *rapid.Generator[Damage] {
 	})
 }
 
-// Damage is a text and what was done to it.
+// Damage is a damaged text and what was done to it.
 type Damage struct{ Text, What string }
 
 type damaging func(t *rapid.T, whole string) Damage
 
 func cutOff(t *rapid.T, whole string) Damage {
-	// The last bracket is cut off with whatever white space follows it.
+	// The last bracket is cut off, with any white space after it.
 	end := len(strings.TrimRight(whole, " \r\n\t")) - 1
 	return Damage{whole[:rapid.IntRange(0, end).Draw(t, "length")], "cut off"}
 }
@@ -41,8 +41,8 @@ func preceded(t *rapid.T, whole string) Damage {
 	return Damage{extra + whole, "preceded by data"}
 }
 
-// spoiled puts into a string what no string may hold: half of a surrogate pair, bytes that are not UTF-8 (a stray one, an
-// overlong form, a surrogate, beyond the last plane), raw control characters, escapes that there are not.
+// spoiled inserts into a string what no string may contain: half of a surrogate pair, bytes that are not UTF-8 (a
+// stray one, an overlong form, a surrogate, beyond the last plane), raw control characters, unknown escapes.
 func spoiled(t *rapid.T, whole string) Damage {
 	var starts []int
 	quoted := false

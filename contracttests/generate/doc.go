@@ -1,8 +1,8 @@
-// Package generate makes values for schemas of an OpenAPI document, valid ones and ones that are slightly wrong, and
-// knows which is which. It knows nothing of how requests are validated: a value is right or wrong by how it was made.
+// Package generate makes values for the schemas of an OpenAPI spec, valid ones and slightly wrong ones, and knows which
+// is which. It contains no validation of requests: the way a value is made decides whether it is right or wrong.
 //
 //   - value.go: values as they stand in a text, and how they are written
 //   - valid.go: [Maker.Valid], values that a schema allows; text.go: strings
 //   - change.go: [Maker.Near], values with a change or two; change_text.go: the changes of strings and numbers
-//   - damage.go: [Damaged], texts that are no JSON document
+//   - damage.go: [Damaged], texts that are not JSON
 package generate

@@ -56,7 +56,7 @@ func maker() generate.Maker {
 	}
 }
 
-// judge says what the library thinks of a text.
+// judge returns the library's verdict on a text.
 func judge(schema *openapi3.Schema, text string) error {
 	var value any
 	if err := json.Unmarshal([]byte(text), &value); err != nil {
@@ -125,7 +125,7 @@ func TestDamagedIsDamaged(t *testing.T) {
 	})
 }
 
-// Every kind of change is made, at every place where it can be.
+// Every kind of change is made, at every place where it is possible.
 func TestChangesAreMade(t *testing.T) {
 	t.Parallel()
 	schema := thing(t)

@@ -8,21 +8,22 @@ import (
 	"pgregory.net/rapid"
 )
 
-// characters are those that go wrong first: quotes and brackets, white space, combining, joining and invisible ones,
-// ones whose case changes their length, right to left, full width, the ends of the planes, beyond the first plane.
+// characters returns characters that often cause bugs: quotes and brackets, white space, combining, joining and
+// invisible ones, some whose case changes their length, right to left, full width, the ends of the planes, beyond
+// the first plane.
 func characters() []rune {
 	return []rune(`aZ09 .,;:'"\/<>&()-_%@` +
 		"\u00a0\u00ad\u00df\u00e9\u0130\u0131\u0301\u0489\u05d0\u200b\u200d\u200e\u202e\u2066\u2028\u3000\ufe0f\uff21" +
 		"\ufeff\ufffd\ufffe\uffff\U0001f389\U0001f468\U0001f3fd\U000e0001\U0010ffff\t\n\r\u0085")
 }
 
-// controls are refused by one pattern or another.
+// controls returns control characters and line separators, which one pattern or another refuses.
 func controls() []rune {
 	return []rune("\x00\x01\x08\t\n\v\f\r\x1b\x1f\x7f\u0080\u0085\u009f\u2028\u2029")
 }
 
-// text makes strings that a pattern allows, of so many characters. A pattern that excludes characters is tried on them
-// one by one, any other must be one of Go's expressions.
+// text makes strings that a pattern allows, from shortest to longest characters long. A pattern that excludes
+// characters is tried on single characters; any other pattern must be a regular expression of Go.
 func (m Maker) text(t *rapid.T, schema *openapi3.Schema, shortest, longest int) string {
 	allowed := matcher(schema.Pattern)
 	if schema.Pattern != "" && !strings.HasPrefix(schema.Pattern, "^[^") {
@@ -46,7 +47,7 @@ func (m Maker) text(t *rapid.T, schema *openapi3.Schema, shortest, longest int) 
 	return made
 }
 
-// repeated is a string of so many characters, all the same.
+// repeated returns a string of length equal characters.
 func repeated(t *rapid.T, schema *openapi3.Schema, length int) string {
 	allowed := matcher(schema.Pattern)
 	letters := filtered([]rune("aé\u05d0\u4e2d\U0001f389"), func(r rune) bool { return allowed(string(r)) })

@@ -13,17 +13,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Maker makes values.
+// Maker makes values for schemas.
 type Maker struct {
-	// Formats are the formats of strings that mean a rule. A schema with another one cannot be made.
+	// Formats are the known string formats. A schema with an unknown format panics.
 	Formats map[string]Format
-	// Phrases are put into strings now and then, where their pattern allows it. Maps have members for those in two braces.
+	// Phrases are inserted into some strings, where their pattern allows it. Maps get members named for the phrases
+	// in double braces.
 	Phrases []string
-	// Longest is the longest string that is made to reach a limit, in characters, and the longest list.
+	// Longest bounds the strings, in characters, and the lists that are made to reach a limit.
 	Longest int
 }
 
-// Format makes strings that have a format and strings that do not.
+// Format makes strings that have a format and strings that do not have it.
 type Format struct{ Right, Wrong *rapid.Generator[string] }
 
 // Valid makes values that the schema allows.
@@ -54,7 +55,7 @@ func (m Maker) valid(t *rapid.T, schema *openapi3.Schema) any {
 	panic(fmt.Sprintf("no value is known for a schema of type %v", schema.Type))
 }
 
-// end is where a length ends: at its limit, unless that is too far.
+// end returns the upper bound of a length: its limit, or Longest when that is lower.
 func (m Maker) end(limit *uint64) int {
 	if limit == nil || *limit > uint64(m.Longest) {
 		return m.Longest
@@ -85,7 +86,7 @@ func validNumber(t *rapid.T, schema *openapi3.Schema) json.Number {
 	return json.Number(strconv.FormatFloat(rapid.Float64Range(least, most).Draw(t, "number"), 'g', -1, 64))
 }
 
-// bounds end before the numbers that JSON readers do not keep exactly.
+// bounds returns the bounds of a number, within the integers that every JSON reader keeps exactly.
 func bounds(schema *openapi3.Schema) (least, most float64) {
 	least, most = -(1<<53 - 1), 1<<53-1
 	if schema.Min != nil {
@@ -97,7 +98,7 @@ func bounds(schema *openapi3.Schema) (least, most float64) {
 	return least, most
 }
 
-// items are so many, all different where they must be.
+// items returns length items, all different where the schema requires it.
 func (m Maker) items(t *rapid.T, schema *openapi3.Schema, length int) []any {
 	item := m.Valid(schema.Items.Value)
 	if !schema.UniqueItems {
@@ -119,12 +120,12 @@ func (m Maker) validObject(t *rapid.T, schema *openapi3.Schema) Object {
 	return made
 }
 
-// propertyNames are in a fixed order, so that a seed makes the same value again.
+// propertyNames returns the names in a fixed order, so that a seed makes the same value again.
 func propertyNames(schema *openapi3.Schema) []string {
 	return slices.Sorted(maps.Keys(schema.Properties))
 }
 
-// validMap makes members of any name. Half of the maps have a simple value for what phrases name.
+// validMap makes members of any name. Half of the maps have a simple value for the names in phrases.
 func (m Maker) validMap(t *rapid.T, schema *openapi3.Schema) Object {
 	made := Object{}
 	for range rapid.IntRange(0, min(3, m.end(schema.MaxProps))).Draw(t, "members") {
@@ -137,7 +138,7 @@ func (m Maker) validMap(t *rapid.T, schema *openapi3.Schema) Object {
 	return made
 }
 
-// named are the names in phrases like {{name}}.
+// named returns the names in phrases such as {{name}}.
 func (m Maker) named() []string {
 	var names []string
 	for _, phrase := range m.Phrases {
@@ -148,7 +149,7 @@ func (m Maker) named() []string {
 	return names
 }
 
-// name is mostly an ordinary one.
+// name returns the name of a member, usually an ordinary one.
 func (m Maker) name(t *rapid.T) string {
 	names := append([]string{"a", "a.b", "\u00e4", "\U0001f389", "__proto__"}, m.named()...)
 	if rapid.IntRange(0, 19).Draw(t, "odd") == 7 {
@@ -157,7 +158,7 @@ func (m Maker) name(t *rapid.T) string {
 	return rapid.SampledFrom(names).Draw(t, "name")
 }
 
-// anything is any JSON value of at most so many levels.
+// anything returns any JSON value of at most depth levels.
 func (m Maker) anything(t *rapid.T, depth int) any {
 	switch kind := rapid.IntRange(0, 6).Draw(t, "kind"); {
 	case kind == 0:
@@ -182,7 +183,7 @@ func (m Maker) anything(t *rapid.T, depth int) any {
 	return rapid.StringOfN(rapid.SampledFrom(letters), 0, 5, -1).Draw(t, "string")
 }
 
-// nest is a list in a list and so on.
+// nest returns a list in a list, levels deep.
 func nest(levels int) any {
 	value := []any{}
 	for range levels - 1 {
@@ -191,7 +192,7 @@ func nest(levels int) any {
 	return value
 }
 
-// compiled turns the escapes of the document's expressions, which are ECMAScript's, into Go's.
+// compiled converts the escapes of the spec's expressions from ECMAScript to Go, and compiles them.
 func compiled(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(regexp.MustCompile(`\\u([0-9a-fA-F]{4})`).ReplaceAllString(pattern, `\x{$1}`))
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Object is a JSON object. Its members keep their order and may be given twice. Values are nil, bool, string,
+// Object is a JSON object. Its members keep their order and may be duplicated. Values are nil, bool, string,
 // json.Number, []any and Object.
 type Object []Member
 
@@ -17,7 +17,7 @@ type Member struct {
 	Value any
 }
 
-// Get returns the value of a member; nil when it is null or not there.
+// Get returns the value of a member; nil when it is null or absent.
 func (o Object) Get(name string) any {
 	for _, member := range o {
 		if member.Name == name {
@@ -27,7 +27,7 @@ func (o Object) Get(name string) any {
 	return nil
 }
 
-// Text returns a member that is a string; empty when it is not.
+// Text returns the string value of a member; empty when it is not a string.
 func (o Object) Text(name string) string {
 	text, _ := o.Get(name).(string)
 	return text
@@ -48,15 +48,15 @@ func (o Object) without(name string) Object {
 	return slices.DeleteFunc(slices.Clone(o), func(member Member) bool { return member.Name == name })
 }
 
-// Style is a way to write the same value.
+// Style is one of the ways to write a value.
 type Style struct {
-	// Escaped writes every character outside ASCII, and the first of every string, as \u escapes.
+	// Escaped writes as \u escapes every character outside ASCII, and the first of every string.
 	Escaped bool
-	// Spaced writes white space wherever there may be some.
+	// Spaced writes white space wherever JSON allows it.
 	Spaced bool
 }
 
-// Write is the text of a value.
+// Write returns the text of a value.
 func Write(value any, style Style) string {
 	w := writer{style: style}
 	w.value(value)
