@@ -1,4 +1,6 @@
 // Command go takes the steps of the SDK scenario with the Go client, gen/api. See contracttests/sdk/run.
+//
+//   - main.go: the steps' input and output; steps.go: the operations; webhooks.go: the deliveries
 package main
 
 import (
@@ -22,7 +24,7 @@ type step struct {
 	Input  json.RawMessage `json:"input"`
 }
 
-// observed is what a typed answer says, by the names of the scenario.
+// observed holds the contents of a typed response, by their names in the scenario.
 type observed map[string]any
 
 func main() {
@@ -72,7 +74,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// connect makes a client for each name that a step may give.
+// connect makes a client for each caller that a step may name.
 func connect() (map[string]*api.ClientWithResponses, error) {
 	clients := make(map[string]*api.ClientWithResponses)
 	for name, at := range map[string][2]string{
@@ -93,7 +95,7 @@ func connect() (map[string]*api.ClientWithResponses, error) {
 	return clients, nil
 }
 
-// read turns the input of a step into the typed request.
+// read decodes the input of a step into the typed request.
 func read[T any](input json.RawMessage) (T, error) {
 	var request T
 	if err := json.Unmarshal(input, &request); err != nil {
@@ -102,7 +104,7 @@ func read[T any](input json.RawMessage) (T, error) {
 	return request, nil
 }
 
-// refused is what a typed problem says.
+// refused returns the contents of a typed problem.
 func refused(httpStatus int, problem *api.Problem) (observed, error) {
 	if problem == nil {
 		return nil, fmt.Errorf("no problem was decoded from an answer with status %d", httpStatus)
@@ -117,7 +119,7 @@ func refused(httpStatus int, problem *api.Problem) (observed, error) {
 	}, nil
 }
 
-// collect is one member of every element, in order.
+// collect returns one member of every element, in order.
 func collect[E, M any](elements []E, member func(E) M) []M {
 	collected := make([]M, 0, len(elements))
 	for _, element := range elements {

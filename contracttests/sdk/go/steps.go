@@ -11,7 +11,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// runner keeps what a later step needs from an earlier one.
+// runner holds the results that later steps need from earlier ones.
 type runner struct {
 	client *api.ClientWithResponses
 	input  json.RawMessage
@@ -243,7 +243,7 @@ func (r *runner) futureEmail(ctx context.Context) (observed, error) {
 	return found, nil
 }
 
-// futureProblem decodes the body itself: the client has no member for a status that the document does not list.
+// futureProblem decodes the body itself: the client has no member for a status that the spec does not list.
 func (r *runner) futureProblem(ctx context.Context) (observed, error) {
 	answer, err := r.getGiven(ctx)
 	if err != nil {
@@ -309,7 +309,7 @@ func (r *runner) usage(ctx context.Context) (observed, error) {
 	}, nil
 }
 
-// errorOf is for answers without the expected body.
+// errorOf returns the error of a response without the expected body.
 func errorOf(err error) error {
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func (r *runner) domainEvent(context.Context) (observed, error) {
 	}, nil
 }
 
-// futureEvent is decoded by the type that is asked for: the client knows no other for it.
+// futureEvent decodes into the type that the step names: the client has no type for an unknown event.
 func (r *runner) futureEvent(context.Context) (observed, error) {
 	decoded, err := r.event()
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *runner) futureEvent(context.Context) (observed, error) {
 	}, nil
 }
 
-// accept judges every delivery of the input.
+// accept verifies every delivery of the input.
 func (r *runner) accept(genuine func(delivery) (bool, error)) (observed, error) {
 	given, err := read[struct {
 		Deliveries []delivery `json:"deliveries"`

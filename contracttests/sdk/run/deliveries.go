@@ -21,13 +21,13 @@ import (
 // deliveryLimit bounds the wait for one delivery.
 const deliveryLimit = 30 * time.Second
 
-// delivery is a request as the server posted it.
+// delivery is a webhook request as the server posted it.
 type delivery struct {
 	header http.Header
 	body   []byte
 }
 
-// values are the parts of a delivery, by the names of the scenario.
+// values returns the parts of a delivery, by their names in the scenario.
 func (d delivery) values(prefix string) (map[string]string, error) {
 	var event struct {
 		CreatedAt string `json:"createdAt"`
@@ -45,8 +45,9 @@ func (d delivery) values(prefix string) (map[string]string, error) {
 	}, nil
 }
 
-// deliver makes the server post events to a receiver of ours, as an organization of its own, so that what the runner counts
-// in its own organization stays as it is. The values are what arrived, what was altered, and the secrets.
+// deliver makes the server post events to a receiver in this process. It uses an organization of its own, so that
+// the counts in the runner's organization stay as they are. The values are the deliveries, altered copies of them,
+// and the secrets.
 func deliver(ctx context.Context, s *server, name string) (map[string]string, error) {
 	arrived := make(chan delivery, 16)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
@@ -84,7 +85,7 @@ func deliver(ctx context.Context, s *server, name string) (map[string]string, er
 	if err != nil {
 		return nil, fmt.Errorf("wait for domain.verified: %w", err)
 	}
-	// From here on there are two secrets, and two signatures.
+	// From here on there are two secrets, and two signatures in each delivery.
 	rotated, err := client.RotateWebhookSecretWithResponse(ctx, created.JSON201.ID)
 	if err != nil || rotated.JSON200 == nil {
 		return nil, fmt.Errorf("rotate the secret: %w", unexpected(err, rotated))
@@ -115,7 +116,7 @@ func addDelivery(values map[string]string, prefix string, one delivery) error {
 	return err
 }
 
-// addStale signs the bounce as it would have been six minutes ago: the signature is right, and the delivery a replay.
+// addStale signs the bounce as of six minutes ago: the signature is right, and the delivery a replay.
 func addStale(values map[string]string) error {
 	signer, err := standardwebhooks.NewWebhook(values["secret"])
 	if err != nil {
@@ -141,7 +142,7 @@ func next(ctx context.Context, arrived <-chan delivery) (delivery, error) {
 	}
 }
 
-// unexpected is the error of a call, or the status of an answer that is not the one hoped for.
+// unexpected returns the error of a call, or an error with the status of the response.
 func unexpected(err error, answer interface{ Status() string }) error {
 	if err != nil {
 		return err

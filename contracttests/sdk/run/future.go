@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What a later version could answer and post: members, enum values and a status that the document of today does not have.
+// Responses and deliveries of a later version: members, enum values and a status that today's spec does not have.
 const (
 	futureEmail = `{
   "id": %q, "fromEmail": "hello@mail.test", "fromName": null, "toEmail": "sam@example.com,ada@example.com",
@@ -35,7 +35,7 @@ const (
 }`
 )
 
-// future answers every id with a message, except the one that ends in 451.
+// future responds to every id with a message, except for the one that ends in 451.
 func future(requestID string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		id := request.URL.Path[strings.LastIndex(request.URL.Path, "/")+1:]

@@ -13,10 +13,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// unknownValue is what generators that drop the text put in the place of an enum value they do not know.
+// unknownValue replaces an enum value in clients whose generator drops the text of unknown values.
 const unknownValue = "unknown_default_open_api"
 
-// verdict is what is wrong with each step; a step without an entry has passed.
+// verdict holds what is wrong with each step; a step without an entry has passed.
 type verdict struct {
 	failures []string
 	passed   int
@@ -25,7 +25,7 @@ type verdict struct {
 
 func (v verdict) ok() bool { return len(v.failures) == 0 && v.passed == v.steps }
 
-// judge compares what a runner found with the scenario: every step once, in order, no other, and every member.
+// judge compares the findings of a runner with the scenario: every step once, in order, no other, and every member.
 func judge(expected scenario, found []finding) verdict {
 	result := verdict{steps: len(expected.Steps)}
 	seen := make(map[string]map[string]any, len(found))
@@ -53,7 +53,7 @@ func judge(expected scenario, found []finding) verdict {
 	return result
 }
 
-// differences names the members that are not as expected, not there, or not asked for.
+// differences names the members that are wrong, missing or unexpected.
 func differences(expected, observed map[string]any, seen map[string]map[string]any) []string {
 	var wrong []string
 	for _, name := range slices.Sorted(maps.Keys(expected)) {
@@ -74,7 +74,7 @@ func differences(expected, observed map[string]any, seen map[string]map[string]a
 	return wrong
 }
 
-// matches reports whether the value is the expected one, or fulfils the rule that stands in its place.
+// matches reports whether the value equals the expected one, or satisfies the rule in its place.
 func matches(expected, value any, seen map[string]map[string]any) bool {
 	switch expected := expected.(type) {
 	case []any:
@@ -95,8 +95,9 @@ func matches(expected, value any, seen map[string]map[string]any) bool {
 	}
 }
 
-// fulfils knows the rules {"is": "uuid"|"time"|"text"}, {"matches": expression}, {"time": instant},
-// {"set": values in any order, written here in order}, {"unknown": value of an enum} and {"from": step, "member": name}.
+// fulfils reports whether a value satisfies a rule. The rules are {"is": "uuid"|"time"|"text"}, {"matches":
+// expression}, {"time": instant}, {"set": values in any order, written here in order}, {"unknown": value of an
+// enum} and {"from": step, "member": name}.
 func fulfils(rule map[string]any, value any, seen map[string]map[string]any) bool {
 	if source, fromStep := rule["from"].(string); fromStep {
 		member, _ := rule["member"].(string)

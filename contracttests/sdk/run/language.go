@@ -13,19 +13,19 @@ import (
 	"sync"
 )
 
-// language is a client to be generated and the runner that goes through the scenario with it. The runner's folder is
+// language is a generated client and the runner that takes the scenario's steps with it. The runner's folder is
 // copied to the build folder, where all commands run.
 type language struct {
 	name string
-	// folder is where the runner is, beside this program.
+	// folder is the runner's folder, beside this program.
 	folder string
-	// tools must be there; a missing one is a failure.
+	// tools are the required programs; a missing one is a failure.
 	tools []string
-	// sources ends the names of the runner's source files.
+	// sources is the suffix of the runner's source files.
 	sources string
-	// raw matches what would go round the generated client.
+	// raw matches code that bypasses the generated client.
 	raw *regexp.Regexp
-	// prepare installs what is pinned, generates the client and builds the runner.
+	// prepare installs the pinned dependencies, generates the client and builds the runner.
 	prepare []command
 	run     command
 }
@@ -33,10 +33,10 @@ type language struct {
 // command is a program and its arguments; it runs in the build folder.
 type command []string
 
-// rawAnywhere matches other programs, which could do anything.
+// rawAnywhere matches other programs and sockets, which could bypass any client.
 var rawAnywhere = regexp.MustCompile(`subprocess|child_process|os/exec|ProcessBuilder|Runtime\.getRuntime|\bcurl\b|[sS]ocket`)
 
-// missing names the tools that are not installed.
+// missing returns the tools that are not installed.
 func (l language) missing() []string {
 	var missing []string
 	for _, tool := range l.tools {
@@ -47,7 +47,7 @@ func (l language) missing() []string {
 	return missing
 }
 
-// checkSources fails for a runner that makes requests of its own.
+// checkSources returns an error for a runner that makes requests of its own.
 func (l language) checkSources(folder string) error {
 	checked := 0
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -61,7 +61,7 @@ func (l language) checkSources(folder string) error {
 		}
 		for _, forbidden := range []*regexp.Regexp{l.raw, rawAnywhere} {
 			if found := forbidden.Find(text); found != nil {
-				return fmt.Errorf("%s goes round the generated client: %q", filepath.Base(path), found)
+				return fmt.Errorf("%s bypasses the generated client: %q", filepath.Base(path), found)
 			}
 		}
 		return nil
@@ -72,7 +72,7 @@ func (l language) checkSources(folder string) error {
 	return err
 }
 
-// build makes the runner anew in the build folder.
+// build rebuilds the runner in the build folder.
 func (l language) build(ctx context.Context, source, build string, environment []string, maven sync.Locker) error {
 	if missing := l.missing(); len(missing) > 0 {
 		return fmt.Errorf("not installed: %s", strings.Join(missing, ", "))
@@ -105,7 +105,7 @@ func (c command) do(ctx context.Context, folder string, environment []string, ma
 	return nil
 }
 
-// runScenario returns what the runner prints.
+// runScenario runs the runner and returns its output.
 func (l language) runScenario(ctx context.Context, build string, environment []string) ([]byte, error) {
 	command := l.run.in(ctx, build, environment)
 	var failure bytes.Buffer

@@ -10,11 +10,11 @@ const (
 	dependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 )
 
-// languages lists every client there is. Versions are pinned beside the runners: by lock files, pom.xml and
+// languages returns every client. Versions are pinned beside the runners: by lock files, pom.xml and
 // requirements.txt; Go's client is gen/api, which go.mod pins.
 func languages(root string) []language {
 	document := filepath.Join(root, "openapi.yaml")
-	// What pom.xml names goes into lib, the generator for the languages of the JVM into generator.
+	// The dependencies in pom.xml go into lib, the generator for the JVM languages into generator.
 	libraries := maven(dependencyPlugin+":copy-dependencies", "-DoutputDirectory=lib")
 	generator := maven(dependencyPlugin+":copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")
 	return []language{
@@ -45,7 +45,8 @@ func languages(root string) []language {
 			raw: regexp.MustCompile(`java\.net|javax\.net|HttpClient|HttpRequest|URLConnection|invokeAPI|Class\.forName`),
 			prepare: []command{
 				libraries, generator,
-				// Without the lookup, an event would have to fit one type only, and it fits all: members may be more or fewer.
+				// Without the lookup, an event would have to fit exactly one type, but it fits all: members may be
+				// absent or additional.
 				generate(document, "java", "library=native,useOneOfDiscriminatorLookup=true,invokerPackage=com.voostack.mailstack,"+
 					"apiPackage=com.voostack.mailstack.api,modelPackage=com.voostack.mailstack.model"),
 				{"javac", "-d", "classes", "-cp", "lib/*", "-sourcepath", "generated/src/main/java", "-Xlint:-options", "src/Runner.java", "src/Steps.java", "src/Webhooks.java"},
@@ -65,7 +66,7 @@ func languages(root string) []language {
 	}
 }
 
-// typescript is a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node.
+// typescript returns a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node.
 func typescript(client string, generate command) language {
 	return language{
 		name: "typescript-" + client, folder: "typescript", tools: []string{"node", "npm", "npx"}, sources: ".ts",
@@ -83,7 +84,7 @@ func maven(goal string, settings ...string) command {
 	return append(command{"mvn", "--quiet", "--batch-mode", "--no-transfer-progress", goal}, settings...)
 }
 
-// generate runs openapi-generator. Its enums must take values that come later: that is an option there.
+// generate runs openapi-generator, with the option that lets enums take values added later.
 func generate(document, language, settings string) command {
 	return command{
 		"java", "-jar", "generator/openapi-generator-cli-" + generatorVersion + ".jar", "generate",

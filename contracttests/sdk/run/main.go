@@ -1,17 +1,27 @@
-// Command run generates clients from openapi.yaml in several languages and goes through one scenario with each,
-// against a server that it starts. It is `make sdk`; arguments name the languages, all when there are none.
+// Command run generates clients from openapi.yaml in several languages and runs one scenario with each, against a
+// server that it starts. It is `make sdk`; arguments name the languages, and no arguments mean all of them.
 //
-// scenario.json holds the steps. A runner (the folders beside this one) takes each of them by the typed method of its
-// generated client and prints what the typed answer says, one line of JSON per step; it judges nothing. This program
-// compares the lines with the scenario, and what the server was asked for with the operations of the steps. For each
-// language the server also posts events to a webhook here (deliveries.go); the runner is given what arrived, decodes it
-// into the generated types and verifies it with its language's public library of Standard Webhooks.
+// scenario.json holds the steps. A runner (the folders beside this one) takes each step by the typed method of its
+// generated client and prints the contents of the typed response, one line of JSON per step; it judges nothing. This
+// program compares the lines with the scenario, and the requests that reached the server with the operations of the
+// steps. For each language the server also posts events to a webhook in this program. The runner receives the
+// deliveries, decodes them into the generated types and verifies them with its language's public library of Standard
+// Webhooks.
 //
 //	openapi.yaml → bin/sdk/<language> (generated client + runner) → recording proxy → mailstack dev
 //	                                                              → a server from the future (future.go)
 //	mailstack dev → a receiver (deliveries.go) → scenario.json of the runner
 //
-// A line per language tells how many steps passed. Anything less than all, a missing tool included, is exit code 1.
+// The files:
+//
+//   - main.go: the course of a run, and the result of each language
+//   - languages.go: every language; language.go: how one is checked, built and run
+//   - scenario.go: the steps; judge.go: what a runner printed against them; record.go: what it called against them
+//   - server.go: the server and its organizations; future.go: responses of a later version
+//   - deliveries.go: the webhook's deliveries
+//
+// It prints one line per language with the number of steps passed. Anything less than all, a missing tool included, is
+// exit code 1.
 package main
 
 import (
@@ -83,7 +93,7 @@ func run(ctx context.Context, names []string, out io.Writer) (err error) {
 	return (&workshop{root: root, server: started, routes: routes, out: out}).all(ctx, chosen)
 }
 
-// fence keeps the Go files in the build folders, some of them from npm, out of this module's ./... .
+// fence keeps the Go files in the build folders, some of them from npm, out of this module's ./... pattern.
 func fence(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("make the build folder: %w", err)
@@ -109,17 +119,17 @@ func choose(known []language, names []string) ([]language, error) {
 	return chosen, nil
 }
 
-// workshop is where languages are built and run.
+// workshop builds and runs the languages.
 type workshop struct {
 	root   string
 	server *server
 	routes []route
 	out    io.Writer
-	// maven is held while it runs: two at once could spoil the folder in which it keeps what it has downloaded.
+	// maven is locked while Maven runs: two runs at once could corrupt its download cache.
 	maven sync.Mutex
 }
 
-// all builds two languages at a time, since half of it is waiting for downloads, and prints a line for each.
+// all builds two languages at a time, since half of the work is waiting for downloads, and prints a line for each.
 func (w *workshop) all(ctx context.Context, chosen []language) error {
 	var (
 		waiting sync.WaitGroup
@@ -140,7 +150,7 @@ func (w *workshop) all(ctx context.Context, chosen []language) error {
 			for _, failure := range result.failures {
 				fmt.Fprintf(&lines, "  %s\n", strings.ReplaceAll(failure, "\n", "\n  "))
 			}
-			_, _ = io.WriteString(w.out, lines.String()) // a whole result at a time
+			_, _ = io.WriteString(w.out, lines.String()) // one whole result at a time
 		})
 	}
 	waiting.Wait()
@@ -150,7 +160,7 @@ func (w *workshop) all(ctx context.Context, chosen []language) error {
 	return nil
 }
 
-// one takes a language through the scenario as an organization of its own.
+// one runs the scenario in a language, as an organization of its own.
 func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	requestID := "sdk-" + one.name
 	scenarioFile := filepath.Join(w.root, "contracttests", "sdk", "scenario.json")
@@ -169,7 +179,7 @@ func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	if err != nil {
 		return unproven, err
 	}
-	// Only now: what is signed holds for five minutes, and a build may take longer.
+	// Deliver as late as possible: a signature is valid for five minutes, and a build may take longer.
 	delivered, err := deliver(ctx, w.server, one.name)
 	if err != nil {
 		return unproven, fmt.Errorf("receive webhooks: %w", err)
@@ -208,7 +218,7 @@ func (w *workshop) one(ctx context.Context, one language) (verdict, error) {
 	return judge(steps, found), errors.Join(runErr, calls.check(steps.operations()))
 }
 
-// findings reads the lines of a runner.
+// findings decodes the lines that a runner printed.
 func findings(output []byte) ([]finding, error) {
 	var found []finding
 	for line := range bytes.Lines(output) {

@@ -10,18 +10,18 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// route is one operation of the document.
+// route is one operation of the spec.
 type route struct {
 	method    string
 	segments  []string
 	operation string
 }
 
-// documentedRoutes lists the operations, those with fewer parameters first, since they win.
+// documentedRoutes returns the operations, those with fewer parameters first, because they take precedence.
 func documentedRoutes() ([]route, error) {
 	document, err := api.GetSpec()
 	if err != nil {
-		return nil, fmt.Errorf("read the document: %w", err)
+		return nil, fmt.Errorf("read the spec: %w", err)
 	}
 	var routes []route
 	for path, item := range document.Paths.Map() {
@@ -48,7 +48,7 @@ func (r route) serves(request *http.Request) bool {
 	return true
 }
 
-// recorder writes down which operations a runner called, so that no step can be claimed that was not taken.
+// recorder records which operations a runner called, so that it cannot claim a step that it did not take.
 type recorder struct {
 	routes []route
 
@@ -70,7 +70,7 @@ func (r *recorder) before(next http.Handler) http.Handler {
 	})
 }
 
-// check compares what was called with what the steps are. Reading a message again while waiting for it is one call.
+// check compares the calls with the operations of the steps. Repeated reads of a message count as one call.
 func (r *recorder) check(expected []string) error {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

@@ -7,30 +7,30 @@ import (
 	"strings"
 )
 
-// scenario is what every language goes through, in order.
+// scenario holds the steps that every language takes, in order.
 type scenario struct {
 	Steps []step `json:"steps"`
 }
 
-// step is one call of one operation and what a runner must find in the typed answer. A step without an operation calls
-// nothing: it is about what a webhook received, which the input holds.
+// step is one call of one operation and what a runner must find in the typed response. A step without an operation
+// calls nothing: it is about what a webhook received, which the input holds.
 type step struct {
 	Name      string `json:"name"`
 	Operation string `json:"operation,omitempty"`
-	// Client is whom to call as: nobody special, "exhausted" (an organization without an allowance) or "future"
-	// (a server that has grown).
+	// Client is the caller: empty for the ordinary one, "exhausted" (an organization without an allowance) or
+	// "future" (a server of a later version).
 	Client string         `json:"client,omitempty"`
 	Input  any            `json:"input,omitempty"`
 	Expect map[string]any `json:"expect"`
 }
 
-// finding is a line that a runner prints: the step it took and what the typed answer says.
+// finding is a line that a runner prints: the step, and the contents of the typed response.
 type finding struct {
 	Step     string         `json:"step"`
 	Observed map[string]any `json:"observed"`
 }
 
-// loadScenario reads the file and puts the values in the place of their {{names}}.
+// loadScenario reads the file and replaces its {{names}} by the values.
 func loadScenario(path string, values map[string]string) (scenario, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -38,7 +38,7 @@ func loadScenario(path string, values map[string]string) (scenario, error) {
 	}
 	pairs := make([]string, 0, 2*len(values))
 	for name, value := range values {
-		// They all stand inside strings of JSON.
+		// All names stand inside JSON strings.
 		quoted, err := json.Marshal(value)
 		if err != nil {
 			return scenario{}, fmt.Errorf("quote %s: %w", name, err)
@@ -65,7 +65,7 @@ func (s scenario) write(path string) error {
 	return nil
 }
 
-// operations is what a server must have been asked for, in order.
+// operations returns the operations that must have reached the server, in order.
 func (s scenario) operations() []string {
 	var operations []string
 	for _, step := range s.Steps {

@@ -33,7 +33,7 @@ type server struct {
 	ended   chan struct{}
 }
 
-// startServer returns when the server answers.
+// startServer returns when the server responds.
 func startServer(ctx context.Context, binary, data string) (*server, error) {
 	s := &server{binary: binary, data: data, ended: make(chan struct{})}
 	s.process = exec.Command(binary, "dev") //nolint:noctx // it is ended by end, gently
@@ -56,8 +56,8 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 	giveUp.Stop()
 	go func() {
 		defer close(s.ended)
-		_, _ = io.Copy(io.Discard, output) // what it still prints is not needed
-		_ = s.process.Wait()               // how it ends is our own doing
+		_, _ = io.Copy(io.Discard, output) // later output is not needed
+		_ = s.process.Wait()               // this program ends the process itself
 	}()
 	if s.url == "" {
 		s.end()
@@ -70,7 +70,7 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 	return s, nil
 }
 
-// environment is ours without what would lead mailstack to another database.
+// environment returns our own environment without the variables that would lead mailstack to another database.
 func (s *server) environment(more ...string) []string {
 	var kept []string
 	for _, variable := range os.Environ() {
@@ -81,9 +81,9 @@ func (s *server) environment(more ...string) []string {
 	return append(append(kept, "MAILSTACK_DATA_DIR="+s.data), more...)
 }
 
-func (s *server) kill() { _ = s.process.Process.Kill() } // one that has ended already is none to kill
+func (s *server) kill() { _ = s.process.Process.Kill() } // it fails only for a process that has ended already
 
-// end stops the process, by force when it takes too long.
+// end stops the process, and kills it when it takes too long.
 func (s *server) end() {
 	_ = s.process.Process.Signal(syscall.SIGTERM)
 	timer := time.AfterFunc(stopLimit, s.kill)
@@ -105,7 +105,7 @@ func (s *server) command(ctx context.Context, arguments ...string) (string, erro
 	return strings.TrimSpace(string(output)), nil
 }
 
-// organization makes one with a key that may do everything.
+// organization makes an organization and returns a key of it with every scope.
 func (s *server) organization(ctx context.Context, name string) (key string, err error) {
 	if _, err := s.command(ctx, "org", "create", name); err != nil {
 		return "", err
@@ -113,7 +113,7 @@ func (s *server) organization(ctx context.Context, name string) (key string, err
 	return s.command(ctx, "key", "create", "--org", name, "--name", "first")
 }
 
-// exhaust makes the organization that has a verified domain and no allowance.
+// exhaust makes the organization with a verified domain and no allowance.
 func (s *server) exhaust(ctx context.Context) error {
 	var err error
 	if s.exhaustedKey, err = s.organization(ctx, "exhausted"); err != nil {
@@ -130,7 +130,7 @@ func (s *server) exhaust(ctx context.Context) error {
 	return err
 }
 
-// client calls the server with the key.
+// client returns a client that calls the server with the key.
 func (s *server) client(key string) (*api.ClientWithResponses, error) {
 	client, err := api.NewClientWithResponses(s.url, api.WithRequestEditorFn(func(_ context.Context, request *http.Request) error {
 		request.Header.Set("Authorization", "Bearer "+key)
@@ -155,7 +155,7 @@ func (s *server) verifiedDomain(ctx context.Context, client *api.ClientWithRespo
 	return verified.JSON200, nil
 }
 
-// newData is a data folder; done removes it.
+// newData makes a data folder; done removes it.
 func newData() (folder string, done func() error, err error) {
 	parent, err := os.MkdirTemp("", "mailstack-sdk-")
 	if err != nil {
