@@ -6,14 +6,14 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// in is the stack as a subtest uses it: what fails is the subtest.
+// in returns the stack for a subtest, which fails in its place.
 func (s *stack) in(t testing.TB) *stack {
 	inner := *s
 	inner.t = t
 	return &inner
 }
 
-// in is the tenant as a subtest uses it.
+// in returns the tenant for a subtest.
 func (t *tenant) in(inner testing.TB) *tenant {
 	same := *t
 	same.stack = t.stack.in(inner)
@@ -30,7 +30,7 @@ func (t *tenant) suspend() {
 	}
 }
 
-// setBilling sets what the command line sets of an organization.
+// setBilling sets the billing fields of an organization that the command line sets.
 func (t *tenant) setBilling(paymentMethod bool, capCents *int64, allowance, pricePer1kCents int64) {
 	t.t.Helper()
 	rows, err := t.store.Queries().OrganizationBillingUpdate(t.t.Context(), db.OrganizationBillingUpdateParams{

@@ -24,12 +24,12 @@ func TestFreeAllowance(t *testing.T) {
 	tenant.unpaid(api.ProblemCodeFreeTierExhausted, singlePath, two)
 	tenant.sends(1, 1, singlePath, email(from)).is(http.StatusAccepted)
 	tenant.unpaid(api.ProblemCodeFreeTierExhausted, singlePath, email(from))
-	// Meaning is looked at first: what could never be sent is not a matter of money.
+	// Meaning is checked first: a message that could never be sent is refused before its payment.
 	tenant.refused(singlePath, email("a@elsewhere.test")).problem(http.StatusBadRequest, api.ProblemCodeDomainNotVerified)
 	if usage := tenant.usage(); usage.EmailsSent != 4 || usage.FreeRemaining != 0 || usage.BillableEmails != 0 {
 		t.Errorf("usage is %+v", usage)
 	}
-	// A payment method counts at once; price and allowance stay as they were when the period began.
+	// A payment method applies at once; price and allowance stay as they were when the period began.
 	tenant.setBilling(true, nil, 1000, 1)
 	tenant.sends(1, 2, singlePath, two).is(http.StatusAccepted)
 	usage := tenant.usage()
@@ -38,7 +38,7 @@ func TestFreeAllowance(t *testing.T) {
 	}
 	tenant.setBilling(false, nil, 1000, 1)
 	tenant.unpaid(api.ProblemCodeFreeTierExhausted, singlePath, email(from))
-	// The next month begins anew, with what is agreed by then.
+	// The next month begins anew, with the terms set by then.
 	tenant.clock.advance(32 * 24 * time.Hour)
 	tenant.call(http.MethodPost, singlePath, email(from)).is(http.StatusAccepted)
 	if usage := tenant.usage(); usage.EmailsSent != 1 || usage.FreeMonthlyAllowance != 1000 || usage.PricePer1KCents != 1 {
@@ -46,7 +46,7 @@ func TestFreeAllowance(t *testing.T) {
 	}
 }
 
-// TestRefusalOpensNoPeriod: what is refused is no use of the period, so its terms are still open.
+// TestRefusalOpensNoPeriod: a refused send opens no period, so its terms can still change.
 func TestRefusalOpensNoPeriod(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -86,7 +86,7 @@ func TestSpendCap(t *testing.T) {
 	tenant.setBilling(true, nil, 10, 40)
 	tenant.sends(1, 50, singlePath, email(from, "to", addresses(50))).is(http.StatusAccepted)
 
-	// A cap of nothing leaves the free emails.
+	// A cap of zero leaves the free emails.
 	other, from := tenant.newSender()
 	other.setBilling(true, &zero, 1, 40)
 	other.sends(1, 1, singlePath, email(from)).is(http.StatusAccepted)
@@ -101,8 +101,8 @@ func repeated(item any, times int) []any {
 	return items
 }
 
-// TestBatchAllowance: room is the free allowance, results are queued (q), rejected for want of it (x) or for another
-// reason (r); 402 is for the whole.
+// TestBatchAllowance: room is the free allowance. Results are queued (q), rejected because the allowance is used up
+// (x), or rejected for another reason (r). A 402 refuses the whole batch.
 func TestBatchAllowance(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -163,7 +163,7 @@ func TestBatchAllowance(t *testing.T) {
 	}
 }
 
-// TestNeverOneTooMany sends from many clients at once, through two servers, what only some have room for.
+// TestNeverOneTooMany sends from many clients at once, through two servers, more than the allowance has room for.
 func TestNeverOneTooMany(t *testing.T) {
 	t.Parallel()
 	url := storetest.URL(t)

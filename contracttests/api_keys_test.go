@@ -23,7 +23,7 @@ import (
 
 const keysPath = "/v1/api-keys"
 
-// newKey is a request for a key that should be created, with members changed, added or (nil) null.
+// newKey is a request for a valid key, with members changed, added or (nil) null.
 func newKey(name string, changes ...any) map[string]any {
 	request := map[string]any{"name": name, "scopes": []string{"api-keys:read"}}
 	for i := 0; i+1 < len(changes); i += 2 {
@@ -37,7 +37,7 @@ func (t *tenant) createKey(request map[string]any) api.CreatedAPIKey {
 	return decoded[api.CreatedAPIKey](t.call(http.MethodPost, keysPath, request).is(http.StatusCreated))
 }
 
-// keys lists the keys by name.
+// keys returns the keys by name.
 func (t *tenant) keys() map[string]api.APIKey {
 	t.t.Helper()
 	byName := map[string]api.APIKey{}
@@ -186,7 +186,7 @@ func TestAPIKeyExpires(t *testing.T) {
 	if listed := owner.keys()["short"]; listed.IsActive || listed.RevokedAt != nil {
 		t.Errorf("an expired key is listed as %+v", listed)
 	}
-	// It still has its name.
+	// The expired key still holds its name.
 	owner.call(http.MethodPost, keysPath, newKey("short")).problem(http.StatusConflict, api.ProblemCodeKeyNameExists)
 }
 
@@ -210,7 +210,7 @@ func TestAPIKeyNames(t *testing.T) {
 	}
 }
 
-// concurrently counts the results of calls that run at once.
+// concurrently runs calls at once and counts their results.
 func concurrently(calls int, call func(i int) int) map[int]int {
 	var group sync.WaitGroup
 	results := make([]int, calls)
@@ -302,7 +302,7 @@ func TestAPIKeyPrefixIsTaken(t *testing.T) {
 	must(t, err)
 	server, err := rest.New(rest.Config{
 		Spec: document, Store: s.store, Domains: s.domains, Now: s.clock.now, NewID: uuid.New, Log: slog.New(slog.DiscardHandler),
-		// 40 bytes make a key: the second and third are like the first.
+		// A key takes 40 bytes: the second and third key equal the first.
 		Random: io.MultiReader(strings.NewReader(strings.Repeat("A", 3*40)), rand.Reader),
 	})
 	must(t, err)
@@ -316,7 +316,7 @@ func TestAPIKeyPrefixIsTaken(t *testing.T) {
 	}
 }
 
-// A key may revoke itself, and that is its last act.
+// A key may revoke itself, with its last request.
 func TestAPIKeyRevokesItself(t *testing.T) {
 	t.Parallel()
 	owner := newStack(t).newTenant()
@@ -340,7 +340,7 @@ func TestLastUsedCostsNoWrite(t *testing.T) {
 	if version() != before {
 		t.Error("a request wrote the row of its key")
 	}
-	// A guess at the secret is no use of the key.
+	// A wrong secret does not count as use of the key.
 	s.exchange(http.MethodGet, keysPath, created.FullKey[:len(created.FullKey)-4]+"AAAA", nil).is(http.StatusUnauthorized)
 	must(t, s.server.FlushLastUsed(t.Context()))
 	used := owner.keys()["used"].LastUsedAt

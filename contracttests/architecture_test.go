@@ -18,7 +18,7 @@ import (
 
 const module = "github.com/voostack/mailstack"
 
-// packages are the imports of every package of ours outside tests, by its path below the module.
+// packages returns the imports of every package of this module outside tests, by its path below the module.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -54,7 +54,7 @@ func packages(t *testing.T) map[string][]string {
 	return found
 }
 
-// ours are the packages of the module among imports.
+// ours returns those imports that are packages of this module.
 func ours(imports []string) []string {
 	var found []string
 	for _, imported := range imports {
@@ -65,7 +65,7 @@ func ours(imports []string) []string {
 	return found
 }
 
-// reaches reports whether a package imports another, directly or through others of ours.
+// reaches reports whether a package imports another, directly or through others of this module.
 func reaches(all map[string][]string, from, to string) bool {
 	seen := map[string]bool{}
 	var visit func(string) bool
@@ -86,17 +86,17 @@ func reaches(all map[string][]string, from, to string) bool {
 	return visit(from)
 }
 
-// laws are the directions of imports. Each is one that would otherwise be given up by accident.
+// laws are the allowed directions of imports. Each is one that would otherwise be given up by accident.
 type laws struct {
 	// entryPoints import no worker package and no other entry point; workers import no entry point.
 	entryPoints, workers []string
-	// apart are pairs of which the first never reaches the second.
+	// apart holds pairs of packages; the first never reaches the second.
 	apart [][2]string
-	// pure packages import none of ours, and do no I/O.
+	// pure packages import no package of this module and do no I/O.
 	pure []string
-	// without are imports that a package must not name.
+	// without maps a package to the imports that it must not name.
 	without map[string][]string
-	// only says who may import a package or module.
+	// only maps a package or module to the packages that may import it.
 	only map[string][]string
 }
 
@@ -189,7 +189,7 @@ func (l laws) broken(all map[string][]string) []string {
 	}
 	for imported, allowed := range l.only {
 		for name, imports := range all {
-			excused := slices.Contains(allowed, name) || strings.HasPrefix(name, "contracttests/") // those are tests
+			excused := slices.Contains(allowed, name) || strings.HasPrefix(name, "contracttests/") // these are tests
 			if !excused && slices.ContainsFunc(imports, func(i string) bool { return strings.HasPrefix(i, imported) }) {
 				broken("%s imports %s, which is for %q", name, imported, allowed)
 			}
@@ -205,7 +205,7 @@ func TestDirectionsOfImports(t *testing.T) {
 	}
 }
 
-// A law that cannot be broken would hold nothing: each kind of forbidden import is noticed.
+// A check that accepts everything would prove nothing: each kind of forbidden import is noticed.
 func TestForbiddenImportsAreNoticed(t *testing.T) {
 	t.Parallel()
 	for _, forbidden := range []struct{ from, to string }{
@@ -225,7 +225,8 @@ func TestForbiddenImportsAreNoticed(t *testing.T) {
 	}
 }
 
-// A package doc lists the files of its package, "//   - name.go: what is in it": a list that has drifted misleads.
+// A package doc lists the files of its package, "//   - name.go: what is in it"; the list must name exactly these
+// files.
 func TestFileListsAreTrue(t *testing.T) {
 	t.Parallel()
 	listed := regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)

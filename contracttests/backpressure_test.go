@@ -18,7 +18,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// unfinished begins a request to send whose body is announced and does not come.
+// unfinished begins a request whose body is announced and never arrives.
 func (t *tenant) unfinished(size int) net.Conn {
 	t.t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.t.Context(), "tcp", strings.TrimPrefix(t.url, "http://"))
@@ -41,8 +41,8 @@ func (u *untouched) Read(into []byte) (int, error) {
 	return u.Reader.Read(into)
 }
 
-// Bodies in flight are limited: beyond the limit the answer is 503 before the body is read, small ones still pass, and
-// what a request took is free again when it has ended, however it did.
+// The bytes of bodies in flight are limited. Beyond the limit the response is 503 before the body is read, and
+// small bodies still pass. A request's bytes are free again when it has ended, however it ended.
 func TestBodyBytesInFlight(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
@@ -64,7 +64,7 @@ func TestBodyBytesInFlight(t *testing.T) {
 	if refused.header.Get("Retry-After") == "" || body.read.Load() {
 		t.Errorf("Retry-After %q, body read: %t", refused.header.Get("Retry-After"), body.read.Load())
 	}
-	// A client that writes everything before it reads anything finds the answer, and can go on.
+	// A client that writes everything before it reads finds the response, and can use the connection again.
 	plain := asText(t, large)
 	conn := owner.unfinished(len(plain))
 	_, err = io.WriteString(conn, plain[1:])
@@ -82,13 +82,13 @@ func TestBodyBytesInFlight(t *testing.T) {
 			singlePath, owner.key, len(plain), plain)
 		must(t, err)
 	}
-	// What is announced as chunks could become as large as the operation allows.
+	// A chunked body could become as large as the operation allows, so that much is reserved.
 	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, io.MultiReader(strings.NewReader(asText(t, email(from)))))
 	must(t, err)
 	request.Header.Set("Authorization", "Bearer "+owner.key)
 	request.Header.Set("Content-Type", "application/json")
 	s.do(request).problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
-	// Who may not send, or sends what is wrong in kind or size, is told that first.
+	// A missing key and a body of the wrong type or size are refused first.
 	s.exchange(http.MethodPost, singlePath, "", large).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
 	owner.call(http.MethodPost, singlePath, large, "Content-Type", "text/plain").
 		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
@@ -106,7 +106,7 @@ func TestBodyBytesInFlight(t *testing.T) {
 	owner.send(large)
 }
 
-// That no more messages may wait is told before anything else is looked at, the key included.
+// A full queue is reported before any other check, the key included.
 func TestFullQueueComesFirst(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{waiting: 1})
@@ -134,7 +134,7 @@ func TestFullQueueComesFirst(t *testing.T) {
 	}
 }
 
-// A body that comes drop by drop is cut off, and what was set aside for it is free again.
+// A body that arrives too slowly is cut off, and its reserved bytes are free again.
 func TestSlowBodyIsCutOff(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{readTimeout: 200 * time.Millisecond})
@@ -173,8 +173,8 @@ func blackhole(t *testing.T) (address string, asked *atomic.Int64) {
 	return conn.LocalAddr().String(), asked
 }
 
-// No request holds a connection to the database while it waits for the network: with two of them, and ten verifications
-// that wait for the DNS, two registrations and a removal that wait for SES, mail is accepted as ever.
+// No request holds a database connection while it waits for the network. The server has two connections. While ten
+// verifications wait for the DNS, and two registrations and a removal wait for SES, mail is accepted as usual.
 func TestWaitingForTheNetworkHoldsNoConnection(t *testing.T) {
 	t.Parallel()
 	nameserver, asked := blackhole(t)
@@ -204,7 +204,7 @@ func TestWaitingForTheNetworkHoldsNoConnection(t *testing.T) {
 	begin(http.MethodPost, domainsPath, map[string]any{"domain": "new1.example"})
 	begin(http.MethodPost, domainsPath, map[string]any{"domain": "new2.example"})
 	begin(http.MethodDelete, "/v1/suppressions/gone@example.com", nil)
-	// Each verification asks for seven records.
+	// Each verification looks up seven records.
 	eventually(t, "all wait", func() bool { return asked.Load() >= 70 && s.sim.Faults().Hang == 0 })
 	if held := database.Pool().Stat().AcquiredConns(); held != 0 {
 		t.Errorf("%d connections are held", held)

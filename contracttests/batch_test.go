@@ -13,8 +13,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// judged reads the answer to a batch and fails the test unless it is consistent: one result per item, in order, each
-// queued with an id or rejected with its reason, and counted.
+// judged decodes the response to a batch and fails the test unless it is consistent: one result per item, in order,
+// each queued with an id or rejected with its reason, and counted.
 func judged(came answer, items int) api.BatchResult {
 	came.t.Helper()
 	found := decoded[api.BatchResult](came.is(http.StatusAccepted))
@@ -37,7 +37,7 @@ func judged(came answer, items int) api.BatchResult {
 
 func batchOf(items ...any) map[string]any { return map[string]any{"emails": items} }
 
-// TestBatchIsManySingles sends every shape that a single send takes.
+// TestBatchIsManySingles sends every shape of message that a single send accepts.
 func TestBatchIsManySingles(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -95,7 +95,7 @@ func TestBatchEnvelope(t *testing.T) {
 	}
 }
 
-// TestBatchItemsAreJudgedAlone mixes items of every kind of fault with good ones.
+// TestBatchItemsAreJudgedAlone mixes good items with items of every kind of fault.
 func TestBatchItemsAreJudgedAlone(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -133,7 +133,7 @@ func TestBatchItemsAreJudgedAlone(t *testing.T) {
 	}
 }
 
-// TestBatchItemTooLarge rejects an item of more than 10 MiB alone.
+// TestBatchItemTooLarge rejects an item over 10 MiB and no other.
 func TestBatchItemTooLarge(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -148,7 +148,7 @@ func TestBatchItemTooLarge(t *testing.T) {
 	if found := judged(tenant.sends(2, 2, batchPath, exact), 2); found.Accepted != 2 {
 		t.Errorf("an item of the limit is %+v", found.Results[1])
 	}
-	// A batch of the limit, filled by two items.
+	// A batch of exactly the limit, filled by two items.
 	rest := (20 << 20) - limit - len(`{"emails":[,]}`)
 	full := `{"emails":[` + filled(from, limit) + `,` + filled(from, rest) + `]}`
 	if found := judged(tenant.sends(2, 2, batchPath, full), 2); found.Accepted != 2 {
@@ -157,7 +157,7 @@ func TestBatchItemTooLarge(t *testing.T) {
 	tenant.refused(batchPath, full+" ").problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
 }
 
-// TestBatchProperties holds every batch of items that are good or bad in some way to what a batch promises.
+// TestBatchProperties checks the rules of batches for every combination of good and bad items.
 func TestBatchProperties(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// hasSent puts emails into the current period without accepting that many.
+// hasSent adds emails to the current period without sending them.
 func (t *tenant) hasSent(emails int64) {
 	t.t.Helper()
 	tag, err := t.store.Pool().Exec(t.t.Context(),
@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Whoever reads usage opens no period: a price that is set before the first message holds for it.
+// Reading usage opens no period: a price that is set before the first message applies to it.
 func TestReadingUsageOpensNoPeriod(t *testing.T) {
 	t.Parallel()
 	owner := newStack(t).newTenant()
@@ -95,7 +95,7 @@ func TestBillingChanges(t *testing.T) {
 	sender.send(email(from, "to", "a@example.com, b@example.com"))
 	sender.call(http.MethodPost, "/v1/emails", email(from)).problem(http.StatusPaymentRequired, api.ProblemCodeFreeTierExhausted)
 
-	// Price and allowance hold for a whole period.
+	// Price and allowance apply to a whole period.
 	sender.setBilling(false, nil, 1000, 1000)
 	if usage := sender.usage(); usage.FreeMonthlyAllowance != 2 || usage.PricePer1KCents != 40 || usage.FreeRemaining != 0 {
 		t.Errorf("within the period: %+v", usage)
@@ -133,7 +133,7 @@ func TestPeriodsAreCalendarMonths(t *testing.T) {
 	sender.setBilling(false, nil, 2, 50)
 	before := sender.usage()
 	s.clock.nextMonth()
-	// The next period begins where the last one ends, with what was set meanwhile.
+	// The next period begins where the last one ends, with the terms set meanwhile.
 	after := sender.usage()
 	if after.PeriodKey == before.PeriodKey || !after.PeriodStart.Equal(before.PeriodEnd) || after.EmailsSent != 0 ||
 		after.FreeMonthlyAllowance != 2 || after.FreeRemaining != 2 || after.PricePer1KCents != 50 {

@@ -20,7 +20,7 @@ const (
 	batchPath  = "/v1/emails/batch"
 )
 
-// asText is the request as it goes over the wire, to be damaged.
+// asText returns the request as text, for tests that damage it.
 func asText(t testing.TB, request any) string {
 	t.Helper()
 	encoded, err := json.Marshal(request)
@@ -108,12 +108,12 @@ func TestDepth(t *testing.T) {
 	tenant.sends(1, 1, singlePath, with(whole, `"variables":{"a":`+nested(7)+`}`)).is(http.StatusAccepted)
 	tenant.refused(singlePath, with(whole, `"variables":{"a":`+nested(8)+`}`)).
 		problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
-	// What stands in a string is text.
+	// Brackets inside a string do not count as levels.
 	brackets := strings.Repeat(`[{,\"`, 100_000)
 	tenant.sends(1, 1, singlePath, with(whole, `"html":"`+brackets+`"`)).is(http.StatusAccepted)
 }
 
-// TestBodyCutOff: a client that goes away in the middle of its body is told so, and nothing is taken.
+// TestBodyCutOff: a client that stops in the middle of its body gets a problem, and nothing is accepted.
 func TestBodyCutOff(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -144,8 +144,8 @@ func TestBodyCutOff(t *testing.T) {
 	}
 }
 
-// TestHalfClosed: a client that sends all of its request and closes its half of the connection reads the truth: a 202 for
-// what is stored, or a problem.
+// TestHalfClosed: a client that sends its whole request and then closes its half of the connection reads the right
+// response: a 202 for a stored message, or a problem.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -241,14 +241,14 @@ func TestMediaTypes(t *testing.T) {
 		tenant.refused(singlePath, email(from), "Content-Encoding", encoding).
 			problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 	}
-	// The type is looked at before the size, and both before the text.
+	// The type is checked before the size, and both before the text.
 	tenant.refused(singlePath, filled(from, 11<<20), "Content-Type", "text/plain").
 		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 	tenant.refused(batchPath, "{", "Content-Type", "text/plain").
 		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 }
 
-// filled is the text of a message of exactly so many bytes.
+// filled returns the text of a message of exactly size bytes.
 func filled(from string, size int) string {
 	head := fmt.Sprintf(`{"from":%q,"to":"user@example.com","subject":"Welcome","text":"`, from)
 	return head + strings.Repeat("x", size-len(head)-2) + `"}`

@@ -24,16 +24,16 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// contract is the document as the judge of exchanges. Its copy of every answer is closed: a member or a header that the
-// document does not list is as wrong as one that is missing.
+// contract judges exchanges by the spec. Its copy of every response schema is closed: a member or header that the
+// spec does not list is as wrong as a missing one.
 type contract struct {
 	doc    *openapi3.T
 	router routers.Router
-	// behindProxy lets headers pass that the document does not list: whoever stands before a server adds some.
+	// behindProxy allows headers that the spec does not list, because proxies add some.
 	behindProxy bool
 }
 
-// exchange is a request with its answer.
+// exchange is a request with its response.
 type exchange struct {
 	request *http.Request
 	sent    []byte
@@ -42,13 +42,13 @@ type exchange struct {
 	body    []byte
 }
 
-// cell is one operation answering with one status.
+// cell is one operation with one response status.
 type cell struct {
 	operation string
 	status    int
 }
 
-// sharedContract judges for all tests of the process; it is only read.
+// sharedContract is the judge of all tests in the process; it is only read.
 var sharedContract = sync.OnceValues(readContract)
 
 func loadContract(t testing.TB) *contract {
@@ -88,14 +88,15 @@ func closeObject(_ string, schema *openapi3.Schema) {
 	}
 }
 
-// openItems takes the items out of a request whose items are judged one by one: a wrong one does not make it wrong.
+// openItems removes the schema of items that are judged one by one: an invalid item does not make the request
+// invalid.
 func openItems(_ string, schema *openapi3.Schema) {
 	if schema.Extensions["x-validate-items"] == "each" {
 		schema.Items = openapi3.NewSchemaRef("", openapi3.NewSchema().WithNullable())
 	}
 }
 
-// cells are all that the document promises. 500 is none: it is there for clients to decode, and never to be seen.
+// cells returns every cell of the spec except 500, which is documented for clients to decode and must never occur.
 func (c *contract) cells() map[cell]bool {
 	found := map[cell]bool{}
 	for _, op := range operationsOf(c.doc) {
@@ -109,7 +110,7 @@ func (c *contract) cells() map[cell]bool {
 	return found
 }
 
-// cellOf is the cell that an exchange belongs to; none for paths outside the document.
+// cellOf returns the cell of an exchange; false for paths outside the spec.
 func (c *contract) cellOf(x exchange) (cell, bool) {
 	route, _, err := c.router.FindRoute(x.request)
 	if err != nil {
@@ -118,7 +119,7 @@ func (c *contract) cellOf(x exchange) (cell, bool) {
 	return cell{route.Operation.OperationID, x.status}, true
 }
 
-// checkAnswer holds an answer against the document.
+// checkAnswer compares a response with the spec.
 func (c *contract) checkAnswer(x exchange) error {
 	if x.header.Get("X-Request-Id") == "" {
 		return errors.New("answer without X-Request-Id")
@@ -146,7 +147,7 @@ func (c *contract) checkAnswer(x exchange) error {
 	return c.checkExtras(x, route.Operation.Responses.Status(x.status).Value)
 }
 
-// checkExtras refuses what the document does not list beside the members of a body.
+// checkExtras refuses bodies and headers that the spec does not list.
 func (c *contract) checkExtras(x exchange, response *openapi3.Response) error {
 	if len(response.Content) == 0 && (len(x.body) > 0 || x.header.Get("Content-Type") != "") {
 		return errors.New("a body where the document has none")
@@ -166,7 +167,7 @@ func (c *contract) checkExtras(x exchange, response *openapi3.Response) error {
 	return nil
 }
 
-// checkUnrouted is about answers to what the document does not know: only their problems have a form.
+// checkUnrouted checks responses to paths outside the spec: only their problems have a defined form.
 func (c *contract) checkUnrouted(x exchange) error {
 	if x.header.Get("Content-Type") != problemType || x.request.Method == http.MethodHead {
 		return nil
@@ -180,7 +181,7 @@ func (c *contract) checkUnrouted(x exchange) error {
 
 const problemType = "application/problem+json"
 
-// checkProblem holds a problem against the answer that carries it.
+// checkProblem compares a problem with the response that carries it.
 func checkProblem(x exchange) error {
 	if x.header.Get("Content-Type") != problemType || x.request.Method == http.MethodHead {
 		return nil
@@ -195,14 +196,14 @@ func checkProblem(x exchange) error {
 	return nil
 }
 
-// checkRequest holds a request that should be valid against the document.
+// checkRequest compares a request that should be valid with the spec.
 func (c *contract) checkRequest(x exchange) error {
 	route, parameters, err := c.router.FindRoute(x.request)
 	if err != nil {
-		return nil //nolint:nilerr // what the document does not know it does not describe
+		return nil //nolint:nilerr // the spec does not describe other paths
 	}
 	for name, value := range parameters {
-		// The router leaves escapes as they are.
+		// The router leaves percent-escapes in parameters.
 		if parameters[name], err = url.PathUnescape(value); err != nil {
 			return fmt.Errorf("read the %s in the path: %w", name, err)
 		}
@@ -223,7 +224,7 @@ func requestOptions() []openapi3.SchemaValidationOption {
 	}
 }
 
-// answerOptions know one more rule: every time in an answer is in UTC.
+// answerOptions adds a rule to requestOptions: every time in a response is in UTC.
 func answerOptions() []openapi3.SchemaValidationOption {
 	return append(requestOptions(), openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(func(s string) error {
 		if _, err := time.Parse(time.RFC3339, s); err != nil || s[len(s)-1] != 'Z' {

@@ -9,22 +9,22 @@ import (
 	"sync"
 )
 
-// counted is what all tests of this process saw: a test knows only its own T, and the report is about all of them.
+// counted is shared by all tests of this process, because the report covers all of them.
 var counted ledger
 
-// ledger counts answers, and keeps what the report says of the table of promises.
+// ledger counts responses and holds the report on the status matrix.
 type ledger struct {
 	mutex sync.Mutex
-	// answers counts those of the document's operations, all those of every path.
+	// answers counts the responses of each cell, all the responses of any path.
 	answers      map[cell]int
 	all          int
 	undocumented int
 	report       []string
-	// summary is the last line, which needs the number of undocumented answers of all tests.
+	// summary returns the last line, which needs the number of undocumented responses in all tests.
 	summary func(undocumented int) string
 }
 
-// count takes an answer in. Whatever the document does not say of it makes it an undocumented one.
+// count adds a response. It is undocumented when the spec does not describe it or fault is not nil.
 func (l *ledger) count(c *contract, x exchange, fault error) {
 	found, documented := c.cellOf(x)
 	l.mutex.Lock()
@@ -41,7 +41,7 @@ func (l *ledger) count(c *contract, x exchange, fault error) {
 	}
 }
 
-// tell says what is reported at the end.
+// tell sets the report to print at the end.
 func (l *ledger) tell(report []string, summary func(undocumented int) string) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -55,7 +55,7 @@ func (l *ledger) print(w io.Writer) {
 	if l.summary == nil {
 		return
 	}
-	// A report that cannot be written is missed by whoever asked for it.
+	// A report that cannot be written is missed by its reader.
 	_, _ = fmt.Fprintf(w, "%s\nexchanges: %d recorded, %d of them in %d cells\n%s\n",
 		strings.Join(l.report, "\n"), l.all, l.documented(), len(l.answers), l.summary(l.undocumented))
 }
@@ -68,7 +68,7 @@ func (l *ledger) documented() int {
 	return sum
 }
 
-// matrix draws operations × statuses. Each cell has a mark, or a dot where the document has none.
+// matrix draws operations × statuses. Each cell of the spec has a mark, any other a dot.
 func matrix(c *contract, mark func(cell) string) []string {
 	documented := c.cells()
 	columns := map[int]bool{}

@@ -18,12 +18,12 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// announced is how many emails a run against a deployment sends: a single one to read, one for each kind of send, and one for
-// each of these under an idempotency key.
+// announced is the number of emails that a run against a deployment sends: a single one to read, one for each kind of
+// send, and one for each of these under an idempotency key.
 const announced = 5
 
-// TestDeployment makes the promises that can be made from outside: against the server that -url names, or else against
-// one of its own. What it creates is gone afterwards.
+// TestDeployment proves the cells that can be proven from outside, against the server of -url or else against one of
+// its own. It removes everything that it creates.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	c, server, key := target(t)
@@ -34,7 +34,7 @@ func TestDeployment(t *testing.T) {
 	announce(t, fmt.Sprintf(
 		"%s: will send %d emails, all from %s to %s; will create domains, API keys, suppressed addresses and templates that begin with %s, and remove them",
 		server.url, announced, scene.from, recipient, scene.marker))
-	// Not a cleanup: the requests of those have no context any more.
+	// Not a cleanup, because the context of the test's requests has ended by then.
 	defer scene.sweep()
 	scene.furnish()
 	proof := scene.run(rows)
@@ -52,7 +52,7 @@ func TestDeployment(t *testing.T) {
 	}
 }
 
-// target is the server to go to, with a key of it.
+// target returns the server to test, with a key of it.
 func target(t *testing.T) (*contract, *stack, string) {
 	t.Helper()
 	c, err := readContract()
@@ -66,7 +66,7 @@ func target(t *testing.T) (*contract, *stack, string) {
 	return c, &stack{t: t, url: strings.TrimRight(deployment.url, "/"), http: newClient(t, c)}, deployment.key
 }
 
-// announce tells whoever asked for a run against a deployment what is about to happen.
+// announce prints what a run against a deployment is about to do.
 func announce(t *testing.T, what string) {
 	t.Helper()
 	if deployment.url == "" {
@@ -77,8 +77,8 @@ func announce(t *testing.T, what string) {
 	must(t, err)
 }
 
-// interruptible is the context of the test, which ends when somebody stops a run against a deployment: what it has made
-// there is removed then too.
+// interruptible returns the context of the test. It also ends when a run against a deployment is interrupted, so
+// that the resources made there are removed then too.
 func interruptible(t *testing.T) context.Context {
 	t.Helper()
 	if deployment.url == "" {
@@ -89,7 +89,7 @@ func interruptible(t *testing.T) context.Context {
 	return ctx
 }
 
-// report draws the matrix of a deployment: a dash is a cell that nobody can reach from outside.
+// report draws the matrix of a deployment: a dash is a cell that cannot be reached from outside.
 func report(c *contract, reachable map[cell]bool, proven provenCells) {
 	mark := func(one cell) string {
 		if !reachable[one] {
@@ -102,7 +102,8 @@ func report(c *contract, reachable map[cell]bool, proven provenCells) {
 	})
 }
 
-// lookAround finds out, without changing anything, whether a key suffices, when it ends, and what it may send from.
+// lookAround reads the scopes and the expiry of the key and finds an address to send from, without changing
+// anything.
 func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
 	t.Helper()
 	if strings.Count(key, "_") < 3 {
@@ -139,7 +140,7 @@ func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
 	return newScene(t, server, key, from, expires), nil
 }
 
-// sweep deletes and revokes everything that bears the marker of this run, and looks whether it is gone.
+// sweep deletes and revokes everything that bears the marker of this run, and checks that it is gone.
 func (w *scene) sweep() {
 	w.t.Helper()
 	w.interrupted = context.Background()
@@ -151,8 +152,8 @@ func (w *scene) sweep() {
 	}
 }
 
-// left are the paths of the domains, unrevoked keys, suppressed addresses, templates and webhooks of this run that are there now.
-// Of the last three it looks at the newest hundred, more than a run makes.
+// left returns the paths of the domains, unrevoked keys, suppressed addresses, templates and webhooks of this run
+// that still exist. Of the last three it reads the newest hundred, more than a run makes.
 func (w *scene) left() []string {
 	w.t.Helper()
 	var paths []string
@@ -190,7 +191,7 @@ func (w *scene) call(method, path string) answer {
 	return w.ask(w.server, operation{method: method, path: path}, request{key: w.key}, 0)
 }
 
-// checkEmails holds what was sent against what was announced.
+// checkEmails compares the number of accepted emails with the announced number.
 func (w *scene) checkEmails(proof []evidence) {
 	w.t.Helper()
 	if w.emails != announced {

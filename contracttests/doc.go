@@ -1,10 +1,14 @@
-// Package contracttests is the API from outside: real HTTP, real Postgres, the real AWS SDK against the simulator.
+// Package contracttests tests the API from outside: over real HTTP, with real Postgres and the real AWS SDK against the
+// simulator. README.md says what is here and where to add a test.
 //
 //   - stack_test.go: a whole server for one test; tenant_test.go: an organization with a key and a domain
 //   - exchange_test.go: requests, and the transport that records every exchange; contract_test.go: openapi.yaml as
-//     their judge; ledger_test.go: what was counted, and the report
-//   - promises_test.go: the table of every operation with every status, promises_scene_test.go what its requests need,
-//     promises_judge_test.go what they are held against; mutations_test.go proves that the judge notices
+//     their judge; coverage_test.go: the counts of all tests, and the report
+//   - status_matrix_test.go: the table of every operation with every status; status_matrix_scene_test.go: what its
+//     requests need; status_matrix_judge_test.go: what its exchanges must be; mutations_test.go: proof that the judge
+//     notices every change
 //   - deployment_test.go: the same table against any server (-url, -key)
-//   - one file per tag for its promises; order_test.go, body_test.go and bad_days_test.go for those of all
+//   - spec_test.go, examples_test.go: openapi.yaml itself; generated_test.go: requests made from it
+//   - one file per tag for its operations; error_precedence_test.go, body_test.go and outage_test.go for rules of all
+//   - architecture_test.go: which package may import which, and the file lists of package docs
 package contracttests

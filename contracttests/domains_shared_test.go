@@ -11,7 +11,8 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-// All organizations share one SES account. What a stranger does with a name of theirs never reaches its owner.
+// All organizations share one SES account. An organization's actions on another's domain name never affect its
+// owner.
 func TestStrangerCannotTouchADomain(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{worker: true})
@@ -66,7 +67,7 @@ func TestStrangerCannotTouchADomain(t *testing.T) {
 	unchanged("checked again")
 }
 
-// withoutCheck is an answer without the time of its last check, which the background moves.
+// withoutCheck returns a response body without the time of the last check, which the background changes.
 func withoutCheck(t testing.TB, body []byte) map[string]any {
 	t.Helper()
 	members := decoded[map[string]any](answer{t: t, body: body})
@@ -107,7 +108,8 @@ func TestDomainBelowAnothersNeedsProofFirst(t *testing.T) {
 	}
 }
 
-// Two organizations may both prove a name. The first sets the MAIL FROM, and the deletion of one leaves the other's.
+// Two organizations may both verify a name. The first sets the MAIL FROM, and deleting one domain leaves the
+// other's.
 func TestDomainSharedByTwo(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

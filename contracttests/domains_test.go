@@ -20,7 +20,7 @@ const domainsPath = "/v1/domains"
 
 func domainPath(domain api.Domain) string { return domainsPath + "/" + domain.ID.String() }
 
-// verify asks for a check that is not answered from the last one.
+// verify asks for a check that does not reuse the last result.
 func (t *tenant) verify(domain api.Domain) api.Domain {
 	t.t.Helper()
 	t.clock.advance(3 * time.Second)
@@ -37,7 +37,7 @@ func (t *tenant) listDomains() api.DomainList {
 	return decoded[api.DomainList](t.call(http.MethodGet, domainsPath, nil).is(http.StatusOK))
 }
 
-// purpose is the first record of a domain for something.
+// purpose returns the first record of a domain for a purpose.
 func purpose(t testing.TB, domain api.Domain, wanted api.DNSRecordPurpose) api.DNSRecord {
 	t.Helper()
 	for _, record := range domain.DNSRecords {
@@ -49,12 +49,12 @@ func purpose(t testing.TB, domain api.Domain, wanted api.DNSRecordPurpose) api.D
 	return api.DNSRecord{}
 }
 
-// records are those for a purpose.
+// records returns the records of a domain for a purpose.
 func records(domain api.Domain, wanted api.DNSRecordPurpose) []api.DNSRecord {
 	return slices.DeleteFunc(slices.Clone(domain.DNSRecords), func(r api.DNSRecord) bool { return r.Purpose != wanted })
 }
 
-// identity is what the SES account says of a domain.
+// identity returns a domain's identity in the SES account.
 func (s *stack) identity(name string) (ses.Identity, error) {
 	s.t.Helper()
 	client, err := ses.New(s.t.Context(), ses.Config{
@@ -220,7 +220,7 @@ func TestDomainLimit(t *testing.T) {
 	if len(list) != 100 {
 		t.Errorf("%d domains are listed", len(list))
 	}
-	// A name that is taken is told from a limit that is reached.
+	// A name that is taken gets another problem than a reached limit.
 	owner.call(http.MethodPost, domainsPath, map[string]any{"domain": list[0].Domain}).problem(http.StatusConflict, api.ProblemCodeDomainExists)
 	owner.call(http.MethodDelete, domainPath(list[0]), nil).is(http.StatusNoContent)
 	owner.register("one-more.example")
@@ -251,7 +251,7 @@ func TestDomainIsDeleted(t *testing.T) {
 	if sent := s.sim.Messages(); len(sent) != 0 {
 		t.Errorf("the simulator received %+v", sent)
 	}
-	// Its name is free again, with another proof to give.
+	// The name is free again, with another ownership token.
 	again := owner.register(deleted.Domain)
 	if purpose(t, again, "Ownership").Value == purpose(t, deleted, "Ownership").Value {
 		t.Error("the ownership value came back")

@@ -87,7 +87,7 @@ func TestDomainIsVerified(t *testing.T) {
 	}
 }
 
-// What was just looked up stands: whoever asks in a loop does not put the DNS under load.
+// A recent result is reused: a client that verifies in a loop does not put the DNS under load.
 func TestVerifyIsPaced(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -248,7 +248,7 @@ func TestDomainWithoutSES(t *testing.T) {
 	}
 }
 
-// SES may lose an identity; verify brings it back.
+// SES may lose an identity; verify restores it.
 func TestVerifyBringsAnIdentityBack(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

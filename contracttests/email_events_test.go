@@ -20,7 +20,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// events reads a page of what happened to a message.
+// events reads a page of a message's events.
 func (t *tenant) events(id uuid.UUID, query url.Values) api.EmailEventList {
 	t.t.Helper()
 	return decoded[api.EmailEventList](t.call(http.MethodGet, singlePath+"/"+id.String()+"/events?"+query.Encode(), nil).is(http.StatusOK))
@@ -76,7 +76,7 @@ func TestWhatHappenedToAnEmail(t *testing.T) {
 					again.is(http.StatusAccepted)
 				}
 			}
-			// Others are not known to exist.
+			// Emails of others are not found.
 			other := tenant.send(email(from, "to", "user@example.com"))
 			eventually(t, "another is sent", func() bool { return tenant.read(other).Status == api.EmailStatusSent })
 		})
@@ -110,7 +110,7 @@ func TestOneRecipientOfSeveralBounces(t *testing.T) {
 	}
 }
 
-// SES's answer is lost, and what it reports tells that the message went out: it is not sent again.
+// SES's response is lost, and its event shows that the message went out: it is not sent again.
 func TestEventsTellWhatALostAnswerDidNot(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{worker: true, events: "2"})
@@ -169,7 +169,7 @@ func TestEmailEventList(t *testing.T) {
 	}
 }
 
-// posted collects what the simulated SNS posts, as it is on the wire.
+// posted collects the posts of the simulated SNS, as they are on the wire.
 type posted struct {
 	mu       sync.Mutex
 	bodies   [][]byte
@@ -189,7 +189,7 @@ func collect(t *testing.T) *posted {
 		defer p.mu.Unlock()
 		p.bodies, p.headers = append(p.bodies, body), append(p.headers, r.Header)
 		if bytes.Contains(body, []byte("SubscribeURL")) {
-			// The link is of our own simulator.
+			// The link belongs to our own simulator.
 			link := decoded[struct{ SubscribeURL string }](answer{t: t, body: body}).SubscribeURL
 			if response, err := http.Get(link); err == nil { //nolint:noctx // ends with the simulator
 				_ = response.Body.Close()
@@ -206,7 +206,7 @@ func (p *posted) count() int {
 	return len(p.bodies)
 }
 
-// genuine is a stack whose events go elsewhere first, with the genuine notification of a bounce.
+// genuine returns a stack whose events go elsewhere first, with the genuine notification of a bounce.
 func genuine(t *testing.T, vary options) (*stack, *tenant, uuid.UUID, []byte) {
 	t.Helper()
 	p := collect(t)
@@ -295,7 +295,7 @@ func TestNotificationIsStoredOnce(t *testing.T) {
 	if read := tenant.read(id); read.Status != "Bounced" {
 		t.Errorf("the message is %s", read.Status)
 	}
-	// A replay changes nothing, not even once it was forgotten.
+	// A replay changes nothing, even after its notification was deleted.
 	s.post(body).is(http.StatusOK)
 	s.clock.advance(72 * time.Hour)
 	must(t, s.mailer.Events.DeleteExpired(t.Context()))
@@ -311,7 +311,7 @@ func TestNotificationIsStoredOnce(t *testing.T) {
 	tenant.call(http.MethodPost, singlePath, email(tenant.read(id).FromEmail, "to", "bounce@simulator.amazonses.com")).is(http.StatusAccepted)
 }
 
-// While the database is gone SNS is told to come again.
+// Without the database, SNS gets a status that makes it retry.
 func TestNotificationWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	postgres := storetest.Server(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// accepted is a request that is accepted, what GET shows of it and what SES receives.
+// accepted is a request that is accepted, with the email that GET shows and the message that SES receives.
 type accepted struct {
 	name     string
 	request  map[string]any
@@ -143,7 +143,7 @@ func (shape accepted) recipients() int64 {
 	return int64(len(shape.expect("", api.EmailStatusQueued, api.Email{}).Recipients))
 }
 
-// expect fills in what is the same in every shape, and what only the server knows.
+// expect fills in what every shape has in common, and what only the server knows.
 func (shape accepted) expect(from string, status api.EmailStatus, found api.Email) api.Email {
 	want := shape.shown
 	want.ID, want.Status = found.ID, status
@@ -191,7 +191,7 @@ func (shape accepted) expectReceived(from string, arrived sessim.Accepted) sessi
 	return want
 }
 
-// same compares values by what they are as JSON.
+// same compares values by their JSON.
 func same(t testing.TB, what string, found, want any) {
 	t.Helper()
 	got, err := json.Marshal(found)

@@ -93,7 +93,7 @@ func TestForbidden(t *testing.T) {
 				}
 				_, sufficient := caller.insertKey(scope, []string{scope}, nil)
 				if status := s.exchange(op.method, op.absent(), sufficient, op.body()).status; status == http.StatusForbidden {
-					// A key that may create others and nothing else may not create the example's.
+					// A key whose only scope is to create keys may not create the key of the example.
 					if op.id != "createApiKey" {
 						t.Errorf("%s does not suffice", scope)
 					}
@@ -105,7 +105,7 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// An organization that lifts its suspension can go on with the same key.
+// An organization whose suspension is lifted goes on with the same key.
 func TestResumedOrganization(t *testing.T) {
 	t.Parallel()
 	caller := newStack(t).newTenant()
@@ -152,7 +152,7 @@ func TestNotFoundTellsNothing(t *testing.T) {
 			}
 		}
 	}
-	// What the stranger tried had no effect.
+	// The requests of the stranger had no effect.
 	owner.call(http.MethodGet, "/v1/emails/"+message, nil).is(http.StatusOK)
 	owner.call(http.MethodGet, "/v1/domains/"+ids["domains"], nil).is(http.StatusOK)
 	owner.isSuppressed("gone@example.com", true)
@@ -227,7 +227,7 @@ func TestBodyIsRefused(t *testing.T) {
 			if usage := caller.usage(); usage.EmailsSent != 0 {
 				t.Errorf("%d emails were counted", usage.EmailsSent)
 			}
-			// A body at the limit, and every harmless spelling of the type, get past all of these checks.
+			// A body at the limit, and every harmless spelling of the type, pass all of these checks.
 			exact := padded(op.example, op.limit)
 			for _, contentType := range []string{"application/json", "Application/JSON", "application/json; charset=UTF-8", `application/json;charset="utf-8"`} {
 				answer := caller.call(op.method, op.absent(), exact, "Content-Type", contentType, "Content-Encoding", "identity")
@@ -239,7 +239,7 @@ func TestBodyIsRefused(t *testing.T) {
 	}
 }
 
-// padded is a document with white space before it, so many bytes long.
+// padded returns a JSON document with white space before it, size bytes long.
 func padded(document string, size int64) []byte {
 	return append(bytes.Repeat([]byte{' '}, int(size)-len(document)), document...)
 }
@@ -249,7 +249,7 @@ func TestRateLimited(t *testing.T) {
 	s := newStack(t, options{requestsPerSecond: 0.001})
 	caller := s.newTenant()
 	for _, op := range operations(t, secured) {
-		// The key has a scope too few: the limit comes before scopes are looked at.
+		// The key lacks a scope: the rate limit comes before scopes are checked.
 		_, key := caller.insertKey(op.id, without(op.scopes), nil)
 		s.exchange(op.method, op.absent(), key, op.body()).problem(http.StatusForbidden, api.ProblemCodeMissingScope)
 		answer := s.exchange(op.method, op.absent(), key, op.body())
@@ -257,7 +257,7 @@ func TestRateLimited(t *testing.T) {
 		if answer.header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", op.id)
 		}
-		// Whoever does not know the secret cannot use up the owner's rate, nor learn of it.
+		// A caller without the secret can neither use up the owner's rate nor learn about it.
 		s.exchange(op.method, op.absent(), key[:len(key)-4]+"AAAA", op.body()).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
 	}
 	caller.call(http.MethodGet, "/v1/domains", nil).is(http.StatusOK)
@@ -266,7 +266,7 @@ func TestRateLimited(t *testing.T) {
 	}
 }
 
-// Every request here is wrong in several ways, and the answer is about the one that the contract puts first.
+// Every request here is wrong in several ways, and the response is about the fault that the contract puts first.
 func TestOrderOfChecks(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

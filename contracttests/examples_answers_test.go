@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// happenings are bodies that came, by operation and status.
+// happenings are response bodies, by operation and status.
 type happenings map[cell][]any
 
 func (h happenings) add(operation string, came answer) {
@@ -26,7 +26,7 @@ func (h happenings) add(operation string, came answer) {
 	}
 }
 
-// everyAnswer makes all answers of the table of promises, and those that the document shows besides.
+// everyAnswer makes every response of the status matrix, and the other responses in the spec's examples.
 func everyAnswer(t *testing.T) happenings {
 	t.Helper()
 	all := happenings{}

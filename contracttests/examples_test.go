@@ -17,7 +17,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// example is a body that the document shows: of an answer, or with status 0 of a request.
+// example is a body in the spec: of a response, or with status 0 of a request.
 type example struct {
 	cell
 	name   string
@@ -29,7 +29,7 @@ func (e example) String() string {
 	return fmt.Sprintf("%s %d example %q", e.operation, e.status, e.name)
 }
 
-// examplesOf are all examples of bodies of a document.
+// examplesOf returns all examples of bodies in a spec.
 func examplesOf(doc *openapi3.T) []example {
 	var found []example
 	add := func(at cell, content openapi3.Content) {
@@ -52,7 +52,7 @@ func examplesOf(doc *openapi3.T) []example {
 	return found
 }
 
-// asRead is a value as a reader of JSON has it. What was read from YAML can be written as JSON.
+// asRead converts a value to what a JSON decoder returns. Values read from YAML always encode.
 func asRead(value any) any {
 	encoded, _ := json.Marshal(value)
 	var read any
@@ -60,8 +60,8 @@ func asRead(value any) any {
 	return read
 }
 
-// TestExamplesOfMembers holds those of parameters, headers and members against their schemas, and shows that it would
-// notice. Those of bodies are in TestExamplesAreWhatTheyIllustrate.
+// TestExamplesOfMembers compares the examples of parameters, headers and members with their schemas, and proves
+// that it notices faults. TestExamplesAreWhatTheyIllustrate does so for the examples of bodies.
 func TestExamplesOfMembers(t *testing.T) {
 	t.Parallel()
 	must(t, document(t).Validate(t.Context()))
@@ -83,15 +83,15 @@ func TestExamplesOfMembers(t *testing.T) {
 		}
 	}
 	for name, header := range document(t).Components.Headers {
-		// The library looks at all others, and not at these.
+		// The library checks all other examples, but not these.
 		if err := header.Value.Schema.Value.VisitJSON(header.Value.Example, openapi3.EnableFormatValidation()); err != nil {
 			t.Errorf("the example of the header %s: %v", name, err)
 		}
 	}
 }
 
-// TestRequestExamplesSucceed sends every example of a body as it is, by an organization that has verified the domain
-// of the examples, and asks for every id that the document shows.
+// TestRequestExamplesSucceed sends every example of a body as it is, from an organization that has verified the
+// domain of the examples, and reads every id in the spec.
 func TestRequestExamplesSucceed(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -138,7 +138,7 @@ func TestRequestExamplesSucceed(t *testing.T) {
 	}
 }
 
-// successOf is the one success that an operation lists.
+// successOf returns the one success status of an operation.
 func successOf(op operation) int {
 	for listed := range op.spec.Responses.Map() {
 		if strings.HasPrefix(listed, "2") {
@@ -149,14 +149,14 @@ func successOf(op operation) int {
 	return 0
 }
 
-// TestAnswerExamplesHappen makes the server answer what the document shows.
+// TestAnswerExamplesHappen makes the server respond with every example of a response in the spec.
 //
-// The example of a success is true when a real answer of that operation is the same: the same members, the same words
-// where the document lists the words, and otherwise the same kinds of values (text, id, time, number, null); of lists,
-// the same kinds of items. The example of a problem is true when every operation that shows it answers with that code,
+// The example of a success is true when a real response of that operation is the same: the same members, the same words
+// where the spec lists the words, and otherwise the same kinds of values (text, id, time, number, null); in lists, the
+// same kinds of items. The example of a problem is true when every operation that shows it responds with that code,
 // title and these members, and at least one of them to the letter; ids and times differ.
 //
-// No example of 500 is looked for: nothing may ever answer it.
+// Examples of 500 are left out: no response may ever be one.
 func TestAnswerExamplesHappen(t *testing.T) {
 	t.Parallel()
 	happened := everyAnswer(t)
@@ -187,14 +187,14 @@ func TestAnswerExamplesHappen(t *testing.T) {
 	}
 }
 
-// outline is what problems of one code have in common.
+// outline returns the part that problems of one code have in common.
 func outline(problem any) string {
 	members, _ := problem.(map[string]any)
 	return fmt.Sprint(members["status"], members["code"], members["type"], members["title"], slices.Sorted(maps.Keys(members)))
 }
 
-// kinds is a value with its ids and times made equal. With a schema, texts and numbers are made equal too, but for words
-// that the document lists, and the items of lists are a set.
+// kinds returns a value as text, with its ids and times made equal. With a schema, texts and numbers are made equal
+// too, except for words that the spec lists, and the items of lists become a set.
 func kinds(value any, schema *openapi3.Schema) string {
 	encoded, _ := json.Marshal(kindsOf(value, schema))
 	return string(encoded)

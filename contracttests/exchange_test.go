@@ -15,14 +15,14 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// recorder is the transport of every test: it holds each exchange against the document and counts it.
+// recorder is the transport of every test: it compares each exchange with the spec and counts it.
 type recorder struct {
 	next     http.RoundTripper
 	contract *contract
 	ledger   *ledger
 }
 
-// observer says who is told about an exchange.
+// observer is the test that receives an exchange.
 type observer struct {
 	t    testing.TB
 	seen *exchange
@@ -30,7 +30,7 @@ type observer struct {
 
 type observerKey struct{}
 
-// RoundTrip makes an exchange and judges it. What is wrong with it fails the test that the request belongs to.
+// RoundTrip makes an exchange and judges it. A fault fails the test that the request belongs to.
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	sent := &carbon{}
 	outgoing := request.Clone(request.Context())
@@ -55,7 +55,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// judge fails the test for an exchange that the document does not describe: an answer, or a request that was accepted.
+// judge fails the test when the spec does not describe the response, or does not allow a request that was accepted.
 func (r *recorder) judge(t testing.TB, x exchange) {
 	t.Helper()
 	err := r.contract.checkAnswer(x)
@@ -70,7 +70,7 @@ func (r *recorder) judge(t testing.TB, x exchange) {
 	}
 }
 
-// carbon keeps what is read of a body. An answer can come before all of it was read.
+// carbon keeps what is read of a body. A response may arrive before the whole body was read.
 type carbon struct {
 	io.ReadCloser
 	mutex sync.Mutex
@@ -91,7 +91,7 @@ func (c *carbon) bytes() []byte {
 	return bytes.Clone(c.read.Bytes())
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	t      testing.TB
 	status int
@@ -101,8 +101,8 @@ type answer struct {
 	seen exchange
 }
 
-// exchange sends a request and holds its answer against the document. A body that is a string or bytes is sent as it
-// is, anything else as JSON.
+// exchange sends a request and compares its response with the spec. A string or bytes body is sent as it is, any
+// other value as JSON.
 func (s *stack) exchange(method, path, key string, body any, headers ...string) answer {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, reader(s.t, body))
@@ -147,7 +147,7 @@ func reader(t testing.TB, body any) io.Reader {
 	}
 }
 
-// is fails the test unless the answer has the status.
+// is fails the test unless the response has the status.
 func (a answer) is(status int) answer {
 	a.t.Helper()
 	if a.status != status {
@@ -156,7 +156,7 @@ func (a answer) is(status int) answer {
 	return a
 }
 
-// problem fails the test unless the answer is this problem, and returns it.
+// problem fails the test unless the response is this problem, and returns it.
 func (a answer) problem(status int, code api.ProblemCode) api.Problem {
 	a.t.Helper()
 	a.is(status)
@@ -171,7 +171,7 @@ func (a answer) problem(status int, code api.ProblemCode) api.Problem {
 	return found
 }
 
-// pointers are the members that the problem names.
+// pointers returns the members that the problem names.
 func pointers(found api.Problem) []string {
 	var named []string
 	for _, one := range found.Errors {
@@ -181,7 +181,7 @@ func pointers(found api.Problem) []string {
 	return named
 }
 
-// decoded reads the body of an answer.
+// decoded decodes the body of a response.
 func decoded[T any](a answer) T {
 	a.t.Helper()
 	var value T

@@ -21,7 +21,7 @@ func addresses(n int) string {
 	return strings.Join(list, ",")
 }
 
-// wrongFields are members that the document's schema or formats refuse, as they are and in an item of a batch.
+// wrongFields maps members to values that the spec's schema or formats refuse, alone and in an item of a batch.
 func wrongFields(from string) map[string][]any {
 	wrong := map[string][]any{}
 	for _, field := range []string{"from", "to", "subject"} {
@@ -98,10 +98,10 @@ func wrongFields(from string) map[string][]any {
 	return wrong
 }
 
-// absent leaves a member out.
+// absent as a value leaves its member out.
 var absent = new(struct{ string })
 
-// emailWith is the email with changes, and without those members that are absent.
+// emailWith returns the email with changes, and without the members that are absent.
 func emailWith(from string, changes ...any) map[string]any {
 	request := email(from, changes...)
 	for name, value := range request {
@@ -123,7 +123,8 @@ func TestWrongFields(t *testing.T) {
 	}
 }
 
-// refusedBothWays fails the test unless the message is refused with the code and the pointer, by itself and as an item.
+// refusedBothWays fails the test unless the message is refused with the code and the pointer, both alone and as an
+// item.
 func (t *tenant) refusedBothWays(code api.ProblemCode, pointer string, request any) {
 	t.t.Helper()
 	came := t.refused(singlePath, request)

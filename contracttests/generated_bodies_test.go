@@ -12,7 +12,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// withBody makes a body: valid, nearly valid, or no document at all; and declares it, rightly or not.
+// withBody makes a body: valid, nearly valid, or not JSON at all. It also declares the body's type, rightly or
+// wrongly.
 func (g *generated) withBody() {
 	kinds := []string{"application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\"", " application/json ; x=y"}
 	g.header.Set("Content-Type", rapid.SampledFrom(kinds).Draw(g.drawn, "type"))
@@ -45,7 +46,7 @@ func (g *generated) withBody() {
 	g.body = &text
 }
 
-// value is a value of the schema or near it. What it means is asked only when it may mean something.
+// value makes a value of the schema or near it. Its meaning is evaluated only when the schema allows it.
 func (g *generated) value(schema *openapi3.Schema) any {
 	maker := g.world.maker()
 	for name, member := range schema.Properties {
@@ -74,7 +75,7 @@ func near(drawn *rapid.T, maker generate.Maker, schema *openapi3.Schema) generat
 	return maker.Near(schema).Draw(drawn, "near")
 }
 
-// list makes an object with a list whose items are judged one by one, and foresees the verdict on each.
+// list makes an object with a list whose items are judged one by one, and predicts the verdict on each.
 func (g *generated) list(maker generate.Maker, schema *openapi3.Schema, name string) any {
 	list := schema.Properties[name].Value
 	items := make([]any, rapid.SampledFrom([]int{1, 2, 3, 4, 5, 100, 0, 101}).Draw(g.drawn, "items"))

@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/contracttests/generate"
 )
 
-// maker makes values for the schemas of the document: strings for its formats, and phrases that mean something.
+// maker makes values for the schemas of the spec: strings for its formats, and phrases that mean something.
 func (w *world) maker() generate.Maker {
 	return generate.Maker{
 		Formats: map[string]generate.Format{
@@ -37,10 +37,10 @@ var notWebhookURLs = []string{
 	"https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/", "javascript:alert(1)",
 }
 
-// placeholder is the one that generated texts have, and as the name of a variable sometimes a value for it.
+// placeholder is the one in generated texts; the variable that it names sometimes has a value.
 const placeholder = "{{name}}"
 
-// often is the usual thing four times of five.
+// often draws from usual four times out of five.
 func often(usual, other *rapid.Generator[string]) *rapid.Generator[string] {
 	return rapid.OneOf(usual, usual, usual, usual, other)
 }
@@ -66,13 +66,12 @@ var notTimes = []string{
 	"2099-01-01T00:00:00Z ", "２０99-01-01T00:00:00Z", "2099-01-01T00:00:60Z", "never", "infinity",
 }
 
-// locals are local parts that an address may have. Case, dots, plus and quotes mean nothing to suppression but what the
-// contract says.
+// locals are valid local parts. Case, dots, plus and quotes affect suppression only as the contract says.
 var locals = []string{
 	"a", "user", "USER", "first.last", "a+b", "!#$%&'*+-/=?^_`{|}~", `"quoted"`, `"with space"`, `"a@b"`, `"a,b;c"`, `"a\"b"`, "0", strings.Repeat("l", 64),
 }
 
-// mailbox is a sender: mostly of the verified domain or below it, sometimes of another.
+// mailbox makes senders: mostly of the verified domain or below it, sometimes of another.
 func (w *world) mailbox() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		domain := rapid.SampledFrom([]string{
@@ -86,8 +85,8 @@ func (w *world) mailbox() *rapid.Generator[string] {
 	})
 }
 
-// mailboxList makes lists whose every address, and nothing else, ends in countable: so its length is known. Some hold the
-// suppressed address.
+// mailboxList makes lists in which every address, and nothing else, ends in countable, so that the number of
+// addresses is known. Some lists contain the suppressed address.
 func mailboxList() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		count := rapid.SampledFrom([]int{1, 1, 1, 1, 1, 2, 2, 3, 3, 16, 17, 49, 50}).Draw(t, "addresses")
@@ -96,7 +95,7 @@ func mailboxList() *rapid.Generator[string] {
 			if i > 0 {
 				list.WriteString(rapid.SampledFrom([]string{",", ";", ", ", " ; "}).Draw(t, "separator"))
 			}
-			// Only the first of many are unusual: the field has a length.
+			// Only the first addresses are unusual, because the field has a maximum length.
 			if i > 2 {
 				fmt.Fprintf(&list, "u%d@x"+countable, i)
 				continue
@@ -162,8 +161,8 @@ func label(longest int) *rapid.Generator[string] {
 	})
 }
 
-// sendingDomain is a name that can be registered, up to the 209 octets that leave room for its DKIM records; now and then
-// one that the organization has.
+// sendingDomain makes names that can be registered, up to the 209 octets that leave room for DKIM records, and now
+// and then a name that the organization has.
 func (w *world) sendingDomain() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		made := rapid.OneOf(
@@ -177,10 +176,10 @@ func (w *world) sendingDomain() *rapid.Generator[string] {
 	}).Filter(func(s string) bool { return len(s) <= 210 && !strings.HasPrefix(strings.ToLower(s), "xn--") })
 }
 
-// plainLabel has no hyphens where IDNA, through which an international name goes as a whole, refuses them.
+// plainLabel removes double hyphens, which IDNA refuses in an international name.
 func plainLabel(label string) string { return strings.ReplaceAll(label, "--", "-a") }
 
-// longDomain is so many octets and ".test".
+// longDomain returns a name of octets octets, followed by ".test".
 func longDomain(octets int) string {
 	rest := octets - 180
 	if rest < 1 {

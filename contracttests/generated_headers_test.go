@@ -36,7 +36,7 @@ func (g *generated) authorization() {
 	g.broken(http.StatusUnauthorized, "no usable key")
 }
 
-// harmless adds what must not matter.
+// harmless adds headers that must not matter.
 func (g *generated) harmless() {
 	name := rapid.SampledFrom([]string{"X-Request-Id", "Accept", "Cookie", "X-Http-Method-Override", "Range", "If-None-Match", "Origin"}).
 		Draw(g.drawn, "header")

@@ -19,21 +19,21 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// world is an organization with whatever requests can be about.
+// world is an organization with all resources that requests can name.
 type world struct {
 	*tenant
 	domain    string
 	published uuid.UUID
-	// revoked is a key that was.
+	// revoked is a revoked key.
 	revoked string
-	// weak is a key that can do little, and not for long.
+	// weak is a key with few scopes that expires soon.
 	weak        string
 	weakScopes  []string
 	weakExpires time.Time
-	// times are some around that.
+	// times are some times around weakExpires.
 	times []string
-	// existing makes or finds what an operation's id can name. A new operation with an id is to be added; without, every
-	// id that it is asked for is one that nothing has.
+	// existing makes or finds the resource that an operation's id can name. Add every new operation with an id:
+	// without an entry, all its ids name nothing.
 	existing map[string]func(*world) uuid.UUID
 	// foreign are ids of another organization.
 	foreign []uuid.UUID
@@ -83,7 +83,7 @@ func newWorld(s *stack) *world {
 	return w
 }
 
-// shortLived is a domain to be deleted, which may have survived the last attempt.
+// shortLived returns a domain to delete; it may have survived the last attempt.
 func (w *world) shortLived() uuid.UUID {
 	w.t.Helper()
 	name := "short-lived." + w.domain
@@ -95,15 +95,15 @@ func (w *world) shortLived() uuid.UUID {
 	return w.register(name).ID
 }
 
-// in is the world as one attempt uses it.
+// in returns the world for one attempt.
 func (w *world) in(t testing.TB) *world {
 	same := *w
 	same.tenant = w.tenant.in(t)
 	return &same
 }
 
-// meanings say of bodies that the schema allows what the server makes of them by what the document says in words: a status
-// and why, 0 for success. They know nothing of the server.
+// meanings predict the response to a body that the schema allows, by the spec's prose: a status and the reason, 0
+// for success. They use no code of the server.
 var meanings = map[string]func(*generated, generate.Object) (int, string){
 	"sendEmail":       meaningOfEmail,
 	"createDomain":    meaningOfDomain,
@@ -136,7 +136,7 @@ func meaningOfDomain(g *generated, body generate.Object) (int, string) {
 	return 0, ""
 }
 
-// meaningOfKey draws which key asks.
+// meaningOfKey draws the key that makes the request.
 func meaningOfKey(g *generated, body generate.Object) (int, string) {
 	scopes, _ := body.Get("scopes").([]any)
 	at, err := time.Parse(time.RFC3339, body.Text("expiresAt"))
@@ -249,7 +249,7 @@ func shownAs(value any) (string, bool) {
 	return "", false
 }
 
-// variablesFault holds variables to the document's words.
+// variablesFault checks variables by the spec's prose.
 func variablesFault(variables generate.Object) string {
 	count := 0
 	var look func(value any, level int) string

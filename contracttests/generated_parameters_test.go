@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// parameter gives a parameter a value. Other kinds are to be made here as soon as the document has one.
+// parameter gives a parameter a value. A new kind of parameter in the spec must be added here.
 func (g *generated) parameter(parameter *openapi3.Parameter) {
 	if parameter.In == openapi3.ParameterInQuery {
 		g.queryParameter(parameter)
@@ -56,7 +56,7 @@ func (g *generated) parameter(parameter *openapi3.Parameter) {
 	g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(id))
 }
 
-// idempotencyKey names a key that nothing came with before, or none that the document describes, or leaves it out.
+// idempotencyKey sets an unused key or an invalid one, or leaves the header out.
 func (g *generated) idempotencyKey() {
 	switch rapid.IntRange(0, 8).Draw(g.drawn, "idempotency key") {
 	case 6, 7:
@@ -70,7 +70,8 @@ func (g *generated) idempotencyKey() {
 	}
 }
 
-// numberParameter fills in a number of the path: 1, which what exists has, others, and what is none.
+// numberParameter fills in a number of the path: 1, which existing resources have, other numbers, and texts that
+// are not numbers.
 func (g *generated) numberParameter(parameter *openapi3.Parameter) {
 	var number string
 	switch rapid.SampledFrom([]string{"first", "first", "absent", "malformed"}).Draw(g.drawn, parameter.Name) {
@@ -88,8 +89,8 @@ func (g *generated) numberParameter(parameter *openapi3.Parameter) {
 	g.path = strings.ReplaceAll(g.path, "{"+parameter.Name+"}", g.segment(number))
 }
 
-// segment writes an id as a part of a path: escaped where it has to be, or wholly, which is the same (RFC 3986 section
-// 6.2.2.2).
+// segment writes an id as a part of a path: escaped where necessary, or completely, which is equivalent (RFC 3986
+// section 6.2.2.2).
 func (g *generated) segment(id string) string {
 	if rapid.IntRange(0, 5).Draw(g.drawn, "escaped") < 5 {
 		return url.PathEscape(id)

@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// A filter that cannot be read must not be one that is not there.
+// A filter that cannot be read must not be ignored.
 func TestQueryIsReadWhole(t *testing.T) {
 	t.Parallel()
 	tenant := newStack(t).newTenant()
@@ -43,8 +43,8 @@ func (g *generated) queryParameter(parameter *openapi3.Parameter) {
 	}
 }
 
-// queryValue is a value as a query has it: text. What is a number there is a string in JSON, so numbers are misspelt in
-// ways of their own.
+// queryValue makes the text of a query value. A number is text in a query and a string in JSON, so numbers are
+// misspelt in ways of their own.
 func (g *generated) queryValue(schema *openapi3.Schema) (value string, verdict generate.Verdict, what string) {
 	maker := g.world.maker()
 	valid := maker.Valid(schema).Draw(g.drawn, "value")
@@ -67,7 +67,7 @@ func (g *generated) queryValue(schema *openapi3.Schema) (value string, verdict g
 	return valid.(string), verdict, what
 }
 
-// withQuery asks what the query means, and writes it.
+// withQuery evaluates the meaning of the query and writes it.
 func (g *generated) withQuery() {
 	if meaning := queryMeanings[g.op.id]; meaning != nil && len(g.wrong) == 0 {
 		if status, why := meaning(g); status != 0 {
@@ -92,13 +92,13 @@ func (g *generated) withQuery() {
 	g.path += "?" + written
 }
 
-// queryMeanings say of queries that the schemas allow what the document says of them in words.
+// queryMeanings predict the response to queries that the schemas allow, by the spec's prose.
 var queryMeanings = map[string]func(*generated) (int, string){
 	"listEmails": meaningOfEmailList, "listSuppressions": meaningOfSuppressionList, "listTemplates": meaningOfCursor,
 	"listTemplateVersions": meaningOfCursor, "listWebhooks": meaningOfCursor, "listWebhookDeliveries": meaningOfCursor,
 }
 
-// meaningOfCursor is for lists whose cursors nothing here asks for.
+// meaningOfCursor is for lists of which no cursor is known here.
 func meaningOfCursor(g *generated) (int, string) {
 	if g.query.Has("cursor") {
 		return http.StatusBadRequest, "a cursor that is not one of the list"
@@ -106,7 +106,7 @@ func meaningOfCursor(g *generated) (int, string) {
 	return 0, ""
 }
 
-// meaningOfEmailList also draws a cursor that is one of the list, in place of the one that the schema made.
+// meaningOfEmailList also replaces some cursors made from the schema by a real one of the list.
 func meaningOfEmailList(g *generated) (int, string) {
 	filters := 0
 	for _, name := range []string{"status", "to", "from", "tag"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 )
 
-// address is one that is suppressed or not, in any case.
+// address makes an address that is suppressed or not, in upper or lower case.
 func (g *generated) address(parameter *openapi3.Parameter) string {
 	made := rapid.SampledFrom(locals).Draw(g.drawn, "local") + "@" + uuid.NewString() +
 		rapid.SampledFrom([]string{".example", ".b\u00fccher.EXAMPLE"}).Draw(g.drawn, "domain")

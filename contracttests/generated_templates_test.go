@@ -11,7 +11,7 @@ import (
 	"github.com/voostack/mailstack/contracttests/generate"
 )
 
-// templateAsNew is the template of the world as it was at first, whatever an attempt before made of it.
+// templateAsNew returns the template of the world in its first state, whatever an earlier attempt changed.
 func (w *world) templateAsNew() uuid.UUID {
 	w.t.Helper()
 	w.execute(`DELETE FROM template_versions WHERE template_id = $1 AND version > 1`, w.published)
@@ -30,7 +30,7 @@ func meaningOfTemplate(_ *generated, body generate.Object) (int, string) {
 	return 0, ""
 }
 
-// meaningOfEdit looks at what is left of the template. That there is none comes before what is meant.
+// meaningOfEdit predicts the parts that are left of the template. A missing template comes before the meaning.
 func meaningOfEdit(g *generated, body generate.Object) (int, string) {
 	if slices.Contains(g.wrong, http.StatusNotFound) {
 		return 0, ""

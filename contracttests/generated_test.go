@@ -12,9 +12,9 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// TestGeneratedRequests makes requests for every operation out of the document: valid ones, nearly valid ones, ones with
-// something wrong around their bodies. Each must be answered with the very status that how it was made asks for, and
-// every answer is held against the document. A round is as many requests as -rapid.checks says, 100 if it says nothing.
+// TestGeneratedRequests makes requests for every operation from the spec: valid ones, nearly valid ones, and ones
+// with faults around their bodies. The way a request is made predicts its exact status, and every response is
+// compared with the spec. A round is -rapid.checks requests, 100 by default.
 func TestGeneratedRequests(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -34,7 +34,7 @@ func TestGeneratedRequests(t *testing.T) {
 	}
 }
 
-// attempt is one check of rapid as the harness knows tests: what fails in it is drawn anew, smaller.
+// attempt is one check of rapid as a testing.TB: a failed request is drawn again, smaller.
 type attempt struct {
 	testing.TB
 	drawn *rapid.T
@@ -46,7 +46,7 @@ func (a attempt) Errorf(format string, args ...any) { a.drawn.Errorf(format, arg
 func (a attempt) Fatal(args ...any)                 { a.drawn.Fatal(args...) }
 func (a attempt) Fatalf(format string, args ...any) { a.drawn.Fatalf(format, args...) }
 
-// generated is a request on its way to be made.
+// generated is a request in the making.
 type generated struct {
 	world  *world
 	drawn  *rapid.T
@@ -54,12 +54,12 @@ type generated struct {
 	path   string
 	header http.Header
 	body   *string
-	// query is nil for operations that have no parameters in it.
+	// query is nil for operations without query parameters.
 	query url.Values
-	// wrong are the statuses that what is wrong with it asks for, and why are the reasons.
+	// wrong holds the statuses for everything that is wrong with the request, why the reasons.
 	wrong []int
 	why   []string
-	// items is what becomes of each item of a list whose items are judged one by one.
+	// items holds the expected status of each item of a list whose items are judged one by one.
 	items []api.SendStatus
 }
 
@@ -84,12 +84,12 @@ func (w *world) request(drawn *rapid.T, op operation, parameters openapi3.Parame
 	return made
 }
 
-// broken notes what is wrong.
+// broken records a fault.
 func (g *generated) broken(status int, why string) {
 	g.wrong, g.why = append(g.wrong, status), append(g.why, why)
 }
 
-// want is the status: of what is wrong the first that the contract's order of checks comes to.
+// want returns the expected status: of all faults, the first in the contract's order of checks.
 func (g *generated) want() int {
 	for _, status := range []int{401, 415, 413, 400, 404, 403, 409} {
 		if slices.Contains(g.wrong, status) {
@@ -99,7 +99,7 @@ func (g *generated) want() int {
 	return success(g.world.t, g.op)
 }
 
-// success is the one status of the document that says that it was done.
+// success returns the one success status of an operation.
 func success(t testing.TB, op operation) int {
 	for _, status := range []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent} {
 		if op.spec.Responses.Status(status) != nil {
@@ -129,7 +129,7 @@ func (g *generated) send() {
 		g.judge(came)
 	}
 	if came.status == http.StatusCreated && g.op.id != "createSuppressions" {
-		// What stays would reach the limits of the organization.
+		// Resources left behind would reach the limits of the organization.
 		g.world.call(http.MethodDelete, came.header.Get("Location"), nil).is(http.StatusNoContent)
 	}
 }

@@ -4,8 +4,8 @@ package contracttests
 
 import "testing"
 
-// The receivers of the guide in other languages, as they are shown. A runtime that is missing is a failure: `make guide`
-// runs them, and CI has what they need.
+// The guide's receivers in other languages, as they are shown. A missing runtime is a failure: `make guide` runs
+// them, and CI installs the runtimes.
 func TestGuideExamplesRunInOtherLanguages(t *testing.T) {
 	t.Parallel()
 	blocks := newStack(t).codeBlocks()

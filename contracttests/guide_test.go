@@ -21,7 +21,7 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
-// codeBlocks are those of the guide to webhooks, by their language.
+// codeBlocks returns the code of the webhook guide, by its language.
 func (s *stack) codeBlocks() map[string]string {
 	s.t.Helper()
 	page := s.exchange(http.MethodGet, "/docs/webhooks", "", nil).is(http.StatusOK)
@@ -50,7 +50,7 @@ func TestGuideShowsWhatIsSent(t *testing.T) {
 	}
 }
 
-// The receiver of the guide in Go, as it is shown. Those in other languages need their runtimes: see `make guide`.
+// The guide's receiver in Go, as it is shown. Other languages need their runtimes: see `make guide`.
 func TestGuideExampleRuns(t *testing.T) {
 	t.Parallel()
 	runExample(t, newStack(t).codeBlocks()["go"], "main.go", "go", "run")
@@ -67,7 +67,7 @@ func runExample(t *testing.T, code, file string, command ...string) {
 	receiver := exec.CommandContext(t.Context(), command[0], append(command[1:], file)...)
 	receiver.Dir = folder
 	receiver.Env = append(os.Environ(), "WEBHOOK_SECRET="+key.Reveal(), "WEBHOOK_ADDRESS="+address, "GOFLAGS=", "GOWORK=off")
-	// What `go run` starts has to end with it.
+	// The process that `go run` starts must end with it.
 	receiver.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	receiver.Cancel = func() error { return syscall.Kill(-receiver.Process.Pid, syscall.SIGKILL) }
 	var printed bytes.Buffer
@@ -95,7 +95,7 @@ func runExample(t *testing.T, code, file string, command ...string) {
 	}
 }
 
-// freeAddress is one that nobody listened at a moment ago.
+// freeAddress returns an address that was unused a moment ago.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -22,7 +22,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// A process whose database is gone lives, so that nobody restarts it in vain, and takes no work.
+// A process without its database is alive, so that a restart in vain is avoided, but not ready.
 func TestHealthWithoutPostgres(t *testing.T) {
 	t.Parallel()
 	postgres := storetest.Server(t)
@@ -41,7 +41,7 @@ func TestHealthWithoutPostgres(t *testing.T) {
 	s.exchange(http.MethodGet, "/readyz", "", nil).is(http.StatusOK)
 }
 
-// A database that nobody migrated has no room for work.
+// A server on a database without migrations is not ready.
 func TestReadinessWantsTheSchema(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{store: storetest.Open(t, storetest.EmptyURL(t))})

@@ -21,14 +21,14 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// freezer stands between a store and its Postgres, and stops passing anything on when it is told to: a network that
-// swallows packets, which no connection notices by itself.
+// freezer stands between a store and its Postgres, and stops passing data on when frozen. It acts as a network that
+// drops packets, which no connection notices by itself.
 type freezer struct {
 	sync.RWMutex
 	to string
 }
 
-// freezeBefore returns the URL of a database by way of a freezer.
+// freezeBefore returns a freezer and the URL of the database through it.
 func freezeBefore(t *testing.T, database string) (*freezer, string) {
 	t.Helper()
 	parsed, err := url.Parse(database)
@@ -86,7 +86,8 @@ func (f *freezer) pass(from, to net.Conn) {
 	}
 }
 
-// A database that neither answers nor hangs up is as good as gone, and nobody waits for it for ever.
+// A database that neither responds nor closes its connections is treated as gone, and no request waits for it for
+// ever.
 func TestPostgresIsFrozen(t *testing.T) {
 	t.Parallel()
 	frozen, through := freezeBefore(t, storetest.URL(t))
@@ -111,7 +112,7 @@ func TestPostgresIsFrozen(t *testing.T) {
 	}
 }
 
-// Whoever is past authentication waits no longer either: here for a lock that another transaction holds.
+// A request past authentication has a time limit too: here it waits for a lock that another transaction holds.
 func TestLockedRowIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -125,7 +126,7 @@ func TestLockedRowIsNotWaitedFor(t *testing.T) {
 	owner.createKey(newKey("late"))
 }
 
-// hurried is the tenant at a server that soon gives up on its database.
+// hurried returns the tenant at a server with a short request timeout.
 func (t *tenant) hurried() *tenant {
 	t.t.Helper()
 	source, err := os.ReadFile("../openapi.yaml")

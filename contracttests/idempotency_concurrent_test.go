@@ -14,8 +14,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// TestConcurrentCreation lets one request be made by many at once, on two servers: one does the work, and nobody hears of a
-// conflict with it.
+// TestConcurrentCreation makes one request many times at once, on two servers: one does the work, and none reports
+// a conflict with it.
 func TestConcurrentCreation(t *testing.T) {
 	t.Parallel()
 	w, owner := furnished(t)
@@ -51,7 +51,7 @@ func encode(t testing.TB, body any) []byte {
 	return encoded
 }
 
-// insist repeats a request under its key while the first one is at work, and returns the body of the success.
+// insist repeats a request under its key while the first one is in progress, and returns the body of the success.
 func (t *tenant) insist(on *stack, method, path string, body []byte, key string) []byte {
 	for t.t.Context().Err() == nil {
 		var sent any
@@ -70,7 +70,8 @@ func (t *tenant) insist(on *stack, method, path string, body []byte, key string)
 	return nil
 }
 
-// TestOneMessagePerIdempotencyKey has 200 clients make each request three times at once under one key, on two servers.
+// TestOneMessagePerIdempotencyKey has 200 clients make each request three times at once under one key, on two
+// servers.
 func TestOneMessagePerIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	const clients, repetitions, batched = 200, 3, 5

@@ -10,7 +10,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// TestOnlySuccessIsKept mends what was refused, under the same key.
+// TestOnlySuccessIsKept corrects a refused request under the same key.
 func TestOnlySuccessIsKept(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -40,7 +40,7 @@ func TestOnlySuccessIsKept(t *testing.T) {
 	}
 }
 
-// TestRejectedBatchIsKept: a batch of which nothing was queued is answered 202, and so is its repetition.
+// TestRejectedBatchIsKept: a batch without any queued item gets a 202, and so does its repetition.
 func TestRejectedBatchIsKept(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -58,7 +58,7 @@ func TestRejectedBatchIsKept(t *testing.T) {
 	}
 }
 
-// TestSecretIsKeptSealed looks for a webhook's secret in what is kept.
+// TestSecretIsKeptSealed looks for a webhook's secret in the saved response.
 func TestSecretIsKeptSealed(t *testing.T) {
 	t.Parallel()
 	owner := newStack(t).newTenant()
@@ -73,17 +73,17 @@ func TestSecretIsKeptSealed(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptOfWhatFails breaks the transaction at its end: neither the work nor the answer is there.
+// TestNothingIsKeptOfWhatFails breaks the transaction at its end: neither the work nor the response is saved.
 func TestNothingIsKeptOfWhatFails(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	owner, from := s.newSender()
 	owner.execute("ALTER TABLE idempotency_keys RENAME TO gone")
 	before := owner.created()
-	// Without a key nobody looks.
+	// Without a key, the table is not read.
 	owner.sends(1, 1, singlePath, email(from)).is(http.StatusAccepted)
 	owner.execute("ALTER TABLE gone RENAME TO idempotency_keys")
-	// The answer is the last thing that is written: the work is there by then.
+	// The response is written last, after the work.
 	owner.execute(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN RAISE EXCEPTION 'the database is shutting down' USING ERRCODE = '57P01'; END $$`)
 	owner.execute("CREATE TRIGGER refuse BEFORE INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION refuse()")

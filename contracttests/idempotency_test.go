@@ -14,10 +14,10 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// under is the header that names an idempotency key.
+// under returns the header of an idempotency key.
 func under(key string) []string { return []string{"Idempotency-Key", key} }
 
-// holdKey lets a request under the key look as if it were at work, until it is released or the test ends.
+// holdKey makes a request under the key appear in progress, until it is released or the test ends.
 func (t *tenant) holdKey(key string) (release func()) {
 	t.t.Helper()
 	connection, err := t.store.Pool().Acquire(context.Background())
@@ -35,7 +35,7 @@ func (t *tenant) holdKey(key string) (release func()) {
 	return release
 }
 
-// keptAnswers counts what is kept under idempotency keys.
+// keptAnswers counts the saved responses.
 func (t *tenant) keptAnswers() (kept int) {
 	t.t.Helper()
 	must(t.t, t.store.Pool().QueryRow(t.t.Context(),
@@ -54,7 +54,7 @@ func (t *tenant) created() (found int) {
 	return found
 }
 
-// isReplayOf fails the test unless an answer is that of an earlier request, to the letter.
+// isReplayOf fails the test unless the response equals that of an earlier request, to the letter.
 func (a answer) isReplayOf(first answer) {
 	a.t.Helper()
 	if a.status != first.status || !bytes.Equal(a.body, first.body) || a.header.Get("Location") != first.header.Get("Location") ||
@@ -67,7 +67,7 @@ func (a answer) isReplayOf(first answer) {
 	}
 }
 
-// furnished is a scene of a sender, without what it takes to break a server.
+// furnished returns a scene of a sender, without the parts that break a server.
 func furnished(t testing.TB) (*scene, *tenant) {
 	t.Helper()
 	s := newStack(t)
@@ -77,7 +77,7 @@ func furnished(t testing.TB) (*scene, *tenant) {
 	return w, owner
 }
 
-// TestIdempotencyKeys repeats every operation that takes a key, on the server that answered and on another.
+// TestIdempotencyKeys repeats every operation that takes a key, on the server that responded and on another.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	w, owner := furnished(t)
@@ -97,7 +97,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		if made := owner.created() - before; made != 1 {
 			t.Errorf("%s made %d with its repetitions", op.id, made)
 		}
-		// After a day the key is free: for another request too.
+		// After a day the key is free, also for another request.
 		for _, server := range []*stack{w.server, other} {
 			server.clock.advance(24*time.Hour - time.Minute)
 		}
@@ -117,8 +117,8 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 }
 
-// TestExpiredIdempotencyKey gives a key whose answer was kept long enough to another request, before and after it was
-// forgotten.
+// TestExpiredIdempotencyKey uses a key for another request after its response has expired, before and after the
+// response was deleted.
 func TestExpiredIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -138,7 +138,7 @@ func TestExpiredIdempotencyKey(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeyInFlight asks while the first request is at work, and once it has given up.
+// TestIdempotencyKeyInFlight repeats a request while the first is in progress, and after the first has given up.
 func TestIdempotencyKeyInFlight(t *testing.T) {
 	t.Parallel()
 	w, owner := furnished(t)
@@ -160,7 +160,7 @@ func TestIdempotencyKeyInFlight(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeyIsBounded refuses keys that the document does not describe.
+// TestIdempotencyKeyIsBounded refuses keys that the spec does not allow.
 func TestIdempotencyKeyIsBounded(t *testing.T) {
 	t.Parallel()
 	w, _ := furnished(t)
@@ -188,7 +188,7 @@ func TestIdempotencyKeyIsBounded(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeyComesAfterAdmission holds the order of checks: who may not ask gets no replay.
+// TestIdempotencyKeyComesAfterAdmission checks the order: a caller without permission gets no replay.
 func TestIdempotencyKeyComesAfterAdmission(t *testing.T) {
 	t.Parallel()
 	w, owner := furnished(t)
@@ -225,7 +225,7 @@ func TestIdempotencyKeyComesAfterAdmission(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeyComesBeforeMeaning replays whatever has changed since the first answer.
+// TestIdempotencyKeyComesBeforeMeaning replays a response whatever has changed since.
 func TestIdempotencyKeyComesBeforeMeaning(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -260,7 +260,7 @@ func TestIdempotencyKeyComesBeforeMeaning(t *testing.T) {
 		}
 		ask(path).isReplayOf(answered)
 	}
-	// Without a key, or under another one, all of this matters.
+	// Without a key, or under another one, these changes matter.
 	owner.refused(singlePath, single).problem(http.StatusBadRequest, api.ProblemCodeDomainNotVerified)
 	owner.call(http.MethodPost, domainsPath, domain, under("other")...).problem(http.StatusConflict, api.ProblemCodeDomainExists)
 	owner.call(http.MethodPost, templatesPath, template, under("other")...).problem(http.StatusConflict, api.ProblemCodeTemplateNameExists)

@@ -9,7 +9,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// deployment is the server that TestDeployment goes to; without a URL it is one of its own.
+// deployment is the server of TestDeployment; an empty URL means a server of its own.
 var deployment struct{ url, key, from string }
 
 func TestMain(m *testing.M) {

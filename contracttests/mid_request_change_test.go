@@ -20,7 +20,7 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// midway lets something happen after a request was let in and before it is accepted.
+// midway runs a function after a request is let in and before it is accepted.
 type midway struct {
 	*store.Store
 	happen func()
@@ -31,7 +31,7 @@ func (m midway) TxPipelined(ctx context.Context, work func(tx *db.Queries) error
 	return m.Store.TxPipelined(ctx, work)
 }
 
-// interrupted is the stack with a server in which something happens midway.
+// interrupted returns the stack with a server that calls happen midway.
 func (s *stack) interrupted(happen func()) *stack {
 	s.t.Helper()
 	document, err := os.ReadFile("../openapi.yaml")
@@ -50,7 +50,7 @@ func (s *stack) interrupted(happen func()) *stack {
 	return &changed
 }
 
-// TestMidway takes something away from a request that has passed every check before the transaction.
+// TestMidway removes something that a request needs, after it has passed every check before the transaction.
 func TestMidway(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -58,7 +58,7 @@ func TestMidway(t *testing.T) {
 		statement string
 		status    int
 		code      api.ProblemCode
-		// item is set where a batch is answered item by item.
+		// item is set where a batch gets a result per item.
 		item bool
 	}{
 		"key revoked":    {`UPDATE api_keys SET revoked_at = now() WHERE organization_id = $1`, 401, api.ProblemCodeUnauthorized, false},
@@ -94,7 +94,7 @@ func TestMidway(t *testing.T) {
 	}
 }
 
-// TestRevokedKeySendsNothing: from the 204 on a key is worth nothing, at once and on other servers.
+// TestRevokedKeySendsNothing: from the 204 on, a key sends nothing, at once and on other servers.
 func TestRevokedKeySendsNothing(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()
@@ -112,8 +112,8 @@ func TestRevokedKeySendsNothing(t *testing.T) {
 	}
 }
 
-// TestRevokedKeyGetsNothingElse: a key that a server saw a moment ago is refused before anything else is said, on
-// another server too, whatever is wrong with the request.
+// TestRevokedKeyGetsNothingElse: a revoked key that a server has cached is refused before any other fault is
+// reported, on another server too.
 func TestRevokedKeyGetsNothingElse(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -153,7 +153,7 @@ func TestRevokedKeyGetsNothingElse(t *testing.T) {
 	}
 }
 
-// TestWhatComesBeforeSuspension: of a key that a server saw a moment ago, too, a scope that it lacks is told first.
+// TestWhatComesBeforeSuspension: a missing scope is reported before the suspension, also for a cached key.
 func TestWhatComesBeforeSuspension(t *testing.T) {
 	t.Parallel()
 	tenant, from := newStack(t).newSender()

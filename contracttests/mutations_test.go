@@ -13,17 +13,18 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// mutation is a change to the document, the table or an answer, with what the judge of the suite says of it.
+// mutation is a change to the spec, the table or a response, with the faults that the judge of the suite then
+// finds.
 type mutation struct {
 	name   string
 	judged func() iter.Seq[string]
 }
 
-// mutate changes one thing after the other and lets the judge of the suite judge again: each has to be noticed. It
-// returns the line for the report.
+// mutate makes one change after another and runs the judge of the suite again: it must notice each. It returns the
+// line for the report.
 func mutate(t testing.TB, proof []evidence) string {
 	t.Helper()
-	// The shared contract is read by other tests at this very moment.
+	// Read another contract, because other tests read the shared one at the same time.
 	c, err := readContract()
 	must(t, err)
 	mutations := slices.Concat(documentMutations(c, proof), tableMutations(c, proof), answerMutations(c, proof))
@@ -40,14 +41,14 @@ func mutate(t testing.TB, proof []evidence) string {
 			t.Errorf("nobody noticed: %s", mutation.name)
 		}
 	}
-	// Each change was taken back, or what came after it proves nothing.
+	// Every change was reverted; otherwise the later ones would prove nothing.
 	for fault := range judge(c, c.cells(), proof) {
 		t.Errorf("without any mutation: %s", fault)
 	}
 	return fmt.Sprintf("mutations: %d of %d caught", caught, len(mutations))
 }
 
-// documentMutations drop each response from the document, and add one to each operation.
+// documentMutations drop each response from the spec, and add one to each operation.
 func documentMutations(c *contract, proof []evidence) []mutation {
 	var found []mutation
 	for _, op := range operationsOf(c.doc) {
@@ -84,7 +85,7 @@ func tableMutations(c *contract, proof []evidence) []mutation {
 	return found
 }
 
-// answerMutations change each recorded answer in every way that the document speaks of.
+// answerMutations change each recorded response in every way that the spec describes.
 func answerMutations(c *contract, proof []evidence) []mutation {
 	var found []mutation
 	cells := c.cells()
@@ -119,7 +120,7 @@ func (c *contract) responseTo(one evidence) *openapi3.Response {
 	return nil
 }
 
-// statusMutations rewrite the status into each other one that the operation documents, which is the hardest to notice.
+// statusMutations change the status to each other status of the operation, which is the hardest to notice.
 func statusMutations(cells map[cell]bool, one evidence) iter.Seq2[string, exchange] {
 	return func(yield func(string, exchange) bool) {
 		for other := range cells {
@@ -135,7 +136,7 @@ func statusMutations(cells map[cell]bool, one evidence) iter.Seq2[string, exchan
 	}
 }
 
-// headerMutations leave out what must be there, add what is not listed, and misname the body.
+// headerMutations leave out required headers, add unlisted ones, and change the content type.
 func headerMutations(x exchange, response *openapi3.Response) iter.Seq2[string, exchange] {
 	with := func(change func(header http.Header)) exchange {
 		changed := x
@@ -170,14 +171,14 @@ func bodyMutations(x exchange) iter.Seq2[string, exchange] {
 		}
 		alter(body, "", func(pointer string) bool {
 			changed := x
-			// What was read from JSON can be written.
+			// Values read from JSON always encode.
 			changed.body, _ = json.Marshal(body)
 			return yield("body changed at "+pointer, changed)
 		})
 	}
 }
 
-// alter walks through a value and changes it in one place at a time while it calls.
+// alter walks through a value. It changes one place at a time and calls call while it is changed.
 func alter(value any, pointer string, call func(pointer string) bool) bool {
 	switch value := value.(type) {
 	case map[string]any:

@@ -14,18 +14,18 @@ import (
 	"github.com/voostack/mailstack/impl/apikey"
 )
 
-// operation is what the document says of one operation, for tests that hold for all of them.
+// operation is an operation of the spec, for tests that cover all of them.
 type operation struct {
 	id, method, path string
 	secured          bool
 	scopes           []string
-	// variable is what the path names a resource by: id, address, or nothing.
+	// variable is the path variable that names a resource: id, address, or empty.
 	variable string
-	// parameters tells whether there are any, in the path or elsewhere.
+	// parameters reports whether there are any, in the path or elsewhere.
 	parameters bool
-	// limit is the size of a body in bytes; 0 for operations without one.
+	// limit is the maximum body size in bytes; zero means no body.
 	limit int64
-	// example is the first example of a body, as JSON; empty for operations without one.
+	// example is the first example of a body, as JSON; empty means no body.
 	example string
 	spec    *openapi3.Operation
 }
@@ -39,7 +39,7 @@ func document(t testing.TB) *openapi3.T {
 	return doc
 }
 
-// operations are those of the document that pass every filter, in a fixed order.
+// operations returns the operations of the spec that pass every filter, in a fixed order.
 func operations(t testing.TB, filters ...func(operation) bool) []operation {
 	t.Helper()
 	found := slices.DeleteFunc(operationsOf(document(t)), func(op operation) bool {
@@ -56,7 +56,7 @@ func operations(t testing.TB, filters ...func(operation) bool) []operation {
 	return found
 }
 
-// operationsOf are all operations of a document, in a fixed order.
+// operationsOf returns all operations of a spec, in a fixed order.
 func operationsOf(doc *openapi3.T) []operation {
 	var found []operation
 	for path, item := range doc.Paths.Map() {
@@ -85,14 +85,14 @@ func operationsOf(doc *openapi3.T) []operation {
 func firstExample(spec *openapi3.Operation) string {
 	examples := spec.RequestBody.Value.Content.Get("application/json").Examples
 	for _, name := range slices.Sorted(maps.Keys(examples)) {
-		// What was read from YAML can be written as JSON.
+		// Values read from YAML always encode.
 		encoded, _ := json.Marshal(examples[name].Value.Value)
 		return string(encoded)
 	}
 	return ""
 }
 
-// idempotent operations take an idempotency key.
+// idempotent reports whether the operation takes an idempotency key.
 func idempotent(op operation) bool {
 	return op.spec.Parameters.GetByInAndName("header", "Idempotency-Key") != nil
 }
@@ -108,18 +108,18 @@ func variableOf(path string) string {
 	return variable
 }
 
-// at is the path with the name of a resource in it, and the first of what is numbered below it.
+// at returns the path with the name of a resource in it, and 1 for a number below it.
 func (op operation) at(name string) string { return op.within(name, name) }
 
-// within is the path with the name of a resource in it, and that of a delivery where one belongs.
+// within returns the path with the names of a resource and of a delivery in it.
 func (op operation) within(name, deliveryID string) string {
 	return strings.NewReplacer("{"+op.variable+"}", name, "{version}", "1", "{deliveryId}", deliveryID).Replace(op.path)
 }
 
-// absent is the path with a name that nothing has.
+// absent returns the path with a name that nothing has.
 func (op operation) absent() string { return op.at(op.name(uuid.Must(uuid.NewV7()))) }
 
-// name is one that a resource could have.
+// name returns a name that a resource could have.
 func (op operation) name(id uuid.UUID) string {
 	if op.variable == "address" {
 		return id.String() + "@example.com"
@@ -127,7 +127,7 @@ func (op operation) name(id uuid.UUID) string {
 	return id.String()
 }
 
-// body is a body that passes the schema, or none.
+// body returns a body that passes the schema, or nil.
 func (op operation) body() any {
 	if op.example == "" {
 		return nil
@@ -135,7 +135,7 @@ func (op operation) body() any {
 	return op.example
 }
 
-// without are all scopes but these.
+// without returns all scopes but these.
 func without(scopes []string) []string {
 	return slices.DeleteFunc(apikey.Scopes(), func(scope string) bool { return slices.Contains(scopes, scope) })
 }

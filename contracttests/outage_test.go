@@ -22,7 +22,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// acceptable is what makes an operation succeed for a sender.
+// acceptable returns a body with which the operation succeeds for a sender.
 func acceptable(op operation, from string) any {
 	switch op.id {
 	case "sendEmail":
@@ -50,7 +50,7 @@ func TestPostgresIsGone(t *testing.T) {
 		if !strings.Contains(found.Detail, "database") || strings.Contains(found.Detail, "postgres") || found.Errors != nil {
 			t.Errorf("%s: %+v", op.id, found)
 		}
-		// Without the database a key is neither known nor unknown. What is no key is refused all the same.
+		// Without the database a key cannot be checked, but text that is not a key is refused all the same.
 		s.exchange(op.method, op.absent(), "no key", op.body()).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
 	}
 	must(t, postgres.Restart(t.Context()))
@@ -66,7 +66,7 @@ func TestPostgresIsGone(t *testing.T) {
 	eventually(t, "the workers go on", func() bool { return owner.read(id).Status == api.EmailStatusSent })
 }
 
-// Postgres that dies under load: each request is either done, and stays done, or refused with nothing stored.
+// Postgres dies under load. Each request is either done, and stays done, or refused with nothing stored.
 func TestPostgresDiesUnderLoad(t *testing.T) {
 	t.Parallel()
 	postgres := storetest.Server(t)
@@ -94,7 +94,7 @@ func TestPostgresDiesUnderLoad(t *testing.T) {
 	for id := range accepted {
 		owner.read(id)
 	}
-	// An answer lost with the connection may hide a message that was stored; none that was answered is missing.
+	// A response lost with the connection may hide a stored message; every message with a response is stored.
 	usage := owner.usage()
 	var stored, due int64
 	must(t, s.store.Pool().QueryRow(t.Context(), "SELECT (SELECT count(*) FROM emails), (SELECT count(*) FROM sends)").Scan(&stored, &due))
@@ -122,7 +122,7 @@ func TestSESIsGone(t *testing.T) {
 			for range 5 {
 				ids = append(ids, owner.send(email(from)))
 			}
-			// Everything that needs no SES works as ever.
+			// Everything that does not need SES works as usual.
 			s.exchange(http.MethodGet, "/readyz", "", nil).is(http.StatusOK)
 			if usage := owner.usage(); usage.EmailsSent != 5 {
 				t.Errorf("%d emails were counted", usage.EmailsSent)
@@ -152,7 +152,7 @@ func TestSESIsGone(t *testing.T) {
 	}
 }
 
-// slowBody is a body whose end comes when the test says so.
+// slowBody is a body that ends when the test releases it.
 type slowBody struct {
 	first   io.Reader
 	started chan struct{}
@@ -191,7 +191,7 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 		underWay <- s.do(request)
 	}()
 	<-body.started
-	// The request is under way once its key has been looked up, which is noted.
+	// The request is in flight once its key has been looked up, which is recorded.
 	eventually(t, "the request is past the checks before its body", func() bool {
 		must(t, s.server.FlushLastUsed(t.Context()))
 		row, err := s.store.Queries().APIKeyGetByPrefix(t.Context(), owner.key[8:16])
@@ -213,7 +213,7 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
-// A defect is answered with a problem that tells nothing of it; the log has all that finds it.
+// A panic gets a problem that reveals nothing about it; the log has everything needed to find the defect.
 func TestPanicIsAnswered(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../openapi.yaml")

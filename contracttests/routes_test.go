@@ -17,7 +17,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// served are the routes outside the document: whoever adds one adds it here.
+// served are the routes outside the spec; add every new one here.
 var served = []string{
 	"GET /openapi.yaml", "GET /openapi.json", "GET /docs", "GET /docs/*", "GET /docs/webhooks", "GET /problems", "GET /problems/:code",
 }

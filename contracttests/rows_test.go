@@ -10,14 +10,14 @@ import (
 	"github.com/voostack/mailstack/impl/billing"
 )
 
-// rows are what accepting a message writes for an organization.
+// rows counts what accepting messages writes for an organization.
 type rows struct {
 	emails, recipients, contents, sends, events int64
-	// periods are the rows of usage_periods, used is their sum.
+	// periods counts the rows of usage_periods, used is their sum.
 	periods, used int64
 }
 
-// rows counts.
+// rows counts the tenant's rows.
 func (t *tenant) rows() rows {
 	t.t.Helper()
 	var found rows
@@ -33,7 +33,7 @@ func (t *tenant) rows() rows {
 	return found
 }
 
-// sends makes a request and fails the test unless it left so many messages with so many recipients behind, whole.
+// sends makes a request and fails the test unless it stored exactly that many messages and recipients, completely.
 func (t *tenant) sends(messages, recipients int64, path string, body any, headers ...string) answer {
 	t.t.Helper()
 	before := t.rows()
@@ -54,7 +54,7 @@ func (t *tenant) sends(messages, recipients int64, path string, body any, header
 	return came
 }
 
-// refused makes a request and fails the test when it left anything behind. It may run beside others that are refused.
+// refused makes a request and fails the test when it stored anything. It may run beside other refused requests.
 func (t *tenant) refused(path string, body any, headers ...string) answer {
 	t.t.Helper()
 	return t.sends(0, 0, path, body, headers...)

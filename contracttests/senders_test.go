@@ -8,7 +8,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// TestSenders tells whose domains a message may be sent from.
+// TestSenders checks which domains a message may be sent from.
 func TestSenders(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

@@ -69,20 +69,21 @@ func TestOperationsAreDescribed(t *testing.T) {
 	}
 }
 
-// creates are the operations that can meet what does not go with them, sends those that are paid for.
+// creates are the operations that can conflict with existing resources, sends the ones that are billed.
 var (
 	creates = []string{"createDomain", "createApiKey", "createTemplate", "updateTemplate", "createWebhook", "testWebhook", "replayWebhookDelivery"}
 	sends   = []string{"sendEmail", "sendBatch"}
 )
 
-// successes are the statuses of success, where they are not 200.
+// successes are the success statuses other than 200.
 var successes = map[string]string{
 	"sendEmail": "202", "sendBatch": "202", "createDomain": "201", "createApiKey": "201", "deleteDomain": "204", "revokeApiKey": "204",
 	"createSuppressions": "201", "deleteSuppression": "204", "createTemplate": "201", "deleteTemplate": "204",
 	"createWebhook": "201", "deleteWebhook": "204", "testWebhook": "202", "replayWebhookDelivery": "202",
 }
 
-// statuses are what an operation must list, derived from what it is: to document less is no way to promise less.
+// statuses returns the statuses that an operation must list. They follow from what it is, so that the spec cannot
+// promise less by listing less.
 func statuses(op operation) []string {
 	want := []string{"500"}
 	add := func(when bool, statuses ...string) {
@@ -114,8 +115,8 @@ func TestOperationsListTheirStatuses(t *testing.T) {
 	}
 }
 
-// A POST that creates something takes an idempotency key, and says when an answer is a repeated one; but for API keys, whose
-// secret is never stored.
+// A POST that creates something takes an idempotency key, and marks a replayed response. API keys are the
+// exception, because their secret is never stored.
 func TestWhatCreatesIsIdempotent(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations(t) {
@@ -177,7 +178,7 @@ func TestExamplesAreWhatTheyIllustrate(t *testing.T) {
 	}
 }
 
-// checkExamples holds examples against their schema and returns them.
+// checkExamples checks examples against their schema and returns them.
 func checkExamples(t *testing.T, where string, content openapi3.Content) []any {
 	t.Helper()
 	var found []any
@@ -201,7 +202,7 @@ func checkExamples(t *testing.T, where string, content openapi3.Content) []any {
 	return found
 }
 
-// walk visits a schema and everything below it, each by its path.
+// walk visits a schema and every schema below it, each with its path.
 func walk(path string, schema *openapi3.SchemaRef, visit func(path string, schema *openapi3.Schema)) {
 	visit(path, schema.Value)
 	for name, property := range schema.Value.Properties {
@@ -223,7 +224,7 @@ func TestSchemasAreDescribed(t *testing.T) {
 	}
 }
 
-// What comes from outside is bounded.
+// Every request schema is bounded.
 func TestRequestSchemasAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations(t, withBody) {
@@ -242,7 +243,8 @@ func TestRequestSchemasAreBounded(t *testing.T) {
 				if schema.Min == nil || schema.Max == nil {
 					t.Errorf("%s: a number without bounds", path)
 				}
-				// The generated binding takes a number for an integer only as long as Go prints it without an exponent.
+				// The generated binding accepts a number as an integer only as long as Go prints it without an
+				// exponent.
 				if schema.Type.Is("integer") && schema.Max != nil && *schema.Max >= 1e6 {
 					t.Errorf("%s: an integer that is not bound from a million on", path)
 				}
@@ -268,7 +270,7 @@ func TestRequestSchemasAreBounded(t *testing.T) {
 	}
 }
 
-// An answer must be able to grow without breaking clients that were shipped.
+// A response must be able to grow without breaking released clients.
 func TestResponseSchemasStayOpen(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations(t) {
@@ -287,7 +289,7 @@ func TestResponseSchemasStayOpen(t *testing.T) {
 	}
 }
 
-// start makes a server of a document, with nothing behind it.
+// start makes a server from a spec, with nothing behind it.
 func start(document string) error {
 	_, err := rest.New(rest.Config{
 		Spec: []byte(document), Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -295,7 +297,7 @@ func start(document string) error {
 	return err
 }
 
-// A server that does not fit its document does not start; above all not with an open door.
+// A server whose spec does not fit its code does not start, above all not with an unprotected operation.
 func TestServerRefusesABrokenDocument(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../openapi.yaml")

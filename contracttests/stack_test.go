@@ -33,7 +33,7 @@ import (
 
 const region = "us-east-1"
 
-// clock is the time of a stack: the real one, moved by what a test adds to it.
+// clock is the time of a stack: the real time plus the duration that a test adds.
 type clock struct {
 	mutex sync.Mutex
 	ahead time.Duration
@@ -74,15 +74,15 @@ type options struct {
 	requestsPerSecond float64
 	// worker runs the workers beside the API.
 	worker bool
-	// events has the simulator report what becomes of mail, with signatures of that version.
+	// events has the simulator report events, with this signature version. Empty means no events.
 	events string
-	// publishTo is where they are posted instead of to the server.
+	// publishTo is the URL that receives the events instead of the server.
 	publishTo string
-	// waiting is how many messages may wait to be accepted.
+	// waiting is the size of the accept queue, in messages.
 	waiting int
-	// bodies is how many bytes those of requests under way may take up.
+	// bodies is the budget for bodies in flight, in bytes.
 	bodies int64
-	// readTimeout bounds how long a request may take to arrive.
+	// readTimeout bounds the arrival of a request.
 	readTimeout time.Duration
 	// nameserver answers the domain checks instead of the zone.
 	nameserver string
@@ -187,7 +187,7 @@ const (
 	eventsTopic = "arn:aws:sns:" + region + ":000000000000:mailstack"
 )
 
-// receiver is where the simulator reports, signed by itself. Without events there is no such route.
+// receiver returns the route for the simulator's events, which the simulator signs. Without events there is none.
 func (s *stack) receiver(option options, log *slog.Logger) []httpserver.Route {
 	if option.events == "" {
 		return nil
@@ -199,7 +199,7 @@ func (s *stack) receiver(option options, log *slog.Logger) []httpserver.Route {
 	}).Routes()
 }
 
-// newClient is a client whose every exchange is held against the document.
+// newClient returns a client that compares every exchange with the spec.
 func newClient(t testing.TB, c *contract) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256, ExpectContinueTimeout: 5 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)

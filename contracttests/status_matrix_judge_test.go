@@ -10,8 +10,8 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// judge compares the document, the table and what was seen. It yields what is wrong: nothing, when each of the cells is
-// promised by a row, each row is one of the cells, each was kept, and the document lists what it has to.
+// judge compares the spec, the table and the recorded exchanges. It yields every fault. There is none when a row
+// promises each cell, each row belongs to a cell, each row is kept, and the spec lists every required status.
 func judge(c *contract, cells map[cell]bool, proof []evidence) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, check := range []func(*contract, map[cell]bool, []evidence) iter.Seq[string]{compare, checkKept, checkListed} {
@@ -24,7 +24,7 @@ func judge(c *contract, cells map[cell]bool, proof []evidence) iter.Seq[string] 
 	}
 }
 
-// compare holds the cells and the table against each other, both ways.
+// compare compares the cells with the rows of the table, both ways.
 func compare(_ *contract, cells map[cell]bool, proof []evidence) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		promised := map[cell]bool{}
@@ -42,7 +42,7 @@ func compare(_ *contract, cells map[cell]bool, proof []evidence) iter.Seq[string
 	}
 }
 
-// checkKept holds every exchange against its row, and the problems of one kind against each other.
+// checkKept compares every exchange with its row, and the problems of one code with each other.
 func checkKept(c *contract, _ map[cell]bool, proof []evidence) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		same := map[api.ProblemCode]string{}
@@ -59,7 +59,7 @@ func checkKept(c *contract, _ map[cell]bool, proof []evidence) iter.Seq[string] 
 	}
 }
 
-// checkListed holds every operation against what it has to list.
+// checkListed compares every operation with the statuses that it must list.
 func checkListed(c *contract, _ map[cell]bool, _ []evidence) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, op := range operationsOf(c.doc) {
@@ -71,7 +71,7 @@ func checkListed(c *contract, _ map[cell]bool, _ []evidence) iter.Seq[string] {
 	}
 }
 
-// isSame tells whether a problem has the same body wherever it is met: it tells nothing of the operation.
+// isSame reports whether a problem has the same body for every operation, so that it reveals nothing about it.
 func isSame(code api.ProblemCode) bool {
 	return slices.Contains([]api.ProblemCode{
 		api.ProblemCodeUnauthorized, api.ProblemCodeNotFound, api.ProblemCodeRateLimited, api.ProblemCodeDependencyUnavailable,
@@ -79,7 +79,7 @@ func isSame(code api.ProblemCode) bool {
 	}, code)
 }
 
-// keeps tells whether an exchange is what its row promises.
+// keeps returns an error when an exchange is not what its row promises.
 func (c *contract) keeps(one evidence) error {
 	if one.seen.status != one.row.status {
 		return fmt.Errorf("answered %d: %s", one.seen.status, one.seen.body)
@@ -99,7 +99,7 @@ func (c *contract) keeps(one evidence) error {
 	return nil
 }
 
-// codeOf is the code of the problem that an answer carries.
+// codeOf returns the code of the problem in a response; empty means no problem.
 func codeOf(x exchange) api.ProblemCode {
 	var found api.Problem
 	if x.header.Get("Content-Type") != problemType || json.Unmarshal(x.body, &found) != nil {
@@ -108,7 +108,7 @@ func codeOf(x exchange) api.ProblemCode {
 	return found.Code
 }
 
-// provenCells are cells of which every row was kept.
+// provenCells are the cells whose every row was kept.
 type provenCells map[cell]bool
 
 func provenBy(c *contract, proof []evidence) provenCells {

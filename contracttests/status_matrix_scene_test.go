@@ -20,39 +20,39 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// recipient is an address of Amazon's mailbox simulator: mail to it counts as delivered and harms nobody's reputation
-// (Amazon SES Developer Guide, "Sending test emails").
+// recipient is an address of Amazon's mailbox simulator: mail to it counts as delivered and affects no sender's
+// reputation (Amazon SES Developer Guide, "Sending test emails").
 const recipient = "success@simulator.amazonses.com"
 
-// scene is what the rows of the table need to make their requests.
+// scene holds what the rows of the table need to make their requests.
 type scene struct {
 	t      testing.TB
 	server *stack
 	ops    map[string]operation
-	// key has every scope, from is an address that it may send from.
+	// key has every scope; from is an address that it may send from.
 	key, from string
-	// marker is what the names of everything made here begin with.
+	// marker is the prefix of all names made here.
 	marker string
 	names  int
-	// expires is when keys made here end, should nobody revoke them.
+	// expires is the expiry of keys made here, in case they are not revoked.
 	expires time.Time
-	// emails counts those that were accepted.
+	// emails counts the accepted emails.
 	emails int
-	// interrupted ends when nothing more should be done.
+	// interrupted ends when the run should stop.
 	interrupted context.Context
 
 	message, domain, apiKey, suppression, template, webhook made
-	// delivery is one of the webhook; disabled is another webhook, with a delivery of its own.
+	// delivery is a delivery of webhook; disabled is another webhook, with a delivery of its own.
 	delivery                   string
 	disabled, disabledDelivery string
-	// narrow are keys with one scope; keyMaker has api-keys:write alone.
+	// narrow maps scopes to keys with that scope alone; keyMaker has api-keys:write alone.
 	narrow   map[string]string
 	keyMaker string
 
-	// What follows needs hands on the database.
+	// The following fields need access to the database.
 	broke               struct{ key, from string }
-	hooked              string // has as many webhooks as it may have
-	heldKey             string // is an idempotency key whose first request never ends
+	hooked              string // an organization that has as many webhooks as it may have
+	heldKey             string // an idempotency key whose first request never ends
 	suspended, stranger string
 	limited, cutOff     struct {
 		server *stack
@@ -67,18 +67,18 @@ type made struct {
 	answer  answer
 }
 
-// request is what a row asks.
+// request is the request of a row.
 type request struct {
 	id, key string
-	// deliveryID is that of a delivery, in paths that name one; empty: that is id too.
+	// deliveryID is the id of a delivery, in paths that name one; empty means the same as id.
 	deliveryID string
-	// query is what follows the path, with its question mark.
+	// query follows the path; it includes its question mark.
 	query   string
 	body    any
 	headers []string
 }
 
-// newScene prepares a scene on a server of which nothing is known but a key, through the API alone.
+// newScene prepares a scene through the API alone, on a server of which only a key is known.
 func newScene(t testing.TB, server *stack, key, from string, expires time.Time) *scene {
 	t.Helper()
 	w := &scene{
@@ -91,7 +91,7 @@ func newScene(t testing.TB, server *stack, key, from string, expires time.Time) 
 	return w
 }
 
-// furnish makes what rows ask for.
+// furnish makes the resources that rows name.
 func (w *scene) furnish() {
 	w.t.Helper()
 	w.message, w.domain, w.apiKey = w.create("sendEmail"), w.create("createDomain"), w.create("createApiKey")
@@ -108,7 +108,8 @@ func (w *scene) furnish() {
 	w.ask(w.server, w.ops["updateWebhook"], request{key: w.key, id: w.disabled, body: `{"enabled":false}`}, 0).is(http.StatusOK)
 }
 
-// newInside is a scene with hands on the database, and with a server each that limits and whose Postgres is gone.
+// newInside returns a scene with access to the database. It has two more servers: one with a used-up rate limit,
+// and one whose Postgres is gone.
 func newInside(t testing.TB) *scene {
 	t.Helper()
 	s := newStack(t)
@@ -141,13 +142,13 @@ func newInside(t testing.TB) *scene {
 	return w
 }
 
-// name is one that nothing had before.
+// name returns a name that was not used before.
 func (w *scene) name() string {
 	w.names++
 	return fmt.Sprintf("%s-%d", w.marker, w.names)
 }
 
-// succeeding is the request that an operation answers with success.
+// succeeding returns the request with which an operation succeeds.
 func (w *scene) succeeding(op operation) request {
 	r := request{}
 	if op.secured {
@@ -181,8 +182,8 @@ func (w *scene) succeeding(op operation) request {
 	return r
 }
 
-// another is a request like the first and under its headers, but not the same: another text of the body, or where there is
-// none, another resource.
+// another returns a request under the same headers that differs from the first: by a text of its body, or without a
+// body by its resource.
 func (w *scene) another(op operation, first request) request {
 	w.t.Helper()
 	if !withBody(op) {
@@ -216,7 +217,7 @@ func (w *scene) make(promised row) answer {
 	return w.ask(server, op, r, promised.status)
 }
 
-// ask makes a request, again when there were too many and that is not what was wanted.
+// ask makes a request, and repeats it after a 429 unless that is the wanted status.
 func (w *scene) ask(server *stack, op operation, r request, want int) answer {
 	w.t.Helper()
 	for {
@@ -238,7 +239,7 @@ func (w *scene) wait(d time.Duration) {
 	_ = backoff.Sleep(w.interrupted, d)
 }
 
-// count keeps account of the emails that were accepted.
+// count counts the accepted emails.
 func (w *scene) count(op operation, came answer) {
 	switch {
 	case came.status != http.StatusAccepted:
@@ -283,7 +284,7 @@ func (w *scene) createKey(scope string) string {
 	return decoded[api.CreatedAPIKey](w.createBy("createApiKey", r).answer).FullKey
 }
 
-// lesser is a key with none of these scopes.
+// lesser returns a key with none of these scopes.
 func (w *scene) lesser(scopes []string) string {
 	for scope, key := range w.narrow {
 		if !slices.Contains(scopes, scope) {

@@ -13,14 +13,14 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// row is a promise: this operation answers with this status, and here is how to make it.
+// row is a promise: this operation responds with this status, to the request that the row describes.
 type row struct {
 	operation string
 	status    int
-	// code is that of the problem; empty for success.
+	// code is the code of the problem; empty means success.
 	code api.ProblemCode
 	on   place
-	// change turns the request that succeeds into the one that is answered so; nil: it is that very request.
+	// change turns the successful request into the one with this response. Nil means no change.
 	change func(w *scene, r *request)
 }
 
@@ -28,9 +28,9 @@ type row struct {
 type place int
 
 const (
-	// anywhere is a server of which nothing is known but its URL, a key with every scope and a verified domain.
+	// anywhere is any server, given its URL, a key with every scope and a verified domain.
 	anywhere place = iota
-	// inside is the same server, with hands on its database.
+	// inside is the same server, with access to its database.
 	inside
 	// limited is a server whose keys have used up their rate.
 	limited
@@ -38,7 +38,7 @@ const (
 	cutOff
 )
 
-// table is every promise of the document, but for 500, which nobody may ever see.
+// table returns every promise of the spec except 500, which must never occur.
 func table(ops []operation) []row {
 	rows := []row{
 		{"sendEmail", 202, "", anywhere, nil},
@@ -114,7 +114,8 @@ func table(ops []operation) []row {
 	return rows
 }
 
-// derived are the promises that follow from what an operation is: secured, with an id, with a query, with a body.
+// derived returns the promises that follow from what an operation is: secured, with an id, with a query, with a
+// body.
 func derived(op operation) []row {
 	var rows []row
 	add := func(status int, code api.ProblemCode, on place, change func(w *scene, r *request)) {
@@ -150,7 +151,7 @@ func derived(op operation) []row {
 		add(400, api.ProblemCodeMalformedJSON, anywhere, func(_ *scene, r *request) { r.body = "{" })
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.body = `{"sujbect":1}` })
 		add(413, api.ProblemCodePayloadTooLarge, anywhere, func(_ *scene, r *request) {
-			// The server says so before it is sent all of it.
+			// The server must respond before the whole body is sent.
 			r.body, r.headers = padded("{}", op.limit+1), []string{"Expect", "100-continue"}
 		})
 		add(415, api.ProblemCodeUnsupportedMediaType, anywhere, func(_ *scene, r *request) { r.headers = []string{"Content-Type", "text/plain"} })
@@ -158,7 +159,7 @@ func derived(op operation) []row {
 	return rows
 }
 
-// valid tells whether the request of a row is one that the document describes.
+// valid reports whether the spec allows the request of a row.
 func (r row) valid() bool {
 	return r.status != http.StatusBadRequest && r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusUnsupportedMediaType ||
 		slices.Contains([]api.ProblemCode{api.ProblemCodeDomainNotVerified, api.ProblemCodeTemplateInvalid}, r.code)
@@ -170,7 +171,7 @@ func (r row) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %d %s", r.operation, r.status, r.code))
 }
 
-// evidence is a row with what came of it.
+// evidence is a row with its exchange.
 type evidence struct {
 	row  row
 	seen exchange
@@ -186,8 +187,8 @@ func (w *scene) run(rows []row) []evidence {
 	return proof
 }
 
-// TestPromises proves every cell of operations × statuses, and then that the proof notices whatever is changed in the
-// document or in the answers.
+// TestPromises proves every cell of operations × statuses, and then that the proof notices every change to the spec
+// or to a response.
 func TestPromises(t *testing.T) {
 	t.Parallel()
 	c := loadContract(t)

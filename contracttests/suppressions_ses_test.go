@@ -11,7 +11,7 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// listAtSES puts an address on the account's suppression list.
+// listAtSES puts addresses on the SES account's suppression list.
 func (s *stack) listAtSES(addresses ...string) {
 	s.t.Helper()
 	for _, address := range addresses {
@@ -19,7 +19,7 @@ func (s *stack) listAtSES(addresses ...string) {
 	}
 }
 
-// isListedAtSES fails the test unless the account's list says so.
+// isListedAtSES fails the test unless want is whether the address is on the account's list.
 func (s *stack) isListedAtSES(address string, want bool) {
 	s.t.Helper()
 	status := http.StatusNotFound
@@ -42,7 +42,8 @@ func (s *stack) atSES(method, path string, body any, want int) {
 	}
 }
 
-// TestUnsuppressedAtSES: the account's list, which minds the case of an address, lets go of it too.
+// TestUnsuppressedAtSES: deleting a suppression also removes the address from the account's list, which is
+// case-sensitive.
 func TestUnsuppressedAtSES(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -52,7 +53,7 @@ func TestUnsuppressedAtSES(t *testing.T) {
 	forms := []string{"gone@example.com", "gonE@example.com", "Gone@example.com", "GONE@example.com"}
 	s.listAtSES(append(forms, "user@example.com")...)
 
-	// Who has not suppressed an address has no say in what others share.
+	// An organization that has not suppressed an address cannot remove it from the shared list.
 	s.newTenant().unsuppress("gone@example.com").problem(http.StatusNotFound, api.ProblemCodeNotFound)
 	for _, form := range forms {
 		s.isListedAtSES(form, true)
@@ -70,7 +71,7 @@ func TestUnsuppressedAtSES(t *testing.T) {
 	s.isListedAtSES(odd, false)
 }
 
-// TestUnsuppressWithSESGone: then nothing changes, and the same request succeeds later.
+// TestUnsuppressWithSESGone: without SES nothing changes, and the same request succeeds later.
 func TestUnsuppressWithSESGone(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]sessim.Faults{
@@ -94,7 +95,7 @@ func TestUnsuppressWithSESGone(t *testing.T) {
 				t.Errorf("from %+v to %+v", before, after)
 			}
 			tenant.refusedBothWays(api.ProblemCodeRecipientSuppressed, "/to", email(from, "to", "gone@example.com"))
-			// What is not suppressed here needs no SES.
+			// An address that is not suppressed here needs no SES.
 			tenant.unsuppress("nobody@example.com").problem(http.StatusNotFound, api.ProblemCodeNotFound)
 			s.sim.ClearFaults()
 			tenant.unsuppress("gone@example.com").is(http.StatusNoContent)

@@ -39,7 +39,7 @@ func (t *tenant) suppressByHand(addresses ...string) []api.Suppression {
 	return decoded[api.CreatedSuppressions](came).Data
 }
 
-// unsuppress asks for an address to be taken off the list.
+// unsuppress requests the removal of an address from the list.
 func (t *tenant) unsuppress(address string) answer {
 	t.t.Helper()
 	return t.call(http.MethodDelete, suppressionsPath+"/"+url.PathEscape(address), nil)
@@ -59,7 +59,7 @@ func addressesOf(suppressions []api.Suppression) []string {
 	return addresses
 }
 
-// isSuppressed fails the test unless the list says so.
+// isSuppressed fails the test unless want is whether the address is on the list.
 func (t *tenant) isSuppressed(address string, want bool) {
 	t.t.Helper()
 	if found := t.suppressions(url.Values{"address": {address}}).Data; (len(found) == 1) != want {
@@ -67,7 +67,7 @@ func (t *tenant) isSuppressed(address string, want bool) {
 	}
 }
 
-// TestSuppressionCircle: suppressed, refused, let go, sent.
+// TestSuppressionCircle: an address is suppressed, refused, released and sent to.
 func TestSuppressionCircle(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{worker: true})
@@ -88,7 +88,7 @@ func TestSuppressionCircle(t *testing.T) {
 	eventually(t, "the message is sent", func() bool { return tenant.read(id).Status == api.EmailStatusSent })
 }
 
-// TestSuppressedWhileWaiting: what was accepted before is not sent any more.
+// TestSuppressedWhileWaiting: a message accepted before the suppression is not sent after it.
 func TestSuppressedWhileWaiting(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -136,7 +136,7 @@ func TestSuppressionIsShown(t *testing.T) {
 		t.Errorf("the complaint is %+v", before[0])
 	}
 
-	// What is suppressed by hand stays so when it bounces; once let go, a bounce has its say.
+	// A manual suppression keeps its reason when the address bounces; after its removal, a bounce suppresses again.
 	if tenant.suppressFor(api.SuppressionReasonBounce, "leaver@example.com", "late", cause) != 0 {
 		t.Error("a bounce replaced what was there")
 	}
@@ -160,7 +160,7 @@ var spellings = map[string][]string{
 	"joerg@xn--bcher-kva.example":  {"joerg@bücher.example", "JOERG@BÜCHER.example", "joerg@xn--bcher-kva.example"},
 }
 
-// TestSuppressionSpellings: one address, however it is written and wherever.
+// TestSuppressionSpellings: an address is the same however it is written, in every request.
 func TestSuppressionSpellings(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -183,7 +183,7 @@ func TestSuppressionSpellings(t *testing.T) {
 				tenant.isSuppressed(key, false)
 				tenant.unsuppress(way).problem(http.StatusNotFound, api.ProblemCodeNotFound)
 
-				// Location names what was created.
+				// Location names the created suppression.
 				location := tenant.call(http.MethodPost, suppressionsPath, suppressing(way)).header.Get("Location")
 				tenant.call(http.MethodDelete, location, nil).is(http.StatusNoContent)
 				tenant.isSuppressed(key, false)
@@ -192,7 +192,7 @@ func TestSuppressionSpellings(t *testing.T) {
 	}
 }
 
-// TestSuppressedAddressInThePath may be escaped as little or as much as one likes.
+// TestSuppressedAddressInThePath: an address in the path may be percent-escaped in any way.
 func TestSuppressedAddressInThePath(t *testing.T) {
 	t.Parallel()
 	tenant := newStack(t).newTenant()
@@ -264,7 +264,7 @@ func TestSuppressionsAreRefused(t *testing.T) {
 			t.Parallel()
 			found := tenant.in(t).call(http.MethodPost, suppressionsPath, c.body).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
 			named := pointers(found)
-			// A member that is missing is named by the body that lacks it, or by itself.
+			// A missing member is named by its own pointer or by that of the body.
 			if !slices.Contains(named, c.pointer) && (c.pointer != "" || !slices.Contains(named, "/addresses")) {
 				t.Errorf("pointers %q, want %q", named, c.pointer)
 			}
@@ -289,7 +289,7 @@ func TestSuppressionsAreRefused(t *testing.T) {
 	})
 }
 
-// TestSuppressionsAtOnce: those who suppress the same addresses at the same time all succeed, and tell the same.
+// TestSuppressionsAtOnce: concurrent requests to suppress the same addresses all succeed, with the same response.
 func TestSuppressionsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
@@ -326,7 +326,7 @@ func TestSuppressionsAtOnce(t *testing.T) {
 	if got := tenant.allSuppressions(url.Values{"limit": {"100"}}, func() {}); len(got) != len(addresses) {
 		t.Errorf("%d are suppressed", len(got))
 	}
-	// Whoever suppresses is told of every address, also beside somebody who deletes.
+	// A request to suppress returns every address, also beside concurrent deletions.
 	statuses = concurrently(64, func(i int) int {
 		if i%2 == 1 {
 			return tenant.unsuppress("user7@example.com").status

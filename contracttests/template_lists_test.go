@@ -13,7 +13,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// pagesOf reads every page of a list, calling between after each, and shows what each entry is known by.
+// pagesOf reads every page of a list, calling between after each, and returns what known returns for each entry.
 func pagesOf[Entry any](query url.Values, between func(), page func(url.Values) ([]Entry, *string), known func(Entry) string) []string {
 	var found []string
 	for {
@@ -41,7 +41,7 @@ func TestTemplateListPagesNeitherSkipNorRepeat(t *testing.T) {
 	for i := range 9 {
 		before = append(before, tenant.createTemplate(fmt.Sprint("template ", i)).Name)
 	}
-	// All of one moment: only their ids tell them apart.
+	// All have the same time: only their ids order them.
 	tenant.execute(`UPDATE templates SET created_at = now(), updated_at = now() WHERE organization_id = $1`, tenant.id)
 	slices.Reverse(before)
 	arrivals := 0

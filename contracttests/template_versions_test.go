@@ -95,7 +95,7 @@ func TestTemplateEdits(t *testing.T) {
 		renamed.CreatedAt != published.CreatedAt {
 		t.Errorf("renamed to %+v", renamed)
 	}
-	// Absent stays, null goes, a value replaces; an empty body is none.
+	// An absent member stays, null removes it, a value replaces it; an empty body counts as removed.
 	edited := tenant.editTemplate(id, values{"subject": nil, "html": ""})
 	if edited.Subject != nil || edited.HTML != nil || shown(edited.Text) != "Hi {{name}}" || edited.LatestVersion != 2 {
 		t.Errorf("edited to %+v", edited)
@@ -121,12 +121,13 @@ func TestTemplateEdits(t *testing.T) {
 	if left := tenant.readTemplate(id); left.Name != "Renamed" || left.UpdatedAt != edited.UpdatedAt || shown(left.Text) != "Hi {{name}}" {
 		t.Errorf("refused edits left %+v", left)
 	}
-	// A template that is not there comes before what is wrong with a source, and after what is wrong with a shape.
+	// A missing template is reported before a fault in a source, and after a fault in a shape.
 	tenant.of(uuid.New(), http.MethodPatch, "", values{"html": "{{#a}}"}).problem(http.StatusNotFound, api.ProblemCodeNotFound)
 	tenant.of(uuid.New(), http.MethodPatch, "", values{"html": 1}).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
 }
 
-// Edits and publications at once leave versions without a gap, of which the published one never changed afterwards.
+// Concurrent edits and publications leave versions without a gap, and the published version never changes
+// afterwards.
 func TestTemplateEditsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

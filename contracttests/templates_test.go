@@ -14,7 +14,7 @@ import (
 
 const templatesPath = "/v1/templates"
 
-// newTemplate is a request for a template that should be created, with members changed, added or (nil) null.
+// newTemplate is a request for a valid template, with members changed, added or (nil) null.
 func newTemplate(name string, changes ...any) map[string]any {
 	request := map[string]any{"name": name, "subject": "Welcome, {{name}}", "html": "<p>Hi {{name}}</p>", "text": "Hi {{name}}"}
 	for i := 0; i+1 < len(changes); i += 2 {
@@ -54,7 +54,7 @@ func (t *tenant) readVersion(id uuid.UUID, version int) api.TemplateVersion {
 	return decoded[api.TemplateVersion](t.of(id, http.MethodGet, fmt.Sprint("/versions/", version), nil).is(http.StatusOK))
 }
 
-// shown writes what may be null.
+// shown returns a value that may be null as text.
 func shown[T any](value *T) string {
 	if value == nil {
 		return "null"

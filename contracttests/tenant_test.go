@@ -37,7 +37,7 @@ func (s *stack) newTenant() *tenant {
 	return t
 }
 
-// insertKey makes a key without asking the API.
+// insertKey stores a key without the API.
 func (t *tenant) insertKey(name string, scopes []string, expiresAt *time.Time) (uuid.UUID, string) {
 	t.t.Helper()
 	secret, err := apikey.New(rand.Reader)
@@ -50,7 +50,7 @@ func (t *tenant) insertKey(name string, scopes []string, expiresAt *time.Time) (
 	return row.ID, secret.Reveal()
 }
 
-// sealer seals as every process of a deployment does.
+// sealer seals with the key that all processes of a deployment share.
 func sealer(t testing.TB) *sealed.Sealer {
 	t.Helper()
 	sealer, err := sealed.NewSealer(rand.Reader, []byte("a key for tests, of 32 bytes ...")[:32])
@@ -90,7 +90,7 @@ func (t *tenant) verified(name string) api.Domain {
 	return found
 }
 
-// newSender is a tenant with a verified domain of its own, and an address below it.
+// newSender returns a tenant with a verified domain of its own, and an address below it.
 func (s *stack) newSender() (*tenant, string) {
 	s.t.Helper()
 	t := s.newTenant()

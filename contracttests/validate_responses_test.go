@@ -17,12 +17,12 @@ import (
 	"github.com/voostack/mailstack/impl/rest"
 )
 
-// A server that validates its own answers says which of them the document does not describe, and answers all the same.
+// A server that validates its own responses logs those that break the spec, and sends them all the same.
 func TestServerValidatesItsAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(health *openapi3.Operation)
-		// said is what the log says; nothing for an answer that is right.
+		// said is the expected log text; empty means a valid response.
 		said string
 	}{
 		"nothing": {func(*openapi3.Operation) {}, ""},
@@ -53,7 +53,7 @@ func TestServerValidatesItsAnswers(t *testing.T) {
 			doc := document(t)
 			health := doc.Paths.Value("/healthz").Get
 			content(health).Examples = nil
-			// What is shared with other operations stays as it is.
+			// The schemas shared with other operations stay as they are.
 			own := *content(health).Schema.Value
 			own.Properties = maps.Clone(own.Properties)
 			content(health).Schema = openapi3.NewSchemaRef("", &own)

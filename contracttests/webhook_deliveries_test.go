@@ -46,7 +46,7 @@ func TestWebhookIsToldOfAMessage(t *testing.T) {
 		listed[0].FinishedAt == nil || attempt.Attempt != 1 || *attempt.StatusCode != http.StatusNoContent || attempt.Error != nil {
 		t.Errorf("listed as %+v", listed)
 	}
-	// Whoever subscribes later, or to something else, is told nothing of it.
+	// A webhook that subscribes later, or to other events, receives none of this.
 	owner.verified("more.test")
 	verified := endpoint.await(t, 2)[1]
 	accepts(t, created.SigningSecret, verified)
@@ -106,7 +106,8 @@ func TestWebhookIsTestedAndReplayed(t *testing.T) {
 	if listed := owner.deliveries(created.ID); len(listed) != 1 || len(listed[0].Attempts) != 2 {
 		t.Errorf("listed as %+v", listed)
 	}
-	// Neither is for a webhook that is not enabled, of another, or without that delivery.
+	// A replay and a test fail for a webhook that is disabled or belongs to another organization; a replay also
+	// fails for a webhook without that delivery.
 	stranger := s.newTenant()
 	theirs := stranger.createWebhook(endpoint.url, "email.bounced")
 	stranger.call(http.MethodPost, webhooksPath+"/"+theirs.ID.String()+"/deliveries/"+queued.ID.String()+"/replay", nil).
@@ -178,7 +179,7 @@ func TestDeliveryListPages(t *testing.T) {
 			break
 		}
 		query.Set("cursor", *page.NextCursor)
-		test() // what arrives meanwhile is neither skipped nor repeated
+		test() // deliveries that arrive meanwhile are neither skipped nor repeated
 	}
 	if !slices.Equal(found, want) {
 		t.Errorf("listed %v, want %v", found, want)
@@ -187,7 +188,7 @@ func TestDeliveryListPages(t *testing.T) {
 		problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
 }
 
-// An endpoint that does not answer keeps its events until it is enabled again.
+// An endpoint that does not respond keeps its events until it is enabled again.
 func TestWebhookIsDisabledByItsEndpoint(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{worker: true})

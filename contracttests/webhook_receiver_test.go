@@ -26,7 +26,7 @@ func webhookPolicy(t testing.TB) webhook.Policy {
 	return webhook.Policy{Prefixes: prefixes}
 }
 
-// testRoots are the authorities that sign the certificates of httptest.
+// testRoots returns the authorities that sign the certificates of httptest.
 func testRoots(t testing.TB) *x509.CertPool {
 	t.Helper()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
@@ -36,7 +36,7 @@ func testRoots(t testing.TB) *x509.CertPool {
 	return roots
 }
 
-// delivered is what came to a receiver.
+// delivered is a delivery that a receiver got.
 type delivered struct {
 	header http.Header
 	body   []byte
@@ -87,14 +87,15 @@ func (r *receiver) all() []delivered {
 	return slices.Clone(r.received)
 }
 
-// await waits until so many deliveries came, and returns them.
+// await waits for n deliveries and returns them.
 func (r *receiver) await(t testing.TB, n int) []delivered {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d deliveries came", n), func() bool { return len(r.all()) >= n })
 	return r.all()
 }
 
-// accepts holds a delivery against the public verifier of Standard Webhooks, and against the schema of the callback.
+// accepts verifies a delivery with the public library of Standard Webhooks, and compares it with the schema of the
+// callback.
 func accepts(t testing.TB, secret string, one delivered) {
 	t.Helper()
 	verifier, err := standardwebhooks.NewWebhook(secret)
