@@ -1,4 +1,4 @@
-# Every command of the project. CI calls `make check`.
+# Every command of the project; `make help` lists them. CI runs .ci/run, which begins with `make check`.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
@@ -6,13 +6,13 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GENERATOR := $(GO) tool -modfile=gen/tools.mod
 
-.PHONY: run build test check gen drift format lint vet crash fairness fair clean
+.PHONY: run build test check gen drift format vet lint crash fairness fair chaos clean help
 
-## run: start everything on this machine and print what to paste
+## run: start everything on this machine; print the URL, an API key and a curl command that sends an email
 run: build
 	@exec bin/mailstack dev
 
-## build: the binary, into bin/
+## build: the binary, bin/mailstack
 build:
 	@$(GO) build -trimpath -o bin/mailstack .
 
@@ -20,18 +20,18 @@ build:
 test:
 	$(GO) test $(TESTFLAGS) ./...
 
-## check: what CI runs
+## check: drift, format, vet, lint, the tests with the race detector, and build; CI runs it first
 check: drift format vet lint
 	$(MAKE) --no-print-directory test TESTFLAGS="-race -count=1 -timeout=15m"
 	$(MAKE) --no-print-directory build
 
-## gen: the server, types and client from openapi.yaml, the typed queries from queries/ and schema/
+## gen: generate the server, types and client from openapi.yaml, the typed queries from queries/ and schema/
 gen:
 	@rm -f gen/api/*.gen.go gen/db/*.go
 	$(GENERATOR) oapi-codegen -config gen/api/config.yaml openapi.yaml
 	$(GENERATOR) sqlc generate
 
-## drift: fail when gen/ or go.mod is not what its sources make it
+## drift: fail when gen/ differs from what its sources generate (gen/ is then regenerated), or go.mod is not tidy
 drift:
 	@before=$$(mktemp -d) && trap 'rm -rf "$$before"' EXIT && cp -R gen "$$before/" && \
 	$(MAKE) --no-print-directory gen && \
@@ -42,9 +42,11 @@ drift:
 format: $(GOLANGCI)
 	@$(GOLANGCI) fmt --diff
 
+## vet: go vet
 vet:
 	$(GO) vet ./...
 
+## lint: golangci-lint, as .golangci.yml configures it
 lint: $(GOLANGCI)
 	$(GOLANGCI) run ./...
 
@@ -56,17 +58,23 @@ $(GOLANGCI):
 crash: build
 	$(GO) run ./contracttests/crash
 
-## fairness: how long another organization waits behind a backlog, at 50 recipients a second
+## fairness: how long another organization waits behind BACKLOG (20000) messages, at 50 recipients a second
+## fair: the same as fairness
 BACKLOG ?= 20000
 fairness fair:
 	BACKLOG=$(BACKLOG) $(GO) test ./impl/worker -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
-## chaos: kill everything at random under load for DURATION (5m), and account for every message; SEED repeats the faults, LOGS keeps the logs in a folder
+## chaos: kill everything at random under load for DURATION (5m), account for every message; SEED=… LOGS=folder
 chaos:
 	$(GO) run ./contracttests/chaos -duration=$(or $(DURATION),5m) -seed=$(or $(SEED),0) -logs=$(LOGS)
 
+## clean: remove bin/
 clean:
 	rm -rf bin
+
+## help: list every target
+help:
+	@awk '/^## [a-z-]+: / { name = substr($$2, 1, length($$2) - 1); sub(/^## [a-z-]+: /, ""); printf "%-14s %s\n", name, $$0 }' $(MAKEFILE_LIST)
 
 include contracttests/sdk/sdk.mk
 include contracttests/contract.mk

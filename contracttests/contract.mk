@@ -1,10 +1,10 @@
-# The table of promises: every operation with every status that openapi.yaml lists, proven through HTTP.
+# The status matrix: every operation with every status that openapi.yaml lists, proven over HTTP.
 #
 #     make contract                                  every test of contracttests/, then the matrix
-#     make contract URL=https://… KEY=ms_live_…      what can be proven from outside, against a deployment
+#     make contract URL=https://… KEY=ms_live_…      the cells that can be proven from outside, against a deployment
 #
-# FROM=… names the address to send from; without it, one of a verified domain of the key's organization. Without KEY it is
-# the key in MAILSTACK_API_KEY.
+# FROM=… is the address to send from; by default one of a verified domain of the key's organization. KEY defaults to
+# MAILSTACK_API_KEY.
 
 .PHONY: contract
 
@@ -12,7 +12,7 @@ URL ?=
 KEY ?=
 FROM ?=
 
-## contract: prove every answer that openapi.yaml documents and print the matrix; URL=… KEY=…: against that server
+## contract: prove every status that openapi.yaml documents and print the matrix; URL=… KEY=…: against that server
 contract:
 	@mkdir -p bin && $(GO) test -c -o bin/contract.test ./contracttests
 	@cd contracttests && ../bin/contract.test -test.timeout=10m $(if $(URL),-url="$(URL)" -key="$(KEY)" -from="$(FROM)")

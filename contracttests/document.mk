@@ -1,5 +1,5 @@
-# The document as a product, and tools of other languages as judges. They need node with npm, and python3 with venv.
-# Everything is pinned, installed where it is ignored by git, and used from there.
+# Checks of the spec as a product, by tools in other languages. They need node with npm, and python3 with venv. Every
+# tool is pinned, and installed into and run from folders that git ignores.
 
 PYTHON ?= python3
 OASDIFF_VERSION := v1.33.0
@@ -9,7 +9,7 @@ VENV := bin/venv
 
 .PHONY: lint-spec breaking released schemathesis boto guide
 
-# Beside every target, how long it takes on two cores: installed, and with nothing installed.
+# The times are on two cores: first with everything installed, then with nothing installed.
 
 # 8 s, 20 s.
 ## lint-spec: redocly and spectral over openapi.yaml, zero findings
@@ -22,11 +22,11 @@ $(LINTERS): contracttests/lint/package-lock.json
 	@touch $@
 
 # 3 s, 1 min. Not the newest oasdiff: v1.34 and v1.35 need a module that the Go proxy does not serve.
-## breaking: fail when openapi.yaml breaks a client of the document as it was released
+## breaking: fail when openapi.yaml would break a client of the released spec
 breaking: $(OASDIFF)
 	@contracttests/breaking/run.sh $(OASDIFF)
 
-## released: take openapi.yaml for what was released; part of every release, and of nothing else
+## released: make openapi.yaml the released spec; only as part of a release
 released:
 	cp openapi.yaml contracttests/released.yaml
 
@@ -34,14 +34,14 @@ $(OASDIFF):
 	GOBIN=$(TOOLS) $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	mv $(TOOLS)/oasdiff $@
 
-# 45 s alone and up to 2 min beside others, 2 min.
-## schemathesis: generated requests of every operation against a server, under every check
+# 45 s alone and up to 2 min beside other load, 2 min.
+## schemathesis: generated requests for every operation against a server, with every check
 schemathesis: build $(VENV)/schemathesis/installed
 	@contracttests/with-dev.sh $(VENV)/schemathesis/bin/schemathesis \
 		--config-file contracttests/schemathesis/schemathesis.toml run openapi.yaml
 
 # 2 s, 15 s.
-## boto: boto3 drives the simulator of Amazon SES through every operation that we use
+## boto: boto3 calls every operation that we use on the simulator of Amazon SES
 boto: build $(VENV)/boto/installed
 	@$(VENV)/boto/bin/python contracttests/boto/drive.py bin/mailstack
 
@@ -52,7 +52,7 @@ $(VENV)/%/installed: contracttests/%/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
 	@touch $@
 
-# 5 s, and building the tests. `make test` runs the example in Go, which needs no other runtime.
+# 5 s, plus the build of the tests. `make test` runs the example in Go, which needs no other runtime.
 ## guide: run the receivers that /docs/webhooks shows, in Go, JavaScript and Python
 guide:
 	$(GO) test -tags runtimes -run '^TestGuide' -count=1 -v ./contracttests

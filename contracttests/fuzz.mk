@@ -1,4 +1,4 @@
-# What parses what comes from outside has a fuzz target beside its tests. `make test` runs their seeds; this looks further.
+# Every parser of outside input has a fuzz target beside its tests. `make test` runs the seeds; `make fuzz` searches on.
 
 .PHONY: fuzz generated
 
@@ -9,6 +9,6 @@ CHECKS ?= 5000
 fuzz:
 	@GO="$(GO)" contracttests/fuzz.sh "$(FUZZTIME)"
 
-## generated: requests made from openapi.yaml, CHECKS (5000) for every operation, three times as many for those with a body
+## generated: requests made from openapi.yaml, CHECKS (5000) per operation, three times as many for one with a body
 generated:
 	$(GO) test ./contracttests -run '^TestGeneratedRequests$$' -count=1 -timeout=60m -rapid.checks=$(CHECKS)

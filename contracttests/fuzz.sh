@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs every fuzz target of the module, one after another, for the time that is given (10s, or 100000x for a number).
+# Runs every fuzz target of the module, one after another, for the given time (10s) or number of inputs (100000x).
 set -eu
 
 time=$1
 go=${GO:-go}
 
-# Before Go 1.27 the end of the time can be taken for a failure, without an input that failed (go.dev/issue/75804).
+# Before Go 1.27 the end of the time can be reported as a failure, without a failing input (go.dev/issue/75804).
 fuzz() {
 	for _ in 1 2 3; do
 		if output=$($go test "$1" -run '^$' -fuzz "^$2\$" -fuzztime "$time" 2>&1); then
@@ -22,7 +22,7 @@ fuzz() {
 	return 1
 }
 
-# The names of a package's targets come before its own.
+# `go test -list` prints the names of a package's targets before the name of the package.
 listed=$($go test -list '^Fuzz' ./...)
 targets=$(echo "$listed" | awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }')
 test -n "$targets"

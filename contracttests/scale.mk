@@ -1,6 +1,6 @@
-# What needs much: many rows, many messages.
+# Runs with many rows or many messages.
 #
-#     make scale ROWS=1000000                   lists among a million rows are as fast as among 10,000
+#     make scale ROWS=1000000                   lists of a million rows are as fast as lists of 10,000
 #     make storm MESSAGES=10000 [SEED=…]        10,000 messages, their events in random order, one process killed
 
 .PHONY: scale storm
@@ -14,7 +14,7 @@ SEED ?=
 scale:
 	$(GO) run ./contracttests/scale -rows $(ROWS)
 
-# At least 70 s, since leases of a killed process last a minute.
-## storm: MESSAGES messages with events in random order and repeated, to two processes of which one is killed
+# At least 70 s, because the leases of a killed process last a minute.
+## storm: MESSAGES messages with events in random order and repeated, to two processes, one of which is killed
 storm:
 	$(GO) run ./contracttests/event_storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs a command beside a `mailstack dev` of its own: a free port, a data folder that is removed afterwards, no rate
-# limit. The command finds the server in MAILSTACK_URL and MAILSTACK_API_KEY, and the server's log in MAILSTACK_LOG.
+# Runs a command beside a `mailstack dev` of its own, on a free port, with a data folder that is removed afterwards and
+# without a rate limit. MAILSTACK_URL and MAILSTACK_API_KEY tell the command where the server is, MAILSTACK_LOG where
+# its log is.
 #
 #     contracttests/with-dev.sh COMMAND [ARGUMENT…]
 set -euo pipefail
@@ -13,7 +14,7 @@ finish() {
   trap - EXIT
   if [ -n "$server" ]; then
     kill "$server" 2>/dev/null || true
-    wait "$server" || { echo "the server did not end well; its log:" >&2; tail -n 20 "$folder/log" >&2; status=1; }
+    wait "$server" || { echo "the server exited with an error; its log:" >&2; tail -n 20 "$folder/log" >&2; status=1; }
   fi
   rm -rf "$folder"
   exit "$status"
@@ -26,7 +27,7 @@ MAILSTACK_ADDR=127.0.0.1:0 MAILSTACK_DATA_DIR="$folder/data" MAILSTACK_RATE_LIMI
   "$root/bin/mailstack" dev >"$folder/printed" 2>"$folder/log" &
 server=$!
 
-# What to paste is printed once the server answers.
+# The server prints its URL and key once it responds.
 for ((tries = 0; ; tries++)); do
   if grep -q '^export MAILSTACK_API_KEY=' "$folder/printed"; then break; fi
   if [ "$tries" -ge 600 ] || ! kill -0 "$server" 2>/dev/null; then

@@ -1,5 +1,5 @@
-# The server measured beside what bounds it. EACH is how long each load lasts, ROWS how large the large table of bench is,
-# LARGE that of bench-large.
+# The server measured beside what bounds it. EACH is the duration of each load. ROWS is the size of the large table in
+# bench, LARGE its size in bench-large.
 
 .PHONY: bench bench-large
 
@@ -10,6 +10,6 @@ LARGE ?= 10000000
 bench:
 	@$(GO) build -o bin/bench ./contracttests/bench && exec bin/bench -each $(EACH) -rows $(or $(ROWS),1000000)
 
-## bench-large: the accept rate among ten million messages against that among none
+## bench-large: the accept rate among ten million messages, compared with an empty database
 bench-large:
 	@$(GO) build -o bin/bench ./contracttests/bench && exec bin/bench -each $(EACH) -large -rows $(LARGE) -json bin/bench-large.json

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compares openapi.yaml with contracttests/released.yaml, the document as clients know it, and fails when a client of
-# the released one would break. Before that it shows that the comparison works: every one of a list of breakages must
-# be caught, and what the document promises to add some day must pass.
+# Compares openapi.yaml with contracttests/released.yaml, the released spec, and fails when the change would break a
+# client. First it proves that the comparison works: every breakage of a list must be caught, and every addition that
+# the spec announces must pass.
 #
 #     contracttests/breaking/run.sh OASDIFF
 set -euo pipefail
@@ -11,10 +11,10 @@ released=contracttests/released.yaml
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# What oasdiff judges otherwise than we do:
-# - the document says that enums of answers may grow, and lists what is planned;
-# - an answer that is documented no more, a tag or the name of an operation that is gone break generated clients, and a
-#   key that is asked for breaks those that send none.
+# Where our judgment differs from oasdiff's:
+# - enums of responses may grow, since the spec says so and lists the planned values;
+# - removing a documented response, a tag or an operationId breaks generated clients, and requiring a key breaks clients
+#   that send none.
 cat >"$folder/levels" <<'END'
 response-property-enum-value-added info
 response-non-success-status-removed err
@@ -28,11 +28,11 @@ compare() {
     --severity-levels "$folder/levels" "$1" "$2" >"$folder/report" 2>&1
 }
 
-# changed makes a copy by a sed script, which must change something.
+# changed makes a copy with a sed script, which must change something.
 changed() {
   sed -E "$1" "$released" >"$folder/changed.yaml"
   if cmp -s "$released" "$folder/changed.yaml"; then
-    echo "this changes nothing, adapt it: $1" >&2
+    echo "this script changes nothing, adapt it: $1" >&2
     exit 1
   fi
 }
@@ -41,7 +41,7 @@ caught=0
 while IFS= read -r script; do
   changed "$script"
   if compare "$released" "$folder/changed.yaml"; then
-    echo "this breakage is not caught: $script" >&2
+    echo "not caught as breaking: $script" >&2
     exit 1
   fi
   grep -q '\[[a-z-]*\]' "$folder/report" || { cat "$folder/report" >&2; exit 1; }
@@ -69,7 +69,7 @@ allowed=0
 while IFS= read -r script; do
   changed "$script"
   if ! compare "$released" "$folder/changed.yaml"; then
-    echo "this is allowed, and was refused: $script" >&2
+    echo "allowed, but reported as breaking: $script" >&2
     cat "$folder/report" >&2
     exit 1
   fi
