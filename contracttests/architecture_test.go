@@ -102,7 +102,7 @@ type laws struct {
 
 func lawsOfImports() laws {
 	return laws{
-		entryPoints: []string{"impl/rest"},
+		entryPoints: []string{"impl/rest", "impl/snsreceiver"},
 		workers:     []string{"impl/worker", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance"},
 		apart: [][2]string{
 			{"impl/sessim", "impl/ses"}, {"impl/sessim", "impl/awsevents"}, {"impl/snssim", "impl/sns"},
