@@ -1,5 +1,5 @@
-// Command mailstack is a transactional email API server: one binary, beside it Postgres and Amazon SES.
-// `mailstack --help` says what it can do; package impl/command does it.
+// Command mailstack is a transactional email API server: one binary that runs on Postgres and Amazon SES.
+// `mailstack --help` lists its commands; package impl/command implements them.
 package main
 
 import (
@@ -18,16 +18,16 @@ import (
 //go:embed openapi.yaml
 var document []byte
 
-// What lives in the heap is a few MiB, and most of the rest is of requests that are answered: collecting less often than
-// Go does by itself took a quarter off the processor time of a request, for some tens of MiB. Bodies can be much more
-// than that, so the collector works as always where the memory comes near the limit.
+// The live heap is a few MiB, and most garbage comes from finished requests. Collecting less often than Go's default
+// took a quarter off the processor time of a request and costs some tens of MiB. Request bodies can be much larger than
+// that, so near the memory limit the collector runs as often as it must.
 const (
 	garbagePercent = 400
 	memoryLimit    = 512 << 20
 )
 
 func main() {
-	// Who sets these variables knows better.
+	// GOGC and GOMEMLIMIT, if set by the operator, take precedence.
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(garbagePercent)
 	}
@@ -35,7 +35,7 @@ func main() {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal drains. From then on signals have their usual effect again, so a second one ends at once.
+	// The first signal drains, and restores the default handling of signals: a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(command.Run(ctx, command.Process{
 		Arguments: os.Args[1:],
