@@ -15,17 +15,17 @@ type billingCommand struct {
 type billingSet struct {
 	Organization    string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	PaymentMethod   *bool  `placeholder:"BOOL" help:"Whether emails beyond the allowance can be billed: --payment-method, --payment-method=false. Applies at once."`
-	CapCents        *int64 `xor:"cap" placeholder:"N" help:"The most that a month may cost, in cents. Applies at once."`
-	NoCap           bool   `xor:"cap" help:"No limit of what a month may cost. Applies at once."`
-	Allowance       *int64 `placeholder:"N" help:"Emails that are free in a month. Applies from the next period."`
-	PricePer1kCents *int64 `name:"price-per-1k-cents" placeholder:"N" help:"Price of 1,000 emails beyond them, in cents. Applies from the next period."`
+	CapCents        *int64 `xor:"cap" placeholder:"N" help:"Monthly spend cap, in cents. Applies at once."`
+	NoCap           bool   `xor:"cap" help:"Remove the monthly spend cap. Applies at once."`
+	Allowance       *int64 `placeholder:"N" help:"Free emails per month. Applies from the next period."`
+	PricePer1kCents *int64 `name:"price-per-1k-cents" placeholder:"N" help:"Price of 1,000 emails beyond the allowance, in cents. Applies from the next period."`
 	operatorFlags
 	jsonFlags
 }
 
 // Help is shown by --help.
 func (*billingSet) Help() string {
-	return `A period is a calendar month in UTC. Allowance and price are written down when the first email of a period is accepted, so a change of them applies from the next period (or in this one, if nothing was accepted in it yet). Payment method and cap apply at once. What is not given stays as it is.`
+	return `A period is a calendar month in UTC. Allowance and price of a period are fixed when its first email is accepted, so a change applies from the next period (or in this one, if no email was accepted in it yet). Payment method and cap apply at once. Omitted settings stay as they are.`
 }
 
 func (c *billingSet) check() error {
@@ -42,7 +42,7 @@ func (c *billingSet) check() error {
 	return nil
 }
 
-// Run changes what is given.
+// Run changes the given settings.
 func (c *billingSet) Run(ctx context.Context, process *Process) error {
 	if err := c.check(); err != nil {
 		return err

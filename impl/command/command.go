@@ -1,10 +1,11 @@
-// Package command is the command line of mailstack: it reads flags and environment, and runs what they name.
+// Package command is the command line of mailstack: it parses flags and environment variables, and runs the command
+// that they name.
 //
 //   - command.go: the commands, [Run], exit codes
-//   - serve.go, worker.go, migrate.go, simulator.go: production
-//   - dev.go: everything on this machine; dev_environment.go: what stands in for Postgres, SES and DNS; dev_seed.go: what is
-//     registered at first; data_folder.go: what is kept between starts
-//   - ses.go: setting up AWS; doctor.go: checking everything, step by step
+//   - serve.go, worker.go, migrate.go: production; simulator.go: the simulated SES alone
+//   - dev.go: everything on this machine; dev_environment.go: its Postgres, SES and DNS; dev_seed.go: its first
+//     organization, key and domain; data_folder.go: the files it keeps between starts
+//   - ses.go: setting up AWS; doctor.go: checking an installation step by step
 //   - organizations.go, keys.go, billing.go: the operator's commands; operator.go: what they share
 package command
 
@@ -30,39 +31,39 @@ const (
 
 const description = `A transactional email API server: one binary, Postgres, and Amazon SES.
 
-Try it on this machine, without any account: "mailstack dev". In production: "mailstack migrate", then "mailstack serve", ` +
-	`and "mailstack org create" and "mailstack key create" for the first API key; "mailstack ses setup" and "mailstack doctor" for what is to be in AWS.
+Try it on this machine, without an AWS account: "mailstack dev". In production: "mailstack migrate", then "mailstack serve", ` +
+	`and "mailstack org create" and "mailstack key create" for the first API key; "mailstack ses setup" sets up AWS, and "mailstack doctor" checks the installation.
 
-Every flag that names a variable in its help can be set by that variable; a flag on the command line goes first. ` +
-	`AWS region, endpoint and credentials are found the AWS way (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, roles).
+A flag whose help names a variable can also be set by that variable; a flag on the command line takes precedence. ` +
+	`AWS region, endpoint and credentials are resolved as by every AWS SDK (AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE, roles).
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
 
-// Process is what the world gives to the process.
+// Process is the environment of a command: arguments, output, clock and randomness.
 type Process = components.Process
 
 type grammar struct {
 	Dev       devCommand          `cmd:"" help:"Run everything on this machine: API, workers, Postgres, a simulated SES."`
 	Serve     serveCommand        `cmd:"" help:"Serve the API and send mail."`
 	Worker    workerCommand       `cmd:"" help:"Send mail without serving the API."`
-	Migrate   migrateCommand      `cmd:"" help:"Bring the database to the version of this binary."`
+	Migrate   migrateCommand      `cmd:"" help:"Migrate the database schema to the version of this binary."`
 	Org       organizationCommand `cmd:"" help:"Create, list, suspend and resume organizations."`
 	Key       keyCommand          `cmd:"" help:"Create, list and revoke API keys."`
-	Billing   billingCommand      `cmd:"" help:"Set what an organization may send, and at which price."`
-	Ses       sesCommand          `cmd:"" help:"Set up what SES reports through, and print who needs which permission."`
-	Doctor    doctorCommand       `cmd:"" help:"Check everything from the database to an event of SES, and say what is wrong."`
+	Billing   billingCommand      `cmd:"" help:"Set payment method, spend cap, allowance and price of an organization."`
+	Ses       sesCommand          `cmd:"" help:"Set up SES event publishing in AWS, and print IAM policies."`
+	Doctor    doctorCommand       `cmd:"" help:"Check the installation from the database to an SES event, and say what to fix."`
 	Simulator simulatorCommand    `cmd:"" help:"Run the simulated SES alone."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
-// Run runs the command that the arguments name, until it is done or ctx ends, and returns the exit code.
+// Run runs the command named by the arguments until it is done or ctx ends, and returns the exit code.
 func Run(ctx context.Context, process Process) int {
 	err := run(ctx, &process)
 	if err == nil {
 		return exitDone
 	}
-	// There is nobody left to tell when this fails.
+	// A failed write to stderr cannot be reported anywhere.
 	_, _ = fmt.Fprintf(process.Stderr, "mailstack: %v\n", err)
 	if usage := (components.UsageError{}); errors.As(err, &usage) {
 		return exitUsage
@@ -100,7 +101,7 @@ func run(ctx context.Context, process *Process) error {
 	return parsed.Run()
 }
 
-// version is what the build knows of itself.
+// version returns the module version, the Go version and the VCS revision of this build.
 func version() string {
 	build, ok := debug.ReadBuildInfo()
 	if !ok {

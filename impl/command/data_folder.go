@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// What is in the data folder.
+// Names in the data folder.
 const (
 	folderPostgres = "postgres"
-	fileJournal    = "simulator.journal" // what the simulated SES knows and received
-	fileAPIKey     = "api-key"           // the key that dev prints
-	fileSecretKey  = "secret-key"        // what MAILSTACK_SECRET_KEY is elsewhere
-	// While dev runs: where its database is, for the operator's commands, and its simulated SES, for faults.
+	fileJournal    = "simulator.journal" // identities and mail of the simulated SES
+	fileAPIKey     = "api-key"           // the API key that dev prints
+	fileSecretKey  = "secret-key"        // in place of MAILSTACK_SECRET_KEY
+	// While dev runs: the URL of its database, for the operator's commands, and of its simulated SES, for faults.
 	fileDatabaseURL  = "database-url"
 	fileSimulatorURL = "simulator-url"
 )
 
-// dataFolder is where dev keeps everything; nobody else may look into it.
+// dataFolder is the folder in which dev keeps its data; only its owner can enter it (mode 0700).
 type dataFolder string
 
 type dataFolderFlags struct {
@@ -36,7 +36,7 @@ func (folder dataFolder) create() error {
 	return nil
 }
 
-// read returns the content of a small file; nothing when there is none.
+// read returns the trimmed content of a small file, or an empty string if there is none.
 func (folder dataFolder) read(name string) (string, error) {
 	content, err := os.ReadFile(folder.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,7 +48,7 @@ func (folder dataFolder) read(name string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-// write puts a small file into place as a whole or not at all, for nobody else to read.
+// write replaces a small file atomically; only its owner can read it (mode 0600).
 func (folder dataFolder) write(name, content string) error {
 	file, err := os.CreateTemp(string(folder), name+"-") // 0600
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/voostack/mailstack/impl/httpserver"
 )
 
-// devAnswerTime bounds the wait for our own server, which only has to be scheduled.
+// devAnswerTime bounds the wait for the first response of our own server, which only has to be scheduled.
 const devAnswerTime = 10 * time.Second
 
 type devCommand struct {
-	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: 127.0.0.1:8080."`
-	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Where metrics and profiles are served. Default: off, nowhere."`
+	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen address of the API. Default: 127.0.0.1:8080."`
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles; off disables them. Default: off."`
 	dataFolderFlags
 	components.APIFlags
 	components.WorkerFlags
@@ -30,9 +30,9 @@ type devCommand struct {
 
 // Help is shown by --help.
 func (*devCommand) Help() string {
-	return `Needs nothing but the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine: what was sent is reported as delivered, but for bounce@, complaint@ and suppressionlist@simulator.amazonses.com, and can be read at /dev/inbox, by whoever reaches the address. AWS variables are ignored.
+	return `Needs only the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine. An email stays at Sent, except to success@, bounce@, complaint@ and suppressionlist@simulator.amazonses.com, which get their events as from SES. /dev/inbox shows every email, without authentication. AWS variables are ignored.
 
-Webhooks may be plain http here, to addresses of this machine. Every domain below .test verifies, since the DNS server publishes its records; all others stay pending. The data, the key included, is kept in the data folder; remove the folder to start over. The commands org, key and billing find the database there while dev runs.`
+Webhooks may use plain http to addresses of this machine. Every domain below .test is verified, since the DNS server publishes its records; all others stay pending. The data folder keeps all data, including the key; remove it to start over. The commands org, key and billing find the database there while dev runs.`
 }
 
 // Run runs everything until ctx ends.
@@ -93,12 +93,12 @@ func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*compo
 	return running, err
 }
 
-// announce prints what to paste once the server answers.
+// announce prints what to paste once the server is ready.
 func (dev *devEnvironment) announce(ctx context.Context, url string, account devAccount) error {
 	err := awaitAnswer(ctx, url+"/readyz")
 	select {
 	case <-ctx.Done():
-		return nil // told to stop meanwhile
+		return nil // stopped meanwhile
 	default:
 	}
 	if err != nil {
@@ -119,12 +119,12 @@ func awaitAnswer(ctx context.Context, url string) error {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
-			return fmt.Errorf("ask our own server: %w", err)
+			return fmt.Errorf("check our own server: %w", err)
 		}
 		response, err := client.Do(request)
 		if err == nil {
 			if err := response.Body.Close(); err != nil {
-				return fmt.Errorf("ask our own server: %w", err)
+				return fmt.Errorf("check our own server: %w", err)
 			}
 			if response.StatusCode == http.StatusOK {
 				return nil
@@ -132,7 +132,7 @@ func awaitAnswer(ctx context.Context, url string) error {
 			err = fmt.Errorf("%s", response.Status)
 		}
 		if backoff.Sleep(ctx, 5*time.Millisecond) != nil {
-			return fmt.Errorf("our own server does not answer: %w", err)
+			return fmt.Errorf("our own server is not ready: %w", err)
 		}
 	}
 }

@@ -23,11 +23,11 @@ import (
 const (
 	devRegion = "us-east-1"
 	devTopic  = "arn:aws:sns:" + devRegion + ":000000000000:mailstack"
-	// devEventsPath is that of production.
+	// devEventsPath is the default of production.
 	devEventsPath = "/internal/ses/events"
 )
 
-// devEnvironment is what stands in for the world outside: Postgres, SES and DNS on this machine.
+// devEnvironment runs the substitutes for external services: Postgres, SES and DNS on this machine.
 type devEnvironment struct {
 	process *Process
 	folder  dataFolder
@@ -46,7 +46,7 @@ type devEnvironment struct {
 
 func (dev *devEnvironment) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
 
-// Close ends what was started, the last first.
+// close ends what was started, in reverse order.
 func (dev *devEnvironment) close() error {
 	var failures []error
 	for i := len(dev.closers) - 1; i >= 0; i-- {
@@ -56,7 +56,7 @@ func (dev *devEnvironment) close() error {
 	return errors.Join(failures...)
 }
 
-// start starts everything that the API, which will be at url, and the workers need, and registers who may use them.
+// start starts everything that the API, which will be at url, and the workers need, and registers the first account.
 func (dev *devEnvironment) start(ctx context.Context, url string) (devAccount, error) {
 	if err := dev.folder.create(); err != nil {
 		return devAccount{}, err
@@ -77,7 +77,7 @@ func devEvents() components.EventsFlags {
 	return components.EventsFlags{EventsTopics: []string{devTopic}}
 }
 
-// events has what the simulator reports received as SES's would be, but for whom it is signed by.
+// events returns the event settings of production, which also trust events signed by the simulator.
 func (dev *devEnvironment) events() (components.EventsFlags, components.EventsRouteFlags) {
 	return devEvents(), components.EventsRouteFlags{EventsPath: devEventsPath, EventsTrustedHost: dev.simulatorHost}
 }
@@ -91,7 +91,7 @@ func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	// Ordinary addresses stay Sent, since nothing is delivered to them; those of SES's mailbox simulator get their events.
+	// Mail to ordinary addresses stays Sent, since nothing is delivered; SES's mailbox simulator addresses get events.
 	err = dev.simulator.Publish(sessim.Events{URL: url + devEventsPath, TopicARN: devTopic, Own: endpoint})
 	if err != nil {
 		return err
@@ -135,19 +135,19 @@ func (dev *devEnvironment) startPostgres(ctx context.Context) error {
 	return dev.publish(fileDatabaseURL, url)
 }
 
-// publish writes down where something is as long as it is there.
+// publish writes a URL into the data folder, and removes it when dev ends.
 func (dev *devEnvironment) publish(name, url string) error {
 	dev.onClose(func() error { return dev.folder.remove(name) })
 	return dev.folder.write(name, url)
 }
 
-// watchPostgres ends everything when Postgres ends by itself.
+// watchPostgres returns an error, which stops the process, when Postgres ends by itself.
 func (dev *devEnvironment) watchPostgres(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-dev.postgres.Done():
-		return fmt.Errorf("the database ended; %s says why", dev.folder.path(folderPostgres+"/postgres.log"))
+		return fmt.Errorf("the database ended unexpectedly; see %s", dev.folder.path(folderPostgres+"/postgres.log"))
 	}
 }
 
@@ -183,7 +183,7 @@ func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Res
 	go func() {
 		defer close(served)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			dev.log.ErrorContext(ctx, "the simulated SES ended", slog.Any("error", err))
+			dev.log.ErrorContext(ctx, "serving the simulated SES failed", slog.Any("error", err))
 		}
 	}()
 	dev.onClose(func() error {

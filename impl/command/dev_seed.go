@@ -24,16 +24,17 @@ const (
 	devOrganization = "dev"
 	devKeyName      = "dev"
 	devDomain       = "mail.test"
-	// devVerifyTime bounds the wait for the domain: DNS and SES are in this process.
+	// devVerifyTime bounds the wait for the domain, whose DNS and SES are in this process.
 	devVerifyTime = 20 * time.Second
 )
 
-// devAccount is who sends the first email.
+// devAccount holds the API key for the first email.
 type devAccount struct {
 	key apikey.Key
 }
 
-// ensureSecretKey makes the key that production has in MAILSTACK_SECRET_KEY, so that dev stores secrets alike.
+// ensureSecretKey reads or makes the key that production has in MAILSTACK_SECRET_KEY: dev encrypts secrets the same
+// way.
 func (dev *devEnvironment) ensureSecretKey() error {
 	kept, err := dev.folder.read(fileSecretKey)
 	if err != nil {
@@ -55,7 +56,7 @@ func (dev *devEnvironment) ensureSecretKey() error {
 	return nil
 }
 
-// register sees to an organization with a key and a verified domain. What is there already stays as it is.
+// register ensures that there is an organization with a key and a verified domain. What exists stays as it is.
 func (dev *devEnvironment) register(ctx context.Context) (devAccount, error) {
 	organization, err := dev.ensureOrganization(ctx)
 	if err != nil {
@@ -68,8 +69,8 @@ func (dev *devEnvironment) register(ctx context.Context) (devAccount, error) {
 	return devAccount{key: key}, dev.ensureDomain(ctx, organization)
 }
 
-// ensureOrganization gives the organization a payment method, so that nobody who tries things out runs into the end
-// of the allowance by surprise; `mailstack billing set` takes it away.
+// ensureOrganization creates the organization with a payment method, so that experiments do not hit the end of the
+// allowance by surprise; `mailstack billing set` removes it.
 func (dev *devEnvironment) ensureOrganization(ctx context.Context) (uuid.UUID, error) {
 	found, err := dev.apiStore.Queries().OrganizationGetByName(ctx, devOrganization)
 	if err == nil {
@@ -98,8 +99,8 @@ func (dev *devEnvironment) ensureOrganization(ctx context.Context) (uuid.UUID, e
 	return id, nil
 }
 
-// ensureKey returns the key of the last start. One that was kept but that the database does not know is stored again;
-// one that was revoked, or that lacks a scope, is replaced.
+// ensureKey returns the key of the last start. A key that the database does not have is stored again; a key that was
+// revoked, or that lacks a scope, is replaced.
 func (dev *devEnvironment) ensureKey(ctx context.Context, organization uuid.UUID) (apikey.Key, error) {
 	kept, err := dev.keptKey()
 	if err != nil {
@@ -120,14 +121,14 @@ func (dev *devEnvironment) ensureKey(ctx context.Context, organization uuid.UUID
 	if err != nil {
 		return apikey.Key{}, fmt.Errorf("make an API key: %w", err)
 	}
-	// Kept before it is stored: one that nobody knows could not be used by anybody.
+	// Write the file first: a key in the database whose secret is lost is of no use.
 	if err := dev.folder.write(fileAPIKey, secret.Reveal()); err != nil {
 		return apikey.Key{}, err
 	}
 	return secret, dev.storeKey(ctx, organization, secret)
 }
 
-// keptKey is nil when there is no key, or none that can be read.
+// keptKey returns the key in the data folder, or nil if there is none or it is malformed.
 func (dev *devEnvironment) keptKey() (*apikey.Key, error) {
 	text, err := dev.folder.read(fileAPIKey)
 	if err != nil || text == "" {
@@ -136,7 +137,7 @@ func (dev *devEnvironment) keptKey() (*apikey.Key, error) {
 	if kept, err := apikey.Parse(text); err == nil {
 		return &kept, nil
 	}
-	dev.log.Warn("the kept API key cannot be read and is replaced", "file", dev.folder.path(fileAPIKey))
+	dev.log.Warn("replacing the malformed API key in the data folder", "file", dev.folder.path(fileAPIKey))
 	return nil, nil
 }
 
@@ -145,7 +146,7 @@ func (dev *devEnvironment) usable(row db.APIKey, organization uuid.UUID, key api
 		view.APIKey(row, dev.process.Now()).IsActive && len(apikey.Missing(row.Scopes, apikey.Scopes())) == 0
 }
 
-// storeKey stores the key in the place of an earlier one of its name.
+// storeKey stores the key after revoking an earlier one of the same name.
 func (dev *devEnvironment) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
 	keys := dev.process.Keys(dev.apiStore)
 	rows, err := keys.ListKeys(ctx, organization)
@@ -161,7 +162,7 @@ func (dev *devEnvironment) storeKey(ctx context.Context, organization uuid.UUID,
 	return err
 }
 
-// ensureDomain registers and verifies the domain the way everybody else does.
+// ensureDomain registers and verifies the domain as the API does.
 func (dev *devEnvironment) ensureDomain(ctx context.Context, organization uuid.UUID) error {
 	ctx, cancel := context.WithTimeout(ctx, devVerifyTime)
 	defer cancel()
@@ -173,7 +174,7 @@ func (dev *devEnvironment) ensureDomain(ctx context.Context, organization uuid.U
 	for err == nil && view.Status != domain.StatusVerified {
 		if view, err = domains.Verify(ctx, organization, view.ID); err == nil && view.Status != domain.StatusVerified {
 			if backoff.Sleep(ctx, 50*time.Millisecond) != nil {
-				return fmt.Errorf("the domain %s does not become verified", devDomain)
+				return fmt.Errorf("the domain %s was not verified in time", devDomain)
 			}
 		}
 	}

@@ -90,7 +90,7 @@ func TestDev(t *testing.T) {
 	}
 	testDevDomains(t, c)
 
-	// The operator's commands find the database by the folder.
+	// The operator's commands find the database through the data folder.
 	data := "--data-dir=" + filepath.Join(folder, ".mailstack")
 	var listed []organization
 	succeed(t, &listed, "org", "list", "--json", data)
@@ -116,7 +116,7 @@ func TestDev(t *testing.T) {
 	testDevAgain(t, folder, c.key, accepted.ID)
 }
 
-// testDevBounce: what bounces is told, and not sent to again.
+// testDevBounce: a bounce is shown with its reason, and the address is suppressed.
 func testDevBounce(t *testing.T, c client) {
 	t.Helper()
 	const request = `{"from":"hello@mail.test","to":"bounce@simulator.amazonses.com","subject":"Hi","text":"There."}`
@@ -161,7 +161,7 @@ func testDevDomains(t *testing.T, c client) {
 	}
 }
 
-// testDevAgain: what was there is there again, also after a kill; a key that was revoked is replaced.
+// testDevAgain: the data survives a restart and a kill; a key that was revoked is replaced.
 func testDevAgain(t *testing.T, folder, key, message string) {
 	t.Helper()
 	again := launchAs(t, nil, folder, []string{anyPort}, "dev")
@@ -204,7 +204,7 @@ func TestDevInAFolderThatOnlyItsOwnerEnters(t *testing.T) {
 	dev.stops()
 }
 
-// As root this is another user; else it is the user of every test.
+// TestDevAsAnOrdinaryUser runs dev as user nobody if the test runs as root, and as the user of the test otherwise.
 func TestDevAsAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	folder, err := os.MkdirTemp("", "mailstack-user-")

@@ -6,7 +6,7 @@ type doctorCommand struct{ doctor.Flags }
 
 // Help is shown by --help.
 func (*doctorCommand) Help() string {
-	return `Goes the way of a message, hop by hop, in the environment of "mailstack serve", and stops where it ends: the last line names the hop. The message goes to success@simulator.amazonses.com, where Amazon takes it; it is nobody's message, is counted for nobody, and leaves nothing behind.
+	return `Follows a message through the installation step by step, in the environment of "mailstack serve", and stops at the first step that fails: the last line names it. The test message goes to success@simulator.amazonses.com, an address of Amazon's mailbox simulator; it belongs to no organization, is not counted, and leaves nothing behind.
 
-Its event is stored by a running "mailstack serve". Where a queue is configured and nobody has stored it after a third of the wait, the doctor collects from the queue too, as a worker does: what it takes is stored before it is deleted.`
+A running "mailstack serve" stores its event. If a queue is configured and the event is not stored after a third of the wait, the doctor receives from the queue too: like a worker, it stores each message before deleting it.`
 }

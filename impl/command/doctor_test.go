@@ -32,7 +32,8 @@ func (a *account) awaitListening(t *testing.T, endpoint string) {
 	})
 }
 
-// The way over a public URL: setup, serve, setup again, and the doctor's event comes back through serve.
+// TestDoctorPassesWhereServeListens goes through a public URL: setup, serve, setup again, and serve stores the event of
+// the doctor's message.
 func TestDoctorPassesWhereServeListens(t *testing.T) {
 	t.Parallel()
 	p := newProduction(t)
@@ -45,7 +46,7 @@ func TestDoctorPassesWhereServeListens(t *testing.T) {
 	if lastLine(printed) != "all is well" || strings.Contains(printed, "warning") {
 		t.Errorf("the doctor says:\n%s", printed)
 	}
-	// Its events are settled, and nothing but their ids is left.
+	// The events of the probe are settled, and only their ids are left.
 	database := storetest.Open(t, p.database)
 	eventually(t, "the events of the probe are settled", func() bool {
 		var left int
@@ -58,7 +59,8 @@ func TestDoctorPassesWhereServeListens(t *testing.T) {
 	serving.stops()
 }
 
-// With a queue: the doctor leaves it to the workers, collects where there are none, and says so.
+// TestDoctorPassesWithAQueue: the doctor leaves the queue to the workers; without a worker it receives the event
+// itself, and says so.
 func TestDoctorPassesWithAQueue(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t, migrated(t), startResolver(t))
@@ -204,8 +206,8 @@ func TestDoctorNamesTheHop(t *testing.T) {
 	}
 }
 
-// From the queue to the status: what bounced is Bounced, also when the worker was killed in between; and what was called
-// meanwhile is in the printed policy.
+// TestEventsComeThroughTheQueue: an email that bounced becomes Bounced, also after the worker was killed; and the
+// printed policy allows every call that was made.
 func TestEventsComeThroughTheQueue(t *testing.T) {
 	t.Parallel()
 	p := newProduction(t)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestConnectionsAreLimited: whoever comes beyond the limit waits until another has gone.
+// TestConnectionsAreLimited: a connection beyond the limit waits until another has closed.
 func TestConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
 	p := newProduction(t)
@@ -37,7 +37,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		}()
 	}
 	first, second := <-answered, <-answered
-	// An answer takes a millisecond.
+	// A response takes a millisecond.
 	select {
 	case third := <-answered:
 		t.Fatalf("connections %d, %d and %d were answered", first, second, third)

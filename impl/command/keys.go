@@ -19,23 +19,23 @@ import (
 )
 
 type keyCommand struct {
-	Create keyCreate `cmd:"" help:"Create an API key, and print it this once."`
+	Create keyCreate `cmd:"" help:"Create an API key and print it; it cannot be shown again."`
 	List   keyList   `cmd:"" help:"List the API keys of an organization."`
-	Revoke keyRevoke `cmd:"" help:"Revoke an API key, at once and for good."`
+	Revoke keyRevoke `cmd:"" help:"Revoke an API key, immediately and permanently."`
 }
 
 type keyCreate struct {
 	Organization string     `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
-	Name         string     `required:"" help:"Its name, 1 to 100 characters, different from the organization's other keys."`
-	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"What it may do; repeat for several, leave out for all: ${scope_list}."`
-	ExpiresAt    *time.Time `placeholder:"TIME" help:"When it stops working, as 2027-01-31T12:00:00Z. Default: never."`
+	Name         string     `required:"" help:"Name of the key, 1 to 100 characters, unique among the organization's unrevoked keys."`
+	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"Scope of the key; repeat for several, omit for all: ${scope_list}."`
+	ExpiresAt    *time.Time `placeholder:"TIME" help:"Time at which the key expires, such as 2027-01-31T12:00:00Z. Default: never."`
 	operatorFlags
 	jsonFlags
 }
 
 // Help is shown by --help.
 func (*keyCreate) Help() string {
-	return `Only a hash of the key is stored: whoever loses it needs a new one. Without --json nothing but the key is printed.`
+	return `Only a hash of the key is stored, so a lost key cannot be recovered: create a new one. Without --json only the key is printed.`
 }
 
 // Run creates the key.
@@ -58,7 +58,7 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 		case errors.Is(err, auth.ErrKeyName):
 			return fmt.Errorf("the organization has an unrevoked key %q already", c.Name)
 		case errors.Is(err, auth.ErrKeyLimit):
-			return fmt.Errorf("the organization has %d unrevoked keys, the most that it may have", auth.MaxKeys)
+			return fmt.Errorf("the organization has reached the limit of %d unrevoked keys", auth.MaxKeys)
 		case err != nil:
 			return err
 		}
@@ -69,7 +69,7 @@ func (c *keyCreate) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-// orAllScopes is the scopes given, each once and in the documented order; all of them when none is given.
+// orAllScopes returns the given scopes, each once and in the documented order, or all scopes if none is given.
 func orAllScopes(given []string) []string {
 	if len(given) == 0 {
 		return apikey.Scopes()
@@ -130,7 +130,7 @@ type keyRevoke struct {
 	operatorFlags
 }
 
-// Run revokes the key; doing so again changes nothing.
+// Run revokes the key; repeating it changes nothing.
 func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 	return c.withDatabase(ctx, func(database *store.Store) error {
 		rows, err := listKeys(ctx, process, database, c.Organization)
@@ -148,7 +148,8 @@ func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-// pickKey finds a key by its id, its prefix or its name. Of several with the name, at most one is unrevoked: that one.
+// pickKey finds a key by id, prefix or name. Of several keys with the same name it picks the unrevoked one, if any:
+// there is at most one.
 func pickKey(rows []db.APIKey, wanted string) (db.APIKey, bool) {
 	id, notAnID := uuid.Parse(wanted)
 	var picked db.APIKey

@@ -53,7 +53,7 @@ func runTests(m *testing.M) int {
 	return code
 }
 
-// output collects what a process writes, for those who read it meanwhile.
+// output collects what a process writes, and can be read at the same time.
 type output struct {
 	mutex sync.Mutex
 	data  bytes.Buffer
@@ -124,7 +124,7 @@ func launchAs(t *testing.T, user *syscall.Credential, folder string, environment
 		t.Fatal(err)
 	}
 	go func() {
-		_ = r.command.Wait() // the exit code is looked at by those who care
+		_ = r.command.Wait() // exits checks the exit code
 		close(r.ended)
 	}()
 	t.Cleanup(func() {
@@ -157,7 +157,7 @@ func (r *running) exits(code int) {
 	}
 }
 
-// stops tells the process to stop, and demands that it does so in good order.
+// stops tells the process to stop, and demands that it exits with code 0.
 func (r *running) stops() {
 	r.t.Helper()
 	if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -166,7 +166,7 @@ func (r *running) stops() {
 	r.exits(0)
 }
 
-// alive is a condition for eventually: a process that has ended will not fulfil any other.
+// alive fails the test if the process has ended, since a condition for eventually could not be met any more.
 func (r *running) alive() {
 	r.t.Helper()
 	select {
@@ -215,7 +215,8 @@ type client struct {
 	url, key string
 }
 
-// do returns the status, 0 when nobody answers, and reads the answer into what is given, unless that is nil.
+// do returns the status, or 0 without a response, and decodes the response into the value that is given, unless it is
+// nil.
 func (c client) do(t *testing.T, method, path, body string, into any) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)

@@ -15,7 +15,7 @@ type migrateCommand struct {
 
 // Help is shown by --help.
 func (*migrateCommand) Help() string {
-	return `Safe to repeat, and to run from several places at once. A migration leaves a database on which the previous version of the binary still runs, so migrate first and then replace the processes.`
+	return `Safe to repeat, and to run from several places at once. The previous version of the binary still runs on the migrated database, so migrate first and then replace the processes.`
 }
 
 // Run migrates the database.

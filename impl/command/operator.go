@@ -16,7 +16,7 @@ import (
 
 // operatorFlags find the database of an operator's command.
 type operatorFlags struct {
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres: postgres://user:password@host/database. Default: the database of the \"mailstack dev\" that runs on the data folder."`
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres URL: postgres://user:password@host/database. Default: the database of the \"mailstack dev\" that runs on the data folder."`
 	dataFolderFlags
 }
 
@@ -30,12 +30,12 @@ func (flags operatorFlags) url() (string, error) {
 	}
 	url, err := flags.DataDir.read(fileDatabaseURL)
 	if err == nil && url == "" {
-		err = components.Usagef("no database is named: set DATABASE_URL, or run `mailstack dev` here first")
+		err = components.Usagef("no database URL: set DATABASE_URL, or run `mailstack dev` here first")
 	}
 	return url, err
 }
 
-// withDatabase opens the database, whose tables must be up to date, for the time that do takes.
+// withDatabase calls do with the opened database. It fails if the schema is older than the binary.
 func (flags operatorFlags) withDatabase(ctx context.Context, do func(database *store.Store) error) error {
 	url, err := flags.url()
 	if err != nil {
@@ -61,7 +61,7 @@ func findOrganization(ctx context.Context, process *Process, database *store.Sto
 	return found, err
 }
 
-// checkName holds names to what the API demands of them.
+// checkName returns a usage error for a name that the API would refuse.
 func checkName(name string) error {
 	if strings.TrimSpace(name) == "" {
 		return components.Usagef("the name is blank")

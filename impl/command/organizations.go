@@ -18,11 +18,11 @@ import (
 type organizationCommand struct {
 	Create  organizationCreate  `cmd:"" help:"Create an organization."`
 	List    organizationList    `cmd:"" help:"List the organizations."`
-	Suspend organizationSuspend `cmd:"" help:"Stop an organization: its requests get 403, and its waiting messages wait."`
-	Resume  organizationResume  `cmd:"" help:"Let a suspended organization go on; its waiting messages go out at once."`
+	Suspend organizationSuspend `cmd:"" help:"Suspend an organization: its requests get 403, and its queued messages stay queued."`
+	Resume  organizationResume  `cmd:"" help:"Resume a suspended organization; its queued messages become due at once."`
 }
 
-// shownOrganization is an organization as the operator sees it.
+// shownOrganization is an organization as the operator's commands print it.
 type shownOrganization struct {
 	ID                   uuid.UUID  `json:"id"`
 	Name                 string     `json:"name"`
@@ -35,7 +35,7 @@ type shownOrganization struct {
 }
 
 type organizationCreate struct {
-	Name string `arg:"" help:"Its name, 1 to 100 characters, different from all others."`
+	Name string `arg:"" help:"Name of the organization, 1 to 100 characters, unique."`
 	operatorFlags
 	jsonFlags
 }
@@ -97,12 +97,12 @@ func (c *organizationList) Run(ctx context.Context, process *Process) error {
 }
 
 type organizationSuspend struct {
-	Organization string `arg:"" name:"organization" help:"Its id or its name."`
+	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
 	operatorFlags
 	jsonFlags
 }
 
-// Run suspends the organization; doing so again keeps the first time.
+// Run suspends the organization; repeating it keeps the time of the first suspension.
 func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
 	return c.withDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
@@ -117,12 +117,12 @@ func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
 }
 
 type organizationResume struct {
-	Organization string `arg:"" name:"organization" help:"Its id or its name."`
+	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
 	operatorFlags
 	jsonFlags
 }
 
-// Run lifts the suspension and wakes the workers for what has waited meanwhile.
+// Run lifts the suspension and wakes the workers for the organization's queued messages.
 func (c *organizationResume) Run(ctx context.Context, process *Process) error {
 	return c.withDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
@@ -164,7 +164,7 @@ func organizationOf(row db.Organization) shownOrganization {
 	}
 }
 
-// utc is how every time is shown.
+// utc returns the time in UTC, in which every time is shown.
 func utc(at *time.Time) *time.Time {
 	if at == nil {
 		return nil

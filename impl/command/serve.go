@@ -10,9 +10,9 @@ import (
 )
 
 type serveCommand struct {
-	Addr      string `env:"MAILSTACK_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Where the API listens. Default: :8080."`
-	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8081."`
-	NoWorker  bool   `help:"Serve the API only; the mail is sent by \"mailstack worker\"."`
+	Addr      string `env:"MAILSTACK_ADDR" default:":8080" placeholder:"HOST:PORT" help:"Listen address of the API. Default: :8080."`
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles, which need no authentication; off disables them. Default: 127.0.0.1:8081."`
+	NoWorker  bool   `help:"Serve the API only; \"mailstack worker\" sends the mail."`
 	components.SecretKeyFlags
 	components.DatabaseFlags
 	components.SESFlags
@@ -29,9 +29,9 @@ type serveCommand struct {
 
 // Help is shown by --help.
 func (*serveCommand) Help() string {
-	return `Any number of processes can run on one database. It starts while Postgres is away, and answers 503 until it is back; it refuses to start on a database that was not migrated.
+	return `Any number of processes can run on one database. It starts while Postgres is unavailable, and responds with 503 until Postgres is back; it refuses to start on a database that was not migrated.
 
-SIGTERM drains: new requests get 503, those under way are answered, what is being sent is finished and stored, and the rest waits in the database. A second signal ends the process at once.`
+SIGTERM drains: new requests get 503, requests in flight are completed, messages in flight are finished and stored, and the rest waits in the database. A second signal ends the process at once.`
 }
 
 func (c *serveCommand) check(process *Process) error {
@@ -58,7 +58,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	// Closed twice when it served; that it is closed already is no failure then.
+	// Serving closes it too: the error of a second Close is no failure.
 	defer func() { _ = listener.Close() }()
 	seen, err := components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, log)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	}
 	running.Background = append(running.Background, components.CheckDNS(p.Resolver, log))
 	if !c.NoWorker {
-		// A pool of their own keeps the workers from taking connections away from requests.
+		// The workers have their own pool, so that they cannot take connections away from requests.
 		own, err := p.OpenStore(ctx, c.DatabaseFlags, "mailstack worker")
 		if err != nil {
 			return err

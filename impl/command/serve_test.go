@@ -17,7 +17,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// production is what a process in production has around it: SES, the DNS, a database, a customer.
+// production is the environment of a process in production: SES, the DNS, a database, a customer.
 type production struct {
 	simulator   *sessim.Simulator
 	zone        *dns.StaticZone
@@ -112,7 +112,7 @@ func TestServeSendsAndDrains(t *testing.T) {
 		t.Errorf("region %q", region)
 	}
 
-	// What is being sent when the signal comes is finished and stored.
+	// A message in flight when the signal arrives is finished and stored.
 	p.simulator.SetFaults(sessim.Faults{DelayMs: 500})
 	slow := c.send(t, "hello@acme.example")
 	s := storetest.Open(t, p.database)

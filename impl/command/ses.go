@@ -13,22 +13,22 @@ import (
 )
 
 type sesCommand struct {
-	Setup  sesSetup  `cmd:"" help:"Make, find or mend configuration set, topic, subscription or queue, and event destination."`
-	Policy sesPolicy `cmd:"" help:"Print the least IAM policy of those who run MailStack, or set it up."`
+	Setup  sesSetup  `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
+	Policy sesPolicy `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
 }
 
 type sesSetup struct {
 	components.SESFlags
 	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
-	Endpoint string `placeholder:"URL" help:"Where the topic posts events: https://<your host>/internal/ses/events."`
-	Queue    string `placeholder:"NAME" help:"Name of the SQS queue to which the topic sends events, where there is no public URL."`
+	Endpoint string `placeholder:"URL" help:"URL to which the topic posts events: https://<your host>/internal/ses/events."`
+	Queue    string `placeholder:"NAME" help:"Name of the SQS queue that receives events, for installations without a public URL."`
 }
 
 // Help is shown by --help.
 func (*sesSetup) Help() string {
-	return `Works in the account and region that AWS_REGION and the credentials name, as often as you like: what is right already stays, and what others wrote into a policy does too. It prints what to export and the least policy of those who run MailStack; "mailstack ses policy --setup" prints that of those who run this.
+	return `Works in the account and region of the AWS credentials and AWS_REGION. It is safe to repeat: settings that are right stay, and so do statements that others added to a policy. It prints the variables to export and the least policy for running MailStack; "mailstack ses policy --setup" prints the least policy for running this command.
 
-An endpoint has to confirm its subscription, which "mailstack serve" does by itself once it knows the topic: export what is printed, start it, and run this again. A queue needs no confirmation; what cannot be read goes to a second queue, named with -dead, and nothing is kept longer than 14 days.`
+An endpoint must confirm its subscription, which "mailstack serve" does once it knows the topic: export what is printed, start it, and run this command again. A queue needs no confirmation; messages that cannot be read go to a second queue, whose name ends in -dead, and no message is kept longer than 14 days.`
 }
 
 func (c *sesSetup) check() error {
@@ -39,9 +39,9 @@ func (c *sesSetup) check() error {
 		return components.Usagef("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set")
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`).MatchString(c.Topic) {
-		return components.Usagef("--topic is %q: give it letters, digits, - and _", c.Topic)
+		return components.Usagef("--topic is %q: give it at most 256 letters, digits, - and _", c.Topic)
 	}
-	// The queue of dead letters has a longer name, and 80 is the limit.
+	// SQS limits names to 80 characters, and the dead-letter queue adds a suffix.
 	if c.Queue != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]{1,75}$`).MatchString(c.Queue) {
 		return components.Usagef("--queue is %q: give it the name of a queue, at most 75 letters, digits, - and _", c.Queue)
 	}
@@ -55,7 +55,7 @@ func (c *sesSetup) check() error {
 	return nil
 }
 
-// Run sets everything up, from what is asked for nothing to what asks whether it may publish.
+// Run sets everything up. The event destination comes last: SES then checks that it may publish to the topic.
 func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 	if err := c.check(); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 	return c.explain(process, topic, way)
 }
 
-// way is how events come: by a queue, or to an endpoint that has confirmed or not.
+// way is how events arrive: in a queue, or at an endpoint, which must confirm its subscription.
 type way struct {
 	queueURL, queueARN string
 	confirmed          bool
@@ -146,20 +146,20 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 		text += "export MAILSTACK_EVENTS_QUEUE=" + by.queueURL + "\n"
 	}
 	if !by.confirmed {
-		text += "\n# The subscription waits for its confirmation: start `mailstack serve` with the above, and run this again.\n"
+		text += "\n# The subscription awaits its confirmation: start `mailstack serve` with these variables, and run this again.\n"
 	}
-	text += "\n# The least policy of those who run serve, worker and doctor:\n" + policy + "\n"
+	text += "\n# The least policy for serve, worker and doctor:\n" + policy + "\n"
 	return process.Printf("%s", text)
 }
 
 type sesPolicy struct {
-	Setup    bool   `help:"The policy of those who run \"mailstack ses setup\"."`
-	Endpoint bool   `help:"Without a queue: events are posted to an endpoint."`
-	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"The topic that the policy is for. Default: any."`
-	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"The queue, likewise; for --setup with its dead letters beside it."`
+	Setup    bool   `help:"Print the policy for \"mailstack ses setup\"."`
+	Endpoint bool   `help:"Leave out the queue: SNS posts events to an endpoint."`
+	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"Topic that the policy is limited to. Default: any."`
+	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"Queue that the policy is limited to; --setup adds its dead-letter queue. Default: any."`
 }
 
-// Run prints the policy. AWS is not asked anything.
+// Run prints the policy, without calling AWS.
 func (c *sesPolicy) Run(process *Process) error {
 	policyOf, resources := awsevents.RuntimePolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
 	if c.Setup {

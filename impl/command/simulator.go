@@ -12,24 +12,24 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 )
 
-// simulatorDrain is how long calls under way may take when the simulator is told to stop.
+// simulatorDrain bounds how long calls in flight may take after the simulator is told to stop.
 const simulatorDrain = 5 * time.Second
 
 type simulatorCommand struct {
-	Addr         string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Where it listens. Default: 127.0.0.1:8579."`
-	Journal      string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: they are lost."`
-	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients. Default: 100000."`
+	Addr         string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Listen address. Default: 127.0.0.1:8579."`
+	Journal      string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: none, a restart loses them."`
+	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients per second. Default: 100000."`
 	Max24Hour    float64 `name:"max-24-hour" placeholder:"N" help:"Daily quota of the account, in recipients; -1 is unlimited. Default: unlimited."`
-	DNSServer    string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver by which identities verify. Default: every identity is verified at once."`
-	EventsURL    string  `name:"events-url" placeholder:"URL" help:"Where events are posted, as SNS would. Default: they are not."`
-	EventsTopic  string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"Topic of the events. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
+	DNSServer    string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver for verifying identities. Default: none, every identity is verified at once."`
+	EventsURL    string  `name:"events-url" placeholder:"URL" help:"URL to which events are posted in the form of SNS. Default: none, no events."`
+	EventsTopic  string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"ARN of the topic that events name. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
 	DeliverAll   bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
 	components.LogFlags
 }
 
 // Help is shown by --help.
 func (*simulatorCommand) Help() string {
-	return `Speaks the protocols of the Amazon SES API v2, and of SNS, SQS and STS as far as the events of SES need them, for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. What it received is at /dev/inbox; faults, account and counts are at /_sim/. With --events-url it reports what becomes of the mail, signed with a key of its own: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
+	return `Speaks the protocols of the Amazon SES API v2, and of SNS, SQS and STS as far as SES events need them. It is for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. /dev/inbox shows the mail it received; faults, account and counts are at /_sim/. With --events-url it posts SES events, signed with its own key: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
 }
 
 // Run serves until ctx ends.

@@ -53,7 +53,7 @@ func newAccount(t *testing.T, database, resolver string) *account {
 	return &account{Simulator: simulator, url: server.URL, environment: environmentOf(database, server.URL, resolver)}
 }
 
-// setUp runs `mailstack ses setup`, takes over what it wants exported, and returns what it printed.
+// setUp runs `mailstack ses setup`, adds the variables it exports to the environment, and returns what it printed.
 func (a *account) setUp(t *testing.T, arguments ...string) string {
 	t.Helper()
 	setup := launch(t, a.environment, append([]string{"ses", "setup"}, arguments...)...)
@@ -100,7 +100,7 @@ func startResolver(t *testing.T) string {
 	return names.Addr()
 }
 
-// What setup did once it finds the second time, and it calls nothing then that changes anything.
+// TestSetupTwiceIsSetupOnce: a second setup finds everything, and creates and changes nothing.
 func TestSetupTwiceIsSetupOnce(t *testing.T) {
 	t.Parallel()
 	for name, arguments := range map[string][]string{
@@ -137,7 +137,7 @@ func exports(printed string) string {
 	return strings.Join(found, "")
 }
 
-// What somebody has broken or switched off is mended.
+// TestSetupMends: setup repairs what is broken or switched off.
 func TestSetupMends(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t, "", "")
@@ -173,7 +173,7 @@ func TestSetupRefusesWrongUse(t *testing.T) {
 	}
 }
 
-// permissions are the actions of a policy.
+// permissions returns the actions of a policy.
 func permissions(t *testing.T, policy string) []string {
 	t.Helper()
 	var document struct{ Statement []struct{ Action []string } }
@@ -196,7 +196,7 @@ func printedPolicy(t *testing.T, arguments ...string) []string {
 	return permissions(t, stdout)
 }
 
-// permitted demands that all calls that were made are in a policy.
+// permitted demands that a policy allows all calls that were made.
 func permitted(t *testing.T, calls, policy []string) {
 	t.Helper()
 	if len(calls) == 0 {

@@ -145,7 +145,7 @@ func (r *receiver) found(name string) (span, bool) {
 	return found, ok
 }
 
-// TestOneTraceFromTheRequestToSES: the API and the worker are two processes, and what joins them is the row.
+// TestOneTraceFromTheRequestToSES: the API and the worker are two processes, joined by the row of the message.
 func TestOneTraceFromTheRequestToSES(t *testing.T) {
 	t.Parallel()
 	r := &receiver{spans: map[string]span{}}

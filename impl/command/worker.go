@@ -8,7 +8,7 @@ import (
 )
 
 type workerCommand struct {
-	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"Where metrics and profiles are served, to whoever reaches the address; off: nowhere. Default: 127.0.0.1:8082."`
+	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles, which need no authentication; off disables them. Default: 127.0.0.1:8082."`
 	components.SecretKeyFlags
 	components.DatabaseFlags
 	components.SESFlags
@@ -23,7 +23,7 @@ type workerCommand struct {
 
 // Help is shown by --help.
 func (*workerCommand) Help() string {
-	return `Sends what was accepted, takes in what SES reports, delivers events to webhooks, looks at domains again, and drops what has been kept long enough. Any number of processes can run on one database; what one was sending when it was killed is taken over after a minute. SIGTERM drains, as for "mailstack serve".`
+	return `Sends accepted messages, processes SES events, delivers events to webhooks, rechecks domains, and deletes what is past its retention. Any number of processes can run on one database; when one is killed, others take over its messages after a minute. SIGTERM drains, as for "mailstack serve".`
 }
 
 func (c *workerCommand) check(process *Process) error {
