@@ -1,12 +1,12 @@
-// Package components makes what the processes of MailStack are made of, for production and for dev alike, and runs and
-// drains them.
+// Package components builds the parts of MailStack's processes, for production and for dev alike, and runs and drains
+// them.
 //
-//   - components.go: the API and the worker, put together
+//   - components.go: builds the API, the worker and what they share
 //   - service.go: a process that runs until it is told to stop; http_server.go: listening and serving
 //   - flags.go, secret_key.go: settings that several commands have
-//   - startup_checks.go, schema_check.go: what is checked at the start: SES, DNS, the tables
+//   - startup_checks.go, schema_check.go: checks at the start: SES, DNS, the database schema
 //   - telemetry.go: metrics, profiles and traces of a process
-//   - process.go: what the world gives to a process
+//   - process.go: arguments, output, clock and randomness of a process
 package components
 
 import (
@@ -31,16 +31,17 @@ import (
 	"github.com/voostack/mailstack/impl/worker"
 )
 
-// Times that depend on each other:
+// SendTimeout bounds one attempt to send. These times depend on each other:
 //
-//	one send (SendTimeout, 20 s) ≤ 4/5 of the drain (25 s): what is being sent when the process is told to stop
-//	    gets its answer, and the last fifth of the drain is for storing it
-//	the drain + 5 s for closing ≤ the 30 s that Kubernetes, Docker Compose and others wait before they kill
-//	one send < 3/4 of the lease of a message (60 s, package due): nobody takes over what may still succeed
-//	a request (requestTimeout, 60 s) may outlast the drain: it is cut off then, and was not answered with 202
+//	SendTimeout (20 s) ≤ 4/5 of the drain timeout (25 s): an attempt in flight when the process is told to stop gets
+//	    its response from SES, and the last fifth of the drain is for storing the outcome
+//	drain timeout + 5 s for closing ≤ the 30 s that Kubernetes, Docker Compose and others wait before they kill
+//	SendTimeout < 3/4 of the lease of a message (60 s, package workqueue): no other worker takes over an attempt that
+//	    may still succeed
+//	requestTimeout (60 s) may exceed the drain timeout: such a request is cut off, and its client got no 202
 const SendTimeout = 20 * time.Second
 
-// Components are what the processes of production and of dev have in common.
+// Components holds what the processes of production and of dev have in common.
 type Components struct {
 	Process   *Process
 	Log       *slog.Logger
@@ -49,6 +50,7 @@ type Components struct {
 	Telemetry *Telemetry
 }
 
+// New sets up the clients of SES and DNS.
 func New(
 	ctx context.Context, process *Process, log *slog.Logger, account SESFlags, names DNSFlags, seen *Telemetry,
 ) (*Components, error) {
@@ -65,12 +67,14 @@ func New(
 	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen}, nil
 }
 
+// OpenStore opens the database. Postgres shows the name beside each connection.
 func (p *Components) OpenStore(ctx context.Context, flags DatabaseFlags, name string) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
 		URL: flags.DatabaseURL, MaxConns: flags.DatabaseConnections, Name: name, Log: p.Log,
 	})
 }
 
+// Domains returns the service that registers and verifies domains.
 func (p *Components) Domains(database *store.Store) *domain.Service {
 	return domain.New(domain.Config{
 		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(),
@@ -78,7 +82,7 @@ func (p *Components) Domains(database *store.Store) *domain.Service {
 	})
 }
 
-// Receiver is the route for what SES reports about the topics; nil without any.
+// Receiver returns the HTTP receiver of SES events on the topics, or nil without topics.
 func (p *Components) Receiver(database *store.Store, topics EventsFlags, route EventsRouteFlags) *snsreceiver.Receiver {
 	if len(topics.EventsTopics) == 0 {
 		return nil
@@ -91,7 +95,7 @@ func (p *Components) Receiver(database *store.Store, topics EventsFlags, route E
 	})
 }
 
-// Consumer empties the queue of events, once the database is ready. It needs a queue.
+// Consumer returns a function that consumes the queue of SES events once ready returns. EventsQueue must be set.
 func (p *Components) Consumer(
 	ctx context.Context, database *store.Store, events EventsFlags, ready func(context.Context) error,
 ) (func(context.Context) error, error) {
@@ -110,6 +114,7 @@ func (p *Components) Consumer(
 	}, nil
 }
 
+// API returns the server of the API, with metrics and traces if they are on.
 func (p *Components) API(
 	database *store.Store, sealer *sealed.Sealer, flags APIFlags, policy webhook.Policy, receiver *snsreceiver.Receiver,
 	extra ...httpserver.Route,
@@ -162,6 +167,7 @@ func (p *Components) API(
 	return server, nil
 }
 
+// Worker returns the worker, with metrics and traces if they are on.
 func (p *Components) Worker(
 	database *store.Store, sealer *sealed.Sealer, flags WorkerFlags, events EventsFlags, drain DrainFlags, policy webhook.Policy,
 ) (*worker.Worker, error) {

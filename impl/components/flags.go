@@ -13,16 +13,17 @@ import (
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
+// LogFlags sets the level of the log.
 type LogFlags struct {
-	LogLevel *slog.Level `env:"MAILSTACK_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Default: info; for dev: warn."`
+	LogLevel *slog.Level `env:"MAILSTACK_LOG_LEVEL" placeholder:"LEVEL" help:"Log level: debug, info, warn or error. Default: info; for dev: warn."`
 }
 
-// JSONLogger is the log of production, a JSON object per line.
+// JSONLogger returns the logger of production, which writes one JSON object per line.
 func (flags LogFlags) JSONLogger(process *Process) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(process.Stderr, flags.options(slog.LevelInfo)))
 }
 
-// TextLogger is the log of dev, for people who read a terminal.
+// TextLogger returns the logger of dev, which writes text for a terminal.
 func (flags LogFlags) TextLogger(process *Process) *slog.Logger {
 	return slog.New(slog.NewTextHandler(process.Stderr, flags.options(slog.LevelWarn)))
 }
@@ -34,14 +35,16 @@ func (flags LogFlags) options(level slog.Level) *slog.HandlerOptions {
 	return &slog.HandlerOptions{Level: level}
 }
 
+// DatabaseFlags sets the database.
 type DatabaseFlags struct {
-	DatabaseURL         string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres: postgres://user:password@host/database. Required."`
-	DatabaseConnections int32  `env:"MAILSTACK_DATABASE_CONNECTIONS" default:"16" placeholder:"N" help:"Connections in a pool; the API and the workers of a process have a pool each. Default: 16."`
+	DatabaseURL         string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres URL: postgres://user:password@host/database. Required."`
+	DatabaseConnections int32  `env:"MAILSTACK_DATABASE_CONNECTIONS" default:"16" placeholder:"N" help:"Maximum connections per pool; the API and the workers of a process have one pool each. Default: 16."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags DatabaseFlags) Check() error {
 	if flags.DatabaseURL == "" {
-		return Usagef("no database is named: set DATABASE_URL (postgres://user:password@host/database)")
+		return Usagef("no database URL: set DATABASE_URL (postgres://user:password@host/database)")
 	}
 	if flags.DatabaseConnections < 2 {
 		return Usagef("MAILSTACK_DATABASE_CONNECTIONS is %d: at least 2 are needed", flags.DatabaseConnections)
@@ -49,27 +52,31 @@ func (flags DatabaseFlags) Check() error {
 	return nil
 }
 
+// SESFlags sets how SES is used.
 type SESFlags struct {
-	ConfigurationSet string `env:"MAILSTACK_CONFIGURATION_SET" default:"mailstack" placeholder:"NAME" help:"SES configuration set of every send; created when missing. Default: mailstack."`
+	ConfigurationSet string `env:"MAILSTACK_CONFIGURATION_SET" default:"mailstack" placeholder:"NAME" help:"SES configuration set for every send; created if missing. Default: mailstack."`
 }
 
+// DNSFlags sets the DNS resolver.
 type DNSFlags struct {
-	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for looking domains up. Default: those of /etc/resolv.conf."`
+	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for verifying domains. Default: the resolvers of /etc/resolv.conf."`
 }
 
-// minBodyBytes leaves room for a batch of 20 MiB, beside what is kept for small bodies.
+// minBodyBytes has room for a batch of 20 MiB, beside the share reserved for small bodies.
 const minBodyBytes = 32 << 20
 
+// APIFlags sets the limits of the API.
 type APIFlags struct {
-	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Requests per second and API key, in this process, with bursts of twice as many; 0 is no limit. Default: 1000."`
-	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"The most messages that requests which arrive together are accepted with in one transaction; 1 gives every request its own. Default: 256."`
-	AcceptConcurrency int     `env:"MAILSTACK_ACCEPT_CONCURRENCY,MAILSTACK_ACCEPT_TRANSACTIONS" aliases:"accept-parallel" default:"1" placeholder:"N" help:"Accepting transactions at once. More of them make smaller groups, and wait for each other's organizations. Default: 1."`
-	AcceptQueueSize   int     `env:"MAILSTACK_ACCEPT_QUEUE_SIZE,MAILSTACK_ACCEPT_WAITING" aliases:"accept-waiting" default:"10000" placeholder:"N" help:"Messages that may wait to be accepted; beyond them the answer is 503 at once. Default: 10000."`
-	MaxBodyBytes      int64   `env:"MAILSTACK_MAX_BODY_BYTES,MAILSTACK_MAX_BODIES" aliases:"max-bodies" default:"134217728" placeholder:"BYTES" help:"Bytes that the bodies of requests under way may take up together; beyond them the answer is 503 before a body is read. An eighth is kept for those up to 256 KiB. Default: 134217728."`
-	MaxConnections    int     `env:"MAILSTACK_MAX_CONNECTIONS" default:"10000" placeholder:"N" help:"Connections at once; further ones wait to be taken. Default: 10000."`
-	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Hold every answer against openapi.yaml once it is written, and log those that break it."`
+	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Maximum requests per second and API key, in this process; bursts may be twice as large; 0 disables the limit. Default: 1000."`
+	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"Maximum messages per accept transaction (group commit); 1 gives every request its own transaction. Default: 256."`
+	AcceptConcurrency int     `env:"MAILSTACK_ACCEPT_CONCURRENCY,MAILSTACK_ACCEPT_TRANSACTIONS" aliases:"accept-parallel" default:"1" placeholder:"N" help:"Maximum concurrent accept transactions. More make smaller groups, and block each other on the same organization. Default: 1."`
+	AcceptQueueSize   int     `env:"MAILSTACK_ACCEPT_QUEUE_SIZE,MAILSTACK_ACCEPT_WAITING" aliases:"accept-waiting" default:"10000" placeholder:"N" help:"Maximum messages waiting to be accepted; beyond it a request gets 503 at once. Default: 10000."`
+	MaxBodyBytes      int64   `env:"MAILSTACK_MAX_BODY_BYTES,MAILSTACK_MAX_BODIES" aliases:"max-bodies" default:"134217728" placeholder:"BYTES" help:"Maximum bytes of all request bodies in flight; beyond it a request gets 503 before its body is read. An eighth is reserved for bodies up to 256 KiB. Default: 134217728."`
+	MaxConnections    int     `env:"MAILSTACK_MAX_CONNECTIONS" default:"10000" placeholder:"N" help:"Maximum concurrent connections; further ones wait to be accepted. Default: 10000."`
+	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Validate every response against openapi.yaml after it is written, and log violations."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags APIFlags) Check() error {
 	if !(flags.RateLimit >= 0) {
 		return Usagef("MAILSTACK_RATE_LIMIT is %v: it must be 0 or more", flags.RateLimit)
@@ -88,17 +95,18 @@ func (flags APIFlags) Check() error {
 	return nil
 }
 
-// EventsFlags say whether SES reports what becomes of the mail.
+// EventsFlags sets the sources of SES events.
 type EventsFlags struct {
-	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; without a queue statuses then stay at Sent. A worker needs none where serve receives events: it waits for those of attempts without an answer all the same."`
-	EventsQueue  string   `env:"MAILSTACK_EVENTS_QUEUE" placeholder:"URL" help:"SQS queue out of which the workers take events, where there is no public URL. Default: none."`
+	EventsTopics []string `env:"MAILSTACK_EVENTS_TOPICS" placeholder:"ARN,…" help:"SNS topics to which SES publishes events. Default: none; without a queue, statuses then stay at Sent. A worker needs none if serve receives events: it still waits for the events of attempts without a response."`
+	EventsQueue  string   `env:"MAILSTACK_EVENTS_QUEUE" placeholder:"URL" help:"SQS queue from which the workers receive events, for installations without a public URL. Default: none."`
 }
 
-// Expected tells whether SES is to report anything.
+// Expected reports whether SES events are configured.
 func (flags EventsFlags) Expected() bool {
 	return len(flags.EventsTopics) > 0 || flags.EventsQueue != ""
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags EventsFlags) Check() error {
 	for _, topic := range flags.EventsTopics {
 		if sns.LoggableTopicARN(topic) != topic {
@@ -115,12 +123,13 @@ func (flags EventsFlags) Check() error {
 	return nil
 }
 
-// EventsRouteFlags say where they are received.
+// EventsRouteFlags sets the route that receives SES events.
 type EventsRouteFlags struct {
-	EventsPath        string `env:"MAILSTACK_EVENTS_PATH" default:"/internal/ses/events" placeholder:"PATH" help:"Where SNS posts events, with topics set. Default: /internal/ses/events."`
-	EventsTrustedHost string `env:"MAILSTACK_EVENTS_TRUSTED_HOST" placeholder:"HOST:PORT" help:"A simulator whose events count too, signed by it over plain http. For tests only. Default: none."`
+	EventsPath        string `env:"MAILSTACK_EVENTS_PATH" default:"/internal/ses/events" placeholder:"PATH" help:"Path to which SNS posts events, if topics are set. Default: /internal/ses/events."`
+	EventsTrustedHost string `env:"MAILSTACK_EVENTS_TRUSTED_HOST" placeholder:"HOST:PORT" help:"Simulator whose events are trusted too; its certificate is fetched over plain http. For tests only. Default: none."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags EventsRouteFlags) Check() error {
 	if !regexp.MustCompile(`^/internal(/[A-Za-z0-9_-]+)+$`).MatchString(flags.EventsPath) {
 		return Usagef("MAILSTACK_EVENTS_PATH is %q: it must be a path below /internal/, of letters, digits, - and _", flags.EventsPath)
@@ -128,12 +137,14 @@ func (flags EventsRouteFlags) Check() error {
 	return nil
 }
 
+// WorkerFlags sets how much a worker sends at once, and how long messages are kept.
 type WorkerFlags struct {
-	SendConcurrency  int       `env:"MAILSTACK_SEND_CONCURRENCY,MAILSTACK_SENDERS" aliases:"senders" default:"64" placeholder:"N" help:"Messages in hand at once. Default: 64."`
-	ContentRetention Retention `env:"MAILSTACK_CONTENT_RETENTION" default:"30d" placeholder:"TIME" help:"How long bodies are kept, rounded up to whole months, as 30d or 720h. Default: 30d."`
-	MessageRetention Retention `env:"MAILSTACK_MESSAGE_RETENTION" default:"400d" placeholder:"TIME" help:"How long messages are kept, without their bodies, likewise. Default: 400d."`
+	SendConcurrency  int       `env:"MAILSTACK_SEND_CONCURRENCY,MAILSTACK_SENDERS" aliases:"senders" default:"64" placeholder:"N" help:"Maximum messages in flight. Default: 64."`
+	ContentRetention Retention `env:"MAILSTACK_CONTENT_RETENTION" default:"30d" placeholder:"TIME" help:"Retention of message bodies, rounded up to whole months, such as 30d or 720h. Default: 30d."`
+	MessageRetention Retention `env:"MAILSTACK_MESSAGE_RETENTION" default:"400d" placeholder:"TIME" help:"Retention of messages without their bodies, rounded up to whole months. Default: 400d."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags WorkerFlags) Check() error {
 	if flags.SendConcurrency < 1 {
 		return Usagef("MAILSTACK_SEND_CONCURRENCY is %d: at least 1 is needed", flags.SendConcurrency)
@@ -144,10 +155,12 @@ func (flags WorkerFlags) Check() error {
 	return nil
 }
 
+// WebhookFlags sets where webhooks may be posted.
 type WebhookFlags struct {
-	WebhookPrefixes string `env:"MAILSTACK_WEBHOOK_PREFIXES" placeholder:"NETWORKS" help:"Networks such as 10.1.0.0/16, separated by commas, that webhooks may be posted to although they are not globally routable. Default: none."`
+	WebhookPrefixes string `env:"MAILSTACK_WEBHOOK_PREFIXES" placeholder:"NETWORKS" help:"Networks that are not globally routable but allowed for webhooks, such as 10.1.0.0/16, separated by commas. Default: none."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags WebhookFlags) Check() error {
 	if _, err := webhook.ParsePrefixes(flags.WebhookPrefixes); err != nil {
 		return Usagef("MAILSTACK_WEBHOOK_PREFIXES: %w", err)
@@ -155,24 +168,26 @@ func (flags WebhookFlags) Check() error {
 	return nil
 }
 
-// Policy is what check has found to be right.
+// Policy returns the policy for webhooks. Check must have succeeded.
 func (flags WebhookFlags) Policy() webhook.Policy {
 	prefixes, _ := webhook.ParsePrefixes(flags.WebhookPrefixes)
 	return webhook.Policy{Prefixes: prefixes}
 }
 
+// DrainFlags sets how long a process drains.
 type DrainFlags struct {
-	DrainTimeout time.Duration `env:"MAILSTACK_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" help:"How long a process that was told to stop goes on with what is under way. Whoever stops it has to wait 5 seconds longer. Default: 25s."`
+	DrainTimeout time.Duration `env:"MAILSTACK_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" help:"Maximum time to finish work in flight after SIGTERM. Wait 5 seconds longer before killing the process. Default: 25s."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags DrainFlags) Check() error {
 	if flags.DrainTimeout <= 0 {
-		return Usagef("MAILSTACK_DRAIN_TIMEOUT is %s: it must be longer than nothing", flags.DrainTimeout)
+		return Usagef("MAILSTACK_DRAIN_TIMEOUT is %s: it must be above 0", flags.DrainTimeout)
 	}
 	return nil
 }
 
-// Retention is a time that may be given in days, which Go's durations do not know.
+// Retention is a duration that may be given in days, a unit that Go's durations lack.
 type Retention time.Duration
 
 // UnmarshalText reads 30d, or a Go duration of at least an hour.
@@ -185,7 +200,7 @@ func (r *Retention) UnmarshalText(text []byte) error {
 		length = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || length < time.Hour {
-		return fmt.Errorf("%q is not a time such as 30d or 720h, of an hour at least", given)
+		return fmt.Errorf("%q is not a duration of at least an hour, such as 30d or 720h", given)
 	}
 	*r = Retention(length)
 	return nil

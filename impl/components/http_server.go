@@ -13,18 +13,19 @@ import (
 
 const (
 	headerTimeout  = 10 * time.Second
-	requestTimeout = 60 * time.Second // the largest body over a slow line
-	// answerTimeout begins with requestTimeout, at the end of the header: whoever took all of that still gets an answer.
+	requestTimeout = 60 * time.Second // enough for the largest body over a slow connection
+	// answerTimeout begins with requestTimeout, at the end of the header: a request that took all of it still gets a
+	// response.
 	answerTimeout  = requestTimeout + 30*time.Second
-	idleTimeout    = 2 * time.Minute // longer than the load balancers' usual minute, so that they hang up first
+	idleTimeout    = 2 * time.Minute // longer than the load balancers' usual minute, so that they close first
 	maxHeaderBytes = 32 << 10
 )
 
-// Listen takes the address before anything else is started.
+// Listen binds the address, before anything else is started. Its error names the variable that sets the address.
 func Listen(ctx context.Context, address, variable string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is in use by another process: stop that one, or set %s to another address", address, variable)
+		return nil, fmt.Errorf("%s is in use by another process: stop that process, or set %s to another address", address, variable)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s (%s): %w", address, variable, err)
@@ -32,6 +33,7 @@ func Listen(ctx context.Context, address, variable string) (net.Listener, error)
 	return listener, nil
 }
 
+// NewHTTPServer returns a server with the limits above, which logs its own errors at debug level.
 func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -44,7 +46,7 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// ServeHTTP serves until ctx ends, calls drain, and lets the requests under way finish within the timeout.
+// ServeHTTP serves until ctx ends, then calls drain and gives requests in flight the timeout to finish.
 func ServeHTTP(ctx context.Context, server *http.Server, listener net.Listener, drain func(), timeout time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -57,12 +59,12 @@ func ServeHTTP(ctx context.Context, server *http.Server, listener net.Listener, 
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := server.Shutdown(finish); err != nil {
-		return errors.Join(fmt.Errorf("finish the requests under way: %w", err), server.Close())
+		return errors.Join(fmt.Errorf("finish the requests in flight: %w", err), server.Close())
 	}
 	return nil
 }
 
-// BaseURL is how a program on this machine reaches the listener.
+// BaseURL returns the URL by which a program on this machine reaches the listener.
 func BaseURL(listener net.Listener) string {
 	host, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
@@ -74,7 +76,7 @@ func BaseURL(listener net.Listener) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// IgnoreClosed is for what may have been closed by others in the meantime.
+// IgnoreClosed wraps a Close of a listener that may be closed already: it drops net.ErrClosed.
 func IgnoreClosed(closer func() error) func() error {
 	return func() error {
 		if err := closer(); !errors.Is(err, net.ErrClosed) {

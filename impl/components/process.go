@@ -15,7 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Process is what the world gives to the process.
+// Process is the environment of a command: arguments, output, clock and randomness.
 type Process struct {
 	Arguments      []string // without the name of the program
 	Stdout, Stderr io.Writer
@@ -24,7 +24,7 @@ type Process struct {
 	Random         io.Reader // fit for secrets, and safe for concurrent use
 }
 
-// NewID makes a version-7 id. It panics when the source of randomness fails, without which nothing is safe.
+// NewID returns a new version-7 UUID. It panics when the source of randomness fails, without which nothing is safe.
 func (process *Process) NewID() uuid.UUID { return uuid.Must(uuid.NewV7FromReader(process.Random)) }
 
 // Printf writes to the standard output.
@@ -38,6 +38,7 @@ func (process *Process) Printf(format string, values ...any) error {
 // UsageError is a mistake in the arguments or the environment.
 type UsageError struct{ error }
 
+// Unwrap returns the wrapped error.
 func (e UsageError) Unwrap() error { return e.error }
 
 // Usagef returns a [UsageError].
@@ -67,12 +68,12 @@ func (process *Process) PrintTable(rows ...[]string) error {
 	return nil
 }
 
-// Organizations are what an operator does with organizations.
+// Organizations returns the operator's operations on organizations.
 func (process *Process) Organizations(database *store.Store) organization.Organizations {
 	return organization.Organizations{Store: database, Now: process.Now, NewID: process.NewID}
 }
 
-// Keys creates, lists and revokes API keys.
+// Keys returns the operations that create, list and revoke API keys.
 func (process *Process) Keys(database *store.Store) auth.Keys {
 	return auth.Keys{Store: database, Now: process.Now, NewID: process.NewID, Random: process.Random}
 }

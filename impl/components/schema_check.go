@@ -10,10 +10,10 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// schemaPoll is how often Postgres is looked for while it is away.
+// schemaPoll is the interval between checks while Postgres is unavailable.
 const schemaPoll = 250 * time.Millisecond
 
-// CheckSchema fails when the tables are older than the binary, or Postgres cannot be asked (store.IsUnavailable).
+// CheckSchema fails if the schema is older than the binary, or Postgres is unavailable (store.IsUnavailable).
 func CheckSchema(ctx context.Context, database *store.Store) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -27,8 +27,8 @@ func CheckSchema(ctx context.Context, database *store.Store) error {
 	return nil
 }
 
-// RequireSchema refuses to start on old tables. While Postgres is away the process starts all the same, answers 503,
-// and looks again until it knows.
+// RequireSchema fails if the schema is older than the binary. If Postgres is unavailable, the process starts anyway and
+// responds with 503; ready then checks again until Postgres is back.
 func RequireSchema(ctx context.Context, database *store.Store, log *slog.Logger) (ready func(context.Context) error, err error) {
 	err = CheckSchema(ctx, database)
 	if err == nil {
@@ -37,7 +37,7 @@ func RequireSchema(ctx context.Context, database *store.Store, log *slog.Logger)
 	if !store.IsUnavailable(err) {
 		return nil, err
 	}
-	log.WarnContext(ctx, "the database does not answer; waiting for it", slog.Any("error", err))
+	log.WarnContext(ctx, "database unavailable; waiting for it", slog.Any("error", err))
 	return func(ctx context.Context) error { return awaitSchema(ctx, database, log) }, nil
 }
 
@@ -48,7 +48,7 @@ func awaitSchema(ctx context.Context, database *store.Store, log *slog.Logger) e
 			continue
 		}
 		if err == nil {
-			log.InfoContext(ctx, "the database answers")
+			log.InfoContext(ctx, "database available")
 		}
 		return err
 	}

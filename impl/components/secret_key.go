@@ -10,19 +10,21 @@ import (
 	"github.com/voostack/mailstack/impl/sealed"
 )
 
+// SecretKeyBytes is the length of a secret key.
 const SecretKeyBytes = 32
 
+// SecretKeyFlags sets the keys under which stored secrets are encrypted.
 type SecretKeyFlags struct {
-	SecretKey string `env:"MAILSTACK_SECRET_KEY" placeholder:"KEY" help:"32 random bytes in base64 or hex (openssl rand -base64 32), under which stored secrets are encrypted. Several, separated by commas, while rotating: the first encrypts. Required; better set by the variable, since arguments can be seen by others."`
+	SecretKey string `env:"MAILSTACK_SECRET_KEY" placeholder:"KEY" help:"Key that encrypts stored secrets: 32 random bytes in base64 or hex (openssl rand -base64 32). To rotate, several separated by commas: the first encrypts, all decrypt. Required. Prefer the variable: other users of the machine can see arguments."`
 }
 
-// Check makes sure at the start that what was encrypted can be read, and what will be encrypted is safe.
+// Check returns a [UsageError] unless the keys are well-formed, so that a bad key fails the start and not a request.
 func (flags SecretKeyFlags) Check(random io.Reader) error {
 	_, err := flags.Sealer(random)
 	return err
 }
 
-// Sealer encrypts and authenticates under the keys.
+// Sealer returns a Sealer that encrypts and authenticates under the keys.
 func (flags SecretKeyFlags) Sealer(random io.Reader) (*sealed.Sealer, error) {
 	if strings.TrimSpace(flags.SecretKey) == "" {
 		return nil, Usagef("MAILSTACK_SECRET_KEY is not set: give it 32 random bytes, as made by `openssl rand -base64 32`, the same for every process")
@@ -42,7 +44,7 @@ func (flags SecretKeyFlags) Sealer(random io.Reader) (*sealed.Sealer, error) {
 	return sealer, nil
 }
 
-// decodeKey never repeats the key in its error.
+// decodeKey decodes one key. Its error never repeats the key.
 func decodeKey(text string) ([]byte, error) {
 	decoders := []func(string) ([]byte, error){
 		hex.DecodeString,

@@ -14,27 +14,27 @@ import (
 	"github.com/voostack/mailstack/impl/worker"
 )
 
-// Service is a process that runs until it is told to stop: an API, a dispatcher, or both.
+// Service is a process that runs until it is told to stop: an API, a worker, or both.
 type Service struct {
-	API      *rest.Server // nil: none is served
+	API      *rest.Server // nil without an API
 	Listener net.Listener // of the API
-	// MaxConnections bounds those that the listener takes at once.
+	// MaxConnections bounds the open connections of the listener.
 	MaxConnections int
 	Telemetry      *Telemetry
 	Worker         *worker.Worker
-	// Background are parts that need no draining: they end soon after their context does. The error of one stops all.
+	// Background functions need no draining: they return soon after their context ends. An error stops the process.
 	Background []func(ctx context.Context) error
-	// Ready returns once the database has the tables that the dispatcher needs, or fails for good.
+	// Ready returns once the database has the schema that the worker needs, or fails permanently.
 	Ready        func(ctx context.Context) error
 	DrainTimeout time.Duration
 	Log          *slog.Logger
 }
 
 // Run runs the parts until ctx ends or one of them fails, and then drains all of them at the same time: the API
-// refuses new requests and finishes those under way, the dispatcher claims no more, finishes what is being sent and
-// stores its outcome.
+// refuses new requests and finishes those in flight; the worker claims no more messages, finishes those in flight and
+// stores their outcomes.
 func (s *Service) Run(ctx context.Context) error {
-	// What a process tells of itself it tells while it drains, too.
+	// Metrics are served while the process drains, too.
 	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -60,7 +60,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// serve keeps what runs beside the requests alive until the last of them is answered.
+// serve serves the API, and keeps its background work running until the last request has its response.
 func (s *Service) serve(ctx context.Context) error {
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup

@@ -14,8 +14,9 @@ import (
 
 const maxSESRetry = time.Minute
 
-// CheckSES creates the configuration set and says in the log what the account may send, until both succeeded:
-// wrong credentials, a missing permission and the sandbox otherwise show up as mail that never goes out.
+// CheckSES returns a function that creates the configuration set and logs the quota of the account, and retries until
+// both succeed. Otherwise wrong credentials, a missing permission and the sandbox would show only as mail that is never
+// sent.
 func CheckSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		for wait := time.Second; ; wait = min(2*wait, maxSESRetry) {
@@ -25,7 +26,7 @@ func CheckSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) er
 				return nil
 			}
 			if ctx.Err() == nil {
-				log.ErrorContext(ctx, "Amazon SES cannot be used as it is", slog.Any("error", err),
+				log.ErrorContext(ctx, "checking Amazon SES failed", slog.Any("error", err),
 					slog.String("class", string(ses.ClassOf(err))), slog.String("retry_in", wait.String()))
 			}
 			if backoff.Sleep(ctx, wait) != nil {
@@ -46,14 +47,14 @@ func reportQuota(ctx context.Context, quota ses.Quota, region string, log *slog.
 	log.InfoContext(ctx, "Amazon SES answers", slog.String("region", region),
 		slog.Float64("max_24_hour", quota.Max24Hour), slog.Float64("max_per_second", quota.MaxPerSecond))
 	if !quota.SendingEnabled {
-		log.WarnContext(ctx, "the SES account may not send at present", slog.String("enforcement", quota.EnforcementStatus))
+		log.WarnContext(ctx, "sending is disabled for the SES account", slog.String("enforcement", quota.EnforcementStatus))
 	}
 	if !quota.ProductionAccess {
 		log.WarnContext(ctx, "the SES account is in the sandbox: it sends to verified recipients only; ask AWS for production access")
 	}
 }
 
-// CheckDNS says in the log when domains cannot be verified because nobody answers.
+// CheckDNS returns a function that logs a warning if the resolver does not answer: no domain can be verified then.
 func CheckDNS(resolver *dns.Resolver, log *slog.Logger) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		if err := resolver.Check(ctx); err != nil && ctx.Err() == nil {
@@ -63,7 +64,7 @@ func CheckDNS(resolver *dns.Resolver, log *slog.Logger) func(ctx context.Context
 	}
 }
 
-// AWSClients are those of SES, and of what is around it.
+// AWSClients returns the client of SES, and the client of the services that carry its events.
 func AWSClients(ctx context.Context, account SESFlags) (*ses.Client, *awsevents.Client, error) {
 	config := ses.Config{ConfigurationSet: account.ConfigurationSet, Timeout: SendTimeout, Log: slog.New(slog.DiscardHandler)}
 	mail, err := ses.New(ctx, config)

@@ -22,23 +22,25 @@ import (
 )
 
 const (
-	// MetricsOff switches the admin listener off.
+	// MetricsOff is the address that disables the admin listener.
 	MetricsOff = "off"
-	// adminTimeout is longer than any profile that is asked for with a grain of sense.
+	// adminTimeout is longer than any profile of reasonable length.
 	adminTimeout = 10 * time.Minute
-	// queueDepthCounted bounds how many due rows of a kind are counted: that takes some ten milliseconds of the database.
+	// queueDepthCounted bounds the due rows counted per kind. Counting that many takes the database some ten
+	// milliseconds.
 	queueDepthCounted = 10_000
-	// flushTimeout bounds how long the end of a process waits for its last spans to be sent.
+	// flushTimeout bounds the time that the end of a process waits for its last spans to be sent.
 	flushTimeout = 3 * time.Second
 )
 
-// TracingFlags say whether requests and messages are traced. What else the OTEL_ variables say is read by the exporter.
+// TracingFlags sets whether requests and messages are traced. The exporter reads the other OTEL_ variables itself.
 type TracingFlags struct {
-	TracesExporter string `name:"traces-exporter" env:"OTEL_TRACES_EXPORTER" placeholder:"NAME" help:"otlp or none. Default: otlp where an endpoint is named."`
-	Endpoint       string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"OpenTelemetry receiver, over HTTP, such as http://localhost:4318. The other OTEL_ variables of exporter, sampler and resource count too. Default: no tracing."`
-	TracesEndpoint string `name:"otlp-traces-endpoint" env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" placeholder:"URL" help:"The same with the path of traces, before the other. Default: /v1/traces of that."`
+	TracesExporter string `name:"traces-exporter" env:"OTEL_TRACES_EXPORTER" placeholder:"NAME" help:"Trace exporter: otlp or none. Default: otlp if an endpoint is set."`
+	Endpoint       string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"OpenTelemetry receiver, over HTTP, such as http://localhost:4318. The other OTEL_ variables of exporter, sampler and resource apply too. Default: none, no tracing."`
+	TracesEndpoint string `name:"otlp-traces-endpoint" env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" placeholder:"URL" help:"OpenTelemetry receiver of traces, with the full path; takes precedence over --otlp-endpoint. Default: /v1/traces below --otlp-endpoint."`
 }
 
+// Check returns a [UsageError] if a setting is wrong.
 func (flags TracingFlags) Check() error {
 	switch flags.TracesExporter {
 	case "", "otlp", "none":
@@ -55,7 +57,7 @@ func (flags TracingFlags) on() bool {
 	return flags.TracesExporter == "otlp" || flags.TracesExporter == "" && flags.endpoint() != ""
 }
 
-// endpoint is where traces are posted; empty: where the exporter does by itself.
+// endpoint returns the URL to which traces are posted. Empty means the exporter's default.
 func (flags TracingFlags) endpoint() string {
 	if flags.TracesEndpoint != "" || flags.Endpoint == "" {
 		return flags.TracesEndpoint
@@ -63,17 +65,17 @@ func (flags TracingFlags) endpoint() string {
 	return strings.TrimSuffix(flags.Endpoint, "/") + "/v1/traces"
 }
 
-// Telemetry is what a process tells of itself: metrics and profiles on a listener of their own, traces to a receiver. The zero
-// value tells nothing.
+// Telemetry exports the metrics and profiles of a process on a listener of their own, and sends its traces to a
+// receiver. The zero value exports nothing.
 type Telemetry struct {
 	listener net.Listener
-	metrics  *metrics.Metrics // nil: there is no listener
-	tracer   *tracing.Tracer  // nil: nothing is traced
+	metrics  *metrics.Metrics // nil without a listener
+	tracer   *tracing.Tracer  // nil without tracing
 	flush    func(ctx context.Context) error
 	log      *slog.Logger
 }
 
-// NewTelemetry takes the address, as the API does, before anything else is started. Who gets it has to close it.
+// NewTelemetry binds the admin address, before anything else is started. The caller must close the result.
 func NewTelemetry(ctx context.Context, address string, traces TracingFlags, log *slog.Logger) (w *Telemetry, err error) {
 	w = &Telemetry{log: log}
 	if address != "" && address != MetricsOff {
@@ -90,24 +92,24 @@ func NewTelemetry(ctx context.Context, address string, traces TracingFlags, log 
 	return w, nil
 }
 
-// Close ends the listener and sends the last spans.
+// Close closes the listener and sends the last spans.
 func (w *Telemetry) Close(ctx context.Context) error {
 	var failures []error
 	if w.listener != nil {
-		// It is closed already when it has served.
+		// Serving has closed it already.
 		failures = append(failures, IgnoreClosed(w.listener.Close)())
 	}
 	if w.flush != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		if err := w.flush(ctx); err != nil {
-			w.log.WarnContext(ctx, "the last traces cannot be exported", slog.Any("error", err))
+			w.log.WarnContext(ctx, "exporting the last traces failed", slog.Any("error", err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-// serve serves the admin listener until ctx ends. Should it fail, the process does its work all the same.
+// serve serves the admin listener until ctx ends. If that fails, the process continues without it.
 func (w *Telemetry) serve(ctx context.Context) {
 	if w.listener == nil {
 		return
@@ -116,16 +118,16 @@ func (w *Telemetry) serve(ctx context.Context) {
 	server := NewHTTPServer(adminHandler(w.metrics), w.log)
 	server.WriteTimeout = adminTimeout
 	if err := ServeHTTP(ctx, server, w.listener, func() {}, time.Second); err != nil {
-		w.log.ErrorContext(ctx, "metrics are no longer served", slog.Any("error", err))
+		w.log.ErrorContext(ctx, "serving metrics failed", slog.Any("error", err))
 	}
 }
 
-// adminHandler serves metrics and profiles. The command line is not shown: it may hold a password.
+// adminHandler serves metrics and profiles, without pprof.Cmdline: the command line may hold a password.
 func adminHandler(m *metrics.Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		// Whoever does not wait for the answer misses nothing.
+		// A failed write means that the client has disconnected.
 		_, _ = w.Write([]byte("mailstack: /metrics /debug/pprof/\n"))
 	})
 	mux.Handle("GET /metrics", m.Handler())
@@ -136,7 +138,7 @@ func adminHandler(m *metrics.Metrics) http.Handler {
 	return mux
 }
 
-// ExportQueueDepth shows what is due in a database.
+// ExportQueueDepth exports the queue depth of a database as metrics.
 func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time) {
 	if w.metrics == nil {
 		return
@@ -145,7 +147,7 @@ func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time
 		at := now()
 		rows, err := database.Queries().QueueDepth(ctx, db.QueueDepthParams{Now: at, MaxRows: queueDepthCounted})
 		if err != nil {
-			w.log.WarnContext(ctx, "it cannot be read how much is due", slog.Any("error", err))
+			w.log.WarnContext(ctx, "reading queue depth failed", slog.Any("error", err))
 			return nil, err
 		}
 		found := make([]metrics.QueueDepth, len(rows))
@@ -159,7 +161,7 @@ func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time
 	}, now)
 }
 
-// instrumentedSender tells of every attempt at SES.
+// instrumentedSender records every attempt to send by SES.
 type instrumentedSender struct {
 	sending.Provider
 	told metrics.Worker
@@ -177,7 +179,7 @@ func (s instrumentedSender) Send(ctx context.Context, message ses.Message) (stri
 	return id, err
 }
 
-// instrumentedWebhooks tells of every attempt to deliver an event, whose id has the time when it was stored.
+// instrumentedWebhooks records every attempt to deliver an event. The id of an event holds the time of its storage.
 type instrumentedWebhooks struct {
 	deliveries.Sender
 	told metrics.Worker
