@@ -12,7 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-const setupAdvice = "run `mailstack ses setup`, which mends it"
+const setupAdvice = "run `mailstack ses setup`, which repairs it"
 
 func (d *doctor) tryCredentials(ctx context.Context) (stepResult, error) {
 	var err error
@@ -21,7 +21,7 @@ func (d *doctor) tryCredentials(ctx context.Context) (stepResult, error) {
 	}
 	caller, err := d.aws.Caller(ctx)
 	if err != nil {
-		return stepResult{}, withHint(err, "give AWS credentials by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine")
+		return stepResult{}, withHint(err, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a profile or the role of the machine")
 	}
 	return stepResult{detail: caller.ARN + " in " + caller.Region}, nil
 }
@@ -29,11 +29,11 @@ func (d *doctor) tryCredentials(ctx context.Context) (stepResult, error) {
 func (d *doctor) tryAccount(ctx context.Context) (stepResult, error) {
 	quota, err := d.ses.GetQuota(ctx)
 	if err != nil {
-		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "grant the credentials the permissions that `mailstack ses policy` prints")
 	}
 	if !quota.SendingEnabled || quota.EnforcementStatus == "SHUTDOWN" {
 		return stepResult{}, withHint(fmt.Errorf("SES does not let the account send (%s)", quota.EnforcementStatus),
-			"look at the account's dashboard in the SES console, region %s", d.ses.Region())
+			"check the account dashboard in the SES console, region %s", d.ses.Region())
 	}
 	daily := "without a daily limit"
 	if quota.Max24Hour >= 0 {
@@ -55,7 +55,7 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 		return stepResult{}, withHint(fmt.Errorf("there is no configuration set %s", d.ConfigurationSet), setupAdvice)
 	}
 	if err != nil {
-		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "grant the credentials the permissions that `mailstack ses policy` prints")
 	}
 	if !set.SendingEnabled {
 		return stepResult{}, withHint(errors.New("sending is switched off in the configuration set"), "switch it on in the SES console")
@@ -64,7 +64,7 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 	return stepResult{detail: d.ConfigurationSet}, nil
 }
 
-// tryDestination finds the topics to which events go.
+// tryDestination collects the topics to which SES publishes events.
 func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	var elsewhere, missing []string
 	for _, one := range d.destinations {
@@ -82,18 +82,18 @@ func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 		return stepResult{}, withHint(fmt.Errorf("events go to %s, which MAILSTACK_EVENTS_TOPICS does not name", strings.Join(elsewhere, ", ")),
 			"add the topic to MAILSTACK_EVENTS_TOPICS, or run `mailstack ses setup`")
 	case len(d.topics) == 0:
-		return stepResult{}, withHint(errors.New("the configuration set has none on a topic of SNS that is enabled"), setupAdvice)
+		return stepResult{}, withHint(errors.New("the configuration set has no enabled event destination on an SNS topic"), setupAdvice)
 	}
 	return judgeTypes(d.topics, missing)
 }
 
-// judgeTypes tells the types of events without which statuses are wrong from the others.
+// judgeTypes fails if a missing event type makes statuses wrong, and warns about any other missing type.
 func judgeTypes(topics, missing []string) (stepResult, error) {
 	found := stepResult{detail: "events go to " + strings.Join(topics, ", ")}
 	if len(missing) == 0 || len(topics) > 1 {
 		return found, nil
 	}
-	text := "no events of the type " + strings.Join(missing, ", ")
+	text := "no events of type " + strings.Join(missing, ", ")
 	for _, needed := range []string{"DELIVERY", "BOUNCE", "COMPLAINT", "REJECT"} {
 		if slices.Contains(missing, needed) {
 			return stepResult{}, withHint(errors.New("it publishes "+text), setupAdvice)
@@ -110,7 +110,7 @@ func (d *doctor) tryTopic(ctx context.Context) (stepResult, error) {
 			return stepResult{}, withHint(fmt.Errorf("there is no topic %s", topic), setupAdvice)
 		}
 		if err != nil {
-			return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
+			return stepResult{}, withHint(err, "grant the credentials the permissions that `mailstack ses policy` prints")
 		}
 	}
 	return stepResult{detail: strings.Join(d.topics, ", ")}, nil
@@ -124,12 +124,13 @@ func (d *doctor) tryQueue(ctx context.Context) (stepResult, error) {
 			"check MAILSTACK_EVENTS_QUEUE and AWS_REGION, or run `mailstack ses setup --queue NAME`")
 	}
 	if err != nil {
-		return stepResult{}, withHint(err, "give the credentials the permissions that `mailstack ses policy` prints")
+		return stepResult{}, withHint(err, "grant the credentials the permissions that `mailstack ses policy` prints")
 	}
 	return stepResult{detail: d.EventsQueue}, nil
 }
 
-// trySubscription wants the queue to be subscribed, or a web server: which one is ours cannot be told from here.
+// trySubscription requires a confirmed subscription of the queue or, without a queue, of any HTTP endpoint: which
+// endpoint is ours is not known here.
 func (d *doctor) trySubscription(ctx context.Context) (stepResult, error) {
 	var waiting []string
 	for _, topic := range d.topics {
@@ -152,7 +153,7 @@ func (d *doctor) trySubscription(ctx context.Context) (stepResult, error) {
 	}
 	if len(waiting) > 0 {
 		return stepResult{}, withHint(fmt.Errorf("not confirmed: %s", strings.Join(waiting, ", ")),
-			"start `mailstack serve` with MAILSTACK_EVENTS_TOPICS where SNS reaches it, and run `mailstack ses setup` again")
+			"start `mailstack serve` with MAILSTACK_EVENTS_TOPICS where SNS can reach it, and run `mailstack ses setup` again")
 	}
-	return stepResult{}, withHint(errors.New("nobody listens to the topic"), setupAdvice)
+	return stepResult{}, withHint(errors.New("the topic has no subscription of this installation"), setupAdvice)
 }

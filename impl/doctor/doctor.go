@@ -1,8 +1,9 @@
-// Package doctor goes the way of a message through an installation, step by step, and says where it ends and what to do.
+// Package doctor checks an installation by following a message through it, step by step; it names the step that fails
+// and what to do about it.
 //
 //   - doctor.go: [Flags], the steps in their order, settings and database
 //   - aws.go: credentials, account, configuration set, topic, queue, subscription
-//   - probe.go: a message that is sent, and its event
+//   - probe.go: sending a test message, and waiting for its event
 package doctor
 
 import (
@@ -20,10 +21,10 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// Flags say what is checked.
+// Flags holds the settings of the installation to check, and of the test message.
 type Flags struct {
-	From string        `placeholder:"ADDRESS" help:"Sender of the message that is sent. Default: doctor@ the domain that was verified first."`
-	Wait time.Duration `default:"60s" placeholder:"TIME" help:"How long to wait for its event. Default: 60s."`
+	From string        `placeholder:"ADDRESS" help:"Sender of the test message. Default: doctor@ the domain that was verified first."`
+	Wait time.Duration `default:"60s" placeholder:"TIME" help:"Maximum wait for the event of the test message. Default: 60s."`
 	components.SecretKeyFlags
 	components.DatabaseFlags
 	components.SESFlags
@@ -31,16 +32,16 @@ type Flags struct {
 	components.EventsFlags
 }
 
-// stepResult is what a hop has to say. A warning does not stop the doctor.
+// stepResult is the result of a step that succeeded. A warning does not stop the doctor.
 type stepResult struct{ detail, warning string }
 
-// step is one of the things that have to work.
+// step is one check of the installation.
 type step struct {
 	name string
 	try  func(ctx context.Context) (stepResult, error)
 }
 
-// hintError is an error with what to do about it.
+// hintError is an error with advice on what to do about it.
 type hintError struct {
 	error
 	advice string
@@ -52,22 +53,22 @@ func withHint(err error, format string, values ...any) error {
 	return hintError{err, fmt.Sprintf(format, values...)}
 }
 
-// doctor is what the hops learn for those after them.
+// doctor holds what each step found for the steps after it.
 type doctor struct {
 	*Flags
 	process  *components.Process
 	database *store.Store
 	ses      *ses.Client
 	aws      *awsevents.Client
-	// destinations are those of the configuration set.
+	// destinations are the event destinations of the configuration set.
 	destinations []ses.Destination
-	topics       []string // those of the enabled event destinations that we listen to
+	topics       []string // topics of the enabled event destinations that EventsTopics allows
 	queueARN     string
 	sentAt       time.Time
 	probe        string
 }
 
-// Run tries one hop after the other.
+// Run runs the steps in order, and stops at the first that fails.
 func (f *Flags) Run(ctx context.Context, process *components.Process) error {
 	d := &doctor{Flags: f, process: process}
 	defer func() {
@@ -110,7 +111,7 @@ func (d *doctor) steps() []step {
 	return append(hops, step{"subscription", d.trySubscription}, step{"message", d.tryMessage}, step{"event", d.tryEvent})
 }
 
-// stop says where and why, and what to do.
+// stop prints the failed step, its error and the advice.
 func (d *doctor) stop(name string, err error) error {
 	text := fmt.Sprintf("FAILED   %-18s %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
 	var with hintError
@@ -139,7 +140,7 @@ func (d *doctor) tryConfiguration(context.Context) (stepResult, error) {
 }
 
 func (d *doctor) tryDatabase(ctx context.Context) (stepResult, error) {
-	advice := "check DATABASE_URL, and that Postgres runs and lets this machine in"
+	advice := "check DATABASE_URL, and that Postgres runs and accepts connections from this machine"
 	var err error
 	d.database, err = store.Open(ctx, store.Config{URL: d.DatabaseURL, MaxConns: 2, Name: "mailstack doctor"})
 	if err != nil {
@@ -148,7 +149,7 @@ func (d *doctor) tryDatabase(ctx context.Context) (stepResult, error) {
 	if err := d.database.Ping(ctx); err != nil {
 		return stepResult{}, withHint(err, "%s", advice)
 	}
-	return stepResult{detail: "it answers"}, nil
+	return stepResult{detail: "reachable"}, nil
 }
 
 func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {

@@ -19,12 +19,12 @@ import (
 const (
 	successAddress = "success@simulator.amazonses.com"
 	probePoll      = 200 * time.Millisecond
-	// clocksDiffer is by how much the clock of the process that stores the event may be behind ours.
+	// clocksDiffer bounds how far the clock of the process that stores the event may be behind ours.
 	clocksDiffer = 5 * time.Minute
 )
 
-// tryMessage sends a message that belongs to nobody: its tag names a probe, and the workers drop its events once they are
-// stored.
+// tryMessage sends a message that belongs to no organization: its tag names a probe, and the workers drop its events
+// once they are stored.
 func (d *doctor) tryMessage(ctx context.Context) (stepResult, error) {
 	from, err := d.sender(ctx)
 	if err != nil {
@@ -39,21 +39,21 @@ func (d *doctor) tryMessage(ctx context.Context) (stepResult, error) {
 	if err != nil {
 		return stepResult{}, withHint(err, "%s", sendAdvice(ses.ClassOf(err)))
 	}
-	return stepResult{detail: "SES took it, from " + from}, nil
+	return stepResult{detail: "SES accepted it, from " + from}, nil
 }
 
 func (d *doctor) sender(ctx context.Context) (string, error) {
 	if d.From != "" {
 		address, err := mail.ParseAddress(d.From)
 		if err != nil {
-			return "", withHint(fmt.Errorf("--from: %w", err), "give a bare address of a verified domain")
+			return "", withHint(fmt.Errorf("--from: %w", err), "use a bare address of a verified domain")
 		}
 		return address.Bare(), nil
 	}
 	domain, err := d.database.Queries().DomainVerifiedAny(ctx)
 	if store.IsNoRows(err) {
 		return "", withHint(errors.New("no domain is verified yet"),
-			"register one (POST /v1/domains), publish its records and verify it; or give --from an address that SES knows")
+			"register one (POST /v1/domains), publish its records and verify it; or set --from to an address that is verified in SES")
 	}
 	if err != nil {
 		return "", fmt.Errorf("look for a verified domain: %w", err)
@@ -64,16 +64,16 @@ func (d *doctor) sender(ctx context.Context) (string, error) {
 func sendAdvice(class ses.Class) string {
 	switch class {
 	case ses.DomainNotReady:
-		return "the sender's domain is not verified with SES in this region: verify it, or give another by --from"
+		return "the sender's domain is not verified with SES in this region: verify it, or set another sender with --from"
 	case ses.Misconfigured:
-		return "give the credentials the permissions that `mailstack ses policy` prints"
+		return "grant the credentials the permissions that `mailstack ses policy` prints"
 	case ses.Paused, ses.QuotaExceeded, ses.Throttled:
-		return "look at the account's dashboard in the SES console"
+		return "check the account dashboard in the SES console"
 	}
-	return "try again; SES gave no clear answer"
+	return "try again: SES gave no clear response"
 }
 
-// tryEvent waits until a notification about the probe is stored.
+// tryEvent waits until a notification of the probe is stored.
 func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Wait)
 	var collecting sync.WaitGroup
@@ -96,7 +96,7 @@ func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 			collecting.Go(func() { d.collect(ctx) })
 		}
 		if backoff.Sleep(ctx, probePoll) != nil {
-			return stepResult{}, withHint(fmt.Errorf("none was stored within %s", d.Wait), "%s", d.eventAdvice())
+			return stepResult{}, withHint(fmt.Errorf("no event was stored within %s", d.Wait), "%s", d.eventAdvice())
 		}
 	}
 }
@@ -104,13 +104,13 @@ func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 func (d *doctor) arrived(helped bool) stepResult {
 	found := stepResult{detail: "stored after " + d.process.Now().Sub(d.sentAt).Round(10*time.Millisecond).String()}
 	if helped {
-		found.warning = "it waited in the queue until the doctor collected too: does any `mailstack serve` or `mailstack worker` run with MAILSTACK_EVENTS_QUEUE?"
+		found.warning = "the event waited in the queue until the doctor collected too: check that a `mailstack serve` or `mailstack worker` runs with MAILSTACK_EVENTS_QUEUE"
 	}
 	return found
 }
 
-// collect does what a worker does, beside the workers if there are any, until ctx ends. It ends itself when it fails: then
-// no event comes, and the hop fails.
+// collect receives from the queue as a worker does, beside any workers, until ctx ends or an error occurs. After an
+// error no event is stored here, so the step may fail.
 func (d *doctor) collect(ctx context.Context) {
 	collector := sqsconsumer.New(sqsconsumer.Config{
 		Queue: d.aws.Queue(d.EventsQueue), Store: d.database, Topics: d.EventsTopics, Now: d.process.Now,
@@ -125,7 +125,7 @@ func (d *doctor) collect(ctx context.Context) {
 
 func (d *doctor) eventAdvice() string {
 	if d.EventsQueue != "" {
-		return "run `mailstack ses setup` again, which mends the policies of topic and queue, and look for messages in the queue of dead letters"
+		return "run `mailstack ses setup` again, which repairs the policies of topic and queue, and check the dead-letter queue for messages"
 	}
-	return "is `mailstack serve` running with MAILSTACK_EVENTS_TOPICS, and does SNS reach its endpoint? Its log names what it refuses; `mailstack ses setup` mends the policy of the topic"
+	return "check that `mailstack serve` runs with MAILSTACK_EVENTS_TOPICS and that SNS reaches its endpoint; its log names what it refuses; `mailstack ses setup` repairs the policy of the topic"
 }
