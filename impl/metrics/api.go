@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// api are the metrics of a process that serves requests.
+// api holds the metrics of a process that serves requests.
 type api struct {
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
@@ -17,26 +17,26 @@ type api struct {
 	groups, transactions, acceptances prometheus.Histogram
 }
 
-// API are the metrics of the requests and of acceptance. Call it once, in a process that serves the API.
+// API registers the metrics of requests and of acceptance. Call it once, in a process that serves the API.
 func (m *Metrics) API() API {
-	m.requests = m.counters("http_requests_total", "Requests, by operation and status. 499: the client went before its answer.", "operation", "status")
+	m.requests = m.counters("http_requests_total", "HTTP requests by operation and status; 499 means that the client disconnected before the response.", "operation", "status")
 	m.durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: namespace, Name: "http_request_seconds", Buckets: fastBuckets(),
-		Help: "From the header of a request to the end of its answer, by operation.",
+		Help: "Time from the header of a request to the end of its response, by operation.",
 	}, []string{"operation"})
 	m.registry.MustRegister(m.durations)
-	m.problems = m.counters("problems_total", "Problems that requests were answered with, by code.", "code")
-	m.groups = m.histogram("accept_group_messages", "Messages that were accepted with in one transaction.",
+	m.problems = m.counters("problems_total", "Problem responses by code.", "code")
+	m.groups = m.histogram("accept_group_messages", "Messages per accept transaction (group commit).",
 		[]float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512})
-	m.transactions = m.histogram("accept_transaction_seconds", "How long an accepting transaction took.", fastBuckets())
-	m.acceptances = m.histogram("accept_seconds", "From a request's reaching acceptance to its commit, waiting included.", fastBuckets())
+	m.transactions = m.histogram("accept_transaction_seconds", "Duration of accept transactions.", fastBuckets())
+	m.acceptances = m.histogram("accept_seconds", "Time that a request spends in acceptance until its commit, including waiting.", fastBuckets())
 	return API{m}
 }
 
-// API is told of requests.
+// API records requests and their acceptance.
 type API struct{ metrics *Metrics }
 
-// Operation returns what is told of every request of an operation, once it is answered.
+// Operation returns the function to call after each response of an operation.
 func (a API) Operation(id string) func(status int, took time.Duration) {
 	requests, duration := a.metrics.requests.MustCurryWith(prometheus.Labels{"operation": id}), a.metrics.durations.WithLabelValues(id)
 	var statuses sync.Map // of int to prometheus.Counter
@@ -50,26 +50,26 @@ func (a API) Operation(id string) func(status int, took time.Duration) {
 	}
 }
 
-// Problem is told of every answer that is a problem.
+// Problem counts a problem response.
 func (a API) Problem(code string) { a.metrics.problems.WithLabelValues(code).Inc() }
 
-// Group is told of every accepting transaction.
+// Group records an accept transaction.
 func (a API) Group(messages int, took time.Duration) {
 	a.metrics.groups.Observe(float64(messages))
 	a.metrics.transactions.Observe(seconds(took))
 }
 
-// Accepted is told how long each request was in acceptance.
+// Accepted records how long a request was in acceptance.
 func (a API) Accepted(took time.Duration) { a.metrics.acceptances.Observe(seconds(took)) }
 
-// Waiting shows how many messages wait to be accepted or are being stored.
+// Waiting exports how many messages wait to be accepted or are being stored.
 func (a API) Waiting(read func() int) {
-	a.metrics.gauge("accept_waiting_messages", "Messages that wait to be accepted, or are being stored.",
+	a.metrics.gauge("accept_waiting_messages", "Messages waiting to be accepted or being stored.",
 		func() float64 { return float64(read()) })
 }
 
-// Bodies shows how many bytes the bodies of requests under way take up.
+// Bodies exports how many bytes are reserved for the bodies of requests in flight.
 func (a API) Bodies(read func() int64) {
-	a.metrics.gauge("body_bytes_in_flight", "Bytes that are set aside for the bodies of requests under way.",
+	a.metrics.gauge("body_bytes_in_flight", "Bytes reserved for the bodies of requests in flight.",
 		func() float64 { return float64(read()) })
 }

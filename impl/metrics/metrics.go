@@ -1,12 +1,13 @@
-// Package metrics owns every Prometheus collector, under plain methods. The other packages declare what they report, and
-// know neither this package nor the library.
+// Package metrics owns every Prometheus collector, behind plain methods. The packages that report declare the methods
+// they need, and know neither this package nor the library.
 //
-//   - metrics.go: New, the page
+//   - metrics.go: [New], the page that Prometheus reads
 //   - api.go: requests, problems, acceptance
-//   - mail.go: sends, attempts at SES, events of SES, webhooks
+//   - mail.go: sends, attempts by SES, SES events, webhooks
 //   - queue_depth.go: due rows and the age of the oldest
 //
-// What is called for every request has its series at hand: about a microsecond in all, and no allocation.
+// The methods that are called for every request have looked up their series before: about a microsecond in all, and no
+// allocation.
 package metrics
 
 import (
@@ -20,21 +21,21 @@ import (
 
 const namespace = "mailstack"
 
-// Metrics are those of one process. They are safe for concurrent use.
+// Metrics holds the metrics of one process. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 	api
 	mail
 }
 
-// New makes the metrics of a process: those of the Go runtime and of the process too.
+// New returns the metrics of a process, with the collectors of the Go runtime and of the process registered.
 func New() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Handler is the page that Prometheus reads.
+// Handler returns the handler of the page that Prometheus reads.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
@@ -55,12 +56,12 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 	return one
 }
 
-// fastBuckets are bounds for what takes milliseconds, in seconds.
+// fastBuckets returns bounds, in seconds, for durations of milliseconds.
 func fastBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 }
 
-// slowBuckets are bounds for what may wait for others: milliseconds to days, in seconds.
+// slowBuckets returns bounds, in seconds, for durations that include waiting: milliseconds to days.
 func slowBuckets() []float64 {
 	return []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600, 72 * 3600}
 }

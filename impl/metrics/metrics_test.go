@@ -31,7 +31,7 @@ func shows(t *testing.T, text string, lines ...string) {
 	}
 }
 
-// TestDueIsReadSeldom: scrapes in quick succession share a look at the database, and one that failed shows that it did.
+// TestDueIsReadSeldom: scrapes in quick succession share a read of the database, and a failed read is exported as such.
 func TestDueIsReadSeldom(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
@@ -40,7 +40,7 @@ func TestDueIsReadSeldom(t *testing.T) {
 	m.QueueDepth(func(ctx context.Context) ([]metrics.QueueDepth, error) {
 		looks++
 		if deadline, bounded := ctx.Deadline(); !bounded || time.Until(deadline) > 2*time.Second {
-			t.Error("the look is not bounded")
+			t.Error("the read is not bounded")
 		}
 		return []metrics.QueueDepth{{Kind: "sends", Rows: int64(looks), Age: time.Duration(looks) * time.Second}}, failure
 	}, func() time.Time { return now })
@@ -77,7 +77,7 @@ func TestWorker(t *testing.T) {
 	)
 }
 
-// BenchmarkRequest is what a request costs.
+// BenchmarkRequest measures what the metrics cost a request.
 func BenchmarkRequest(b *testing.B) {
 	told := metrics.New().API()
 	answered := told.Operation("sendEmail")

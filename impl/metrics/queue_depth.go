@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// queueDepthTTL is how long what was read of due rows is shown again: whoever reads more often costs the database nothing.
+	// queueDepthTTL is how long a queue depth is cached: more frequent scrapes cost the database nothing.
 	queueDepthTTL = 15 * time.Second
-	// queueDepthTimeout bounds the reading.
+	// queueDepthTimeout bounds reading the queue depth.
 	queueDepthTimeout = 2 * time.Second
 )
 
-// QueueDepth is how much work of a kind is due, and since when.
+// QueueDepth is the amount of due work of a kind, and its age.
 type QueueDepth struct {
 	Kind string
 	Rows int64
-	// Age is how long the oldest has been due; 0 when there is none.
+	// Age is how long the oldest row has been due. Zero means that none is due.
 	Age time.Duration
 }
 
-// QueueDepth shows what is due. read is called at most every 15 seconds, and has two; while it fails nothing is shown but
-// that it does.
+// QueueDepth exports the queue depth. It calls read at most every 15 seconds, with a timeout of two; while read fails,
+// only mailstack_due_known is exported, as 0.
 func (m *Metrics) QueueDepth(read func(ctx context.Context) ([]QueueDepth, error), now func() time.Time) {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
 	}
 	m.registry.MustRegister(&queueDepthCollector{
 		read: read, now: now,
-		rows:  describe("due_rows", "Rows whose time has come and that nobody has in hand; no more than 10,000 are counted.", "kind"),
-		age:   describe("due_oldest_seconds", "How long the oldest of them has been due.", "kind"),
-		known: describe("due_known", "1 when the database said what is due, 0 when it did not."),
+		rows:  describe("due_rows", "Due rows not yet claimed, by kind; at most 10,000 are counted.", "kind"),
+		age:   describe("due_oldest_seconds", "Age of the oldest due row not yet claimed, by kind.", "kind"),
+		known: describe("due_known", "1 if the queue depth could be read, 0 if not."),
 	})
 }
 
@@ -48,14 +48,14 @@ type queueDepthCollector struct {
 	err   error
 }
 
-// Describe is of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (c *queueDepthCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- c.rows
 	to <- c.age
 	to <- c.known
 }
 
-// Collect is of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c *queueDepthCollector) Collect(to chan<- prometheus.Metric) {
 	found, err := c.fresh()
 	known := 1.0
@@ -69,12 +69,12 @@ func (c *queueDepthCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// fresh reads what is due, for one scrape at a time.
+// fresh returns the cached queue depth, or reads it. Concurrent scrapes share one read.
 func (c *queueDepthCollector) fresh() ([]QueueDepth, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if now := c.now(); c.at.IsZero() || now.Sub(c.at).Abs() >= queueDepthTTL {
-		// Prometheus hands over no context.
+		// Prometheus passes no context to a collector.
 		ctx, cancel := context.WithTimeout(context.Background(), queueDepthTimeout)
 		defer cancel()
 		c.found, c.err = c.read(ctx)
