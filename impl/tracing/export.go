@@ -12,11 +12,11 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Open returns a Tracer whose spans are sent in the background to an OTLP receiver, over HTTP: to the URL, and where that
-// is empty to the standard port of this machine. Its headers, certificates and timeouts, the sampler, the resource and the limits of the queue are
-// taken from the standard variables too (OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES,
-// OTEL_SERVICE_NAME, OTEL_BSP_*). When the receiver is away spans are lost, and nothing waits for it. Close sends what is
-// left.
+// Open returns a Tracer that sends its spans in the background to an OTLP receiver at url, over HTTP. An empty url
+// means the standard port of this machine. Headers, certificates, timeouts, sampler, resource and the limits of the
+// queue come from the standard variables (OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES,
+// OTEL_SERVICE_NAME, OTEL_BSP_*). While the receiver is unavailable, spans are lost and nothing waits for it. closer
+// sends the last spans.
 //
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 func Open(ctx context.Context, url string, log *slog.Logger) (tracer *Tracer, closer func(ctx context.Context) error, err error) {
@@ -39,7 +39,7 @@ func Open(ctx context.Context, url string, log *slog.Logger) (tracer *Tracer, cl
 	return New(provider), provider.Shutdown, nil
 }
 
-// loggedExporter tells the log when spans are lost, which the library would tell a global of its own.
+// loggedExporter logs the loss of spans, which the library would report to a global handler of its own.
 type loggedExporter struct {
 	sdktrace.SpanExporter
 	log *slog.Logger
@@ -48,7 +48,7 @@ type loggedExporter struct {
 // ExportSpans sends spans to the receiver.
 func (e loggedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := e.SpanExporter.ExportSpans(ctx, spans); err != nil {
-		e.log.WarnContext(ctx, "traces cannot be exported", slog.Int("spans", len(spans)), slog.Any("error", err))
+		e.log.WarnContext(ctx, "exporting traces failed", slog.Int("spans", len(spans)), slog.Any("error", err))
 	}
 	return nil
 }

@@ -1,12 +1,12 @@
-// Package tracing follows a message from the request that brought it to the call of SES that took it, as one trace of
-// OpenTelemetry. It is the only room that knows the library; the others declare what they tell.
+// Package tracing follows a message from the API request to the SES call that took it, as one OpenTelemetry trace. It
+// is the only package that knows the library; the others declare what they report.
 //
-//   - tracing.go: Open, the spans
-//   - export.go: where spans go: an OTLP receiver, as the standard environment variables have it
+//   - tracing.go: [Tracer] and its spans
+//   - export.go: [Open], which sends spans to an OTLP receiver, set by the standard environment variables
 //
-// The trace of a request ends with its answer, and the message is sent later, by another process perhaps: the span of the
-// request is stored with the due row, as a traceparent (W3C Trace Context), and the span of the sending is its child.
-// A span names an operation or the id of a message; never an address.
+// The span of a request ends with its response; the message is sent later, perhaps by another process. So the span of
+// the request is stored with the due row, as a traceparent (W3C Trace Context), and the span of the sending is its
+// child. A span names an operation or the id of a message; never an address.
 package tracing
 
 import (
@@ -23,7 +23,7 @@ import (
 const (
 	scope             = "github.com/voostack/mailstack"
 	traceparentHeader = "traceparent"
-	// maxLinks bounds how many requests the span of a group is linked to.
+	// maxLinks bounds the requests that the span of a group is linked to.
 	maxLinks = 128
 )
 
@@ -33,11 +33,11 @@ type Tracer struct {
 	propagation propagation.TraceContext
 }
 
-// New returns a Tracer whose spans the provider takes.
+// New returns a Tracer that makes its spans with the provider.
 func New(provider trace.TracerProvider) *Tracer { return &Tracer{tracer: provider.Tracer(scope)} }
 
 // Request begins the span of a request to an operation, which continues the trace that its header names. The returned
-// function ends it with the status of the answer.
+// function ends the span with the status of the response.
 func (t *Tracer) Request(ctx context.Context, header http.Header, operation string) (context.Context, func(status int)) {
 	ctx = t.propagation.Extract(ctx, propagation.HeaderCarrier(header))
 	ctx, span := t.tracer.Start(ctx, operation, trace.WithSpanKind(trace.SpanKindServer))
@@ -50,7 +50,7 @@ func (t *Tracer) Request(ctx context.Context, header http.Header, operation stri
 	}
 }
 
-// Accept begins the span of an accepting transaction: it is a child of the first request, and linked to all of them.
+// Accept begins the span of an accept transaction: a child of the first request, linked to the first 128 requests.
 func (t *Tracer) Accept(ctx context.Context, requests []context.Context) (context.Context, func(err error)) {
 	links := make([]trace.Link, 0, min(len(requests), maxLinks))
 	for _, request := range requests[:min(len(requests), maxLinks)] {
@@ -60,8 +60,8 @@ func (t *Tracer) Accept(ctx context.Context, requests []context.Context) (contex
 	return ctx, ending(span)
 }
 
-// Parent is what the sending of a message that the request brought continues: a traceparent, empty where there is no
-// trace or none that is kept.
+// Parent returns the traceparent that [Tracer.Send] continues for a message of this request. It is empty without a
+// trace and for a trace that is not sampled.
 func (t *Tracer) Parent(ctx context.Context) string {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return ""
@@ -71,8 +71,8 @@ func (t *Tracer) Parent(ctx context.Context) string {
 	return carrier[traceparentHeader]
 }
 
-// Send begins the span of an attempt to send a message. Without a parent nothing is traced: nobody asked for it when the
-// message was accepted.
+// Send begins the span of an attempt to send a message. Without a parent nothing is traced, since the acceptance of the
+// message was not.
 func (t *Tracer) Send(ctx context.Context, parent string, message uuid.UUID, attempt int32) (context.Context, func(err error)) {
 	if parent == "" {
 		return ctx, func(error) {}
@@ -83,7 +83,7 @@ func (t *Tracer) Send(ctx context.Context, parent string, message uuid.UUID, att
 	return ctx, ending(span)
 }
 
-// ending ends a span. What went wrong is for the log: an error may name an address.
+// ending returns the function that ends a span. The text of an error is left to the log: it may name an address.
 func ending(span trace.Span) func(err error) {
 	return func(err error) {
 		if err != nil {

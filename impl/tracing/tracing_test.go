@@ -44,7 +44,7 @@ func TestGroupIsLinkedToItsRequests(t *testing.T) {
 	}
 }
 
-// TestSendContinuesWhatWasStored, and what was not traced at first is not traced later.
+// TestSendContinuesWhatWasStored: a message that was not traced when it was accepted is not traced later.
 func TestSendContinuesWhatWasStored(t *testing.T) {
 	t.Parallel()
 	tracer, kept := newTracer(t)
