@@ -8,8 +8,8 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// TestDueLook: what is due is counted, up to the bound, with the age of the oldest; what is leased, postponed or waits for
-// a webhook that is not called is not due.
+// TestDueLook: due rows are counted, up to the limit, with the age of the oldest. Leased and postponed rows, and the
+// deliveries of a disabled or paused webhook, are not due.
 func TestDueLook(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)

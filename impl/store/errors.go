@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/puddle/v2"
 )
 
-// The constraints that are asked for by name. Those of partitioned tables have the name that the parent
-// table gives them.
+// The names of constraints that [Constraint] may return. A partitioned table has the name of its parent table's
+// constraint.
 const (
 	ConstraintOrganizationsName = "organizations_name_key"
 	ConstraintAPIKeysPrefix     = "api_keys_prefix_key"
@@ -29,13 +29,13 @@ const (
 	ConstraintUsagePeriodsKey   = "usage_periods_pkey"
 )
 
-// unavailableStates are the classes and codes of SQLSTATE that speak of the server and not of the
-// statement (Postgres, Appendix A).
-var unavailableStates = []string{ //nolint:gochecknoglobals // a table that nobody writes
+// unavailableStates are the SQLSTATE classes and codes that concern the server rather than the statement (Postgres,
+// Appendix A).
+var unavailableStates = []string{ //nolint:gochecknoglobals // a read-only table
 	"08",    // connection exception
 	"53",    // insufficient resources: connections, disk, memory
 	"57P",   // shutdown, crash, not ready yet, database dropped
-	"57014", // statement_timeout; a caller who gave up gets the error of its context
+	"57014", // statement_timeout; a canceled caller gets the error of its context
 	"55P03", // lock_timeout
 	"25006", // read-only: a standby
 	"25P03", // idle_in_transaction_session_timeout
@@ -43,9 +43,9 @@ var unavailableStates = []string{ //nolint:gochecknoglobals // a table that nobo
 	"40P01", // still deadlocked after all attempts
 }
 
-// IsUnavailable says whether an error of the database means that it cannot be had now: gone, not
-// reachable, overloaded or too slow. It is not about the request, so a later try may succeed. It is false
-// when the caller gave up (context.Canceled). The error must come from a store.
+// IsUnavailable reports whether err means that the database is temporarily unusable: gone, unreachable, overloaded or
+// too slow. The request is not at fault, so a later try may succeed. It is false if the caller gave up
+// (context.Canceled). The error must come from a store.
 func IsUnavailable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -62,13 +62,13 @@ func IsUnavailable(err error) bool {
 		errors.As(err, &network)
 }
 
-// IsStatementError says whether Postgres refused a statement for what is in it: nothing was stored, and trying it again
-// would not help. The error must come from a store.
+// IsStatementError reports whether Postgres refused a statement for its content: nothing was stored, and trying it
+// again would not help. The error must come from a store.
 func IsStatementError(err error) bool { return sqlState(err) != "" && !IsUnavailable(err) }
 
 var partitionMonth = regexp.MustCompile(`_\d{4}_\d{2}_`)
 
-// Constraint returns the name of the constraint that an error speaks of, or nothing.
+// Constraint returns the name of the constraint that a statement violated, or an empty string.
 func Constraint(err error) string {
 	var failure *pgconn.PgError
 	if !errors.As(err, &failure) || !strings.HasPrefix(failure.Code, "23") {
@@ -77,7 +77,7 @@ func Constraint(err error) string {
 	return partitionMonth.ReplaceAllString(failure.ConstraintName, "_")
 }
 
-// IsNoRows says whether a statement for one row found none.
+// IsNoRows reports whether a statement for one row found none.
 func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
 func sqlState(err error) string {

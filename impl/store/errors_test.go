@@ -16,7 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
-// Every name must be that of a unique constraint or index: those are what a statement can run into.
+// TestConstraintsExist: every name belongs to a unique constraint or index, which a statement can violate.
 func TestConstraintsExist(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)

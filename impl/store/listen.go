@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// listenPingInterval is how long the line may be silent before we ask whether it is still there.
+	// listenPingInterval is how long a connection may be silent before it is pinged.
 	listenPingInterval = 30 * time.Second
 	firstBackoff       = 50 * time.Millisecond
 	longestPause       = 5 * time.Second
 	backoffFactor      = 2
 )
 
-// Listen calls wake after each notification on a channel, and once after every connect, since what was
-// notified before is lost. It holds a connection beside the pool, reconnects for ever, and returns when
-// ctx ends. wake must not block.
+// Listen calls wake after each notification on a channel, and once after every connect, since notifications sent
+// before are lost. It holds a connection outside the pool, reconnects forever, and returns when ctx ends. wake must not
+// block.
 func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
 	wait := firstBackoff
 	for ctx.Err() == nil {
@@ -50,7 +50,7 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) err
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	// Nothing is lost when closing fails.
+	// A failed close loses nothing.
 	defer func() {
 		finish, cancel := detach(ctx)
 		defer cancel()
@@ -71,7 +71,7 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) err
 	}
 }
 
-// awaitNotification returns false when there was none for a while and the connection still answers.
+// awaitNotification returns false if no notification came within listenPingInterval and the connection still works.
 func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	quiet, cancel := context.WithTimeout(ctx, listenPingInterval)
 	defer cancel()
@@ -85,7 +85,7 @@ func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	ask, cancelAsk := context.WithTimeout(ctx, pingTimeout)
 	defer cancelAsk()
 	if err := conn.Ping(ask); err != nil {
-		return false, fmt.Errorf("asking whether the connection is there: %w", err)
+		return false, fmt.Errorf("pinging the connection for notifications: %w", err)
 	}
 	return false, nil
 }

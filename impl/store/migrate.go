@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// migrationLock is the number of the advisory lock, "mailstac" in ASCII.
+	// migrationLock is the key of the advisory lock, "mailstac" in ASCII.
 	migrationLock = 0x6d61696c73746163
 	lockPoll      = 20 * time.Millisecond
 )
 
-// Migrate brings the schema to the version of this binary and makes the partitions of the coming months.
-// Any number of processes may do so at once. A schema that is newer is left as it is.
+// Migrate migrates the schema to the version of this binary and creates the partitions of the coming months. Any number
+// of processes may do so at once. A newer schema is left as it is.
 func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -32,14 +32,14 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("reading the database URL: %w", err)
 	}
-	// A migration may take its time, but must not make others queue up behind a lock that it waits for.
+	// A migration may run long, but must not wait long for a lock: other statements queue up behind it.
 	config.RuntimeParams["statement_timeout"] = "0"
 	setLimits(config, "mailstack migrate")
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connecting to migrate: %w", err)
 	}
-	// Closing also gives back the lock.
+	// Closing also releases the lock.
 	defer func() {
 		finish, cancel := detach(ctx)
 		defer cancel()
@@ -57,8 +57,8 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	return nil
 }
 
-// lockMigrations polls, as a statement that waits for the lock would hold a snapshot, for which a
-// CREATE INDEX CONCURRENTLY of the one who has the lock would wait in turn.
+// lockMigrations polls for the advisory lock. A statement that waits for the lock would hold a snapshot, and a CREATE
+// INDEX CONCURRENTLY of the process that has the lock would wait for the snapshot in turn.
 func lockMigrations(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		var locked bool
@@ -91,8 +91,8 @@ func applyMigrations(ctx context.Context, config *pgx.ConnConfig, log *slog.Logg
 	return nil
 }
 
-// SchemaVersion returns the version that the database has, 0 before the first migration, and the one
-// that this binary wants. A binary runs on its own and on a newer schema.
+// SchemaVersion returns the schema version of the database, 0 before the first migration, and the version that this
+// binary wants. A binary runs on the schema of its version and on a newer one.
 func (s *Store) SchemaVersion(ctx context.Context) (have, want int64, err error) {
 	want, err = wantedVersion()
 	if err != nil {

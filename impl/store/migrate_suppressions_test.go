@@ -13,7 +13,8 @@ import (
 	"github.com/voostack/mailstack/schema"
 )
 
-// What was suppressed before there was a list gets its place in it: by its time, with a reason that the API knows.
+// TestMigrateListsOldSuppressions: a suppression of version 8 gets an id with its time, and a reason that the API
+// knows.
 func TestMigrateListsOldSuppressions(t *testing.T) {
 	t.Parallel()
 	url := storetest.EmptyURL(t)

@@ -10,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// partitionedTables are those with a partition per month. The migrations have the same list.
-var partitionedTables = []string{"emails", "recipients", "contents", "events", "email_tags"} //nolint:gochecknoglobals // a table that nobody writes
+// partitionedTables are the tables with a partition per month. The migrations have the same list.
+var partitionedTables = []string{"emails", "recipients", "contents", "events", "email_tags"} //nolint:gochecknoglobals // a read-only table
 
-// EnsurePartitions creates the partitions from the month before now to three months after it, where they
-// are missing. Several processes may do so at once.
+// EnsurePartitions creates the missing partitions from the month before now to three months after it. Several processes
+// may do so at once.
 func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	if _, err := s.pool.Exec(ctx, "SELECT ensure_partitions($1)", now); err != nil {
 		return fmt.Errorf("creating partitions: %w", err)
@@ -22,9 +22,9 @@ func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// DropPartitions drops the partitions of a table whose month, in UTC, had ended at olderThan, and returns
-// their names, oldest first. It gives up on a partition that stays locked for a second, rather than have
-// everybody queue up behind it; what it dropped before that stays dropped.
+// DropPartitions drops the partitions of a table whose month, in UTC, had ended at olderThan, and returns their names,
+// oldest first. It gives up on a partition that stays locked for a second, so that other statements do not queue up
+// behind the DROP; what it dropped before stays dropped.
 func (s *Store) DropPartitions(ctx context.Context, table string, olderThan time.Time) ([]string, error) {
 	if !slices.Contains(partitionedTables, table) {
 		return nil, fmt.Errorf("dropping partitions: %q has none", table)
@@ -61,7 +61,7 @@ func (s *Store) dropPartition(ctx context.Context, name string) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '1s'"); err != nil {
 			return err
 		}
-		// Another process may have been quicker.
+		// Another process may have dropped it before.
 		_, err := tx.Exec(ctx, "DROP TABLE IF EXISTS "+pgx.Identifier{name}.Sanitize())
 		return err
 	})

@@ -13,10 +13,10 @@ import (
 	"github.com/voostack/mailstack/impl/backoff"
 )
 
-// TxPipelined is Tx with as few round trips as there are statements that return rows: statements that return none are
-// kept, and sent together with the next that does, or with the commit. An error of theirs is that of the statement
-// they were sent with, so do must not read anything into it; and do must use no statement that counts the rows it
-// touched. It makes a transaction of one message about as fast as a stored procedure, without one.
+// TxPipelined is Tx with one round trip per statement that returns rows. Statements that return none are queued, and
+// sent together with the next statement that does, or with the commit. The error of a queued statement is returned by
+// the statement it was sent with, so do must not attribute an error to a statement; nor may do use a statement that
+// counts the rows it touched. It makes a transaction of one message about as fast as a stored procedure.
 func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) error {
 	revived := false
 	for attempt := 1; ; attempt++ {
@@ -26,7 +26,7 @@ func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) 
 		case err == nil:
 			return nil
 		case !revived && ctx.Err() == nil && run.conn != nil && !run.committing && connectionDied(err):
-			// A connection of the pool turned out dead: nothing has been stored through it.
+			// The pooled connection was dead: nothing has been stored through it.
 			revived = true
 			continue
 		case attempt >= maxAttempts || !isSerializationFailure(err):
@@ -59,7 +59,7 @@ func (s *Store) runTxPipelined(ctx context.Context, run *pipeline, do func(tx *d
 	return nil
 }
 
-// pipeline is a transaction whose statements are sent as late as can be.
+// pipeline is a transaction that sends its statements as late as possible.
 type pipeline struct {
 	conn       *pgxpool.Conn
 	batch      pgx.Batch
@@ -68,13 +68,13 @@ type pipeline struct {
 
 var _ db.DBTX = (*pipeline)(nil)
 
-// Exec keeps the statement for later.
+// Exec queues the statement.
 func (p *pipeline) Exec(_ context.Context, sql string, arguments ...any) (pgconn.CommandTag, error) {
 	p.batch.Queue(sql, arguments...)
 	return pgconn.CommandTag{}, nil
 }
 
-// Query sends what was kept, and the statement.
+// Query sends the queued statements and this one.
 func (p *pipeline) Query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error) {
 	p.batch.Queue(sql, arguments...)
 	results, err := p.send(ctx)
@@ -95,7 +95,7 @@ func (p *pipeline) QueryRow(ctx context.Context, sql string, arguments ...any) p
 	return firstRow{rows, err}
 }
 
-// commit sends what was kept, and the commit.
+// commit sends the queued statements and the commit.
 func (p *pipeline) commit(ctx context.Context) error {
 	p.committing = true
 	p.batch.Queue("commit")
@@ -116,7 +116,7 @@ func (p *pipeline) commit(ctx context.Context) error {
 	return nil
 }
 
-// send sends all that is kept and reads the results of all but the last.
+// send sends the queued statements and reads the results of all but the last.
 func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, error) {
 	sent := p.batch
 	p.batch = pgx.Batch{}
@@ -130,7 +130,7 @@ func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, error) {
 	return results, nil
 }
 
-// rollback leaves the connection fit for others; the pool closes one that it cannot be said of.
+// rollback makes the connection reusable. If it fails, the pool closes the connection.
 func (p *pipeline) rollback(ctx context.Context) {
 	conn := p.conn.Conn().PgConn()
 	if conn.IsClosed() || conn.TxStatus() == 'I' {
@@ -149,7 +149,7 @@ type lastRows struct {
 
 func (r *lastRows) Close() {
 	r.Rows.Close()
-	// What went wrong is told by Err, or by whatever the connection is used for next.
+	// Err reports the error, or the next use of the connection does.
 	_ = r.results.Close()
 }
 

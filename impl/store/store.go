@@ -1,5 +1,5 @@
-// Package store is the only one that knows Postgres. The statements are in gen/db, written in queries/; here is what they
-// run on.
+// Package store is the only package that knows Postgres: it runs the statements of gen/db, which are generated from
+// queries/.
 //
 //   - store.go: the pool of connections and its limits
 //   - tx.go: transactions; pipeline.go: transactions in fewer round trips
@@ -8,8 +8,8 @@
 //   - partitions.go: monthly partitions, for retention
 //   - errors.go: what a failure means: unavailable, a constraint, no row
 //
-// It needs sessions of its own: a connection pooler in front of Postgres must pool by session, as notifications, advisory
-// locks and prepared statements do not survive one that pools by transaction.
+// It needs sessions of its own: a connection pooler in front of Postgres must pool by session, since notifications,
+// advisory locks and prepared statements do not survive pooling by transaction.
 package store
 
 import (
@@ -32,22 +32,22 @@ const (
 	connectTimeout = 5 * time.Second
 	pingTimeout    = 5 * time.Second
 	maxLifetime    = time.Hour
-	// pingAfterIdle is how long a connection may rest before it is tried before use.
+	// pingAfterIdle is how long a connection may be idle before it is pinged before use.
 	pingAfterIdle = time.Second
-	// pingAllAfterLoss is how long after the loss of one connection all others are tried before use. A
-	// Postgres that stops does not cut all of them in one moment.
+	// pingAllAfterLoss: every connection last used earlier than this after the loss of another is pinged before use. A
+	// Postgres that stops does not cut all connections at the same moment.
 	pingAllAfterLoss = 2 * time.Second
 )
 
-// Config of a store.
+// Config configures a store.
 type Config struct {
-	// URL of the database, with the meaning it has for libpq. What it sets goes before our defaults.
+	// URL is the URL of the database, as libpq reads it. Its settings take precedence over our defaults.
 	URL string
-	// MaxConns is the size of the pool. 0 leaves it to the URL or, without it there, the CPUs.
+	// MaxConns is the size of the pool. Zero means the size in the URL or, without one, a size by the number of CPUs.
 	MaxConns int32
 	// Name is shown by Postgres beside each connection (application_name).
 	Name string
-	// Log is told when the connection for notifications is lost. Nil discards.
+	// Log gets a warning when the connection for notifications is lost. Nil discards.
 	Log *slog.Logger
 }
 
@@ -59,9 +59,8 @@ type Store struct {
 	log     *slog.Logger
 }
 
-// Open prepares a pool. It does not connect: Postgres may come and go later, and each use says whether
-// it is there (IsUnavailable). It fails for a malformed URL. The error may show the URL, without its
-// password.
+// Open prepares a pool. It does not connect: Postgres may come and go later, and the error of each use shows whether it
+// is available (IsUnavailable). Open fails for a malformed URL. The error may show the URL, without its password.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	poolConfig, err := pgxpool.ParseConfig(config.URL)
 	if err != nil {
@@ -75,8 +74,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	poolConfig.MaxConnLifetime = maxLifetime
 	poolConfig.MaxConnLifetimeJitter = maxLifetime / 10
 	poolConfig.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
-		// pgx alone takes the ids by way of database/sql, as text, one by one: measured, a tenth of the processor time of
-		// a message that is accepted.
+		// Without this, pgx passes ids through database/sql, as text, one by one: measured, a tenth of the processor
+		// time of accepting a message.
 		pgxuuid.Register(conn.TypeMap())
 		return nil
 	}
@@ -95,12 +94,12 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return s, nil
 }
 
-// setLimits bounds what a connection may wait for. What the URL sets stays.
+// setLimits bounds the waits of a connection. Settings of the URL stay.
 func setLimits(config *pgx.ConnConfig, name string) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	// A peer that vanished without a word is noticed after half a minute.
+	// A peer that vanished silently is noticed after half a minute.
 	dialer := &net.Dialer{
 		Timeout:         config.ConnectTimeout,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
@@ -119,25 +118,25 @@ func setLimits(config *pgx.ConnConfig, name string) {
 	}
 }
 
-// Queries are the statements, each in a transaction of its own.
+// Queries returns the statements, each in a transaction of its own.
 func (s *Store) Queries() *db.Queries { return s.queries }
 
-// Pool is for what is not a statement of gen/db.
+// Pool returns the pool, for statements that are not in gen/db.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
-// Ping says whether Postgres answers.
+// Ping returns an error if Postgres does not respond.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("asking Postgres for a sign of life: %w", err)
+		return fmt.Errorf("pinging Postgres: %w", err)
 	}
 	return nil
 }
 
-// Close waits for what is under way and closes all connections.
+// Close waits for the connections in use and closes all connections.
 func (s *Store) Close() { s.pool.Close() }
 
-// connectionWatch sees to it that a restart of Postgres is noticed once and not once per connection:
-// after a connection was lost all others are tried before use.
+// connectionWatch makes a restart of Postgres fail one statement, and not one per connection: after the loss of a
+// connection all others are pinged before use.
 type connectionWatch struct {
 	lost atomic.Pointer[time.Time]
 }
@@ -150,23 +149,23 @@ func (w *connectionWatch) shouldPing(_ context.Context, params pgxpool.ShouldPin
 	return lost != nil && time.Now().Add(-params.IdleDuration).Before(lost.Add(pingAllAfterLoss))
 }
 
-// TraceQueryStart is there for the interface.
+// TraceQueryStart implements pgx.QueryTracer.
 func (w *connectionWatch) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }
 
-// TraceQueryEnd notes the loss of a connection. A caller who gives up closes its connection too, which
-// says nothing about the others.
+// TraceQueryEnd records the loss of a connection. A caller that gives up closes its connection too, which means nothing
+// for the others.
 func (w *connectionWatch) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
 	w.note(conn, data.Err)
 }
 
-// TraceBatchStart is there for the interface.
+// TraceBatchStart implements pgx.BatchTracer.
 func (w *connectionWatch) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
 	return ctx
 }
 
-// TraceBatchQuery is there for the interface.
+// TraceBatchQuery implements pgx.BatchTracer.
 func (w *connectionWatch) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 
 // TraceBatchEnd is TraceQueryEnd for statements that were sent together.

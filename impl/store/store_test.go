@@ -212,7 +212,7 @@ func TestListen(t *testing.T) {
 	}
 	await("the reconnect")
 	if err := s.Ping(t.Context()); err != nil {
-		// The one connection that the crash took along.
+		// The one connection that the crash cut.
 		t.Logf("after the crash: %v", err)
 	}
 	notify()

@@ -14,19 +14,18 @@ import (
 )
 
 const (
-	// maxAttempts bounds how often a transaction is tried that Postgres ended for the sake of another.
+	// maxAttempts bounds the attempts of a transaction that Postgres ends in favor of another.
 	maxAttempts = 4
 	// finishTimeout bounds commit and rollback, which do not end with the caller's context.
 	finishTimeout = 10 * time.Second
 )
 
-// Tx runs do in a transaction (READ COMMITTED), which is committed when do returns nil, and rolled back
-// when it returns an error, panics, or ctx ended before the commit.
+// Tx runs do in a transaction (READ COMMITTED), which is committed if do returns nil, and rolled back if do returns an
+// error or panics, or if ctx ends before the commit.
 //
-// A transaction that loses a deadlock or fails to serialize is run again from the start, a few times, so do
-// must set what it captures anew each time, and must return errors of its statements wrapped with %w. Once
-// the commit has begun, the end of ctx no longer disturbs it. A commit that fails because the connection
-// was lost may have happened.
+// A transaction that loses a deadlock or fails to serialize is run again from the start, up to four times in all. So do
+// must reset the variables it captures, and must wrap the errors of its statements with %w. Once the commit has begun,
+// the end of ctx does not stop it. A commit that fails because the connection was lost may have taken effect.
 func (s *Store) Tx(ctx context.Context, do func(tx *db.Queries) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.runTx(ctx, do)
@@ -44,8 +43,8 @@ func (s *Store) runTx(ctx context.Context, do func(tx *db.Queries) error) error 
 	if err != nil {
 		return err
 	}
-	// After a commit this does nothing. A rollback that fails leaves a connection in a transaction, which
-	// the pool closes, and then Postgres rolls back.
+	// After a commit this does nothing. If the rollback fails, the pool closes the connection, since it is still in a
+	// transaction, and Postgres rolls back.
 	defer func() {
 		finish, cancel := detach(ctx)
 		defer cancel()
@@ -65,7 +64,7 @@ func (s *Store) runTx(ctx context.Context, do func(tx *db.Queries) error) error 
 	return nil
 }
 
-// begin tries once more when a connection of the pool turns out dead: nothing has been done on it yet.
+// begin begins a transaction. It tries again, once, if the pooled connection is dead: nothing has been done on it yet.
 func (s *Store) begin(ctx context.Context) (pgx.Tx, error) {
 	tx, err := s.pool.Begin(ctx)
 	var refused *pgconn.ConnectError

@@ -31,7 +31,7 @@ func insert(ctx context.Context, tx *db.Queries, name string) error {
 	return tx.OrganizationInsert(ctx, db.OrganizationInsertParams{ID: uuid.New(), Name: name, CreatedAt: time.Now()})
 }
 
-// idle says that no connection of the pool is in use or in a transaction.
+// idle checks that no connection of the pool is in use or in a transaction.
 func idle(t *testing.T, s *store.Store) {
 	t.Helper()
 	if used := s.Pool().Stat().AcquiredConns(); used != 0 {
@@ -150,7 +150,7 @@ func TestTxIsRunAgainAfterADeadlock(t *testing.T) {
 					}
 					if first {
 						first = false
-						// A pipeline keeps the lock until something is asked.
+						// A pipeline sends the lock with the next statement that returns rows.
 						if _, err := queries.OrganizationList(t.Context()); err != nil {
 							return err
 						}
@@ -195,7 +195,7 @@ func TestTxGivesUpAfterSomeAttempts(t *testing.T) {
 	})
 }
 
-// TestPipelineTellsOfKeptStatements: a statement that is sent late fails late, and nothing of its transaction stays.
+// TestPipelineTellsOfKeptStatements: a queued statement fails when it is sent, and nothing of its transaction stays.
 func TestPipelineTellsOfKeptStatements(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
@@ -228,7 +228,7 @@ func TestPipelineTellsOfKeptStatements(t *testing.T) {
 	idle(t, s)
 }
 
-// TestPipelineReadsWhatItWrote: what is kept is sent before anything is read.
+// TestPipelineReadsWhatItWrote: queued statements are sent before anything is read.
 func TestPipelineReadsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)

@@ -20,11 +20,11 @@ import (
 
 const externalServer = "MAILSTACK_TEST_DATABASE_URL"
 
-// templateLock is the advisory lock under which a template is made, "mailtest" in ASCII: test binaries
-// share an external server.
+// templateLock is the key of the advisory lock under which a template is made, "mailtest" in ASCII: test binaries share
+// an external server.
 const templateLock = 0x6d61696c74657374
 
-// shared is the server of this test binary: the one thing that tests share which only know their own T.
+// shared is the server of this test binary. It is global because a test knows only its own T.
 var shared testServer //nolint:gochecknoglobals // TestMain and the tests have nothing else in common
 
 type testServer struct {
@@ -38,7 +38,7 @@ type testServer struct {
 	err      error
 }
 
-// use starts the server and makes the template the first time.
+// use starts the server and makes the template on its first call.
 func (s *testServer) use(ctx context.Context) error {
 	s.once.Do(func() {
 		if s.err = s.start(ctx); s.err == nil {
@@ -78,7 +78,7 @@ func (s *testServer) stop() error {
 	return errors.Join(failures...)
 }
 
-// prepare asks for the version of the server and makes the template when it is missing.
+// prepare reads the version of the server and makes the template if it is missing.
 func (s *testServer) prepare(ctx context.Context) (err error) {
 	if s.template, err = templateName(time.Now()); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s *testServer) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("looking for the template: %w", err)
 	}
 	if version >= 150000 {
-		// Older ones know no other. Where nothing is synced it is three times as fast.
+		// Older servers have no other strategy. Without fsync it is three times as fast as the default.
 		s.strategy = " STRATEGY FILE_COPY"
 	}
 	if exists {
@@ -108,7 +108,7 @@ func (s *testServer) prepare(ctx context.Context) (err error) {
 	return s.makeTemplate(ctx, conn)
 }
 
-// makeTemplate makes a migrated database, which gets its name when it is whole.
+// makeTemplate creates a migrated database, and renames it once it is complete.
 func (s *testServer) makeTemplate(ctx context.Context, conn *pgx.Conn) error {
 	unfinished := s.template + "_unfinished"
 	for _, statement := range []string{
@@ -128,7 +128,7 @@ func (s *testServer) makeTemplate(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// templateName changes with the migrations, and with the month that the partitions are made for.
+// templateName returns a name that changes with the migrations, and with the month that the partitions are made for.
 func templateName(now time.Time) (string, error) {
 	files, err := fs.Glob(schema.Files, "*.sql")
 	if err != nil {
@@ -140,7 +140,7 @@ func templateName(now time.Time) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("reading a migration: %w", err)
 		}
-		// A hash takes whatever it is given.
+		// Writing to a hash never fails.
 		_, _ = fmt.Fprintf(sum, "%s %d %s", file, len(content), content)
 	}
 	return fmt.Sprintf("mailstack_template_%s_%x", now.UTC().Format("200601"), sum.Sum(nil)[:6]), nil

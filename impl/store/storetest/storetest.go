@@ -1,6 +1,11 @@
-// Package storetest gives tests a real Postgres: a migrated database of its own for each test function,
-// cloned from a template. A test binary runs one private server, started by the first test that wants a
-// database; with MAILSTACK_TEST_DATABASE_URL it uses that server instead.
+// Package storetest gives tests a real Postgres: a migrated database of its own for each test function, cloned from a
+// template. A test binary runs one private server, which the first test that needs a database starts; with
+// MAILSTACK_TEST_DATABASE_URL it uses the server at that URL instead.
+//
+//   - storetest.go: databases for tests
+//   - server.go: the server and the template
+//
+// A package with such tests has:
 //
 //	func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 //
@@ -24,10 +29,10 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// setupTimeout bounds what is done around a test, on a machine that is busy with other tests.
+// setupTimeout bounds setup and cleanup of a test, on a machine that is busy with other tests.
 const setupTimeout = time.Minute
 
-// maxConns is per test function: many run at once on one server.
+// maxConns is the pool size per test function: many run at once on one server.
 const maxConns = 8
 
 // Main runs the tests and then stops the server. It returns the exit code.
@@ -40,13 +45,13 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// New returns a store on a migrated database of its own. Both go with the test.
+// New returns a store on a new, migrated database. Both are removed at the end of the test.
 func New(t testing.TB) *store.Store {
 	t.Helper()
 	return Open(t, URL(t))
 }
 
-// Open returns one more store on a database; it is closed with the test.
+// Open returns another store on a database; it is closed at the end of the test.
 func Open(t testing.TB, url string) *store.Store {
 	t.Helper()
 	s, err := store.Open(context.Background(), store.Config{URL: url, MaxConns: maxConns, Name: t.Name()})
@@ -57,21 +62,21 @@ func Open(t testing.TB, url string) *store.Store {
 	return s
 }
 
-// URL returns the URL of a new, migrated database, which goes with the test. On a server that was named
-// by MAILSTACK_TEST_DATABASE_URL the database of a failed test is kept.
+// URL returns the URL of a new, migrated database, which is dropped at the end of the test. On the server of
+// MAILSTACK_TEST_DATABASE_URL the database of a failed test is kept.
 func URL(t testing.TB) string {
 	t.Helper()
 	return create(t, true)
 }
 
-// EmptyURL returns the URL of a new database without a schema, which goes with the test.
+// EmptyURL returns the URL of a new database without a schema, which is dropped at the end of the test.
 func EmptyURL(t testing.TB) string {
 	t.Helper()
 	return create(t, false)
 }
 
-// Server returns a private Postgres of its own with a migrated database, devdb.Database, for tests that
-// stop and restart it.
+// Server starts another private Postgres with a migrated database, devdb.Database, for tests that stop and restart
+// their server.
 func Server(t testing.TB) *devdb.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
@@ -143,7 +148,7 @@ func execute(ctx context.Context, dsn, statement string) (err error) {
 func withDatabase(dsn, name string) string {
 	parsed, err := url.Parse(dsn)
 	if err != nil {
-		// shared.use has parsed it before.
+		// shared.use has parsed the URL before.
 		panic(err)
 	}
 	parsed.Path = "/" + name
