@@ -17,9 +17,9 @@ import (
 	"strings"
 )
 
-// installPlaces are the folders into which the packages of Debian, Red Hat, Alpine, Homebrew,
-// MacPorts and Postgres.app put their binaries, mostly without adding them to PATH.
-var installPlaces = []string{ //nolint:gochecknoglobals // a table that nobody writes
+// installPlaces are the folders into which the packages of Debian, Red Hat, Alpine, Homebrew, MacPorts and Postgres.app
+// put their binaries, mostly without adding them to PATH.
+var installPlaces = []string{ //nolint:gochecknoglobals // a read-only table
 	"/usr/lib/postgresql/*/bin",
 	"/usr/pgsql-*/bin",
 	"/usr/libexec/postgresql*",
@@ -31,8 +31,8 @@ var installPlaces = []string{ //nolint:gochecknoglobals // a table that nobody w
 	"/Applications/Postgres.app/Contents/Versions/*/bin",
 }
 
-// findBinaries returns the folder with initdb and postgres. Data of an existing cluster can only be
-// read by its own major version; an empty major takes the first that is found.
+// findBinaries returns the folder with initdb and postgres. An existing cluster can only be read by its own major
+// version; an empty major accepts the first version found.
 func findBinaries(ctx context.Context, major string) (string, error) {
 	var others []string
 	for _, dir := range binaryDirs(ctx) {
@@ -58,7 +58,7 @@ func findBinaries(ctx context.Context, major string) (string, error) {
 	return "", fmt.Errorf("no Postgres binaries (initdb, postgres) on this machine: %s; or set DATABASE_URL to a server of your own", installHint())
 }
 
-// binaryDirs are the candidates: PATH first, then what pg_config says, then the usual places with the
+// binaryDirs returns the candidates: PATH first, then the folder that pg_config prints, then the usual places with the
 // newest version first.
 func binaryDirs(ctx context.Context) []string {
 	var dirs []string
@@ -98,7 +98,7 @@ func versionInPath(path string) int {
 	return version
 }
 
-// majorVersion asks the binaries in dir for their version, in the form that a cluster's PG_VERSION has.
+// majorVersion returns the major version of the binaries in dir, in the form of a cluster's PG_VERSION.
 func majorVersion(ctx context.Context, dir string) (string, error) {
 	out, err := exec.CommandContext(ctx, filepath.Join(dir, "postgres"), "--version").Output()
 	if err != nil {

@@ -54,8 +54,7 @@ type child struct {
 	stdout *bufio.Reader
 }
 
-// startChild runs the test binary as another program, with a folder for temporary files that only we
-// can enter.
+// startChild runs the test binary as another program, with a folder for temporary files that only we can enter.
 func startChild(t *testing.T, dir string) *child {
 	t.Helper()
 	binary, err := os.Executable()
@@ -88,7 +87,7 @@ func (c *child) dsn(t *testing.T) string {
 	return strings.TrimSpace(line)
 }
 
-// kill may be called again; only the first time there is something to kill and to wait for.
+// kill may be called again; only the first call has something to kill and to wait for.
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
 	_ = c.cmd.Wait()
@@ -190,7 +189,7 @@ func TestFolderThatOnlyWeCanEnter(t *testing.T) {
 	}
 }
 
-// Root tries what other tests do as an ordinary user, too.
+// TestAsAnOrdinaryUser repeats other tests as an ordinary user, also if this test runs as root.
 func TestAsAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	home, err := os.MkdirTemp("", "devdb-user-")
@@ -220,8 +219,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// copyOfTestBinary puts the test binary where another user can run it: the go command keeps it in a
-// folder of its own.
+// copyOfTestBinary copies the test binary to where another user can run it: the folder of the go command is private.
 func copyOfTestBinary(t *testing.T, dir string) string {
 	t.Helper()
 	binary, err := os.Executable()

@@ -28,16 +28,16 @@ const (
 	socketLimit = 103
 )
 
-// cluster is the data folder of a server and who runs it.
+// cluster is the data folder of a server and the user that runs it.
 //
 //	lock          held by the process that uses the folder
-//	cluster/      what Postgres knows as its data directory
-//	postgres.log  what Postgres says, since the last start
+//	cluster/      the data directory of Postgres
+//	postgres.log  the log of Postgres since the last start
 //	socket        the socket folder of the last start, removed at the next
 type cluster struct {
 	dir   string
 	bin   string
-	owner *syscall.Credential // nil: the user that we are
+	owner *syscall.Credential // nil means our own user
 	lock  *os.File
 
 	durable bool
@@ -88,7 +88,7 @@ func (c *cluster) prepare(ctx context.Context) error {
 	return c.create(ctx)
 }
 
-// lockFile takes the lock that the kernel gives back when the process ends, however it ends.
+// lockFile takes the lock of the data folder. The kernel releases it when the process ends, however it ends.
 func lockFile(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -112,8 +112,8 @@ func lockFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-// findOwner decides as which user Postgres runs. Postgres refuses to run as root; initdb refuses a
-// user who is not in the password database.
+// findOwner returns the user to run Postgres as, nil for our own. Postgres refuses to run as root; initdb refuses a
+// user that is not in the password database.
 func findOwner(data string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -141,8 +141,8 @@ func findOwner(data string) (*syscall.Credential, error) {
 	return nil, errors.New("postgres refuses to run as root, and there is neither a user postgres nor a user nobody to run it as")
 }
 
-// create runs initdb beside the final place and renames, so that a cluster with the final name is
-// always a whole one.
+// create runs initdb beside the final place and then renames the folder, so that a cluster with the final name is
+// always complete.
 func (c *cluster) create(ctx context.Context) error {
 	if err := os.RemoveAll(c.data()); err != nil {
 		return fmt.Errorf("removing a folder without a database: %w", err)
@@ -175,7 +175,7 @@ func (c *cluster) create(ctx context.Context) error {
 	return nil
 }
 
-// removeUnfinished removes what an initdb left that was interrupted.
+// removeUnfinished removes the folders that an interrupted initdb left.
 func (c *cluster) removeUnfinished() error {
 	unfinished, err := filepath.Glob(filepath.Join(c.dir, creating+"*"))
 	if err != nil {
@@ -189,8 +189,8 @@ func (c *cluster) removeUnfinished() error {
 	return nil
 }
 
-// attach gives cmd the data folder, the log, the user and an environment without anybody's PG
-// variables and secrets. The returned function closes our copies of the files.
+// attach gives cmd the data folder, the log, the user and an environment without our PG variables and secrets. The
+// returned function closes our copies of the files.
 func (c *cluster) attach(cmd *exec.Cmd, data string) (func(), error) {
 	log, err := os.OpenFile(c.logPath(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -206,16 +206,16 @@ func (c *cluster) attach(cmd *exec.Cmd, data string) (func(), error) {
 	cmd.SysProcAttr = processAttributes()
 	cmd.SysProcAttr.Credential = c.owner
 	cmd.Args = append(cmd.Args, "-D", dataArgument(cmd, folder))
-	// Both are only read through, or appended to by the child: closing cannot lose anything.
+	// We write to neither file, so a failed close loses nothing.
 	return func() { _, _ = log.Close(), folder.Close() }, nil
 }
 
-// name is how the processes of this cluster can be told from all others: Postgres shows it in the
-// title of each. It follows the folder through a rename, but not into a copy.
+// name returns the name that identifies the processes of this cluster: Postgres shows it in the title of each. A
+// renamed folder keeps its name; a copy gets another one.
 func (c *cluster) name() (string, error) {
 	info, err := os.Stat(c.data())
 	if err != nil {
-		return "", fmt.Errorf("looking at the data folder: %w", err)
+		return "", fmt.Errorf("reading the inode of the data folder: %w", err)
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -232,8 +232,8 @@ func (c *cluster) uid() uint32 {
 	return uint32(os.Geteuid())
 }
 
-// socketFolder makes the folder for the socket, outside of the data folder: the path of a socket may
-// only be about a hundred bytes long, and Postgres's user must be able to reach it.
+// socketFolder makes the folder for the socket, outside of the data folder: the path of a socket may only be about a
+// hundred bytes long, and Postgres's user must be able to reach it.
 func (c *cluster) socketFolder() (string, error) {
 	record := filepath.Join(c.dir, "socket")
 	previous, err := os.ReadFile(record)
@@ -265,7 +265,7 @@ func (c *cluster) socketFolder() (string, error) {
 	return "", fmt.Errorf("no folder for the socket of Postgres: %w", errors.Join(failures...))
 }
 
-// openToAll says whether another user can pass through dir and everything above it.
+// openToAll reports whether another user can pass through dir and every folder above it.
 func openToAll(dir string) bool {
 	for {
 		info, err := os.Stat(dir)
@@ -303,7 +303,7 @@ func (c *cluster) logSize() int64 {
 	return info.Size()
 }
 
-// logTail returns the end of what Postgres has logged after offset, for an error message.
+// logTail returns the end of what Postgres has logged after offset, at most 2,000 bytes, for an error message.
 func (c *cluster) logTail(offset int64) string {
 	data, err := os.ReadFile(c.logPath())
 	if err != nil {

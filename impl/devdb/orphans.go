@@ -20,13 +20,13 @@ type runningProcess struct {
 	command string
 }
 
-// isLeader tells the postmaster, which was started with the name as an argument, from its children,
-// which only show it in their titles.
+// isLeader reports whether the process is the postmaster, which was started with the name as an argument; its children
+// only show the name in their titles.
 func (p runningProcess) isLeader(name string) bool {
 	return strings.Contains(p.command, "cluster_name="+name)
 }
 
-// clusterProcesses returns what still runs of the cluster with that name.
+// clusterProcesses returns the running processes of the cluster with that name.
 func clusterProcesses(name string, uid uint32) ([]runningProcess, error) {
 	all, err := listProcesses(uid)
 	if err != nil {
@@ -41,9 +41,8 @@ func clusterProcesses(name string, uid uint32) ([]runningProcess, error) {
 	return found, nil
 }
 
-// clearLeftovers stops the Postgres of an earlier process that was killed, and removes the pid file
-// that would keep a new one from starting. It must not be removed a moment earlier: two servers on
-// one data folder destroy it.
+// clearLeftovers stops the Postgres of an earlier process that was killed, and removes the pid file that would keep a
+// new one from starting. The pid file must not be removed earlier: two servers on one data folder destroy the data.
 func (c *cluster) clearLeftovers(ctx context.Context, name string, log *slog.Logger) error {
 	stages := []struct {
 		leader, child syscall.Signal
@@ -74,12 +73,12 @@ func (c *cluster) clearLeftovers(ctx context.Context, name string, log *slog.Log
 	return errors.New("a Postgres of an earlier run does not stop")
 }
 
-// signalProcesses asks the postmaster, who stops its children in good order, or where there is none
-// the children. One that has ended by itself cannot be signalled, and need not be.
+// signalProcesses signals the postmaster, which stops its children in order; without a postmaster it signals the
+// children. Signalling a process that has ended fails, which does not matter.
 func signalProcesses(processes []runningProcess, name string, leader, child syscall.Signal) {
 	led := false
 	for _, process := range processes {
-		// A child that was forked this moment looks like the postmaster, too.
+		// A child that was just forked looks like the postmaster, too.
 		if process.isLeader(name) {
 			led = true
 			_ = syscall.Kill(process.pid, leader)
@@ -113,8 +112,8 @@ func (c *cluster) awaitGone(ctx context.Context, name string, limit time.Duratio
 	}
 }
 
-// removeStalePID removes the pid file of a dead server. Postgres would take any process that has
-// that number by now, and also a zombie, for a living one.
+// removeStalePID removes the pid file of a dead server. Postgres would take any process that has that number by now,
+// even a zombie, for a living server.
 func (c *cluster) removeStalePID() error {
 	path := filepath.Join(c.data(), "postmaster.pid")
 	content, err := os.ReadFile(path)
@@ -125,7 +124,7 @@ func (c *cluster) removeStalePID() error {
 		return fmt.Errorf("reading the pid file of Postgres: %w", err)
 	}
 	first, _, _ := strings.Cut(string(content), "\n")
-	// A file without a number is one that was cut off when it was written.
+	// A file without a number was cut off while it was written.
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err == nil && isPostgres(pid) && !worksElsewhere(pid, c.data()) {
 		return fmt.Errorf("another Postgres, pid %d, which was not started from here, uses %s", pid, c.data())

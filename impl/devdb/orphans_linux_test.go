@@ -16,9 +16,8 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 )
 
-// orphan starts the Postgres of a folder as an earlier program would have left it: nobody holds the
-// lock, it does not end with anybody, and nobody waits for it when it has ended. A name
-// replaces the one it had.
+// orphan starts the Postgres of a folder as an earlier program that was killed would leave it: the lock is free, no
+// parent's end stops it, and no parent waits for it when it has ended. A name replaces the name of its cluster.
 func orphan(t *testing.T, dir, name string) *exec.Cmd {
 	t.Helper()
 	server := start(t, dir)
@@ -97,7 +96,7 @@ func TestOrphanIsStopped(t *testing.T) {
 	if got := run(t, server.DSN(devdb.Database), "SELECT n FROM kept"); got != "42" {
 		t.Errorf("got %q", got)
 	}
-	// Nobody has waited for it, so that it must now be a zombie.
+	// No process has waited for it, so it must be a zombie now.
 	if state := stateOf(t, left.Process.Pid); state != "Z" {
 		t.Errorf("the orphan is in state %s", state)
 	}
@@ -119,7 +118,8 @@ func TestPIDFileOfAZombie(t *testing.T) {
 	}
 }
 
-// A server on our folder that somebody started by hand is not ours to stop, and two would destroy the data.
+// TestServerThatSomebodyElseStarted: a server that was started by hand on our folder is not stopped, and no second
+// server is started, which would destroy the data.
 func TestServerThatSomebodyElseStarted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,8 +16,8 @@ type process struct {
 	err  error
 }
 
-// spawn starts cmd on a thread of its own, which lives as long as the child: Linux sends the signal
-// for the parent's death when the thread that forked ends, not the process.
+// spawn starts cmd on a thread of its own, which lives as long as the child: Linux sends the signal for the parent's
+// death when the thread that forked ends, not the process.
 func spawn(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -39,7 +39,7 @@ func spawn(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) signal(signal syscall.Signal) error { return p.cmd.Process.Signal(signal) }
 
-// endsWithin says whether the process has ended after at most that time.
+// endsWithin reports whether the process ends within the limit.
 func (p *process) endsWithin(limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

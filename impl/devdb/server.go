@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	// startLimit leaves room for the recovery after a crash.
+	// startLimit leaves time for the recovery after a crash.
 	startLimit = 60 * time.Second
-	// retryLimit is how long the memory of a killed Postgres may stay in use.
+	// retryLimit is how long the shared memory of a killed Postgres may stay in use.
 	retryLimit = 5 * time.Second
 	stopLimit  = 15 * time.Second
 )
@@ -43,9 +43,9 @@ type Server struct {
 	closed  bool
 }
 
-// Start starts Postgres on a data folder, creating its contents the first time, and returns when it
-// answers. What an earlier, killed process left running on that folder is stopped first. It fails
-// when a living process uses the folder, and when the machine has no Postgres.
+// Start starts Postgres on a data folder, whose contents it creates the first time, and returns when Postgres accepts
+// connections. A Postgres that an earlier, killed process left running on the folder is stopped first. Start fails if a
+// living process uses the folder, and if the machine has no Postgres.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{maxConnections: options.MaxConnections, log: options.Log}
 	if s.maxConnections == 0 {
@@ -81,16 +81,15 @@ func (s *Server) DSN(database string) string {
 	return "postgres:///" + url.PathEscape(database) + "?" + query.Encode()
 }
 
-// Done is closed when the Postgres process that runs now has ended, for whatever reason. Restart
-// makes a new channel.
+// Done returns a channel that is closed when the current Postgres process has ended, for any reason. Restart makes a
+// new channel.
 func (s *Server) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.process.done
 }
 
-// Stop shuts Postgres down, cutting the connections that are left, and waits until it has ended.
-// Stopping again does nothing.
+// Stop shuts Postgres down, cuts the remaining connections, and waits until it has ended. Stopping again does nothing.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,8 +100,8 @@ func (s *Server) Stop() error {
 	return errors.Join(s.shutDown(), s.release())
 }
 
-// Kill ends Postgres and all its connections as a crash would, and returns when nothing of it runs.
-// Restart brings it back.
+// Kill ends Postgres and all its connections as a crash would, and returns when none of its processes runs. Restart
+// starts it again.
 func (s *Server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,25 +109,25 @@ func (s *Server) Kill() error {
 		return fmt.Errorf("killing Postgres: %w", err)
 	}
 	<-s.process.done
-	// Without this a backend that is at work could still finish it.
+	// Without this a busy backend could still finish its work.
 	left, err := clusterProcesses(s.name, s.cluster.uid())
 	if err != nil {
 		return err
 	}
 	for _, process := range left {
-		// One that has ended by now need not be killed.
+		// It may have ended by now.
 		_ = syscall.Kill(process.pid, syscall.SIGKILL)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	gone, err := s.cluster.awaitGone(ctx, s.name, stopLimit)
 	if err == nil && !gone {
-		err = errors.New("killing Postgres: some of it does not end")
+		err = errors.New("killing Postgres: some of its processes do not end")
 	}
 	return err
 }
 
-// Restart stops Postgres if it runs, starts it again under the same DSN, and returns when it answers.
+// Restart stops Postgres if it runs, starts it again under the same DSN, and returns when it accepts connections.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +155,7 @@ func (s *Server) shutDown() error {
 	return errors.New("stopping Postgres: it does not end")
 }
 
-// release gives back what outlives the process: the folder of the socket and the lock.
+// release releases what outlives the process: the folder of the socket and the lock.
 func (s *Server) release() error {
 	var failures []error
 	if s.socket != "" {
@@ -165,7 +164,7 @@ func (s *Server) release() error {
 	return errors.Join(append(failures, s.cluster.lock.Close())...)
 }
 
-// launch starts the process and waits until it answers.
+// launch starts the process and waits until it accepts connections.
 func (s *Server) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -193,7 +192,7 @@ func (s *Server) launchOnce(ctx context.Context) error {
 	if err := s.clearSocket(); err != nil {
 		return err
 	}
-	// Postgres outlives ctx, which is only about the start.
+	// Postgres outlives ctx, which bounds only the start.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.cluster.bin, "postgres"), s.arguments()...)
 	closeFiles, err := s.cluster.attach(cmd, s.cluster.data())
 	if err != nil {
@@ -259,18 +258,18 @@ func (s *Server) awaitReady(ctx context.Context, started *process) error {
 		default:
 		}
 		if backoff.Sleep(ctx, 5*time.Millisecond) != nil {
-			return fmt.Errorf("postgres does not answer: %w", err)
+			return fmt.Errorf("postgres does not accept connections: %w", err)
 		}
 	}
 }
 
-// ensureDatabase also is the proof that the server answers.
+// ensureDatabase creates the database if it is missing. Its success proves that the server accepts connections.
 func (s *Server) ensureDatabase(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	// Nothing is lost when closing fails.
+	// A failed close loses nothing.
 	defer func() { _ = conn.Close(ctx) }()
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", Database).Scan(&exists); err != nil {

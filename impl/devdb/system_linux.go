@@ -10,21 +10,21 @@ import (
 	"syscall"
 )
 
-// processAttributes put the child into a process group of its own, so that Ctrl-C reaches us alone and
-// we can drain before the database goes, and have it shut down when we are killed.
+// processAttributes puts the child into a process group of its own, so that Ctrl-C reaches only us and we can drain
+// before the database stops. The kernel shuts the child down if we are killed.
 func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 }
 
-// dataArgument hands the open folder over to the child, who thereby reaches it even where it may not
-// pass through the folders above. It must be the first extra file of cmd.
+// dataArgument passes the open folder to the child, which can then use it even if it may not pass through the folders
+// above. It must be the first extra file of cmd.
 func dataArgument(cmd *exec.Cmd, folder *os.File) string {
 	cmd.ExtraFiles = []*os.File{folder}
 	return "/proc/self/fd/3"
 }
 
-// listProcesses returns the processes of a user. It reads only what every process may read, as /proc/<pid>/exe
-// of another user is closed even to root in a container. A zombie has no command line and so is left out.
+// listProcesses returns the processes of a user. It reads only what every process may read, since /proc/<pid>/exe of
+// another user is closed even to root in a container. A zombie has no command line and so is left out.
 func listProcesses(uid uint32) ([]runningProcess, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -54,8 +54,8 @@ func listProcesses(uid uint32) ([]runningProcess, error) {
 	return found, nil
 }
 
-// worksElsewhere says that a process certainly has another working folder than dir. Postgres works in
-// its data folder.
+// worksElsewhere reports whether a process certainly has another working folder than dir. Postgres works in its data
+// folder.
 func worksElsewhere(pid int, dir string) bool {
 	theirs, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid), "cwd"))
 	if err != nil {
@@ -65,7 +65,7 @@ func worksElsewhere(pid int, dir string) bool {
 	return err == nil && !os.SameFile(theirs, ours)
 }
 
-// isPostgres says whether a process runs and is a Postgres server. A zombie does not run.
+// isPostgres reports whether a process runs and is a Postgres server. A zombie does not run.
 func isPostgres(pid int) bool {
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// processAttributes put the child into a process group of its own, so that Ctrl-C reaches us alone and
-// we can drain before the database goes.
+// processAttributes puts the child into a process group of its own, so that Ctrl-C reaches only us and we can drain
+// before the database stops.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // dataArgument names the folder by its path: Postgres's user must be able to reach it.
@@ -42,10 +42,10 @@ func listProcesses(uid uint32) ([]runningProcess, error) {
 	return found, nil
 }
 
-// worksElsewhere cannot be told here.
+// worksElsewhere returns false: the working folder of a process is not known here.
 func worksElsewhere(int, string) bool { return false }
 
-// isPostgres says whether a process runs and is a Postgres server. A zombie does not run.
+// isPostgres reports whether a process runs and is a Postgres server. A zombie does not run.
 func isPostgres(pid int) bool {
 	out, err := ps("-p", strconv.Itoa(pid), "-o", "state=,comm=")
 	if err != nil {
