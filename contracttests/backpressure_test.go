@@ -118,7 +118,7 @@ func TestFullQueueComesFirst(t *testing.T) {
 	statuses := make(chan int, 2)
 	for waiting := range 2 {
 		go func() { statuses <- owner.call(http.MethodPost, singlePath, email(from)).status }()
-		eventually(t, "one is in hand, one waits", func() bool { return s.door.Waiting() == waiting+1 })
+		eventually(t, "one is in hand, one waits", func() bool { return s.intake.Waiting() == waiting+1 })
 	}
 	refused := s.exchange(http.MethodPost, singlePath, "nobody's key", email(from))
 	refused.problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)

@@ -300,7 +300,7 @@ func TestNotificationIsStoredOnce(t *testing.T) {
 	s.clock.advance(72 * time.Hour)
 	must(t, s.mailer.Events.DeleteExpired(t.Context()))
 	if n := s.stored(); n != 0 {
-		t.Errorf("%d notifications are remembered", n)
+		t.Errorf("%d notifications are kept", n)
 	}
 	tenant.execute("DELETE FROM suppressions WHERE organization_id = $1", tenant.id)
 	s.post(body).is(http.StatusOK)

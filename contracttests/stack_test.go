@@ -63,7 +63,7 @@ type stack struct {
 	domains *domain.Service
 	ses     *ses.Client
 	server  *rest.Server
-	door    *intake.Intake
+	intake  *intake.Intake
 	mailer  *worker.Worker
 	http    *http.Client
 }
@@ -157,10 +157,10 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	document, err := os.ReadFile("../openapi.yaml")
 	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-	s.door = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, QueueSize: option.waiting})
+	s.intake = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, QueueSize: option.waiting})
 	s.server, err = rest.New(rest.Config{
 		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
-		Intake: s.door, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
+		Intake: s.intake, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
 		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
 	})
 	must(s.t, err)

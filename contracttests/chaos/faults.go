@@ -35,7 +35,7 @@ func (s *stage) killOneAfterAnother(ctx context.Context, random *rand.Rand) erro
 		next := victims.deal()
 		rest, down := between(random, time.Second, 4*time.Second), between(random, 0, 2*time.Second)
 		if backoff.Sleep(ctx, rest) != nil {
-			return nil
+			return nil //nolint:nilerr // the context ended, and with it the work
 		}
 		// A kill is completed once it has begun, so that no process stays dead and nothing is half done.
 		if err := s.killAndStart(context.WithoutCancel(ctx), next, down); err != nil {
@@ -99,7 +99,7 @@ func (s *stage) troubleSES(ctx context.Context, random *rand.Rand) error {
 		wrong := next.make(0.1+0.3*random.Float64(), 1+random.IntN(20))
 		wrong.Seed = random.Uint64()
 		if backoff.Sleep(ctx, rest) != nil {
-			return nil
+			return nil //nolint:nilerr // the context ended, and with it the work
 		}
 		s.say("SES %s for %s", next.name, lasts.Round(time.Millisecond))
 		if s.simulator.set(ctx, wrong) != nil {

@@ -93,97 +93,97 @@ func TestDoctorNamesTheHop(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		breaks    func(t *testing.T, a *account)
-		variable  string
-		arguments []string
-		hop, says string
+		breaks     func(t *testing.T, a *account)
+		variable   string
+		arguments  []string
+		step, says string
 	}{
-		"no secret key":     {hop: "configuration", variable: "MAILSTACK_SECRET_KEY=", says: "MAILSTACK_SECRET_KEY"},
-		"nowhere to listen": {hop: "configuration", variable: "MAILSTACK_EVENTS_TOPICS=|MAILSTACK_EVENTS_QUEUE=", says: "ses setup"},
-		"no set":            {hop: "configuration", variable: "MAILSTACK_CONFIGURATION_SET=", says: "MAILSTACK_CONFIGURATION_SET"},
-		"no Postgres":       {hop: "database", variable: "DATABASE_URL=postgres://nobody@127.0.0.1:1/none", says: "DATABASE_URL"},
-		"old tables":        {hop: "migrations", variable: "DATABASE_URL=" + storetest.EmptyURL(t), says: "mailstack migrate"},
-		"no region":         {hop: "credentials", variable: "AWS_REGION=", says: "AWS_REGION"},
+		"no secret key":     {step: "configuration", variable: "MAILSTACK_SECRET_KEY=", says: "MAILSTACK_SECRET_KEY"},
+		"nowhere to listen": {step: "configuration", variable: "MAILSTACK_EVENTS_TOPICS=|MAILSTACK_EVENTS_QUEUE=", says: "ses setup"},
+		"no set":            {step: "configuration", variable: "MAILSTACK_CONFIGURATION_SET=", says: "MAILSTACK_CONFIGURATION_SET"},
+		"no Postgres":       {step: "database", variable: "DATABASE_URL=postgres://nobody@127.0.0.1:1/none", says: "DATABASE_URL"},
+		"old tables":        {step: "migrations", variable: "DATABASE_URL=" + storetest.EmptyURL(t), says: "mailstack migrate"},
+		"no region":         {step: "credentials", variable: "AWS_REGION=", says: "AWS_REGION"},
 		"wrong credentials": {
-			hop: "credentials", says: "AWS_ACCESS_KEY_ID",
+			step: "credentials", says: "AWS_ACCESS_KEY_ID",
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Operations: []string{"*"}, Forbid: -1}) },
 		},
-		"nobody answers": {hop: "credentials", variable: "AWS_ENDPOINT_URL=http://127.0.0.1:1", says: "connection refused"},
+		"nobody answers": {step: "credentials", variable: "AWS_ENDPOINT_URL=http://127.0.0.1:1", says: "connection refused"},
 		"no permission": {
-			hop: "account", says: "ses policy",
+			step: "account", says: "ses policy",
 			breaks: func(_ *testing.T, a *account) {
 				a.SetFaults(sessim.Faults{Operations: []string{"GetAccount"}, Forbid: -1})
 			},
 		},
 		"paused": {
-			hop: "account", says: "does not let",
+			step: "account", says: "does not let",
 			breaks: func(t *testing.T, a *account) { change(t, a, sessim.AccountChange{SendingEnabled: &paused}) },
 		},
 		"shut down": {
-			hop: "account", says: "SHUTDOWN",
+			step: "account", says: "SHUTDOWN",
 			breaks: func(t *testing.T, a *account) { change(t, a, sessim.AccountChange{EnforcementStatus: &shutdown}) },
 		},
 		"no quota": {
-			hop: "account", says: "quota",
+			step: "account", says: "quota",
 			breaks: func(t *testing.T, a *account) {
 				none := 0.0
 				change(t, a, sessim.AccountChange{Max24Hour: &none})
 			},
 		},
-		"another set": {hop: "configuration set", variable: "MAILSTACK_CONFIGURATION_SET=other", says: "ses setup"},
+		"another set": {step: "configuration set", variable: "MAILSTACK_CONFIGURATION_SET=other", says: "ses setup"},
 		"no destination": {
-			hop: "event destination", says: "ses setup",
+			step: "event destination", says: "ses setup",
 			breaks: func(t *testing.T, a *account) { a.signed(t, http.MethodDelete, destination, "") },
 		},
 		"destination disabled": {
-			hop: "event destination", says: "enabled",
+			step: "event destination", says: "enabled",
 			breaks: func(t *testing.T, a *account) {
 				a.signed(t, http.MethodPut, destination,
 					`{"EventDestination":{"Enabled":false,"MatchingEventTypes":["SEND"],"SnsDestination":{"TopicArn":"`+eventsTopic+`"}}}`)
 			},
 		},
 		"no bounces": {
-			hop: "event destination", says: "BOUNCE",
+			step: "event destination", says: "BOUNCE",
 			breaks: func(t *testing.T, a *account) {
 				a.signed(t, http.MethodPut, destination,
 					`{"EventDestination":{"Enabled":true,"MatchingEventTypes":["SEND","DELIVERY"],"SnsDestination":{"TopicArn":"`+eventsTopic+`"}}}`)
 			},
 		},
 		"another topic": {
-			hop: "event destination", says: "MAILSTACK_EVENTS_TOPICS", variable: "MAILSTACK_EVENTS_TOPICS=" + eventsTopic + "2",
+			step: "event destination", says: "MAILSTACK_EVENTS_TOPICS", variable: "MAILSTACK_EVENTS_TOPICS=" + eventsTopic + "2",
 		},
-		"dead DNS": {hop: "resolver", variable: "MAILSTACK_DNS_SERVER=127.0.0.1:1", says: "MAILSTACK_DNS_SERVER"},
+		"dead DNS": {step: "resolver", variable: "MAILSTACK_DNS_SERVER=127.0.0.1:1", says: "MAILSTACK_DNS_SERVER"},
 		"topic deleted": {
-			hop: "topic", says: "ses setup",
+			step: "topic", says: "ses setup",
 			breaks: func(_ *testing.T, a *account) { a.Topics().Remove(eventsTopic) },
 		},
 		"queue deleted": {
-			hop: "queue", says: "MAILSTACK_EVENTS_QUEUE",
+			step: "queue", says: "MAILSTACK_EVENTS_QUEUE",
 			breaks: func(_ *testing.T, a *account) { a.Topics().Remove(eventsQueue) },
 		},
 		"queue not subscribed": {
-			hop: "subscription", says: "ses setup",
+			step: "subscription", says: "ses setup",
 			breaks: func(t *testing.T, a *account) {
 				a.Topics().Remove(eventsTopic)
 				a.setUp(t, "--endpoint=http://127.0.0.1:1/internal/ses/events")
 			},
 		},
 		"not confirmed": {
-			hop: "subscription", says: "not confirmed", variable: "MAILSTACK_EVENTS_QUEUE=",
+			step: "subscription", says: "not confirmed", variable: "MAILSTACK_EVENTS_QUEUE=",
 			breaks: func(t *testing.T, a *account) { a.setUp(t, "--endpoint=http://127.0.0.1:1/internal/ses/events") },
 		},
-		"unverified sender": {hop: "message", says: "--from", arguments: []string{"--from=me@other.example"}},
-		"no domain":         {hop: "message", says: "/v1/domains", arguments: []string{"--from="}},
+		"unverified sender": {step: "message", says: "--from", arguments: []string{"--from=me@other.example"}},
+		"no domain":         {step: "message", says: "/v1/domains", arguments: []string{"--from="}},
 		"may not send": {
-			hop: "message", says: "ses policy",
+			step: "message", says: "ses policy",
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Forbid: -1}) },
 		},
 		"throttled": {
-			hop: "message", says: "dashboard",
+			step: "message", says: "dashboard",
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Throttle: -1}) },
 		},
 		"a topic that may not send to the queue": {
-			hop: "event", says: "ses setup", arguments: []string{"--wait=2s"},
+			step: "event", says: "ses setup", arguments: []string{"--wait=2s"},
 			breaks: func(_ *testing.T, a *account) { a.Topics().Forbid("events") },
 		},
 	} {
@@ -199,8 +199,8 @@ func TestDoctorNamesTheHop(t *testing.T) {
 				environment = append(environment, strings.Split(test.variable, "|")...)
 			}
 			printed := diagnose(t, environment, 1, test.arguments...)
-			if lastLine(printed) != "stopped at: "+test.hop || !strings.Contains(printed, test.says) || !strings.Contains(printed, "what to do") {
-				t.Errorf("want the hop %q, and %q:\n%s", test.hop, test.says, printed)
+			if lastLine(printed) != "stopped at: "+test.step || !strings.Contains(printed, test.says) || !strings.Contains(printed, "what to do") {
+				t.Errorf("want the step %q, and %q:\n%s", test.step, test.says, printed)
 			}
 		})
 	}

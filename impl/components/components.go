@@ -196,10 +196,10 @@ func (p *Components) Worker(
 	}
 	told := p.Telemetry.metrics.Worker()
 	config.Observer, config.SES, config.WebhookSender = told, instrumentedSender{config.SES, told}, instrumentedWebhooks{config.WebhookSender, told}
-	dispatcher, err := worker.New(config)
+	made, err := worker.New(config)
 	if err != nil {
 		return nil, err
 	}
-	told.Dropped(dispatcher.Events.Discarded)
-	return dispatcher, nil
+	told.Dropped(made.Events.Discarded)
+	return made, nil
 }

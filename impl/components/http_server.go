@@ -14,11 +14,11 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	requestTimeout = 60 * time.Second // enough for the largest body over a slow connection
-	// answerTimeout begins with requestTimeout, at the end of the header: a request that took all of it still gets a
+	// responseTimeout begins with requestTimeout, at the end of the header: a request that took all of it still gets a
 	// response.
-	answerTimeout  = requestTimeout + 30*time.Second
-	idleTimeout    = 2 * time.Minute // longer than the load balancers' usual minute, so that they close first
-	maxHeaderBytes = 32 << 10
+	responseTimeout = requestTimeout + 30*time.Second
+	idleTimeout     = 2 * time.Minute // longer than the load balancers' usual minute, so that they close first
+	maxHeaderBytes  = 32 << 10
 )
 
 // Listen binds the address, before anything else is started. Its error names the variable that sets the address.
@@ -39,7 +39,7 @@ func NewHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      answerTimeout,
+		WriteTimeout:      responseTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

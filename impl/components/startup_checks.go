@@ -30,7 +30,7 @@ func CheckSES(client *ses.Client, log *slog.Logger) func(ctx context.Context) er
 					slog.String("class", string(ses.ClassOf(err))), slog.String("retry_in", wait.String()))
 			}
 			if backoff.Sleep(ctx, wait) != nil {
-				return nil
+				return nil //nolint:nilerr // the context ended, and with it the work
 			}
 		}
 	}

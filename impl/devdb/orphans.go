@@ -41,9 +41,9 @@ func clusterProcesses(name string, uid uint32) ([]runningProcess, error) {
 	return found, nil
 }
 
-// clearLeftovers stops the Postgres of an earlier process that was killed, and removes the pid file that would keep a
+// clearOrphans stops the Postgres of an earlier process that was killed, and removes the pid file that would keep a
 // new one from starting. The pid file must not be removed earlier: two servers on one data folder destroy the data.
-func (c *cluster) clearLeftovers(ctx context.Context, name string, log *slog.Logger) error {
+func (c *cluster) clearOrphans(ctx context.Context, name string, log *slog.Logger) error {
 	stages := []struct {
 		leader, child syscall.Signal
 		wait          time.Duration

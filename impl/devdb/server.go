@@ -168,7 +168,7 @@ func (s *Server) release() error {
 func (s *Server) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if err := s.cluster.clearLeftovers(ctx, s.name, s.log); err != nil {
+	if err := s.cluster.clearOrphans(ctx, s.name, s.log); err != nil {
 		return err
 	}
 	retryUntil := time.Now().Add(retryLimit)

@@ -94,7 +94,7 @@ func (f *Flags) Run(ctx context.Context, process *components.Process) error {
 }
 
 func (d *doctor) steps() []step {
-	hops := []step{
+	steps := []step{
 		{"configuration", d.tryConfiguration},
 		{"database", d.tryDatabase},
 		{"migrations", d.tryMigrations},
@@ -106,9 +106,9 @@ func (d *doctor) steps() []step {
 		{"topic", d.tryTopic},
 	}
 	if d.EventsQueue != "" {
-		hops = append(hops, step{"queue", d.tryQueue})
+		steps = append(steps, step{"queue", d.tryQueue})
 	}
-	return append(hops, step{"subscription", d.trySubscription}, step{"message", d.tryMessage}, step{"event", d.tryEvent})
+	return append(steps, step{"subscription", d.trySubscription}, step{"message", d.tryMessage}, step{"event", d.tryEvent})
 }
 
 // stop prints the failed step, its error and the advice.

@@ -57,8 +57,8 @@ func (g *gate) open(config intake.Config) *intake.Intake {
 }
 
 // submit accepts messages in the background, and returns when the request waits or is in flight.
-func submit(ctx context.Context, door *intake.Intake, messages ...intake.Message) <-chan outcome {
-	return submitOnce(ctx, door, nil, messages...)
+func submit(ctx context.Context, accepting *intake.Intake, messages ...intake.Message) <-chan outcome {
+	return submitOnce(ctx, accepting, nil, messages...)
 }
 
 // allAccepted requires that every request was accepted.
@@ -76,12 +76,12 @@ func TestGroupsShareATransaction(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one, other := newSender(t, g.Store), newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	var came []<-chan outcome
-	came = append(came, first(t, g, door, one))
+	came = append(came, first(t, g, accepting, one))
 	for i := range 20 {
 		from := []*sender{one, other}[i%2]
-		came = append(came, submit(t.Context(), door, from.message("a@acme.test", "user@example.com")))
+		came = append(came, submit(t.Context(), accepting, from.message("a@acme.test", "user@example.com")))
 	}
 	close(g.release)
 	allAccepted(t, came)
@@ -94,12 +94,12 @@ func TestGroupsShareATransaction(t *testing.T) {
 }
 
 // first submits the message that the others gather behind.
-func first(t *testing.T, g *gate, door *intake.Intake, from *sender) <-chan outcome {
+func first(t *testing.T, g *gate, accepting *intake.Intake, from *sender) <-chan outcome {
 	t.Helper()
 	came := make(chan outcome, 1)
 	message := from.message("a@acme.test", "user@example.com")
 	go func() {
-		results, err := door.Accept(t.Context(), []intake.Message{message})
+		results, err := accepting.Accept(t.Context(), []intake.Message{message})
 		came <- outcome{results, err}
 	}()
 	<-g.entered
@@ -111,10 +111,10 @@ func TestGroupsOfOne(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{GroupSize: 1})
-	came := []<-chan outcome{first(t, g, door, one)}
+	accepting := g.open(intake.Config{GroupSize: 1})
+	came := []<-chan outcome{first(t, g, accepting, one)}
 	for range 5 {
-		came = append(came, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
+		came = append(came, submit(t.Context(), accepting, one.message("a@acme.test", "user@example.com")))
 	}
 	close(g.release)
 	allAccepted(t, came)
@@ -129,17 +129,17 @@ func TestABadRequestHarmsNobody(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	for round := range 3 {
-		held := first(t, g, door, one)
+		held := first(t, g, accepting, one)
 		var good, bad []<-chan outcome
 		for i := range 9 {
 			if i == 3*round {
 				broken := one.message("a@acme.test", "user@example.com")
 				broken.Subject = "\x00"
-				bad = append(bad, submit(t.Context(), door, one.message("a@acme.test", "user@example.com"), broken))
+				bad = append(bad, submit(t.Context(), accepting, one.message("a@acme.test", "user@example.com"), broken))
 			}
-			good = append(good, submit(t.Context(), door, one.message("a@acme.test", "user@example.com")))
+			good = append(good, submit(t.Context(), accepting, one.message("a@acme.test", "user@example.com")))
 		}
 		stop := make(chan struct{})
 		var letting sync.WaitGroup
@@ -172,14 +172,14 @@ func TestFullQueue(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{QueueSize: 3})
+	accepting := g.open(intake.Config{QueueSize: 3})
 	message := one.message("a@acme.test", "user@example.com")
-	came := []<-chan outcome{first(t, g, door, one)}
-	came = append(came, submit(t.Context(), door, message, message))
-	if _, err := door.Accept(t.Context(), []intake.Message{message, message}); !errors.Is(err, intake.ErrOverloaded) {
+	came := []<-chan outcome{first(t, g, accepting, one)}
+	came = append(came, submit(t.Context(), accepting, message, message))
+	if _, err := accepting.Accept(t.Context(), []intake.Message{message, message}); !errors.Is(err, intake.ErrOverloaded) {
 		t.Errorf("got %v", err)
 	}
-	came = append(came, submit(t.Context(), door, message))
+	came = append(came, submit(t.Context(), accepting, message))
 	close(g.release)
 	allAccepted(t, came)
 	if found := one.stored(); found != 4 {
@@ -193,16 +193,16 @@ func TestClientsThatGo(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	ctx, leave := context.WithCancel(t.Context())
 	message := one.message("a@acme.test", "user@example.com")
 	under := make(chan outcome, 1)
 	go func() {
-		results, err := door.Accept(ctx, []intake.Message{message})
+		results, err := accepting.Accept(ctx, []intake.Message{message})
 		under <- outcome{results, err}
 	}()
 	<-g.entered
-	waiting := submit(ctx, door, message)
+	waiting := submit(ctx, accepting, message)
 	leave()
 	if got := <-waiting; !errors.Is(got.err, context.Canceled) {
 		t.Errorf("the one that waited got %+v", got)
@@ -221,11 +221,11 @@ func TestLargeRequestsHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	big := one.message("a@acme.test", "user@example.com")
 	big.HTML = fmt.Sprintf("%2000000d", 1)
-	large := submit(t.Context(), door, big)
-	small := submit(t.Context(), door, one.message("a@acme.test", "user@example.com"))
+	large := submit(t.Context(), accepting, big)
+	small := submit(t.Context(), accepting, one.message("a@acme.test", "user@example.com"))
 	<-g.entered
 	<-g.entered
 	close(g.release)
@@ -239,8 +239,8 @@ func TestPanicsAreTheRequestsOwn(t *testing.T) {
 	g := newGate(t)
 	close(g.release)
 	one := newSender(t, g.Store)
-	door := intake.New(intake.Config{Store: g, Now: func() time.Time { panic("a bug") }, Random: rand.Reader})
-	if _, err := door.Accept(t.Context(), []intake.Message{one.message("a@acme.test", "user@example.com")}); err == nil {
+	accepting := intake.New(intake.Config{Store: g, Now: func() time.Time { panic("a bug") }, Random: rand.Reader})
+	if _, err := accepting.Accept(t.Context(), []intake.Message{one.message("a@acme.test", "user@example.com")}); err == nil {
 		t.Error("the panic was swallowed")
 	}
 }
@@ -253,9 +253,9 @@ func TestWhatDoesNotFit(t *testing.T) {
 	close(g.release)
 	one, poor := newSender(t, g.Store), newSender(t, g.Store)
 	poor.execute(`UPDATE organizations SET free_monthly_allowance = 1 WHERE id = $1`, poor.organization)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	for round, want := range []int{1, 2, 1, 1} {
-		results, err := door.Accept(t.Context(), []intake.Message{
+		results, err := accepting.Accept(t.Context(), []intake.Message{
 			poor.message("a@acme.test", "user@example.com"), one.message("a@acme.test", "user@example.com"),
 		})
 		if err != nil || results[1].Refusal != nil || (results[0].Refusal == nil) != (round == 0) {

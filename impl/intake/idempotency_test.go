@@ -26,14 +26,14 @@ func claimOf(organizationID uuid.UUID, key, body string) *intake.Idempotency {
 }
 
 // submitOnce is submit under an idempotency key. A nil claim means none.
-func submitOnce(ctx context.Context, door *intake.Intake, claim *intake.Idempotency, messages ...intake.Message) <-chan outcome {
+func submitOnce(ctx context.Context, accepting *intake.Intake, claim *intake.Idempotency, messages ...intake.Message) <-chan outcome {
 	came := make(chan outcome, 1)
-	before := door.Waiting()
+	before := accepting.Waiting()
 	go func() {
-		results, err := door.AcceptOnce(ctx, messages, claim)
+		results, err := accepting.AcceptOnce(ctx, messages, claim)
 		came <- outcome{results, err}
 	}()
-	for door.Waiting() == before && len(came) == 0 {
+	for accepting.Waiting() == before && len(came) == 0 {
 		if ctx.Err() != nil {
 			break
 		}
@@ -56,14 +56,14 @@ func TestOneKeyInAGroup(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one, other := newSender(t, g.Store), newSender(t, g.Store)
-	door := g.open(intake.Config{})
-	held := first(t, g, door, one)
+	accepting := g.open(intake.Config{})
+	held := first(t, g, accepting, one)
 	message := one.message("a@acme.test", "user@example.com")
-	leader := submitOnce(t.Context(), door, claimOf(one.organization, "key", "body"), message)
-	again := submitOnce(t.Context(), door, claimOf(one.organization, "key", "body"), message)
-	another := submitOnce(t.Context(), door, claimOf(one.organization, "key", "another body"), message)
-	plain := submit(t.Context(), door, message)
-	stranger := submitOnce(t.Context(), door, claimOf(other.organization, "key", "body"), other.message("a@acme.test", "user@example.com"))
+	leader := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "body"), message)
+	again := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "body"), message)
+	another := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "another body"), message)
+	plain := submit(t.Context(), accepting, message)
+	stranger := submitOnce(t.Context(), accepting, claimOf(other.organization, "key", "body"), other.message("a@acme.test", "user@example.com"))
 	close(g.release)
 	for name, c := range map[string]<-chan outcome{"held": held, "plain": plain, "stranger": stranger} {
 		if got := <-c; got.err != nil || got.results[0].Refusal != nil {
@@ -84,7 +84,7 @@ func TestOneKeyInAGroup(t *testing.T) {
 		t.Errorf("they took %d transactions", found)
 	}
 	// Later requests, in a group of their own, get the same.
-	if _, err := door.AcceptOnce(t.Context(), []intake.Message{message}, claimOf(one.organization, "key", "body")); (outcome{err: err}).replayed() != led.results[0].ID.String() {
+	if _, err := accepting.AcceptOnce(t.Context(), []intake.Message{message}, claimOf(one.organization, "key", "body")); (outcome{err: err}).replayed() != led.results[0].ID.String() {
 		t.Errorf("the request got %v later", err)
 	}
 	if one.stored() != 3 || other.stored() != 1 {
@@ -97,12 +97,12 @@ func TestARefusalIsNotKept(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
-	held := first(t, g, door, one)
+	accepting := g.open(intake.Config{})
+	held := first(t, g, accepting, one)
 	good, bad := one.message("a@acme.test", "user@example.com"), one.message("a@unverified.test", "user@example.com")
-	refused := submitOnce(t.Context(), door, claimOf(one.organization, "key", "bad"), bad)
-	again := submitOnce(t.Context(), door, claimOf(one.organization, "key", "bad"), bad)
-	mended := submitOnce(t.Context(), door, claimOf(one.organization, "key", "good"), good)
+	refused := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "bad"), bad)
+	again := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "bad"), bad)
+	mended := submitOnce(t.Context(), accepting, claimOf(one.organization, "key", "good"), good)
 	close(g.release)
 	<-held
 	for _, c := range []<-chan outcome{refused, again} {
@@ -113,7 +113,7 @@ func TestARefusalIsNotKept(t *testing.T) {
 	if got := <-mended; !errors.Is(got.err, idempotency.ErrInProgress) {
 		t.Errorf("the mended one got %+v", got)
 	}
-	results, err := door.AcceptOnce(t.Context(), []intake.Message{good}, claimOf(one.organization, "key", "good"))
+	results, err := accepting.AcceptOnce(t.Context(), []intake.Message{good}, claimOf(one.organization, "key", "good"))
 	if err != nil || results[0].Refusal != nil {
 		t.Errorf("the mended one got %+v, %v later", results, err)
 	}
@@ -127,16 +127,16 @@ func TestKeysOfABrokenGroup(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
-	held := first(t, g, door, one)
+	accepting := g.open(intake.Config{})
+	held := first(t, g, accepting, one)
 	message := one.message("a@acme.test", "user@example.com")
 	broken := message
 	broken.Subject = "\x00"
 	var came []<-chan outcome
 	for _, key := range []string{"a", "b", "a", "b", "c"} {
-		came = append(came, submitOnce(t.Context(), door, claimOf(one.organization, key, "body"), message))
+		came = append(came, submitOnce(t.Context(), accepting, claimOf(one.organization, key, "body"), message))
 	}
-	failing := submitOnce(t.Context(), door, claimOf(one.organization, "d", "body"), broken)
+	failing := submitOnce(t.Context(), accepting, claimOf(one.organization, "d", "body"), broken)
 	close(g.release)
 	<-held
 	worked, replayed := 0, 0
@@ -156,7 +156,7 @@ func TestKeysOfABrokenGroup(t *testing.T) {
 	if worked != 3 || replayed != 2 || one.stored() != 4 {
 		t.Errorf("%d did their work, %d were replayed, %d are stored", worked, replayed, one.stored())
 	}
-	if _, err := door.AcceptOnce(t.Context(), []intake.Message{message}, claimOf(one.organization, "d", "mended")); err != nil {
+	if _, err := accepting.AcceptOnce(t.Context(), []intake.Message{message}, claimOf(one.organization, "d", "mended")); err != nil {
 		t.Errorf("the key of the broken one: %v", err)
 	}
 }
@@ -167,16 +167,16 @@ func TestNothingToAcceptIsKept(t *testing.T) {
 	g := newGate(t)
 	close(g.release)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	claim := claimOf(one.organization, "key", "body")
 	claim.Respond = func([]intake.Result) (*idempotency.Response, error) {
 		return &idempotency.Response{Status: http.StatusAccepted, Body: []byte("all rejected")}, nil
 	}
 	bad := []intake.Message{one.message("a@unverified.test", "user@example.com")}
-	if results, err := door.AcceptOnce(t.Context(), bad, claim); err != nil || results[0].Refusal == nil {
+	if results, err := accepting.AcceptOnce(t.Context(), bad, claim); err != nil || results[0].Refusal == nil {
 		t.Fatalf("got %+v, %v", results, err)
 	}
-	if _, err := door.AcceptOnce(t.Context(), bad, claim); (outcome{err: err}).replayed() != "all rejected" {
+	if _, err := accepting.AcceptOnce(t.Context(), bad, claim); (outcome{err: err}).replayed() != "all rejected" {
 		t.Errorf("got %v", err)
 	}
 	if one.stored() != 0 {
@@ -190,10 +190,10 @@ func TestAnAnswerThatCannotBeMade(t *testing.T) {
 	g := newGate(t)
 	close(g.release)
 	one := newSender(t, g.Store)
-	door := g.open(intake.Config{})
+	accepting := g.open(intake.Config{})
 	claim := claimOf(one.organization, "key", "body")
 	claim.Respond = func([]intake.Result) (*idempotency.Response, error) { return nil, errors.New("no answer") }
-	if _, err := door.AcceptOnce(t.Context(), []intake.Message{one.message("a@acme.test", "user@example.com")}, claim); err == nil {
+	if _, err := accepting.AcceptOnce(t.Context(), []intake.Message{one.message("a@acme.test", "user@example.com")}, claim); err == nil {
 		t.Error("it was accepted")
 	}
 	if one.stored() != 0 {

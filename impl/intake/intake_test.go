@@ -242,7 +242,7 @@ func TestAcceptRaces(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)
 	senders := []*sender{newSender(t, s), newSender(t, s)}
-	door := open(s)
+	accepting := open(s)
 	var running sync.WaitGroup
 	for i := range 60 {
 		one := senders[i%len(senders)]
@@ -251,7 +251,7 @@ func TestAcceptRaces(t *testing.T) {
 			messages = append(messages, one.message("a@acme.test", "user@example.com"))
 		}
 		running.Go(func() {
-			results, err := door.Accept(t.Context(), messages)
+			results, err := accepting.Accept(t.Context(), messages)
 			if err != nil || len(results) != len(messages) {
 				t.Errorf("answered %+v, %v", results, err)
 				return

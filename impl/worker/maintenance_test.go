@@ -149,6 +149,6 @@ func TestAFailedChoreIsTriedAgain(t *testing.T) {
 func TestNewWantsItsParts(t *testing.T) {
 	t.Parallel()
 	if _, err := worker.New(worker.Config{}); err == nil {
-		t.Error("a dispatcher without anything is made")
+		t.Error("a worker without anything is made")
 	}
 }

@@ -65,7 +65,7 @@ func TestEventsThatLeadNowhere(t *testing.T) {
 	}
 	must(t, h.worker.Events.DeleteExpired(t.Context()))
 	if left := h.count(t, "SELECT count(*) FROM notifications"); left != 0 {
-		t.Errorf("%d notifications are remembered", left)
+		t.Errorf("%d notifications are kept", left)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestEventsOfAProbe(t *testing.T) {
 	h.clock.advance(49 * time.Hour)
 	must(t, h.worker.Events.DeleteExpired(t.Context()))
 	if found(probe, began) || h.count(t, "SELECT count(*) FROM notifications") != 0 {
-		t.Error("the probe is remembered for ever")
+		t.Error("the probe is kept for ever")
 	}
 }
 

@@ -86,7 +86,7 @@ type Runner[T any] struct {
 // New returns a runner that does nothing until it is run.
 func New[T any](config Config[T]) (*Runner[T], error) {
 	if config.Claim == nil || config.Handle == nil {
-		return nil, errors.New("due: an engine needs Claim and Handle")
+		return nil, errors.New("workqueue: Claim and Handle are required")
 	}
 	setDefaults(&config)
 	return &Runner[T]{config: config, slots: newSlots(config.Concurrency), wake: make(chan struct{}, 1)}, nil
