@@ -58,6 +58,7 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 	if err == nil {
 		s.throttleCooldown.succeeded(now)
 		s.accountCooldown.succeeded(now)
+		s.rejections.accepted()
 		return attemptResult{disposition: sent, at: now, providerMessageID: ses.StorableText(providerMessageID)}
 	}
 	class := ses.ClassOf(err)
@@ -77,6 +78,14 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 		s.accountCooldown.start(now)
 		return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
 	case ses.Rejected:
+		if s.rejections.rejectedFor(send.OrganizationID, now) {
+			if s.operatorLogs.Allow("rejections", now) {
+				s.config.Log.ErrorContext(ctx, "SES rejects the mail of several organizations: sending pauses, and no message fails",
+					slog.Int("organizations", maxRejectedOrganizations))
+			}
+			s.accountCooldown.start(now)
+			return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
+		}
 		return *failPermanently(now, "rejected", customerText(err))
 	case ses.DomainNotReady:
 		held := s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))

@@ -5,7 +5,8 @@
 //   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
 //   - retry_policy.go: what follows from each response of SES
-//   - cooldown.go: the pause of the whole process after SES refused the account
+//   - cooldown.go: the pause of the whole process after SES refused the account; rejection_breaker.go: the same after SES
+//     rejected the mail of several organizations
 //   - send_limiter.go: the account's rate and daily quota, shared by all workers
 //   - settle.go, commit.go: storing results in groups, one transaction for each group
 //   - event_flow.go: whether SES reports what it accepted; event_watchdog.go: a warning when it does not
@@ -88,6 +89,7 @@ type Sender struct {
 	eventFlow        eventFlow
 	throttleCooldown *cooldown
 	accountCooldown  *cooldown
+	rejections       rejectionBreaker
 	attemptLogs      *loglimit.Limiter
 	operatorLogs     *loglimit.Limiter
 	watchdog         eventWatchdog

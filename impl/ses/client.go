@@ -5,7 +5,8 @@
 //   - account.go: the account's quota, and the configuration set; event_destination.go: where its events go
 //   - send.go: sending one message
 //   - suppression.go: the account's suppression list
-//   - error.go: the class of a failure; wire.go: how far a request got, which decides that class
+//   - error.go: the class of a failure; rejection.go: refusals that are about one message; wire.go: how far a request
+//     got, which decides that class
 //   - event.go: parsing the events that SES publishes
 //
 // Only this package and package awsevents (SNS and SQS) use the AWS SDK.

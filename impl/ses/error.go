@@ -133,8 +133,8 @@ func classifyResponse(op string, status int, code, message string) Class {
 		return Paused
 	case "MailFromDomainNotVerifiedException":
 		return DomainNotReady
-	case "MessageRejected", "BadRequestException":
-		return classifyRejection(message)
+	case "MessageRejected", "BadRequestException", "InvalidParameterValue":
+		return classifyRejection(op, message)
 	case "NotFoundException":
 		if op == opSendEmail {
 			return Misconfigured // the configuration set
@@ -148,8 +148,6 @@ func classifyResponse(op string, status int, code, message string) Class {
 		return Throttled
 	case status == http.StatusRequestTimeout:
 		return Ambiguous
-	case status == http.StatusBadRequest && !strings.Contains(code, "Signature") && !strings.Contains(code, "Token"):
-		return Rejected
 	case status == http.StatusRequestEntityTooLarge:
 		return Rejected
 	}
@@ -171,13 +169,15 @@ func classifyLimit(code, message string) Class {
 
 // classifyRejection distinguishes a rejection that may pass (an unverified domain, a pause) from a permanent one.
 // https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
-func classifyRejection(message string) Class {
+func classifyRejection(op, message string) Class {
 	text := strings.ToLower(message)
 	switch {
 	case strings.Contains(text, "address is not verified"):
 		return DomainNotReady
 	case strings.Contains(text, "sending suspended"), strings.Contains(text, "sending paused"):
 		return Paused
+	case op == opSendEmail && !aboutTheMessage(text):
+		return Misconfigured
 	}
 	return Rejected
 }
@@ -233,7 +233,7 @@ func detail(class Class, message string) string {
 	if len(text) > maxDetail {
 		text = strings.ToValidUTF8(text[:maxDetail], "")
 	}
-	if text == "" {
+	if text == "" || confidential.MatchString(text) {
 		return class.explanation()
 	}
 	return text

@@ -69,7 +69,23 @@ func TestAnswersOfSendEmail(t *testing.T) {
 		"suspended in words":    {400, "MessageRejected", "Sending suspended for this account.", ses.Paused},
 		"rejected":              {400, "MessageRejected", "Virus found", ses.Rejected},
 		"bad request":           {400, "BadRequestException", "Illegal address", ses.Rejected},
-		"validation":            {400, "ValidationException", "x", ses.Rejected},
+		"invalid content":       {400, "MessageRejected", "The message can't be sent because it contains invalid content.", ses.Rejected},
+		"attachment type":       {400, "MessageRejected", "Attachment file type is not supported", ses.Rejected},
+		"no domain":             {400, "BadRequestException", "Missing final '@domain'", ses.Rejected},
+		"odd local part":        {400, "BadRequestException", "Local address contains control or whitespace", ses.Rejected},
+		"header":                {400, "BadRequestException", "Header <X-A> cannot be set.", ses.Rejected},
+		"too long":              {400, "BadRequestException", "Message length is more than 40000000 bytes long.", ses.Rejected},
+		"too many recipients":   {400, "BadRequestException", "Recipient count exceeds 50.", ses.Rejected},
+		"validation":            {400, "ValidationException", "x", ses.Misconfigured},
+		"unknown refusal":       {400, "MessageRejected", "Something that nobody has seen", ses.Misconfigured},
+		"unknown bad request":   {400, "BadRequestException", "Tenant <x> is not associated with this resource", ses.Misconfigured},
+		"set that is gone":      {400, "BadRequestException", "Configuration set <mailstack> does not exist.", ses.Misconfigured},
+		"denied with 400":       {400, "AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized to perform: ses:SendEmail", ses.Misconfigured},
+		"not authorized":        {400, "NotAuthorized", "x", ses.Misconfigured},
+		"clock":                 {400, "RequestExpired", "x", ses.Misconfigured},
+		"opt-in":                {400, "OptInRequired", "x", ses.Misconfigured},
+		"malformed query":       {400, "MalformedQueryString", "x", ses.Misconfigured},
+		"policy in a refusal":   {400, "MessageRejected", "Virus found by arn:aws:iam::123456789012:role/scanner on host-1.amazonaws.com", ses.Rejected},
 		"too large":             {413, "RequestEntityTooLarge", "x", ses.Rejected},
 		"unverified":            {400, "MessageRejected", unverified, ses.DomainNotReady},
 		"unverified, other":     {400, "BadRequestException", unverified, ses.DomainNotReady},
@@ -88,7 +104,7 @@ func TestAnswersOfSendEmail(t *testing.T) {
 		"request timeout":       {408, "RequestTimeoutException", "x", ses.Ambiguous},
 		"answer without an id":  {200, "", "", ses.Ambiguous},
 		"code with an address":  {429, "TooManyRequestsException:http://internal.amazon.com/", "x", ses.Throttled},
-		"rejected with newline": {400, "MessageRejected", "a\\r\\nb", ses.Rejected},
+		"rejected with newline": {400, "MessageRejected", "Virus\\r\\nfound", ses.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +129,12 @@ func TestAnswersOfSendEmail(t *testing.T) {
 			if c.status != 200 && failure.RequestID != "the-request" {
 				t.Errorf("%+v", failure)
 			}
-			if strings.Contains(failure.Detail, "arn:") || strings.ContainsAny(failure.Detail, "\r\n") {
+			for _, secret := range []string{"arn:", "123456789012", "amazonaws.com"} {
+				if strings.Contains(failure.Detail, secret) {
+					t.Errorf("tenants read %q", failure.Detail)
+				}
+			}
+			if strings.ContainsAny(failure.Detail, "\r\n") {
 				t.Error(failure.Detail)
 			}
 			if c.want == ses.Rejected && c.message == "Virus found" && failure.Detail != c.message {

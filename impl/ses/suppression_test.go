@@ -31,7 +31,7 @@ func TestDeleteSuppressed(t *testing.T) {
 func TestDeleteSuppressedRefused(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]ses.Class{
-		"BadRequestException": "", "NotFoundException": "", "AccessDeniedException": ses.Misconfigured, "RequestExpired": ses.Rejected,
+		"BadRequestException": "", "NotFoundException": "", "AccessDeniedException": ses.Misconfigured, "RequestExpired": ses.Misconfigured,
 		"TooManyRequestsException": ses.Throttled,
 	} {
 		status := map[string]int{"AccessDeniedException": 403, "NotFoundException": 404, "TooManyRequestsException": 429}[code]
