@@ -29,6 +29,9 @@ const (
 func SuppressionSubtypes() []string { return []string{"OnAccountSuppressionList", "Suppressed"} }
 
 const (
+	// ComplaintNotSpam is the feedback type of a report that a message is not spam after all, the opposite of a complaint
+	// (RFC 6430). https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#complaint-object
+	ComplaintNotSpam = "not-spam"
 	// BouncePermanent is the type of a bounce after which the address must not be tried again.
 	BouncePermanent = "Permanent"
 

@@ -121,6 +121,15 @@ func complaints(event ses.Event, recipients []db.Recipient) []emailEvent {
 			return emailEventData{BounceSubType: event.Subtype, Reason: suppressedReason(event.Subtype)}
 		})
 	}
+	if event.Type == ses.ComplaintNotSpam {
+		return nil
+	}
+	if len(event.Recipients) > 1 {
+		// AWS names all recipients of the message at the provider that reported: any of them may have complained. The message is
+		// complained about, and no address is suppressed for what another did.
+		// https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#complained-recipients
+		event.Recipients = nil
+	}
 	found := perRecipient(event, recipients, "complained", mail.EventTypeComplained, feedbackKey(event), func(ses.EventRecipient) emailEventData {
 		return emailEventData{FeedbackType: event.Type, Reason: sentence("The recipient reported the message as unwanted", event.Type)}
 	})

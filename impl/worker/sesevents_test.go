@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -50,7 +51,13 @@ func TestEventsMakeFacts(t *testing.T) {
 			return []string{bounceEvent(id, "other@rcpt.example", "Permanent", "General", "one")}
 		}, "Bounced", "The recipient's mail server did not take the message: smtp; 550 one", []string{"Queued", "Queued"}, []string{"email.bounced"}, nil},
 		"complaint": {func(id uuid.UUID) []string { return []string{complaintEvent(id, secondRecipient)} }, "Complained", "The recipient reported the message as unwanted: abuse", []string{"Queued", "Complained"}, []string{"email.complained"}, []string{"hidden@rcpt.example Complaint"}},
-		"rejected":  {func(id uuid.UUID) []string { return []string{rejectEvent(id)} }, "Failed", "Amazon SES refused the message: Bad content", []string{"Failed", "Failed"}, []string{"email.failed"}, nil},
+		"not spam": {func(id uuid.UUID) []string {
+			return []string{event(id, "Complaint", "complaint", fmt.Sprintf(`{"feedbackId":"c","timestamp":"2026-03-01T12:00:03Z","complaintFeedbackType":"not-spam","complainedRecipients":[{"emailAddress":%q}]}`, firstRecipient))}
+		}, "Queued", "", []string{"Queued", "Queued"}, nil, nil},
+		"complaint of one of two": {func(id uuid.UUID) []string {
+			return []string{event(id, "Complaint", "complaint", fmt.Sprintf(`{"feedbackId":"c","timestamp":"2026-03-01T12:00:03Z","complaintFeedbackType":"abuse","complainedRecipients":[{"emailAddress":%q},{"emailAddress":%q}]}`, firstRecipient, secondRecipient))}
+		}, "Complained", "The recipient reported the message as unwanted: abuse", []string{"Queued", "Queued"}, []string{"email.complained"}, nil},
+		"rejected": {func(id uuid.UUID) []string { return []string{rejectEvent(id)} }, "Failed", "Amazon SES refused the message: Bad content", []string{"Failed", "Failed"}, []string{"email.failed"}, nil},
 		"rendering": {func(id uuid.UUID) []string {
 			return []string{event(id, "Rendering Failure", "failure", `{"errorMessage":"no name"}`)}
 		}, "Failed", "Amazon SES could not render the message: no name", []string{"Failed", "Failed"}, []string{"email.failed"}, nil},
