@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -28,9 +29,9 @@ type cachedKey struct {
 	expires time.Time
 }
 
-// key returns the public key of the certificate at an SNS URL. At most one certificate is fetched at a time.
-func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) {
-	target, err := v.trusted(raw)
+// key returns the public key of the certificate at a URL of SNS. At most one is fetched at a time.
+func (v *Verifier) key(ctx context.Context, topic, raw string) (*rsa.PublicKey, error) {
+	target, err := v.trusted(topic, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (v *Verifier) key(ctx context.Context, raw string) (*rsa.PublicKey, error) 
 	if key, err := v.cached(address); key != nil || err != nil {
 		return key, err
 	}
-	found, err := v.download(ctx, address)
+	found, err := v.download(ctx, topic, address)
 	v.cache(address, found, err)
 	return found.key, err
 }
@@ -87,7 +88,7 @@ func (v *Verifier) cache(address string, found cachedKey, err error) {
 	}
 }
 
-func (v *Verifier) download(ctx context.Context, address string) (cachedKey, error) {
+func (v *Verifier) download(ctx context.Context, topic, address string) (cachedKey, error) {
 	body, err := v.get(ctx, address, maxCertificate)
 	if err != nil {
 		return cachedKey{}, fmt.Errorf("%w: fetch the certificate: %w", ErrUnavailable, err)
@@ -104,6 +105,12 @@ func (v *Verifier) download(ctx context.Context, address string) (cachedKey, err
 	if now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
 		return cachedKey{}, forged("its certificate is not valid at this time")
 	}
+	// The simulator's certificates are its own; plain HTTP is for it alone.
+	if strings.HasPrefix(address, "https:") {
+		if err := v.checkChain(ctx, topic, certificate); err != nil {
+			return cachedKey{}, err
+		}
+	}
 	key, ok := certificate.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return cachedKey{}, forged("its certificate has no RSA key")
@@ -117,7 +124,7 @@ func (v *Verifier) download(ctx context.Context, address string) (cachedKey, err
 
 // Confirm confirms a subscription by fetching the message's SubscribeURL. The message must have passed Verify.
 func (v *Verifier) Confirm(ctx context.Context, message Message) error {
-	target, err := v.trusted(message.SubscribeURL)
+	target, err := v.trusted(message.TopicArn, message.SubscribeURL)
 	if err != nil {
 		return err
 	}

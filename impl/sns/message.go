@@ -2,7 +2,8 @@
 //
 //   - message.go: parsing, and the text of a message that SNS signs
 //   - verify.go: which messages are accepted: topic, certificate host, signature
-//   - certificate.go: fetching and caching certificates; confirming a subscription
+//   - host.go: hosts and certificate names of each region and partition
+//   - certificate.go: fetching and caching certificates; chain.go: who issued them; confirming a subscription
 //
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 package sns

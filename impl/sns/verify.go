@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // signature version 1 is defined with SHA-1
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -40,15 +41,16 @@ type Config struct {
 	TrustedHost string
 	// Transport fetches certificates and confirms subscriptions. Nil means a new http.Transport.
 	Transport http.RoundTripper
-	Now       func() time.Time // nil means time.Now
-	Log       *slog.Logger     // nil means that nothing is logged
+	// Roots are the certificate authorities that certificates of AWS must lead to. Nil means those of the system.
+	Roots *x509.CertPool
+	Now   func() time.Time // nil means time.Now
+	Log   *slog.Logger     // nil means that nothing is logged
 }
 
 // Verifier verifies that messages come from SNS. It is safe for concurrent use.
 type Verifier struct {
 	config      Config
 	client      *http.Client
-	awsHost     *regexp.Regexp
 	certificate *regexp.Regexp
 
 	mu     sync.Mutex
@@ -81,7 +83,6 @@ func New(config Config) *Verifier {
 			Transport: config.Transport, Timeout: defaultTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		awsHost:     regexp.MustCompile(`^sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$`),
 		certificate: regexp.MustCompile(`^/[A-Za-z0-9_-]+\.pem$`),
 		known:       map[string]cachedKey{},
 		failed:      map[string]time.Time{},
@@ -107,7 +108,7 @@ func (v *Verifier) Verify(ctx context.Context, body []byte) (Message, error) {
 	if err != nil {
 		return message, forged("the signature is not base64")
 	}
-	key, err := v.key(ctx, message.SigningCertURL)
+	key, err := v.key(ctx, message.TopicArn, message.SigningCertURL)
 	if err != nil {
 		return message, err
 	}
@@ -132,15 +133,15 @@ func (m *Message) digest() (crypto.Hash, []byte, error) {
 
 func forged(why string) error { return fmt.Errorf("%w: %s", ErrUntrusted, why) }
 
-// trusted parses a URL and checks that it leads to SNS over https (or to TrustedHost), with nothing but a host, a
-// path and a query.
-func (v *Verifier) trusted(raw string) (*url.URL, error) {
+// trusted parses a URL and checks that it leads to SNS in the region of the topic over https (or to TrustedHost), with
+// nothing but a host, a path and a query.
+func (v *Verifier) trusted(topic, raw string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil || len(raw) > 2048 || target.User != nil || target.Fragment != "" || target.Opaque != "" {
 		return nil, forged("a URL in it is malformed")
 	}
 	ours := v.config.TrustedHost != "" && target.Scheme == "http" && target.Host == v.config.TrustedHost
-	aws := target.Scheme == "https" && v.awsHost.MatchString(target.Host)
+	aws := target.Scheme == "https" && target.Host == host(topic)
 	if !ours && !aws {
 		return nil, forged("a URL in it leads to another host than one of SNS")
 	}
