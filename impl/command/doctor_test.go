@@ -68,6 +68,11 @@ func TestDoctorPassesWithAQueue(t *testing.T) {
 	if printed := diagnose(t, a.environment, 0, "--wait=6s"); !strings.Contains(printed, "until the doctor collected") {
 		t.Errorf("without a worker the doctor says:\n%s", printed)
 	}
+	a.setUp(t, "--queue=events", "--tracking")
+	if printed := diagnose(t, a.environment, 0, "--wait=6s"); !strings.Contains(printed, "warning: opens and clicks are tracked") {
+		t.Errorf("with tracking the doctor says:\n%s", printed)
+	}
+	a.setUp(t, "--queue=events")
 	worker := launch(t, a.environment, "worker")
 	worker.logged("working", "level")
 	sandbox := false

@@ -21,6 +21,7 @@ type sesSetup struct {
 	components.SESFlags
 	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
 	Endpoint string `placeholder:"URL" help:"URL to which the topic posts events: https://<your host>/internal/ses/events."`
+	Tracking bool   `help:"Track opens and clicks in the mail of every organization: SES rewrites links and adds an image. Without it tracking is switched off."`
 	Queue    string `placeholder:"NAME" help:"Name of the SQS queue that receives events, for installations without a public URL."`
 }
 
@@ -89,7 +90,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	if state, err = account.EnsureDestination(ctx, topic); err != nil {
+	if state, err = account.EnsureDestination(ctx, topic, c.Tracking); err != nil {
 		return fmt.Errorf("set up the event destination: %w", err)
 	}
 	if err := report(state, "event destination", topic); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/impl/sending"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/webhook"
 )
@@ -148,6 +149,10 @@ type WorkerFlags struct {
 func (flags WorkerFlags) Check() error {
 	if flags.SendConcurrency < 1 {
 		return Usagef("MAILSTACK_SEND_CONCURRENCY is %d: at least 1 is needed", flags.SendConcurrency)
+	}
+	if time.Duration(flags.ContentRetention) < sending.MaxMessageAge {
+		return Usagef("MAILSTACK_CONTENT_RETENTION is %s: a message may wait to be sent for %s, and needs its body until then",
+			time.Duration(flags.ContentRetention), sending.MaxMessageAge)
 	}
 	if flags.ContentRetention > flags.MessageRetention {
 		return Usagef("MAILSTACK_CONTENT_RETENTION is longer than MAILSTACK_MESSAGE_RETENTION: bodies cannot outlive their messages")

@@ -67,6 +67,7 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 // tryDestination collects the topics to which SES publishes events.
 func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	var elsewhere, missing []string
+	tracking := false
 	for _, one := range d.destinations {
 		switch {
 		case one.Topic == "" || !one.Enabled:
@@ -75,6 +76,7 @@ func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 		default:
 			d.topics = append(d.topics, one.Topic)
 			missing = append(missing, one.Missing...)
+			tracking = tracking || one.Tracking
 		}
 	}
 	switch {
@@ -84,12 +86,16 @@ func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	case len(d.topics) == 0:
 		return stepResult{}, withHint(errors.New("the configuration set has no enabled event destination on an SNS topic"), setupAdvice)
 	}
-	return judgeTypes(d.topics, missing)
+	return judgeTypes(d.topics, missing, tracking)
 }
 
 // judgeTypes fails if a missing event type makes statuses wrong, and warns about any other missing type.
-func judgeTypes(topics, missing []string) (stepResult, error) {
+func judgeTypes(topics, missing []string, tracking bool) (stepResult, error) {
 	found := stepResult{detail: "events go to " + strings.Join(topics, ", ")}
+	if tracking {
+		found.warning = "opens and clicks are tracked: SES rewrites the links in all mail, password resets included; " +
+			"`mailstack ses setup` without --tracking switches it off"
+	}
 	if len(missing) == 0 || len(topics) > 1 {
 		return found, nil
 	}

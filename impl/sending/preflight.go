@@ -21,7 +21,7 @@ func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
 	case row.Email.Outcome > int16(mail.OutcomeSendFailed):
 		// An event reported that SES accepted the message, in an attempt whose response was lost.
 		return &attemptResult{disposition: superseded}
-	case now.Sub(row.Email.QueuedAt) >= maxMessageAge:
+	case now.Sub(row.Email.QueuedAt) >= MaxMessageAge:
 		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
 		return s.retryIn(backoff.Exponential(minSuspendedWait, maxSuspendedWait, m.send.Attempt, s.config.Random()))

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxMessageAge is how long after acceptance a message may still be sent.
-	maxMessageAge = 72 * time.Hour
+	// MaxMessageAge is how long after acceptance a message may still be sent.
+	MaxMessageAge = 72 * time.Hour
 	// SES's rate comes back within a second, and all waiting messages share it.
 	minThrottledWait, maxThrottledWait = time.Second, 30 * time.Second
 	// An account that may not send, or a domain that SES does not know yet, is fixed by people or DNS.

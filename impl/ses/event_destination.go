@@ -33,17 +33,26 @@ type ConfigurationSet struct {
 type Destination struct {
 	Name    string
 	Enabled bool
-	Topic   string // ARN; empty where the destination is no SNS topic
-	// Missing are the event types that ParseEvent understands and that are not published to this destination.
+	Topic   string // ARN; empty where it is no topic of SNS
+	// Missing are the types of events about sending and delivery that do not go there.
 	Missing []string
+	// Tracking reports that opens or clicks go there. Publishing them is what switches tracking on: SES then rewrites the
+	// links of every message that is sent with the configuration set, and adds an image to it.
+	// https://docs.aws.amazon.com/ses/latest/dg/faqs-metrics.html
+	Tracking bool
 }
 
-// eventTypes returns every event type that ParseEvent understands.
-func eventTypes() []types.EventType {
+// deliveryEvents are the types of events on which statuses rest.
+func deliveryEvents() []types.EventType {
 	return []types.EventType{
 		types.EventTypeSend, types.EventTypeDelivery, types.EventTypeBounce, types.EventTypeComplaint, types.EventTypeReject,
-		types.EventTypeDeliveryDelay, types.EventTypeOpen, types.EventTypeClick, types.EventTypeRenderingFailure,
+		types.EventTypeDeliveryDelay, types.EventTypeRenderingFailure,
 	}
+}
+
+// trackingEvents are the types of events that make SES track.
+func trackingEvents() []types.EventType {
+	return []types.EventType{types.EventTypeOpen, types.EventTypeClick}
 }
 
 // GetConfigurationSet reads the configured set and its event destinations. ErrNotFound means that there is no such
@@ -76,7 +85,10 @@ func destinationOf(one types.EventDestination) Destination {
 	if one.SnsDestination != nil {
 		found.Topic = aws.ToString(one.SnsDestination.TopicArn)
 	}
-	for _, kind := range eventTypes() {
+	for _, kind := range trackingEvents() {
+		found.Tracking = found.Tracking || slices.Contains(one.MatchingEventTypes, kind)
+	}
+	for _, kind := range deliveryEvents() {
 		if !slices.Contains(one.MatchingEventTypes, kind) {
 			found.Missing = append(found.Missing, string(kind))
 		}
@@ -84,10 +96,10 @@ func destinationOf(one types.EventDestination) Destination {
 	return found
 }
 
-// EnsureDestination makes sure that every event of the configured set goes to the topic. The topic must already let
-// SES publish, because SES tries at once.
+// EnsureDestination makes sure that the events of the configured set go to a topic, opens and clicks only with tracking.
+// The topic must let SES publish: SES tries at once.
 // https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
-func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, error) {
+func (c *Client) EnsureDestination(ctx context.Context, topic string, tracking bool) (Change, error) {
 	set, err := c.GetConfigurationSet(ctx)
 	if err != nil {
 		return "", err
@@ -99,7 +111,7 @@ func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, e
 	}
 	if i >= 0 {
 		found := set.Destinations[i]
-		if found.Topic == topic && found.Enabled && len(found.Missing) == 0 {
+		if found.Topic == topic && found.Enabled && len(found.Missing) == 0 && found.Tracking == tracking {
 			return Unchanged, nil
 		}
 		name = found.Name
@@ -107,8 +119,12 @@ func (c *Client) EnsureDestination(ctx context.Context, topic string) (Change, e
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	ctx, a := trackWire(ctx)
+	published := deliveryEvents()
+	if tracking {
+		published = append(published, trackingEvents()...)
+	}
 	wanted := &types.EventDestinationDefinition{
-		Enabled: true, MatchingEventTypes: eventTypes(), SnsDestination: &types.SnsDestination{TopicArn: aws.String(topic)},
+		Enabled: true, MatchingEventTypes: published, SnsDestination: &types.SnsDestination{TopicArn: aws.String(topic)},
 	}
 	if i >= 0 {
 		_, err := c.admin.UpdateConfigurationSetEventDestination(ctx, &sesv2.UpdateConfigurationSetEventDestinationInput{

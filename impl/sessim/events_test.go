@@ -60,7 +60,7 @@ func TestEventsGoToTheDestinationsOfTheConfigurationSet(t *testing.T) {
 	r, topic := wired(t)
 	r.bounce(t) // no destination yet
 	for _, want := range []ses.Change{ses.Created, ses.Unchanged} {
-		if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != want {
+		if state, err := r.client.EnsureDestination(t.Context(), topic, false); err != nil || state != want {
 			t.Fatalf("the destination is %s, want %s: %v", state, want, err)
 		}
 	}
@@ -72,14 +72,25 @@ func TestEventsGoToTheDestinationsOfTheConfigurationSet(t *testing.T) {
 			t.Fatalf("%d %v", status, answer)
 		}
 		found, err := r.client.GetConfigurationSet(t.Context())
-		if err != nil || len(found.Destinations) != 1 || len(found.Destinations[0].Missing) != 8 || found.Destinations[0].Enabled != (i == 0) {
+		if err != nil || len(found.Destinations) != 1 || len(found.Destinations[0].Missing) != 6 || found.Destinations[0].Enabled != (i == 0) {
 			t.Errorf("the configuration set is %+v: %v", found, err)
 		}
 		r.bounce(t)
 		eventually(t, "the Bounce is in the queue", func() bool { return r.Topics().Held("events") == 3 })
 	}
-	if state, err := r.client.EnsureDestination(t.Context(), topic); err != nil || state != ses.Updated {
+	if state, err := r.client.EnsureDestination(t.Context(), topic, false); err != nil || state != ses.Updated {
 		t.Errorf("the destination is %s: %v", state, err)
+	}
+	for _, step := range []struct {
+		tracking bool
+		want     ses.Change
+	}{{false, ses.Unchanged}, {true, ses.Updated}, {true, ses.Unchanged}, {false, ses.Updated}} {
+		if state, err := r.client.EnsureDestination(t.Context(), topic, step.tracking); err != nil || state != step.want {
+			t.Errorf("tracking %t: the destination is %s: %v", step.tracking, state, err)
+		}
+		if found, err := r.client.GetConfigurationSet(t.Context()); err != nil || found.Destinations[0].Tracking != step.tracking {
+			t.Errorf("tracking %t: the configuration set is %+v: %v", step.tracking, found, err)
+		}
 	}
 }
 
