@@ -34,9 +34,14 @@ func main() {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal drains, and restores the default handling of signals: a second one ends the process at once.
-	context.AfterFunc(ctx, stop)
+	// The first signal drains. The next ones are the process's own until it releases them: then they end it at once.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		stop()
+	}()
 	os.Exit(command.Run(ctx, command.Process{
 		Arguments: os.Args[1:],
 		Stdout:    os.Stdout,
@@ -44,5 +49,8 @@ func main() {
 		Spec:      document,
 		Now:       time.Now,
 		Random:    rand.Reader,
+
+		Again:          signals,
+		ReleaseSignals: func() { signal.Stop(signals); signal.Reset(os.Interrupt, syscall.SIGTERM) },
 	}))
 }

@@ -141,7 +141,7 @@ func (w *world) environment() ([]string, error) {
 	}
 	return []string{
 		"HOME=" + w.folder, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + w.authority(),
-		"DATABASE_URL=" + w.postgres.DSN(devdb.Database), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_ADMIN_ADDR=off",
+		"DATABASE_URL=" + w.postgres.DSN(devdb.Database), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_ADMIN_ADDR=off", "MAILSTACK_LAME_DUCK=0",
 		"MAILSTACK_SECRET_KEY=" + base64.StdEncoding.EncodeToString(secret),
 		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_SESV2=" + w.amazon.URL, "AWS_ACCESS_KEY_ID=storm", "AWS_SECRET_ACCESS_KEY=storm",
 		"MAILSTACK_DNS_SERVER=" + w.names.Addr(), "MAILSTACK_RATE_LIMIT=0", "MAILSTACK_WEBHOOK_PREFIXES=127.0.0.0/8",

@@ -79,7 +79,7 @@ func (h *Harness) StartProgram(
 		Name: name, Program: program, Arguments: arguments, Stdout: log, Stderr: log, OnEnd: log.Close,
 		Environment: append([]string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + h.Folder, "TMPDIR=" + os.TempDir(),
-			"DATABASE_URL=" + h.Postgres.DSN(database), "MAILSTACK_SECRET_KEY=" + h.secretKey, "MAILSTACK_ADMIN_ADDR=off",
+			"DATABASE_URL=" + h.Postgres.DSN(database), "MAILSTACK_SECRET_KEY=" + h.secretKey, "MAILSTACK_ADMIN_ADDR=off", "MAILSTACK_LAME_DUCK=0",
 			"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=harness", "AWS_SECRET_ACCESS_KEY=harness", "AWS_EC2_METADATA_DISABLED=true",
 		}, environment...),
 	})

@@ -98,6 +98,10 @@ func run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return components.Usagef("%w (see mailstack --help)", err)
 	}
+	if _, graceful := parsed.Selected().Target.Addr().Interface().(*serveCommand); !graceful && process.ReleaseSignals != nil {
+		unwatch := context.AfterFunc(ctx, process.ReleaseSignals)
+		defer unwatch()
+	}
 	return parsed.Run()
 }
 

@@ -117,7 +117,9 @@ func launchAs(t *testing.T, user *syscall.Credential, folder string, environment
 	r := &running{t: t, ended: make(chan struct{})}
 	r.command = exec.CommandContext(context.WithoutCancel(t.Context()), binary, arguments...)
 	r.command.Dir = folder
-	r.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + os.TempDir()}, environment...)
+	r.command.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + os.TempDir(), "MAILSTACK_LAME_DUCK=0",
+	}, environment...)
 	r.command.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	r.command.Stdout, r.command.Stderr = &r.stdout, &r.stderr
 	if err := r.command.Start(); err != nil {

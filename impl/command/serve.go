@@ -23,6 +23,7 @@ type serveCommand struct {
 	components.WorkerFlags
 	components.WebhookFlags
 	components.DrainFlags
+	components.LameDuckFlags
 	components.TracingFlags
 	components.LogFlags
 }
@@ -31,14 +32,14 @@ type serveCommand struct {
 func (*serveCommand) Help() string {
 	return `Any number of processes can run on one database. It starts while Postgres is unavailable, and responds with 503 until Postgres is back; it refuses to start on a database that was not migrated.
 
-SIGTERM drains: new requests get 503, requests in flight are completed, messages in flight are finished and stored, and the rest waits in the database. A second signal ends the process at once.`
+SIGTERM first makes /readyz fail while everything else is still answered, so that a load balancer looks elsewhere ($MAILSTACK_LAME_DUCK; a second signal skips it). Then the port is closed, requests in flight are answered, what is being sent is finished and stored, and the rest waits in the database. A further signal ends the process at once.`
 }
 
 func (c *serveCommand) check(process *Process) error {
 	checks := []func() error{
 		func() error { return c.SecretKeyFlags.Check(process.Random) },
 		c.DatabaseFlags.Check, c.APIFlags.Check, c.EventsFlags.Check, c.EventsRouteFlags.Check, c.WorkerFlags.Check,
-		c.WebhookFlags.Check, c.DrainFlags.Check, c.TracingFlags.Check,
+		c.WebhookFlags.Check, c.DrainFlags.Check, func() error { return c.LameDuckFlags.Check(c.DrainTimeout) }, c.TracingFlags.Check,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -79,7 +80,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 		return err
 	}
 	seen.ExportQueueDepth(database, process.Now)
-	running := &components.Service{Listener: listener, MaxConnections: c.MaxConnections, Telemetry: seen, Ready: ready, DrainTimeout: c.DrainTimeout, Log: log}
+	running := &components.Service{Listener: listener, MaxConnections: c.MaxConnections, Telemetry: seen, Ready: ready, DrainTimeout: c.DrainTimeout, LameDuck: c.LameDuck, Process: process, Log: log}
 	sealer, err := c.Sealer(process.Random)
 	if err != nil {
 		return err

@@ -179,7 +179,20 @@ func (flags WebhookFlags) Policy() webhook.Policy {
 	return webhook.Policy{Prefixes: prefixes}
 }
 
-// DrainFlags sets how long a process drains.
+// LameDuckFlags say how a process that serves HTTP takes its leave.
+type LameDuckFlags struct {
+	LameDuck time.Duration `env:"MAILSTACK_LAME_DUCK" default:"5s" placeholder:"TIME" help:"Time between failing /readyz and closing the port, in which everything is still answered; a part of the drain timeout. 0: none. Default: 5s."`
+}
+
+// Check wants the lame-duck time to leave something of the drain timeout.
+func (flags LameDuckFlags) Check(drain time.Duration) error {
+	if flags.LameDuck < 0 || flags.LameDuck >= drain {
+		return Usagef("MAILSTACK_LAME_DUCK is %s: it must be at least 0 and shorter than MAILSTACK_DRAIN_TIMEOUT (%s)", flags.LameDuck, drain)
+	}
+	return nil
+}
+
+// DrainFlags say how long a process that was told to stop goes on.
 type DrainFlags struct {
 	DrainTimeout time.Duration `env:"MAILSTACK_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" help:"Maximum time to finish work in flight after SIGTERM. Wait 5 seconds longer before killing the process. Default: 25s."`
 }

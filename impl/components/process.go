@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,6 +23,17 @@ type Process struct {
 	Spec           []byte // openapi.yaml
 	Now            func() time.Time
 	Random         io.Reader // fit for secrets, and safe for concurrent use
+	// Again receives the signals that come after the one which ended the context, until ReleaseSignals is called: from then
+	// on they have their usual effect. Nil means that they always have.
+	Again          <-chan os.Signal
+	ReleaseSignals func()
+}
+
+// releaseSignals gives signals back their usual effect.
+func (process *Process) releaseSignals() {
+	if process.ReleaseSignals != nil {
+		process.ReleaseSignals()
+	}
 }
 
 // NewID returns a new version-7 UUID. It panics when the source of randomness fails, without which nothing is safe.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -27,7 +28,11 @@ type Service struct {
 	// Ready returns once the database has the schema that the worker needs, or fails permanently.
 	Ready        func(ctx context.Context) error
 	DrainTimeout time.Duration
-	Log          *slog.Logger
+	// LameDuck is the part of the drain timeout in which the API still answers everything, but is not ready.
+	LameDuck time.Duration
+	// Process receives further signals; nil where none are awaited.
+	Process *Process
+	Log     *slog.Logger
 }
 
 // Run runs the parts until ctx ends or one of them fails, and then drains all of them at the same time: the API
@@ -65,8 +70,37 @@ func (s *Service) serve(ctx context.Context) error {
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { s.API.Run(beside) })
-	err := ServeHTTP(ctx, NewHTTPServer(s.API, s.Log), netutil.LimitListener(s.Listener, s.MaxConnections), s.API.Drain, s.DrainTimeout)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	unwatch := context.AfterFunc(ctx, func() {
+		s.lameDuck(ctx)
+		end()
+	})
+	defer unwatch()
+	err := ServeHTTP(serving, NewHTTPServer(s.API, s.Log), netutil.LimitListener(s.Listener, s.MaxConnections), s.API.Drain, s.DrainTimeout-s.LameDuck)
 	stop()
 	running.Wait()
 	return err
+}
+
+// lameDuck lets load balancers see that the process is not ready before its port is closed. A further signal ends the wait.
+func (s *Service) lameDuck(ctx context.Context) {
+	if s.Process != nil {
+		defer s.Process.releaseSignals()
+	}
+	if s.LameDuck <= 0 {
+		return
+	}
+	s.API.LameDuck()
+	timer := time.NewTimer(s.LameDuck)
+	defer timer.Stop()
+	var again <-chan os.Signal
+	if s.Process != nil {
+		again = s.Process.Again
+	}
+	s.Log.InfoContext(ctx, "not ready; still answering", slog.String("lame_duck", s.LameDuck.String()))
+	select {
+	case <-timer.C:
+	case <-again:
+	}
 }

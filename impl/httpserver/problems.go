@@ -111,7 +111,7 @@ func (server *Server) handleError(err error, c echo.Context) {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelError, "request failed", slog.String("error", err.Error()))
 		response = &problem.Problem{
 			Code:   api.ProblemCodeInternalError,
-			Detail: "The server failed to response; the request id names the incident.",
+			Detail: "The server failed to answer; the request id names the incident.",
 		}
 	} else if response.Status() >= http.StatusInternalServerError {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelWarn, "request refused",

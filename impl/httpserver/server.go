@@ -94,6 +94,7 @@ type Server struct {
 	methods  map[string]string
 	bodies   bodyBudget
 	draining atomic.Bool
+	lameDuck atomic.Bool
 	// routeMetrics holds the metrics of each route, unmatchedMetrics those of requests that match no operation.
 	routeMetrics     map[routeKey]routeMetrics
 	unmatchedMetrics routeMetrics
@@ -112,7 +113,7 @@ func New(config Config) (*Server, error) {
 	server := &Server{config: config, echo: echo.New()}
 	server.bodies.limit = config.BodyBudget
 	server.echo.HTTPErrorHandler = server.handleError
-	server.echo.Use(server.assignRequestID)
+	server.echo.Use(server.assignRequestID, server.closeConnections)
 	if config.Observer != nil || config.Tracer != nil {
 		server.echo.Use(server.observe)
 	}
@@ -148,6 +149,22 @@ func New(config Config) (*Server, error) {
 
 // ServeHTTP responds to one request.
 func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }
+
+// LameDuck makes the server not ready and has it close connections after their next response, while it answers everything.
+func (server *Server) LameDuck() { server.lameDuck.Store(true) }
+
+// IsLameDuck reports whether the server is about to stop.
+func (server *Server) IsLameDuck() bool { return server.lameDuck.Load() }
+
+// closeConnections tells clients of a server that is about to stop to make a new connection for their next request.
+func (server *Server) closeConnections(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if server.lameDuck.Load() {
+			c.Response().Header().Set("Connection", "close")
+		}
+		return next(c)
+	}
+}
 
 // Drain makes the server refuse new work with 503, while requests in flight finish.
 func (server *Server) Drain() { server.draining.Store(true) }

@@ -17,6 +17,11 @@ func (server *Server) GetHealth(context.Context, api.GetHealthRequestObject) (ap
 func (server *Server) GetReadiness(
 	ctx context.Context, _ api.GetReadinessRequestObject,
 ) (api.GetReadinessResponseObject, error) {
+	if server.http.IsLameDuck() {
+		return nil, &problem.Problem{
+			Code: api.ProblemCodeDraining, Detail: "This server is about to shut down.", RetryAfter: 1,
+		}
+	}
 	if err := server.ready(ctx); err != nil {
 		return nil, err
 	}

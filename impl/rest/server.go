@@ -122,6 +122,9 @@ func (server *Server) Run(ctx context.Context) { server.auth.Run(ctx) }
 // FlushLastUsed stores when keys were used since the last flush.
 func (server *Server) FlushLastUsed(ctx context.Context) error { return server.auth.FlushLastUsed(ctx) }
 
+// LameDuck makes the server not ready and has it close connections after their next response, while it answers everything.
+func (server *Server) LameDuck() { server.http.LameDuck() }
+
 // Drain makes the server refuse new work with 503, while requests in flight finish.
 func (server *Server) Drain() { server.http.Drain() }
 
