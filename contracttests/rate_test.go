@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -37,5 +38,32 @@ func TestNoRateIsAnnouncedWhereNoneIsSet(t *testing.T) {
 	header := s.newTenant().call(http.MethodGet, "/v1/billing/usage", nil).is(http.StatusOK).header
 	if header.Get("RateLimit") != "" || header.Get("RateLimit-Policy") != "" {
 		t.Errorf("a limit is announced: %v", header)
+	}
+}
+
+// A request costs 1, a batch 1 for each 10 items begun: what a key may send does not depend on how it is packed. What a
+// batch costs beyond 1 is known when it has been read, and is paid by the requests after it.
+func TestABatchIsPricedByItsItems(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{requestsPerSecond: 10})
+	tenant, from := s.newSender()
+	batch := func(items int) answer {
+		emails := make([]map[string]string, items)
+		for i := range emails {
+			emails[i] = map[string]string{"from": from, "to": "b@example.com", "subject": "s", "text": "t"}
+		}
+		return tenant.call(http.MethodPost, "/v1/emails/batch", map[string]any{"emails": emails})
+	}
+	left := func(came answer) (requests int) {
+		if _, err := fmt.Sscanf(came.is(http.StatusAccepted).header.Get("RateLimit"), `"key";r=%d;`, &requests); err != nil {
+			t.Fatal(err)
+		}
+		return requests
+	}
+	// The clock goes on, so that a part flows in again.
+	before := left(batch(1))
+	after := left(batch(100))
+	if taken := before - after; taken < 7 || taken > 10 {
+		t.Errorf("a batch of 100 took %d of what was left", taken)
 	}
 }

@@ -191,3 +191,11 @@ func bearer(header http.Header) (string, bool) {
 func Usable(key db.APIKey, now time.Time) bool {
 	return key.RevokedAt == nil && (key.ExpiresAt == nil || key.ExpiresAt.After(now))
 }
+
+// itemsPerRequest is how many items of a batch cost as much of a key's rate as one request.
+const itemsPerRequest = 10
+
+// Charge prices a request by the items that it turned out to hold: 1 for each 10 begun, of which Authorize took the first.
+func (a *Authenticator) Charge(ctx context.Context, response http.Header, items int) {
+	a.limiter.charge(CallerFromContext(ctx).KeyID, a.config.Now(), response, (items-1)/itemsPerRequest)
+}

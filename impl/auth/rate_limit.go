@@ -52,8 +52,23 @@ func (r *keyLimiter) allow(key uuid.UUID, now time.Time, header http.Header) (re
 	allowed = limiter.AllowN(now, 1)
 	left := limiter.TokensAt(now)
 	header.Set("RateLimit-Policy", fmt.Sprintf(`"key";q=%d;w=%d`, r.burst, r.seconds(float64(r.burst))))
-	header.Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%d`, max(0, int(left)), r.seconds(float64(r.burst)-left)))
+	r.describe(header, left)
 	return r.seconds(1 - left), allowed
+}
+
+// charge takes more for a request that was allowed. What is not there yet is taken ahead: the requests that follow wait for
+// it.
+func (r *keyLimiter) charge(key uuid.UUID, now time.Time, header http.Header, tokens int) {
+	if r == nil || tokens <= 0 {
+		return
+	}
+	limiter := r.bucket(key, now)
+	limiter.ReserveN(now, min(tokens, r.burst))
+	r.describe(header, limiter.TokensAt(now))
+}
+
+func (r *keyLimiter) describe(header http.Header, left float64) {
+	header.Set("RateLimit", fmt.Sprintf(`"key";r=%d;t=%d`, max(0, int(left)), r.seconds(float64(r.burst)-left)))
 }
 
 // seconds returns how long so many tokens take to flow in, rounded up, at least 1.

@@ -58,7 +58,7 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 		}
 		defer reservation.release()
 		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), bodyReservationKey{}, reservation)))
-		if body, err = validateBody(op.Body, c, reservation); err != nil {
+		if body, err = server.validateBody(op, c, reservation); err != nil {
 			return err
 		}
 	}
@@ -94,8 +94,8 @@ func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 
 // validateBody reads, decodes and validates the body, and returns its bytes. It leaves the decoded value for the
 // handler to bind.
-func validateBody(rules *spec.Body, c echo.Context, reservation *bodyReservation) ([]byte, error) {
-	request := c.Request()
+func (server *Server) validateBody(op *spec.Operation, c echo.Context, reservation *bodyReservation) ([]byte, error) {
+	request, rules := c.Request(), op.Body
 	raw, err := rules.Read(c.Response(), request)
 	if err != nil {
 		return nil, err
@@ -104,6 +104,9 @@ func validateBody(rules *spec.Body, c echo.Context, reservation *bodyReservation
 	value, err := spec.Decode(raw)
 	if err != nil {
 		return nil, err
+	}
+	if op.Secured {
+		server.config.Authorizer.Charge(request.Context(), c.Response().Header(), rules.Items(value))
 	}
 	items, err := rules.Validate(value, raw)
 	if err != nil {

@@ -193,3 +193,13 @@ func (rules *Body) Validate(value any, raw []byte) (items map[int]*problem.Probl
 	}
 	return nil, schemaProblem(rules.schema.VisitJSON(value, rules.options...))
 }
+
+// Items returns how many items a decoded body holds in the list whose items are judged one by one; 1 where there is none.
+func (rules *Body) Items(value any) int {
+	if rules.each == nil {
+		return 1
+	}
+	members, _ := value.(map[string]any)
+	items, _ := members[rules.each.member].([]any)
+	return len(items)
+}
