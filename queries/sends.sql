@@ -17,7 +17,8 @@ SELECT pg_notify('sends', '');
 -- are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
 -- starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 -- tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
--- was_due_at the time at which the row was due.
+-- was_due_at the time at which the row was due. Suspended organizations are left out, except for messages accepted
+-- before expired_before, which end as Failed whether or not their organization is suspended.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -30,8 +31,15 @@ WITH RECURSIVE lanes AS (
     WHERE lanes.lane IS NOT NULL
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane FROM lanes
+    SELECT lanes.lane, o.suspended_at IS NOT NULL AS suspended
+    FROM lanes
+    JOIN organizations o ON o.id = lanes.lane
     WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz)
+      -- The message that has been due longest is about the oldest: only where it has expired can others have.
+      AND (o.suspended_at IS NULL OR (
+          SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz
+          ORDER BY s.due_at LIMIT 1
+      ) < uuid_floor(@expired_before::timestamptz))
     ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
     LIMIT @max_rows
 ),
@@ -48,6 +56,7 @@ candidates AS MATERIALIZED (
         LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
+    WHERE NOT active.suspended OR due.email_id < uuid_floor(@expired_before::timestamptz)
 ),
 taken AS (
     SELECT ranked.*, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)) AS place
@@ -161,9 +170,3 @@ FROM (
 WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
-
--- SendDueNow makes the waiting messages of an organization due at once, except those that SES may have accepted:
--- they wait for their events.
--- name: SendDueNow :exec
-UPDATE sends SET due_at = @now::timestamptz
-WHERE organization_id = @organization_id AND leased_until IS NULL AND due_at > @now::timestamptz AND ambiguous_attempts = 0;

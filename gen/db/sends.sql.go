@@ -56,10 +56,17 @@ WITH RECURSIVE lanes AS (
     WHERE lanes.lane IS NOT NULL
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane FROM lanes
+    SELECT lanes.lane, o.suspended_at IS NOT NULL AS suspended
+    FROM lanes
+    JOIN organizations o ON o.id = lanes.lane
     WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz)
-    ORDER BY uuid_hash_extended(lanes.lane, $4::bigint)
-    LIMIT $5
+      -- The message that has been due longest is about the oldest: only where it has expired can others have.
+      AND (o.suspended_at IS NULL OR (
+          SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz
+          ORDER BY s.due_at LIMIT 1
+      ) < uuid_floor($4::timestamptz))
+    ORDER BY uuid_hash_extended(lanes.lane, $5::bigint)
+    LIMIT $6
 ),
 candidates AS MATERIALIZED (
     SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off
@@ -71,18 +78,19 @@ candidates AS MATERIALIZED (
         WHERE s.organization_id = active.lane AND s.due_at <= $3::timestamptz
         ORDER BY s.due_at
         -- No more than can be claimed, because every row that is read is locked.
-        LIMIT least($6::integer, (SELECT ceil(CAST($5 AS integer)::numeric / nullif(count(*), 0)) FROM active))
+        LIMIT least($7::integer, (SELECT ceil(CAST($6 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
+    WHERE NOT active.suspended OR due.email_id < uuid_floor($4::timestamptz)
 ),
 taken AS (
-    SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.turn, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $4::bigint)) AS place
+    SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.turn, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)) AS place
     FROM (
         SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
         FROM candidates
     ) AS ranked
     ORDER BY place
-    LIMIT $5
+    LIMIT $6
 )
 UPDATE sends
 SET attempt = sends.attempt + (NOT taken.put_off)::integer,
@@ -100,6 +108,7 @@ type SendClaimParams struct {
 	ExpiredLeaseUntil *time.Time
 	LeasedUntil       time.Time
 	Now               time.Time
+	ExpiredBefore     time.Time
 	Seed              int64
 	MaxRows           int32
 	PerLane           int32
@@ -120,12 +129,14 @@ type SendClaimRow struct {
 // are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
 // starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 // tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
-// was_due_at the time at which the row was due.
+// was_due_at the time at which the row was due. Suspended organizations are left out, except for messages accepted
+// before expired_before, which end as Failed whether or not their organization is suspended.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.ExpiredLeaseUntil,
 		arg.LeasedUntil,
 		arg.Now,
+		arg.ExpiredBefore,
 		arg.Seed,
 		arg.MaxRows,
 		arg.PerLane,
@@ -165,23 +176,6 @@ DELETE FROM sends WHERE email_id = ANY ($1::uuid[])
 // attempt could only send them twice.
 func (q *Queries) SendComplete(ctx context.Context, emailIds []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, sendComplete, emailIds)
-	return err
-}
-
-const sendDueNow = `-- name: SendDueNow :exec
-UPDATE sends SET due_at = $1::timestamptz
-WHERE organization_id = $2 AND leased_until IS NULL AND due_at > $1::timestamptz AND ambiguous_attempts = 0
-`
-
-type SendDueNowParams struct {
-	Now            time.Time
-	OrganizationID uuid.UUID
-}
-
-// SendDueNow makes the waiting messages of an organization due at once, except those that SES may have accepted:
-// they wait for their events.
-func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) error {
-	_, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID)
 	return err
 }
 

@@ -102,9 +102,6 @@ func (o Organizations) Resume(ctx context.Context, id uuid.UUID) error {
 		if _, err := tx.OrganizationResume(ctx, id); err != nil {
 			return err
 		}
-		if err := tx.SendDueNow(ctx, db.SendDueNowParams{OrganizationID: id, Now: o.Now()}); err != nil {
-			return err
-		}
 		return tx.SendNotify(ctx)
 	})
 	if err != nil {

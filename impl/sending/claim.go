@@ -77,7 +77,7 @@ func (s *Sender) claimWithin(ctx context.Context, tx *db.Queries, claim workqueu
 	}
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
-		ExpiredLeaseUntil: expiredLeaseUntil,
+		ExpiredLeaseUntil: expiredLeaseUntil, ExpiredBefore: claim.Now.Add(time.Minute - MaxMessageAge),
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/organization"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/worker"
@@ -80,7 +80,9 @@ func TestAnOrganizationThatIsResumedStillWaitsForItsEvents(t *testing.T) {
 	id := h.accept(t, o, 1)[0]
 	h.ses.SetFaults(sessim.Faults{DropAnswer: 1})
 	h.pass(t, 1)
-	must(t, h.store.Queries().SendDueNow(t.Context(), db.SendDueNowParams{OrganizationID: o.id, Now: h.clock.Now()}))
+	organizations := organization.Organizations{Store: h.store, Now: h.clock.Now}
+	must(t, organizations.Suspend(t.Context(), o.id))
+	must(t, organizations.Resume(t.Context(), o.id))
 	if wait := h.waiting(t, o, id).DueAt.Sub(h.clock.Now()); wait != time.Minute {
 		t.Errorf("it waits %s", wait)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/organization"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/worker"
@@ -222,24 +222,26 @@ func TestUnknownDomainIsCheckedAndWaits(t *testing.T) {
 	}
 }
 
+// Messages of a suspended organization are not even claimed, and all of them go out when it is resumed.
 func TestSuspendedWaitsAndResumes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	o := h.tenant(t)
-	id := h.accept(t, o, 1)[0]
-	h.exec(t, "UPDATE organizations SET suspended_at = now() WHERE id = $1", o.id)
+	ids := h.accept(t, o, 3)
+	organizations := organization.Organizations{Store: h.store, Now: h.clock.Now}
+	must(t, organizations.Suspend(t.Context(), o.id))
 	for range 3 {
-		h.pass(t, 1)
-		if wait := h.waiting(t, o, id).DueAt.Sub(h.clock.Now()); wait < time.Minute || wait > 5*time.Minute {
-			t.Fatalf("it waits %s", wait)
-		}
+		h.pass(t, 0)
 		h.clock.advance(5 * time.Minute)
 	}
-	h.pass(t, 1)
-	h.exec(t, "UPDATE organizations SET suspended_at = NULL WHERE id = $1", o.id)
-	must(t, h.store.Queries().SendDueNow(t.Context(), db.SendDueNowParams{OrganizationID: o.id, Now: h.clock.Now()}))
-	h.pass(t, 1)
-	h.requireSent(t, o, id)
+	if row := h.row(t, ids[0]); row == nil || row.Attempt != 0 {
+		t.Fatalf("the row is %+v", row)
+	}
+	must(t, organizations.Resume(t.Context(), o.id))
+	h.pass(t, 3)
+	for _, id := range ids {
+		h.requireSent(t, o, id)
+	}
 }
 
 func TestWhatChangedSinceAcceptanceFails(t *testing.T) {
