@@ -19,6 +19,7 @@ import (
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/template"
 )
 
 const (
@@ -27,8 +28,36 @@ const (
 	maxSubject = 998
 )
 
-// Templates holds the published templates that a request has named so far, by id.
-type Templates map[uuid.UUID]db.TemplateGetPublishedRow
+// Rendering is what the messages of one request share: templates are read and parsed once, and one budget bounds the
+// rendering of all of them. It is not safe for concurrent use.
+type Rendering struct {
+	published map[uuid.UUID]db.TemplateGetPublishedRow
+	parsed    map[source]*template.Template
+	budget    template.Budget
+}
+
+// source is one part of a template.
+type source struct {
+	kind template.Part
+	text string
+}
+
+// NewRendering returns the Rendering of a new request.
+func NewRendering() *Rendering {
+	return &Rendering{published: map[uuid.UUID]db.TemplateGetPublishedRow{}, parsed: map[source]*template.Template{}}
+}
+
+// parse returns the parsed template of a part.
+func (r *Rendering) parse(kind template.Part, text string) (*template.Template, error) {
+	if known, found := r.parsed[source{kind, text}]; found {
+		return known, nil
+	}
+	parsed, err := template.Parse(kind, text)
+	if err == nil {
+		r.parsed[source{kind, text}] = parsed
+	}
+	return parsed, err
+}
 
 // Sender identifies the sender of a message.
 type Sender struct{ OrganizationID, APIKeyID uuid.UUID }
@@ -42,22 +71,22 @@ type Composer struct {
 }
 
 // Compose makes the message of a request that the spec has accepted. It parses the addresses and renders the
-// parts. A refusal is a *problem.Problem. Templates are read once per request: all items of a batch share known.
+// parts. A refusal is a *problem.Problem. Templates are read once per request: all items of a batch share rendering.
 func (composer *Composer) Compose(
-	ctx context.Context, sender Sender, request *api.SendEmailRequest, known Templates,
+	ctx context.Context, sender Sender, request *api.SendEmailRequest, rendering *Rendering,
 ) (intake.Message, error) {
 	message := intake.Message{OrganizationID: sender.OrganizationID, APIKeyID: sender.APIKeyID, FromName: request.FromName}
 	if err := parseAddresses(&message, request); err != nil {
 		return message, err
 	}
-	parts, err := composer.parts(ctx, sender.OrganizationID, request, known)
+	parts, err := composer.parts(ctx, sender.OrganizationID, request, rendering)
 	if err != nil {
 		return message, err
 	}
 	if parts.html == "" && parts.text == "" {
 		return message, problem.Invalid(api.ProblemCodeValidationFailed, "", "at least one of html, text and templateId is required")
 	}
-	if err := render(&message, request, parts); err != nil {
+	if err := rendering.render(ctx, &message, request, parts); err != nil {
 		return message, err
 	}
 	if request.Variables != nil || request.TemplateID != nil {
@@ -120,13 +149,13 @@ type sources struct{ html, text string }
 
 // parts returns the request's parts, and the template's in the place of missing ones.
 func (composer *Composer) parts(
-	ctx context.Context, organizationID uuid.UUID, request *api.SendEmailRequest, known Templates,
+	ctx context.Context, organizationID uuid.UUID, request *api.SendEmailRequest, rendering *Rendering,
 ) (sources, error) {
 	parts := sources{html: request.HTML, text: request.Text}
 	if request.TemplateID == nil {
 		return parts, nil
 	}
-	stored, err := composer.publishedTemplate(ctx, organizationID, *request.TemplateID, known)
+	stored, err := composer.publishedTemplate(ctx, organizationID, *request.TemplateID, rendering)
 	if err != nil {
 		return parts, err
 	}
@@ -135,9 +164,9 @@ func (composer *Composer) parts(
 
 // publishedTemplate reads a template once per request, however many items name it.
 func (composer *Composer) publishedTemplate(
-	ctx context.Context, organizationID, id uuid.UUID, known Templates,
+	ctx context.Context, organizationID, id uuid.UUID, rendering *Rendering,
 ) (db.TemplateGetPublishedRow, error) {
-	if stored, found := known[id]; found {
+	if stored, found := rendering.published[id]; found {
 		return stored, nil
 	}
 	stored, err := composer.Store.Queries().TemplateGetPublished(ctx, db.TemplateGetPublishedParams{
@@ -150,6 +179,6 @@ func (composer *Composer) publishedTemplate(
 	if err != nil {
 		return stored, fmt.Errorf("read the template: %w", err)
 	}
-	known[id] = stored
+	rendering.published[id] = stored
 	return stored, nil
 }

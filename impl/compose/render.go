@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,10 +15,10 @@ import (
 
 // render fills in the variables, if there are any or the request names a template. With a template, no variables
 // mean an empty set. The rendered subject passes every check of a subject without variables.
-func render(message *intake.Message, request *api.SendEmailRequest, parts sources) error {
+func (r *Rendering) render(ctx context.Context, message *intake.Message, request *api.SendEmailRequest, parts sources) error {
 	message.Subject, message.HTML, message.Text = request.Subject, parts.html, parts.text
 	if request.Variables != nil || request.TemplateID != nil {
-		if err := substitute(message, request.Variables); err != nil {
+		if err := r.substitute(ctx, message, request.Variables); err != nil {
 			return err
 		}
 	}
@@ -27,7 +28,7 @@ func render(message *intake.Message, request *api.SendEmailRequest, parts source
 	return checkSubject(message.Subject)
 }
 
-func substitute(message *intake.Message, variables map[string]any) error {
+func (r *Rendering) substitute(ctx context.Context, message *intake.Message, variables map[string]any) error {
 	if variables == nil {
 		variables = map[string]any{}
 	}
@@ -44,17 +45,20 @@ func substitute(message *intake.Message, variables map[string]any) error {
 		{"/html", template.HTML, &message.HTML, mail.MaxMessageBytes},
 		{"/text", template.Text, &message.Text, mail.MaxMessageBytes},
 	} {
-		if err := renderPart(part.kind, part.text, variables, part.limit, part.pointer); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.renderPart(part.kind, part.text, variables, part.limit, part.pointer); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func renderPart(kind template.Part, text *string, variables map[string]any, limit int, pointer string) error {
-	parsed, err := template.Parse(kind, *text)
+func (r *Rendering) renderPart(kind template.Part, text *string, variables map[string]any, limit int, pointer string) error {
+	parsed, err := r.parse(kind, *text)
 	if err == nil {
-		*text, err = parsed.Render(variables, limit)
+		*text, err = parsed.Render(variables, limit, &r.budget)
 	}
 	var missing *template.MissingError
 	switch {

@@ -24,7 +24,7 @@ const maxBatchBytes = 20 << 20
 func (server *Server) SendEmail(
 	ctx context.Context, request api.SendEmailRequestObject,
 ) (api.SendEmailResponseObject, error) {
-	message, err := server.composer.Compose(ctx, senderOf(ctx), request.Body, compose.Templates{})
+	message, err := server.composer.Compose(ctx, senderOf(ctx), request.Body, compose.NewRendering())
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +94,13 @@ func (composed *batch) fits(message intake.Message) error {
 func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
 	composed := batch{results: make([]api.BatchItemResult, len(emails))}
 	broken := httpserver.ItemProblemsFromContext(ctx)
-	known := compose.Templates{}
+	rendering := compose.NewRendering()
 	for i := range emails {
 		message, err := intake.Message{}, error(nil)
 		if wrong := broken[i]; wrong != nil {
 			err = wrong
 		} else {
-			message, err = server.composer.Compose(ctx, senderOf(ctx), &emails[i], known)
+			message, err = server.composer.Compose(ctx, senderOf(ctx), &emails[i], rendering)
 		}
 		if err == nil {
 			err = composed.fits(message)

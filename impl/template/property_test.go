@@ -79,7 +79,7 @@ func TestWalkAgreesWithTheLibrary(t *testing.T) {
 		if got := parsed.Missing(v); !slices.Equal(got, missing) {
 			t.Fatalf("missing %q, but the library prints %s", got, printed)
 		}
-		rendered, err := parsed.Render(v, limit)
+		rendered, err := parsed.Render(v, limit, nil)
 		var missed *template.MissingError
 		var value *template.ValueError
 		switch {
@@ -117,7 +117,7 @@ func TestPreviewAgreesWithTheLibrary(t *testing.T) {
 		previewed, missing, err := parsed.Preview(v, limit)
 		var value *template.ValueError
 		if errors.As(err, &value) {
-			if _, err := parsed.Render(v, limit); !errors.As(err, &value) {
+			if _, err := parsed.Render(v, limit, nil); !errors.As(err, &value) {
 				t.Fatalf("a preview fails where rendering says %v", err)
 			}
 			return
@@ -172,7 +172,7 @@ func TestHTMLIsEscapedAndLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 		most := rapid.IntRange(0, 200).Draw(t, "limit")
-		rendered, err := parsed.Render(objects(3).Draw(t, "variables"), most)
+		rendered, err := parsed.Render(objects(3).Draw(t, "variables"), most, nil)
 		if len(rendered) > most || (err != nil && rendered != "") {
 			t.Fatalf("%d octets within %d, %v", len(rendered), most, err)
 		}
@@ -211,7 +211,7 @@ func FuzzParseAndRender(f *testing.F) {
 			if names := parsed.Placeholders(); !slices.IsSorted(names) {
 				t.Fatalf("placeholders %q", names)
 			}
-			rendered, err := parsed.Render(v, 1000)
+			rendered, err := parsed.Render(v, 1000, nil)
 			if len(rendered) > 1000 || (err == nil && len(missing) > 0) {
 				t.Fatalf("%d octets, missing %q, %v", len(rendered), missing, err)
 			}
@@ -226,7 +226,7 @@ func BenchmarkParseAndRender(b *testing.B) {
 	source := strings.Repeat("Some text of a mail with a {{name}} in it. ", 24)
 	v := map[string]any{"name": "Sam"}
 	for b.Loop() {
-		if _, err := parse(b, template.HTML, source).Render(v, limit); err != nil {
+		if _, err := parse(b, template.HTML, source).Render(v, limit, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -242,7 +242,7 @@ func BenchmarkRenderWorstCase(b *testing.B) {
 	parsed := parse(b, template.HTML, source)
 	v := map[string]any{"l": list, "t": true, "y": "y"}
 	for b.Loop() {
-		if _, err := parsed.Render(v, 10*limit); err != nil {
+		if _, err := parsed.Render(v, 10*limit, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

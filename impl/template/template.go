@@ -78,11 +78,11 @@ func (t *Template) Missing(variables map[string]any) []string {
 	if err != nil {
 		return nil
 	}
-	return t.walk(values).missingNames()
+	return t.walk(values, maxSteps).missingNames()
 }
 
-func (t *Template) walk(values map[string]any) *walk {
-	w := &walk{missing: map[string]bool{}}
+func (t *Template) walk(values map[string]any, most int) *walk {
+	w := &walk{missing: map[string]bool{}, most: most}
 	w.run(t.tags, []any{values})
 	return w
 }
@@ -91,12 +91,16 @@ func (t *Template) walk(values map[string]any) *walk {
 // error is a [*ValueError] for values that cannot be used, a [*MissingError]
 // for variables that are reached without a value, and a [*LimitError] for a
 // result that is too long or takes too much work.
-func (t *Template) Render(variables map[string]any, limit int) (string, error) {
+//
+// The steps are taken from budget, which all parts of a request share; nil means that the part has one of its own.
+func (t *Template) Render(variables map[string]any, limit int, budget *Budget) (string, error) {
 	values, err := normalize(variables)
 	if err != nil {
 		return "", err
 	}
-	if err := t.walk(values).err(); err != nil {
+	walked := t.walk(values, budget.remaining())
+	budget.spend(walked.steps)
+	if err := walked.err(); err != nil {
 		return "", err
 	}
 	return t.write(values, limit)
@@ -109,7 +113,7 @@ func (t *Template) Preview(variables map[string]any, limit int) (string, []strin
 	if err != nil {
 		return "", nil, err
 	}
-	walked := t.walk(values)
+	walked := t.walk(values, maxSteps)
 	var missing *MissingError
 	if err := walked.err(); err != nil && !errors.As(err, &missing) {
 		return "", nil, err

@@ -62,7 +62,7 @@ func TestRender(t *testing.T) {
 		{"", `{}`, ""},
 	} {
 		for _, part := range []template.Part{template.Subject, template.Text} {
-			got, err := parse(t, part, c.source).Render(variables(t, c.variables), limit)
+			got, err := parse(t, part, c.source).Render(variables(t, c.variables), limit, nil)
 			if err != nil || got != c.want {
 				t.Errorf("%q with %s: got %q, %v", c.source, c.variables, got, err)
 			}
@@ -73,7 +73,7 @@ func TestRender(t *testing.T) {
 func TestRenderEscapesInHTML(t *testing.T) {
 	t.Parallel()
 	got, err := parse(t, template.HTML, `<a href="{{x}}">{{#l}}{{.}}{{/l}}</a>`).Render(
-		map[string]any{"x": `"><script>'&`, "l": []any{"<"}}, limit)
+		map[string]any{"x": `"><script>'&`, "l": []any{"<"}}, limit, nil)
 	if want := `<a href="&#34;&gt;&lt;script&gt;&#39;&amp;">&lt;</a>`; err != nil || got != want {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -94,7 +94,7 @@ func TestRenderTakesGoNumbers(t *testing.T) {
 		{1e6, "1000000"},
 		{math.Copysign(0, -1), "0"},
 	} {
-		got, err := parse(t, template.Text, "{{x}}").Render(map[string]any{"x": c.value}, limit)
+		got, err := parse(t, template.Text, "{{x}}").Render(map[string]any{"x": c.value}, limit, nil)
 		if err != nil || got != c.want {
 			t.Errorf("%v: got %q, %v", c.value, got, err)
 		}
@@ -184,7 +184,7 @@ func TestMissing(t *testing.T) {
 		if got := parsed.Missing(v); !slices.Equal(got, c.want) {
 			t.Errorf("%q with %s: missing %q", c.source, c.variables, got)
 		}
-		_, err := parsed.Render(v, limit)
+		_, err := parsed.Render(v, limit, nil)
 		var missing *template.MissingError
 		if errors.As(err, &missing) != (len(c.want) > 0) || (missing != nil && !slices.Equal(missing.Names, c.want)) {
 			t.Errorf("%q with %s: %v", c.source, c.variables, err)
@@ -198,7 +198,7 @@ func TestMissingErrorIsBounded(t *testing.T) {
 	for i := range 500 {
 		fmt.Fprintf(&source, "{{x%d}}", i)
 	}
-	_, err := parse(t, template.Text, source.String()).Render(nil, limit)
+	_, err := parse(t, template.Text, source.String()).Render(nil, limit, nil)
 	if err == nil || len(err.Error()) > 100 || !strings.HasSuffix(err.Error(), "and 490 more") {
 		t.Errorf("got %v", err)
 	}
@@ -215,14 +215,14 @@ func TestPlaceholders(t *testing.T) {
 func TestRenderRefusesListsAndObjects(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{`{"x":[1]}`, `{"x":{"a":1}}`, `{"x":[]}`} {
-		_, err := parse(t, template.Text, "{{x}}").Render(variables(t, document), limit)
+		_, err := parse(t, template.Text, "{{x}}").Render(variables(t, document), limit, nil)
 		var value *template.ValueError
 		if !errors.As(err, &value) || value.Name != "x" {
 			t.Errorf("%s: %v", document, err)
 		}
 	}
 	var value *template.ValueError
-	if _, err := parse(t, template.Text, "{{.}}").Render(nil, limit); !errors.As(err, &value) || value.Name != "." {
+	if _, err := parse(t, template.Text, "{{.}}").Render(nil, limit, nil); !errors.As(err, &value) || value.Name != "." {
 		t.Errorf("{{.}} outside a section: %v", err)
 	}
 }
@@ -270,7 +270,7 @@ func TestCheckVariables(t *testing.T) {
 		if err := template.CheckVariables(v); !errors.As(err, &value) || len(err.Error()) > 400 {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := parse(t, template.Text, "{{x}}").Render(v, limit); !errors.As(err, &value) {
+		if _, err := parse(t, template.Text, "{{x}}").Render(v, limit, nil); !errors.As(err, &value) {
 			t.Errorf("%s: rendered, %v", name, err)
 		}
 		if missing := parse(t, template.Text, "{{y}}").Missing(v); len(missing) > 0 {
@@ -290,7 +290,7 @@ func TestRenderStopsBombs(t *testing.T) {
 	loud := strings.Repeat("{{#l}}", 8) + "{{big}}" + strings.Repeat("{{/l}}", 8)
 	for name, source := range map[string]string{"silent": silent, "loud": loud, "big": "{{#l}}{{big}}{{/l}}", "text": "{{#l}}" + strings.Repeat("x", 1<<15) + "{{/l}}"} {
 		for _, part := range []template.Part{template.HTML, template.Text} {
-			_, err := parse(t, part, source).Render(v, limit)
+			_, err := parse(t, part, source).Render(v, limit, nil)
 			var reached *template.LimitError
 			if !errors.As(err, &reached) {
 				t.Errorf("%s: %v", name, err)
@@ -304,16 +304,16 @@ func TestRenderKeepsTheLimitExactly(t *testing.T) {
 	for _, source := range []string{"abc", "{{x}}", "a{{x}}", "{{x}}{{x}}{{x}}", "{{#x}}abc{{/x}}"} {
 		parsed := parse(t, template.HTML, source)
 		v := map[string]any{"x": "<"}
-		whole, err := parsed.Render(v, limit)
+		whole, err := parsed.Render(v, limit, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := parsed.Render(v, len(whole)); err != nil || got != whole {
+		if got, err := parsed.Render(v, len(whole), nil); err != nil || got != whole {
 			t.Errorf("%q at its own length: %q, %v", source, got, err)
 		}
 		for below := -1; below < len(whole); below++ {
 			var reached *template.LimitError
-			if got, err := parsed.Render(v, below); !errors.As(err, &reached) || got != "" {
+			if got, err := parsed.Render(v, below, nil); !errors.As(err, &reached) || got != "" {
 				t.Errorf("%q within %d: %q, %v", source, below, got, err)
 			}
 		}

@@ -19,13 +19,14 @@ const maxSteps = 200000
 // printed and what rendering costs.
 type walk struct {
 	steps   int
+	most    int
 	missing map[string]bool
 	wrong   *ValueError
 }
 
 func (w *walk) run(tags []mustache.Tag, chain []any) {
 	for _, tag := range tags {
-		if w.steps++; w.steps > maxSteps {
+		if w.steps++; w.steps > w.most {
 			return
 		}
 		switch tag.Type() {
@@ -63,7 +64,7 @@ func (w *walk) section(tag mustache.Tag, chain []any) {
 	}
 	inner := push(chain, nil)
 	for _, item := range items {
-		if w.steps++; w.steps > maxSteps {
+		if w.steps++; w.steps > w.most {
 			return
 		}
 		inner[0] = item
@@ -73,7 +74,9 @@ func (w *walk) section(tag mustache.Tag, chain []any) {
 
 func (w *walk) err() error {
 	switch {
-	case w.steps > maxSteps:
+	case w.steps > w.most && w.most < maxSteps:
+		return &LimitError{Detail: fmt.Sprintf("rendering all of the request takes more than %d steps", requestSteps)}
+	case w.steps > w.most:
 		return &LimitError{Detail: fmt.Sprintf("rendering takes more than %d steps", maxSteps)}
 	case w.wrong != nil:
 		return w.wrong
