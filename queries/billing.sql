@@ -45,3 +45,14 @@ SELECT
 FROM organizations
 LEFT JOIN usage_periods ON usage_periods.organization_id = organizations.id AND usage_periods.period_key = @period_key
 WHERE organizations.id = @organization_id;
+
+-- UsageBoundWait bounds how long the statements that follow in the transaction wait for a lock. A usage row that takes
+-- longer costs its own organization's requests, and no other's.
+-- name: UsageBoundWait :exec
+SELECT set_config('lock_timeout', @wait::text, true);
+
+-- UsageLockable returns the organizations whose counters are not locked by another transaction.
+-- name: UsageLockable :many
+SELECT organization_id FROM usage_periods
+WHERE organization_id = ANY (@organization_ids::uuid[]) AND period_key = @period_key
+FOR UPDATE SKIP LOCKED;

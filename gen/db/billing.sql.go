@@ -28,6 +28,17 @@ func (q *Queries) UsageAdd(ctx context.Context, arg UsageAddParams) error {
 	return err
 }
 
+const usageBoundWait = `-- name: UsageBoundWait :exec
+SELECT set_config('lock_timeout', $1::text, true)
+`
+
+// UsageBoundWait bounds how long the statements that follow in the transaction wait for a lock. A usage row that takes
+// longer costs its own organization's requests, and no other's.
+func (q *Queries) UsageBoundWait(ctx context.Context, wait string) error {
+	_, err := q.db.Exec(ctx, usageBoundWait, wait)
+	return err
+}
+
 const usageClose = `-- name: UsageClose :exec
 DELETE FROM usage_periods
 WHERE organization_id = ANY ($1::uuid[]) AND period_key = $2 AND emails_sent = 0
@@ -135,6 +146,38 @@ func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) ([]UsageLo
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const usageLockable = `-- name: UsageLockable :many
+SELECT organization_id FROM usage_periods
+WHERE organization_id = ANY ($1::uuid[]) AND period_key = $2
+FOR UPDATE SKIP LOCKED
+`
+
+type UsageLockableParams struct {
+	OrganizationIds []uuid.UUID
+	PeriodKey       string
+}
+
+// UsageLockable returns the organizations whose counters are not locked by another transaction.
+func (q *Queries) UsageLockable(ctx context.Context, arg UsageLockableParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, usageLockable, arg.OrganizationIds, arg.PeriodKey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var organization_id uuid.UUID
+		if err := rows.Scan(&organization_id); err != nil {
+			return nil, err
+		}
+		items = append(items, organization_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

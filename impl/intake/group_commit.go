@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/google/uuid"
+
 	"github.com/voostack/mailstack/impl/idempotency"
 )
 
@@ -39,41 +41,60 @@ func (submitted *submission) bytes() int {
 	return total
 }
 
+// organization is whose turn the submission takes. All messages of a request are of one organization.
+func (submitted *submission) organization() uuid.UUID {
+	if len(submitted.messages) == 0 {
+		return uuid.Nil
+	}
+	return submitted.messages[0].OrganizationID
+}
+
 func (submitted *submission) finish(err error) {
 	submitted.err = err
 	close(submitted.done)
 }
 
-// commitQueue is a queue of submissions that wait for a transaction, in the order in which they came.
+// commitQueue is where submissions wait for their transactions. Organizations take turns, so that one that sends much
+// lengthens its own wait only; each organization's submissions keep their order.
 type commitQueue struct {
 	groupSize, transactions, capacity int
-	store                             func(lane *commitQueue, group []*submission)
-	// reserveFirst is set when transactions reserve before they insert; see insertAndReserve.
+	store                             func(queue *commitQueue, group []*submission)
+	// reserveFirst: see insertAndReserve.
 	reserveFirst atomic.Bool
 
 	mutex    sync.Mutex
-	waiting  []*submission
-	messages int // messages that wait
-	storing  int // messages in transactions
-	running  int // transactions
+	waiting  map[uuid.UUID]*lane
+	turns    []uuid.UUID // the organizations that wait, the next one first
+	messages int         // of those that wait
+	storing  int         // messages in transactions
+	running  int         // transactions
 }
 
-func newCommitQueue(config Config, store func(lane *commitQueue, group []*submission)) *commitQueue {
-	return &commitQueue{groupSize: config.GroupSize, transactions: config.MaxTransactions, capacity: config.QueueSize, store: store}
+// lane holds the submissions of one organization that wait.
+type lane struct {
+	submissions []*submission
+	messages    int
+}
+
+func newCommitQueue(config Config, store func(queue *commitQueue, group []*submission)) *commitQueue {
+	return &commitQueue{
+		groupSize: config.GroupSize, transactions: config.MaxTransactions, capacity: config.QueueSize, store: store,
+		waiting: make(map[uuid.UUID]*lane),
+	}
 }
 
 // submit returns when the transaction of the submission has ended, or when its ctx ended before that began.
-func (l *commitQueue) submit(submitted *submission) error {
+func (q *commitQueue) submit(submitted *submission) error {
 	if err := submitted.ctx.Err(); err != nil {
 		return err
 	}
-	if !l.enqueue(submitted) {
+	if !q.enqueue(submitted) {
 		return ErrOverloaded
 	}
 	select {
 	case <-submitted.done:
 	case <-submitted.ctx.Done():
-		if left := l.withdraw(submitted); left && errors.Is(submitted.ctx.Err(), context.DeadlineExceeded) {
+		if left := q.withdraw(submitted); left && errors.Is(submitted.ctx.Err(), context.DeadlineExceeded) {
 			return ErrOverloaded // the deadline has passed in the queue
 		} else if left {
 			return submitted.ctx.Err()
@@ -83,89 +104,135 @@ func (l *commitQueue) submit(submitted *submission) error {
 	return submitted.err
 }
 
-// enqueue puts the submission at the end of the queue, and starts a transaction when fewer than allowed are
+// enqueue puts the submission behind those of its organization, and starts a transaction when fewer than allowed are
 // running. It reports whether there was space: an empty queue accepts a submission of any size.
-func (l *commitQueue) enqueue(submitted *submission) bool {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	if len(l.waiting) > 0 && l.messages+len(submitted.messages) > l.capacity {
+func (q *commitQueue) enqueue(submitted *submission) bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	organization := submitted.organization()
+	own := q.waiting[organization]
+	if own == nil {
+		own = &lane{}
+	}
+	if !q.hasSpace(own, len(submitted.messages)) {
 		return false
 	}
-	l.waiting = append(l.waiting, submitted)
-	l.messages += len(submitted.messages)
-	if l.running < l.transactions {
-		l.running++
-		go l.run()
+	if len(own.submissions) == 0 {
+		q.waiting[organization] = own
+		q.turns = append(q.turns, organization)
+	}
+	own.submissions = append(own.submissions, submitted)
+	own.messages += len(submitted.messages)
+	q.messages += len(submitted.messages)
+	if q.running < q.transactions {
+		q.running++
+		go q.run()
 	}
 	return true
+}
+
+// hasSpace reports whether so many messages of an organization may wait. Beyond the capacity there is as much space once
+// more for organizations that hold less than their share, so that those that fill the queue do not shut the others out.
+func (q *commitQueue) hasSpace(own *lane, messages int) bool {
+	switch {
+	case q.messages == 0 || q.messages+messages <= q.capacity:
+		return true
+	case q.messages >= 2*q.capacity:
+		return false
+	}
+	return own.messages == 0 || own.messages+messages <= q.capacity/(2*len(q.turns))
 }
 
 // withdraw removes the submission from the queue, and reports whether it was still there.
-func (l *commitQueue) withdraw(submitted *submission) bool {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	place := slices.Index(l.waiting, submitted)
+func (q *commitQueue) withdraw(submitted *submission) bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	organization := submitted.organization()
+	own := q.waiting[organization]
+	if own == nil {
+		return false
+	}
+	place := slices.Index(own.submissions, submitted)
 	if place < 0 {
 		return false
 	}
-	l.waiting = slices.Delete(l.waiting, place, place+1)
-	l.messages -= len(submitted.messages)
+	own.submissions = slices.Delete(own.submissions, place, place+1)
+	q.taken(own, submitted)
+	if len(own.submissions) == 0 {
+		delete(q.waiting, organization)
+		q.turns = slices.DeleteFunc(q.turns, func(other uuid.UUID) bool { return other == organization })
+	}
 	return true
 }
 
+// taken counts a submission that waits no more.
+func (q *commitQueue) taken(own *lane, submitted *submission) {
+	own.messages -= len(submitted.messages)
+	q.messages -= len(submitted.messages)
+}
+
 // run runs one transaction after the other until the queue is empty.
-func (l *commitQueue) run() {
+func (q *commitQueue) run() {
 	for {
-		group := l.nextGroup()
+		group := q.nextGroup()
 		if len(group) == 0 {
 			return
 		}
-		l.store(l, group)
-		l.finishGroup(group)
+		q.store(q, group)
+		q.finishGroup(group)
 	}
 }
 
-// nextGroup takes the first submission of the queue and as many after it as fit into the same group.
-func (l *commitQueue) nextGroup() []*submission {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	count, messages, bytes := 0, 0, 0
-	for _, submitted := range l.waiting {
-		messages += len(submitted.messages)
-		bytes += submitted.bytes()
-		if count > 0 && (messages > l.groupSize || bytes > maxGroupBytes) {
+// nextGroup takes one submission after the other, in turn over the organizations, as long as they fit into one group.
+func (q *commitQueue) nextGroup() []*submission {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	var group []*submission
+	messages, bytes := 0, 0
+	for len(q.turns) > 0 {
+		organization := q.turns[0]
+		own := q.waiting[organization]
+		next := own.submissions[0]
+		messages += len(next.messages)
+		bytes += next.bytes()
+		if len(group) > 0 && (messages > q.groupSize || bytes > maxGroupBytes) {
 			break
 		}
-		count++
-		l.messages -= len(submitted.messages)
-		l.storing += len(submitted.messages)
+		group = append(group, next)
+		own.submissions = own.submissions[1:]
+		q.taken(own, next)
+		q.storing += len(next.messages)
+		q.turns = q.turns[1:]
+		if len(own.submissions) > 0 {
+			q.turns = append(q.turns, organization)
+		} else {
+			delete(q.waiting, organization)
+		}
 	}
-	group := slices.Clone(l.waiting[:count])
-	l.waiting = slices.Delete(l.waiting, 0, count)
-	if count == 0 {
-		l.running--
+	if len(group) == 0 {
+		q.running--
 	}
 	return group
 }
 
-func (l *commitQueue) finishGroup(group []*submission) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
+func (q *commitQueue) finishGroup(group []*submission) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
 	for _, submitted := range group {
-		l.storing -= len(submitted.messages)
+		q.storing -= len(submitted.messages)
 	}
 }
 
-// full reports whether enqueue would refuse even the smallest submission.
-func (l *commitQueue) full() bool {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return len(l.waiting) > 0 && l.messages >= l.capacity
+// full reports whether enqueue would refuse the smallest submission of any organization.
+func (q *commitQueue) full() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return q.messages > 0 && q.messages >= 2*q.capacity
 }
 
 // depth returns how many messages wait or are being stored.
-func (l *commitQueue) depth() int {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
-	return l.messages + l.storing
+func (q *commitQueue) depth() int {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return q.messages + q.storing
 }

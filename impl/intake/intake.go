@@ -4,7 +4,7 @@
 //   - group_commit.go: how requests that arrive together share a transaction
 //   - idempotency.go: idempotency keys
 //   - check.go: the checks in that transaction: keys, domains, suppressions
-//   - reserve.go: the allowance
+//   - reserve.go: the allowance; usage_lock.go: usage rows that another transaction holds for long
 //   - insert.go, id.go: the rows
 //   - message.go: messages and their results
 //   - observe.go: what metrics and traces receive
@@ -52,7 +52,8 @@ type Config struct {
 	// groups largest: a second transaction of the same organization would only wait for the first one's lock on
 	// the usage row.
 	MaxTransactions int
-	// QueueSize bounds the messages that wait for a transaction. Zero means 10,000, about a second's work.
+	// QueueSize bounds the messages that wait for a transaction; organizations that hold less than their share may have as
+	// many again. Zero means 10,000, about a second's work.
 	QueueSize int
 	// Observer receives every transaction and every request. Nil means none.
 	Observer Observer
@@ -77,6 +78,7 @@ type Intake struct {
 	config       Config
 	small, large *commitQueue
 	ids          ids
+	locked       lockedUsage
 }
 
 // New returns an Intake.
@@ -114,11 +116,14 @@ func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result,
 func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Idempotency) ([]Result, error) {
 	submitted := &submission{messages: messages, key: claim, ctx: ctx, done: make(chan struct{})}
 	defer intake.startTrace(submitted)()
-	lane := intake.small
+	queue := intake.small
 	if submitted.bytes() > largeRequest {
-		lane = intake.large
+		queue = intake.large
 	}
-	if err := lane.submit(submitted); err != nil {
+	if err := intake.checkUsageLock(ctx, submitted.organization()); err != nil {
+		return nil, fmt.Errorf("accept messages: %w", err)
+	}
+	if err := queue.submit(submitted); err != nil {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
@@ -127,7 +132,7 @@ func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim 
 // Waiting returns how many messages wait for a transaction or are in one.
 func (intake *Intake) Waiting() int { return intake.small.depth() + intake.large.depth() }
 
-// Full reports whether Accept would return [ErrOverloaded]. size is the size of the request in bytes, negative
+// Full reports whether Accept would return [ErrOverloaded] to every organization. size is the size of the request in bytes, negative
 // where it is unknown. The queue of small requests decides for up to 1 MiB; above that, and when the size is
 // unknown, both queues must be full.
 func (intake *Intake) Full(size int64) bool {
@@ -135,34 +140,43 @@ func (intake *Intake) Full(size int64) bool {
 }
 
 // store accepts a group in one transaction. When Postgres refuses a statement, or the code panics, the group is
-// split until the request that causes it is alone, so that no other request fails with it.
-func (intake *Intake) store(lane *commitQueue, group []*submission) {
+// split until the request that causes it is alone, so that no other request fails with it. When a usage row is locked for
+// long, the requests of its organization are refused and the others are accepted without them.
+func (intake *Intake) store(queue *commitQueue, group []*submission) {
 	// The context values of the first request stand for all. From here on only the group's own deadline counts.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), transactionTimeout)
 	defer cancel()
-	intake.storeOrSplit(ctx, lane, group)
+	intake.storeOrSplit(ctx, queue, group)
 }
 
-func (intake *Intake) storeOrSplit(ctx context.Context, lane *commitQueue, group []*submission) {
-	err := intake.runObserved(ctx, lane, group)
+func (intake *Intake) storeOrSplit(ctx context.Context, queue *commitQueue, group []*submission) {
+	err := intake.runObserved(ctx, queue, group)
 	var panicked *panicError
 	if len(group) > 1 && (store.IsStatementError(err) || errors.As(err, &panicked)) {
-		intake.storeOrSplit(ctx, lane, group[:len(group)/2])
-		intake.storeOrSplit(ctx, lane, group[len(group)/2:])
+		intake.storeOrSplit(ctx, queue, group[:len(group)/2])
+		intake.storeOrSplit(ctx, queue, group[len(group)/2:])
 		return
+	}
+	if store.IsLockTimeout(err) {
+		if others, found := intake.refuseLocked(ctx, group); found {
+			if len(others) > 0 {
+				intake.storeOrSplit(ctx, queue, others)
+			}
+			return
+		}
 	}
 	for _, submitted := range group {
 		submitted.finish(cmp.Or(err, submitted.prior))
 	}
 }
 
-func (intake *Intake) runTransaction(ctx context.Context, lane *commitQueue, group []*submission) (err error) {
+func (intake *Intake) runTransaction(ctx context.Context, queue *commitQueue, group []*submission) (err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			err = &panicError{caught, debug.Stack()}
 		}
 	}()
-	order := &reserveOrder{reserveFirst: lane.reserveFirst.Load()}
+	order := &reserveOrder{reserveFirst: queue.reserveFirst.Load()}
 	for {
 		err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
 		if !errors.Is(err, errAllowanceExceeded) {
@@ -170,7 +184,7 @@ func (intake *Intake) runTransaction(ctx context.Context, lane *commitQueue, gro
 		}
 		order.reserveFirst = true
 	}
-	lane.reserveFirst.Store(!order.fitted)
+	queue.reserveFirst.Store(!order.fitted)
 	if errors.Is(err, errNothingAccepted) {
 		return nil
 	}

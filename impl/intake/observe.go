@@ -37,7 +37,7 @@ func (intake *Intake) startTrace(submitted *submission) func() {
 }
 
 // runObserved runs the transaction of a group with tracer and observer.
-func (intake *Intake) runObserved(ctx context.Context, lane *commitQueue, group []*submission) error {
+func (intake *Intake) runObserved(ctx context.Context, queue *commitQueue, group []*submission) error {
 	ended := func(error) {}
 	if intake.config.Tracer != nil {
 		requests := make([]context.Context, len(group))
@@ -47,7 +47,7 @@ func (intake *Intake) runObserved(ctx context.Context, lane *commitQueue, group 
 		ctx, ended = intake.config.Tracer.Accept(ctx, requests)
 	}
 	began := time.Now()
-	err := intake.runTransaction(ctx, lane, group)
+	err := intake.runTransaction(ctx, queue, group)
 	ended(err)
 	if intake.config.Observer != nil {
 		messages := 0

@@ -34,6 +34,9 @@ func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found precon
 		return nil
 	}
 	period := billing.PeriodAt(now).Key
+	if err := tx.UsageBoundWait(ctx, fmt.Sprintf("%dms", usageLockWait.Milliseconds())); err != nil {
+		return fmt.Errorf("bound the wait for the allowance: %w", err)
+	}
 	if len(closed) > 0 {
 		if err := tx.UsageOpen(ctx, db.UsageOpenParams{OrganizationIds: closed, PeriodKey: period}); err != nil {
 			return fmt.Errorf("open the billing period: %w", err)

@@ -29,6 +29,9 @@ const (
 	ConstraintUsagePeriodsKey   = "usage_periods_pkey"
 )
 
+// lockTimeout is the SQLSTATE of a lock that was not granted in time.
+const lockTimeout = "55P03"
+
 // unavailableStates are the SQLSTATE classes and codes that concern the server rather than the statement (Postgres,
 // Appendix A).
 var unavailableStates = []string{ //nolint:gochecknoglobals // a read-only table
@@ -36,7 +39,7 @@ var unavailableStates = []string{ //nolint:gochecknoglobals // a read-only table
 	"53",    // insufficient resources: connections, disk, memory
 	"57P",   // shutdown, crash, not ready yet, database dropped
 	"57014", // statement_timeout; a canceled caller gets the error of its context
-	"55P03", // lock_timeout
+	lockTimeout,
 	"25006", // read-only: a standby
 	"25P03", // idle_in_transaction_session_timeout
 	"40001", // still not serialized after all attempts
@@ -61,6 +64,10 @@ func IsUnavailable(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &network)
 }
+
+// IsLockTimeout reports whether err means that a lock was not granted within lock_timeout. The error must come from a
+// store.
+func IsLockTimeout(err error) bool { return err != nil && sqlState(err) == lockTimeout }
 
 // IsStatementError reports whether Postgres refused a statement for its content: nothing was stored, and trying it
 // again would not help. The error must come from a store.
