@@ -2,6 +2,7 @@
 // problems, and no operation.
 //
 //   - auth.go: [Authenticator], [Caller], the order of the checks
+//   - unknown_keys.go: how many keys that nobody has seen may be looked up
 //   - key_cache.go: keys that are not looked up again
 //   - rate_limit.go: requests per second of a key
 //   - last_used.go: recording when keys were used, in batches
@@ -42,7 +43,8 @@ type Authenticator struct {
 	limiter  *keyLimiter
 	lastUsed lastUsed
 	// keys caches API keys, so that requests to send need no lookup.
-	keys keyCache
+	keys    keyCache
+	unknown *unknownKeys
 }
 
 // New returns an Authenticator.
@@ -51,7 +53,11 @@ func New(config Config) (*Authenticator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the cache of keys: %w", err)
 	}
-	return &Authenticator{config: config, limiter: newKeyLimiter(config.RequestsPerSecond), keys: keys}, nil
+	unknown, err := newUnknownKeys()
+	if err != nil {
+		return nil, fmt.Errorf("make the memory of known keys: %w", err)
+	}
+	return &Authenticator{unknown: unknown, config: config, limiter: newKeyLimiter(config.RequestsPerSecond), keys: keys}, nil
 }
 
 const (
@@ -84,7 +90,7 @@ func CallerFromContext(ctx context.Context) Caller {
 // the scope, 403 for the organization. It returns a context that holds the caller. If cached is true, the key may
 // come from the cache, because the transaction of the operation checks it again.
 func (a *Authenticator) Authorize(
-	ctx context.Context, request, response http.Header, scopes []string, cached bool,
+	ctx context.Context, request *http.Request, response http.Header, scopes []string, cached bool,
 ) (context.Context, error) {
 	key, suspended, err := a.authenticate(ctx, request, cached)
 	if err != nil {
@@ -129,8 +135,8 @@ func Inactive() *problem.Problem {
 
 // authenticate returns the key of a request, and whether its organization is suspended. Every fault of a key gets
 // the same response.
-func (a *Authenticator) authenticate(ctx context.Context, header http.Header, cached bool) (Caller, bool, error) {
-	given, ok := bearer(header)
+func (a *Authenticator) authenticate(ctx context.Context, request *http.Request, cached bool) (Caller, bool, error) {
+	given, ok := bearer(request.Header)
 	if !ok {
 		return Caller{}, false, Unauthorized()
 	}
@@ -144,13 +150,20 @@ func (a *Authenticator) authenticate(ctx context.Context, header http.Header, ca
 			return key, false, nil
 		}
 	}
-	row, err := a.lookUp(ctx, presented.Prefix)
+	release, err := a.unknown.await(ctx, presented.Prefix, request.RemoteAddr, now)
 	if err != nil {
+		return Caller{}, false, err
+	}
+	row, err := a.lookUp(ctx, presented.Prefix)
+	release()
+	if err != nil {
+		a.unknown.failed(request.RemoteAddr, now)
 		return Caller{}, false, err
 	}
 	if !presented.Matches(row.APIKey.SecretHash) || !Usable(row.APIKey, now) {
 		return Caller{}, false, Unauthorized()
 	}
+	a.unknown.found(presented.Prefix)
 	key := Caller{
 		KeyID:          row.APIKey.ID,
 		OrganizationID: row.APIKey.OrganizationID,

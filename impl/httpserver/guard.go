@@ -29,7 +29,7 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 				full.BodyUnread = true
 				return full
 			}
-			ctx, err := server.config.Authorizer.Authorize(request.Context(), request.Header, c.Response().Header(), op.Scopes, op.Accepts)
+			ctx, err := server.config.Authorizer.Authorize(request.Context(), request, c.Response().Header(), op.Scopes, op.Accepts)
 			if err != nil {
 				return err
 			}

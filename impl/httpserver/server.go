@@ -47,7 +47,7 @@ type Acceptor interface {
 type Authorizer interface {
 	// Authorize returns the context of the operation, which holds the caller. If cached is true, the key may come
 	// from a cache, because the transaction of the operation checks it again.
-	Authorize(ctx context.Context, request, response http.Header, scopes []string, cached bool) (context.Context, error)
+	Authorize(ctx context.Context, request *http.Request, response http.Header, scopes []string, cached bool) (context.Context, error)
 	// Charge prices an authorized request by the number of its items.
 	Charge(ctx context.Context, response http.Header, items int)
 	// Revalidate checks a cached credential against the database.

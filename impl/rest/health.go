@@ -40,5 +40,5 @@ func (server *Server) ready(ctx context.Context) error {
 	if have < want {
 		return problem.Unavailable("The database is not migrated; run the migrations.")
 	}
-	return nil
+	return server.config.Store.ProbeWrite(ctx)
 }

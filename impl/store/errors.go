@@ -32,6 +32,9 @@ const (
 // lockTimeout is the SQLSTATE of a lock that was not granted in time.
 const lockTimeout = "55P03"
 
+// readOnlyTransaction is the SQLSTATE of a write on a server that takes none, such as a standby.
+const readOnlyTransaction = "25006"
+
 // unavailableStates are the SQLSTATE classes and codes that concern the server rather than the statement (Postgres,
 // Appendix A).
 var unavailableStates = []string{ //nolint:gochecknoglobals // a read-only table
@@ -40,7 +43,7 @@ var unavailableStates = []string{ //nolint:gochecknoglobals // a read-only table
 	"57P",   // shutdown, crash, not ready yet, database dropped
 	"57014", // statement_timeout; a canceled caller gets the error of its context
 	lockTimeout,
-	"25006", // read-only: a standby
+	readOnlyTransaction,
 	"25P03", // idle_in_transaction_session_timeout
 	"40001", // still not serialized after all attempts
 	"40P01", // still deadlocked after all attempts

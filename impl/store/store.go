@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	watch := &connectionWatch{}
 	poolConfig.ConnConfig.Tracer = watch
 	poolConfig.ShouldPing = watch.shouldPing
+	poolConfig.PrepareConn = watch.mayBeUsed
+	poolConfig.BeforeClose = func(conn *pgx.Conn) { watch.readOnly.Delete(conn) }
 	poolConfig.PingTimeout = pingTimeout
 	poolConfig.MaxConnLifetime = maxLifetime
 	poolConfig.MaxConnLifetimeJitter = maxLifetime / 10
@@ -132,13 +135,31 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// ProbeWrite returns an error if Postgres does not take writes: it is gone, or read-only. It changes nothing.
+func (s *Store) ProbeWrite(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, "DELETE FROM quota WHERE false"); err != nil {
+		return fmt.Errorf("trying a write: %w", err)
+	}
+	return nil
+}
+
 // Close waits for the connections in use and closes all connections.
 func (s *Store) Close() { s.pool.Close() }
 
 // connectionWatch makes a restart of Postgres fail one statement, and not one per connection: after the loss of a
 // connection all others are pinged before use.
+//
+// A connection to a server that has become read-only, as a primary does that is now a standby, leaves the pool: the next
+// one may lead to the new primary.
 type connectionWatch struct {
-	lost atomic.Pointer[time.Time]
+	lost     atomic.Pointer[time.Time]
+	readOnly sync.Map // of *pgx.Conn
+}
+
+// mayBeUsed reports whether a connection is still to be used; the pool closes one that is not, and takes another.
+func (w *connectionWatch) mayBeUsed(_ context.Context, conn *pgx.Conn) (bool, error) {
+	_, readOnly := w.readOnly.Load(conn)
+	return !readOnly, nil
 }
 
 func (w *connectionWatch) shouldPing(_ context.Context, params pgxpool.ShouldPingParams) bool {
@@ -166,7 +187,9 @@ func (w *connectionWatch) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pg
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (w *connectionWatch) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (w *connectionWatch) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	w.note(conn, data.Err)
+}
 
 // TraceBatchEnd is TraceQueryEnd for statements that were sent together.
 func (w *connectionWatch) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
@@ -174,6 +197,9 @@ func (w *connectionWatch) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data 
 }
 
 func (w *connectionWatch) note(conn *pgx.Conn, err error) {
+	if sqlState(err) == readOnlyTransaction {
+		w.readOnly.Store(conn, true)
+	}
 	if err == nil || !conn.IsClosed() || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return
 	}
