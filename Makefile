@@ -22,7 +22,7 @@ test:
 
 ## check: drift, format, vet, lint, the tests with the race detector, and build; CI runs it first
 check: drift format vet lint
-	$(MAKE) --no-print-directory test TESTFLAGS="-race -count=1 -timeout=15m"
+	$(MAKE) --no-print-directory test TESTFLAGS="-race -count=1 -timeout=25m"
 	$(MAKE) --no-print-directory build
 
 ## gen: generate the server, types and client from openapi.yaml, the typed queries from queries/ and schema/
