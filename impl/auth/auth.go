@@ -2,7 +2,7 @@
 // problems, and no operation.
 //
 //   - auth.go: [Authenticator], [Caller], the order of the checks
-//   - unknown_keys.go: how many keys that nobody has seen may be looked up
+//   - unknown_keys.go: bounds on look-ups of keys that this process has not seen valid
 //   - key_cache.go: keys that are not looked up again
 //   - rate_limit.go: requests per second of a key
 //   - last_used.go: recording when keys were used, in batches

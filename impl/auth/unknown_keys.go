@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// knownPrefixes bounds how many prefixes of valid keys are remembered, so that their look-ups wait for nobody's guesses.
+	// knownPrefixes bounds the memory of prefixes of valid keys, whose look-ups do not wait behind guesses.
 	knownPrefixes = 100_000
 	// unknownLookups is how many keys that this process has not seen may be looked up at once. A well-formed key costs a
 	// query whether or not it exists: without a bound, guesses would take every connection of the pool.
