@@ -4,7 +4,7 @@
 //   - template.go: parsing ([Parse]) and rendering
 //     ([Template.Render], [Template.Preview])
 //   - syntax.go: which tags a source may hold
-//   - walk.go: which variables are reached, and what that costs
+//   - walk.go: which variables are reached, and what that costs; budget.go: how much a request may cost
 //   - value.go: which values variables may have ([CheckVariables])
 //   - errors.go: the errors
 //
