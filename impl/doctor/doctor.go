@@ -156,7 +156,16 @@ func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {
 	if err := components.CheckSchema(ctx, d.database); err != nil {
 		return stepResult{}, withHint(err, "run `mailstack migrate`")
 	}
-	return stepResult{detail: "up to date"}, nil
+	ahead, err := d.database.MonthsAhead(ctx, d.process.Now())
+	if err != nil {
+		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read the catalog")
+	}
+	found := stepResult{detail: fmt.Sprintf("up to date, partitions for %d months ahead", ahead)}
+	if ahead == 0 {
+		found.warning = "the next month has no partitions, so that no message could be accepted in it: start a worker, which makes " +
+			"them, and see mailstack_job_failures_total{job=\"create partitions\"}"
+	}
+	return found, nil
 }
 
 func (d *doctor) tryResolver(ctx context.Context) (stepResult, error) {

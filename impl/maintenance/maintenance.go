@@ -32,12 +32,20 @@ type Job struct {
 	Run      func(ctx context.Context) error
 }
 
+// Observer receives what metrics need.
+type Observer interface {
+	// JobDone is called after each run of a job; err is nil for a success.
+	JobDone(name string, err error)
+}
+
 // Runner runs jobs, each in a goroutine of its own.
 type Runner struct {
 	Jobs []Job
 	// Random returns a number in [0, 1), concurrently.
 	Random func() float64
-	Log    *slog.Logger
+	// Observer receives what metrics need. Nil means none.
+	Observer Observer
+	Log      *slog.Logger
 }
 
 // Run runs the jobs until ctx ends.
@@ -55,7 +63,11 @@ func (r *Runner) runPeriodically(ctx context.Context, job Job) {
 	failures := int32(0)
 	for ctx.Err() == nil {
 		wait := backoff.Jitter(job.Interval, r.Random())
-		if err := runJob(ctx, job); err == nil {
+		err := runJob(ctx, job)
+		if r.Observer != nil && (err == nil || ctx.Err() == nil) {
+			r.Observer.JobDone(job.Name, err)
+		}
+		if err == nil {
 			failures = 0
 		} else if ctx.Err() == nil {
 			failures++

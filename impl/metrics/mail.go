@@ -13,6 +13,8 @@ type mail struct {
 	sendLatency, attemptDuration      prometheus.Histogram
 	eventLag                          prometheus.Histogram
 	webhookLag, webhookAttemptSeconds prometheus.Histogram
+	jobFailures                       *prometheus.CounterVec
+	jobSuccess                        *prometheus.GaugeVec
 }
 
 // Worker registers the metrics of due work. Call it once, in a process with a worker.
@@ -31,7 +33,22 @@ func (m *Metrics) Worker() Worker {
 	m.deliveries = m.counters("webhook_attempts_total", "Attempts to deliver an event to a webhook by outcome: delivered or failed.", "outcome")
 	m.webhookLag = m.histogram("webhook_lag_seconds", "Time from an event to the webhook response that took it.", slowBuckets())
 	m.webhookAttemptSeconds = m.histogram("webhook_attempt_seconds", "Duration of webhook calls.", fastBuckets())
+	m.jobFailures = m.counters("job_failures_total", "Failed runs of periodic jobs, by job.", "job")
+	m.jobSuccess = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "job_last_success_timestamp_seconds", Help: "Time of the last successful run of periodic jobs, by job.",
+	}, []string{"job"})
+	m.registry.MustRegister(m.jobSuccess)
 	return Worker{m}
+}
+
+// JobDone records a run of a periodic job.
+func (w Worker) JobDone(name string, err error) {
+	failures := w.metrics.jobFailures.WithLabelValues(name)
+	if err != nil {
+		failures.Inc()
+		return
+	}
+	w.metrics.jobSuccess.WithLabelValues(name).SetToCurrentTime()
 }
 
 // Worker records due work.

@@ -56,6 +56,21 @@ func TestDueIsReadSeldom(t *testing.T) {
 	}
 }
 
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	worker := m.Worker()
+	worker.JobDone("sweep identities", nil)
+	worker.JobDone("drop partitions", errors.New("locked"))
+	worker.JobDone("drop partitions", errors.New("locked"))
+	text := scrape(t, m)
+	shows(t, text, `mailstack_job_failures_total{job="drop partitions"} 2`, `mailstack_job_failures_total{job="sweep identities"} 0`)
+	if !strings.Contains(text, `mailstack_job_last_success_timestamp_seconds{job="sweep identities"} `) ||
+		strings.Contains(text, `mailstack_job_last_success_timestamp_seconds{job="drop partitions"}`) {
+		t.Errorf("the last successes are wrong:\n%s", text)
+	}
+}
+
 func TestWorker(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()

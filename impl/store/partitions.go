@@ -52,6 +52,32 @@ func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	})
 }
 
+// MonthsAhead returns how many months after that of now have their partitions in every table, without a gap. At 0 the next
+// month begins with sends that fail.
+func (s *Store) MonthsAhead(ctx context.Context, now time.Time) (int, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("counting partitions: %w", err)
+	}
+	defer conn.Release()
+	ahead := monthsAhead
+	for _, table := range partitionedTables {
+		found, err := partitionsOf(ctx, conn, table)
+		if err != nil {
+			return 0, err
+		}
+		for months := range ahead {
+			start := time.Date(now.UTC().Year(), now.UTC().Month()+time.Month(months+1), 1, 0, 0, 0, 0, time.UTC)
+			name := table + "_" + start.Format(partitionMonthFormat)
+			if !slices.ContainsFunc(found, func(p partition) bool { return p.name == name && p.attached }) {
+				ahead = months
+				break
+			}
+		}
+	}
+	return ahead, nil
+}
+
 func createPartition(ctx context.Context, conn *pgxpool.Conn, table, name string, start time.Time) error {
 	var from, to string
 	err := conn.QueryRow(ctx, "SELECT uuid_floor($1)::text, uuid_floor($2)::text", start, start.AddDate(0, 1, 0)).Scan(&from, &to)

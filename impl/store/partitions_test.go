@@ -177,3 +177,24 @@ func TestDropPartitionsGoesOn(t *testing.T) {
 		t.Errorf("afterwards: %v, %v", dropped, err)
 	}
 }
+
+func TestMonthsAheadAreCountedWithoutGaps(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	now := time.Date(2031, 1, 31, 0, 0, 0, 0, time.UTC)
+	ahead := func(want int) {
+		t.Helper()
+		if got, err := s.MonthsAhead(t.Context(), now); err != nil || got != want {
+			t.Errorf("%d months ahead, want %d: %v", got, want, err)
+		}
+	}
+	ahead(0)
+	if err := s.EnsurePartitions(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	ahead(6)
+	if _, err := s.Pool().Exec(t.Context(), "DROP TABLE events_2031_04"); err != nil {
+		t.Fatal(err)
+	}
+	ahead(2)
+}

@@ -53,6 +53,7 @@ type Domains interface {
 type Observer interface {
 	sending.Observer
 	sesevents.Observer
+	maintenance.Observer
 }
 
 // Config of a [Worker]. Store, SES, Domains, WebhookSender and Sealer are required.
@@ -164,7 +165,7 @@ func (w *Worker) Wake() { w.Sending.Wake() }
 // timeout. It returns an error when results of sends could not be stored by then; their messages will be tried
 // again as ambiguous.
 func (w *Worker) Run(ctx context.Context) error {
-	jobs := &maintenance.Runner{Jobs: w.jobs(), Random: w.config.Random, Log: w.config.Log}
+	jobs := &maintenance.Runner{Jobs: w.jobs(), Random: w.config.Random, Observer: w.config.Observer, Log: w.config.Log}
 	var running sync.WaitGroup
 	for _, part := range []func(context.Context){w.domainChecks.Run, w.Events.Run, w.Deliveries.Run, jobs.Run} {
 		running.Go(func() { part(ctx) })
