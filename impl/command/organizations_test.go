@@ -62,6 +62,7 @@ func TestOrganizations(t *testing.T) {
 	}
 }
 
+// What waits for a suspended organization is not claimed until it is resumed; another's mail is claimed all the while.
 func TestResumingSendsWhatWaited(t *testing.T) {
 	t.Parallel()
 	url := storetest.URL(t)
@@ -69,22 +70,26 @@ func TestResumingSendsWhatWaited(t *testing.T) {
 	var resumed, other organization
 	succeed(t, &resumed, "org", "create", "Resumed", "--json", "--database-url="+url)
 	succeed(t, &other, "org", "create", "Other", "--json", "--database-url="+url)
-	later := time.Now().Add(time.Hour)
-	waiting, elsewhere := uuid.New(), uuid.New()
+	now := time.Now()
+	waiting, elsewhere := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
 	if err := s.Queries().SendInsert(t.Context(), db.SendInsertParams{
-		EmailIds: []uuid.UUID{waiting, elsewhere}, OrganizationIds: []uuid.UUID{resumed.ID, other.ID}, DueAt: later,
+		EmailIds: []uuid.UUID{waiting, elsewhere}, OrganizationIds: []uuid.UUID{resumed.ID, other.ID}, DueAt: now.Add(-time.Minute),
 	}); err != nil {
 		t.Fatal(err)
 	}
-	succeed(t, nil, "org", "suspend", "Resumed", "--database-url="+url)
-	succeed(t, nil, "org", "resume", "Resumed", "--database-url="+url)
-	for id, wantDue := range map[uuid.UUID]bool{waiting: true, elsewhere: false} {
-		var isDue bool
-		if err := s.Pool().QueryRow(t.Context(), "SELECT due_at <= now() FROM sends WHERE email_id = $1", id).Scan(&isDue); err != nil {
+	for _, step := range []struct {
+		command string
+		want    uuid.UUID
+	}{{"suspend", elsewhere}, {"resume", waiting}} {
+		succeed(t, nil, "org", step.command, "Resumed", "--database-url="+url)
+		claimed, err := s.Queries().SendClaim(t.Context(), db.SendClaimParams{
+			Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10, ExpiredBefore: now.Add(-72 * time.Hour),
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if isDue != wantDue {
-			t.Errorf("due is %t, want %t", isDue, wantDue)
+		if len(claimed) != 1 || claimed[0].EmailID != step.want {
+			t.Errorf("after %s %d rows are claimed: %+v", step.command, len(claimed), claimed)
 		}
 	}
 }
