@@ -106,13 +106,7 @@ func New(config Config) (*Deliverer, error) {
 
 // Run delivers until ctx ends, and then finishes what is in flight.
 func (d *Deliverer) Run(ctx context.Context) {
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		d.config.Store.Listen(ctx, channel, d.queue.Wake)
-	}()
-	d.queue.Run(ctx)
-	<-listening
+	d.config.Store.ListenWhile(ctx, channel, d.queue.Wake, d.queue.Run)
 }
 
 // RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.

@@ -161,13 +161,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 	defer unwatch()
 	defer close(stopped)
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		s.config.Store.Listen(ctx, channel, s.queue.Wake)
-	}()
-	s.queue.Run(ctx)
-	<-listening
+	s.config.Store.ListenWhile(ctx, channel, s.queue.Wake, s.queue.Run)
 	if n := s.settler.pendingCount(); n > 0 {
 		return fmt.Errorf("sending: the results of %d messages could not be stored in time", n)
 	}

@@ -99,13 +99,7 @@ func New(config Config) (*Recorder, error) {
 
 // Run records events until ctx ends, and then finishes what is in flight.
 func (r *Recorder) Run(ctx context.Context) {
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		r.config.Store.Listen(ctx, channel, r.queue.Wake)
-	}()
-	r.queue.Run(ctx)
-	<-listening
+	r.config.Store.ListenWhile(ctx, channel, r.queue.Wake, r.queue.Run)
 }
 
 // RunOnce makes one claim, waits until its notifications are done, and returns how many there were.

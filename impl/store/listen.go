@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,4 +89,12 @@ func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		return false, fmt.Errorf("pinging the connection for notifications: %w", err)
 	}
 	return false, nil
+}
+
+// ListenWhile calls wake for every notification on channel, as [Store.Listen] does, while run runs until ctx ends.
+func (s *Store) ListenWhile(ctx context.Context, channel string, wake func(), run func(ctx context.Context)) {
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() { s.Listen(ctx, channel, wake) })
+	run(ctx)
 }
