@@ -54,7 +54,7 @@ func (t *tenant) created() (found int) {
 	return found
 }
 
-// isReplayOf fails the test unless the response equals that of an earlier request, to the letter.
+// isReplayOf fails the test unless the response equals an earlier one, byte for byte.
 func (a answer) isReplayOf(first answer) {
 	a.t.Helper()
 	if a.status != first.status || !bytes.Equal(a.body, first.body) || a.header.Get("Location") != first.header.Get("Location") ||

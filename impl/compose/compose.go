@@ -97,7 +97,7 @@ func (composer *Composer) Compose(
 	return message, nil
 }
 
-// parseAddresses parses what the spec's formats have accepted. Its parse errors are those of the formats.
+// parseAddresses parses what the spec's formats have accepted. It returns the same parse errors as the formats.
 func parseAddresses(message *intake.Message, request *api.SendEmailRequest) error {
 	var err error
 	if message.From, err = mail.ParseAddress(request.From); err != nil {

@@ -45,7 +45,7 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 }
 
 // validateAndCall validates the request against the spec, then calls next. The body's media type and size are
-// checked before any schema, those of the path included.
+// checked before any schema, also before the schemas of the path.
 func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next echo.HandlerFunc) error {
 	var body []byte
 	if op.Body != nil {

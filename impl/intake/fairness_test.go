@@ -40,7 +40,7 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	allAccepted(t, came)
 }
 
-// A large share of the space beyond the capacity is nobody's: it is divided among those who wait.
+// A large share of the space beyond the capacity has no owner: it is divided among waiting organizations.
 func TestSpaceBeyondTheCapacityIsShared(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -97,7 +97,7 @@ func content(m *message) ses.Message {
 			composed.Bcc = append(composed.Bcc, written)
 		}
 	}
-	// Acceptance has parsed the list before. The only error left is that of an empty one, which means no Reply-To.
+	// Acceptance has parsed the list before. The only error left is an empty list, which means no Reply-To.
 	replyTo, _ := mail.ParseList(email.ReplyTo)
 	for _, address := range replyTo {
 		composed.ReplyTo = append(composed.ReplyTo, address.String())

@@ -13,7 +13,7 @@ type Observer interface {
 	// finished (by another attempt or event); reason is the code of a failure; ambiguous means that SES may have
 	// accepted the message.
 	Settled(outcome, reason string, ambiguous bool)
-	// Sent is called with the time between our acceptance of a message and that of SES.
+	// Sent is called with the time from our acceptance of a message to its acceptance by SES.
 	Sent(latency time.Duration)
 }
 

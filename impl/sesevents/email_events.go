@@ -26,7 +26,7 @@ type emailEvent struct {
 	key, eventType string
 	at             time.Time
 	data           emailEventData
-	// positions are those of the recipients that it concerns; empty when they are unknown.
+	// positions are the positions of the affected recipients; empty when they are unknown.
 	positions []int16
 	// suppress is the reason to suppress addressKey. Empty means that it is not suppressed.
 	suppress, addressKey string

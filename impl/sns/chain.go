@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// maxIssuers bounds how many certificates between that of SNS and a root are fetched.
+// maxIssuers is the maximum number of intermediate certificates that are fetched.
 const maxIssuers = 4
 
 // checkChain makes sure that a certificate was issued to SNS by an authority that we trust, as AWS asks of those who verify

@@ -41,7 +41,7 @@ type Config struct {
 	TrustedHost string
 	// Transport fetches certificates and confirms subscriptions. Nil means a new http.Transport.
 	Transport http.RoundTripper
-	// Roots are the certificate authorities that certificates of AWS must lead to. Nil means those of the system.
+	// Roots are the certificate authorities that certificates of AWS must lead to. Nil means the system's.
 	Roots *x509.CertPool
 	Now   func() time.Time // nil means time.Now
 	Log   *slog.Logger     // nil means that nothing is logged

@@ -52,7 +52,7 @@ func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	})
 }
 
-// MonthsAhead returns how many months after that of now have their partitions in every table, without a gap. At 0 the next
+// MonthsAhead returns for how many months after this one every table has its partition, without a gap. At 0 the next
 // month begins with sends that fail.
 func (s *Store) MonthsAhead(ctx context.Context, now time.Time) (int, error) {
 	conn, err := s.pool.Acquire(ctx)
