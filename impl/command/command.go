@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -54,6 +55,9 @@ type grammar struct {
 	Doctor    doctorCommand       `cmd:"" help:"Check the installation from the database to an SES event, and say what to fix."`
 	Simulator simulatorCommand    `cmd:"" help:"Run the simulated SES alone."`
 
+	// TestClockOffset is added to the clock of the machine, for drills: a process in whose eyes it is later or earlier.
+	TestClockOffset time.Duration `hidden:"" env:"MAILSTACK_TEST_CLOCK_OFFSET"`
+
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
@@ -73,8 +77,9 @@ func Run(ctx context.Context, process Process) int {
 
 func run(ctx context.Context, process *Process) error {
 	answered := false // --help or --version
+	var given grammar
 	parser, err := kong.New(
-		&grammar{},
+		&given,
 		kong.Name("mailstack"),
 		kong.Description(description),
 		kong.Vars{"version": version(), "scopes": strings.Join(apikey.Scopes(), ","), "scope_list": strings.Join(apikey.Scopes(), ", ")},
@@ -97,6 +102,10 @@ func run(ctx context.Context, process *Process) error {
 	}
 	if err != nil {
 		return components.Usagef("%w (see mailstack --help)", err)
+	}
+	if offset := given.TestClockOffset; offset != 0 {
+		now := process.Now
+		process.Now = func() time.Time { return now().Add(offset) }
 	}
 	if _, graceful := parsed.Selected().Target.Addr().Interface().(*serveCommand); !graceful && process.ReleaseSignals != nil {
 		unwatch := context.AfterFunc(ctx, process.ReleaseSignals)

@@ -106,7 +106,7 @@ func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 	if err := client.EnsureConfigurationSet(ctx); err != nil {
 		return fmt.Errorf("set up the simulated SES: %w", err)
 	}
-	dev.parts = &components.Components{Process: dev.process, Log: dev.log, SES: client, Resolver: resolver, Telemetry: dev.watch}
+	dev.parts = &components.Components{Process: dev.process, Log: dev.log, SES: client, Resolver: resolver, Telemetry: dev.watch, Clock: store.NewClock(dev.process.Now, dev.log)}
 	return nil
 }
 

@@ -79,7 +79,8 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	seen.ExportQueueDepth(database, process.Now)
+	seen.ExportQueueDepth(database, p.Clock.Now)
+	seen.ExportClock(p.Clock)
 	running := &components.Service{Listener: listener, MaxConnections: c.MaxConnections, Telemetry: seen, Ready: ready, DrainTimeout: c.DrainTimeout, LameDuck: c.LameDuck, Process: process, Log: log}
 	sealer, err := c.Sealer(process.Random)
 	if err != nil {
@@ -89,7 +90,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return fmt.Errorf("set up the API: %w", err)
 	}
-	running.Background = append(running.Background, components.CheckDNS(p.Resolver, log))
+	running.Background = append(running.Background, components.CheckDNS(p.Resolver, log), p.KeepClock(database))
 	if !c.NoWorker {
 		// The workers have their own pool, so that they cannot take connections away from requests.
 		own, err := p.OpenStore(ctx, c.DatabaseFlags, "mailstack worker")

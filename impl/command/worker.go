@@ -61,7 +61,8 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 		return err
 	}
 	defer database.Close()
-	seen.ExportQueueDepth(database, process.Now)
+	seen.ExportQueueDepth(database, p.Clock.Now)
+	seen.ExportClock(p.Clock)
 	running := &components.Service{Telemetry: seen, DrainTimeout: c.DrainTimeout, Log: log}
 	if running.Ready, err = components.RequireSchema(ctx, database, log); err != nil {
 		return err
@@ -74,7 +75,9 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	running.Background = []func(context.Context) error{components.CheckSES(p.SES, log), components.CheckDNS(p.Resolver, log)}
+	running.Background = []func(context.Context) error{
+		components.CheckSES(p.SES, log), components.CheckDNS(p.Resolver, log), p.KeepClock(database),
+	}
 	if c.EventsQueue != "" {
 		collector, err := p.Consumer(ctx, database, c.EventsFlags, running.Ready)
 		if err != nil {

@@ -48,6 +48,8 @@ type Components struct {
 	SES       *ses.Client
 	Resolver  *dns.Resolver
 	Telemetry *Telemetry
+	// Clock is the clock of the rows that processes share. It is Postgres's once a store has connected.
+	Clock *store.Clock
 }
 
 // New sets up the clients of SES and DNS.
@@ -64,21 +66,26 @@ func New(
 	if err != nil {
 		return nil, Usagef("MAILSTACK_DNS_SERVER: %w", err)
 	}
-	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen}, nil
+	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen, Clock: store.NewClock(process.Now, log)}, nil
 }
 
 // OpenStore opens the database. Postgres shows the name beside each connection.
 func (p *Components) OpenStore(ctx context.Context, flags DatabaseFlags, name string) (*store.Store, error) {
 	return store.Open(ctx, store.Config{
-		URL: flags.DatabaseURL, MaxConns: flags.DatabaseConnections, Name: name, Log: p.Log,
+		URL: flags.DatabaseURL, MaxConns: flags.DatabaseConnections, Name: name, Clock: p.Clock, Log: p.Log,
 	})
+}
+
+// KeepClock returns a function that keeps the clock at Postgres's until its context ends.
+func (p *Components) KeepClock(database *store.Store) func(context.Context) error {
+	return func(ctx context.Context) error { return p.Clock.Run(ctx, database) }
 }
 
 // Domains returns the service that registers and verifies domains.
 func (p *Components) Domains(database *store.Store) *domain.Service {
 	return domain.New(domain.Config{
 		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(),
-		Now: p.Process.Now, Random: p.Process.Random, Log: p.Log,
+		Now: p.Clock.Now, Random: p.Process.Random, Log: p.Log,
 	})
 }
 
@@ -88,7 +95,7 @@ func (p *Components) Receiver(database *store.Store, topics EventsFlags, route E
 		return nil
 	}
 	return snsreceiver.New(snsreceiver.Config{
-		Path: route.EventsPath, Store: database, Now: p.Process.Now, Log: p.Log,
+		Path: route.EventsPath, Store: database, Now: p.Clock.Now, Log: p.Log,
 		Verifier: sns.New(sns.Config{
 			Topics: topics.EventsTopics, TrustedHost: route.EventsTrustedHost, Now: p.Process.Now, Log: p.Log,
 		}),
@@ -104,7 +111,7 @@ func (p *Components) Consumer(
 		return nil, fmt.Errorf("set up Amazon SQS: %w", err)
 	}
 	collector := sqsconsumer.New(sqsconsumer.Config{
-		Queue: client.Queue(events.EventsQueue), Store: database, Topics: events.EventsTopics, Now: p.Process.Now, Log: p.Log,
+		Queue: client.Queue(events.EventsQueue), Store: database, Topics: events.EventsTopics, Now: p.Clock.Now, Log: p.Log,
 	})
 	return func(ctx context.Context) error {
 		if err := ready(ctx); err != nil || ctx.Err() != nil {
@@ -120,7 +127,7 @@ func (p *Components) API(
 	extra ...httpserver.Route,
 ) (*rest.Server, error) {
 	accepting := intake.Config{
-		Store: database, Now: p.Process.Now, Random: p.Process.Random,
+		Store: database, Now: p.Clock.Now, Random: p.Process.Random,
 		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptConcurrency, QueueSize: flags.AcceptQueueSize,
 	}
 	config := rest.Config{
@@ -128,7 +135,7 @@ func (p *Components) API(
 		Store:               database,
 		Domains:             p.Domains(database),
 		AccountSuppressions: p.SES,
-		Now:                 p.Process.Now,
+		Now:                 p.Clock.Now,
 		NewID:               p.Process.NewID,
 		Random:              p.Process.Random,
 		Sealer:              sealer,
@@ -176,7 +183,7 @@ func (p *Components) Worker(
 		SES:              p.SES,
 		FetchQuota:       p.SES.GetQuota,
 		Domains:          p.Domains(database),
-		WebhookSender:    webhook.NewSender(webhook.Config{Policy: policy, Now: p.Process.Now}),
+		WebhookSender:    webhook.NewSender(webhook.Config{Policy: policy, Now: p.Clock.Now}),
 		Sealer:           sealer,
 		SendConcurrency:  flags.SendConcurrency,
 		ContentRetention: time.Duration(flags.ContentRetention),
@@ -185,7 +192,7 @@ func (p *Components) Worker(
 
 		EventsExpected: events.Expected(),
 
-		Now: p.Process.Now,
+		Now: p.Clock.Now,
 		Log: p.Log,
 	}
 	if p.Telemetry.tracer != nil {

@@ -161,6 +161,13 @@ func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time
 	}, now)
 }
 
+// ExportClock exports how far the clock of the machine is off.
+func (w *Telemetry) ExportClock(clock *store.Clock) {
+	if w.metrics != nil {
+		w.metrics.ClockAhead(clock.Ahead)
+	}
+}
+
 // instrumentedSender records every attempt to send by SES.
 type instrumentedSender struct {
 	sending.Provider

@@ -97,6 +97,7 @@ func (d *doctor) steps() []step {
 	steps := []step{
 		{"configuration", d.tryConfiguration},
 		{"database", d.tryDatabase},
+		{"clock", d.tryClock},
 		{"migrations", d.tryMigrations},
 		{"credentials", d.tryCredentials},
 		{"account", d.tryAccount},
@@ -150,6 +151,24 @@ func (d *doctor) tryDatabase(ctx context.Context) (stepResult, error) {
 		return stepResult{}, withHint(err, "%s", advice)
 	}
 	return stepResult{detail: "reachable"}, nil
+}
+
+func (d *doctor) tryClock(ctx context.Context) (stepResult, error) {
+	clock := store.NewClock(d.process.Now, slog.New(slog.DiscardHandler))
+	if err := clock.Measure(ctx, d.database); err != nil {
+		return stepResult{}, withHint(err, "check that Postgres answers statements")
+	}
+	ahead := clock.Ahead()
+	direction := "ahead of"
+	if ahead < 0 {
+		direction = "behind"
+	}
+	found := stepResult{detail: fmt.Sprintf("this machine is %s %s Postgres", ahead.Abs().Round(time.Millisecond), direction)}
+	if ahead.Abs() > store.ClockTolerance {
+		found.warning = "processes read Postgres's clock for their work, but AWS refuses signatures of another time, and TLS needs the " +
+			"right time: check the time synchronization of this machine and of Postgres's"
+	}
+	return found, nil
 }
 
 func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {

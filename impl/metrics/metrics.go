@@ -40,6 +40,11 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+// ClockAhead exports how far the clock of the machine is ahead of Postgres's.
+func (m *Metrics) ClockAhead(read func() time.Duration) {
+	m.gauge("clock_ahead_seconds", "Clock of this machine less the clock of Postgres.", func() float64 { return read().Seconds() })
+}
+
 func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	m.registry.MustRegister(vec)

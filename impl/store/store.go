@@ -4,6 +4,7 @@
 //   - store.go: the pool of connections and its limits
 //   - tx.go: transactions; pipeline.go: transactions in fewer round trips
 //   - listen.go: notifications
+//   - clock.go: the clock of Postgres, which all processes read
 //   - migrate.go: the schema and its version
 //   - partitions.go: monthly partitions, for retention
 //   - errors.go: what a failure means: unavailable, a constraint, no row
@@ -48,6 +49,8 @@ type Config struct {
 	MaxConns int32
 	// Name is shown by Postgres beside each connection (application_name).
 	Name string
+	// Clock is measured by every connection before it is used. Nil means that none is.
+	Clock *Clock
 	// Log gets a warning when the connection for notifications is lost. Nil discards.
 	Log *slog.Logger
 }
@@ -76,11 +79,14 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	poolConfig.PingTimeout = pingTimeout
 	poolConfig.MaxConnLifetime = maxLifetime
 	poolConfig.MaxConnLifetimeJitter = maxLifetime / 10
-	poolConfig.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	poolConfig.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// Without this, pgx passes ids through database/sql, as text, one by one: measured, a tenth of the processor
 		// time of accepting a message.
 		pgxuuid.Register(conn.TypeMap())
-		return nil
+		if config.Clock == nil {
+			return nil
+		}
+		return config.Clock.measure(ctx, conn)
 	}
 	if config.MaxConns > 0 {
 		poolConfig.MaxConns = config.MaxConns
