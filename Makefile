@@ -64,7 +64,7 @@ BACKLOG ?= 20000
 fairness fair:
 	BACKLOG=$(BACKLOG) $(GO) test ./impl/worker -count=1 -v -run '^TestAnotherOrganizationIsSentWithinASecond$$'
 
-## chaos: kill everything at random under load for DURATION (5m), account for every message; SEED=… LOGS=folder
+## chaos: kill and suspend everything at random under load for DURATION (5m), account for every message; SEED=… LOGS=folder
 chaos:
 	$(GO) run ./contracttests/chaos -duration=$(or $(DURATION),5m) -seed=$(or $(SEED),0) -logs=$(LOGS)
 

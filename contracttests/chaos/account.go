@@ -11,7 +11,7 @@ import (
 // account compares the responses that the clients received with the database and with the simulator's journal.
 func (s *stage) account(ctx context.Context, c *clients) (figures, error) {
 	s.noteAnswers(ctx)
-	found := figures{ambiguous: s.ambiguous, kills: s.kills, dropped: s.dropped}
+	found := figures{ambiguous: s.ambiguous, kills: s.kills, stops: s.stops, dropped: s.dropped}
 	journal, err := s.simulator.journal(ctx)
 	if err != nil {
 		return found, err

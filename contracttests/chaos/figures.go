@@ -12,25 +12,29 @@ const (
 	wholeRun         = 5 * time.Minute
 	enoughAccepted   = 50_000
 	enoughKills      = 10
+	enoughStops      = 10
 	enoughDropped    = 100
 	enoughAtTheirCap = 2
+	// A snapshot ends when Postgres is killed, and is taken again once Postgres is back.
+	enoughSnapshot = 0.6
 )
 
 // figures are the printed counts; the package doc defines them.
 type figures struct {
-	accepted, sent, lost, duplicated      int
-	stuck, doubled, failed, kills, capped int
-	ambiguous, overCap, miscounted        int64
-	dropped                               int64
-	seconds                               float64
-	examples                              []string
+	accepted, sent, lost, duplicated int
+	stuck, doubled, failed, capped   int
+	kills, stops                     int
+	ambiguous, overCap, miscounted   int64
+	dropped                          int64
+	snapshot, seconds                float64
+	examples                         []string
 }
 
 func (f figures) String() string {
 	return fmt.Sprintf("accepted=%d sent=%d lost=%d duplicated=%d ambiguous=%d over_cap=%d stuck=%d doubled_accepts=%d "+
-		"miscounted=%d failed=%d kills=%d dropped_answers=%d capped=%d seconds=%.1f",
+		"miscounted=%d failed=%d kills=%d stops=%d dropped_answers=%d capped=%d snapshot=%.2f seconds=%.1f",
 		f.accepted, f.sent, f.lost, f.duplicated, f.ambiguous, f.overCap, f.stuck, f.doubled,
-		f.miscounted, f.failed, f.kills, f.dropped, f.capped, f.seconds)
+		f.miscounted, f.failed, f.kills, f.stops, f.dropped, f.capped, f.snapshot, f.seconds)
 }
 
 // verdict returns an error when a delivery guarantee is broken.
@@ -47,8 +51,8 @@ func (f figures) verdict() error {
 func (f figures) void(duration time.Duration) error {
 	share := min(1, duration.Seconds()/wholeRun.Seconds())
 	enough := func(got, whole int) bool { return float64(got) >= share*float64(whole) }
-	if enough(f.accepted, enoughAccepted) && enough(f.kills, enoughKills) && enough(int(f.dropped), enoughDropped) &&
-		f.capped >= enoughAtTheirCap {
+	if enough(f.accepted, enoughAccepted) && enough(f.kills, enoughKills) && enough(f.stops, enoughStops) &&
+		enough(int(f.dropped), enoughDropped) && f.snapshot >= enoughSnapshot && f.capped >= enoughAtTheirCap {
 		return nil
 	}
 	return errors.New("the run is void: too few accepted messages or faults, or a limit was not reached")

@@ -8,7 +8,7 @@ import (
 )
 
 func good() figures {
-	return figures{accepted: 50_000, sent: 50_000, duplicated: 5, ambiguous: 5, kills: 10, dropped: 100, capped: 2}
+	return figures{accepted: 50_000, sent: 50_000, duplicated: 5, ambiguous: 5, kills: 10, stops: 10, dropped: 100, capped: 2, snapshot: 0.6}
 }
 
 func TestVerdict(t *testing.T) {
@@ -40,14 +40,16 @@ func TestVoid(t *testing.T) {
 	for name, spoil := range map[string]func(*figures){
 		"accepted":        func(f *figures) { f.accepted-- },
 		"kills":           func(f *figures) { f.kills-- },
+		"stops":           func(f *figures) { f.stops-- },
 		"dropped_answers": func(f *figures) { f.dropped-- },
 		"capped":          func(f *figures) { f.capped-- },
+		"snapshot":        func(f *figures) { f.snapshot = 0.5 },
 	} {
 		f := good()
 		if spoil(&f); f.void(5*time.Minute) == nil || f.void(time.Hour) == nil {
 			t.Errorf("a run with too little %s counts", name)
 		}
-		if name != "capped" && f.void(4*time.Minute) != nil {
+		if name != "capped" && name != "snapshot" && f.void(4*time.Minute) != nil {
 			t.Errorf("a shorter run with as much %s is void", name)
 		}
 	}

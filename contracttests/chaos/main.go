@@ -1,12 +1,15 @@
 // Command chaos accounts for every message over many crashes. Two API processes, two workers and the simulated SES run
 // as separate programs on one Postgres. Clients send as fast as responses arrive, and repeat every request under its
 // idempotency key until it has a final response. Meanwhile, at random, one of the processes or Postgres is killed with
-// SIGKILL and started again, and the simulated SES throttles, fails, hangs, is slow, cuts connections and withholds
-// responses. Then all faults end, and chaos compares the responses with the database and the simulator's journal.
+// SIGKILL and started again, one is suspended (SIGSTOP) and resumed, and the simulated SES throttles, fails, hangs, is
+// slow, cuts connections and withholds responses. All the while a transaction holds a snapshot, as a backup does, so that
+// no dead row is removed. Then all faults end, and chaos compares the responses with the database and the simulator's
+// journal.
 //
 //   - main.go: settings, the course of a run
 //   - stage.go: the processes, started and killed
-//   - faults.go: the faults, in a sequence that the seed decides
+//   - faults.go: kills and faults of SES, in a sequence that the seed decides
+//   - suspend.go: suspended processes; snapshot.go: the snapshot that is held
 //   - tenants.go: the organizations; two have an allowance or a spend cap that they reach
 //   - clients.go, request.go: requests and their responses
 //   - simulator.go: the control API of the simulated SES
@@ -20,13 +23,14 @@
 //	lost             accepted messages that are not in the database, or are neither sent, nor Failed, nor waiting
 //	duplicated       messages in the journal beyond the first of each id
 //	ambiguous        messages that SES may have accepted without our knowledge: responses that it withheld, calls that
-//	                 timed out, and leases open when a worker, Postgres or SES was killed
+//	                 timed out, and leases open when a worker, Postgres or SES was killed or a worker suspended
 //	over_cap         emails beyond the allowance or cap of an organization
 //	stuck            messages that are not final two minutes after the last fault
 //	doubled_accepts  messages in the database that no response named
 //	miscounted       emails by which usage counters differ from what was accepted
 //	failed           messages that ended as Failed; nothing in a run is a reason to
-//	kills, dropped_answers, capped   how hard the run was: with too few of them it is void
+//	kills, stops, dropped_answers, capped, snapshot   how hard the run was: with too little of them it is void; stops
+//	                 are suspended processes, snapshot is the share of the time for which one was held
 //	seconds          duration of the run
 package main
 
@@ -106,6 +110,7 @@ func run(ctx context.Context, set settings, out, progress io.Writer) (err error)
 	if err != nil {
 		return err
 	}
+	found.snapshot = s.held.Seconds() / set.duration.Seconds()
 	found.seconds = time.Since(s.began).Seconds()
 	if _, err := fmt.Fprintf(out, "seed=%d duration=%s\n%s\n", set.seed, set.duration, found); err != nil {
 		return fmt.Errorf("print the figures: %w", err)
@@ -121,12 +126,14 @@ func (s *stage) bringAbout(ctx context.Context, set settings, c *clients) error 
 	faulty, mended := context.WithTimeout(ctx, set.duration)
 	defer mended()
 	var sending, breaking sync.WaitGroup
-	failures := make([]error, 2)
+	tracks := []func(context.Context, *rand.Rand) error{s.killOneAfterAnother, s.troubleSES, s.suspendOneAfterAnother}
+	failures := make([]error, len(tracks))
 	for i := range set.connections {
 		sending.Go(func() { c.send(ctx, faulty, i) })
 	}
 	breaking.Go(func() { c.pauseWhile(faulty, func(ctx context.Context) bool { return s.behind(ctx, set.backlog) }) })
-	for i, track := range []func(context.Context, *rand.Rand) error{s.killOneAfterAnother, s.troubleSES} {
+	breaking.Go(func() { s.holdSnapshot(faulty) })
+	for i, track := range tracks {
 		breaking.Go(func() {
 			failures[i] = track(faulty, rand.New(rand.NewPCG(set.seed, uint64(i)))) //nolint:gosec // faults are to be repeatable
 			if failures[i] != nil {

@@ -45,6 +45,8 @@ type stage struct {
 
 	mutex     sync.Mutex
 	kills     int
+	stops     int
+	held      time.Duration // how long a snapshot was held
 	ambiguous int64
 	dropped   int64
 }
@@ -109,7 +111,9 @@ func (s *stage) start(ctx context.Context, one *actor) error {
 		if err != nil {
 			return err
 		}
+		s.mutex.Lock()
 		one.process = process
+		s.mutex.Unlock()
 		if one.url == "" {
 			return nil
 		}

@@ -100,10 +100,23 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
+// Suspend stops the process where it is (SIGSTOP), until Resume.
+func (p *Process) Suspend() error { return p.signal("suspend", syscall.SIGSTOP) }
+
+// Resume continues a suspended process (SIGCONT). One that was killed meanwhile stays dead.
+func (p *Process) Resume() error { return p.signal("resume", syscall.SIGCONT) }
+
+func (p *Process) signal(what string, signal syscall.Signal) error {
+	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("%s %s: %w", what, p.Name, err)
+	}
+	return nil
+}
+
 // Stop sends SIGTERM and waits for the end; it kills the process after stopLimit.
 func (p *Process) Stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop %s: %w", p.Name, err)
+	if err := p.signal("stop", syscall.SIGTERM); err != nil {
+		return err
 	}
 	select {
 	case <-p.ended:
