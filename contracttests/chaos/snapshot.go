@@ -42,7 +42,7 @@ func (s *stage) holdOne(ctx context.Context) (held bool, err error) {
 		s.mutex.Unlock()
 		begun = time.Now()
 		if backoff.Sleep(ctx, look) != nil {
-			return true, nil //nolint:nilerr // the context ended, and with it the work
+			return true, nil
 		}
 	}
 }
