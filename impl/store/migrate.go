@@ -22,8 +22,8 @@ const (
 	lockPoll      = 20 * time.Millisecond
 )
 
-// Migrate migrates the schema to the version of this binary and creates the partitions of the coming months. Any number
-// of processes may do so at once. A newer schema is left as it is.
+// Migrate migrates the schema to the version of this binary, completes the indexes of partitioned tables, and creates the
+// partitions of the coming months. Any number of processes may do so at once. A newer schema is left as it is.
 func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -49,6 +49,9 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 		return err
 	}
 	if err := applyMigrations(ctx, config, log); err != nil {
+		return err
+	}
+	if err := buildPartitionIndexes(ctx, conn, log); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "SELECT ensure_partitions(now())"); err != nil {

@@ -6,7 +6,7 @@
 //   - listen.go: notifications
 //   - clock.go: the clock of Postgres, which all processes read
 //   - migrate.go: the schema and its version
-//   - partitions.go: monthly partitions, for retention
+//   - partitions.go: monthly partitions, for retention; partition_indexes.go: indexes on them, built while they are used
 //   - errors.go: what a failure means: unavailable, a constraint, no row
 //
 // It needs sessions of its own: a connection pooler in front of Postgres must pool by session, since notifications,
