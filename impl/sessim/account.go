@@ -6,6 +6,7 @@ import (
 )
 
 const (
+	// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html
 	statusHealthy  = "HEALTHY"
 	statusShutdown = "SHUTDOWN"
 )
@@ -17,7 +18,24 @@ type account struct {
 	SendingEnabled    bool    `json:"sendingEnabled"`
 	EnforcementStatus string  `json:"enforcementStatus"`
 	ProductionAccess  bool    `json:"productionAccess"`
+
+	MaxIdentities        int `json:"maxIdentities,omitempty"`        // 0 means the usual limit
+	MaxConfigurationSets int `json:"maxConfigurationSets,omitempty"` // 0 means the usual limit
 }
+
+// full reports whether there are as many of a kind as the account may have.
+func full(count, limit, otherwise int) bool {
+	if limit == 0 {
+		limit = otherwise
+	}
+	return count >= limit
+}
+
+// The limits of an account in a region. https://docs.aws.amazon.com/ses/latest/dg/quotas.html
+const (
+	defaultMaxIdentities        = 10_000
+	defaultMaxConfigurationSets = 10_000
+)
 
 // AccountChange changes the members that are not nil.
 type AccountChange struct {
@@ -26,6 +44,9 @@ type AccountChange struct {
 	SendingEnabled    *bool    `json:"sendingEnabled"`
 	EnforcementStatus *string  `json:"enforcementStatus"` // HEALTHY, PROBATION or SHUTDOWN
 	ProductionAccess  *bool    `json:"productionAccess"`  // false: recipients must be verified too
+
+	MaxIdentities        *int `json:"maxIdentities"`
+	MaxConfigurationSets *int `json:"maxConfigurationSets"`
 }
 
 // SetAccount changes the account, as AWS would.
@@ -41,6 +62,8 @@ func (s *Simulator) SetAccount(c AccountChange) error {
 	set(&a.SendingEnabled, c.SendingEnabled)
 	set(&a.EnforcementStatus, c.EnforcementStatus)
 	set(&a.ProductionAccess, c.ProductionAccess)
+	set(&a.MaxIdentities, c.MaxIdentities)
+	set(&a.MaxConfigurationSets, c.MaxConfigurationSets)
 	return s.commit(entry{At: s.now().UTC(), Account: &a})
 }
 
@@ -50,6 +73,7 @@ func set[T any](target, value *T) {
 	}
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetAccount.html
 func (s *Simulator) getAccount(*http.Request, []byte) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,6 +92,7 @@ func (s *Simulator) getAccount(*http.Request, []byte) (any, error) {
 	}, nil
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_PutAccountSendingAttributes.html
 func (s *Simulator) putAccountSending(_ *http.Request, body []byte) (any, error) {
 	request, err := decode[struct{ SendingEnabled bool }](body)
 	if err != nil {

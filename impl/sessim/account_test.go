@@ -39,7 +39,7 @@ func TestConfigurationSets(t *testing.T) {
 	if reasons := got["SuppressionOptions"].(map[string]any)["SuppressedReasons"].([]any); len(reasons) != 0 {
 		t.Error("an existing set keeps its suppression:", got)
 	}
-	if _, _, got := r.call(t, http.MethodGet, path, ""); len(got["ConfigurationSets"].([]any)) != 1 {
+	if _, _, got := r.call(t, http.MethodPost, "/v2/email/list-configuration-sets", "{}"); len(got["ConfigurationSets"].([]any)) != 1 {
 		t.Error(got)
 	}
 	if status, _, _ := r.call(t, http.MethodDelete, path+"/"+set, ""); status != 200 {

@@ -26,6 +26,7 @@ func noConfigurationSet(name string) error {
 	return notFound(fmt.Sprintf("Configuration set <%s> does not exist.", name))
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SuppressionOptions.html
 func checkReasons(reasons *[]string) error {
 	if reasons == nil {
 		return nil
@@ -38,6 +39,8 @@ func checkReasons(reasons *[]string) error {
 	return nil
 }
 
+// The name has up to 64 letters, digits, hyphens and underscores.
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_CreateConfigurationSet.html
 func (s *Simulator) createConfigurationSet(_ *http.Request, body []byte) (any, error) {
 	request, err := decode[struct {
 		ConfigurationSetName string
@@ -62,6 +65,9 @@ func (s *Simulator) createConfigurationSet(_ *http.Request, body []byte) (any, e
 	if _, ok := s.state.configurationSets[set.Name]; ok {
 		return nil, alreadyExists(fmt.Sprintf("Configuration set <%s> already exists.", set.Name))
 	}
+	if full(len(s.state.configurationSets), s.state.account.MaxConfigurationSets, defaultMaxConfigurationSets) {
+		return nil, limitExceeded("The account has as many configuration sets as it may have.")
+	}
 	return empty{}, s.commit(entry{At: s.now().UTC(), ConfigurationSet: &set})
 }
 
@@ -83,10 +89,10 @@ func (s *Simulator) getConfigurationSet(r *http.Request, _ []byte) (any, error) 
 	return answer, nil
 }
 
-func (s *Simulator) listConfigurationSets(r *http.Request, _ []byte) (any, error) {
+func (s *Simulator) listConfigurationSets(_ *http.Request, body []byte) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	names, next, err := page(r, slices.Collect(maps.Keys(s.state.configurationSets)))
+	names, next, err := pageOfBody(body, slices.Collect(maps.Keys(s.state.configurationSets)))
 	if err != nil {
 		return nil, err
 	}

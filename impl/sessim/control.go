@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+
+	"github.com/voostack/mailstack/impl/snssim"
 )
 
 const maxControlBytes = 1 << 20
@@ -20,6 +23,8 @@ const maxControlBytes = 1 << 20
 //	GET /_sim/journal?after=&limit=   {"data": [Record…]}, oldest first
 //	GET /_sim/stats                Stats
 //	GET /_sim/answers              Answers
+//	GET /_sim/operations           the simulated operations, by service
+//	POST /_sim/publish             publishes a text to a topic: snssim.Published
 func (s *Simulator) controlRoutes() {
 	s.mux.HandleFunc("GET /_sim/faults", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Faults()) })
 	s.mux.HandleFunc("POST /_sim/faults", s.controlFaults)
@@ -34,6 +39,8 @@ func (s *Simulator) controlRoutes() {
 	s.mux.HandleFunc("GET /_sim/journal", s.controlJournal)
 	s.mux.HandleFunc("GET /_sim/stats", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Stats()) })
 	s.mux.HandleFunc("GET /_sim/answers", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.Answers()) })
+	s.mux.HandleFunc("GET /_sim/operations", func(w http.ResponseWriter, _ *http.Request) { s.write(w, http.StatusOK, s.operations()) })
+	s.mux.HandleFunc("POST /_sim/publish", s.controlPublish)
 	s.mux.HandleFunc("/_sim/", func(w http.ResponseWriter, _ *http.Request) { s.controlError(w, http.StatusNotFound, "no such route") })
 }
 
@@ -41,6 +48,22 @@ func (s *Simulator) account() account {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.state.account
+}
+
+func (s *Simulator) operations() map[string][]string {
+	offered := s.topics.Operations()
+	offered["ses"] = slices.Sorted(slices.Values(s.offered))
+	return offered
+}
+
+func (s *Simulator) controlPublish(w http.ResponseWriter, r *http.Request) {
+	text, err := decodeControl[snssim.Published](w, r)
+	if err != nil {
+		s.controlError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.topics.Publish(text.Topic, text.Text)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (s *Simulator) controlFaults(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ type destination struct {
 	SnsDestination     *struct{ TopicArn string }
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_EventDestinationDefinition.html
 func eventTypes() []string {
 	return []string{
 		"SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK", "RENDERING_FAILURE", "DELIVERY_DELAY", "SUBSCRIPTION",
@@ -30,6 +31,8 @@ func (d destination) wants(kind string) bool {
 }
 
 // checkDestination refuses what SES refuses. Like SES, it checks at once whether it may publish to the topic.
+//   - https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_CreateConfigurationSetEventDestination.html
+//   - https://docs.aws.amazon.com/ses/latest/dg/event-publishing-add-event-destination-sns.html
 func (s *Simulator) checkDestination(set string, d destination) error {
 	if d.Name == "" || len(d.Name) > 64 || strings.ContainsFunc(d.Name, notWord) {
 		return badRequest("Event destination name is invalid.")
@@ -102,6 +105,10 @@ func (s *Simulator) deleteDestination(r *http.Request, _ []byte) (any, error) {
 	})
 }
 
+// maxDestinations bounds the event destinations of a configuration set.
+// https://docs.aws.amazon.com/ses/latest/dg/quotas.html
+const maxDestinations = 10
+
 // changeDestinations changes a copy of a set's destinations. The named one must exist, unless isNew: then it must
 // not.
 func (s *Simulator) changeDestinations(name, which string, isNew bool, change func([]destination, int) []destination) error {
@@ -115,6 +122,9 @@ func (s *Simulator) changeDestinations(name, which string, isNew bool, change fu
 	i := slices.IndexFunc(known, func(d destination) bool { return d.Name == which })
 	if isNew && i >= 0 {
 		return alreadyExists(fmt.Sprintf("Event destination <%s> already exists.", which))
+	}
+	if isNew && len(known) >= maxDestinations {
+		return limitExceeded(fmt.Sprintf("A configuration set has at most %d event destinations.", maxDestinations))
 	}
 	if !isNew && i < 0 {
 		return notFound(fmt.Sprintf("Event destination <%s> does not exist.", which))

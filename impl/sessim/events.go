@@ -25,6 +25,7 @@ const (
 
 // fateOf returns the fate of the addresses of SES's mailbox simulator; it ignores a suffix after a plus sign. Other
 // addresses are delivered to if deliverAll is set, and silent otherwise.
+// https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html
 func fateOf(address string, suppressed []string, deliverAll bool) fate {
 	if slices.ContainsFunc(suppressed, func(other string) bool { return strings.EqualFold(other, address) }) {
 		return onSuppressionList

@@ -10,6 +10,11 @@ import (
 	"time"
 )
 
+const (
+	codeUnknownClient = "UnrecognizedClientException"
+	codeThrottled     = "TooManyRequestsException"
+)
+
 // errCut closes the connection without a response.
 var errCut = errors.New("cut the connection")
 
@@ -31,6 +36,8 @@ type Faults struct {
 	DropRequest Often `json:"dropRequest"`
 	// Forbid responds that the credentials are unknown.
 	Forbid Often `json:"forbid"`
+	// FailMailFrom responds that the MAIL FROM domain of the sender is not verified.
+	FailMailFrom Often `json:"failMailFrom"`
 	// Throttle responds "Maximum sending rate exceeded".
 	Throttle Often `json:"throttle"`
 	// Status5xx responds 503 without doing anything.
@@ -129,12 +136,14 @@ func (f *faults) draw() error {
 		return errCut
 	case f.strikes(&f.current.Forbid):
 		return &apiError{
-			http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid.",
+			http.StatusForbidden, codeUnknownClient, "The security token included in the request is invalid.",
 		}
+	case f.strikes(&f.current.FailMailFrom):
+		return mailFromNotVerified("")
 	case f.strikes(&f.current.Throttle):
 		return rateExceeded()
 	case f.strikes(&f.current.Status5xx):
-		return &apiError{http.StatusServiceUnavailable, "ServiceUnavailableException", "Service is temporarily unavailable."}
+		return &apiError{http.StatusServiceUnavailable, "ServiceUnavailable", "Service is temporarily unavailable."}
 	}
 	return nil
 }

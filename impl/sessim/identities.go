@@ -63,6 +63,7 @@ func noIdentity(name string) error {
 	return notFound(fmt.Sprintf("Email identity %s does not exist.", name))
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_CreateEmailIdentity.html
 func (s *Simulator) createIdentity(r *http.Request, body []byte) (any, error) {
 	request, err := decode[struct {
 		EmailIdentity string
@@ -86,6 +87,10 @@ func (s *Simulator) createIdentity(r *http.Request, body []byte) (any, error) {
 	if _, ok := s.state.identities[name]; ok {
 		s.mu.Unlock()
 		return nil, alreadyExists(fmt.Sprintf("Email identity %s already exist.", name))
+	}
+	if full(len(s.state.identities), s.state.account.MaxIdentities, defaultMaxIdentities) {
+		s.mu.Unlock()
+		return nil, limitExceeded("The account has as many identities as it may have.")
 	}
 	err = s.commit(entry{At: created.CreatedAt, Identity: &created})
 	s.mu.Unlock()
@@ -122,10 +127,11 @@ func (s *Simulator) deleteIdentity(r *http.Request, _ []byte) (any, error) {
 	return empty{}, s.commit(entry{At: s.now().UTC(), IdentityDeleted: name})
 }
 
-func (s *Simulator) listIdentities(r *http.Request, _ []byte) (any, error) {
+// The wanted page is in the body: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_ListEmailIdentities.html
+func (s *Simulator) listIdentities(_ *http.Request, body []byte) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	names, next, err := page(r, slices.Collect(maps.Keys(s.state.identities)))
+	names, next, err := pageOfBody(body, slices.Collect(maps.Keys(s.state.identities)))
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +192,7 @@ func (s *Simulator) putMailFrom(r *http.Request, body []byte) (any, error) {
 }
 
 // putDKIMSigning restarts Easy DKIM. Signing with the customer's own keys is not simulated.
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_PutEmailIdentityDkimSigningAttributes.html
 func (s *Simulator) putDKIMSigning(r *http.Request, body []byte) (any, error) {
 	name := canonical(r.PathValue("name"))
 	request, err := decode[struct{ SigningAttributesOrigin string }](body)
@@ -211,6 +218,7 @@ func (s *Simulator) putDKIMSigning(r *http.Request, body []byte) (any, error) {
 	return map[string]any{"DkimStatus": restarted.Verification.Status, "DkimTokens": tokens(name)}, nil
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_GetEmailIdentity.html
 type identityAnswer struct {
 	IdentityType             string
 	FeedbackForwardingStatus bool

@@ -154,18 +154,18 @@ func TestListIdentitiesInPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _, first := r.call(t, http.MethodGet, "/v2/email/identities?PageSize=2", "")
+	_, _, first := r.call(t, http.MethodPost, "/v2/email/list-identities", `{"PageSize":2}`)
 	list := first["EmailIdentities"].([]any)
 	if len(list) != 2 || list[0].(map[string]any)["IdentityName"] != "a.test" {
 		t.Error(first)
 	}
-	_, _, second := r.call(t, http.MethodGet, "/v2/email/identities?PageSize=2&NextToken="+first["NextToken"].(string), "")
+	_, _, second := r.call(t, http.MethodPost, "/v2/email/list-identities", `{"PageSize":2,"NextToken":"`+first["NextToken"].(string)+`"}`)
 	list = second["EmailIdentities"].([]any)
 	if len(list) != 1 || list[0].(map[string]any)["IdentityName"] != "c.test" || second["NextToken"] != nil {
 		t.Error(second)
 	}
-	status, header, _ := r.call(t, http.MethodGet, "/v2/email/identities?NextToken=%21", "")
-	if status != 400 || header.Get("X-Amzn-ErrorType") != "InvalidNextTokenException" {
+	status, header, _ := r.call(t, http.MethodPost, "/v2/email/list-identities", `{"NextToken":"!"}`)
+	if status != 400 || header.Get("X-Amzn-ErrorType") != "BadRequestException" {
 		t.Error(status, header)
 	}
 }

@@ -11,9 +11,13 @@ import (
 const (
 	// https://docs.aws.amazon.com/ses/latest/dg/quotas.html
 	maxRecipients = 50
-	maxTagLength  = 256
-	maxTags       = 50
-	maxHeaders    = 15
+	// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
+	maxTagLength = 256
+	// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Message.html
+	maxHeaders = 15
+	// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Attachment.html
+	maxFileName    = 255
+	maxContentType = 78
 
 	wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 )
@@ -32,7 +36,9 @@ type parsed struct {
 	recipients []string // bare, in the order To, Cc, Bcc
 }
 
-// check refuses what SES refuses because of the request alone.
+// check refuses what SES refuses because of the request alone. The texts are those of the troubleshooting page where it has one.
+//   - https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+//   - https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 func (r *sendRequest) check() (parsed, error) {
 	var p parsed
 	if r.Content.Simple == nil {
@@ -81,8 +87,11 @@ func (m *simpleContent) check() error {
 	}
 	size := len(m.Subject.Data) + len(m.Body.Html.data()) + len(m.Body.Text.data())
 	for _, a := range m.Attachments {
-		if a.FileName == "" || hasControl(a.FileName) {
+		if a.FileName == "" || len(a.FileName) > maxFileName || hasControl(a.FileName) {
 			return badRequest("The file name of an attachment is invalid.")
+		}
+		if len(a.ContentType) > maxContentType {
+			return badRequest("The content type of an attachment is invalid.")
 		}
 		size += len(a.RawContent)
 	}
@@ -116,9 +125,6 @@ func checkHeaders(headers []nameValue) error {
 // checkTags applies the rules of MessageTag.
 // https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html
 func checkTags(tags []nameValue) error {
-	if len(tags) > maxTags {
-		return badRequest(fmt.Sprintf("Tag count exceeds %d.", maxTags))
-	}
 	seen := map[string]bool{}
 	for _, tag := range tags {
 		if err := checkTag("name", tag.Name); err != nil {
@@ -149,6 +155,7 @@ func notWord(c rune) bool { return !strings.ContainsRune(wordCharacters, c) }
 
 // parseAddress returns the bare address of one mailbox, with or without a display name. SES requires ASCII: a
 // display name encoded as in RFC 2047, a domain in Punycode, and an ASCII local part.
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Destination.html
 func parseAddress(field, given string) (string, error) {
 	if given == "" {
 		return "", badRequest(field + " is required.")

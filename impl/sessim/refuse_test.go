@@ -91,7 +91,7 @@ func TestRefusals(t *testing.T) {
 		"header that SES sets":   {header("Subject", "a"), bad},
 		"header value too long":  {header("X-A", strings.Repeat("a", 996)), bad},
 		"unknown set":            {func(q request) { q["ConfigurationSetName"] = "nope" }, "NotFoundException"},
-		"wrong type":             {func(q request) { q["FromEmailAddress"] = 1 }, "SerializationException"},
+		"wrong type":             {func(q request) { q["FromEmailAddress"] = 1 }, "BadRequestException"},
 		"unknown member":         {func(q request) { q["Future"] = 1 }, ""},
 		"mailbox simulator":      {to("complaint+x@simulator.amazonses.com"), ""},
 		"attachment": {func(q request) {
@@ -156,9 +156,9 @@ func TestSignatureMustBeThere(t *testing.T) {
 	t.Parallel()
 	r := start(t, sessim.Config{})
 	for authorization, code := range map[string]string{
-		"":                   "MissingAuthenticationTokenException",
-		"Bearer x":           "IncompleteSignatureException",
-		"AWS4-HMAC-SHA256 x": "IncompleteSignatureException",
+		"":                   "MissingAuthenticationToken",
+		"Bearer x":           "IncompleteSignature",
+		"AWS4-HMAC-SHA256 x": "IncompleteSignature",
 	} {
 		status, header, _ := r.callSigned(t, http.MethodGet, "/v2/email/account", "", authorization)
 		if status != 403 || header.Get("X-Amzn-ErrorType") != code {

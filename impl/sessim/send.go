@@ -85,6 +85,7 @@ func (s *Simulator) sendEmail(r *http.Request, body []byte) (any, error) {
 	return map[string]string{"MessageId": accepted.ProviderID}, nil
 }
 
+// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
 func (s *Simulator) checkConfigurationSet(name string) error {
 	if name == "" {
 		return nil
@@ -99,6 +100,9 @@ func (s *Simulator) checkConfigurationSet(name string) error {
 
 // checkIdentities returns the identity that allows the sender's address: the address, its domain, or a parent
 // domain. An account in the sandbox needs one for every recipient too.
+//   - https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
+//   - https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html
+//   - https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html (the text)
 func (s *Simulator) checkIdentities(ctx context.Context, p parsed) (identity, error) {
 	var failed []string
 	sender, ok, err := s.allowing(ctx, p.from)
@@ -128,12 +132,16 @@ func (s *Simulator) checkIdentities(ctx context.Context, p parsed) (identity, er
 			strings.ToUpper(s.region), strings.Join(failed, ", ")))
 	}
 	if sender.MailFrom != "" && sender.MailFromBehavior == rejectMessage && !sender.MailFromProof.ok() {
-		return sender, &apiError{
-			http.StatusBadRequest, "MailFromDomainNotVerifiedException",
-			fmt.Sprintf("MAIL-FROM domain <%s> is not verified.", sender.MailFrom),
-		}
+		return sender, mailFromNotVerified(sender.MailFrom)
 	}
 	return sender, nil
+}
+
+// https://docs.aws.amazon.com/ses/latest/dg/mail-from.html
+func mailFromNotVerified(domain string) error {
+	return &apiError{
+		http.StatusBadRequest, "MailFromDomainNotVerifiedException", fmt.Sprintf("MAIL-FROM domain <%s> is not verified.", domain),
+	}
 }
 
 // allowing returns the closest verified identity that covers an address, and reports whether there is one.
@@ -234,6 +242,8 @@ func (s *Simulator) store(a *Accepted, p parsed) error {
 }
 
 // mayTake refuses what the account's state, quota or rate does not allow. The caller holds mu.
+//   - https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
+//   - https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html (the texts)
 func (s *Simulator) mayTake(recipients int) error {
 	a, now := s.state.account, s.now()
 	switch {
@@ -242,7 +252,7 @@ func (s *Simulator) mayTake(recipients int) error {
 	case !a.SendingEnabled:
 		return &apiError{http.StatusBadRequest, "SendingPausedException", "Email sending is disabled."}
 	case a.Max24Hour != unlimited && float64(s.state.day.sent(now)) >= a.Max24Hour:
-		return &apiError{http.StatusBadRequest, "LimitExceededException", "Daily message quota exceeded."}
+		return limitExceeded("Daily message quota exceeded.")
 	case !s.state.rate.take(now, a.MaxPerSecond, recipients):
 		return rateExceeded()
 	}
@@ -250,7 +260,7 @@ func (s *Simulator) mayTake(recipients int) error {
 }
 
 func rateExceeded() error {
-	return &apiError{http.StatusTooManyRequests, "TooManyRequestsException", "Maximum sending rate exceeded."}
+	return &apiError{http.StatusTooManyRequests, codeThrottled, "Maximum sending rate exceeded."}
 }
 
 // messageID returns an id in the form of SES's: a constant with the time in milliseconds, a random UUID, and zeros.

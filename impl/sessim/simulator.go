@@ -27,6 +27,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,7 @@ type Simulator struct {
 	topics    *snssim.Simulator
 	openTopic atomic.Pointer[string] // gets every event; nil means that there is none
 	calls     calls
+	offered   []string // the operations of SES
 	answers   answers
 
 	deliverAll bool
@@ -187,7 +189,7 @@ func (s *Simulator) routes() {
 	s.mux = http.NewServeMux()
 	for pattern, op := range map[string]operation{
 		"POST /v2/email/identities":                 {"CreateEmailIdentity", s.createIdentity},
-		"GET /v2/email/identities":                  {"ListEmailIdentities", s.listIdentities},
+		"POST /v2/email/list-identities":            {"ListEmailIdentities", s.listIdentities},
 		"GET /v2/email/identities/{name}":           {"GetEmailIdentity", s.getIdentity},
 		"DELETE /v2/email/identities/{name}":        {"DeleteEmailIdentity", s.deleteIdentity},
 		"PUT /v2/email/identities/{name}/mail-from": {"PutEmailIdentityMailFromAttributes", s.putMailFrom},
@@ -195,7 +197,7 @@ func (s *Simulator) routes() {
 		"PUT /v1/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
 		"PUT /v2/email/identities/{name}/dkim/signing":                                {"PutEmailIdentityDkimSigningAttributes", s.putDKIMSigning},
 		"POST /v2/email/configuration-sets":                                           {"CreateConfigurationSet", s.createConfigurationSet},
-		"GET /v2/email/configuration-sets":                                            {"ListConfigurationSets", s.listConfigurationSets},
+		"POST /v2/email/list-configuration-sets":                                      {"ListConfigurationSets", s.listConfigurationSets},
 		"GET /v2/email/configuration-sets/{name}":                                     {"GetConfigurationSet", s.getConfigurationSet},
 		"DELETE /v2/email/configuration-sets/{name}":                                  {"DeleteConfigurationSet", s.deleteConfigurationSet},
 		"PUT /v2/email/configuration-sets/{name}/suppression-options":                 {"PutConfigurationSetSuppressionOptions", s.putSuppressionOptions},
@@ -213,6 +215,9 @@ func (s *Simulator) routes() {
 		"/":                                                                           {"Unknown", unknownOperation},
 	} {
 		s.mux.Handle(pattern, s.serve(op))
+		if pattern != "/" && !slices.Contains(s.offered, op.name) {
+			s.offered = append(s.offered, op.name)
+		}
 	}
 	s.mux.Handle("GET "+snssim.CertificateRoute(), s.topics)
 	s.mux.Handle("GET /{$}", s.topics)

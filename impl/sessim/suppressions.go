@@ -1,10 +1,13 @@
 package sessim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -68,8 +71,28 @@ func (s *Simulator) deleteSuppressed(r *http.Request, _ []byte) (any, error) {
 	return empty{}, s.commit(entry{At: s.now().UTC(), SuppressedDeleted: address})
 }
 
+// pageOfQuery reads which page is wanted from a query.
+func pageOfQuery(query url.Values) (pageRequest, error) {
+	wanted := pageRequest{NextToken: query.Get("NextToken")}
+	if given := query.Get("PageSize"); given != "" {
+		var err error
+		if wanted.PageSize, err = strconv.Atoi(given); err != nil {
+			return wanted, badRequest("PageSize is invalid.")
+		}
+	}
+	return wanted, nil
+}
+
 func (s *Simulator) listSuppressed(r *http.Request, _ []byte) (any, error) {
-	reasons := r.URL.Query()["Reason"]
+	query := r.URL.Query()
+	reasons := query["Reason"]
+	if slices.ContainsFunc(reasons, func(one string) bool { return one != reasonBounce && one != reasonComplaint }) {
+		return nil, badRequest("Reason is invalid.")
+	}
+	wanted, err := pageOfQuery(query)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	addresses := slices.Collect(maps.Keys(s.state.suppressed))
@@ -78,7 +101,10 @@ func (s *Simulator) listSuppressed(r *http.Request, _ []byte) (any, error) {
 			return !slices.Contains(reasons, s.state.suppressed[a].Reason)
 		})
 	}
-	addresses, next, err := page(r, addresses)
+	addresses, next, err := page(wanted, addresses)
+	if errors.Is(err, errNextToken) {
+		return nil, &apiError{http.StatusBadRequest, "InvalidNextTokenException", "The token is not valid."}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -52,9 +52,27 @@ func (s *Simulator) beforeTopics(r *http.Request, call string) error {
 	}
 	var refusal *apiError
 	if errors.As(err, &refusal) {
-		return &snssim.Refusal{Status: refusal.status, Code: refusal.code, Message: refusal.message}
+		status, code := translated(call, refusal)
+		return &snssim.Refusal{Status: status, Code: code, Message: refusal.message}
 	}
 	return err
+}
+
+// translated returns status and code of a refusal as the other services word it. SNS and STS have the errors of the query
+// protocol; only SQS has an error of its own for throttling.
+//   - https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
+//   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html#API_ReceiveMessage_Errors
+func translated(call string, refusal *apiError) (status int, code string) {
+	queue := strings.HasPrefix(call, "sqs:")
+	switch {
+	case refusal.code == codeThrottled && queue:
+		return http.StatusBadRequest, "RequestThrottled"
+	case refusal.code == codeThrottled:
+		return http.StatusBadRequest, "ThrottlingException"
+	case refusal.code == codeUnknownClient && !queue:
+		return http.StatusForbidden, "InvalidClientTokenId"
+	}
+	return refusal.status, refusal.code
 }
 
 // recordTopics journals a change of the topics and queues.

@@ -33,6 +33,7 @@ func (p proof) fresh(now time.Time) bool { return p.ok() && now.Sub(p.VerifiedAt
 
 // seen returns the proof after a lookup. Missing records are tolerated for lossGrace; a failed lookup changes
 // nothing. After a failed verification SES stops looking until it is restarted.
+// https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
 func (p proof) seen(present bool, err error, now time.Time, lossGrace time.Duration) proof {
 	switch {
 	case err != nil || p.Status == statusFailed:

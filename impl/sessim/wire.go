@@ -20,11 +20,16 @@ const (
 	maxMessageBytes = 40 << 20
 	// maxRequestBytes allows for JSON's escapes.
 	maxRequestBytes = 64 << 20
+	// The API reference of ListSuppressedDestinations has "a maximum of 1000"; how many there are without PageSize it
+	// does not say.
+	// https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_ListSuppressedDestinations.html
 	defaultPageSize = 100
 	maxPageSize     = 1000
 )
 
-// apiError is an error of the SES API.
+// apiError is an error of the SES API. The model of the service, which the SDKs ship, names the errors of each operation and
+// their statuses; contracttests/boto holds every one against it. Errors of all operations:
+// https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/common-errors.html
 type apiError struct {
 	status  int
 	code    string
@@ -44,6 +49,15 @@ func notFound(message string) error {
 func alreadyExists(message string) error {
 	return &apiError{http.StatusBadRequest, "AlreadyExistsException", message}
 }
+
+func limitExceeded(message string) error {
+	return &apiError{http.StatusBadRequest, "LimitExceededException", message}
+}
+
+const (
+	codeUnsigned            = "MissingAuthenticationToken"
+	codeIncompleteSignature = "IncompleteSignature"
+)
 
 // operation is one operation of the API. It returns the response body, sent as JSON with status 200.
 type operation struct {
@@ -92,12 +106,12 @@ func (s *Simulator) serve(op operation) http.Handler {
 func checkSignature(r *http.Request) error {
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" {
-		return &apiError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
+		return &apiError{http.StatusForbidden, codeUnsigned, "Missing Authentication Token"}
 	}
 	if !strings.HasPrefix(authorization, "AWS4-HMAC-SHA256 ") || !strings.Contains(authorization, "Credential=") ||
 		!strings.Contains(authorization, "SignedHeaders=") || !strings.Contains(authorization, "Signature=") {
 		return &apiError{
-			http.StatusForbidden, "IncompleteSignatureException",
+			http.StatusForbidden, codeIncompleteSignature,
 			"Authorization header requires 'Credential', 'Signature' and 'SignedHeaders' parameters.",
 		}
 	}
@@ -115,7 +129,7 @@ func (s *Simulator) fail(w http.ResponseWriter, op string, err error) {
 	var refusal *apiError
 	if !errors.As(err, &refusal) {
 		s.log.Error("simulator failed", slog.String("operation", op), slog.Any("error", err))
-		refusal = &apiError{http.StatusInternalServerError, "InternalServiceErrorException", "Internal failure."}
+		refusal = &apiError{http.StatusInternalServerError, "InternalFailure", "Internal failure."}
 	}
 	w.Header().Set("X-Amzn-ErrorType", refusal.code)
 	s.write(w, refusal.status, map[string]string{"__type": refusal.code, "message": refusal.message})
@@ -148,28 +162,31 @@ func (s *Simulator) setRequestID(w http.ResponseWriter) {
 func decode[T any](body []byte) (T, error) {
 	var request T
 	if err := json.Unmarshal(body, &request); err != nil {
-		return request, &apiError{http.StatusBadRequest, "SerializationException", "The request body is not valid JSON for this operation."}
+		return request, badRequest("The request body is not valid JSON for this operation.")
 	}
 	return request, nil
 }
 
+// pageRequest says which page of a list is wanted.
+type pageRequest struct {
+	NextToken string
+	PageSize  int
+}
+
 // page returns one page of the sorted names, and the token of the next page, which holds the last name.
-func page(r *http.Request, names []string) (part []string, next string, err error) {
-	size := defaultPageSize
-	if given := r.URL.Query().Get("PageSize"); given != "" {
-		size, err = strconv.Atoi(given)
-		if err != nil || size < 0 || size > maxPageSize {
-			return nil, "", badRequest("PageSize is invalid.")
-		}
-		if size == 0 { // an SDK's zero value
-			size = defaultPageSize
-		}
+func page(wanted pageRequest, names []string) (part []string, next string, err error) {
+	size := wanted.PageSize
+	if size < 0 || size > maxPageSize {
+		return nil, "", badRequest("PageSize is invalid.")
+	}
+	if size == 0 { // an SDK's zero value
+		size = defaultPageSize
 	}
 	slices.Sort(names)
-	if token := r.URL.Query().Get("NextToken"); token != "" {
-		last, err := base64.RawURLEncoding.DecodeString(token)
+	if wanted.NextToken != "" {
+		last, err := base64.RawURLEncoding.DecodeString(wanted.NextToken)
 		if err != nil {
-			return nil, "", &apiError{http.StatusBadRequest, "InvalidNextTokenException", "The token is not valid."}
+			return nil, "", errNextToken
 		}
 		i, found := slices.BinarySearch(names, string(last))
 		if found {
@@ -181,4 +198,20 @@ func page(r *http.Request, names []string) (part []string, next string, err erro
 		return names, "", nil
 	}
 	return names[:size], base64.RawURLEncoding.EncodeToString([]byte(names[size-1])), nil
+}
+
+// errNextToken is an invalid NextToken. Only ListSuppressedDestinations has an error of its own for it.
+var errNextToken = errors.New("the token is not valid")
+
+// pageOfBody is page, for the operations that have the wanted page in their body.
+func pageOfBody(body []byte, names []string) (part []string, next string, err error) {
+	wanted, err := decode[pageRequest](body)
+	if err != nil {
+		return nil, "", err
+	}
+	part, next, err = page(wanted, names)
+	if errors.Is(err, errNextToken) {
+		err = badRequest("NextToken is invalid.")
+	}
+	return part, next, err
 }

@@ -64,6 +64,16 @@ func (q *queue) take(now time.Time, most int, visibility time.Duration) []*item 
 	return taken
 }
 
+// hidden returns how many messages receivers have.
+func (q *queue) hidden(now time.Time) (n int) {
+	for _, one := range q.held {
+		if one.visibleAt.After(now) {
+			n++
+		}
+	}
+	return n
+}
+
 // nextVisible returns when the next hidden message becomes visible again, or zero if none is hidden.
 func (q *queue) nextVisible() time.Time {
 	var next time.Time
@@ -76,6 +86,7 @@ func (q *queue) nextVisible() time.Time {
 }
 
 // remove deletes the message of a receipt. As in SQS, a message that is already deleted is no error.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
 func (q *queue) remove(receipt string) {
 	for i, one := range q.held {
 		if one.receipt == receipt {
@@ -85,18 +96,13 @@ func (q *queue) remove(receipt string) {
 	}
 }
 
-// redrive moves visible messages that were received too often to the dead-letter queue. The caller holds mu.
+// redrive moves visible messages that were received too often to the dead-letter queue.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+// The caller holds mu.
 func (s *Simulator) redrive(q *queue, now time.Time) {
-	var policy struct {
-		DeadLetterTargetARN string          `json:"deadLetterTargetArn"`
-		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"`
-	}
-	if json.Unmarshal([]byte(q.attributes["RedrivePolicy"]), &policy) != nil {
-		return
-	}
-	dead, ok := s.queues[nameOfARN(policy.DeadLetterTargetARN)]
-	most, err := strconv.Atoi(strings.Trim(string(policy.MaxReceiveCount), `"`))
-	if !ok || err != nil {
+	most, known := receiveCount(q.attributes[attributeRedrive])
+	dead, ok := s.queues[nameOfARN(deadLetters(q.attributes[attributeRedrive]))]
+	if !ok || !known {
 		return
 	}
 	q.held = slices.DeleteFunc(q.held, func(one *item) bool {
@@ -106,6 +112,18 @@ func (s *Simulator) redrive(q *queue, now time.Time) {
 		dead.add(&item{id: one.id, body: one.body, sent: one.sent, visibleAt: now})
 		return true
 	})
+}
+
+// receiveCount returns how often a redrive policy lets a message be received. The count may be a number or a text.
+func receiveCount(redrivePolicy string) (int, bool) {
+	var policy struct {
+		MaxReceiveCount json.RawMessage `json:"maxReceiveCount"`
+	}
+	if json.Unmarshal([]byte(redrivePolicy), &policy) != nil {
+		return 0, false
+	}
+	count, err := strconv.Atoi(strings.Trim(string(policy.MaxReceiveCount), `"`))
+	return count, err == nil
 }
 
 func (q *queue) seconds(attribute string, otherwise time.Duration) time.Duration {
@@ -128,7 +146,7 @@ func (s *Simulator) enqueue(to Subscription, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.queues[nameOfARN(to.Endpoint)]
-	if !ok || !allows(q.attributes[servicePolicy], "sns.amazonaws.com", "sqs:SendMessage", to.Endpoint, to.TopicARN) {
+	if !ok || !allows(q.attributes[attributePolicy], "sns.amazonaws.com", "sqs:SendMessage", to.Endpoint, to.TopicARN) {
 		s.config.Log.Warn("topic not allowed to send to its queue")
 		return
 	}
@@ -164,6 +182,6 @@ func (s *Simulator) Forbid(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q, ok := s.queues[name]; ok {
-		delete(q.attributes, servicePolicy)
+		delete(q.attributes, attributePolicy)
 	}
 }

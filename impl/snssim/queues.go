@@ -2,28 +2,23 @@ package snssim
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // SQS clients check bodies with MD5
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
 	targetSQS     = "AmazonSQS."
-	longestPoll   = 20 * time.Second
-	mostReceived  = 10
 	defaultRetain = "345600"
 )
 
 func noQueue() error {
-	return &Refusal{http.StatusBadRequest, "QueueDoesNotExist", "The specified queue does not exist."}
+	return refuse("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
 // queueCall is the body of an SQS call, with the API's field names.
@@ -31,12 +26,14 @@ type queueCall struct {
 	QueueName, QueueUrl string
 	Attributes          map[string]string
 	AttributeNames      []string
-	ReceiptHandle       string
-	Entries             []struct{ Id, ReceiptHandle string }
-	MaxNumberOfMessages *int
-	WaitTimeSeconds     *int
-	VisibilityTimeout   *int
-	base                string
+	// MessageSystemAttributeNames has replaced AttributeNames for receiving.
+	MessageSystemAttributeNames []string
+	ReceiptHandle               string
+	Entries                     []struct{ Id, ReceiptHandle string }
+	MaxNumberOfMessages         *int
+	WaitTimeSeconds             *int
+	VisibilityTimeout           *int
+	base                        string
 }
 
 type answer map[string]any
@@ -53,6 +50,22 @@ func (s *Simulator) queueCalls() map[string]func(context.Context, queueCall) (an
 	}
 }
 
+// olderCode returns the code that an error had in the query protocol, which a header still names. In JSON, an error of the
+// sender has status 400.
+//   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-faqs.html
+//   - https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+func olderCode(code string) string {
+	switch code {
+	case "QueueDoesNotExist":
+		return "AWS.SimpleQueueService.NonExistentQueue"
+	case "QueueNameExists":
+		return "QueueAlreadyExists"
+	case "BatchEntryIdsNotDistinct", "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest":
+		return "AWS.SimpleQueueService." + code
+	}
+	return code
+}
+
 func (s *Simulator) serveSQS(w http.ResponseWriter, r *http.Request) {
 	action := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), targetSQS)
 	var request queueCall
@@ -61,11 +74,11 @@ func (s *Simulator) serveSQS(w http.ResponseWriter, r *http.Request) {
 		err = s.before(r, "sqs:"+action)
 	}
 	if err == nil && json.Unmarshal(body, &request) != nil {
-		err = &Refusal{http.StatusBadRequest, "SerializationException", "The request is not valid JSON for this operation."}
+		err = &Refusal{http.StatusBadRequest, "MalformedHttpRequestException", "The request is not valid JSON for this operation."}
 	}
 	do, ok := s.queueCalls()[action]
 	if err == nil && !ok {
-		err = &Refusal{http.StatusBadRequest, "UnsupportedOperation", "The operation is not simulated."}
+		err = &Refusal{http.StatusNotFound, "UnknownOperationException", "The operation is not simulated."}
 	}
 	request.base = "http://" + r.Host
 	var answered answer
@@ -74,6 +87,11 @@ func (s *Simulator) serveSQS(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		refusal := s.refusal(err)
+		fault := ";Sender"
+		if refusal.Status >= http.StatusInternalServerError {
+			fault = ";Receiver"
+		}
+		w.Header().Set("X-Amzn-Query-Error", olderCode(refusal.Code)+fault)
 		s.writeJSON(w, refusal.Status, answer{"__type": "com.amazonaws.sqs#" + refusal.Code, "message": refusal.Message})
 		return
 	}
@@ -87,11 +105,14 @@ func (s *Simulator) writeJSON(w http.ResponseWriter, status int, what answer) {
 		status = http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("X-Amzn-RequestId", newID())
 	w.WriteHeader(status)
 	if _, err := w.Write(data); err != nil {
 		s.config.Log.Debug("write a response", slog.Any("error", err))
 	}
 }
+
+func refuse(code, message string) error { return &Refusal{http.StatusBadRequest, code, message} }
 
 // named returns the queue with the call's URL. The caller holds mu.
 func (s *Simulator) named(c queueCall) (*queue, error) {
@@ -103,16 +124,20 @@ func (s *Simulator) named(c queueCall) (*queue, error) {
 }
 
 // createQueue returns the existing queue if its attributes are the requested ones.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 func (s *Simulator) createQueue(_ context.Context, c queueCall) (answer, error) {
 	if c.QueueName == "" || len(c.QueueName) > 80 || strings.ContainsFunc(c.QueueName, notName) {
-		return nil, &Refusal{http.StatusBadRequest, "InvalidParameterValue", "The name of the queue is invalid."}
+		return nil, refuse("InvalidParameterValue", "The name of the queue is invalid.")
+	}
+	if err := checkQueueAttributes(c.Attributes); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known, ok := s.queues[c.QueueName]; ok {
 		for name, value := range c.Attributes {
 			if known.attributes[name] != value {
-				return nil, &Refusal{http.StatusBadRequest, "QueueNameExists", "A queue of this name has other attributes."}
+				return nil, refuse("QueueNameExists", "A queue of this name has other attributes.")
 			}
 		}
 	} else if err := s.commit(Change{Queue: &Queue{Name: c.QueueName, Attributes: c.Attributes}}); err != nil {
@@ -130,6 +155,8 @@ func (s *Simulator) getQueueURL(_ context.Context, c queueCall) (answer, error) 
 	return answer{"QueueUrl": c.base + "/" + Account + "/" + c.QueueName}, nil
 }
 
+// getQueueAttributes counts a message as hidden while a receiver has it.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 func (s *Simulator) getQueueAttributes(_ context.Context, c queueCall) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,9 +167,14 @@ func (s *Simulator) getQueueAttributes(_ context.Context, c queueCall) (answer, 
 	all := map[string]string{"VisibilityTimeout": "30", "MessageRetentionPeriod": defaultRetain, "ReceiveMessageWaitTimeSeconds": "0"}
 	maps.Copy(all, q.attributes)
 	all[attributeARN] = s.queueARN(q.name)
-	all["ApproximateNumberOfMessages"] = strconv.Itoa(len(q.held))
+	hidden := q.hidden(s.config.Now())
+	all["ApproximateNumberOfMessages"] = strconv.Itoa(len(q.held) - hidden)
+	all["ApproximateNumberOfMessagesNotVisible"] = strconv.Itoa(hidden)
 	found := map[string]string{}
 	for _, name := range c.AttributeNames {
+		if name != "All" && !slices.Contains(queueAttributeNames(), name) {
+			return nil, refuse("InvalidAttributeName", "Unknown Attribute "+name+".")
+		}
 		for key, value := range all {
 			if name == "All" || name == key {
 				found[key] = value
@@ -159,108 +191,13 @@ func (s *Simulator) setQueueAttributes(_ context.Context, c queueCall) (answer, 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkQueueAttributes(c.Attributes); err != nil {
+		return nil, err
+	}
 	attributes := maps.Clone(q.attributes)
 	if attributes == nil {
 		attributes = map[string]string{}
 	}
 	maps.Copy(attributes, c.Attributes)
 	return answer{}, s.commit(Change{Queue: &Queue{Name: q.name, Attributes: attributes}})
-}
-
-// receive receives messages, and waits for the first one as long as the call asks for.
-func (s *Simulator) receive(ctx context.Context, c queueCall) (answer, error) {
-	most := between(c.MaxNumberOfMessages, 1, 1, mostReceived)
-	until := time.Now().Add(time.Duration(between(c.WaitTimeSeconds, 0, 0, int(longestPoll/time.Second))) * time.Second)
-	for {
-		taken, arrived, wait, err := s.take(c, most)
-		if err != nil {
-			return nil, err
-		}
-		remaining := time.Until(until)
-		if len(taken) > 0 || remaining <= 0 {
-			return received(taken), nil
-		}
-		timer := time.NewTimer(min(wait, remaining))
-		select {
-		case <-arrived:
-		case <-timer.C:
-		case <-ctx.Done():
-			panic(http.ErrAbortHandler) // the client has disconnected
-		case <-s.context.Done():
-			panic(http.ErrAbortHandler)
-		}
-		timer.Stop()
-	}
-}
-
-// take receives what is visible now, and returns how long to wait if that is nothing.
-func (s *Simulator) take(c queueCall, most int) (taken []*item, arrived <-chan struct{}, wait time.Duration, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.named(c)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	now := s.config.Now()
-	visibility := q.seconds("VisibilityTimeout", defaultVisibility)
-	if c.VisibilityTimeout != nil {
-		visibility = time.Duration(*c.VisibilityTimeout) * time.Second
-	}
-	s.redrive(q, now)
-	taken = q.take(now, most, visibility)
-	wait = longestPoll
-	if next := q.nextVisible(); !next.IsZero() {
-		wait = max(next.Sub(now), time.Millisecond)
-	}
-	return taken, q.arrived, wait, nil
-}
-
-func received(taken []*item) answer {
-	messages := make([]map[string]any, 0, len(taken))
-	for _, one := range taken {
-		sum := md5.Sum([]byte(one.body))
-		messages = append(messages, map[string]any{
-			"MessageId": one.id, "ReceiptHandle": one.receipt, "Body": one.body, "MD5OfBody": hex.EncodeToString(sum[:]),
-			"Attributes": map[string]string{
-				"ApproximateReceiveCount": strconv.Itoa(one.received), "SentTimestamp": fmt.Sprint(one.sent.UnixMilli()),
-			},
-		})
-	}
-	return answer{"Messages": messages}
-}
-
-func (s *Simulator) delete(_ context.Context, c queueCall) (answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.named(c)
-	if err != nil {
-		return nil, err
-	}
-	q.remove(c.ReceiptHandle)
-	return answer{}, nil
-}
-
-func (s *Simulator) deleteBatch(_ context.Context, c queueCall) (answer, error) {
-	if len(c.Entries) == 0 || len(c.Entries) > mostReceived {
-		return nil, &Refusal{http.StatusBadRequest, "TooManyEntriesInBatchRequest", "A batch has 1 to 10 entries."}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.named(c)
-	if err != nil {
-		return nil, err
-	}
-	done := make([]map[string]string, 0, len(c.Entries))
-	for _, entry := range c.Entries {
-		q.remove(entry.ReceiptHandle)
-		done = append(done, map[string]string{"Id": entry.Id})
-	}
-	return answer{"Successful": done, "Failed": []any{}}, nil
-}
-
-func between(given *int, otherwise, least, most int) int {
-	if given == nil {
-		return otherwise
-	}
-	return min(max(*given, least), most)
 }

@@ -2,8 +2,9 @@
 // the caller. It speaks their wire protocols, so the AWS SDKs work with it unchanged.
 //
 //   - simulator.go: Config, New, the routes, the state
-//   - topics.go: topics and their subscriptions; query.go: the query protocol of SNS and STS
-//   - queues.go: the operations of SQS, in its JSON protocol; queue.go: the messages of a queue
+//   - topics.go, subscriptions.go: topics and their subscriptions; query.go: the query protocol of SNS and STS
+//   - attributes.go: which attributes topics, subscriptions and queues take; delivery_policy.go: when SNS posts again
+//   - queues.go, receive.go: the operations of SQS, in its JSON protocol; queue.go: the messages of a queue
 //   - policy.go: the policies that allow publishing to a topic and sending to a queue
 //   - subscriber.go: delivery to web servers and queues; sign.go: signatures as SNS makes them
 //
@@ -16,7 +17,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +67,8 @@ type Simulator struct {
 	config Config
 	keys   func() (*signer, error)
 	client *http.Client
+	// skipping is closed when retries no longer wait.
+	skipping chan struct{}
 	// context ends with the simulator, and with it the posts in flight and the calls that wait.
 	context context.Context //nolint:containedctx // its lifetime is the simulator's
 	cancel  context.CancelFunc
@@ -80,7 +85,7 @@ type Simulator struct {
 func New(config Config) *Simulator {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{
-		config: config, context: ctx, cancel: cancel,
+		config: config, context: ctx, cancel: cancel, skipping: make(chan struct{}),
 		keys:   sync.OnceValues(func() (*signer, error) { return newSigner(config.Now()) }),
 		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: workers}},
 		topics: map[string]Topic{}, subscriptions: map[string]Subscription{},
@@ -196,6 +201,16 @@ func (s *Simulator) before(r *http.Request, call string) error {
 		return nil
 	}
 	return s.config.Before(r, call)
+}
+
+// Operations returns the names of the simulated operations, by service.
+func (s *Simulator) Operations() map[string][]string {
+	offered := map[string][]string{"sqs": slices.Sorted(maps.Keys(s.queueCalls()))}
+	for call := range s.queries() {
+		service, operation, _ := strings.Cut(call, ":")
+		offered[service] = append(offered[service], operation)
+	}
+	return offered
 }
 
 func newToken() string {

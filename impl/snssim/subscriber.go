@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/voostack/mailstack/impl/backoff"
 )
 
 const (
@@ -22,11 +21,10 @@ const (
 	postLongest = 5 * time.Second
 )
 
-// subscriber delivers a topic's messages to one subscription. It retries until the web server accepts a message;
-// SNS would give up eventually.
+// subscriber delivers a topic's messages to one subscription.
 type subscriber struct {
-	sim          *Simulator
-	subscription Subscription
+	sim *Simulator
+	arn string
 
 	mu        sync.Mutex
 	pending   []message
@@ -42,7 +40,7 @@ func (s *Simulator) attach(subscription Subscription) {
 		known.confirm(subscription.Confirmed)
 		return
 	}
-	one := &subscriber{sim: s, subscription: subscription, confirmed: subscription.Confirmed}
+	one := &subscriber{sim: s, arn: subscription.ARN, confirmed: subscription.Confirmed}
 	one.changed = sync.NewCond(&one.mu)
 	s.subscribers[subscription.ARN] = one
 	for range workers {
@@ -85,7 +83,7 @@ func (one *subscriber) work() {
 		one.pending = one.pending[1:]
 		one.inHand++
 		one.mu.Unlock()
-		delivered := one.sim.deliver(one.subscription, m)
+		delivered := one.sim.deliver(one.sim.subscription(one.arn), m)
 		one.mu.Lock()
 		one.inHand--
 		if !delivered {
@@ -93,6 +91,12 @@ func (one *subscriber) work() {
 		}
 		one.mu.Unlock()
 	}
+}
+
+func (s *Simulator) subscription(arn string) Subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subscriptions[arn]
 }
 
 // left returns how many messages are published and not delivered.
@@ -113,10 +117,10 @@ func (one *subscriber) waiting() []Published {
 	return found
 }
 
-// deliver signs a message and delivers it to the subscription's web server or queue. It returns false if the
-// simulator was closed before the web server accepted it.
+// deliver signs a message and delivers it to the subscription's web server or queue. It returns false if the simulator was
+// closed while retries were left.
 func (s *Simulator) deliver(to Subscription, m message) bool {
-	body, err := s.encode(&m, to.Raw)
+	body, err := s.encode(&m, to.raw())
 	if err != nil {
 		s.config.Log.Error("publish an event", slog.Any("error", err))
 		return true // a retry would fail the same way
@@ -144,21 +148,90 @@ func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// post retries until the subscriber accepts the message or refuses it for good. It returns false if the simulator
-// was closed first.
+// post posts until the subscriber accepts the message or the policy has no retries left; then the message goes to the
+// dead-letter queue of the subscription, or is lost. An error of the client (4xx, except 429) is not retried. It returns false
+// if the simulator was closed first.
+//   - https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
+//   - https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
 func (s *Simulator) post(to Subscription, m message, body []byte) bool {
-	for wait := postFirst; ; wait = min(2*wait, postLongest) {
-		status, err := s.try(to.Endpoint, m, body)
-		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
-			if status >= http.StatusBadRequest {
-				s.config.Log.Warn("event refused by the subscriber", slog.Int("status", status))
-			}
-			return true
-		}
-		if backoff.Sleep(s.context, wait) != nil {
+	for wait := range s.waits(to) {
+		if s.pause(wait) != nil {
 			return false
 		}
+		status, err := s.try(to.Endpoint, m, body)
+		if err == nil && status < http.StatusBadRequest {
+			return true
+		}
+		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+			s.config.Log.Warn("event refused by the subscriber", slog.Int("status", status))
+			break
+		}
 	}
+	if s.context.Err() != nil {
+		return false
+	}
+	if m.Type == typeNotification {
+		s.bury(to, body)
+	}
+	return true
+}
+
+// waits yields the wait before each attempt to post. The subscriber of an open topic gets attempts without end: it stands for
+// no subscription that anyone could configure.
+func (s *Simulator) waits(to Subscription) iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		if !yield(0) {
+			return
+		}
+		if s.isOpen(to.TopicARN) {
+			for wait := postFirst; yield(wait); wait = min(2*wait, postLongest) {
+			}
+			return
+		}
+		policy, err := retryPolicyOf(to.Attributes[attributeDelivery])
+		if err != nil { // it was read when it was set
+			return
+		}
+		for _, wait := range policy.delays() {
+			if !yield(wait) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Simulator) isOpen(topicARN string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.topics[topicARN].Open
+}
+
+// pause waits, unless SkipWaits was called.
+func (s *Simulator) pause(wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.skipping:
+		return s.context.Err()
+	case <-s.context.Done():
+		return s.context.Err()
+	}
+}
+
+// SkipWaits makes retries follow each other at once, from now on: an hour of retries passes in a moment. It can be called once.
+func (s *Simulator) SkipWaits() { close(s.skipping) }
+
+// bury puts what a web server did not accept into the dead-letter queue of the subscription.
+func (s *Simulator) bury(to Subscription, body []byte) {
+	dead := deadLetters(to.Attributes[attributeRedrive])
+	if dead == "" {
+		s.config.Log.Warn("event discarded after the last retry")
+		return
+	}
+	to.Endpoint = dead
+	s.enqueue(to, body)
 }
 
 func (s *Simulator) try(endpoint string, m message, body []byte) (status int, err error) {

@@ -2,19 +2,15 @@ package snssim
 
 import (
 	"errors"
-	"io"
-	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
-	"slices"
+	"strconv"
 	"strings"
 )
 
 const (
-	protocolSQS   = "sqs"
-	pendingARN    = "PendingConfirmation"
-	servicePolicy = "Policy"
+	protocolSQS = "sqs"
+	pendingARN  = "PendingConfirmation"
 )
 
 // Topic is an SNS topic.
@@ -25,18 +21,6 @@ type Topic struct {
 	Open bool `json:"open,omitempty"`
 }
 
-// Subscription is a subscription to a topic. A web server has to confirm it.
-type Subscription struct {
-	ARN       string `json:"arn"`
-	TopicARN  string `json:"topicArn"`
-	Protocol  string `json:"protocol"`
-	Endpoint  string `json:"endpoint"`
-	Raw       bool   `json:"raw,omitempty"`
-	Token     string `json:"token"`
-	Base      string `json:"base"` // URL of the simulator, for certificate and confirmation
-	Confirmed bool   `json:"confirmed"`
-}
-
 func noTopic() error { return &Refusal{http.StatusNotFound, "NotFound", "Topic does not exist"} }
 
 func (s *Simulator) createTopic(c call) ([]element, error) {
@@ -44,11 +28,17 @@ func (s *Simulator) createTopic(c call) ([]element, error) {
 	if name == "" || len(name) > 256 || strings.ContainsFunc(name, notName) {
 		return nil, invalid("Topic Name")
 	}
+	attributes := c.entries("Attributes")
+	for name, value := range attributes {
+		if err := checkTopicAttribute(name, value); err != nil {
+			return nil, err
+		}
+	}
 	arn := "arn:aws:sns:" + s.config.Region + ":" + Account + ":" + name
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.topics[arn]; !ok {
-		if err := s.commit(Change{Topic: &Topic{ARN: arn, Attributes: c.entries("Attributes")}}); err != nil {
+		if err := s.commit(Change{Topic: &Topic{ARN: arn, Attributes: attributes}}); err != nil {
 			return nil, err
 		}
 	}
@@ -59,7 +49,12 @@ func notName(c rune) bool {
 	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", c)
 }
 
+// getTopicAttributes returns what the API reference lists, as far as it is simulated.
+// https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
 func (s *Simulator) getTopicAttributes(c call) ([]element, error) {
+	if !strings.HasPrefix(c.form.Get("TopicArn"), "arn:") {
+		return nil, invalid("TopicArn")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	topic, ok := s.topics[c.form.Get("TopicArn")]
@@ -71,142 +66,39 @@ func (s *Simulator) getTopicAttributes(c call) ([]element, error) {
 		attributes = map[string]string{}
 	}
 	attributes["TopicArn"], attributes["Owner"] = topic.ARN, Account
+	confirmed, pending := 0, 0
+	for _, one := range s.subscriptions {
+		switch {
+		case one.TopicARN != topic.ARN:
+		case one.Confirmed:
+			confirmed++
+		default:
+			pending++
+		}
+	}
+	attributes["SubscriptionsConfirmed"], attributes["SubscriptionsPending"] = strconv.Itoa(confirmed), strconv.Itoa(pending)
+	attributes["SubscriptionsDeleted"] = "0"
 	return []element{entries("Attributes", attributes)}, nil
 }
 
 func (s *Simulator) setTopicAttributes(c call) ([]element, error) {
+	name, value := c.form.Get("AttributeName"), c.form.Get("AttributeValue")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	topic, ok := s.topics[c.form.Get("TopicArn")]
 	if !ok {
 		return nil, noTopic()
 	}
+	if err := checkTopicAttribute(name, value); err != nil {
+		return nil, err
+	}
 	attributes := maps.Clone(topic.Attributes)
 	if attributes == nil {
 		attributes = map[string]string{}
 	}
-	attributes[c.form.Get("AttributeName")] = c.form.Get("AttributeValue")
+	attributes[name] = value
 	topic.Attributes = attributes
 	return nil, s.commit(Change{Topic: &topic})
-}
-
-// subscribe subscribes a queue of the account, which needs no confirmation, or a web server, which is asked for its
-// confirmation at every call.
-func (s *Simulator) subscribe(c call) ([]element, error) {
-	wanted := Subscription{
-		TopicARN: c.form.Get("TopicArn"), Protocol: c.form.Get("Protocol"), Endpoint: c.form.Get("Endpoint"), Base: c.base,
-		Raw: c.entries("Attributes")["RawMessageDelivery"] == "true",
-	}
-	if !slices.Contains([]string{"http", "https", protocolSQS}, wanted.Protocol) {
-		return nil, invalid("Protocol")
-	}
-	if wanted.Protocol != protocolSQS && !strings.HasPrefix(wanted.Endpoint, wanted.Protocol+"://") {
-		return nil, invalid("Endpoint must match the specified protocol")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.topics[wanted.TopicARN]; !ok {
-		return nil, noTopic()
-	}
-	subscription, err := s.subscribed(wanted)
-	if err != nil {
-		return nil, err
-	}
-	if !subscription.Confirmed {
-		return []element{leaf("SubscriptionArn", "pending confirmation")}, nil
-	}
-	return []element{leaf("SubscriptionArn", subscription.ARN)}, nil
-}
-
-// subscribed returns an existing subscription or makes a new one. The caller holds mu.
-func (s *Simulator) subscribed(wanted Subscription) (Subscription, error) {
-	for _, known := range s.subscriptions {
-		if known.TopicARN == wanted.TopicARN && known.Protocol == wanted.Protocol && known.Endpoint == wanted.Endpoint {
-			if !known.Confirmed {
-				s.ask(known)
-			}
-			return known, nil
-		}
-	}
-	if wanted.Protocol == protocolSQS {
-		if _, ok := s.queues[nameOfARN(wanted.Endpoint)]; !ok {
-			return wanted, invalid("Endpoint: no such queue")
-		}
-	}
-	wanted.ARN, wanted.Token, wanted.Confirmed = wanted.TopicARN+":"+newID(), newToken(), wanted.Protocol == protocolSQS
-	if err := s.commit(Change{Subscription: &wanted}); err != nil {
-		return wanted, err
-	}
-	if !wanted.Confirmed {
-		s.ask(wanted)
-	}
-	return wanted, nil
-}
-
-// ask posts the request for a confirmation. The caller holds mu.
-func (s *Simulator) ask(of Subscription) {
-	m := s.message(typeSubscription, of, "You have chosen to subscribe to the topic "+of.TopicARN+
-		".\nTo confirm the subscription, visit the SubscribeURL included in this message.")
-	m.Token = of.Token
-	m.SubscribeURL = of.Base + "/?" + url.Values{
-		"Action": {"ConfirmSubscription"}, "TopicArn": {of.TopicARN}, "Token": {of.Token},
-	}.Encode()
-	s.ending.Go(func() { s.deliver(of, m) })
-}
-
-// follow serves the link in the request for a confirmation.
-func (s *Simulator) follow(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	err := s.confirm(query.Get("TopicArn"), query.Get("Token"))
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	if _, err := io.WriteString(w, "<ConfirmSubscriptionResponse/>"); err != nil {
-		s.config.Log.Debug("write a response", slog.Any("error", err))
-	}
-}
-
-func (s *Simulator) confirm(topic, token string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, subscription := range s.subscriptions {
-		if subscription.TopicARN == topic && subscription.Token == token {
-			subscription.Confirmed = true
-			if s.topics[topic].Open {
-				// It lasts as long as this simulator. If it were recorded, the next simulator would deliver every
-				// event twice: to it and to its own subscription.
-				s.apply(Change{Subscription: &subscription})
-				return nil
-			}
-			return s.commit(Change{Subscription: &subscription})
-		}
-	}
-	return noTopic()
-}
-
-func (s *Simulator) listSubscriptions(c call) ([]element, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	arn := c.form.Get("TopicArn")
-	if _, ok := s.topics[arn]; !ok {
-		return nil, noTopic()
-	}
-	list := node("Subscriptions")
-	for _, key := range slices.Sorted(maps.Keys(s.subscriptions)) {
-		one := s.subscriptions[key]
-		if one.TopicARN != arn {
-			continue
-		}
-		shown := one.ARN
-		if !one.Confirmed {
-			shown = pendingARN
-		}
-		list.Children = append(list.Children, node("member", leaf("SubscriptionArn", shown), leaf("Owner", Account),
-			leaf("Protocol", one.Protocol), leaf("Endpoint", one.Endpoint), leaf("TopicArn", one.TopicARN)))
-	}
-	return []element{list}, nil
 }
 
 // Open makes a topic with one subscribed web server, for the life of the simulator. Publishing to it needs no
@@ -236,7 +128,7 @@ func (s *Simulator) CanPublish(topicARN, source string) error {
 	if !ok {
 		return noTopic()
 	}
-	if !topic.Open && !allows(topic.Attributes[servicePolicy], "ses.amazonaws.com", "sns:Publish", topicARN, source) {
+	if !topic.Open && !allows(topic.Attributes[attributePolicy], "ses.amazonaws.com", "sns:Publish", topicARN, source) {
 		return errors.New("the policy of the topic does not let SES publish")
 	}
 	return nil
@@ -247,13 +139,14 @@ func (s *Simulator) Publish(topicARN, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := newID()
-	for _, one := range s.subscribers {
-		if one.subscription.TopicARN != topicARN {
+	for arn, one := range s.subscribers {
+		subscription := s.subscriptions[arn]
+		if subscription.TopicARN != topicARN {
 			continue
 		}
-		m := s.message(typeNotification, one.subscription, text)
+		m := s.message(typeNotification, subscription, text)
 		m.MessageId = id // the same for all subscriptions
-		m.UnsubscribeURL = one.subscription.Base + "/?Action=Unsubscribe"
+		m.UnsubscribeURL = subscription.Base + "/?Action=Unsubscribe"
 		one.add(m)
 	}
 }
