@@ -51,8 +51,14 @@ WHERE organizations.id = @organization_id;
 -- name: UsageBoundWait :exec
 SELECT set_config('lock_timeout', @wait::text, true);
 
--- UsageLockable returns the organizations whose counters are not locked by another transaction.
--- name: UsageLockable :many
-SELECT organization_id FROM usage_periods
-WHERE organization_id = ANY (@organization_ids::uuid[]) AND period_key = @period_key
-FOR UPDATE SKIP LOCKED;
+-- UsageLocked returns the organizations whose counters are locked by another transaction. One that has none in the period
+-- yet is not among them.
+-- name: UsageLocked :many
+WITH lockable AS (
+    SELECT usage_periods.organization_id FROM usage_periods
+    WHERE usage_periods.organization_id = ANY (@organization_ids::uuid[]) AND usage_periods.period_key = @period_key
+    FOR UPDATE SKIP LOCKED
+)
+SELECT usage_periods.organization_id FROM usage_periods
+WHERE usage_periods.organization_id = ANY (@organization_ids::uuid[]) AND usage_periods.period_key = @period_key
+    AND usage_periods.organization_id NOT IN (SELECT lockable.organization_id FROM lockable);

@@ -153,20 +153,26 @@ func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) ([]UsageLo
 	return items, nil
 }
 
-const usageLockable = `-- name: UsageLockable :many
-SELECT organization_id FROM usage_periods
-WHERE organization_id = ANY ($1::uuid[]) AND period_key = $2
-FOR UPDATE SKIP LOCKED
+const usageLocked = `-- name: UsageLocked :many
+WITH lockable AS (
+    SELECT usage_periods.organization_id FROM usage_periods
+    WHERE usage_periods.organization_id = ANY ($1::uuid[]) AND usage_periods.period_key = $2
+    FOR UPDATE SKIP LOCKED
+)
+SELECT usage_periods.organization_id FROM usage_periods
+WHERE usage_periods.organization_id = ANY ($1::uuid[]) AND usage_periods.period_key = $2
+    AND usage_periods.organization_id NOT IN (SELECT lockable.organization_id FROM lockable)
 `
 
-type UsageLockableParams struct {
+type UsageLockedParams struct {
 	OrganizationIds []uuid.UUID
 	PeriodKey       string
 }
 
-// UsageLockable returns the organizations whose counters are not locked by another transaction.
-func (q *Queries) UsageLockable(ctx context.Context, arg UsageLockableParams) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, usageLockable, arg.OrganizationIds, arg.PeriodKey)
+// UsageLocked returns the organizations whose counters are locked by another transaction. One that has none in the period
+// yet is not among them.
+func (q *Queries) UsageLocked(ctx context.Context, arg UsageLockedParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, usageLocked, arg.OrganizationIds, arg.PeriodKey)
 	if err != nil {
 		return nil, err
 	}

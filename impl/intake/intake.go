@@ -71,6 +71,8 @@ const (
 	largeRequest  = 1 << 20
 	// transactionTimeout bounds a transaction.
 	transactionTimeout = 15 * time.Second
+	// lockRetries is how often a group is tried again whose lock timed out and is free by then.
+	lockRetries = 2
 )
 
 // Intake accepts messages.
@@ -146,22 +148,29 @@ func (intake *Intake) store(queue *commitQueue, group []*submission) {
 	// The context values of the first request stand for all. From here on only the group's own deadline counts.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), transactionTimeout)
 	defer cancel()
-	intake.storeOrSplit(ctx, queue, group)
+	intake.storeOrSplit(ctx, queue, group, lockRetries)
 }
 
-func (intake *Intake) storeOrSplit(ctx context.Context, queue *commitQueue, group []*submission) {
+// storeOrSplit repeats a group at most so many times when the lock that it waited for in vain is free again.
+func (intake *Intake) storeOrSplit(ctx context.Context, queue *commitQueue, group []*submission, lockRetries int) {
 	err := intake.runObserved(ctx, queue, group)
 	var panicked *panicError
 	if len(group) > 1 && (store.IsStatementError(err) || errors.As(err, &panicked)) {
-		intake.storeOrSplit(ctx, queue, group[:len(group)/2])
-		intake.storeOrSplit(ctx, queue, group[len(group)/2:])
+		intake.storeOrSplit(ctx, queue, group[:len(group)/2], lockRetries)
+		intake.storeOrSplit(ctx, queue, group[len(group)/2:], lockRetries)
 		return
 	}
 	if store.IsLockTimeout(err) {
-		if others, found := intake.refuseLocked(ctx, group); found {
-			if len(others) > 0 {
-				intake.storeOrSplit(ctx, queue, others)
-			}
+		others, failed := intake.refuseLocked(ctx, group)
+		switch {
+		case failed != nil:
+		case len(others) == 0:
+			return
+		case len(others) < len(group):
+			intake.storeOrSplit(ctx, queue, others, lockRetries)
+			return
+		case lockRetries > 0:
+			intake.storeOrSplit(ctx, queue, group, lockRetries-1)
 			return
 		}
 	}

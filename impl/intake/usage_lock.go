@@ -67,51 +67,51 @@ func (intake *Intake) checkUsageLock(ctx context.Context, organization uuid.UUID
 	if !try {
 		return nil
 	}
-	free, err := intake.lockable(ctx, []uuid.UUID{organization})
+	locked, err := intake.lockedAmong(ctx, []uuid.UUID{organization})
 	if err != nil {
 		return err
 	}
-	if len(free) == 0 {
+	if len(locked) > 0 {
 		return ErrOverloaded
 	}
 	intake.locked.remove(organization)
 	return nil
 }
 
-// lockable returns the organizations whose usage row can be locked at this moment.
-func (intake *Intake) lockable(ctx context.Context, organizations []uuid.UUID) (free []uuid.UUID, err error) {
+// lockedAmong returns those of the organizations whose usage row another transaction locks at this moment.
+func (intake *Intake) lockedAmong(ctx context.Context, organizations []uuid.UUID) (locked []uuid.UUID, err error) {
 	period := billing.PeriodAt(intake.config.Now()).Key
 	err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error {
-		free, err = tx.UsageLockable(ctx, db.UsageLockableParams{OrganizationIds: organizations, PeriodKey: period})
+		locked, err = tx.UsageLocked(ctx, db.UsageLockedParams{OrganizationIds: organizations, PeriodKey: period})
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("try the usage rows: %w", err)
 	}
-	return free, nil
+	return locked, nil
 }
 
-// refuseLocked ends the requests of a group whose organization's usage row is locked, and returns the others. It reports
-// whether there was one: if not, something else has taken too long.
-func (intake *Intake) refuseLocked(ctx context.Context, group []*submission) (others []*submission, found bool) {
+// refuseLocked ends the requests of a group whose organization's usage row is locked, and returns the others. These are
+// all of them where what held the transaction up is over, as after a slow commit of another process.
+func (intake *Intake) refuseLocked(ctx context.Context, group []*submission) (others []*submission, err error) {
 	var organizations []uuid.UUID
 	for _, submitted := range group {
 		if organization := submitted.organization(); !slices.Contains(organizations, organization) {
 			organizations = append(organizations, organization)
 		}
 	}
-	free, err := intake.lockable(ctx, organizations)
-	if err != nil || len(free) == len(organizations) {
-		return nil, false
+	locked, err := intake.lockedAmong(ctx, organizations)
+	if err != nil {
+		return nil, err
 	}
 	for _, submitted := range group {
 		organization := submitted.organization()
-		if slices.Contains(free, organization) {
+		if !slices.Contains(locked, organization) {
 			others = append(others, submitted)
 			continue
 		}
 		intake.locked.add(organization, time.Now())
 		submitted.finish(ErrOverloaded)
 	}
-	return others, true
+	return others, nil
 }

@@ -62,3 +62,61 @@ func TestALockedUsageRowCostsItsOwnOrganization(t *testing.T) {
 		t.Errorf("in the end: %v, stored %d and %d", err, held.stored(), free.stored())
 	}
 }
+
+// A usage row that was locked for long and is free by the time of the look at it costs its organization nothing: as when
+// the disk of Postgres stalls during a commit of another process.
+func TestAUsageRowThatIsFreeAgain(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	from := newSender(t, g.Store)
+	accepting := g.open(intake.Config{})
+	first := submit(t.Context(), accepting, from.message("a@acme.test", "user@example.com"))
+	g.release <- struct{}{}
+	allAccepted(t, []<-chan outcome{first}) // opens the period
+	g.transactions()
+	tx, err := g.Store.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT FROM usage_periods WHERE organization_id = $1 FOR UPDATE", from.organization); err != nil {
+		t.Fatal(err)
+	}
+	second := submit(t.Context(), accepting, from.message("a@acme.test", "user@example.com"))
+	<-g.entered
+	g.release <- struct{}{}
+	<-g.entered // the first attempt has waited in vain, and the look at the row is next
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(g.release)
+	allAccepted(t, []<-chan outcome{second})
+	if from.stored() != 2 {
+		t.Errorf("stored %d messages", from.stored())
+	}
+}
+
+// An organization whose period another transaction was opening, and then did not, opens it itself.
+func TestAUsageRowThatIsGone(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	from := newSender(t, g.Store)
+	close(g.release)
+	accepting := g.open(intake.Config{})
+	tx, err := g.Store.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tx.Exec(t.Context(), `INSERT INTO usage_periods (organization_id, period_key, free_monthly_allowance, price_per_1k_cents)
+		VALUES ($1, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM'), 1, 1)`, from.organization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	came := submit(t.Context(), accepting, from.message("a@acme.test", "user@example.com"))
+	if got := <-came; got.err == nil {
+		t.Errorf("accepted while another transaction opens the period")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	allAccepted(t, []<-chan outcome{submit(t.Context(), accepting, from.message("a@acme.test", "user@example.com"))})
+}
