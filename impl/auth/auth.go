@@ -150,20 +150,13 @@ func (a *Authenticator) authenticate(ctx context.Context, request *http.Request,
 			return key, false, nil
 		}
 	}
-	release, err := a.unknown.await(ctx, presented.Prefix, request.RemoteAddr, now)
+	row, err := a.unknown.lookUp(ctx, presented, request.RemoteAddr, now, a.lookUp)
 	if err != nil {
-		return Caller{}, false, err
-	}
-	row, err := a.lookUp(ctx, presented.Prefix)
-	release()
-	if err != nil {
-		a.unknown.failed(request.RemoteAddr, now)
 		return Caller{}, false, err
 	}
 	if !presented.Matches(row.APIKey.SecretHash) || !Usable(row.APIKey, now) {
 		return Caller{}, false, Unauthorized()
 	}
-	a.unknown.found(presented.Prefix)
 	key := Caller{
 		KeyID:          row.APIKey.ID,
 		OrganizationID: row.APIKey.OrganizationID,

@@ -2,14 +2,11 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
-	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/apikey"
-	"github.com/voostack/mailstack/impl/problem"
 )
 
 const (
@@ -81,7 +78,7 @@ func (a *Authenticator) revalidate(ctx context.Context, key Caller) error {
 // unauthorizedOr returns the error of a refused request: 401 if its key is no longer valid, else refusal.
 func (a *Authenticator) unauthorizedOr(ctx context.Context, key Caller, refusal error) error {
 	err := a.revalidate(context.WithoutCancel(ctx), key)
-	if known, found := errors.AsType[*problem.Problem](err); found && known.Code == api.ProblemCodeUnauthorized {
+	if isUnauthorized(err) {
 		return err
 	}
 	return refusal
