@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
@@ -41,15 +42,26 @@ func (u *untouched) Read(into []byte) (int, error) {
 	return u.Reader.Read(into)
 }
 
-// The bytes of bodies in flight are limited. Beyond the limit the response is 503 before the body is read, and
+// arriving begins a request whose body is announced, of which size bytes arrive and the rest does not.
+func (t *tenant) arriving(size, announced int) net.Conn {
+	t.t.Helper()
+	conn := t.unfinished(announced)
+	_, err := io.WriteString(conn, strings.Repeat(" ", size-1))
+	must(t.t, err)
+	return conn
+}
+
+// The bytes of bodies in flight are limited, for all and for each organization. Beyond the limit the response is 503, and
 // small bodies still pass. A request's bytes are free again when it has ended, however it ended.
 func TestBodyBytesInFlight(t *testing.T) {
 	t.Parallel()
-	const limit = 4 << 20
+	const limit = 8 << 20
 	s := newStack(t, options{bodies: limit})
 	owner, from := s.newSender()
-	slow := owner.unfinished(3 << 20)
-	eventually(t, "the slow request is in hand", func() bool { return s.server.BodyBytesInFlight() == 3<<20 })
+	slow := owner.arriving(3<<20, 4<<20)
+	// The buffer of a body doubles as it arrives.
+	const held = 4 << 20
+	eventually(t, "the slow request is in hand", func() bool { return s.server.BodyBytesInFlight() == held })
 
 	large := email(from, "text", strings.Repeat("x", 1<<20))
 	body := &untouched{Reader: bytes.NewReader([]byte(asText(t, large)))}
@@ -82,29 +94,57 @@ func TestBodyBytesInFlight(t *testing.T) {
 			singlePath, owner.key, len(plain), plain)
 		must(t, err)
 	}
-	// A chunked body could become as large as the operation allows, so that much is reserved.
-	request, err = http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, io.MultiReader(strings.NewReader(asText(t, email(from)))))
-	must(t, err)
-	request.Header.Set("Authorization", "Bearer "+owner.key)
-	request.Header.Set("Content-Type", "application/json")
-	s.do(request).problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
+	// A body of unknown length is refused when it no longer fits.
+	s.chunked(owner, asText(t, large)).problem(http.StatusServiceUnavailable, api.ProblemCodeOverloaded)
 	// A missing key and a body of the wrong type or size are refused first.
 	s.exchange(http.MethodPost, singlePath, "", large).problem(http.StatusUnauthorized, api.ProblemCodeUnauthorized)
 	owner.call(http.MethodPost, singlePath, large, "Content-Type", "text/plain").
 		problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
 	owner.call(http.MethodPost, singlePath, bytes.Repeat([]byte(" "), 10<<20+1)).
 		problem(http.StatusRequestEntityTooLarge, api.ProblemCodePayloadTooLarge)
-	for range 3 {
-		owner.send(email(from, "text", strings.Repeat("x", 200<<10)))
-	}
-	if taken := s.server.BodyBytesInFlight(); taken != 3<<20 {
+	if taken := s.server.BodyBytesInFlight(); taken != held {
 		t.Errorf("%d bytes are set aside", taken)
 	}
+	// Another organization has its own share.
+	other, otherFrom := s.newSender()
+	for range 3 {
+		other.send(email(otherFrom, "text", strings.Repeat("x", 1<<20)))
+	}
+	s.chunked(other, asText(t, email(otherFrom))).is(http.StatusAccepted)
 
 	must(t, slow.Close())
 	eventually(t, "what the slow request took is free", func() bool { return s.server.BodyBytesInFlight() == 0 })
 	owner.send(large)
 }
+
+// chunked sends a message as a body of unknown length.
+func (s *stack) chunked(sender *tenant, message string) answer {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+singlePath, io.MultiReader(strings.NewReader(message)))
+	must(s.t, err)
+	request.Header.Set("Authorization", "Bearer "+sender.key)
+	request.Header.Set("Content-Type", "application/json")
+	return s.do(request)
+}
+
+// Lengths that are only declared take nothing, however many there are, and one organization cannot take what others need.
+func TestDeclaredLengthsTakeNothing(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	attacker, _ := s.newSender()
+	other, from := s.newSender()
+	for range 11 {
+		attacker.unfinished(10 << 20)
+	}
+	for range 72 {
+		attacker.unfinished(256 << 10)
+	}
+	eventually(t, "all have begun", func() bool { return s.server.BodyBytesInFlight() == 83*firstRead })
+	other.send(email(from, "text", strings.Repeat("x", 9<<20)))
+}
+
+// firstRead is the size of the buffer with which a large body begins.
+const firstRead = 16 << 10
 
 // A full queue is reported before any other check, the key included.
 func TestFullQueueComesFirst(t *testing.T) {
@@ -140,24 +180,56 @@ func TestFullQueueComesFirst(t *testing.T) {
 	}
 }
 
-// A body that arrives too slowly is cut off, and its reserved bytes are free again.
-func TestSlowBodyIsCutOff(t *testing.T) {
+// A body that makes no progress, or too little, ends with 408, and its bytes are free again.
+func TestSlowBodiesTimeOut(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, options{readTimeout: 200 * time.Millisecond})
+	s := newStack(t, options{pace: httpserver.BodyPace{Grace: 200 * time.Millisecond, BytesPerSecond: 1 << 20}})
 	owner, from := s.newSender()
-	conn := owner.unfinished(1 << 20)
-	drip := time.NewTicker(10 * time.Millisecond)
-	defer drip.Stop()
-	for began := time.Now(); ; <-drip.C {
-		if _, err := io.WriteString(conn, " "); err != nil {
-			break
+	stopped, dripping := owner.unfinished(1<<20), owner.unfinished(1<<20)
+	go func() {
+		drip := time.NewTicker(10 * time.Millisecond)
+		defer drip.Stop()
+		for range drip.C {
+			if _, err := io.WriteString(dripping, " "); err != nil {
+				return
+			}
 		}
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("it goes on and on")
+	}()
+	for _, conn := range []net.Conn{stopped, dripping} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+singlePath, nil)
+		must(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), request)
+		must(t, err)
+		received, err := io.ReadAll(response.Body)
+		must(t, err)
+		must(t, response.Body.Close())
+		answer{t, response.StatusCode, response.Header, received, exchange{}}.
+			problem(http.StatusRequestTimeout, api.ProblemCodeRequestTimeout)
+		if !response.Close {
+			t.Error("the connection stays open")
 		}
 	}
-	eventually(t, "what it took is free", func() bool { return s.server.BodyBytesInFlight() == 0 })
+	eventually(t, "what they took is free", func() bool { return s.server.BodyBytesInFlight() == 0 })
 	owner.send(email(from))
+}
+
+// A slow handler is not ended by the deadline of the body that it was given.
+func TestDeadlineOfABodyEndsWithIt(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{pace: httpserver.BodyPace{Grace: time.Second, Timeout: time.Second}})
+	owner, from := s.newSender()
+	tx, err := s.store.Pool().Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE emails IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	status := make(chan int, 1)
+	go func() { status <- owner.call(http.MethodPost, singlePath, email(from)).status }()
+	began := time.Now()
+	eventually(t, "the deadline has passed", func() bool { return time.Since(began) > 1200*time.Millisecond })
+	must(t, tx.Rollback(t.Context()))
+	if got := <-status; got != http.StatusAccepted {
+		t.Errorf("answered %d", got)
+	}
 }
 
 // blackhole is a nameserver that never answers.

@@ -101,8 +101,8 @@ type answer struct {
 	seen exchange
 }
 
-// exchange sends a request and compares its response with the spec. A string or bytes body is sent as it is, any
-// other value as JSON.
+// exchange sends a request and compares its response with the spec. A string, bytes or a reader is sent as it
+// is, any other value as JSON.
 func (s *stack) exchange(method, path, key string, body any, headers ...string) answer {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, reader(s.t, body))
@@ -140,6 +140,8 @@ func reader(t testing.TB, body any) io.Reader {
 		return strings.NewReader(body)
 	case []byte:
 		return bytes.NewReader(body)
+	case io.Reader:
+		return body
 	default:
 		encoded, err := json.Marshal(body)
 		must(t, err)

@@ -95,7 +95,7 @@ func statuses(op operation) []string {
 	add(found, success)
 	add(!found, "200")
 	add(op.secured, "401", "403", "429", "503")
-	add(op.spec.RequestBody != nil, "400", "413", "415")
+	add(op.spec.RequestBody != nil, "400", "408", "413", "415")
 	add(op.parameters, "400")
 	add(named(op), "404")
 	add(slices.Contains(creates, op.id), "409")

@@ -82,8 +82,8 @@ type options struct {
 	waiting int
 	// bodies is the budget for bodies in flight, in bytes.
 	bodies int64
-	// readTimeout bounds the arrival of a request.
-	readTimeout time.Duration
+	// pace is how fast bodies must arrive.
+	pace httpserver.BodyPace
 	// nameserver answers the domain checks instead of the zone.
 	nameserver string
 }
@@ -161,7 +161,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	s.server, err = rest.New(rest.Config{
 		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: s.intake, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
-		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
+		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, BodyPace: option.pace, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {
@@ -170,7 +170,6 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 		}
 	})
 	listener := httptest.NewUnstartedServer(s.server)
-	listener.Config.ReadTimeout = option.readTimeout
 	listener.Start()
 	s.t.Cleanup(listener.Close)
 	s.url = listener.URL

@@ -17,6 +17,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/devdb"
+	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/store/storetest"
 )
 
@@ -54,6 +55,7 @@ type scene struct {
 	hooked              string // an organization that has as many webhooks as it may have
 	heldKey             string // an idempotency key whose first request never ends
 	suspended, stranger string
+	hurried             *stack
 	limited, cutOff     struct {
 		server *stack
 		key    string
@@ -108,8 +110,8 @@ func (w *scene) furnish() {
 	w.ask(w.server, w.ops["updateWebhook"], request{key: w.key, id: w.disabled, body: `{"enabled":false}`}, 0).is(http.StatusOK)
 }
 
-// newInside returns a scene with access to the database. It has two more servers: one with a used-up rate limit,
-// and one whose Postgres is gone.
+// newInside returns a scene with access to the database. It has three more servers: one with a used-up rate limit,
+// one that gives bodies little time, and one whose Postgres is gone.
 func newInside(t testing.TB) *scene {
 	t.Helper()
 	s := newStack(t)
@@ -134,6 +136,8 @@ func newInside(t testing.TB) *scene {
 	w.limited.server = newStack(t, options{requestsPerSecond: 0.001})
 	w.limited.key = w.limited.server.newTenant().key
 	w.limited.server.exchange(http.MethodGet, "/v1/domains", w.limited.key, nil).is(http.StatusOK)
+
+	w.hurried = newStack(t, options{store: s.store, pace: httpserver.BodyPace{Grace: 10 * time.Millisecond}})
 
 	postgres := storetest.Server(t)
 	w.cutOff.server = newStack(t, options{store: storetest.Open(t, postgres.DSN(devdb.Database))})
@@ -208,6 +212,8 @@ func (w *scene) make(promised row) answer {
 	switch promised.on {
 	case limited:
 		server, r.key = w.limited.server, w.limited.key
+	case hurried:
+		server = w.hurried
 	case cutOff:
 		server, r.key = w.cutOff.server, w.cutOff.key
 	}

@@ -2,6 +2,7 @@ package contracttests
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +35,8 @@ const (
 	inside
 	// limited is a server whose keys have used up their rate.
 	limited
+	// hurried is a server that gives bodies little time.
+	hurried
 	// cutOff is a server whose Postgres is gone.
 	cutOff
 )
@@ -150,6 +153,7 @@ func derived(op operation) []row {
 	if op.spec.RequestBody != nil {
 		add(400, api.ProblemCodeMalformedJSON, anywhere, func(_ *scene, r *request) { r.body = "{" })
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.body = `{"sujbect":1}` })
+		add(408, api.ProblemCodeRequestTimeout, hurried, func(w *scene, r *request) { r.body = stalled(w.t) })
 		add(413, api.ProblemCodePayloadTooLarge, anywhere, func(_ *scene, r *request) {
 			// The server must respond before the whole body is sent.
 			r.body, r.headers = padded("{}", op.limit+1), []string{"Expect", "100-continue"}
@@ -159,9 +163,17 @@ func derived(op operation) []row {
 	return rows
 }
 
+// stalled returns a body of which nothing arrives. It ends when it is closed, as an HTTP client closes every body.
+func stalled(t testing.TB) io.Reader {
+	t.Helper()
+	body, writer := io.Pipe()
+	t.Cleanup(func() { _ = writer.Close() })
+	return body
+}
+
 // valid reports whether the spec allows the request of a row.
 func (r row) valid() bool {
-	return r.status != http.StatusBadRequest && r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusUnsupportedMediaType ||
+	return r.status != http.StatusBadRequest && r.status != http.StatusRequestTimeout && r.status != http.StatusRequestEntityTooLarge && r.status != http.StatusUnsupportedMediaType ||
 		slices.Contains([]api.ProblemCode{api.ProblemCodeDomainNotVerified, api.ProblemCodeTemplateInvalid}, r.code)
 }
 

@@ -252,6 +252,7 @@ const (
 	ProblemCodePayloadTooLarge             ProblemCode = "payload-too-large"
 	ProblemCodeRateLimited                 ProblemCode = "rate-limited"
 	ProblemCodeRecipientSuppressed         ProblemCode = "recipient-suppressed"
+	ProblemCodeRequestTimeout              ProblemCode = "request-timeout"
 	ProblemCodeRouteNotFound               ProblemCode = "route-not-found"
 	ProblemCodeSpendCapReached             ProblemCode = "spend-cap-reached"
 	ProblemCodeTemplateInvalid             ProblemCode = "template-invalid"
@@ -311,6 +312,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRateLimited:
 		return true
 	case ProblemCodeRecipientSuppressed:
+		return true
+	case ProblemCodeRequestTimeout:
 		return true
 	case ProblemCodeRouteNotFound:
 		return true
@@ -2106,6 +2109,9 @@ type PayloadTooLarge = Problem
 
 // PaymentRequired A problem document (RFC 9457).
 type PaymentRequired = Problem
+
+// RequestTimeout A problem document (RFC 9457).
+type RequestTimeout = Problem
 
 // SendBadRequest A problem document (RFC 9457).
 type SendBadRequest = Problem
@@ -6472,6 +6478,13 @@ type CreateAPIKeyResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateAPIKeyResponse408Headers the declared response headers of an HTTP 408 response for CreateAPIKey
+type CreateAPIKeyResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // CreateAPIKeyResponse409Headers the declared response headers of an HTTP 409 response for CreateAPIKey
 type CreateAPIKeyResponse409Headers struct {
 	RateLimit       *string
@@ -6523,6 +6536,8 @@ type CreateAPIKeyResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *APIKeyForbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *APIKeyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6543,6 +6558,8 @@ type CreateAPIKeyResponse struct {
 	Headers401 *CreateAPIKeyResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateAPIKeyResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateAPIKeyResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateAPIKeyResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -6575,6 +6592,11 @@ func (r CreateAPIKeyResponse) GetApplicationProblemJSON401() *Unauthorized {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateAPIKeyResponse) GetApplicationProblemJSON403() *APIKeyForbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateAPIKeyResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -7071,6 +7093,13 @@ type CreateDomainResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateDomainResponse408Headers the declared response headers of an HTTP 408 response for CreateDomain
+type CreateDomainResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // CreateDomainResponse409Headers the declared response headers of an HTTP 409 response for CreateDomain
 type CreateDomainResponse409Headers struct {
 	RateLimit       *string
@@ -7130,6 +7159,8 @@ type CreateDomainResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *DomainConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -7152,6 +7183,8 @@ type CreateDomainResponse struct {
 	Headers401 *CreateDomainResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateDomainResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateDomainResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateDomainResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -7186,6 +7219,11 @@ func (r CreateDomainResponse) GetApplicationProblemJSON401() *Unauthorized {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateDomainResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateDomainResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -7900,6 +7938,13 @@ type SendEmailResponse403Headers struct {
 	XRequestID      *string
 }
 
+// SendEmailResponse408Headers the declared response headers of an HTTP 408 response for SendEmail
+type SendEmailResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // SendEmailResponse409Headers the declared response headers of an HTTP 409 response for SendEmail
 type SendEmailResponse409Headers struct {
 	RateLimit       *string
@@ -7961,6 +8006,8 @@ type SendEmailResponse struct {
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -7985,6 +8032,8 @@ type SendEmailResponse struct {
 	Headers402 *SendEmailResponse402Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *SendEmailResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *SendEmailResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *SendEmailResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -8024,6 +8073,11 @@ func (r SendEmailResponse) GetApplicationProblemJSON402() *PaymentRequired {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r SendEmailResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r SendEmailResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -8125,6 +8179,13 @@ type SendBatchResponse403Headers struct {
 	XRequestID      *string
 }
 
+// SendBatchResponse408Headers the declared response headers of an HTTP 408 response for SendBatch
+type SendBatchResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // SendBatchResponse409Headers the declared response headers of an HTTP 409 response for SendBatch
 type SendBatchResponse409Headers struct {
 	RateLimit       *string
@@ -8186,6 +8247,8 @@ type SendBatchResponse struct {
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -8210,6 +8273,8 @@ type SendBatchResponse struct {
 	Headers402 *SendBatchResponse402Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *SendBatchResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *SendBatchResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *SendBatchResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -8249,6 +8314,11 @@ func (r SendBatchResponse) GetApplicationProblemJSON402() *PaymentRequired {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r SendBatchResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r SendBatchResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -8805,6 +8875,13 @@ type CreateSuppressionsResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateSuppressionsResponse408Headers the declared response headers of an HTTP 408 response for CreateSuppressions
+type CreateSuppressionsResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // CreateSuppressionsResponse409Headers the declared response headers of an HTTP 409 response for CreateSuppressions
 type CreateSuppressionsResponse409Headers struct {
 	RateLimit       *string
@@ -8864,6 +8941,8 @@ type CreateSuppressionsResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *IdempotencyConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -8886,6 +8965,8 @@ type CreateSuppressionsResponse struct {
 	Headers401 *CreateSuppressionsResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateSuppressionsResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateSuppressionsResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateSuppressionsResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -8920,6 +9001,11 @@ func (r CreateSuppressionsResponse) GetApplicationProblemJSON401() *Unauthorized
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateSuppressionsResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateSuppressionsResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -9310,6 +9396,13 @@ type CreateTemplateResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateTemplateResponse408Headers the declared response headers of an HTTP 408 response for CreateTemplate
+type CreateTemplateResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // CreateTemplateResponse409Headers the declared response headers of an HTTP 409 response for CreateTemplate
 type CreateTemplateResponse409Headers struct {
 	RateLimit       *string
@@ -9369,6 +9462,8 @@ type CreateTemplateResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *TemplateConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -9391,6 +9486,8 @@ type CreateTemplateResponse struct {
 	Headers401 *CreateTemplateResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateTemplateResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateTemplateResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateTemplateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -9425,6 +9522,11 @@ func (r CreateTemplateResponse) GetApplicationProblemJSON401() *Unauthorized {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateTemplateResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -9836,6 +9938,13 @@ type UpdateTemplateResponse404Headers struct {
 	XRequestID      *string
 }
 
+// UpdateTemplateResponse408Headers the declared response headers of an HTTP 408 response for UpdateTemplate
+type UpdateTemplateResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // UpdateTemplateResponse409Headers the declared response headers of an HTTP 409 response for UpdateTemplate
 type UpdateTemplateResponse409Headers struct {
 	RateLimit       *string
@@ -9889,6 +9998,8 @@ type UpdateTemplateResponse struct {
 	ApplicationProblemJSON403 *Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *TemplateEditConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -9911,6 +10022,8 @@ type UpdateTemplateResponse struct {
 	Headers403 *UpdateTemplateResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateTemplateResponse404Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *UpdateTemplateResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *UpdateTemplateResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -9948,6 +10061,11 @@ func (r UpdateTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r UpdateTemplateResponse) GetApplicationProblemJSON404() *NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r UpdateTemplateResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -10043,6 +10161,13 @@ type PreviewTemplateResponse404Headers struct {
 	XRequestID      *string
 }
 
+// PreviewTemplateResponse408Headers the declared response headers of an HTTP 408 response for PreviewTemplate
+type PreviewTemplateResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // PreviewTemplateResponse413Headers the declared response headers of an HTTP 413 response for PreviewTemplate
 type PreviewTemplateResponse413Headers struct {
 	RateLimit       *string
@@ -10089,6 +10214,8 @@ type PreviewTemplateResponse struct {
 	ApplicationProblemJSON403 *Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -10109,6 +10236,8 @@ type PreviewTemplateResponse struct {
 	Headers403 *PreviewTemplateResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *PreviewTemplateResponse404Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *PreviewTemplateResponse408Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *PreviewTemplateResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -10144,6 +10273,11 @@ func (r PreviewTemplateResponse) GetApplicationProblemJSON403() *Forbidden {
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r PreviewTemplateResponse) GetApplicationProblemJSON404() *NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r PreviewTemplateResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -10849,6 +10983,13 @@ type CreateWebhookResponse403Headers struct {
 	XRequestID      *string
 }
 
+// CreateWebhookResponse408Headers the declared response headers of an HTTP 408 response for CreateWebhook
+type CreateWebhookResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // CreateWebhookResponse409Headers the declared response headers of an HTTP 409 response for CreateWebhook
 type CreateWebhookResponse409Headers struct {
 	RateLimit       *string
@@ -10908,6 +11049,8 @@ type CreateWebhookResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *WebhookLimitConflict
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -10930,6 +11073,8 @@ type CreateWebhookResponse struct {
 	Headers401 *CreateWebhookResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *CreateWebhookResponse403Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *CreateWebhookResponse408Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateWebhookResponse409Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
@@ -10964,6 +11109,11 @@ func (r CreateWebhookResponse) GetApplicationProblemJSON401() *Unauthorized {
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
 	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
@@ -11375,6 +11525,13 @@ type UpdateWebhookResponse404Headers struct {
 	XRequestID      *string
 }
 
+// UpdateWebhookResponse408Headers the declared response headers of an HTTP 408 response for UpdateWebhook
+type UpdateWebhookResponse408Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // UpdateWebhookResponse413Headers the declared response headers of an HTTP 413 response for UpdateWebhook
 type UpdateWebhookResponse413Headers struct {
 	RateLimit       *string
@@ -11421,6 +11578,8 @@ type UpdateWebhookResponse struct {
 	ApplicationProblemJSON403 *Forbidden
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -11441,6 +11600,8 @@ type UpdateWebhookResponse struct {
 	Headers403 *UpdateWebhookResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UpdateWebhookResponse404Headers
+	// Headers408 the parsed response headers for an HTTP 408 response
+	Headers408 *UpdateWebhookResponse408Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UpdateWebhookResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -11476,6 +11637,11 @@ func (r UpdateWebhookResponse) GetApplicationProblemJSON403() *Forbidden {
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r UpdateWebhookResponse) GetApplicationProblemJSON404() *NotFound {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON408 returns the response for an HTTP 408 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationProblemJSON408() *RequestTimeout {
+	return r.ApplicationProblemJSON408
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -13355,6 +13521,13 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest APIKeyConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13496,6 +13669,30 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateAPIKeyResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateAPIKeyResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -14292,6 +14489,13 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest DomainConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14447,6 +14651,30 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateDomainResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateDomainResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -15623,6 +15851,13 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest IdempotencyConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15795,6 +16030,30 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers SendEmailResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers SendEmailResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -16010,6 +16269,13 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest IdempotencyConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16182,6 +16448,30 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers SendBatchResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers SendBatchResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -17106,6 +17396,13 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest IdempotencyConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17261,6 +17558,30 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateSuppressionsResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateSuppressionsResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -17932,6 +18253,13 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest TemplateConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18087,6 +18415,30 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateTemplateResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateTemplateResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -18796,6 +19148,13 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest TemplateEditConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18954,6 +19313,30 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 			headers.XRequestID = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 408:
+		var headers UpdateTemplateResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers UpdateTemplateResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -19138,6 +19521,13 @@ func ParsePreviewTemplateResponse(rsp *http.Response) (*PreviewTemplateResponse,
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19289,6 +19679,30 @@ func ParsePreviewTemplateResponse(rsp *http.Response) (*PreviewTemplateResponse,
 			headers.XRequestID = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 408:
+		var headers PreviewTemplateResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers PreviewTemplateResponse413Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -20407,6 +20821,13 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest WebhookLimitConflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -20562,6 +20983,30 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 408:
+		var headers CreateWebhookResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateWebhookResponse409Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -21271,6 +21716,13 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest PayloadTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -21422,6 +21874,30 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers404 = &headers
+	case rsp.StatusCode == 408:
+		var headers UpdateWebhookResponse408Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers408 = &headers
 	case rsp.StatusCode == 413:
 		var headers UpdateWebhookResponse413Headers
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
@@ -24083,6 +24559,17 @@ type PaymentRequiredApplicationProblemPlusJSONResponse struct {
 	Headers PaymentRequiredResponseHeaders
 }
 
+type RequestTimeoutResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type RequestTimeoutApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RequestTimeoutResponseHeaders
+}
+
 type SendBadRequestResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
@@ -24583,6 +25070,31 @@ func (response CreateAPIKey403ApplicationProblemPlusJSONResponse) VisitCreateAPI
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateAPIKey408ApplicationProblemPlusJSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25330,6 +25842,31 @@ func (response CreateDomain403ApplicationProblemPlusJSONResponse) VisitCreateDom
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDomain408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateDomain408ApplicationProblemPlusJSONResponse) VisitCreateDomainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -26409,6 +26946,31 @@ func (response SendEmail403ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 	return err
 }
 
+type SendEmail408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response SendEmail408ApplicationProblemPlusJSONResponse) VisitSendEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SendEmail409ApplicationProblemPlusJSONResponse struct {
 	IdempotencyConflictApplicationProblemPlusJSONResponse
 }
@@ -26713,6 +27275,31 @@ func (response SendBatch403ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendBatch408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response SendBatch408ApplicationProblemPlusJSONResponse) VisitSendBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27578,6 +28165,31 @@ func (response CreateSuppressions403ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
+type CreateSuppressions408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateSuppressions408ApplicationProblemPlusJSONResponse) VisitCreateSuppressionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSuppressions409ApplicationProblemPlusJSONResponse struct {
 	IdempotencyConflictApplicationProblemPlusJSONResponse
 }
@@ -28226,6 +28838,31 @@ func (response CreateTemplate403ApplicationProblemPlusJSONResponse) VisitCreateT
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTemplate408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateTemplate408ApplicationProblemPlusJSONResponse) VisitCreateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -28926,6 +29563,31 @@ func (response UpdateTemplate404ApplicationProblemPlusJSONResponse) VisitUpdateT
 	return err
 }
 
+type UpdateTemplate408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTemplate408ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateTemplate409ApplicationProblemPlusJSONResponse struct {
 	TemplateEditConflictApplicationProblemPlusJSONResponse
 }
@@ -29198,6 +29860,31 @@ func (response PreviewTemplate404ApplicationProblemPlusJSONResponse) VisitPrevie
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTemplate408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewTemplate408ApplicationProblemPlusJSONResponse) VisitPreviewTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -30211,6 +30898,31 @@ func (response CreateWebhook403ApplicationProblemPlusJSONResponse) VisitCreateWe
 	return err
 }
 
+type CreateWebhook408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook408ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWebhook409ApplicationProblemPlusJSONResponse struct {
 	WebhookLimitConflictApplicationProblemPlusJSONResponse
 }
@@ -30903,6 +31615,31 @@ func (response UpdateWebhook404ApplicationProblemPlusJSONResponse) VisitUpdateWe
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook408ApplicationProblemPlusJSONResponse struct {
+	RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateWebhook408ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -33188,398 +33925,401 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchtHti76Knlx+oal7ioQAGcyHLdpDW1tm7KapCS3DB0jUZUg0ixkliuzCMIO7eh3OG9wfpz/9xXu",
-	"o/ST3MiVQ2UVqjCQoDWYO3a4KdSUw8o1r2/93or4JOWMMClaR7+3yA2epAmBv1/EZJJySVg0e8FeZfwy",
-	"IwIuiHwywdmsddS6GBM0opmQKCO/5kRIRAUSkiYJwhJNeXbVClrXOMmJei7iMWkdtWjx3pCyMLVvDlox",
-	"kZgmraPWiXvflMoxkmOCBJ4Q5A0p/I7M1NfMd46RzGYIX2LKEB5JksFDl/SaMCTphLRbQcu880XcOmp1",
-	"uof7w160E+7izijcx91ueBD1emEn7pLeaBvvDHejVtASEstctI52OodBS1KZkLrRUYG8SaGr0sjUl+Us",
-	"VQ9upRkfJmQitprW4MOHoPWKsJiyy6d8gikrr/cJiuFX9EsOa35JhSQZiUurnBEsSXwiW0etXqe3F3b2",
-	"wu7BRbdz1FH//64VtKJcSD45xTR5nvGJ/VBrgmnSnvE80x9pR3yiNoWJMxLxLBato59+bzE8UVP5Wd0s",
-	"JI6u5p/gQ0GyaxK3jn56H7TSPEu5UM/8MGUkE2Oamr2gauRHMstJsdB29mrRZNI66h50Om79Ln68KGba",
-	"ciMIr0lGRzTCknL29a+9ye71zW/bs+HelMmD6JesO7oU+JDkO+M03r9qfQjcLPQvzU+0f9YTuyKz1af5",
-	"9LsXp7ed4ZOXJ6fPvDkuHWB8RSdtPMG/cSaIgJF586vf0aaBn568+B49P/vh1qM//dEbereDRoTEQ7VB",
-	"YiLTdi5CgoUMu5sa7/mr55uhpOuvRTrqIsqiJI/JUWl46L9xkvhj/Dme4CxagxxOT86elMY5wom47UDh",
-	"bd1jlH7NOCPHrQ/vg1ZsD/DcmGiJ1e0Ne91wP97F4QHZHoU93B12osP4gOyPWkErwUI+GZPoSvMOlidJ",
-	"7Rj1T2cEC87sbfoAFg8qNvbG/LaQj03HXBCUaf6CpiQjaMRz9ukytFtznfU5oV3Az4sV3oplrcU/F67L",
-	"H81AV2dz67PahRO9f167Altchx2vQc6b5sc1fHNNFr3W4P8wHl1hh9uWHdYNexnbrn/XB8XJxwTHJAPV",
-	"/wlno4RG8ozIbHai9Gz1a0xElNFU8RxFByTiLBZIcjTFVKIhGfGMKP2cskutorfRq4wIwiSajhXPV/ep",
-	"i2OSpCJA0zGNxkqFHjToyQOlVBtbpXXUDVoiGpMJVmOZUEYn+QR+NftDmSSXJAPl2lkQ8oykCZ6pza5O",
-	"YKAod2CGpswIzMSUZGpAcowl4iOEGSI4SyjJGiyVQcVUGbTRyRBmzOWYZFMqSLvP/Fm01Fdb/lQIU/P4",
-	"SV9476YjZKYl8U14ycPyj2qK33PN/ucnpsy1FMuxmoEaaUYEz7OI6GlNsUBG1paWt7V13d3SJCu2ViTU",
-	"OS7gJjXi2QQresszGmZkRDLCItKqzk5N5AxL8j2dUDk/k7dqwFSghIyknc0VmX0lUIYlQZTBL2nGIyLM",
-	"rulNJPERGmQDu2siQJjFCCeJfcuvOZfYNyT7bCAHSBiifhRneCRDSuQoHEuZ4pSG6pOJGmdoTkrY7Txu",
-	"oxM0xDIao4jnTAqEBeKMOHIZ8QwRHI1Rt4OoJBOBhuQyZ8doOsayz6hEEl8R9euMsxh+dROmAqWYxmg4",
-	"M9uo52IMXyodrWkSZhzB8MA4J7JKd/3WFZn1W8fZ193Dw8Nj+XW3RIUplpJkatH/Z3HnT53w8P3fjqX5",
-	"4y+L9+8VT2g0q6fH8q7BiphtO0KDX4uNUlcxmlIW86naq8HUbUqfrbMrt1iZX7/udTqd4+nXvWUr86td",
-	"menilbkj+6xwv+bTtoQbnudpqvgp5Wx1riHMQyRGOI7VXwHimb2aUCEL1pkRhDOCBLkmGU7m2YooBiC2",
-	"ckGyv5vrRjhuhI+8ffv2JJdjwqRSjEn9DOHNRK069u4Frh6os3v2/Ana29/toDEW6oiVpvINwRnJFo53",
-	"flg/nhX+qOqIXuIJEdqzRG6iMWaXjqmBVpN9JVDCLxWTmZIkCdVqkBgNfgzNS8MX8aBg85rlPOr+59//",
-	"q9s7QHzUZwlRxCsCFNNLqvjgoD0I0OBn9Z9w8FidiCuSzh2JVf1mBQXim+8Ju5Tj1lG3dxAoinT/nt+s",
-	"D0ErxRmeEGkUjpOUfkdmdUukNo3GHvNv1w90P9ruhftkbxgejnY64fawF3XjDjkcHXSU9qVepai7FViF",
-	"ksYrEl4Od85v7JM8EzyrH/GAkRupb3D7k+JLYo55AHLB/Vgw9BeKESScXQJjUIIEDhofwd88u8SM/gYH",
-	"GEi2rzRPxdLUHSOaqOWsbuXJP2+u3v34L/mv7TezqHc4+/7HM/6vH/8ph5NDOuyd7X7/9uV4SLuzd2+f",
-	"X9mV+jUn2axYqkjPtGG/d7u96n57LPOnk/AdDn/rhIc/h0188ilJ6DXJVtj/2NzZQAR4tLcb7ncPSXjQ",
-	"298O98juaAdrUqgngrj48t2IQTsjVpiAtgnqh79Y2boPGn6mzMPlo54QIfAlAQ7pacpWUhAWo0t8TeYY",
-	"psdGup1wP4q2w8N4h4TdUQf3htvRTrxL7mlmnmL+HalRSk5B7aISCTwCeZCRlGDpc9IjhJEkN3C4lD2H",
-	"+JShaMxpRNCjayroMCHo5PzJixeBUjFEiiMiHgcII0amcGCd9ifHlF32mTTqneRoSKwWHiCRR2O1tBhl",
-	"mMV8gl6/fvG0jc4JQX2tRKinWwgP+fWcPbGHu6NO1CXhIe7G4U60vR8ejHZI2Bvt4c7wMNqPd7t2jbWK",
-	"VKxyxXppOuG93d1FJ/z/Cv+76WQ36PXf8imaYDZDhMmMEjVzYIRK6GKJJlyUCWm3U8+YQKsrjTomI5wn",
-	"Uj8ywTdGLVJm/IpKEolPtLrToEDUqEUpySLCZEhYxGO1oWM+VaoQ0irnNKNSksqhr9GCao6B+cRqZ0Gd",
-	"5SG/aQX+3m33OqW9267bpgsySRMsyXJOIM2dDef8IN7ZDvdH+1GIO7tdRY1xj6jTfti9p3P+hmRKrXyZ",
-	"T4akQRgzuAb2PLrWtwdolPEJ6lZV7JoRmidWGyZlcrvX8iiv193Z3znY3tvZX0qAb8lwzPnV8j2Y6hsb",
-	"tuCQ7O6E+52DOBx293rhbrxDtkdalNzLFnxQD4sUPHeFKmc9SDogzCRh8CdO08S4rW2U9G+/CG2O+EFp",
-	"ckOFrEShlbKstONckJpw8xWZhWpCoXnUDzMzlLOMXPMrEkPU1vFzX58aY6OJq7cgnGQEx7PNxpPNt4uv",
-	"6LH6H5sLIVfnpdY7sVzVC9FzrjnqFZmJhuXRZnKmBBL4Cv0FKi3FBM/QWMlzw4tRt9MpL6HY5MIo6p7b",
-	"CiyK+SCwxdywGtepPEEgzYKO/5KRUeuo9T+2ilSILX1VbL3Sb9GPlI9eHfHIugG7XQUzuTCK1drpZyZq",
-	"4J6XteT4qhueuXeruNF3t4SFv2Wlh83tyiT1zMdlj3vmK6yOPt7PeTakcUzYrc93REhcOeCnPFMGOk/B",
-	"JsbaDgYlibJLWPsxbqJt88IQbgdbxVH3RfUtMScCMS41jYMGqz5qdHNxpOT13TNJtqsnP8JMfVRrfaAe",
-	"gjpoRm5051q6rk5OEzZPSWX9qBBqjvrS/DpN9PXQXvdWiArEU5JpamYwnmJdcEpDdQw3vzBqa05evYDl",
-	"SXB0pRRB+GbtUpTHv5njbXyT5utuzsH8GaeaZnAk6bU746Dpq+enPE9iTVATRcYpBwMpQ7jPlD1PMpTQ",
-	"ESno2u2/pgfYf9DsP3cG8Q2Ov6dCml9vyR8i51vxswn0r1p1I4kg4H+sIfRrnNAYPhKOME3Kwg7YgX6R",
-	"cbWBUWH3F/wsRkYnVNshdyL3TpncvQw69TkYai21z09Cre4EJ9oJWNGNFGWC2Xib5aCxC6VgOXaUrs3Q",
-	"T2n+mzrx8xN26wonGxuacE5KdUvOrhifMnCC5+AUoFLowIJofxkH959gXj8c2c+CZM3UlxJsME+u8IxT",
-	"gy55EdWGsPWXQs53k0GUwX5WdCwyGZLMxJqHGcFXRmmALV6TrtNMKV1yhvotkf8yJJHst7yNU/Z9lvFM",
-	"J7Ct8VTKKYOgY2vL3AHJKZ+HGFOn+b/Of3iJYh7lE7VnNZqsfTyEjauwiiGPZ4iwmMQuqjquvFNnQXC1",
-	"15KgR8OZJKj7eNOMAwbiManSEOpV3PLENsc+vP2aZpxdBoqbiDFOlZar/p4QzCi7PFaDHSsrQq1QzBn5",
-	"EniBjs7cg0/qzOXmWydODbVqu7LGMfWvWidUke+vRZrJob0Hj9SFC0gpusjm5lJLouXZqNWlpbKRun2x",
-	"y7hVX2yyxKVl7PLmlb2bY8u8/g/zaJnvreLUqp3f5phCvQ+rTG+gKqhr3lIZlaM+JW5BicwnY99CTC10",
-	"mTmLnq5JhbwjM7qr74wy7YMon5Yf/L0sHBU1h8bf9dC9rCJDS6RhlWvrqqECiVykIGI37Q5q9rnUnpD6",
-	"yfzBDjICiflHgrD4T+IdM96vxZv1uWsNnrC6o+pwdwm5kVDG+hz7gV9XM0nOSC602XILOsjcw56PhIHN",
-	"rY2FnMWmphV25orMllTWXpFZaN5a5VfVKtpIvRF2HptP+uRgnAsJFhL1dtCY59mdVaJer8zMqoTmpbpV",
-	"hrS0mtab9yZ9LOXxwYrZjL26lWujl1+gtfSCSZIxnDzLMu3QuxXH0++YKwgkIxLVmfT2gRBcHlV1RGfD",
-	"Iu1B0PQipiQ7LiW+0hjir1pQURbR2JjZd6Dh3apNXxpJPZmWZ7KhMLRZuSLnTg2joD8qkPZOS64tnCEh",
-	"rI4i70IYp9Y74WVI3YI2FsYwlCqFirSntf3E5tE6Z6lzUn1xzuEFk/5CeJIjvRfxfVDdQ+TsTmGIYsKf",
-	"O5295PI5VKbfksi0EVYlMZ3ha+vwagiNcRnainifwDKil7j8ArUFcwlsdya3nRK51X+5lt6KwW+GztSR",
-	"hPwp7WcyKpc/16+ElvxyajUBAblWIPFppEuQPndSfIVnCcfxBeff4+yS3JIiE/us5yq6NjaGTZ+uUmOq",
-	"vxxKzkP9fF2ExXqFCr8INfFFraJ1OzsHu/t7HTScSXJnW6K7XR9bkZwjGGMtac7PZHOs0I4A3pvZzJ7S",
-	"gkBt5xdCixMoprZZwrdLEcBpWpW/5ylhMYpwigr/fZUewdUYRjit9fFHEUkhtw8WXydi6Yw5XbvCmRwn",
-	"MyTsh+7MKCtW7dwHdDAFBlpLlPPTUUtMbsY4F3LOPZAkfIpZRJAydqHQJNWbgSZEjnndeo0yQkJJSRYW",
-	"L62cYHULwu7d9iynJKM8hmiyIDHKU6iblp44KH9802tZGVYxjtqFrJvn5s5341i0K2BuLZxXtIkQPncm",
-	"cE5YfOesiqJ+puoayEhEU6rWE+IL7rZ5+nZ3hqXbHIGf1b+p3ZBQseB2L5NC8o0mUTTOt5bSa2es9iRn",
-	"Ft2jBrIv45OwiO+C0VAghTTEUpUy591VYhrmXXyE+i31cp13og0A+4x3U62KWrcBm3q3t1vqFRtPelmw",
-	"oIvCt6Ul3Rx/MkWZa6Z0/JqT/EthR9k1jchrhq8xTfAwua2KHBMIZTI9g7K30l5BEBiH7Kq5g+NuCnNv",
-	"LNWzgyUeYkEcVdsb7xnScrdciFCeUWkg9SRcPzmgyAxTNmfsej5SxdbGuQTdrGnt7DuqwYuGV3iLtcl1",
-	"WTDo+lWxw97MaVYGmTJTlH5nX21yLOYpsOTzHeNkFArJMxJXlsY/3atHzzYXNbMlpXdWGMgklZWD+ZJQ",
-	"cAmM5SRBTGld5Eau677DEiUEC5c+DC8DbZfcSK25GWOnXmit83whmD61RMyavKsThshNipkAC9ZVrBsz",
-	"u2aZbU1waDNmvVVWq3JkojQs1kltZn1MWQzYzTvdw53tzg7ikSSQI1e34rd9l6cWXOOMKgYmNr4PdhFs",
-	"mdewGGXtdswtGnCSGZP4piqFBImkvxdQRZbwet140WYklBHUPTIBJP3SfgtgqQp1y725bgvWe4O38Grv",
-	"PsU1v7/8WoxSnElvaCnOhKkv0aMEHl4UAGLtPCura5q3fwnqmhUIf3hluNv1pvLwgo4+VmG4P4C1qsNr",
-	"5/ZH5OTaD4tFC36HvNyg0+kUH/nDcnPdF1fJzm2Y56YC/mWiWKfiHBbP1Jyvk6vbZw/Jug1c61lM5QPn",
-	"+iM4l8FbEQ2Mx11esFzmngX8pxh3A+uxn9k053Hf9bmO/dhaTKd+kpsCvdAx17VZENXop1AvMLeOn70G",
-	"w/kpZjPz622zn0yEtFJHpBbZXqlxeDspU5PneUVmAMEmChDVERbSmkOaoO67cUrPp3N7Vu146l3a/pw2",
-	"m66+dDU+w7zmzYm01wzncswz+tutA7l55RWlXJdcKAu7IXe59KRHyeeExQhr94UresAC9Vsn5n4Y1RHS",
-	"GKxoIn5O6DX5+T///j/91p2ZdLe+6IIKZBJ6FHdb7F4pTWxTeTBqFBp116KFlKEKXIU3uUlpRmJtWwJW",
-	"UYXE3759G1bRcRcRTRVM9840J/I05Zkk8SmJKb6Ypbf11stZtaznJZdQWltLbu674UR9WAOpVwlP2nQO",
-	"oLgnelChGuQR8selxtNv6VxwnkuEkZkAAug/yi7vnOay21xCHJMowVCeKWC+DXRYO+PNp73UjUipsq8v",
-	"nocHQLQa/dCskAVH/BIUAYPU95QCp4vvaBfE5jXzRE2YvjBP1wYCMHTPVqJN5rrdJ/OiY/OH2hno57Zp",
-	"7bb+s7V0OjeDzVFo8yi+EMKDN370krTFDiKzCWIB8d7ePdTruPf/Ya4h+8FVjLT6Gd5j4ba3ILctzn7w",
-	"9rjzdUGEfGDqm2HqwSdS/No8k4cDc9sD4/bFA/5taOKj2OWQmBo1QGK+IrNjxAxMtkCCRBkB2jX4RtTk",
-	"DBdtAedfTJjtCtHc1kg3vNoJO72Lbq/oJehgjWMsSSjppKapiHqNsqvE0q8LyVMBZKETrvIkAfB3mF+7",
-	"6XPqNp23pEGX5z5P760hxhJU56BFxYlDmaiYpSb7woLiMp5Z+7M0lNKchpwnBDP15isye5WREb1p6kGT",
-	"+b2ejNkLhR0jSuabsuBh1O3dzH6rm0SChXwtVqQeKH3OheKoiloTfImGMyT4hNgORHWEBZ3UOodHu7uL",
-	"CGvpTk+wuCJx7fmxXi1gTMVRQfqR8pisW8Quys//+ff/dv9ft0IaA7wWNR3Yn0bKAj9h+UuvMh7nkABQ",
-	"91pDGyutu7nXnBo6sh9lXN7+5GgY4QZmZL+utjnm6iOQwbBMupxrZA33NZxleNbSAOi2LuInDacOy+qT",
-	"ur/DbnQlAvWZjb+A3lEMPG5YNIrjw18A4c1iM39PRc2yG5+WCBAjU+hMZnWFleZumPvc5IPWN1hG4xeS",
-	"TM6IgM4LtUs+JFBMbxrZqE/WsHpQg1aS8E/UrR9MjkrdJ3XLNPUdQ2NqjRSRpUVHQmYorUzYZ0vTsj3x",
-	"YFJkfq9Nz/WQAnFGbF6ISYpRY0qw2lYkuRvsyvth1kGX6NfsCl21p0vtinhZwms3c1kuWVhMGni/mvpX",
-	"AqUJjlwjLKOXmY4NndKY/B4fh4deh4XOfIeFQsNdcsoJi8/1nXNHG0buXlR3BOE0NJ2EH6AxoLqGUlB7",
-	"yKTSvAtyuHkWa6WhfDwwFDrVdbJ07VR0h0Hor1yzg93Gjii1y2XPzGrfs3ff7YtqbUT9whEms5lbt8CS",
-	"ByxWZRVXPkVV3gWC+OaFftQO2P5zCd932+OtXDGlOlp5Asxcc1YvRxbHMVXzxskrb/9Nq9p61UByo/vO",
-	"U82tNFi3uqNc5hnZnEJbr24os3iYYHZ1jHJGf80JwhMOBX2kUvZb04WiQSXxG9J1OovaF/3Pfv+m0wn7",
-	"/ZvuqN+/2R+pPw9H/X7e6/QO9P8cvv/rX1p3UzOOEXNRHLmwJcH6ColHtNuLaDZo6fU1l9UmVcnYaC5m",
-	"Ys1kqyE1b0+2powGGm9p3Ml52o1dT/l5ICv1TAZ+D1BUTYxsSBI+RVQeo4RPSRZGGBo1sRjJPGO6LjnN",
-	"2UypGgHCaEQZTlDMdRtWZZmO2uglRy9e9VnR3ikfJjRCIh+N6I360pQmcYSzuI1OnEPyEEVjnOFI2lp0",
-	"aOEqx4TZRscJwddEoIzziW3/12casMaAM5sG+aZZrX31bg9JfknA5gIbYDAxHfDP86FeokG1Kdhc+2l3",
-	"XIXu8G/KmMoHpded6xW1qYMyN+R6BSDBQ+J69Lru6ZZY9O7aLJNjvRADrbjoFsF5xThUN5SYFRMhfKM8",
-	"8b3tKoOocrLajobvHxV/h+//6l14/P/Mr4LXyTkUVzQNearPS+jypOsOpFmu5pPodXcVtz+PhtoJoHFZ",
-	"tbdGCbG3ze/fN4rq3fU2esEM4atDqDZ0ZtRg6IZWsLwJLG2J6S1sk7Z2v7PN0bCnGqynG7hVa95Gm2l4",
-	"+y102VqFOqAYVKlKZTCWk2QADGYgyY0c+JUq89sNafu1JxXKXYY8nrXR4PffFRv78GGAhMQsFsDeMLLF",
-	"FgEiIsJp1Z7o553OdpTC/5BvKbJv0b9vmQtVUQ6YEovPZ7HHnQP1n6H6T6T+Q7yNr9vkVY9okyLzeon2",
-	"UkpoLlbiLUkiPiF/nNaSa9qrEazmEuxgmpFrSqYCqAV+IFwdQ2TbsgtjJauZDsyTA78raO00A7fT5Qkf",
-	"Hh6sw4VvvQCrbzKUldVSP9QdrUr91yQbYkkn5dXwKP6TpPE6vbCZe5nI2e2Zl43NLDJlrpX227Ahs1Tr",
-	"Ufom0PP4GpagGf8z9TQkJ1X4/bpaddDKs6TW5MqIHSOGPlFCkvgIYYbwUPAkl0TxaJmKAXp99n2RaqQE",
-	"ocnjVqcxw5fQRAD9wJIZukz4ECfJDGU8l4pknPZK9GcizhiYpEhykMyDmFwPApQmSq+CDw4AVhElnKdD",
-	"HF0VmHJCg2DAs7yqaMJQj7a2PBG95YX+/fbtFV2zs1M+7geb4m8VwlX7EFjaaSbguCl8ZWzsrwSaEIlj",
-	"LHFgQVHQSJnFJgRTplV1pfF17jH0QvPRMSA3ar020jusNKOi+GuBh//d5Hn27seXyb+2/yuJ//FujHtv",
-	"fnv39uXs3Y9nk3+9lUnUe/NLNHnTOb14UScLrshsVd9vZWF1gqed6IKV9RXUGplTKJ5KrIAzCVzlpkty",
-	"4YINdC9ltUQ1tiKWuH613Umo+Iyo1U9BNYXvgk8cTlm8uhFezO5uSiLMoG4Znyq9XlmGdQL76ctzYzdq",
-	"23aYUDGeX57mOA8Qo07hL9IaZYZpokvgKxbVzjiN969+7U12r29+254N96ZMHkS/ZN3RpcCHJG//rA0W",
-	"Rd5zVugc9fEhlN03OKshQcIE5gTREagaG2HpkOIrOmnjCf4NmtQ2jaXYuV5n3qGe5lnKxdL4hNurV+b+",
-	"0ibXiANdZ1E4RJhpBqmpX+lLaPDGgIcMVoqvrubmdgO1vu6gJWWDri/pBIyKxEQrDJVBsIDKsQYeqQmR",
-	"dg86nVv0Qg5cju9KE7Di2qXTNBBS5XxsmH4qh9mkGRtvmh6aXuGClLwn3K55R2IhK3hVkGOD59EwBQr6",
-	"aBtBc1VzoCZ4hhRlwTIwtQs/tZ5+9+K0FbScz6UVtM5fPW8FrR+mjGRiTNNW0Hp6enL2RA2sWDzz3Nxp",
-	"qtLX3EAHr7QnauA3adIMOOH8KszTAA1Mxwbj49Eljjo2zIi+PMEyGpevq//oPmZBnw1e6xz54hb7eovh",
-	"XL80Ws8xi2OG2oJ24xYayYxN/wXDaAUt87XyGhWPNy+TzYivKy1X15X1OEvJ8o188vLk9Jka1I+toHXx",
-	"40V5KPbq/EAafa3GY2gZlMuPKiSPEd1pxq+Jyc9YP4nHvr7UAakx46LbWTeVJ8qF5JNT44d8usAJOed3",
-	"fKTGR9g1SXiqDVuSfSUeK0MYtJUahFJXD2lgZcZY6PVhfeaSy5xbUyPM27awlKkjG5Gqrj3BNFlBpsaW",
-	"pMQiehIVdriSrlNoIjUh50V+Xa1fFD55EBnWEd9e7Lq+RVaUeb4+fL037HXD/XgXhwdkexTq1viH8QHZ",
-	"H60SvlbayJMxiRalt3jOfM2OQIVRfMeBGd4yrWU12Q7TLwS7fuqMYJOoWiMxjOtiSOSUlA8kuAqdBhL4",
-	"jqBVRmyBz1Y9+7BSgCZcwL7pgkUNowH9e/htV7AuV8dFQpwILq1XA+conbPSNKsksixrR7+wPmvnvMR7",
-	"b5u8Y4Zcc2ZLlLJAROdM0gSRa5LNnLfYahgZETy5VubV4DlI1IHZsP2ebiPi7AqRRxERoo1O3N72mQ0E",
-	"KipMuIAMv+L0jHCSCAQOCclRMSD9Bdeo5LYyXA94ZWn9DOJJNTLSJNMUJpSaw5DHlNTEUIZR1MiZdeqR",
-	"0Cmyw4SyGEU8nQVIkBRniorQEGY30XlLS8/fqt+641dWEPAWr1CdcpsssUH5DrlYp/obzRlhdhBa91ub",
-	"m40yPmkggotxoRpYn0N5emP69xnPm6SaevXLRivdvTmmIk3wDCRq+fUn0aaSis0i3U/6l9KCaEzsVr2I",
-	"m9LnDLplrFnDCZhf6PzZObo0ORL+2Do9Nb6D0R6MJdyNd8j2qIdDJdtDNbTwYHSIw86wG/XibbIz2sVh",
-	"B/5vlSXTyVQrU3dd9tydaLs4rPMjeGaYss1adGnCfMqQlmQrCwogbZcAWXaK7C52ZqlBpsnsgjc5vdVl",
-	"SgS65LdnM4Iw2bgLHoVIiCQ0UfL8VvTe3bNGBgvrKWRNATg46iYEl1Bl4/qAZnURw7kBSXzZFCPBl6Jx",
-	"7Yt3T927l05e8gXMsCDaFT5aE+dfQXUr2LHHP4thgfQLQN4W5FmsvqfxzTOlikAx61o6ih5fcKS5TNmD",
-	"gUGUqU6NGOFIIjzUPliPdutd3UsJDr7zVN39oSglq1X/xzhNCZsXiMUGlXb0K6H7NBnjNqY6XiHxFfGP",
-	"3RESE5keo93dDtptd9tdHcUqGpVvQFZBYKdBUh3EO9vh/mg/Cg/wbjfcibbjHlHy6rC7iqTiUZRn2UIz",
-	"zy3cMg6zewtmv+RYmcoYiSLOIpIxYdI0bR63/RmWaTrmCSnUVICzgEr+CDMkSZIsPY7LmcEKTtuCLLXX",
-	"tu5QG9dpsQyOdgNN+qWdWXzIntZGhYDkSaLBmIuSNKaJ6diEhYoEfguspsF4BeLawgd/3HyG1GRIL3Oe",
-	"ixMpySStTWceoQH0jG0rrjE4MtbM2KZVY/OkGpULUZlGN9pI5kK20TOsRmlro4UmiUITkZxXk7HnPe1D",
-	"nrOInOfDev9jMVJ9Yzw4QlO1ekrKqpUT9hxGOBcVlvEPwkiGkzoa129b/ZuDVySbYEVLgwANLjLMhCKN",
-	"gSLkwWsWE0myCWXVEEnLPVbrETT1Jk2f1zYCzHhmGGPGLzM8qcguU/xW64sjCZ4tmybcBB9yCxnotktY",
-	"oMGpznJ7nidJZXLeldpvU3zJuJA0erJkonadta+nOqipF1Fw7N9wfoFphfUt4fjzZg8hsTLvly2SYiYJ",
-	"hi3W63SlbGM+QvaC9NYMD3NBBtU6QQ2yNy9jUq+dYdPnOXD50gpFCY2uzApB8DjjlRSf7mGv3Wn32t1a",
-	"PyJlVwsn7F6vWzWxKxMgxwKNuM7IaK+Qi9GoKK5giM0xKjUUdfQL62yjhti8dj2R6RkRKWdi2RGi10pN",
-	"Xptee7sd1GvvtTvIrIN6jNDr+vOsFca7nScdTBhjdYsx0JBiRejR2fMnaHtnb/txeYhwkOpGo87WyWWt",
-	"prAi5UIjP83UNHUpVU7wCp/hv9EkwVu77U6tWr5A/jbUIqJULbTL1ipCH47CE4IhX1+7g623c9WUD/3a",
-	"9cxerZTPVwBVzVxGbuSTPBN1dYfq2xFcs2JR3Q2zNcoZL9ost9d2VxvtxxvBYu2nnqeWFP6jWnsZPfKP",
-	"/eOg6TjBc1S624tj+BjxrM8yMoKeSd4t9mxUX4oyolGr1M1YoJxNMVP/fDQvAB4HpcJklKfwNTUT74ta",
-	"qcJJ4l5hBDo8LpAZrG6soE+nPxE4rcWX9DHqs0flY/VYg0cAe6aufNLy52Lw5sQ9bqML22VbjjNCUDTG",
-	"7JJAo0Xtq+mz5b7sYnPUj+Wld7+YlXb/LhbQ/eS6IpRm7f6t51i8QE+i7C2vfqveZ76MDxi6qwlwrHrk",
-	"7RvWO/TnBprlSzn2Z822oy4+tacNfP6NHgbS7NWp9Wwv994ELaWvred//E49cTsXW2UFiXEHwRgW1u/W",
-	"jKA+a46SxHimIV2wzMyWZ2lI7nunSicKLtUfo6ZAnU3Ir7YAh/SxilMfuWgV5J1q98CYXo7VsSsK0YyT",
-	"6yvDlohiTIPzaEziPHHqxBOlxOh/ZgSlCWYM4DOWMrB/guOsBT3lFA976nGvbxwveeJzrOeWV7lBqDvM",
-	"AMoreN5g8JWO/HpRPJhvsSwPQb2HoN5DUO8hqHe3oN5DvOwhXvalx8vWD5F9S3Aix00cU9mdXxXB7Rrl",
-	"dTUK019p0BcXKIil5+YzpvjVYLnyx6/K+gq/qiPMV7r88m51wTodnJtjgXBRJKx0nPnFKxqkNX5H03Yl",
-	"Ty0fCkllrv4pAmW/Y5BuugM6NKI5RngIMQqeaZtoQjDTmdwl0ra1Kq1zPDF2mf91XVXTcNKKbTJ9JxrK",
-	"AfTFYl2OjXUmAQBSMcfyWEsD7HmsjzK53WuVUW465eqGhqG6GEydA83iWNZZzPoSinmUQ/Np8Boe7uzu",
-	"P94IotbCMPEUEkwybputK6bfHDI2Y5mhfkvkvwxJJHWPuAXRgPUBtQr8KjUMQOvb6XRujaO1xAvg4arW",
-	"DXHgY2m6Smhyo508jarXIljWBQJ0/vvfXly88nJ+3Md2SnU4uyWorJ1OLRaTQYCtrYY0kRdDij4BHBfI",
-	"qepHnTBqSdYYl/Mp3yv0sZwPM9chR8qxtnvAraTzKIBOKyMuf31Ri8xyBWuYkRHJCIvIqvU/ehU9weki",
-	"2XA0fYJ638wH6uMNzVtho5RLBZFrJRH+olOdazum1jYGb+jBXrR14jI05QXlC0VfSitrwomrpKm0B6lr",
-	"8B+0oL9+GOHUww43rwgBt6gVtPxajJAybAEUr8gsNA0XQ1BDeKYUNy5DyDlXE+O5Gb79Rbf3h59MJXSx",
-	"KkVTLv3vKqa5+l65e5f6pXpXEyJ6DSJ0Q0+wxp57S5tieQjHIWVhalGXy1fUqDOSm76eeJZwHIeS89A2",
-	"hW3stFHpXQQQAwwnoYZuDBa0zy56Q3PXILmsONWRa40e5bH4WreoliyuwQrIlRrf8yLJaB+z6ZfNUtF1",
-	"tYcMKuNTqLWpLRxDszA0mha03nilb9f6wN5hp/v4GEHvZAs2ZXKAALWizADrPI4VfmYH4zhYHbvSXr1l",
-	"SfJFkM93GJXX+iO7M+6OFLnEzayR2+pJCfvYtLUsHEFZjpiSTLSrUSFxpPRuG7MRRxnBBbua++c0o1Kt",
-	"CE6pOuLuuvu3vWFIk4SyS3vdQjzM/dve75Bu7B3FD/YW4cEC2LtKv+kb56NNbopz+6Z2xCBw3sZYep0q",
-	"k6Db6XjxKIAciHQxjzLGqRQkGTWETMSS2FSRsjUkKDdfQ6f0mwDilA7mrQc/rg5BQFhsAhd62uvgWAat",
-	"m9DwURKaz7XUrOujKA30XB3BeguvmbCNT9RCVgUWr8pAV2lqUlr2QgCrWrf82QKXvAW+5BkorAPJq3lE",
-	"WTSm12QJKFmYUCEruD572wc7Hx3TaJX1WHEl1G2f6zKMMj6pVwaGHoydEpnClSdSJWtdUaL5saYzJqTX",
-	"aqzCqnOjNSZJwv/eDM/4R2PabSpAUUL26Xz07f0DcetWgKvrfHy8ujWCDUvPvVH0l1PxJ3v6V44n3B7e",
-	"rRbTrwbiblMHuT6M8YRPJjh00YSg6HLcsWhKI9T9z7//194OSogaiQhQTC+pFAEa/Kykbqj+0x600Tmg",
-	"USGZ0cmExFVwgiIK4qhA4ss6Cuj0dj4BZD+rP9T6WK3fYmED5DY6YYgyRSYWVpNnVktRFmtGY1PNnOJs",
-	"eY0K7iyvUVkeYbpfyMJPlb1JXi/MHYYzz5Ag1yTDSV1sTV+e0IgnEL8AI55nHiBWSQD2mcV93u34OReU",
-	"AbcM0CCKjKI6VH9Zvb56ZlYAt21mofejD2wi/nOE9PtEgFgOPvsAGXwqg22dQHt4niFtQWj6cxaidhDk",
-	"GjR4cux41kGfJeSaJALFhKQB6nV0i3FtHCubOEna6CUgakMCVFcZWL1OB/FIEikUC4NxoTFPYsQ49CbN",
-	"eOJDdw9z2WcSD4UZqNIIM4Kv1GTgzQygp83EUEKJA834//7f3v/c3W6jtwDS7VZyUA18Ycs2+sw2U4Xr",
-	"urEgVauV4cjkHKk5lclmEwGyimUH2nCgM8+sbGwy8xbmoBVtXqDXtnb661Dgcm/0rzYpzPVPKNn+7vK8",
-	"2e9B8M2zc+a0eYe9X0LqcUDUOmDJG0Gv6/lqyV7wdSeHL1iF4pykOANZnCTqJkDFQQYVRwpnbTQB5KyS",
-	"bLkgdeucsogUYFgezGe52c2GqhkXek3BkQeFpDOhiEVgGpu4DfXqeQAixlUzWVmsc47Xqj5aKj7BxbEs",
-	"ewnIyGQ8g5TAAhXJ1Xr8AO2piJxxlHB2STJof0dSuRGP5dKJZA7sZ0XsSoN204Bc3nJv9EJYdrGWJXR4",
-	"X1mWB16QoA/beduc8AKMfhNgnp9hTvj8/s5nrOh028FRkQ9uG1JZ1mBJXQnpS87jNhrYzFw5OLJYE9AR",
-	"0JRwFK/CAokUT9p9NjjFLMcJPABHxttrfm1AME9evVgFy0eP2csQViqSfn9ZZrgb5w6ITaupo8ZSjowu",
-	"yjRt3k0I22SKmJDa7fDuio8s7lx5y+zCVTwgt4Pj30Auqp17UPbkFrrCJmylGuQ2tWtvFmUGabWuOLFT",
-	"b5sDZQZkeCRRzhIQmQ78vjAYqw6/2mShhdint+7IuCDH0Y1vjcm7JCmAh4O691xY3qXxwACsUBSzr5ab",
-	"L5z5sryoFb00CxoVHOtS0M00KtiI5b2gAcDS9+dpvJCnGMKA0jISU/D2ZEQXp6glqd2kEo/prsdjFvS9",
-	"LJ+0Gvrzk0qBU5n181UJf8p1ws1y8GU6hbMrb69IlPp2rKRI2MF9QQVmdkomL7W+LZdOvnYLdquOMkUS",
-	"t49o4vOkMa5JHJ2TYOd4sr7wsrlIjRwYYmTOuPdA601KDTAhcD8wrrWYAAlQizz8+mM0aEPksmQmJ1Ro",
-	"VJc+o0InnqIL2zcJGlzphI4xycixzbCd8jyJlXFhSl/b6AQJAm3wPP+VRsCmAKgoig4D0KkGEGknWsOq",
-	"gVc3Z7ohEc9DSE9wRMY8sR3RFyyfsnyLJVSDMSMWNWsVqP23MOmz8loDjo1s323gq8iZ29KkEyXneLIh",
-	"KXLboegTsSJm6wrJ0zaLp7biYl29p8KRrpfKiRK1Fcd2EeNaUPlXKKR+6Z/R+j9J/f5ByX5QsjehZH9h",
-	"auX66mPjbp243YEjU3YK3Jk9mHd/5V4Dy2yaI34hfgDxyiWAN7Y+Kc53/VlYreXJg6W4qviu5T+muXp3",
-	"Ld6ysgj36WAVw2+F07rM5jMfv4PJZ9+wtsVnRvgFGn6Vma3KMMs6FXAd6J9Gbj5x1vnAvz5v/rKYo7wG",
-	"7WAz1bWmvg+gVUqlJLYrNRISz4QX4XdgZ8bQ11nME36trLq5bKJJLmSfDbUTQBvqD316dWKQsvPNN9ov",
-	"zR8/6dvelxKI6CTlGWxwitUQW5dUjvMhoCRynNIw4jG5JGzLDfnDQzvgP1c74E+Dlr70rsOfwip/aBQI",
-	"d25k7MrUrVgohHNZGtTUEDFd5dmobMw1Dl5Ju3jom/zQN3m1vsnzZ6IeeOu1zu1gMTJ1gRqLxWGB51mm",
-	"ZEFKMsrrirKoPq/PGmrm9O9oSGbcNFqGlcTVdK8ulJr4SuTejq9E1gIb6Cq281qMRPNhW5dq0/n0PI5d",
-	"/ysLohjxHOhRzHkkd24zslFGyClncpzMTux8G8cIymPEhUSMy7HagtJgS6PZ7txyNGdqsVhtOOxtiaeN",
-	"FuzS+p8eY/EKz9Q5PYXS+wUMsZlSoLPBkACFrsgoJ3rxz1PC4ic4fdLMNiEf2aWT6iU3uUpCQglNpB42",
-	"NvoIwlQowmlpGLvLt2W5/1Z/+xmLFxjM2megBzkkl5SJOit5P+x0LzprW8n6vY29ziOcEBbjDMHiqpV5",
-	"ffGk1khvlRlZJzx8//vOh1D/0fvwl+aPn0ucLXIYFFPHDf6B2808oxF5RbLu1QJKgZugygaS1S3rM5Rb",
-	"kEoFr2XNM1Ot1nd7Ul4in1xKnLCB+VS5QFBl3fOLUHN6Gw5WnVFu1Ik6U+T12ff6xM1pAbU526s4kozA",
-	"vacInQXtaO67OSu1iLX3+0MrY+uU2ruYpjsr4QB+CoqlRW0q3r8hBbPqT10eGTWL2xAAPSS7O+F+5yAO",
-	"h929nkOd7A470WpQmOSa8lyckygj8hn0BhF1ZPgawnuwnQa8mxqtEyeCI0EvGYmLFFQB7yuaZVPQOiop",
-	"ADpVxJDF7QAa1wkIagNnk4dmHe2/vY5GvUKUUX3bEXVxaOZOcvMerxN/NIRtugQ1lK/pi8rCMCTiuhTV",
-	"VKks2LEFou9WVR24adQvpDAuYOfzRSfWKWwdniZZA2rk2SUYncqOM5PVCF4Zj1zJTkzn6k27a4f84zwD",
-	"v9tpDcP6lk+hSkMtlQS2SxmaKNNGkIizuCydD/bXNzrqwYcsgLGd+jyAcYXpQwddEldpH3pesBh8HAYZ",
-	"hsRoV+PgrVArohusPLuJSJY2+J5Ab1RKgGWi9imTk7SDvqPf2FI9wCUCb5U1w+cr7Sqcy2vsX7WVYyzx",
-	"EOtuXfGKhTyLGrVUkPKMKYUnBPoM++NSo1GCtqq21xDfCjCPpboac4DUUWqViLM09vnNsbS0gKUYMPVZ",
-	"bS0cMA/bwWyKZ9p74UnEKlNpamJ2USBm2pt0Sw8ItRoqmazZqbrCFEuyvlcj61fR8vSM76FRH7z4xWod",
-	"CgNTCziwkG40HqAIZxmtev831b2QNHeAsfrZgh6KS9t6jCiDiNsyPcH1JYEabNuvpZThJMc6bHs7fWW5",
-	"umcbvTSsMx7t7Yb73UMSHvT2t8M9sjvawdvDXtSNV1lnZVwbel20FlTYY0JiMMgBiwFWH2cJJUJWWD0V",
-	"ptt98RhUpCeJ6YTfRm/HNCG+Rgt5w86OcI4h79NV3jp3ALrdu2F7kxWPuGVS5/BMrT5mz5dPy/Yj1XUv",
-	"a14ecQYFC1uBZS7LKykU9XVySYqnbtnAv8rYv4CkkloymK9OdA3/Navw1ESnCqFHg6elvlNu7BBl1zoV",
-	"ejR4bro/rVJgaD5b6UxiWpC8L3eYtHfOHQc7RajnftpMHXA9MMkBgIsInatKnLlCavBIcwJrmdPN4fTc",
-	"hofq5+s56N6w1w33410cHpDtUaht5cP4gOyPNoe2qJfR6wkAfzU7V7C0kVGLz1DMQ2NzvDFQXoM1O4bU",
-	"8SqzIx7Sb2l8i04APNnQEhryf7SW6vK2FUs30/Ds7/W8X+t0Lm7rlhprOL5W6E89fzZW7/Zcq0tlJCVY",
-	"Cg+AmjMTsDEc437UrFW6Hs/v9NLux740g/VcjYKW63vWf+DajJuTvRSdw9znQUCbX3I2/9uohlPOv6CJ",
-	"Y4Jz+emyVm8+x+QsIp6yr34CzIcmFN814W3qG0Z7BKmBQV1HaA+rxe907LUjrgu2Lmt2VALgb3ISWKWv",
-	"arUubOBuuyZutHf7PbZV+uy6HfGR124n0OQKPHg+dHzvfY/uuwMPeKyL6r4voyGPQaGxXQou8bVGp9p0",
-	"V56iFU+Rx2o66TjNotJop64Xj+VyC6SG1/R2HiOIT4hmI1ZL0G6ixoaRn4u+UUiWL1/dqPQB3pS2say9",
-	"8EJlw4E8L9M27qnD7UY62vohyebEGBebLtyrx2igXjZAkiSJMGQFrh6zIDpoWjZJY6rePqEMelUc/d6a",
-	"4DS1KTklbWtl7bNWd7vF07d6try8q5Lw3Jat/2BBHGs/W5De2o+utDc1zxlKXfs5ODJrPGU9/xKyXRc+",
-	"d0GEdF3SbXMnDR6tD8mHoMUZ+WHUOvppTQ7V+hCsa0Kt+og36veVw7ugP7o7s5BGJvKhumNIIA30GbB5",
-	"oeFwRziaY29Ix+at+FD/o5TzjICRYOx5nQOMTvqsgBcfXBcuiYQLgx6rf4w0WuGjQXFmB4/BqW4yQdAl",
-	"Nh3IqZLdaL+HxjzPBHo0sI3PG5qL+/0k/og+4w1cOLi7jbkq717m57WJA+t4ee0zd/PxfkG+XXXyni5b",
-	"LpcUoBjQ7VrB3GM6z7zOtGS+DUrBCUxP+/AaY62fixLt9vXL16Hdlm5UhS6/dbEGDYSzXF8uifH3ZWvY",
-	"u9LMEd9SOdbpTHXUaw8rZrGWYXDnQ9blQ9blQ9blRrIu1Xcpu2w6gRfFUHRGXHno3qg1N70iM1uJOcSC",
-	"7O2EMYl4TGJoRWACjIPpWJDo5wFgFasTMeZTBnPsMw28BXX6yoBVrFqCs7xI/9KesBz6Ciue4LULVN+f",
-	"axABH3s3eZ69+/Fl8q/t/0rif7wb496b3969fTl79+PZ5F9vZRL13vwSTd50Ti9efF0uCNDP/3QSvsPh",
-	"b53w8G9b7//2dX1B60MK6+ZTWKsk+r4OU16QKM+onJ0rNmISyFJqakOGBGcke+4aHIifFQ3/bMrLMzKi",
-	"N7qU3Pyk6d1Vl89lsp28egF0XtuByQLqD05MP1H4/Qh9A4NA9uP/+ff/geY2wPeAz8L1YrHVlrQ+qLlR",
-	"NuK6pzKTWHvCDQ7/qfaUR1dmA4qNhCIJdaV9zbn+I+ITDYteOt4ZZgJHOhilS0M0JjJGZ8/OL0Z5ons8",
-	"AjyymhFhUhmExJWk6cMIbAvbSZoFchyhzzIieHJNION2xvOssmjquNsXCp5nEViy0FIV+ACV7T7rs7/+",
-	"1VTHir/+FWgZxgaVPc/DgzZ6rWNEthI2cCWxOvtLTmmkiwdlhilUDyqFCd5kA1FqIn022Ol0BsqcAkGd",
-	"8TTVNXmCJoRFgLcwoiSJNU80bfUGitcO4F/A0Q1qAgJQ9hPIVkVMDd71ldjuucYSgN3Ik7i42OvoLhN2",
-	"DloDIhNxbLtc6G4Surnma0YVm/XSXM2KQfdRu17VHt6iaOIdoAFO08RY+7Y18d9+EZwNHtv9FVKXeE9w",
-	"NKaMhBnBsa5eHaivD0yfQeNshLZlqQOu95Uf+B/hNlVmM8ou23/9KzpBg1c/nF8MTG4scAQB3bV1WEC3",
-	"dccMDV54TWK/I7NBgAQ3akdBltBFTXsYNOflQvaZKdDTZgCJ/QQYFruP2oAmkE0bfUdmwiSOW5zyUjcH",
-	"6JmRaah9UON6O9oNAlCaYGaoc+ALL2d+KG5ySaTw01gZ+UrYoWPwsDzSDpxAkxJkknzP9X4NAku5bllk",
-	"eEbSBM9IfISU7B88DqAeHGh6rFRgLYCQoIALitV8SQb+IxjLYKfXGxwr+8nk+umBqU2UNEkUoU55dhXA",
-	"cTkcaBoZwGaGJ0rOD0yxs/HwaJj9CLLr7UIdeZvl4Trqs2hUXrUJRiMoFIxRRkifaeiBIfSPgngmKtjz",
-	"V9ZYAKQTmLX2nAGhwCZDUjkjhqgYr2oSx4jxDMV6szVdCgOTqonE0cgjgwgHQwWP0Qz+NNAV8HcG26H/",
-	"5BK+/ticgBOzQop3XGZ8qk7CSzItnX1GpkgZXdYYU0SsjHKceV40tSmYzaA//jGKEggi9pkYA1YrvWRa",
-	"mVQGL0DIkpmaHuMSkgu05pTQiDDh93s5fXExJ2F4Sphm1W2eXW6Zh7YmVHpN3AsJpXal5SH4tLrtTrsD",
-	"jtuUMJzS1lFru91pb2vdawwifGtMcCLHv6m/L2vtQzPrXqeD4HSzSxswtXUcmtNYIhPeGYCWJ7YHtFJo",
-	"Y6jmU1YlnKkXcetIffZbGISXEQ9j63U6Vigbx4vPPn8xJqBRqOAJXV0oLIhV6yTRncFhP+GSiY+rO0Hy",
-	"a6NomclkxgdP1JWB6nVQHwOv4phgC5T7Y2jkaagzCeq+Ym7f+vHMNYyHL+3q+dc94tZp64Xpua1bYPuK",
-	"Wuvop/eBtxhvC6Td8pBtGProp5amhtZ79Z4tJXpmq1GGg6l19RzutFivAiylNVwcRJIvsRghuhpnjj7O",
-	"CI4ps71KNkoi6tWzeycRM0PFUBQnBK7+kSlFPbW9/Klzkl3TiLz22revSmR1k26itevulu1L3UhwF1o2",
-	"iXqrwHfMW71SjgnNjIwSbXRGrvkVifVLhMQzi6sA4NwjnvXZYQfFeGZCJWU6VDedgMWzCTJkpEyHUBIY",
-	"SXoNcywI8qeS481Yrzthp3fR7RXWKymcIkpF1i6bwgGzH233wn2yNwwPRzudUBdAdMjh6KADGGsn8GHr",
-	"wLgis1dgsrWOWngYdXs3s98AoVXI16I0DrCiO4dHu7tmHBMsrogGDHBGoH3Fz//59/92/2+BX49aJ/GE",
-	"MiqkXmlYWdilYi5gpADJLGll/v7D+9UPrN5KCBY1HFr15sohPYOeBEoCLzmhxY0fguKp8BVPaDRb+WFz",
-	"+4fgTtxhp9Ndfs5fM2ysaRK34KEVmMNzng1pHBPwXe70Dpc/ccH5KWYza2S2Pg7zcqdObb/VZn056HjR",
-	"+6B1E1pXTNhEie8/BK2U14UdnxhLRzf+BwPGCEYHNTzKk8TwqMB6IbUBrB6JMFO6o1GGldy0hqIai+0o",
-	"IItOd9CeQHeyD0C5drKW5xLkvbL10YlrFttBOct8zpiSsvOgjhnq8egz1NLOKiLkNzyerckIdapoRW2D",
-	"mTvDnysLR93ni+k5jmfYyauMx3lkWEmxXxoP4wje8n4Nsf7Em6frwN/ILgAYDJ5ot3wPnmvUXJIZ3TWX",
-	"ysiB8lpdaJj1stD4vaWIqoENr+GmbYEwqAR/PhUZpD9yC4lTIpEF0qZKM2sSTWxORzO5fCXQhEisdObC",
-	"+gZ2cEVmgfHZc4O55Ekh65JYJgjcfb4M+rwk1wqi4Rscu5N5n8JOb2dZ5HUOV33uCWejhOpQ8U53hc+9",
-	"wrOE4/iC8+9xdkn0c7urzM30cCfxKYkptiG+z1E864OEsPM4NYroCb4JhzyehcOZVKd3b3d3e2+Z7LZa",
-	"Y8UA2fqdxh+0KE9IXeWitiOEc5Yp2QoxNZfjoE2fOdebkDiTfg3goNfZGWh8YNfgx3CkPvPE/1C3xZH0",
-	"WjGWY30P1aAW2nNJhXmZAyQsC2z9Vk9gl0TRTqO1pQcHI/oydOEVqPkUJyOeTUj8Im79gfqz3oXFT7zk",
-	"8jnPWfy5nmh9dLQ6fCt9257ZoJXiDE+IBGpsyEktbjFcWG3oe3PcDbzlVm5rshqdDhYI02DNGR9WPfod",
-	"RCIAPJJk6k5ygyN5ZIr+MwKMwYJP9pksgoMmsALwlMJLp685y5dEvjYFInd0Q/ySV/0Qr7DQ0AWjjHiI",
-	"i4E1O1IN/6YUF43/5lTOKvKnRvD0ITkNcmYtFKbBsSwDU3bq8CK1gliP56hhFz3cxCb8Qw/Z0Mco9CEH",
-	"mwAE56ABdzpr6IZ64xp0wnlw1Qffwxfre3iiNzs0XCWv4u567NH+0sQdzXXrjDAMTudSN/tTTa57uey8",
-	"xreKHnU7HRs0f1z1tDo/xtOX5ygjEc/qnPgJFfKpGc/9OE/T0jyWOFDn0n+iXEg+OcU0eZ7xyVODwdCC",
-	"lPM5jIWYiTM9UXi9MSt/LjJC5p7gQ834tbs8zbOUC/XMD1NGMjGm6Zy7oKjl9GEoZNI66h54ieMXP14U",
-	"U225EYR+XcHXv/Ymu9c3v23PhntTJg+iX7Lu6FLgQ5LvjNN4/wrKLcws9C/NT7R/1hO7IrPVp/n0uxen",
-	"t53hk5cnp8+8OS4dYHxFJ20MFbmCCJOU4+ZXv6NNAz89efE9en72w61Hf/qjN/RuB40IiYdqg8REpu1c",
-	"hAQLGXY3Nd7zV883Q0nXX4t01EWURUkek6PS8NB/4yTxx/hzPMFZtAY5nJ6cPSmN0yDu32qg8LbuMUq/",
-	"ZpyR49aH9w6yowYfpeyUWoxukmAhn4xJVPYPzY+xDFeib7M1LfbBdUITmv0sCk0Y1v6gIXz50YmyfPaD",
-	"FPaXJq3AXF8Wojgjl1RIaGvhgegIVOAzzYUt1I2euIfOEjo7pxxYMCPos7mQAphJAyf+BuZVAANJRyMC",
-	"avCIZ8af4j97bOrtvNEmlIg+G5KET4skq3I/HnseHSQTzOG7F6duEibTx8dvGBLCkCBkQQjkqVU31jNH",
-	"vdQ68BG/v0sMpYCM8mMoZm2M3eYkGRL5sKoj/b6AYU6MTnTuHtNCqbW2Q1wv1ZIoihm15CgzdHkfoRSj",
-	"LDaN2966ZY6A2eR1OfjiOQbFWao5R2XOXpNyuIzPFo+4Jz4ED6GDjxI6WD9ooAnoEwga9FaQfiVedkZy",
-	"QT5j/6RmOnN4bE1yd53AgxXIlbiD+XmFsMOEXxNfTLeRAYaxCcO/5iQnsUbnphIRBpnXFh7RZzhKV503",
-	"0/WnnUxbLUpQ1LhfGsCjhyjBQ5TgLqfwKZChA7C7hc5bhAkavfqFpluuGQN779hH2E04JMfkKWJ8Wpug",
-	"2nRiOp+hXvJwgB8O8F0P8D+IBuj1bZCKj/hOhuxatpYmej/050vcLV1LoltR3vK1Tab195xfiaK1nDJw",
-	"NROpN6kLjjRSmx9YtJduB9leFchDjR2SiE+U4Vug3WrrFScJssvobAtTHwhfPn+mtkHpe1qboDFhksqZ",
-	"+jR0sJJcN3Xtsze20gbhQo8wAzXpDGpjHSANvyZZnbWsV3lTfLJAp1rCKO3K3JMFZ7cK/ZJDt77pA/N8",
-	"YJ53t0FC0EKAW6rjajjU7bUgw/aI68lZqxRZW6IuwsdzaaophjwGaAIWeyCahdtPcX0+QgPNowYBGkiu",
-	"/qtMEu1JHEh8OegzU9ILdcMBGhJBYyLQwMbqoLpR329++gZwGgZt9AoMHkYo+PnEFU0hz1nXmnpIXbqs",
-	"EryBos9wltFrSKv+NVf82HHyolc7l1AJQmI0JhnxmlpAfWrg52k11IcUrfPWEiX25C+90QAzqTurHaWS",
-	"mZ24gQYRYz419VWwF2U8AtMaENx5sCBFfmwBc74SpyyhyS4dGddDMsDAAZqagiHKLKVEkW6PP4yiwVII",
-	"1rrxS14au0N2UOMc8ptyz93tXrn3+nYNFsPiKYGx7U9qAdpx3XDV83/ogI2+QQWS+LIJXrd2YfFlaaB+",
-	"S0+H3fFzO3z/ezfY2/lQ24d48dBcd15bGijphChqSLDxBC/t71k3cJ+p1C/1AtSPlcfsA8moV63UiHXB",
-	"cDXDW3+87++sXilLeL7MAOzjVOedFYEDwBb76ffWMIps7NP7a3nmRRkZXT/mwYuXz4+6YFApTyJNp/Hq",
-	"4N812N53ReTWDrdF88tImswuuAsfEyYbbu+9a3nhZcOgHTi3D6sNaoB3WB3U9TyLVNTggwpCLHp1NRje",
-	"2xSJLjAV7WH406i/3+D4n7lp1/MQwV4cwbbE4SmwRhNt0l9N5c2y2jqlJAu/JUBgM2y1UVrop7bQt5LJ",
-	"q9RLQKwQujvkpdZFrEHeZ1OeXQGohokFQOUcGvQ6Pcjaj/NMTfrIH4P6PeKTCZUlmeAwUqhASi2XEFR+",
-	"Vuk6/6jQgQKtAT0ud6LXAEJ16qcaosWX/4ix6LGcJNVItFPI1bqqG3SxE7mRpfzhOgECytFRa0yShP99",
-	"LjY9Lw7051sGeEoDTH1L9T+3Ugc4VWXKKzFZMkmVGqJWWz8GMzhqfUuBBdcrqK5ZgmW9pZ/8dTrPh0JS",
-	"maulFRpwBFGWUKbbcJaq+xauytxsAvT770q1+PCh5Q269KMa/TmeIL1S1XnodQvQSYzNHTjG8ze0KnMz",
-	"6sw5nrTWKZ87t5S8JFXAkpV1Vq2QJ9Bbk5q1eK/Qs9H3/A1ZRwtxEt68fI2V+Sc88axIv1jQmERYFGt1",
-	"1qC14BAas8j7Si34/IR90Eoou4JVIM2tQuyKwjoqw3pIoKEsHylxUBcNqmPDhkb+Ygmyrc70/9iisTka",
-	"K2kd6mRsJGeht1IqwQR22Jyo+8t18OTPQ8LDH62hAUtBGAnKLhOjXjQoatVUh25n52B3f6+zWImz5dO+",
-	"C3JriGU0BhdCrWan1SIqyQS0KR2SNY24SDI6KjANhhnBVwJhlOUJML1BRpTwc9kOWg/EgpuUv8IdSEy2",
-	"RFs9I/JEioHBBwQ9i8lsBlAIahjQNJxnMckA/4ywa5JY+AWt0XF2iR4xrvEDAzThGekzOcYMdTudQMny",
-	"vASd+NjzJhqAQY3uttPpDACz7KLAg1MLobFhLcrDiOoqLVegZXtjipSwGEU4RZHuMmD6ecu2enVvAEmV",
-	"ANmrvglNZV1TcQBaACgnLFFCbJdN+HyKhRqpSccENVk7qQE4Td0WAQAaVKrqtO8mLfUb2PyPqqXKKa/4",
-	"N6bct1MKmAnjMv9pbaWrtYp++CHYyHsVL8uI2qCK7b+m1gU7s5rWJe5T7ZrQm6rW9QOz5zUAorTH3N8s",
-	"64lrHXXVEMwN+h9wwGEf19HVKIvJDdQhzmltgZpRTKC02phvYbEPrpf7UevMWXdKJ3N3tO0telS6q9fi",
-	"21NOlRBoHbW2JIcTYMbX9cbn5r3W7pudV6tUt/Fvy3oPcfz5QZn8KDmnD/rbg/7m6295qthxt9NBxEYg",
-	"V9Hgep3D/e5u7zYanE1WbUyvc2ZTgfxrAyWPbERZKWc6nvw48PsnaSwcLAte43hsu88q8FBqeAUkdEZw",
-	"jZkmCg91fT29NdnuGDgR5r467xcM+PzZOVSWSHxF2FLv10P4pBCuWkySpjhH0LqiUPCvo7+lKIrWFT9u",
-	"GGbNkMsS7eshzeghzWgTOZq45N0qOPDtQjVBRWKsa+IB5ft5mp6s2Spa4ywAM4COfdYo1+Z2pX9fYKCa",
-	"SijEkP1NcMZIrKPcYHcfmTfp64pjBH3meuQFyLSiC1DRFU9/LUC6f12AYgIabYB0WzxlpJuOeG30HEem",
-	"X0jxaWk2giHMZn0GHocjNOARIIPEJ7LoL0oYIjgaF23D/NTQcqdsNOJJwqcmVQUnibk+sSCTGkVyM8LU",
-	"pUE9s51K7jkX6u7pDq5h6QLBXfQdnE99sP3V9D3n+dC0hP8HYSTDSq1o6BQftGKKLxkXkkZPtDG5pDO7",
-	"3l9zL9yhO44Y43FRI3jbShKwmNfpBl/WERY3aCsotb53XUmkQ+8rtTB/F3SSJ1jyrAKE4JJbys0fISXH",
-	"LPrGtRJvPetwLPdGSkfC3W54OOx1qs2slsy/V5m/iSP6cxRWY7lr1gacv+WpG5qvPiRuPGgTd8/0AFFR",
-	"21b+E1EorD+N8gW4SCc6jdPm0c7BITknPAhLyStNYdHA5IGa9GUdfdBdi4Zcjl3Wc7vPlqQyM5tSWspl",
-	"RrdKZe6zNXOZz/21+kgZzeVc4TGfmrYifhYNesEQNiuB0eBvA6UEsVgg3bpGpDgiR3A34DpggQb/d++b",
-	"QbWH3YrJxWYwf0TCLnZ0WLiBTfiGCq+Et5jDNyAfG0ae2fZwK8YDiu03yDYfK7PULnntHi12kYC+4bSj",
-	"JXoOMdxiZYeIWVG37mofi8EmBF+vNtz9i87B0bb1eJSVDzco/U/3yVPMcpzcVVHwNnm5puBRoSPNB73h",
-	"IeFzHrKohlA8BaAkhJvUAP+mZYmgloqJsI5waOvnvh1omzcLDHKQqVFSFrAVloWoDSCa3UbPdVkHYDR3",
-	"B4gzxHifeTlnmM38t1jvtkZyd64FjcswxcpsltzmYIGDQEAugZXwVnQXi9dnOIEeTNCrRhhPOhVBNbPh",
-	"uPicmg6ekBgJJSlxAoUIwuaQApZ8I5TRnQT+/YfnfVIqQr7ux6OfQA7PcdwaNrx+Awh/aZbExwupLbnb",
-	"zPvAMJpbpB8Y0Z6q4vjp9GMdMYcefdMlErZ2Cb8EGXt4Fxm7fu+H0llaSilYFK2mvd1jfBrYzHVwBVYa",
-	"NH9skChfe3jAi/qoeFEPMfiPqPTYc7CittOQR7mKIlQp6Pavbf1uvr4QQ+oC28YVVu/go3nE56+EbokH",
-	"moy57n1LXzS86AQcthDYxhHoGa5NsFOXhO4wrVvxuxJPFptW3pcAZXWuO6h67zOdL9yyB5U6msFuZ3tg",
-	"G+f0mZ2R1pa81KkajUevj8fAVka7sl8BxRH6oZKskqf154rMGnfZg0N1w0xFOxd9JyAclDsZUrftnuEs",
-	"rGK3rUvVlkUt6Ntp71gMLGFU3+X4DvaLtU7RPlvZK7qCD9QN/XMIY97Gt7ZChlFT+A935sN/sFbyjW1B",
-	"3XPOxyJrxgCcktjd1Q1aeRrXDqNrh3FHP5fdx+VOLkfOD56tB8/WnGdLevzAcuHityYW7O5Y6sjStcgF",
-	"iwvQdMyFrQMxrd3B24TiDI/kEcSghG0TlgsIcZiiYx0mcecNMHqKqg4+6rPBWE4Si8pDbqRpRaYn0EY6",
-	"pybFmX4RznStCmHm1brA8EiNF1+WuCzUnkC6C8TJrJnQZ4/U2yhORIASPBnGWAQoGmN2SWIUk0SRPslE",
-	"gHJGRIRTEtte/JRB5fBjXVqDTGUN+PnURgBYjyCRLp5lBJi8X4SzhxJyTRKBYkJSUESh0iZQE9drHVJ2",
-	"jRMaDzwMc/1+u31rdEa1DOfj+tFsamIlscX8jEzOq5MK9cXTrk54rop6jrevXXm8tmPFrusSJ5xTET5e",
-	"Q1ZZUIBb4BWk7bp7cAfp3F1JOjdUyC+vKW+S6W6yt5Dfy/Y7sIzxAT99Q4XRjoxrjWF3zmz3WnN6bKKg",
-	"pjgruGqLpRs45Ubqpe27P12/nR3hg9PuY/WW9Rl1g0pXddjtdA93tjs7S7W9irfOXViK9K7xr7WfrrB2",
-	"oZFHksDBMidKeAjwOpOZ+C42owgqbSdneDSCwsAjHWsY80Tn9vbZFCutj8UkW+Qs8w7qap4yN/IHZPgH",
-	"r9imkeGXn9qVjuYCfPjywVsu3NBbcCoNSlrWwFpEg6pmNQiMj9y+tbDqjtHgH88u0DzP2LLHfut389eH",
-	"ASTpi3I9gzYKc9HUPbb5KK/rc4LxVu0LN9Uq89LT+3Q14pX9VRtUh7v3qA4/cNwHjruZMrE7sttbIvdf",
-	"FJBrALJvUWOqOICYAa6tcUDpPGdlkUB6iA+B8sTwWmlqmviE+A3nJhAdNWwqQNMxjcYFM7Wt4QA0xbGF",
-	"I4TB3rfOOfCPSXC8g3gwqTfu/kAHLKZUmBZ26lva75YmOCJxG50RhieUXUIqWSEgTD4ZnukZCazYjhoy",
-	"YryQQmXflRUY4LpybKFGKmj2VBIMt87eAvZXEgmmJ5+6EqjRWv7pSQLHUsvYeiRJ+K38Ra9LE1rgLwJs",
-	"C8mNG3IVP9FGhKTed417DvtZSE2zaV+SnFy0qR9HNrp0yj9V24aP7BFZV16u40J5FlP5CbhRPj8JrxYO",
-	"QYBdHciP5xHZSjNyTcl0/VY8VT2hoc8tU+cGBLLhsIEvqHOWQJKFkVU2k9pr06kVCwdx2kYn7h8u+pUR",
-	"HI11dlOfjTEkCQEXh0ZiZCQRmaRyptUTnYtAGRpMqBCUXQ6OTePB4qNKzBffRNMCZU1nLqAT57vpM4jV",
-	"TfAMjfE1sS370Q46pd8EpmWHulVDGbvrvY4OpAlJUoEeqT1349OAdnZaj491+I0KEz7rs5r4WY16YbZ2",
-	"I/qF3q+6TAffHvel5yZQaV+VZ7CCQqHXGvADqBzfh2JhN768FmfmV2t0w4SXh/nO8WRORzBkaRq4K/V0",
-	"zBMtJX/SC/m+1hhWi+vbwfrf105/uIU8N+vfJNbtUvz5bN/PTKQ/SOVVu0AB98BlHxrPpQdGv7qAXpxj",
-	"PGeoN8hnreLfk3w+danJZUbe4NoMbOMdghi5McXYygB+pUepVsh6BArTylRU9VlknAamzWetzNJPbc5Z",
-	"6oax3GH6udt+vY36SHv3mjLgqukqdFdkTj24UR/cqHdk54Yr1fC3O0aw6lm19fsthGh0zkE+KuUcLsrS",
-	"LrXvaC9Mmn5jx/BZ5k5bD53NbFnonluaT9318qnFq0IOjHAiyDJe6enNwWop2/4nlKmx8he6G0q0Nnu/",
-	"PN/aJTL8idKt1ap8Dqr6Z5ul3cjbPmL4ajGfLgL6zbBERYjJKiyuZMayWi8JqOBXELZigJxTxDgacwLe",
-	"OO52P9ruxccIdazLD2u1U49J3pohNmmjXobkg6b5wAI30XvfcotPhAEu1+bMEXmZT4YkKzjmlAzHnF8t",
-	"VmXtTbYquQTY9qjXsb7ux1WwtnMSZcTgsEKtyhhAY6EkuVa7fWuH8+etCIypUHQXG1wwi6LB4EfLYC1e",
-	"708V7E4Dt9EuQHMV/ZUdEodkdyfc7xzE4bC716tibEIsgedCb92zm5RmRJy4IPPSuoOglWcAjS5lKo62",
-	"tjz0kILY7qgHGypZrv/aDz6UGz6UG87jaRa8xnJt91MT07Y3zNcaRjhJhjgyDe+uDQ/5/S8WTUZXWORZ",
-	"8qG5M5eObUFTeY0qrG4zbd0Jen32vRY3ZhBtdMJmqHdzAyorZai7iwSJOIt1BwTt7oWhHCPMZuCKRUSZ",
-	"xH2GUUZimumaPkRZlOQxiQG5UmaUxJpJIzySJDMo3+7tAdpFE8pyKDrf7hR/99CY5xlc13/0Wbej/wRL",
-	"3/6jjQY73c4AGVanB2pmpWSJBhHfRTGegcwxbmQ0zDW2V54RgWKOsEBTkiRt3c4LYrkwXRRhZkrWvYJG",
-	"/dZy6HdgvhrSeKBjuJqz+m/QeOGmQVmNJ5szw48AE3hecs3LUxpbSQpfC4rxcGZacmCp9ANZRqBcESYa",
-	"8Ck1GynqCIuJzoVKa9E28xzuXAqm+dZm5JkRA0jWBMcEwJUsPQqqzKTu4X5H/fr64kl5Yt39g+7+/t5B",
-	"Z3fZ8AFxTeJJunAWHkBorxOUWul3wsP3f1upef7guhs4ABQ0xILs7aBvT0+ehOffnvR299QeDrQ1VCyu",
-	"tora5Z/doEtXFUfQPyjSE+hcYhbjLEZWCUJjLPqMyjZ6C1gMWC1nRiDoMiTqQGRcKmmsBmgqUeSUB0gQ",
-	"RYJSd/UzIK1VRNbrbvDdLn83+u3l4e67w9dv8u4zMfrnZPTm5T/H7OpdL/3lkB++fPpy69ut9MXO18v2",
-	"RdBLhmWekVX3pdvpdFbYBHVcxuSmuu6wIzyeoRzieO786AVqoxcSRVzp6Ihx5JZfo+LwAmM4zbgkkewz",
-	"4HZC6jTR2TFKMzIiWcEe3PTmkG17w0O8dxAfkN5of7TTjbvDeB93yR7ewd3RHt7G23F3uIs7ZCfu4G60",
-	"O9zH+6NtshcdxgfDLu40LeyP4SmmybnE0VV4vtLiVqgch6P3v+/tfKij9TvVPd8S0H8Jzl1bA8SDBmzA",
-	"5zWOnPfNOYj/D9UWPQsx+m1DyHXg+Ru7/Xzk3j6uhc43bqXv3EVnvWYE9b0D1lbitdBscNyAeFw5t6di",
-	"BRjlqKIKtXW+Q6fe0iUshj6AaIqVFsC41h+0UnBc0lOosPpL3NbqJYnyjMqZzufx87P187V65oeamX+r",
-	"EQtNRpxRSJQqqGHfjS4YIMWUikQkIxsc0imY2qBMAjApNDC5zGmsJHWfDbZiHglnkQ2QULrWmE/VF65J",
-	"RkcgOSzjKTLfe53CHbA6YoPZ7I8L2GBVxzLnUmzW9H81PTy03ldqVLqWub2KAbwuNINZwCXIDJY27xWY",
-	"wXxkHvfC6O+21xHQ45q+50/b+aGOA2WX+qpiq2NBop/fTZ5n7358mfxr+7+S+B/vxrj35rd3b1/O3v14",
-	"NvnXW5lEvTe/RJM3ndOLF1+3NuZBWZvRvqVybEa+mHq8nA29h4FhJsBHHqAf/tRQqM71Nvkk6gH+rLAK",
-	"UydP611X1QzFvd3d7b1lPi2T9KJu0wc/1GigRnBUIgZr4Sw4l9Vb3RFOMZcRz1yNkESu9duxSyzUNq67",
-	"gLDRbiZ8ousJZwYA3qATNkArFLrHasgKvoIHL3hIUXsIHG4OW2HZ0V3hhC4CVjD3Hnvy2x6xhdG3SyIb",
-	"D0pnoxriF6USfixtbokO98CxHjjWZrAJ7sKubpnYYEh8NVwC7cybDElm8rNwZjvAocIo9eEzDetAl0R7",
-	"eBiZGidLYLz9XLjWtVQqPaXPbOFiEeWgEnGGciZpYtQY+2IDuf5M/dMUA454Bp9To3URLPgEdH7VUFLN",
-	"yAE+Z76t90OPrsyTYYi6cZtBvy5cHj6DXRsZYLm74v6BAR6k0MeWQn9OFICHUsEvqlRQC5p7trlrjest",
-	"Y/rSBfD/b22H9cJMNiEC583jUG4P7dGq1SfQ47xaoQX5fCDlRBs9dUMAwXpFUtlnynLf7kB6RhO2v2EQ",
-	"xeOfbZ2KnsGshBVutQDdib6+65dZQvOP5uZe5kZAdIlzvYynonV0sG+Cm9XQlHbKkBjtdjptz1h7dhOR",
-	"TL0IBjHEApAE4vnW5rudjlqsFRqPgUB7sUZQEB64qIsMBq0RZZAkXoitsgTEo73dcL97SMKD3v52uEd2",
-	"Rzt4e9iLuuppRm7kiV6q+hF3u+/MPHWMGMp4N5RpaMh4tjzjsDiyDzmHD/bX3ZMUY5+BfhQLbIlk2vrd",
-	"csgX8YctnT+zfg2798HlDP+p++DSgndc8O84J7rn33SMJdTrDAkYXwA4GpQRgC339ro9GKvOpSWgK0JS",
-	"AXdTg0ij/gbh30Y/eD1DtR/bvNL6samwfmwLXSO5MWBN6l+NZNXLW2FK8/663ppy79ec5NWEnqd6uUrt",
-	"QAuR9uWJDz3iOfFxa1HRZBo5elSyOX8AEf0cQdHsVhufQCkO+nmGJhRJznVAWz8uUSsrdJKqCSneSTQs",
-	"ZfaMTCs5C14C1HOeod6OSUcvBBiKcJbNkJzyIt1JBF4ba++ttvt0n5lL5mcnJY4R1km5OqteM3RJJ6C+",
-	"GxzpBHrNMmIz3WsZPayZmfq5zaS5V4fYl5m44/co9nEC7jWVp/sJpvIURPwgch5skzvjZwF/0ixQn6SC",
-	"bWxYfFg4ws1LjX8qtVcgbHJsgd3P0qIoqK0+PYA8FRAjjlEmnBHPjqASiXyo3jyEZrxt9EKWJIwkSWK6",
-	"gfg2Rx3jV5/caLLsl2cY+LvzZ7ELNpZn+cDtPyMD44KIcpLln673O2Ex4CsIuaCGYmXxUi7SUOyPKkZ5",
-	"9NN7xSt1lVBTzeZY118IPeT2nGqHU9pWSqyQOLpqX3Ou/9CFNXUvNEVJ0tX8xjzKJ7p6dUIAf7H4yhZw",
-	"czP1ucamBrLS9YPXWMQ4diiNhdSRYwKvNVVmoHeLhhHGfIKphb0pXp4R3VlejdCrp3368hxlJOJZbJ5I",
-	"M35Nqh8072z44hWZ2SyOQjIJpA4pYVL9mzi4X/NCnNJQPdbwRtPd22ZbzKFXuFJAoTuCe28uNQCff/u5",
-	"LrfSqz3ksRL0sBg+ki8UwfpoSbrrRbVthffVAjhk/pPPdCmQS3Mp1wT58/pKIGX9vj77Xtg6ofZc0Wbd",
-	"J15DDR9MiSaQvQKiz5rCUZ5BL4+UZJT7rzR3t2oLhHV7ijFRJBERIZASdSbbZmouU121DafCe++Y4ESO",
-	"Wx/ef/j/AwAA//8=",
+	"7L3pchtHti76Knlx+oalbhQIgDMZjtu0hra2TVlNUpZbhraRqEoQaVZlliuzCMIKneh3OG9wfpz/9xXu",
+	"o/ST3MiVQ2UVqjCQoDWYO3a4KdSUw8o1r2+9b4U8STkjTIrW0fsWucFJGhP4+0VEkpRLwsLZC/Yq45cZ",
+	"EXBB5EmCs1nrqHUxIWhMMyFRRn7LiZCICiQkjWOEJZry7KrVbl3jOCfquZBHpHXUosV7A8qC1L653YqI",
+	"xDRuHbVO3PumVE6QnBAkcEKQN6TgOzJTXzPfOUYymyF8iSlDeCxJBg9d0mvCkKQJ6bTaLfPOF1HrqNXt",
+	"He6P+uFOsIu742Af93rBQdjvB92oR/rjbbwz2g1b7ZaQWOaidbTTPWy3JJUxqRsdFcibFLoqjUx9Wc5S",
+	"9eBWmvFRTBKx1bQGHz60W68Iiyi7fMoTTFl5vU9QBL+iX3NY80sqJMlIVFrljGBJohPZOmr1u/29oLsX",
+	"9A4uet2jrvr/t612K8yF5MkppvHzjCf2Q60E07gz43mmP9IJeaI2hYkzEvIsEq2jn9+3GE7UVH5RNwuJ",
+	"w6v5J/hIkOyaRK2jn9+1W2mepVyoZ36YMpKJCU3NXlA18iOZ5aRYaDt7tWgybh31Drpdt34XP10UM225",
+	"EQTXJKNjGmJJOfv6t36ye33z+/ZstDdl8iD8NeuNLwU+JPnOJI32r1of2m4W+pfmJzq/6Ildkdnq03z6",
+	"3YvT287wycuT02feHJcOMLqiSQcn+HfOBBEwMm9+9TvaNPDTkxffo+dnP9x69Kc/eUPvddGYkGikNkgk",
+	"Mu3kIiBYyKC3qfGev3q+GUq6/lqk4x6iLIzziByVhof+J45jf4y/RAnOwjXI4fTk7ElpnGMci9sOFN7W",
+	"O0bp14wzctz68K7diuwBnhsTLbG6vVG/F+xHuzg4INvjoI97o254GB2Q/XGr3YqxkE8mJLzSvIPlcVw7",
+	"Rv3TGcGCM3ubPoDFg4qN/Wh+W8jHphMuCMo0f0FTkhE05jn7dBnarbnO+pzQLuDnxQpvxbLW4p8L1+WP",
+	"ZqCrs7n1We3Cid4/r12BLa7Djtcg503z4xq+uSaLXmvwfxiPrrDDbcsO64a9jG3Xv+uD4uQTgiOSger/",
+	"hLNxTEN5RmQ2O1F6tvo1IiLMaKp4jqIDEnIWCSQ5mmIq0YiMeUaUfk7ZpVbRO+hVRgRhEk0niuer+9TF",
+	"CYlT0UbTCQ0nSoUeNujJQ6VUG1ulddRrt0Q4IQlWY0koo0mewK9mfyiT5JJkoFw7C0KekTTGM7XZ1QkM",
+	"FeUOzdCUGYGZmJJMDUhOsER8jDBDBGcxJVmDpTKsmCrDDjoZwYy5nJBsSgXpDJg/i5b6asufCmFqHj/r",
+	"C+/cdITMtCS+CS55UP5RTfF7rtn//MSUuZZiOVEzUCPNiOB5FhI9rSkWyMja0vK2tq57W5pkxdaKhDrH",
+	"BdykxjxLsKK3PKNBRsYkIywkrers1ETOsCTf04TK+Zm8UQOmAsVkLO1srsjsK4EyLAmiDH5JMx4SYXZN",
+	"byKJjtAwG9pdE22EWYRwHNu3/JZziX1DcsCGcoiEIepHUYbHMqBEjoOJlClOaaA+GatxBuakBL3u4w46",
+	"QSMswwkKec6kQFggzogjlzHPEMHhBPW6iEqSCDQilzk7RtMJlgNGJZL4iqhfZ5xF8KubMBUoxTRCo5nZ",
+	"Rj0XY/hS6WhNkzDjCIYHxjmRVbobtK7IbNA6zr7uHR4eHsuveyUqTLGUJFOL/t/FnT93g8N3fzuW5o+/",
+	"LN6/Vzym4ayeHsu7Bititu0IDX8rNkpdxWhKWcSnaq+GU7cpA7bOrtxiZX77ut/tdo+nX/eXrcxvdmWm",
+	"i1fmjuyzwv2aT9sSbniep6nip5Sz1bmGMA+RCOEoUn+1Ec/s1ZgKWbDOjCCcESTINclwPM9WRDEAsZUL",
+	"kv3dXDfCcSN85M2bNye5nBAmlWJM6mcIbyZq1bF3L3D1tjq7Z8+foL393S6aYKGOWGkq3xCckWzheOeH",
+	"9dNZ4Y+qjuglTojQniVyE04wu3RMDbSa7CuBYn6pmMyUxHGgVoNEaPhTYF4avIiGBZvXLOdR7z///l+9",
+	"/gHi4wGLiSJe0UYRvaSKDw47wzYa/qL+EwwfqxNxRdK5I7Gq36ygQHzzPWGXctI66vUP2ooi3b/nN+tD",
+	"u5XiDCdEGoXjJKXfkVndEqlNo5HH/Dv1A90Pt/vBPtkbBYfjnW6wPeqHvahLDscHXaV9qVcp6m61rUJJ",
+	"oxUJL4c75zf2SZ4JntWPeMjIjdQ3uP1J8SUxx7wNcsH9WDD0F4oRxJxdAmNQggQOGh/D3zy7xIz+DgcY",
+	"SHagNE/F0tQdYxqr5axu5ck/b67e/vQv+a/tH2dh/3D2/U9n/F8//VOOkkM66p/tfv/m5WREe7O3b55f",
+	"2ZX6LSfZrFiqUM+0Yb93e/3qfnss8+eT4C0Ofu8Gh78ETXzyKYnpNclW2P/I3NlABHi8txvs9w5JcNDf",
+	"3w72yO54B2tSqCeCqPjy3YhBOyNWmIC2CeqHv1jZug8afqbMw+WjTogQ+JIAh/Q0ZSspCIvQJb4mcwzT",
+	"YyO9brAfhtvBYbRDgt64i/uj7XAn2iX3NDNPMf+O1Cglp6B2UYkEHoM8yEhKsPQ56RHCSJIbOFzKnkN8",
+	"ylA44TQk6NE1FXQUE3Ry/uTFi7ZSMUSKQyIetxFGjEzhwDrtT04ouxwwadQ7ydGIWC28jUQeTtTSYpRh",
+	"FvEEvX794mkHnROCBlqJUE+3EB7x6zl7Yg/3xt2wR4JD3IuCnXB7PzgY75CgP97D3dFhuB/t9uwaaxWp",
+	"WOWK9dJ0wvu7u4tO+P8V/M+mk92g13/LpyjBbIYIkxklaubACJXQxRIlXJQJabdbz5hAqyuNOiJjnMdS",
+	"P5LgG6MWKTN+RSWJRCda3WlQIGrUopRkIWEyICzkkdrQCZ8qVQhplXOaUSlJ5dDXaEE1x8B8YrWzoM7y",
+	"iN+02v7ebfe7pb3brtumC5KkMZZkOSeQ5s6Gc34Q7WwH++P9MMDd3Z6ixqhP1Gk/7N3TOf+RZEqtfJkn",
+	"I9IgjBlcA3seXevb22ic8QT1qip2zQjNE6sNkzK53W95lNfv7ezvHGzv7ewvJcA3ZDTh/Gr5Hkz1jQ1b",
+	"cEh2d4L97kEUjHp7/WA32iHbYy1K7mULPqiHRQqeu0KVsx4kHRBmkjD4E6dpbNzWNkr6t1+FNkf8oDS5",
+	"oUJWotBKWVbacS5ITbj5iswCNaHAPOqHmRnKWUau+RWJIGrr+LmvT02w0cTVWxCOM4Kj2WbjyebbxVf0",
+	"WP2PzYWQq/NS6x1bruqF6DnXHPWKzETD8mgzOVMCCXyF/gKVliLBMzRR8tzwYtTrdstLKDa5MIq657YC",
+	"i2I+CGwxN6zGdSpPEEizoOO/ZGTcOmr9j60iFWJLXxVbr/Rb9CPlo1dHPLJuwG5XwUwujGK1dvqZRA3c",
+	"87KWHF91wzP3bhU3+u6WoPC3rPSwuV2ZpJ75uOxxz3yF1dHH+znPRjSKCLv1+Q4JiSoH/JRnykDnKdjE",
+	"WNvBoCRRdglrP8FNtG1eGMDtYKs46r6oviXiRCDGpaZx0GDVR41uLo6UvL57Jsl29eSHmKmPaq0P1ENQ",
+	"B83Ije5cS9fVyWnC5imprB8VQs1RX5pfp0RfD+x1b4WoQDwlmaZmBuMp1gWnNFDHcPMLo7bm5NULWJ4Y",
+	"h1dKEYRv1i5FefybOd7GN2m+7ubcnj/jVNMMDiW9dmccNH31/JTncaQJKlFknHIwkDKEB0zZ8yRDMR2T",
+	"gq7d/mt6gP0Hzf5zZxDf4Oh7KqT59Zb8IXS+FT+bQP+qVTcSCwL+xxpCv8YxjeAjwRjTuCzsgB3oFxlX",
+	"GxgVdn/Bz2JkdEy1HXIncu+Wyd3LoFOfg6HWUvv8JNTqJjjWTsCKbqQoE8zG2ywHjVwoBcuJo3Rthn5K",
+	"89/UiZ+fsFtXONnY0IRzUqpbcnbF+JSBEzwHpwCVQgcWROfLOLj/BPP64ch+FiRrpr6UYNvz5ArPODXo",
+	"khdRbQhbfynkfDcZRBnsZ0XHIsmIZCbWPMoIvjJKA2zxmnSdZkrpkjM0aIn81xEJ5aDlbZyy77OMZzqB",
+	"bY2nUk4ZBB1bW+YOSE75PMSYOs3/df7DSxTxME/UntVosvbxADauwipGPJohwiISuajqpPJOnQXB1V5L",
+	"gh6NZpKg3uNNMw4YiMekSkOoV3HLE9sc+/D2a5pxdtlW3ERMcKq0XPV3QjCj7PJYDXairAi1QhFn5Evg",
+	"BTo6cw8+qTOXm2+dODXUqu3KGsfUv2qdUEW+vxZpJof2HjxSFy4gpegim5tLLYmWZ6NWl5bKRur2xS7j",
+	"Vn2xyRKXlrHLm1f2bo4t8/o/zKNlvreKU6t2fptjCvU+rDK9gaqgrnlLZVSO+pS4BSUyn4x9CzG1wGXm",
+	"LHq6JhXyjszorr4zyrQPonxafvD3snBU1Bwaf9cD97KKDC2RhlWurauGCiRykYKI3bQ7qNnnUntC6ifz",
+	"BzvICCTmHwnCoj+Jd8x4vxZv1ueuNXjC6o6qw90l5EZCGetz7Ad+Xc0kOSO50GbLLeggcw97PhIGNrc2",
+	"FnIWmZpW2JkrMltSWXtFZoF5a5VfVatoQ/VG2HlsPumTg3EuxFhI1N9BE55nd1aJ+v0yM6sSmpfqVhnS",
+	"0mpab96b9LGUxwcrZjP26laug15+gdbSCyZJxnD8LMu0Q+9WHE+/Y64gkIxJWGfS2wcCcHlU1RGdDYu0",
+	"B0HTi5iS7LiU+EojiL9qQUVZSCNjZt+BhnerNn1pJPVkWp7JhsLQZuWKnDs1jIL+qEDaOy25tnBGhLA6",
+	"irwLYZxa74SXIXUL2lgYw1CqFCrSntb2E5tH65ylzkn1xTmHF0z6C+FJjvReRPdBdQ+RszuFIYoJf+50",
+	"9pLL51CZfksi00ZYlcR0hq+tw6shNMZlYCvifQLLiF7i8gvUFswlsN2Z3HZK5Fb/5Vp6Kwa/GTpTRxLy",
+	"p7Sfyahc/ly/Elryy6nVBATkWoHEp6EuQfrcSfEVnsUcRxecf4+zS3JLiozts56r6NrYGDZ9ukqNqf5y",
+	"IDkP9PN1ERbrFSr8ItTEF7WK1uvuHOzu73XRaCbJnW2J3nZ9bEVyjmCMtaQ5P5PNsUI7AnhvZjN7SgsC",
+	"tZ1fCC0mUExts4RvlyKA07Qqf89TwiIU4hQV/vsqPYKrMQhxWuvjD0OSQm4fLL5OxNIZc7p2hTM5iWdI",
+	"2A/dmVFWrNq5D+hgCgy0lijnp6OWmNxMcC7knHsgjvkUs5AgZexCoUmqNwMlRE543XqNM0ICSUkWFC+t",
+	"nGB1C8Lu3fYspySjPIJosiARylOom5aeOCh/fNNrWRlWMY7ahayb5+bOd+NYtCtgbi2cV7SJED53JmD+",
+	"eUETwvPbukJFzKdz6pEHDlelZUNdgTRfrZNECY6IFgRUypi41x3r0jSqPVw8lyjFubi7LOoe1MiiiEZa",
+	"F84yeq3LeA0g3RzdVue0YZlUHsmRi+hDCpB19u3asnpIdWUoNggKDO2g7+g3CJvrQNXwNg2eULxhr2tf",
+	"0UGeZ8R8Hb6omEcYc2F8MiFnjIRWWf3cj8M5YdGdk4yKcrKqpywjIU2pYi8QbnO31R0Rc2dQus2dk7P6",
+	"N3Ua8osW3O4lFkm+0Zyixvk2HKCaGas9yZkFu6lBsMx4EhTpDmBDF8A5DakFyrbx7irxHvMuPkaDlnq5",
+	"TsPS9rB9xrup1mKr24BNvdvbLfWKjeeALVjQRdkMpSXdHOszNcprZjj9lpP8y5DO5yS7piF5zfA1pjEe",
+	"xbe1GCMCkX2mZ1B23tsrCPJEINlw7uC4m4LcG0v17GCJR1gQR9X2xntGeN0t1+WUZ1QaSD0J108OKDLD",
+	"lM35fjzBqNjaJJdgqjStnX1HNZbX8ApvsTa5LgsGXb8qdtibOc0/XJNMWe3K3LGvNilH8xRYCoFMcDwO",
+	"hOQZiSpL45/u1YPJmwsi2wrrOysMJEll5WC+JBQ8ZBOZxIgpI4TcyHW92ViimGDhsunhZWD8kRupDRlj",
+	"+9cLrXWeLwTTp5aXXJOGeMIQuUkxE+DQcQAOxutUs8y2RD6wCeTeKqtVOTJBSxbpHE+zPqZKTKvgvcOd",
+	"7e4O4qEkkDJat+K3fZenFlzjjCoGJja+D3YRbNXjqBhl7XbMLRpwkhmT+KYqhYQ2IdxeQFGlMjKiNTcj",
+	"poyg3pGJp+qXDlqA0laoW+7NdVuw3hu8hVd79ymu+f2lm2OU4kx6Q0txJky5lR4l8PCiHhZrX3JZXdO8",
+	"/UtQ16xA+MOBEtyuN6ElFHT0sXAS/AGsBZZQO7c/IkXdflgsWvA7pKm3u91u8ZE/LFXdfXGVZPWGeW4q",
+	"/6VMFOsAMMDiGQiGdVLXB+whd72Baz2LqHzgXH8E5zLwQ6KB8bjLC5bL3LOA/xTjbmA99jOb5jzuuz7X",
+	"sR9bi+nUT3JTGDA6BWFtFkQ1GDCUz8yt42evwXB+itnM/HrbZECTMFApq1OLbK/UOLydlKlJe74iMwj7",
+	"iAJTeIyFtOaQJqj77iPU9+ncnlU7nnqXtj+nzVZvLF2NzzDNf3Mi7TXDuZzwjP5+67yGvPKKUmwzF8rC",
+	"bkjlLz3pUfI5YRHC2n3haoCwQIPWibkfRnWENCQxSsQvMb0mv/zn3/9n0Lozk+7V1yBRgUx+m40JNrtX",
+	"ShPbVFqYGoUGobbgOWXkDgd4QG5SmpFI25YA3VUh8Tdv3gRVsOhFRFPFlr4zzYk8TXkmSXRKIoovZult",
+	"vfVyVq1ye8klVJrXkpv7bpCoD+u+AlXCkzaSDBT3RA8qUIM8Qv641HgGrbaLrmNkJoAACZOyyztnfe02",
+	"V9RHJIwxVCsLmG8DHdbOePNZYHUjUqrs64vnwQEQrQYDNStksUK/BEXAAFc+pcDpojvaBZF5zTxRE6Yv",
+	"zNO1QcQM3LOVaJO5bvfJvOjY/KF2Btobblq7rf9sLZ3OzWBzFNo8ii+E8OCNH71Cc7GDyGyCWEC8t3cP",
+	"9bvu/X+Ya8h+cBUjrX6G94hj4C3IbbEKHrw97nxdECEfmPpmmHr7E6kFb57Jw4G57YFx++LhYDf0tFLs",
+	"ckRMySYAk1+R2TFiBjVeIEHCjADtGrgvalLoiy6Z8y8mzDZJae7ypfu/7QTd/kWvX7TWdCjfEZYEElPn",
+	"ob7Va5RdJZZ+XUieCiALnXCVxzH0QoD5dZo+p27TeUsag3zu8/Te+sMsATlvt6g4caArFbPUZF9YjGjG",
+	"M2t/loZSmtOI85hgpt58RWavMjKmN00tmTK/9Zkxe6HOaUzJfI8iPAp7/ZvZ73WTiLGQr8WK1ANIALlQ",
+	"HFVRa4wv0WiGBE+IS/utISxoLNg9PNrdXURYS3c6weKKRLXnx3q1gDEVRwXpR8pjsm4Ruyi//Off/9v9",
+	"f90KaUj82iYCwP40cBz4CctfepXxKIcEgLrXGtpYad3NvebU0LH9KOPy9idHo2o3MCP7dbXNEVcfgQyG",
+	"ZdLlXAPNuK/hLMOzlu4HYMuEftbdBWBZfVL3d9iNrkSgPrPxF9A7im2PGxZ9E/noVwA8tFDl31NRs+zG",
+	"pyXaiJEpNOqzusJKczfMfW7y7dY3WIaTF5IkZ0RAI5LaJR8RwJYwfZ3UJ2tYPahBK0n4J+rWDyZHpe6T",
+	"uoOg+o6hMbVGisjSokEnM5RWJuyzpWnZnngwKTLva9NzPeBMnBGbF2KSYtSYYqy2FUnuBrvyfph10IgV",
+	"NbtCV21xVLsiXpbw2r2NlksWFpEG3q+m/pVAaYxD1xfO6GWmgUm3NCa/5c3hoddwpDvfcKTQcJeccsKi",
+	"c33n3NGGkbsX1R1BOA1NJ+EH6JOprqEU1B6SVHrZQQ43zyKtNJSPB4a6v7rGrq67kG64Ce3Ga3aw19gg",
+	"qHa57JlZ7Xv27rt9Ua2NqF84wmQ2c+vWtuQBi1VZxZVPUZV3gSC+eaEftQO2/1zC9932eCtXTKmOVp4A",
+	"M9ec1cuRxVFE1bxx/Mrbf9O5uV41kNzovvNUcysN1q3uOJd5Rjan0NarG8osHsWYXR2jnNHfcoJwwqG+",
+	"lVSq4GuasjSoJH5/xm53UTev/x4MbrrdYDC46Y0Hg5v9sfrzcDwY5P1u/0D/z+G7v/6ldTc14xgxF8WR",
+	"Czt0rK+QeES7vYhm2y29vuay2qQqGRvNxUysmWw1wuztydaU0UAfOg3DOk+7trn4+xpcN/VMBn4PUFRN",
+	"jGxEYj5FVB6jmE9JFoQY+paxCMk8Y7pMP83ZTKkabYTRmDIco4jrrsTKMh130EuOXrwasKLbWT6KaYhE",
+	"Ph7TG/WlKY2jEGdRB504h+QhCic4w6G00AzQ0VhOCLN9v2OCr4lAGeeJ7YY5YBq/yWCVZyTkWWR7N9tX",
+	"7/aR5JcEbC6wAYYJpvHzjCfn+Ugv0bDaI2+uG7s7roKwiLJLU8ZUPij93lzrtE0dlLkh1ysAMR4R17L6",
+	"9OTF9+j52Q+nllj07tosk2O9EEOtuOiO2XnFOFQ3lJgVEwF8ozzxve0qg6hystoGn+8eFX8H7/7qXXj8",
+	"/8yvgtfYPBBXNA14qs9L4PKk6w6kWa7mk+g1Oxa3P4+G2gmA01m1t0YJsbfN7983iurd9Q56wQzhq0Oo",
+	"NnRm1GBoDliwvASWtsT0FnYNXLv93+Zo2FMN1tMN3Ko1b6PNNLz9FrpsrUIdUAyqVKUynMgkHgKDGUpy",
+	"I4d+pcr8dkPafu1JhXKXEY9mHTR8/16xsQ8fhkhIzCIB7A0jW2zRRkSEOK3aE4O8290OU/gf8i1F9i36",
+	"9y1zoSrKAWJl8fks9rh7oP4zUv8J1X+It/F1m7zqEW1SZF4v0V5KCc3FSrwhccgT8sdpLbmmvRrBai7B",
+	"DqYZuaZkKoBa4AfC1TFEb0wmijBWsprp0Dw59Jvk1k6z7Xa6POHDw4N1uPCtF2D1TYayslrqh7qjVan/",
+	"mmQjLGlSXg2P4j9JGq/TC5u5l4mc3Z552djMIlPmWmm/DRsyS7UepW8CPY+vYQma8T9TT0NyUoXfr6tV",
+	"t1t5FteaXBmxY8TQNk1IEh0hzBAeCR7nkigeLVMxRK/Pvi9SjZQgNHnc6jRm+BJ6aqAfWDxDlzEf4Tie",
+	"oYznUpGM016J/owBogAFGCTzMCLXwzZKY6VXwQeHgDKKYs7TEQ6vCohFoTFh4FleVTRhqEdbW56I3vJC",
+	"/4UzKKMVXbO7Uz7uB5vibxXCVfvQtrTTTMBRU/jK2NhfCZQQiSMscdtiBKGxMotNCKZMq+pK4+vcY+iF",
+	"5qMTADLVem2od1hpRkXx1wIP/9vkefb2p5fxv7b/K47+8XaC+z/+/vbNy9nbn86Sf72Rcdj/8dcw+bF7",
+	"evGiThZckdmqvt/KwuoETzvRBSvrK6g1MqdQPJVYAWcSuMpN0/DCBdvWrcXVEtXYilji+tV2J6HiM6JW",
+	"PwXVFL4LPnE4ZdHqRngxu7spiTCDumV8qvR6ZRnWCeynL8+N3aht21FMxWR+eZrjPECMOoW/SGuUGaax",
+	"LoGvWFQ7kzTav/qtn+xe3/y+PRvtTZk8CH/NeuNLgQ9J3vlFGyyKvOes0Dnq4yMou29wVkOChAnMCaIj",
+	"UDU2wtIhRVc06eAE/w49m5vGUuxcvzvvUE/zLOViaXzC7dUrc39pk2vEga6zKBwizPRG1dSv9CU0/NGA",
+	"hwxXiq+u5uZ2A7W+7nZLygZdX9IEjIrYRCsMlVloJA08UhMi7R10u7doDd52Ob4rTcCKa5dO00BIlfOx",
+	"YfqpHGaTZmy8aXpoeoULUvKecLvmHYmFrOBVQY4NnkfDFCjoox0EvYbNgUrwDCnKgmVgahd+bj397sVp",
+	"q91yPpdWu3X+6nmr3fphykgmJjRttVtPT0/OnqiBFYtnnps7TVX6mhvo8JX2RA39nmWaAcecXwV52kZD",
+	"08DE+Hh0iaOODTOiLydYhpPydfUf3davPWDD1zpHvrjFvt5CmtcvjdZzzOKYobag+76FRjJj03/BMFrt",
+	"lvlaeY2Kx5uXyWbE15WWq+vKepylZPlGPnl5cvpMDeqnVrt18dNFeSj26vxAGn2txmNoGZTLjyokjxHd",
+	"acavicnPWD+Jx76+1BCsMeOi1103lSfMheTJqfFDPl3ghJzzOz5S4yPsmsQ81YYtyb4Sj5UhDNpKDWCv",
+	"q4c0sDITLPT6sAFzyWXOrakbLtguyZSpIxuSqq6dYBqvIFMjS1JiET2JCjtcSdcpNJGakPMiv67WLwqf",
+	"PIgM64jvLHZd3yIryjxfH77eG/V7wX60i4MDsj0O+rg36oaH0QHZH68SvlbayJMJCRelt3jOfM2OQIVR",
+	"fMdhe94yrWU12Q7TLwS7fuqMYJOoWiMxjOtiROSUlA8kuAqdBtL2HUGrjNgCn6169mGlAFy7gH3TBYsa",
+	"RgPaWfHbrmBdro6LhDgRXFqvBs5ROmelaVZJZFnWjn5hfdbOeYn33jZ5xwy55syWKGWBiM6ZpDEi1ySb",
+	"OW+x1TAyInh8rcyr4XOQqEOzYft93VXH2RUiD0MiRAeduL0dMBsIVFSokTP90zPGcSwQOCQkR8WA9Bdc",
+	"357bynA94JWl9TOIJ9XISJNMU5hQag4jHlFSE0MZhWEjZ9apR0KnyI5iyiIU8nTWRoKkOFNUhEYwu0Tn",
+	"LS09f6t+645fWUHAW7xCdcptssQG5TvkYp3qbzRnhNlBaN1vbW42znjSQAQXk0I1sD6H8vQm9O8znjdJ",
+	"NfXql41WuntzREUa4xlI1PLrT8JNJRWbRbqf9C+lBdGI2K16ETWlzxl0y0izhhMwv9D5s3N0aXIk/LF1",
+	"+2p8B+M9GEuwG+2Q7XEfB0q2B2powcH4EAfdUS/sR9tkZ7yLgy783ypLppOpVqbuuuy5O9F2cVjnR/DM",
+	"MGWbtejShPmUIS3JVhYUQNouAbLsFNld7MxSg0zj2QVvcnqry5QIdMlvz2YEYbJxFzwKkRBJaKLk+a3o",
+	"v71njQwW1lPImgJwcNRNCC6mysb1Ac3qIoZzA5L4silGgi9F49oX7566dy+dvOQLmGFBtCt8tCbOv4Lq",
+	"VrBjj38WwwLp1wZ5W5BnsfqexjfPlCoCxaxr6Sh6fMGR5jJlDwYGUaY6NWKMQ4nwSPtgPdqtd3UvJTj4",
+	"zlN194eilKxW/Z/gNCVsXiAWG1Ta0a+EbltWRkCHHCr/2B0hkcj0GO3udtFup9fp6ShW0bd/A7IKAjsN",
+	"kuog2tkO9sf7YXCAd3vBTrgd9YmSV4e9VSQVD8M8yxaaeW7hlnGY3Vsw+yXHylTGSBRyFpKMCZOmafO4",
+	"7c+wTNMJj0mhpgKcBVTyh5ghSeJ46XFczgxWcNoWZKm9tnWH2rhOi2VwtNvWpF/amcWH7GltVAhInsQa",
+	"jLkoSWOamI5NWKhI4LfAahqMVyCuLXzwx81nSCUjepnzXJxISZK0Np15jIbQQrmjuMbwyFgzE5tWjc2T",
+	"alQuRGX6PmkjmQvZQc+wGqWtjRaaJApNRHJeTcae97SPeM5Ccp6P6v2PxUj1jdHwCE3V6ikpq1ZO2HMY",
+	"4lxUWMY/CCMZjutoXL9t9W8OX5EswYqWhm00vMgwE4o0hoqQh69ZRCTJEsqqIZKWe6zWI2jqTZo+r20E",
+	"mPHMMMaMX2Y4qcguU/xW64sjMZ4tmybcBB9yC9nWXciwQMNTneX2PI/jyuS8K7XfpviScSFp+GTJRO06",
+	"a19PdVBTL6Lg2L/h/ALTCutbwvHnzR5CImXeL1skxUxiDFus1+lK2cZ8jOwF6a0ZHuWCDKt1ghpkb17G",
+	"pF53z6bPc+DypRUKYxpemRWC4HHGKyk+vcN+p9vpd3q1fkTKrhZO2L1edy5jVyZAjgUac52R0VkhF6NR",
+	"UVzBEJtjVGoo6ugX1tlGDbF57TqR6RkRKWdi2RGi10pNXpte+7td1O/sdbrIrIN6jNDr+vOsFca7nScd",
+	"TJhgdYsx0JBiRejR2fMnaHtnb/txeYhwkOpGo87WyWWtprAi5UJfS83UNHUpVU7wCp/hv9M4xlu7nW6t",
+	"Wr5A/jbUIqJULbTL1ipCH47CY4IhX1+7g623c9WUD/3a9cxerZTPVwBVzVxGbuSTPBN1dYfq2yFcs2JR",
+	"3Q2zNcoZL7qOd9Z2VxvtxxvBYu2nnqeWFP6jWnsZPfKP/eN203GC56h0txfH8DHi2YBlZAwtxLxb7Nmo",
+	"vhRlRKNWqZuxQDmbYqb++WheADxulwqTUZ7C19RMvC9qpQrHsXuFEejwuEBmsLqxgj6d/kTgtBZf0sdo",
+	"wB6Vj9VjDR4B7Jm68knLn4vBmxP3WHeOAqqWk4wQFE4wuyTQd1T7agZsuS+72Bz1Y3np3S9mpd2/iwV0",
+	"P7muCKVZu3/rORYv0JMoe8ur36r3mS/jA4buagIcqx55+4b1Dv25gWb5Uo79WbPtqItP7WkDn3+jh4E0",
+	"e3VqPdvLvTftltLX1vM/fqeeuJ2LrbKCxLiDYAwL63drRlCfNUdJbDzTkC5YZmbLszQk971TpRMFl+qP",
+	"UVOgzibkVzviQ/pYxamPXLQK8k61e2BCLyfq2BWFaMbJ9ZVhS0QxpuF5OCFRHjt14olSYvQ/M4LSGDMG",
+	"8BlLGdg/wXHWgp5yioc99bjXN46XPPE51nPLq9wg1B1mAOUVPG8w+EpHfr0oHsy3WJaHoN5DUO8hqPcQ",
+	"1LtbUO8hXvYQL/vS42Xrh8i+JTiWkyaOqezOr4rgdo3yuhqF6a806IsLFMTSc/MZU/xquFz541dlfYVf",
+	"1RHmK11+ebe6YJ0Ozs2xQLgoElY6zvziFQ3SGr+jabuSp5aPhKQyV/8UbWW/Y92KWuIr3Qs5OUZ4BDEK",
+	"nmmbKCGY6UzuEmnbWpXWOU6MXeZ/XVfVNJy0YptM34mGcgB9sViXY2OdSQCAVMyxPNbSAPse66NMbvdb",
+	"ZZSbbrm6oWGoLgZT50CzOJZ1FrO+hCIe5tCLHbyGhzu7+483gqi1MEw8hQSTTFc3UwGFIc0hYzOWGRq0",
+	"RP7riIRS94hbEA1YH1CrwK9SwwC0vp1u99Y4Wku8AB6uat0Qhz6WpquEJjfaydOoei2CZV0gQOe//+3F",
+	"xSsv58d9bKdUh7Nbgsra6dZiMRkE2NpqSBN5MaToE8BxgZyqftQJo5ZkjXE5n/K9Qh/L+TBzHXKknGi7",
+	"B9xKOo8C6LQy4vLXF7XILFewBhkZk4ywkKxa/6NX0ROcLpINR9MnqHfNfKA+3tC8FTZKuVQQuVYSwa86",
+	"1bm2Y2ptY/CGHuxFWycuA1NeUL5Q9KW0siZIXCVNpT3IOCNKsyRZQG4mOBcaU0ukhEVBiFMPO9y8IgDc",
+	"ola75ddiBJRhC6B4RWaBabgYgBrCM6W4cRlAzrmaGM/N8O0vCZETHsFPphK6WJWiKZf+dxXTXH2v3L1L",
+	"/VK9qwkRvQYRuqEnWGPPvaVNsTyE44CyILWoy+UratQZyYXZe83jFPvnudLoUjyLOY4CyXlg28Q29t6o",
+	"dDMC0AGG40CDObYXNNQuukVz1zK5rErVEXCNZuUx/VpHqZY1ruUKSJoab/QiWWkfswmZzXLS9bmHnCrj",
+	"Zai1si1AQ7N4NLoXNON4pW/XGsLeYbf3+BhBN2ULP2WyggDHoswS63yQFQ5nB+N4Wh0D036+ZWnzRdjP",
+	"dyGV1/ojOzjujh25xPGssdzqSQn7aLW1TB1BoY6Ykkx0qnEicaQ0cRvFEUcZwQUDm/vnNKNSrQhOqTr0",
+	"7rr7t71hROOYskt73YI+zP3b3u+wb+wdxQ/2FuEBBdi7Sr/pG+fjT26Kc/umdsRgct7GfHqdKiOh1+16",
+	"ESoAIQh1eY8yz6kUJB43BFHEkmhVkcQ1Iig3X0On9Js2RC4d8FsfflwdlICwyIQy9LTXQbZst24Cw0dJ",
+	"YD7XUrOuj6s00HN1BOstvGbCNmJRC2LVtghWBsxKU5PSuxdCWtU66s8WOOktFCbPQIUdSl7NLMrCCb0m",
+	"S2DKgpgKWUH62ds+2PnoKEerrMeKK6Fu+1yXYZzxpF4ZGHnAdkpkClewSJWsdWWK5seaXpmQcKvRC6vu",
+	"jtaExDH/ezNg4x+NcrepkEUJ66f70bf3D0SyWwHArvvxEezWCD8sPfdG0V9OxZ/s6V85wnB7wLdalL8a",
+	"0LtNHeT6wMYTniQ4cPGFdtH3uGvxlcao959//6+9HRQTNRLRRhG9pFK00fAXJXUD9Z/OsIPOAZ8KyYwm",
+	"CYmqcAVFXMRRgcSXdRTQ7e98Alh/Vn+o9bpaT8bClsgddMIQZYpMLNAmz6yWoizWjEamvjnF2fKqFdxd",
+	"XrWyPOZ0vyCGnyp7k7xemDtUZ54hQa5JhuO6aJu+nNCQxxDRACOeZx5EVkkADphFgt7t+lkYlAG3bKNh",
+	"GBpFdaT+snp99cysAHfbzELvRx/YREToCOn3iTZiOXjx28ggVhm06xgaxvMMaQtC05+zELWDINcwwsmx",
+	"41kHAxaTaxILFBGStlG/q5uOa+NY2cRx3EEvAWMbUqJ6ysDqd7uIh5JIoVgYjAtNeBwhxqFbacZjH8x7",
+	"lMsBk3gkzECVRpgRfKUmA29mAEZtJoZiShyMxv/3//b/e3e7g94AbLdbyWE1FIYt2xgw214VrutWg1St",
+	"VoZDk4Wk5lQmm02EzCqWHWjDbZ2LZmVjk5m3MCutaPwC3bd1GEAHB5f7p3+zaWKuo0LJ9neX581+D5Rv",
+	"np0zp807NP4Sdo+DptYhTN4Ig13PV0v2gq87OcTBKjhnkuIMZHEcq5sAJwcZnBwpnLXRBJmzSvrlgmSu",
+	"c8pCUsBjecCf5fY3G6pvXOg1BUcelJbOhCIWgWlkIjnUq/AB0BhX32Rlsc5CXqseaan4BBfHsnwmICOT",
+	"Aw1SAgtUpFvr8QPYpyJyxlHM2SXJoCEeSeVGPJZLJ5I5+J8V0SwN/k0DlnnLvdELatnFWpbi4X1lWWZ4",
+	"QYI+kOdts8QLePpNwHt+hlni8/s7n8OiE3CHR0WGuG1RZVmDJXUlpC85jzpoaHN15fDIok9Aj0BT1FG8",
+	"CgskUpx0Bmx4ilmOY3gAjoy31/zawGKevHqxCrqPHrOXM6xUJP3+ssxwN84dEJtoU0eNpawZXaZpGr+b",
+	"oLbJHTFBttsh4BUfWdzL8pb5hqt4QG4H0L+B7FQ793bZk1voCpuwlWqw3NSu/bgoV0irdcWJnXrb3FZm",
+	"QIbHEuUsBpHp4PALg7Hq8KtNH1qIhnrrHo0Lsh7d+NaYvEubAsA4qITPheVdGiEM4AtFMftqAfrCmS/L",
+	"lFrRS7OgdcGxLg7dTOuCjVjeC1oCLH1/nkYLeYohDCg2IxEFb09GdLmKWpLaTSrxmN56PGZBJ8zySauh",
+	"Pz/NFDiVWT9flfCnXCfcLAdfplM4u/L2ikSpk8dKioQd3BdUcmanZDJV6xt16XRst2C36jFTpHX7GCc+",
+	"T5rgmlTSOQl2jpP1hZfNTmrkwBAjc8a9B2NvkmyACYH7gXGtxbSRALXIQ7Q/RsMORC5LZnJMhcZ5GTAq",
+	"dCoqurCdlKDllU7omJCMHNuc2ynP40gZF6YYtoNOkCDQGM/zX2lMbAoQi6LoOQC9awCjNtEaVg3gujnT",
+	"Dal5HmZ6jEMy4bHtkb5g+ZTlWyyhGowZsahZq7bafwucPiuvNSDbyM7dBr6KnLktTTpRco6TDUmR2w5F",
+	"n4gVUVxXSKe2WTy1NRjr6j0VjnS9VE6UqK04tosY14JawEIh9YsBjdb/Ser3D0r2g5K9CSX7C1Mr11cf",
+	"G3frxO0OHJmyU+DO7MG8+yv3Glhm0y7xC/EDiFcuJbyxGUpxvuvPwmpNUB4sxVXFdy3/Me3We2vxlpVF",
+	"uE8Hqxh+K5zWZTaf+fgdTD77hrUtPjPCL9Dwq8xsVYZZ1qmA60BHNXLzibPOB/71efOXxRzlNWgHm6m3",
+	"NRV/ALZSKiWxfaqRkHgmvAi/gz8zhr7OYk74tbLq5rKJklzIARtpJ4A21B869+rEIGXnm290Xpo/fta3",
+	"vSslENEk5RlscIrVEFuXVE7yEeAmcpzSIOQRuSRsyw35w0OD4D9Xg+BPg5a+9D7En8Iqf2gUCHdubewK",
+	"161YKIRzWRrU1BAxXffZqGzMtRJeSbt46KT80El5tU7K82eiHorrtc7tYBEydYEancWhg+dZpmRBSjLK",
+	"64qyqD6vzxpq5vTvaERm3LRehpXE1XSvHpSa+Erk3o6vRNZCHegqtvNa1ETzYVuXatP59DyOXUcsC6sY",
+	"8hzoUcx5JHduM7JxRsgpZ3ISz07sfBvHCMpjyIVEjMuJ2oLSYEuj2e7ecjRnarFYbTjsTYmnjRfs0vqf",
+	"nmDxCs/UOT2FYvwFDLGZUqDXwYgAha7IKBO9+OcpYdETnD5pZpuQj+zSSfWSm1wlIaGEJlQPGxt9DGEq",
+	"FOK0NIzd5duy3H+rv/2MRQsMZu0z0IMckUvKRJ2VvB90exfdta1k/d7G7uchjgmLcIZgcdXKvL54Umuk",
+	"t8qMrBscvnu/8yHQf/Q//KX54+cSZ4scBsXUcYN/4HYzz2hIXpGsd7WAUuAmqLKBZHXL+gzlFqRSQXBZ",
+	"88xUq/XdnpSXyCeXEidsYD5VLtCusu75Rag5vQ0Hq84oN+pEnSny+ux7feLmtIDanO1VHElG4N5ThM7C",
+	"eDR34pyVmsba+/2hldF2Sg1fTBuelZABPwXF0uI4Fe/fkIJZ9acuj4yaxW0IgB6S3Z1gv3sQBaPeXt/h",
+	"UPZG3XA1cExyTXkuzkmYEfkMuoWIOjJ8DeE92E4D502N1oljwZGgl4xERQqqgPcV7bMpaB2VFACdKmLI",
+	"4naQjesEBLWBs8lDs47231lHo14hyqi+7Yi6ODRzJ7l5j9eJPxrCNn2DGsrX9EVlYRgScX2LaqpUFuzY",
+	"AtF3q6oO3DTqF1IYF7Dz+aIT6xS2Dk+TrAE18uwSjE5lx5nJakyvjIeuZCeic/WmvbVD/lGegd/ttIZh",
+	"fcunUKWhlkoC26UMJcq0ESTkLCpL54P99Y2OevAhC2lspz4PaVxh+tBTl0RV2ocuGCwCH4dBhiER2tXI",
+	"eCvUiuiWK89uQpKlDb4n0BuVEmCZqH3K5CTtoO/oN7ZUD3CJwFtlzfD5SrsK5/Ja/Vdt5QhLPMK6f1e0",
+	"YiHPotYtFew8Y0rhhEDnYX9cajRK0FbV9hriWwH4sVRXYw6QOkqtEnGWxj6/OZaWFrAUA68+q62FA+Zh",
+	"e5pN8Ux7LzyJWGUqTW3NLgoMTXuTbvIBoVZDJcmavasrTLEk6/s1sn4VLU/P+B5a98GLX6zWs7BtagGH",
+	"FuSNRkMU4iyjVe//pvoZkuaeMFY/W9BVcWmjjzFlEHFbpie4TiVQg207uJQynOREh21vp68sV/ds65eG",
+	"dcbjvd1gv3dIgoP+/nawR3bHO3h71A970SrrrIxrQ6+L1oIKe0xIBAY5YDHA6uMspkTICqunwvS/Lx6D",
+	"ivQ4Nr3xO+jNhMbE12ghb9jZEc4x5H26ylvnDkCvdze0b7LiEbdM6hyeqdXH7Pnyadl+pLruZc3LI852",
+	"wcJWYJnL8koKRX2dXJLiqVu29K8y9i8gqaSWDOarE017/qFhFZ6a6FQh9Gj4tNSJyo0douxap0KPhs9N",
+	"P6hVCgzNZyu9SkxTknflnpP2zrnjYKcI9dxPm6kDrrdNcgDgIkIvqxJnrpAaPNKcwFrmdHM4Pbfhofr5",
+	"eg66N+r3gv1oFwcHZHscaFv5MDog++PNoS3qZfS6BMBfzc4VLG1k1OIzFPPQ2Bw/Giiv4Zo9ROp4ldkR",
+	"D/u3NL5FJwCebGgSDfk/Wkt1eduKpZtpePb3et6vdXoZd3STjTUcXyt0rJ4/G6v3f67VpTKSEiyFB0nN",
+	"mQnYGI5xP2rWKn2Q53d6aT9kX5rBeq5GQcv1Pes/cI3Hzcleis5h7vNAoc0vOZv/bVzDKedf0MQxwbn8",
+	"dFnzN59jchYST9lXPwHmQxOK75rwNvUtpD2C1MCgrke0h9Xi9z72GhTXBVuXtT8qQfI3OQms0le1Whe2",
+	"dLd9FDfazf0eGy19dv2P+NhrwNPW5Ao8eD50fO+dkO67Jw94rIvqvi+jRY9BobF9Cy7xtUan2nSfnqI5",
+	"T5HHanrrOM2i0nqnrjuP5XILpIbXBnceI4gnRLMRqyVoN1FjC8nPRd8oJMuXr25UOgNvSttY1nB4obLh",
+	"QJ6XaRv31PN2Iz1u/ZBkc2KMi00X7tVjNFQvGyJJ4lgYsgJXj1kQHTQtm6QRVW9PKIPuFUfvWwlOU5uS",
+	"U9K2VtY+a3W3Wzx9q2fLy7sqCc9t2foPFsSx9rMF6a396Ep7U/OcodS1n4Mjs8ZT1vMvIdt14XMXREjX",
+	"N922e9Lg0fqQfGi3OCM/jFtHP6/JoVof2uuaUKs+4o36XeXwLuiY7s4spJGJfKTuGBFIA30GbF5oONwx",
+	"DufYG9KxeSs+1P8o5TwjYCQYe17nAKOTASvgxYfXhUsi5sKgx+ofQ41W+GhYnNnhY3Cqm0wQdIlNT3Kq",
+	"ZDfa76MJzzOBHg1tK/SGduN+P4k/ovN4Axdu393GXJV3L/Pz2sSBdby89pm7+Xi/IN+uOnlPly2XSwpQ",
+	"DOh2rWDuMZ1nXmdaMt8GpeAEpqd9eI2x1s9FiXb7+uXr0G5LN6pCl9+6WIMGwlmuL5fE+LuyNexdaeaI",
+	"b6ic6HSmOuq1hxWzSMswuPMh6/Ih6/Ih63IjWZfqu5RdNp3Ai2IoOiOuPHRv1JqbXpGZrcQcYUH2doKI",
+	"hDwiEbQiMAHG4XQiSPjLELCK1YmY8CmDOQ6YBt6COn1lwCpWLcFZXqR/aU9YDp2GFU/wGgiq7881iICP",
+	"vU2eZ29/ehn/a/u/4ugfbye4/+Pvb9+8nL396Sz51xsZh/0ffw2TH7unFy++LhcE6Od/Pgne4uD3bnD4",
+	"t613f/u6vqD1IYV18ymsVRJ9V4cpL0iYZ1TOzhUbMQlkKTW1ISOCM5I9dw0OxC+Khn8x5eUZGdMbXUpu",
+	"ftL07qrL5zLZTl69ADqv7cBkAfWHJ6bDKPx+hL6BQSD78f/8+/9Acxvge8Bn4Xqx2GpLWh/U3Cgbc91l",
+	"mUmsPeEGh/9Ue8rDK7MBxUZCkYS60rnmXP8R8kTDopeOd4aZwKEORunSEI2JjNHZs/OLcR7rHo8Aj6xm",
+	"RJhUBiFxJWn6MALbwnaSZoEcRxiwjAgeXxPIuJ3xPKssmjru9oWC51kIliw0WQU+QGVnwAbsr3811bHi",
+	"r38FWoaxQWXP8+Cgg17rGJGthG27klid/SWnNNTFgzLDFKoHlcIEb7KBKDWRARvudLtDZU6BoM54muqa",
+	"PEFjwkLAWxhTEkeaJ5q2ekPFa4fwL+DoBjUBASj7CWSrIqYG7/pKbPddYwnAbuRxVFzsd3WXCTsHrQGR",
+	"RBzbLhe6m4RurvmaUcVmvTRXs2LQfdSuV7WrtyjaerfREKdpbKx926z4b78KzoaP7f4KqUu8ExxOKCNB",
+	"RnCkq1eH6utD02fQOBuhbVnqgOt95Qf+R7hNldmMssvOX/+KTtDw1Q/nF0OTGwscQUC/bR0W0I3eMUPD",
+	"F17b2O/IbNhGghu1oyBL6KKmPQya83IhB8wU6GkzgER+AgyL3EdtQBPIpoO+IzNhEsctTnmpmwP0zMg0",
+	"1D6ocf0d7QYBKE0wM9Q58IWXMz8UN7kkUvhprIx8JezQMXhYHmkHTluTEmSSfM/1fg3blnLdssjgjKQx",
+	"npHoCCnZP3zchnpwoOmJUoG1AEKCAi4oVvMlGfiPYCzDnX5/eKzsJ5PrpwemNlHSOFaEOuXZVRuOy+FQ",
+	"08gQNjM4UXJ+aIqdjYdHw+yHkF1vF+rI2ywP11GfRaPyqk0wGkGhYIwzQgZMQw+MoH8UxDNRwZ6/ssYC",
+	"IJ3ArLXnDAgFNhmSyhkxRMV4VZM4RoxnKNKbrelSGJhUTSSORh4ZRDgYKniMZvCnga6AvzPYDv0nl/D1",
+	"x+YEnJgVUrzjMuNTdRJekmnp7DMyRcrossaYImJllOPM86KpTcFsBh3zj1EYQxBxwMQEsFrpJdPKpDJ4",
+	"AUKWzNT0GJeQXKA1p5iGhAm/38vpi4s5CcNTwjSr7vDscss8tJVQ6bV1LySU2pWWh+DT6nW6nS44blPC",
+	"cEpbR63tTrezrXWvCYjwrQnBsZz8rv6+rLUPzaz73S6C080ubcDU1nFoTmOJTHhnAFqe2B7QSqGNoJpP",
+	"WZVwpl5ErSP12W9hEF5GPIyt3+1aoWwcLz77/NWYgEahgid0daGwIFatk1j3Cof9hEsmPq7uBMmvjaJl",
+	"JpMZHzxRVwaq10F9DLyKE4ItUO5PgZGngc4kqPuKuX3rpzPXQh6+tKvnX/eIW6etF6bntm6B7StqraOf",
+	"37W9xXhTIO2Wh2zD0Ec/tzQ1tN6p92wp0TNbjTIcTK2r53CnxXoVYCmt4eIgknyJxQjR1Thz9HFGcESZ",
+	"7VWyURJRr57dO4mYGSqGojghcPWPTCnqqe3lT52T7JqG5LXXvn1VIqubdBOtXfe2bF/qRoK70LJJ1FsF",
+	"vmPe6pVyQmhmZJTooDNyza9IpF8iJJ5ZXAUA5x7zbMAOuyjCMxMqKdOhuukELJ5NkCEjZTqEksBQ0muY",
+	"Y0GQP5ccb8Z63Qm6/Ytev7BeSeEUUSqydtkUDpj9cLsf7JO9UXA43ukGugCiSw7HB13AWDuBD1sHxhWZ",
+	"vQKTrXXUwqOw17+Z/Q4IrUK+FqVxgBXdPTza3TXjSLC4IhowwBmB9hW//Off/9v9vwV+PWqdRAllVEi9",
+	"0rCysEvFXMBIAZJZ0sr83Yd3qx9YvZUQLGo4tOrNlUN6Bj0JlAReckKLGz+0i6eCVzym4Wzlh83tH9p3",
+	"4g473d7yc/6aYWNNk6gFD63AHJ7zbESjiIDvcqd/uPyJC85PMZtZI7P1cZiXO3Vq+60268tBx4vetVs3",
+	"gXXFBE2U+O5Du5XyurDjE2Pp6Mb/YMAYweighsd5HBse1bZeSG0Aq0dCzJTuaJRhJTetoajGYjsKyKLT",
+	"HbQn0J3s26BcO1nLcwnyXtn66MQ1i+2inGU+Z0xJ2XlQxwz1ePQZamlnFRHyGx7N1mSEOlW0orbBzJ3h",
+	"z5WFo+7zxfQcxzPs5FXGozw0rKTYL42HcQRvebeGWH/izdN14G9kFwAMBk90Wr4HzzVqLsmM3ppLZeRA",
+	"ea0uNMx6WWi8bymiamDDa7hpWyAMKsGfT0UG6Y/cQuKUSGSBtKnSzJpEE5nT0UwuXwmUEImVzlxY38AO",
+	"rsisbXz23GAueVLIuiSWCQJ3ny+DPi/JtYJo+AZH7mTep7DT21kWed2D5c+ZwV3QhPDcjPFw1c894Wwc",
+	"Ux1h3umtMMpXeBZzHF1w/j3OLol+bneVJTGt30l0SiKKbWTwc5Tq+vwh7BxVjZI9wTfBiEezYDST6tDv",
+	"7e5u7y0T+VbZrNgtW+9p9EFrADGpK3jU5odwPjYlkiEU51IjtMU057ETEmfSLx0c9rs7Qw0r7PoCGUY2",
+	"YJ7WMNLddCS9VvzoWN9DNRaGdnhSYV7mcAzLcl6/1ZPzJQm202ik6cHBiL4MFXoFaj7F8ZhnCYleRK0/",
+	"UO3Wu7D4iZdcPuc5iz7XE62Pjtaib6Wm2zPbbqU4wwmRQI0NqazFLYYLqw19Z467QcXcym0pV6OvwuJn",
+	"Gog64/qqB82DAAZgTpJM3UlucCiPDFZARoAxWMzKAZNFTNHEYwDVUnhZ+DVn+ZLI16au5I7ei1/zqvvi",
+	"FRYa8WCcEQ+osW2tlVSjxil9R8PGOU21ChiqgT99JE8DuFmLoGngL8t4lt06mEmtV9bDQGq0Rg9usQk2",
+	"0QNE9KENfaTCJtzBOUTBne4aKqXeuAZVch6T9cFl8cW6LJ7ozQ4MV8mrcL0ee7S/NHFHc936MAyD0ynY",
+	"zW5YkyJfrlavccmiR71u18baH1cdtM798fTlOcpIyLM6339MhXxqxnM/Pte0NI8lfte5rKEwF5Inp5jG",
+	"zzOePDXQDS3IVJ+DZoiYONMThdcba/SXIpFk7gk+0oxfe9nTPEu5UM/8MGUkExOaznkZihJQH71Cxq2j",
+	"3oGXb37x00Ux1ZYbQeCXI3z9Wz/Zvb75fXs22psyeRD+mvXGlwIfknxnkkb7V1ClYWahf2l+ovOLntgV",
+	"ma0+zaffvTi97QyfvDw5febNcekAoyuadDAU8goiTC6Pm1/9jjYN/PTkxffo+dkPtx796U/e0HtdNCYk",
+	"GqkNEolMO7kICBYy6G1qvOevnm+Gkq6/Fum4hygL4zwiR6Xhof+J49gf4y9RgrNwDXI4PTl7UhqnAeq/",
+	"1UDhbb1jlH7NOCPHrQ/vHNJHDaxK2Ze1GBQlxkI+mZCw7FaaH2MZ5UTfZkth7IPrRDQ0+1kU0TCs/UFD",
+	"+PKDGmX57Mc27C9NWoG5viyycUYuqZDQDcPD3hGogHWai3aoGz1xDw0pdFJPOR5hRjBgc5EIMJOGTvwN",
+	"zasAPZKOxwTU4DHPjD/Ff/bYlOl5o40pEQM2IjGfFrlZ5TY+9jw6JCeYw3cvTt0kTIKQD/swIoQhQciC",
+	"yMlTq26sZ456GXngWn53l9BLgTTlh17M2hi7zUkyJPJRVUd6v4BhJkYnOnePaaHUWtuPrpdqSfDFjFpy",
+	"lBm6vI8IjFEWm8Ztb90yR8Bs8rocfPEc28VZqjlHZc5ek6m4jM8Wj7gnPrQfIg4fJeLwh8UaNN19ArGG",
+	"/gpCs8QCz0guyGfs1tS8ag79rUlcrxOvsHK8Eq4wP68QrUj4NfGlewcZGBqbnvxbTnISaSxwKhFhkOdt",
+	"wRh9PqVU3HnrXn/aicLVggtFRf2lgVd6CC48BBfucgqfAhk6uLxbqMpFdKExGFAoyOUKNTATj30835hD",
+	"Kk6eIsantemwTSem+xmqMw8H+OEA3/UA/4NoOGDfdKm4lu9k/65lommi9yOGvsTd0pUruvHlLV/bZJF/",
+	"z/mVKBrZKbtYM5F6S7zgSGO1+W2LLdPrItsZA3kYtSMS8kTZywW2rjZ6cRwju4zOJDHViPDl82dqG5S+",
+	"p7UJGhEmqZypT0O/LMl1C9kB+9HW9SBc6BFmoCYLQm2sg7/h1ySrM7L1Km+KTxZYWEsYpV2ZezL87Fah",
+	"X3PoDTh9YJ4PzPPuNkgAWghwS3VcDYe6vRZk2B5xHUBrlSJrS9QFBnkuTe3GiEcAhMAiD7Kz8BYqrs/H",
+	"aKh51LCNhpKr/yqTRDsghxJfDgfMFBBDlXIbjYigERFoaEN8UEup7zc/fQOoEMMOegUGDyMU3IPiiqaQ",
+	"Va0rWz1cMF3ECU5EMWA4y+g1JHH/lit+7Dh50RmeS6g7IRGakIx4LTSgGrbtp3c1VKMUjfrWEiX25C+9",
+	"0cBAqTur/avimZ24ASIREz411VywF2X0A9OIELyAsCBFNm4Bqr4Spyxh1y4dGddDMjDEbTQ15UmUWUoJ",
+	"Q92MfxSGw6WAr3Xjl7w0docjocY54jflDr/b/XKn9+0a5IfFUwJj25/UAmzluuGq5//QARt9gwok8WUT",
+	"mG/twuLL0kD9BqIOKeSXTvDufa+9t/Ohtuvx4qG5XsC2EFHShChqiLFxIC/tJlo3cJ+p1C/1AoyRlcfs",
+	"w9aoV63U9nXBcDXDW3+87+6sXilLeL6oAezjVKerFfEGQDL7+X1rFIY2ZOr9tTxho4zDrh/zwMzL50dd",
+	"MBiYJ6Gm02h1qPEaJPG74n9rh9ui+WUkjWcX3EWdCZMNt/fftryotGHQDgrcB/EGNcA7rA5Ye55FKmrw",
+	"IQwhhL26GgzvbQpgFwiO9jD8adTfb3D0z9w0B3oIfC8OfFvi8BRYo4k26a+mzmdZJZ9SkoXfgKBtE3O1",
+	"UVrop7asuJIArNRLwMcQuhflpdZFrEE+YFOeXQGEh4kFQJ0eGva7fUj2j/JMTfrIH4P6PeRJQmVJJjhE",
+	"FiqQUsslxKKfVXrcPyp0oLbWgB6X+95ruKI69VMN0aLZf8QQ9kQmcTWA7RRyta7qBl1aRW5kKe24ToCA",
+	"cnTUmpA45n+fC2nPiwP9+ZaBudJwVt9S/c+t1MFbVZnySkyWJKlSQ9Rq68dgBketbymw4HoF1bVmsKy3",
+	"9JO/Tuf5SEgqc7W0QsObIMpiynTTz1It4cJVmZtNG71/r1SLDx9a3qBLP6rRn+ME6ZWqzkOvWxudRNjc",
+	"gSM8f0OrMjejzpzjpLVOsd65peQlGQaWrKyzaoX0gv6a1KzFe4Wejb7nb8g6WoiT8Obla6zMP+GJZ0XW",
+	"xoI2KMJiZquzBo0MR9AGRt5XRsLnJ+zbrZiyK1gF0tyYxK4orKMyrEcE2tfysRIHddGgOjZsaOQvliA7",
+	"6kz/jy0amaOxktahTsZGUh36K6USJLDD5kR9cikSnth6yJP4oxU74EQII0HZZWy0kgb9rpoh0evuHOzu",
+	"73UX6362xtv3XG6NsAwn4HmoVQi1NkUlSUAJ05Fc0y2MxOOjAnhhlBF8JRBGWR4DrxxmRMlMlySh1Ucs",
+	"uEkwLLyIxCRZdNQzIo+lGBoQQ1DPmMxmgNeghgGdzXkWkQxA2gi7JrHFiNCKIGeX6BHjGuSwjRKekQGT",
+	"E8xQr9ttKxUgL+E7PvackAYFUUPQ7XS7QwBWuyhA69RCaABbC0UxpromzJWD2QaeIiUsQiFOUahbIZim",
+	"47KjXt0fQgon4Aqrb0LnW9f5HNAgAG8KSxQT2woUPp9ioUZqkj9Bu9a+bUB3U7eFgNIGdbE6ybxJuf0G",
+	"Nv+jKrdyyitukSn3zZsCC8N42n9eW1drraJWfmhv5L2Kl2VEbVDFZbCmsgY7s5qyJu5TW0voTVVZ+4HZ",
+	"89oGorTH3N8s68BrHfXUEMwN+h9wwGEf11HxKIvIDVQ9zil7bTWjiEAht7H6gmIfXMP5o9aZMwqVKufu",
+	"6Nhb9Kh067HFt6ecKiHQOmptSQ4nwIyv543PzXut3Tc7r1apbuPflNUl4vjzgw76UTJcH9S+B7VvA2pf",
+	"niou3ut2EbHxzlUUv373cL+327+N4mdTYxuT+ZyRVqAa27DMIxu/Vjqdjl4/bvu9oTTOD5YFi3KsuTNg",
+	"FegrNbwC7jojuMYoFIU/vL7o3xqIdwzTCHNfna8NBnz+7BzKXyS+Imypr+0hWFPIZC1dSVNUpd26ooBK",
+	"oGPNpZiNVjE/btBnzQDPEqXtIanpIalpExmhuORLKzjw7QJD7YrEWNcyBMr3s0I9WbNVtP1ZgLgA3Qit",
+	"La+t9EpvwrbBkyohLEOuOcEZI5GOqYO5fmTepK8rjtEeMNf/r41Mm702Kjr+6a+1ke7N10YRAUW4jXTL",
+	"P2Xbm25/HfQch6YXSvFpaTaCIcxmAwaOiiM05CHAl0QnsuidShgiOJwULdH8RNRyF3A05nHMpyYxBsex",
+	"uZ5YAE2NkLkZYeqSrp7ZLiz3nHl19+QK14x1geAueirOJ1rY3nH6nvN8ZNrd/4MwkmGlVjR0wW+3Ioov",
+	"GReShk+0Dbqk67zeX3Mv3KG7qRibc1GTe9smE3Cm1+l0X9YRFjefKyi1vi9fSaRDXy+1MH8XNMljLHlW",
+	"QWtwqTTlxpaQAGQWfeNaibeedRide2OlI+FeLzgc9bvVRl1L5t+vzN9ELf05Cqux3DVHBM7f8kQRzVcf",
+	"0kQetIm755WAqKhtmf+JKBTWDUf5AvCmE500arN25zCbnO8ehKXklYa3aGiyTk2ytA5a6I5MIy4nLse6",
+	"M2BLEqeZTWAtZU6jWyVOD9iamdPn/lp9pPzpcmbyhE9NyxQ/Zwe9YAiblcBo+LehUoJYJJBuyyNSHJIj",
+	"uBvAJ7BAw/+7/82w2p9vxVRmM5g/Ij0YOzosvMcm6kOFVzBczOEbkI8NI89s67sVwwjF9hv4nY+Vx2qX",
+	"vHaPFrtIQN9w2tESPYcYbrGyQ8SsqFt3tY/FYGOCr1cb7v5F9+Bo23o8ysqHG5T+p/vkKWY5ju+qKHib",
+	"vFxT8KjQkeaD3vCQXjqPq1RDKJ4CUBLCTWqAf9OytFNLxURYRzi0LHTfbmubN2sbeCNTEaUsYCssC1Hb",
+	"hiB4Bz3XRSQAJN0bIs4Q4wPmZbhhNvPfYr3bGqXeuRY0CsQUK7NZcpvxBQ4CASkIVsJb0V0s3oDhGPpL",
+	"QR8eYTzpVLSrCRHHxefUdHBCIiSUpMQxlD0Im7EKOPmNeEt3Evj3H9X3SamIFLsfj34GOTzHcWvY8PrN",
+	"LfylWRJWL6S25G4z7wNoaW6RfmBEe6qK46eTnXWgHfoPTpdI2Nol/BJk7OFdZOz6fS1KZ2kppWBRtNH2",
+	"do/xadvmyYMrsNJ8+mMjWfnawwOo1ecIavUQuv+IupI9PisqSQ1Zm6voT5Wqc//a1nvz9YVAVxfYNuWw",
+	"6gofz6NZfyV0l0BQgMx171v6omFhJ+DnhXg4DkE9cZ2TnZYldNNtYItFHSqLTHfzS8DbOtdNZb33ma4e",
+	"btnblWKf4W53e2h7CQ2YnZFWsrxErRpFSa+Px/dWhuSyXwF9E1rEkqySFfbnCugaL9uDH3bDTEX7JH3f",
+	"IRyUO9lft+0M4gyzYretJ9bWbi1oZWrvWIx+YTTm5SAU9ou1vtQBW9mZuoLr1A39c4h+3sYlt0JiUlPU",
+	"EHfno4awVvJH25W773yWRbKNAW8lkbur127laVQ7jJ4dxh3dY3Yfl/vGHDk/OMQeHGJzDjHp8QPLhYvf",
+	"mliwu2Op/0sXTBcsro2mEy5s1Ynpdg9OKhRleCyPIHQlbAu0XEBkxFRG6+iKO28AJFTUkPDxgA0nMokt",
+	"dBC5kabNmp5AB+lUnBRn+kU405UxhJlX6yrIIzVefFnislDpAlkyEF6zZsKAPVJvozgWbRTjZBRh0Ubh",
+	"BLNLEqGIxIr0SSbaKGdEhDglEQKeBUW7arCPdSEPMnU84B5UGwGIQoKEusKXEWDyfsnPHorJNYkFighJ",
+	"QRGFup62mrhe64CyaxzTaOjhs+v32+1bo1msZTgf1/1mMxor+TDmZ2RSZZ1UqK/wdsXMc6Xec7x97fLo",
+	"tf0xdl2X+O6civDxetTKggLcAq8gbdfdgztI595K0rmhjH954XuTTHeTvYX8XrbfbcsYH7DhN1S97ci4",
+	"1hh258w29DWnx+YXaoqzgqu2oruBU26kqNu++4tz99mJPfj6Pla7XZ+/N2iCVT/fTu9wZ7u7s1RJrDj5",
+	"3IWlKPYa21u79wojGXqbxDGcR3MQhYdur/Omie+ZM/qjUpJyhsdjqF480pGNCY91JvGATbFSFllEskU+",
+	"Nu98r+ZgcyN/QL1/cKZtGvV++ald6WguwL4vH7zlMhG9AV/UsKScDa0hNawqZMO2ca3btxbG4DEa/uPZ",
+	"BZrnGVv22G+9N399GEJJgChXT2hbMhdNDXWbj/K6rioYb9UscVOtMi89vU9XkV7ZzbVBLbp3j1r0A8d9",
+	"4LibKUq7I7u9ZVeCiwJODhoIWGibKsYhZoDZa/xWOqtaGTKQjOLjtDwxvFaaCiqeEL8HXwJBVcOm2mg6",
+	"oeGkYKa2Wx4guzi2cIQwuAmsTw/cahL89SAeTKKPu7+t4xxTKkxXP/Ut7a5LYxySqIPOCMMJZZeQuFYI",
+	"CJO9hmd6RgIrtqOGjBgvpFDZ5WUFBni8HFuokQqaPZUEw61zxYD9lUSCaVOorrTVaC3/9CSBY6ll3EAS",
+	"x/xWbqbXpQktcDMBAIfkxnu5intpI0JS77vGdIf9LKSm2bQvSU4u2tSPIxtd8uafqiXFR3akrCsv/wDP",
+	"y7OIyk/A+/L5KQZq4RCE89U5/niOlK00I9eUTNfvTlRVLxo6BjN13ECOG8bc9uV7zmJI6TAizqZ7ew1P",
+	"tT7iUF876MT9w8XaMoLDic6lGrAJhpQkYP7QW42MJSJJKmdaq9GZD5ShYUKFoOxyeGx6MRYfVdpB8U00",
+	"LRDkdJ4EOnEunwGDyGCCZ2iCrwnCRoPYQaf0m7bpYqJu1ejO7nq/q8N2QpJUoEdqz934NFifndbjYx3s",
+	"o8IE6wasJlpXo5WYrd2IWqL3qy6vwjfjfaG7CaDeV+UZrKCH6LUGkAMqJ/ehj9iNL6/FmfnV2uow4eVB",
+	"xXOczKkWhixNK3yl1U54rIXrz3oh39Xa0GpxffNZ//vaqR23UAPM+jdpA3Yp/nwm859DE3gQ5qv20wKm",
+	"g8seO55LD9Z/dbm+OBF6zi3QINa1QXFPYv3U5U+X+X+DI7VtWxgRxMiNKTRX5vYrPUq1Qtb/UBhyplps",
+	"wELjojANU2tFnX5qc65ZN4zl7tnP3dLsb9Qj27/XvAZXKVihuyK968Fp++C0vSM7N1yphr/dMV5Wz6qt",
+	"l3Eh/KRzRfJxKTFyUSp5qRFKZ2Fm9492DJ9lgrf1B9r0m4XOwKVJ3z0v6Vu8KuTAGMeCLOOVnrrdXi2v",
+	"3P+EslBW/kJvQ9ngZu+XJ4W7tIk/UU64WpXPQcP/bFPJG3nbRwyWLebTRfpAM+RSEdCyCour67Gs1ks5",
+	"KvgVBMkYoAIVEZXGDIQfHXe7H2334mMEVtblh7Xaqcckb80Qm7RRL43zQdN8YIF3TQ/wXOOfCgNcrs2Z",
+	"I/IyT0YkKzjmlIwmnF8tVmXtTbZ0ugRG96jftS7yx1UgunMSZsRgzEJBzQQAcaFuula7fWOH8+ctW4yo",
+	"UHQXGcwzixDC4EfLYC0W8c8VXFIDJdIpAIEV/ZUdEodkdyfY7x5Ewai316/ih0IIgudCb92zm5RmRJy4",
+	"kPbS4oh2K88A9l3KVBxtbXnIKAWx3VEPNlSyXP+1H3yoiXyoiZzHCi14jeXa7qcmpm1vmC+IDHEcj3Bo",
+	"WgdeGx7y/i8WKUeXgeRZ/KG5WZkOiUF7fo2YrG4zDfIJen32vRY3ZhAddMJmqH9zAyorZai3iwQJOYt0",
+	"dwft7oWhHCPMZuCKRUSZxAOGUUYimunCQ0RZGOcRiQCVU2aURJpJIzyWJDMI5u7tbbSLEspyqIzf7hZ/",
+	"99GE5xlc138MWK+r/wRL3/6jg4Y7ve4QGVanB2pmpWSJBkjfRRGegcwxbmQ0yjVuWZ4RgSKOsEBTEscd",
+	"3eEMQsAwXRRiZurqvapL/dZyxHhovhrQaKhDv5qz+m/QWOimZ1uNJ5szw48A73hecs3LUxpZSQpfaxfj",
+	"4cy0G8FS6QeyjK65IgQ2YG9qNlIUOxYTnYuw1iKJ5jncuRQo9I3N/zMjBgCwBEcEgKMsPQqqzKTe4X5X",
+	"/fr64kl5Yr39g97+/t5Bd3fZ8AFNTuIkXTgLD/y034VESsVGWket//65Gxy++9tfVpnZ8LrXdigtaIQF",
+	"2dtB356ePAnOvz3p7+6pPRxqa6hYXG0Vdco/u0GXriqOoH9QpCfQucQswlmErBKEJlgMGJUd9AYAI7Ba",
+	"zoxA0GVE1IHIuFTSWA3Q1L3IKW8jQRQJSt3o0ADQVtFmr3vt73b52/HvLw933x6+/jHvPRPjfybjH1/+",
+	"c8Ku3vbTXw/54cunL7e+3Upf7Hy9bF8EvWRY5hlZdV963W53hU1Qx2VCbqrrDjvCoxnKIY7nzo9eoA56",
+	"IVHIlY6OGEdu+TV0Dy/wk9OMSxLKAQNuJ6ROSp0dozQjY5IV7MFNbw61tz86xHsH0QHpj/fHO72oN4r2",
+	"cY/s4R3cG+/hbbwd9Ua7uEt2oi7uhbujfbw/3iZ74WF0MOrhbtPC/hScYhqfSxxeBecrLW6FynEwfvd+",
+	"b+dDHa3fqTj7ls0KlmD4dTT4PWjABlhfY+R535xrX/Ch2n5oYf8B2yNzndYDjZ2MPnLfItce6Bu30nfu",
+	"ELReo4X6vghrK/FaaDY4bkA8rpwSVLECjHJUUYU6Ot+hW2/pEhZBa0Q0xUoLYFzrD1opOC7pKVRY/SXq",
+	"aPWShHlG5UynAfnZ4Pr5Wj3zQ83Mv9VojCaRzigkShXUkPZGF2wjxZSK/CUjGxyKK5jaoEwC6Co0Z7nM",
+	"aaQk9YANtyIeCmeRDZFQutaET9UXrklGxyA5LOMp8uz73cIdsDqshNnsj4sqYVXHMudSbNa0xDX9SbTe",
+	"V+rdupa5vYoBvC5+hFnAJfARljbvFT3CfGQenMPo77aPE9Djmr7nT9v5oY4DZZf6qmKrE0HCX94mz7O3",
+	"P72M/7X9X3H0j7cT3P/x97dvXs7e/nSW/OuNjMP+j7+GyY/d04sXX7c25kFZm9G+oXJiRr6YerycDb2H",
+	"bcNMgI884FM8wLyuX33gPHbJJ1F98GfFfpg6MVzv8aomNu7t7m7vLXOFmVwZdZvmF4FGOjXyphJoWAsM",
+	"wnm63ugmeYonjXnmCpkkct3wjl0+ojaN3QWEjVKU8EQXPc4MJr5BXmzAfyhUltXgH3y9EF7wkNn2EG/c",
+	"HADEsqO7wgldhP5g7j32xL49YguDdpdENh6U7kYVyy9Kk/xYSuAS1e+BYz1wrM0AKNyFXd0yH8KQ+Grg",
+	"CdoHmIxIZtK6cGab4qHClvWhQQ3rQJdEO4YYmRrfTNsECbhw3XypVHrKgNkyySI4QiXiDOVM0tioMfbF",
+	"Bk7+mfqnKT0c8ww+p0brAl/wCWiGq/GumuENfM58W6eJHl2ZJ8MQdS87g+xdeEp8Brs2fMFyL8f9oxc8",
+	"SKGPLYX+nFAFD4WJD4WJVj7ds6lea5NvGYuZLuiI8Mb2qi+saxOQcL5DDpgA0GiuWusC3eKr9WCQPQjC",
+	"UXTQUzcEkMdXJJUDpgz+7S4kgzS1OzB8pXj8s62K0TOYleDTrfKge/rX908zS2j+0dwmzdwIaDVRrpfx",
+	"VLSODvZNKLUaCNO+HBKh3W6349l4z25CkqkXwSBGWADcQTTfJH6321WLtUILN5CDL9YIQcIDF3VxyHZr",
+	"TBmkpBfSriw48XhvN9jvHZLgoL+/HeyR3fEO3h71w556mpEbeaKXqn7Evd5bM08dkYai4Q3lNRoyni3P",
+	"byyO7EOG44PZdveUyMhnoB/FcFsimbbeWw75IvqwpbN11q+Y9z64nOE/dR9cWl6PC/4d5UR3T5xOsITq",
+	"oBEBmw3AVNtldGPLvb0GGMYYdEkQ6IqQVMDd1MDmqL9B+HfQD173Ve3+Nq+07m8qrPvb4utIbuxek2hY",
+	"I1n18laY0rybr7+m3PstJ3k1feipXq5SY9VCpH154kOPeE583FpUNFlUjh6VbM4fAFI/OWtq9djpU+NK",
+	"KIVPP8+IhiLJuaZw64czamWFTok1kcg7iYalzJ6RaSVDwku3es4z1N8xye+FAEMhzrIZklNeJFeJttcQ",
+	"3Hur7eM9YOaS+dlJiWOEdQqwzuHXDF3SBNR3g5EdQ9deRmxefS2jhzUzUz+3eTv36kf7MtOE/G7PPirB",
+	"vSYO9T7BxKGCiB9EzoNtcme0LuBPmgXqk1SwjQ2LD4uZuHmp8U+l9gqETUYvsPtZWpQgddSnh5DeAmLE",
+	"McqYM+LZEVQikY/Um0fQn7iDXsiShJEkjk2nE9/mqGP86pMbTc398gwDf3f+LHbBxrI6H7j9Z2RgXBBR",
+	"zs3807XDJywCNAchF1RsrCxeyiUhiv1RxSiPfn6neKWuSWqqEJ3oag+hh9yZU+1wSjtKiRUSh1eda871",
+	"H7qMp+6FpgRKugrjiId5omtlEwJoj8VXtoCbm6nP9Xo1AJmuRb4GTMaRw4QspI6cEHitqWkDvVs0jDDi",
+	"CaYWZKd4eUZ0s301Qq969+nLc5SRkGeReSLN+DWpftC8s+GLV2Rmkz8KySSQOqSESfVv4jCJzQtxSgP1",
+	"WMMbTcNzm6Qxh5XhCg+FbpLuvbnUE33+7ee6uEuv9ohHStDDYvhww1By62Mz6Y4e1ZYc3lcLmJL5Tz7T",
+	"hUcuO6ZcgeTP6yuBlPX7+ux7YauSOnMlonWfeA0VgzAlGkPSC4g+awqHeQZ9SlKSUe6/0tzdqi1H1q03",
+	"JkSRREiEQErUmSSdqblMdY04nArvvROCYzlpfXj34f8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -63,8 +63,8 @@ type DNSFlags struct {
 	DNSServer string `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Recursive resolver for verifying domains. Default: the resolvers of /etc/resolv.conf."`
 }
 
-// minBodyBytes has room for a batch of 20 MiB, beside the share reserved for small bodies.
-const minBodyBytes = 32 << 20
+// minBodyBytes has room for a batch of 20 MiB in the half that one organization may hold.
+const minBodyBytes = 40 << 20
 
 // APIFlags sets the limits of the API.
 type APIFlags struct {
@@ -72,7 +72,7 @@ type APIFlags struct {
 	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"Maximum messages per accept transaction (group commit); 1 gives every request its own transaction. Default: 256."`
 	AcceptConcurrency int     `env:"MAILSTACK_ACCEPT_CONCURRENCY,MAILSTACK_ACCEPT_TRANSACTIONS" aliases:"accept-parallel" default:"1" placeholder:"N" help:"Maximum concurrent accept transactions. More make smaller groups, and block each other on the same organization. Default: 1."`
 	AcceptQueueSize   int     `env:"MAILSTACK_ACCEPT_QUEUE_SIZE,MAILSTACK_ACCEPT_WAITING" aliases:"accept-waiting" default:"10000" placeholder:"N" help:"Maximum messages waiting to be accepted; beyond it a request gets 503 at once. Default: 10000."`
-	MaxBodyBytes      int64   `env:"MAILSTACK_MAX_BODY_BYTES,MAILSTACK_MAX_BODIES" aliases:"max-bodies" default:"134217728" placeholder:"BYTES" help:"Maximum bytes of all request bodies in flight; beyond it a request gets 503 before its body is read. An eighth is reserved for bodies up to 256 KiB. Default: 134217728."`
+	MaxBodyBytes      int64   `env:"MAILSTACK_MAX_BODY_BYTES,MAILSTACK_MAX_BODIES" aliases:"max-bodies" default:"134217728" placeholder:"BYTES" help:"Maximum bytes of all request bodies in flight; beyond it a request gets 503. One organization holds at most half. An eighth is reserved for bodies up to 256 KiB. Default: 134217728."`
 	MaxConnections    int     `env:"MAILSTACK_MAX_CONNECTIONS" default:"10000" placeholder:"N" help:"Maximum concurrent connections; further ones wait to be accepted. Default: 10000."`
 	ValidateResponses bool    `env:"MAILSTACK_VALIDATE_RESPONSES" help:"Validate every response against openapi.yaml after it is written, and log violations."`
 }

@@ -2,8 +2,7 @@ package httpserver
 
 import (
 	"context"
-	"net/http"
-	"sync/atomic"
+	"sync"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/problem"
@@ -18,51 +17,86 @@ const (
 	smallShare = 8
 )
 
-// bodyBudget counts the bytes of requests in flight. They count from before a body is read until the request is
-// handled, because the messages made from the body are in memory as long.
+// bodyBudget counts the bytes of requests in flight. They count from their arrival until the request is handled, because
+// the messages made from the body are in memory as long.
+//
+// A holder (an organization, or a stranger's address) never holds more than what is still free. So one holder alone gets
+// half of the budget, n of them get a share of 1/(n+1) each, and as much stays free for the next one, without any list of
+// who wants what (dynamic thresholds; Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
+// switches", 1998).
 type bodyBudget struct {
 	limit int64
-	taken atomic.Int64
+
+	mutex sync.Mutex
+	taken int64
+	held  map[any]int64
 }
+
+func newBodyBudget(limit int64) *bodyBudget { return &bodyBudget{limit: limit, held: map[any]int64{}} }
 
 // bodyReservation is the part of a budget that one request holds.
 type bodyReservation struct {
-	from *bodyBudget
-	size int64
+	from   *bodyBudget
+	holder any
+	size   int64
 }
 
-// reserve sets bytes aside, or returns a 503 problem at once. A request that waited for memory would hold its
-// connection, and the requests it waits for may be just as slow.
-func (b *bodyBudget) reserve(size int64) (*bodyReservation, error) {
-	limit := b.limit
-	if size > smallBody {
-		limit -= limit / smallShare
-	}
-	if b.taken.Add(size) > limit {
-		b.taken.Add(-size)
+// open returns an empty reservation for a request that declares a body of size bytes, or -1 for an unknown size. It
+// returns a 503 problem if a body of that size does not fit now. A request that waited for memory would hold its connection,
+// and the requests it waits for may be just as slow.
+func (b *bodyBudget) open(holder any, size int64) (*bodyReservation, error) {
+	opened := &bodyReservation{from: b, holder: holder}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if !opened.fits(max(0, size)) {
 		full := bodyBudgetExceeded()
 		full.BodyUnread = true
 		return nil, full
 	}
-	return &bodyReservation{b, size}, nil
+	return opened, nil
 }
 
-// shrinkTo returns the bytes beyond size to the budget.
-func (h *bodyReservation) shrinkTo(size int64) {
-	if size < h.size {
-		h.from.taken.Add(size - h.size)
-		h.size = size
+// fits reports whether the reservation may grow. The mutex must be held.
+func (h *bodyReservation) fits(bytes int64) bool {
+	limit := h.from.limit
+	if h.size+bytes > smallBody {
+		limit -= limit / smallShare
 	}
+	return h.from.taken+bytes <= limit && h.from.held[h.holder]+bytes <= h.from.limit-h.from.taken
 }
 
-// grow reserves bytes beyond the body, because rendered messages can be much larger than the request.
-func (h *bodyReservation) grow(size int64) error {
-	if h.from.taken.Add(size) > h.from.limit {
-		h.from.taken.Add(-size)
+// grow reserves more bytes, or returns a 503 problem.
+func (h *bodyReservation) grow(bytes int64) error {
+	h.from.mutex.Lock()
+	defer h.from.mutex.Unlock()
+	if !h.fits(bytes) {
 		return bodyBudgetExceeded()
 	}
-	h.size += size
+	h.add(bytes)
 	return nil
+}
+
+func (h *bodyReservation) release() {
+	h.from.mutex.Lock()
+	defer h.from.mutex.Unlock()
+	h.add(-h.size)
+}
+
+// add changes what is held. The mutex must be held.
+func (h *bodyReservation) add(bytes int64) {
+	h.size += bytes
+	h.from.taken += bytes
+	if left := h.from.held[h.holder] + bytes; left > 0 {
+		h.from.held[h.holder] = left
+	} else {
+		delete(h.from.held, h.holder)
+	}
+}
+
+func (b *bodyBudget) inFlight() int64 {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.taken
 }
 
 type bodyReservationKey struct{}
@@ -80,43 +114,14 @@ func bodyBudgetExceeded() *problem.Problem {
 	}
 }
 
-func (h *bodyReservation) release() { h.shrinkTo(0) }
+// BodyBytesInFlight returns how many bytes the bodies of requests in flight take up.
+func (server *Server) BodyBytesInFlight() int64 { return server.bodies.inFlight() }
 
-// sizeOf returns how many bytes a body may take: its declared length, at most limit, or limit if none is declared.
-func sizeOf(r *http.Request, limit int64) int64 {
-	if r.ContentLength >= 0 {
-		return min(r.ContentLength, limit)
-	}
-	return limit
-}
-
-// BodyBytesInFlight returns how many bytes are set aside for the bodies of requests in flight.
-func (server *Server) BodyBytesInFlight() int64 { return server.bodies.taken.Load() }
-
-// GrowReservation reserves bytes beyond the body of the request of ctx. It returns a 503 problem if the budget is
-// full.
+// GrowReservation reserves bytes beyond the body of the request of ctx, because rendered messages can be much larger than
+// the request. It returns a 503 problem if the budget is full.
 func GrowReservation(ctx context.Context, bytes int64) error {
 	if reservation := reservationFromContext(ctx); reservation != nil {
 		return reservation.grow(bytes)
 	}
 	return nil
 }
-
-// BodyBudget is a separate budget for a route outside the spec, so that strangers who post to it take no memory
-// from API callers.
-type BodyBudget struct{ budget bodyBudget }
-
-// NewBodyBudget returns a budget of limit bytes.
-func NewBodyBudget(limit int64) *BodyBudget { return &BodyBudget{bodyBudget{limit: limit}} }
-
-// Reserve sets bytes aside for the body of a request, at most limit, until release is called.
-func (b *BodyBudget) Reserve(r *http.Request, limit int64) (release func(), err error) {
-	reservation, err := b.budget.reserve(sizeOf(r, limit))
-	if err != nil {
-		return nil, err
-	}
-	return reservation.release, nil
-}
-
-// InFlight returns how many bytes are set aside.
-func (b *BodyBudget) InFlight() int64 { return b.budget.taken.Load() }

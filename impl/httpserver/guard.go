@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/spec"
@@ -16,7 +17,7 @@ import (
 
 // guard is the middleware of one operation. Behind it the caller has a valid key with a required scope, and the
 // request matches the spec. The order of the checks is part of the contract: a full accept queue is found before
-// anything is read, a full body budget right before the body is read, when its size is known.
+// anything is read, a full body budget when the body declares its size and while it arrives.
 func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -52,7 +53,8 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 		if err := op.Body.CheckHeader(c.Request()); err != nil {
 			return err
 		}
-		reservation, err := server.bodies.reserve(sizeOf(c.Request(), op.Body.Limit))
+		caller := auth.CallerFromContext(c.Request().Context())
+		reservation, err := server.bodies.open(caller.OrganizationID, c.Request().ContentLength)
 		if err != nil {
 			return err
 		}
@@ -96,11 +98,13 @@ func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 // handler to bind.
 func (server *Server) validateBody(op *spec.Operation, c echo.Context, reservation *bodyReservation) ([]byte, error) {
 	request, rules := c.Request(), op.Body
-	raw, err := rules.Read(c.Response(), request)
+	raw, err := readBody(c.Response(), request, rules.Limit, reservation, server.config.BodyPace)
+	if ErrBodyTooLarge(err) {
+		return nil, rules.TooLarge()
+	}
 	if err != nil {
 		return nil, err
 	}
-	reservation.shrinkTo(int64(len(raw)))
 	value, err := spec.Decode(raw)
 	if err != nil {
 		return nil, err

@@ -144,6 +144,8 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 		if response.RetryAfter > 0 {
 			header.Set("Retry-After", strconv.Itoa(response.RetryAfter))
 		}
+	case http.StatusRequestTimeout:
+		header.Set("Connection", "close")
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", allowed(c))
 	}

@@ -5,7 +5,8 @@
 //   - server.go: [Server], its configuration, the middleware around every request
 //   - routing.go: routes outside the spec, and paths that the router matches too loosely
 //   - guard.go: the order of the checks on an operation's request
-//   - body_budget.go: the limit on the bytes of all bodies in memory
+//   - body_budget.go: the limit on the bytes of all bodies in memory, and the share of each organization
+//   - body_read.go: reading a body, and how fast it must arrive
 //   - linger.go: discarding a body that is not read
 //   - problems.go: errors become problem documents
 //   - idempotency.go: requests repeated under an idempotency key
@@ -79,9 +80,11 @@ type Config struct {
 	// ValidateResponses checks every response against the spec after it is written. Violations are logged and
 	// counted, see [Server.InvalidResponses].
 	ValidateResponses bool
-	// BodyBudget limits the total size in bytes of the bodies of requests in flight. A request beyond it is refused
-	// before its body is read. Zero means [DefaultBodyBudget].
+	// BodyBudget limits the total size in bytes of the bodies of requests in flight. An organization holds at most half
+	// of it. Zero means [DefaultBodyBudget].
 	BodyBudget int64
+	// BodyPace is how fast a body must arrive.
+	BodyPace BodyPace
 	// Observer receives what metrics need. Nil means none.
 	Observer Observer
 	// Tracer traces requests. Nil means none.
@@ -94,7 +97,7 @@ type Server struct {
 	echo   *echo.Echo
 	// methods holds the methods of each path without parameters, separated by commas.
 	methods  map[string]string
-	bodies   bodyBudget
+	bodies   *bodyBudget
 	draining atomic.Bool
 	lameDuck atomic.Bool
 	// routeMetrics holds the metrics of each route, unmatchedMetrics those of requests that match no operation.
@@ -112,8 +115,8 @@ func New(config Config) (*Server, error) {
 	if config.BodyBudget <= 0 {
 		config.BodyBudget = DefaultBodyBudget
 	}
-	server := &Server{config: config, echo: echo.New()}
-	server.bodies.limit = config.BodyBudget
+	config.BodyPace = config.BodyPace.orDefaults()
+	server := &Server{config: config, echo: echo.New(), bodies: newBodyBudget(config.BodyBudget)}
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.assignRequestID, server.closeConnections)
 	if config.Observer != nil || config.Tracer != nil {

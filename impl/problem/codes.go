@@ -126,6 +126,11 @@ var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a read-only t
 		"Within the last 24 hours this Idempotency-Key came with another operation or body, and was answered. Choose a new key " +
 			"for each thing that is to be created, and repeat a request byte for byte.",
 	},
+	api.ProblemCodeRequestTimeout: {
+		http.StatusRequestTimeout, "The body did not arrive in time.",
+		"Nothing of the body came within 5 seconds, then less than 4 KiB a second, or not all of it within 60 seconds. The " +
+			"server did nothing with the request and closes the connection: send the request again, without pauses.",
+	},
 	api.ProblemCodePayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too large.",
 		"The detail names the limit: 10 MiB for an email and for each item of a batch, 20 MiB for a batch, 4 MiB for a " +

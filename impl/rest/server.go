@@ -53,9 +53,10 @@ type Config struct {
 	// ValidateResponses checks every response against the spec after it is written. Violations are logged and
 	// counted.
 	ValidateResponses bool
-	// BodyBudget limits the total size in bytes of the bodies of requests in flight. A request beyond it is refused
-	// before its body is read. Zero means [httpserver.DefaultBodyBudget].
+	// BodyBudget limits the total size in bytes of the bodies of requests in flight, see [httpserver.Config].
 	BodyBudget int64
+	// BodyPace is how fast a body must arrive. Its zero value means the defaults.
+	BodyPace httpserver.BodyPace
 	// Observer receives what metrics need. Nil means none.
 	Observer httpserver.Observer
 	// Tracer traces requests. Nil means none.
@@ -99,7 +100,7 @@ func New(config Config) (*Server, error) {
 		Spec: config.Spec, Register: server.register, Routes: append(routes, config.ExtraRoutes...),
 		Store: config.Store, Intake: config.Intake, Authorizer: authenticator, Now: config.Now, NewID: config.NewID,
 		Sealer: config.Sealer, Log: config.Log, RequestTimeout: config.RequestTimeout,
-		ValidateResponses: config.ValidateResponses, BodyBudget: config.BodyBudget, Observer: config.Observer,
+		ValidateResponses: config.ValidateResponses, BodyBudget: config.BodyBudget, BodyPace: config.BodyPace, Observer: config.Observer,
 		Tracer: config.Tracer,
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ package snsreceiver
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -38,7 +37,7 @@ type Receiver struct {
 
 // New returns a Receiver.
 func New(config Config) *Receiver {
-	return &Receiver{config: config, bodies: httpserver.NewBodyBudget(bodyBudget)}
+	return &Receiver{config: config, bodies: httpserver.NewBodyBudget(bodyBudget, httpserver.BodyPace{Timeout: bodyTimeout})}
 }
 
 // Routes returns the routes that SNS posts to.
@@ -52,8 +51,11 @@ func (receiver *Receiver) Routes() []httpserver.Route {
 func (receiver *Receiver) BodyBytesInFlight() int64 { return receiver.bodies.InFlight() }
 
 // bodyBudget limits the memory for the bodies of notifications, apart from the bodies of API requests: any
-// stranger who knows the route can fill it. SNS posts again.
-const bodyBudget = 16 << 20
+// stranger who knows the route can fill it, and bodyTimeout bounds for how long. SNS posts again.
+const (
+	bodyBudget  = 16 << 20
+	bodyTimeout = 10 * time.Second
+)
 
 func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logger {
 	return receiver.config.Log.With(slog.String("requestId", w.Header().Get(httpserver.RequestIDHeader)),
@@ -63,19 +65,14 @@ func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logg
 // receive handles what SNS posts, as text/plain. It stores a genuine notification before it responds, because SNS
 // gives up after a few attempts within a minute. A repetition gets the same response and changes nothing.
 func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
-	release, err := receiver.bodies.Reserve(request, sns.MaxBytes)
+	body, release, err := receiver.bodies.Read(w, request, sns.MaxBytes)
+	if httpserver.ErrBodyTooLarge(err) {
+		return &problem.Problem{Code: api.ProblemCodePayloadTooLarge, Detail: "A notification has at most 512 KiB."}
+	}
 	if err != nil {
 		return err
 	}
 	defer release()
-	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, sns.MaxBytes))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return &problem.Problem{Code: api.ProblemCodePayloadTooLarge, Detail: "A notification has at most 512 KiB."}
-	case err != nil:
-		return &problem.Problem{Code: api.ProblemCodeValidationFailed, Detail: "The body cannot be read."}
-	}
 	verifier := receiver.config.Verifier
 	message, err := verifier.Verify(request.Context(), body)
 	if err != nil {

@@ -63,24 +63,8 @@ func (rules *Body) CheckHeader(r *http.Request) error {
 	return nil
 }
 
-// Read reads the body, within its limit. If the length is known, it allocates exactly that much memory.
-func (rules *Body) Read(w http.ResponseWriter, r *http.Request) (raw []byte, err error) {
-	limited := http.MaxBytesReader(w, r.Body, rules.Limit)
-	if r.ContentLength > 0 {
-		raw = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(limited, raw)
-	} else {
-		raw, err = io.ReadAll(limited)
-	}
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return nil, tooLarge(rules.Limit)
-	case err != nil:
-		return nil, &problem.Problem{Code: api.ProblemCodeMalformedJSON, Detail: "The body ended before it was complete."}
-	}
-	return raw, nil
-}
+// TooLarge returns the problem of a body beyond its limit.
+func (rules *Body) TooLarge() *problem.Problem { return tooLarge(rules.Limit) }
 
 func tooLarge(limit int64) *problem.Problem {
 	return &problem.Problem{
