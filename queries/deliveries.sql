@@ -58,9 +58,11 @@ SET state = CASE WHEN leased_until > @now::timestamptz THEN state ELSE 'Pending'
 WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id = @id
 RETURNING *;
 
--- DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at
--- most per_lane deliveries in flight, and one if its last attempt failed, so that a slow or dead endpoint does not
--- hold up the others.
+-- DeliveryClaim leases due deliveries, in turn over organizations and their webhooks. A webhook has at most as many in
+-- flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
+-- others, failing_rows of them for webhooks that fail. The lists say how many slots of either sort organizations have now.
+-- No organization may have more slots of a sort than it leaves free: one alone gets half of them, and the more there are
+-- that take all they can, the less each gets, so that some are left for the next.
 -- name: DeliveryClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT d.webhook_id AS lane FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1)
@@ -72,40 +74,77 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+busy AS MATERIALIZED (
+    SELECT
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@quick_in_flight::integer[]) AS quick_in_flight,
+        unnest(@other_in_flight::integer[]) AS other_in_flight
+),
 active AS MATERIALIZED (
     SELECT
         webhooks.id AS lane,
-        CASE WHEN webhooks.failing_since IS NULL THEN @per_lane::integer ELSE 1 END - (
+        webhooks.organization_id,
+        webhooks.quick,
+        webhooks.concurrency - (
             SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > @now::timestamptz
-        ) AS room
+        ) AS room,
+        coalesce(CASE WHEN webhooks.quick THEN busy.quick_in_flight ELSE busy.other_in_flight END, 0) AS in_flight,
+        CAST(CASE
+            WHEN webhooks.quick THEN @quick_rows::integer
+            WHEN webhooks.failing_since IS NULL THEN @other_rows::integer
+            ELSE @failing_rows::integer
+        END AS integer) AS free
     FROM lanes
     JOIN webhooks ON webhooks.id = lanes.lane AND webhooks.enabled
+    LEFT JOIN busy ON busy.organization_id = webhooks.organization_id
     WHERE coalesce(webhooks.paused_until <= @now::timestamptz, true)
       AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= @now::timestamptz)
-    ORDER BY uuid_hash_extended(webhooks.id, @seed::bigint)
+),
+ordered AS MATERIALIZED (
+    SELECT turns.lane, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
+        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, @seed::bigint)) AS place
+    FROM (
+        SELECT active.*, row_number() OVER (
+            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, @seed::bigint)
+        ) AS turn
+        FROM active
+        WHERE active.room > 0 AND active.free > 0 AND active.in_flight < greatest(active.free - 1, 1)
+    ) AS turns
 ),
 served AS MATERIALIZED (
-    SELECT lane, room FROM active WHERE room > 0 ORDER BY uuid_hash_extended(lane, @seed::bigint) LIMIT @max_rows
+    SELECT ordered.lane, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
+        count(*) OVER (PARTITION BY ordered.quick) AS lanes
+    FROM ordered
+    WHERE ordered.place <= ordered.free
 ),
 candidates AS MATERIALIZED (
-    SELECT served.lane, due.id, due.due_at
+    SELECT served.lane, served.organization_id, served.quick, served.in_flight, served.free, due.id,
+        row_number() OVER (PARTITION BY served.lane ORDER BY due.due_at, due.id) AS turn
     FROM served
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM deliveries d
         WHERE d.webhook_id = served.lane AND d.due_at <= @now::timestamptz
         ORDER BY d.due_at
-        LIMIT least(served.room, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM served))
+        LIMIT least(served.room, ceil(served.free::numeric / served.lanes))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
+ranked AS (
+    SELECT candidates.id, candidates.lane, candidates.organization_id, candidates.quick, candidates.in_flight, candidates.free,
+        row_number() OVER (
+            PARTITION BY candidates.quick, candidates.organization_id
+            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, @seed::bigint)
+        ) AS turn
+    FROM candidates
+),
+placed AS (
+    SELECT ranked.id, ranked.lane, ranked.in_flight, ranked.free, ranked.turn,
+        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, @seed::bigint)) AS place
+    FROM ranked
+),
 taken AS (
-    SELECT ranked.id, ranked.lane
-    FROM (
-        SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS turn
-        FROM candidates
-    ) AS ranked
-    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
-    LIMIT @max_rows
+    SELECT placed.id, placed.lane FROM placed
+    WHERE placed.place <= placed.free AND placed.in_flight + placed.turn <= greatest(placed.free - placed.place, 1)
 )
 UPDATE deliveries
 SET attempt = deliveries.attempt + 1,
@@ -115,9 +154,9 @@ FROM taken
 JOIN webhooks ON webhooks.id = taken.lane
 WHERE deliveries.id = taken.id
 RETURNING
-    deliveries.id, deliveries.webhook_id, deliveries.event_id, deliveries.payload, deliveries.attempt,
-    deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
-    webhooks.previous_secret_expires_at;
+    deliveries.id, deliveries.organization_id, deliveries.webhook_id, deliveries.event_id, deliveries.payload,
+    deliveries.attempt, deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
+    webhooks.previous_secret_expires_at, webhooks.quick, webhooks.concurrency;
 
 -- DeliverySettle stores the result of an attempt if the attempt is still ours, and logs the attempt.
 -- name: DeliverySettle :execrows

@@ -22,7 +22,8 @@ SELECT webhooks.* FROM (
 ORDER BY webhooks.id DESC
 LIMIT @max_rows;
 
--- WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures.
+-- WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures; a new URL also resets
+-- what is known about the endpoint.
 -- name: WebhookUpdate :one
 UPDATE webhooks
 SET url = coalesce(sqlc.narg('url'), url),
@@ -31,6 +32,8 @@ SET url = coalesce(sqlc.narg('url'), url),
     disabled_reason = CASE WHEN sqlc.narg('enabled')::boolean IS NULL THEN disabled_reason END,
     failing_since = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE failing_since END,
     paused_until = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE paused_until END,
+    concurrency = CASE WHEN sqlc.narg('url')::text <> url THEN 1 ELSE concurrency END,
+    quick = quick AND coalesce(sqlc.narg('url')::text = url, true),
     updated_at = @now
 WHERE organization_id = @organization_id AND id = @id
 RETURNING *;
@@ -48,9 +51,17 @@ RETURNING *;
 -- name: WebhookDelete :execrows
 DELETE FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
--- WebhookSucceeded ends a series of failures. It writes nothing if there was none.
+-- WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
+-- only if it is still that of the claim, so that answers which come together let it grow once. It writes nothing if
+-- nothing changes.
 -- name: WebhookSucceeded :exec
-UPDATE webhooks SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
+UPDATE webhooks
+SET failing_since = NULL,
+    quick = @quick,
+    concurrency = CASE WHEN concurrency = @claimed_concurrency THEN @concurrency ELSE least(concurrency, @concurrency::integer) END
+WHERE id = @id AND url = @url
+  AND (failing_since IS NOT NULL OR quick <> @quick::boolean
+    OR concurrency <> CASE WHEN concurrency = @claimed_concurrency::integer THEN @concurrency ELSE least(concurrency, @concurrency) END);
 
 -- WebhookFailed records a failure, and disables a webhook whose endpoint is gone or that has had only failures for
 -- too long. It returns whether this failure disabled it. If the organization changed the URL meanwhile, nothing is
@@ -62,6 +73,8 @@ WITH before AS (
 UPDATE webhooks
 SET failing_since = coalesce(webhooks.failing_since, @now::timestamptz),
     paused_until = greatest(webhooks.paused_until, sqlc.narg('paused_until')::timestamptz),
+    concurrency = @concurrency,
+    quick = @quick::boolean,
     enabled = webhooks.enabled AND NOT (@gone::boolean OR coalesce(webhooks.failing_since <= @hopeless_since::timestamptz, false)),
     disabled_reason = CASE
         WHEN NOT webhooks.enabled THEN webhooks.disabled_reason

@@ -70,40 +70,77 @@ WITH RECURSIVE lanes AS (
     FROM lanes
     WHERE lanes.lane IS NOT NULL
 ),
+busy AS MATERIALIZED (
+    SELECT
+        unnest($2::uuid[]) AS organization_id,
+        unnest($3::integer[]) AS quick_in_flight,
+        unnest($4::integer[]) AS other_in_flight
+),
 active AS MATERIALIZED (
     SELECT
         webhooks.id AS lane,
-        CASE WHEN webhooks.failing_since IS NULL THEN $2::integer ELSE 1 END - (
-            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > $3::timestamptz
-        ) AS room
+        webhooks.organization_id,
+        webhooks.quick,
+        webhooks.concurrency - (
+            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > $5::timestamptz
+        ) AS room,
+        coalesce(CASE WHEN webhooks.quick THEN busy.quick_in_flight ELSE busy.other_in_flight END, 0) AS in_flight,
+        CAST(CASE
+            WHEN webhooks.quick THEN $6::integer
+            WHEN webhooks.failing_since IS NULL THEN $7::integer
+            ELSE $8::integer
+        END AS integer) AS free
     FROM lanes
     JOIN webhooks ON webhooks.id = lanes.lane AND webhooks.enabled
-    WHERE coalesce(webhooks.paused_until <= $3::timestamptz, true)
-      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= $3::timestamptz)
-    ORDER BY uuid_hash_extended(webhooks.id, $4::bigint)
+    LEFT JOIN busy ON busy.organization_id = webhooks.organization_id
+    WHERE coalesce(webhooks.paused_until <= $5::timestamptz, true)
+      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= $5::timestamptz)
+),
+ordered AS MATERIALIZED (
+    SELECT turns.lane, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
+        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, $9::bigint)) AS place
+    FROM (
+        SELECT active.lane, active.organization_id, active.quick, active.room, active.in_flight, active.free, row_number() OVER (
+            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, $9::bigint)
+        ) AS turn
+        FROM active
+        WHERE active.room > 0 AND active.free > 0 AND active.in_flight < greatest(active.free - 1, 1)
+    ) AS turns
 ),
 served AS MATERIALIZED (
-    SELECT lane, room FROM active WHERE room > 0 ORDER BY uuid_hash_extended(lane, $4::bigint) LIMIT $5
+    SELECT ordered.lane, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
+        count(*) OVER (PARTITION BY ordered.quick) AS lanes
+    FROM ordered
+    WHERE ordered.place <= ordered.free
 ),
 candidates AS MATERIALIZED (
-    SELECT served.lane, due.id, due.due_at
+    SELECT served.lane, served.organization_id, served.quick, served.in_flight, served.free, due.id,
+        row_number() OVER (PARTITION BY served.lane ORDER BY due.due_at, due.id) AS turn
     FROM served
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = served.lane AND d.due_at <= $3::timestamptz
+        WHERE d.webhook_id = served.lane AND d.due_at <= $5::timestamptz
         ORDER BY d.due_at
-        LIMIT least(served.room, (SELECT ceil(CAST($5 AS integer)::numeric / nullif(count(*), 0)) FROM served))
+        LIMIT least(served.room, ceil(served.free::numeric / served.lanes))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
+ranked AS (
+    SELECT candidates.id, candidates.lane, candidates.organization_id, candidates.quick, candidates.in_flight, candidates.free,
+        row_number() OVER (
+            PARTITION BY candidates.quick, candidates.organization_id
+            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, $9::bigint)
+        ) AS turn
+    FROM candidates
+),
+placed AS (
+    SELECT ranked.id, ranked.lane, ranked.in_flight, ranked.free, ranked.turn,
+        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, $9::bigint)) AS place
+    FROM ranked
+),
 taken AS (
-    SELECT ranked.id, ranked.lane
-    FROM (
-        SELECT id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, id) AS turn
-        FROM candidates
-    ) AS ranked
-    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $4::bigint)
-    LIMIT $5
+    SELECT placed.id, placed.lane FROM placed
+    WHERE placed.place <= placed.free AND placed.in_flight + placed.turn <= greatest(placed.free - placed.place, 1)
 )
 UPDATE deliveries
 SET attempt = deliveries.attempt + 1,
@@ -113,21 +150,26 @@ FROM taken
 JOIN webhooks ON webhooks.id = taken.lane
 WHERE deliveries.id = taken.id
 RETURNING
-    deliveries.id, deliveries.webhook_id, deliveries.event_id, deliveries.payload, deliveries.attempt,
-    deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
-    webhooks.previous_secret_expires_at
+    deliveries.id, deliveries.organization_id, deliveries.webhook_id, deliveries.event_id, deliveries.payload,
+    deliveries.attempt, deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
+    webhooks.previous_secret_expires_at, webhooks.quick, webhooks.concurrency
 `
 
 type DeliveryClaimParams struct {
-	LeasedUntil time.Time
-	PerLane     int32
-	Now         time.Time
-	Seed        int64
-	MaxRows     int32
+	LeasedUntil     time.Time
+	OrganizationIds []uuid.UUID
+	QuickInFlight   []int32
+	OtherInFlight   []int32
+	Now             time.Time
+	QuickRows       int32
+	OtherRows       int32
+	FailingRows     int32
+	Seed            int64
 }
 
 type DeliveryClaimRow struct {
 	ID                      uuid.UUID
+	OrganizationID          uuid.UUID
 	WebhookID               uuid.UUID
 	EventID                 uuid.UUID
 	Payload                 string
@@ -137,18 +179,26 @@ type DeliveryClaimRow struct {
 	SealedSecret            []byte
 	PreviousSealedSecret    []byte
 	PreviousSecretExpiresAt *time.Time
+	Quick                   bool
+	Concurrency             int32
 }
 
-// DeliveryClaim leases due deliveries, in turn over the webhooks that have any, as SendClaim does. A webhook has at
-// most per_lane deliveries in flight, and one if its last attempt failed, so that a slow or dead endpoint does not
-// hold up the others.
+// DeliveryClaim leases due deliveries, in turn over organizations and their webhooks. A webhook has at most as many in
+// flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
+// others, failing_rows of them for webhooks that fail. The lists say how many slots of either sort organizations have now.
+// No organization may have more slots of a sort than it leaves free: one alone gets half of them, and the more there are
+// that take all they can, the less each gets, so that some are left for the next.
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, deliveryClaim,
 		arg.LeasedUntil,
-		arg.PerLane,
+		arg.OrganizationIds,
+		arg.QuickInFlight,
+		arg.OtherInFlight,
 		arg.Now,
+		arg.QuickRows,
+		arg.OtherRows,
+		arg.FailingRows,
 		arg.Seed,
-		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -159,6 +209,7 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 		var i DeliveryClaimRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.OrganizationID,
 			&i.WebhookID,
 			&i.EventID,
 			&i.Payload,
@@ -168,6 +219,8 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 			&i.SealedSecret,
 			&i.PreviousSealedSecret,
 			&i.PreviousSecretExpiresAt,
+			&i.Quick,
+			&i.Concurrency,
 		); err != nil {
 			return nil, err
 		}

@@ -171,4 +171,6 @@ type Webhook struct {
 	PausedUntil             *time.Time
 	CreatedAt               time.Time
 	UpdatedAt               time.Time
+	Concurrency             int32
+	Quick                   bool
 }

@@ -42,25 +42,29 @@ func (q *Queries) WebhookDelete(ctx context.Context, arg WebhookDeleteParams) (i
 
 const webhookFailed = `-- name: WebhookFailed :one
 WITH before AS (
-    SELECT w.id, w.enabled FROM webhooks w WHERE w.id = $8 FOR NO KEY UPDATE
+    SELECT w.id, w.enabled FROM webhooks w WHERE w.id = $10 FOR NO KEY UPDATE
 )
 UPDATE webhooks
 SET failing_since = coalesce(webhooks.failing_since, $1::timestamptz),
     paused_until = greatest(webhooks.paused_until, $2::timestamptz),
-    enabled = webhooks.enabled AND NOT ($3::boolean OR coalesce(webhooks.failing_since <= $4::timestamptz, false)),
+    concurrency = $3,
+    quick = $4::boolean,
+    enabled = webhooks.enabled AND NOT ($5::boolean OR coalesce(webhooks.failing_since <= $6::timestamptz, false)),
     disabled_reason = CASE
         WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
-        WHEN $3 THEN $5::text
-        WHEN webhooks.failing_since <= $4 THEN $6::text
+        WHEN $5 THEN $7::text
+        WHEN webhooks.failing_since <= $6 THEN $8::text
     END
 FROM before
-WHERE webhooks.id = before.id AND webhooks.url = $7
+WHERE webhooks.id = before.id AND webhooks.url = $9
 RETURNING (before.enabled AND NOT webhooks.enabled)::boolean AS disabled
 `
 
 type WebhookFailedParams struct {
 	Now            time.Time
 	PausedUntil    *time.Time
+	Concurrency    int32
+	Quick          bool
 	Gone           bool
 	HopelessSince  time.Time
 	GoneReason     string
@@ -76,6 +80,8 @@ func (q *Queries) WebhookFailed(ctx context.Context, arg WebhookFailedParams) (b
 	row := q.db.QueryRow(ctx, webhookFailed,
 		arg.Now,
 		arg.PausedUntil,
+		arg.Concurrency,
+		arg.Quick,
 		arg.Gone,
 		arg.HopelessSince,
 		arg.GoneReason,
@@ -89,7 +95,7 @@ func (q *Queries) WebhookFailed(ctx context.Context, arg WebhookFailedParams) (b
 }
 
 const webhookGet = `-- name: WebhookGet :one
-SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at FROM webhooks WHERE organization_id = $1 AND id = $2
+SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick FROM webhooks WHERE organization_id = $1 AND id = $2
 `
 
 type WebhookGetParams struct {
@@ -114,6 +120,8 @@ func (q *Queries) WebhookGet(ctx context.Context, arg WebhookGetParams) (Webhook
 		&i.PausedUntil,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concurrency,
+		&i.Quick,
 	)
 	return i, err
 }
@@ -121,7 +129,7 @@ func (q *Queries) WebhookGet(ctx context.Context, arg WebhookGetParams) (Webhook
 const webhookInsert = `-- name: WebhookInsert :one
 INSERT INTO webhooks (id, organization_id, url, events, enabled, sealed_secret, created_at, updated_at)
 VALUES ($1, $2, $3, $4, true, $5, $6, $6)
-RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at
+RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick
 `
 
 type WebhookInsertParams struct {
@@ -157,13 +165,15 @@ func (q *Queries) WebhookInsert(ctx context.Context, arg WebhookInsertParams) (W
 		&i.PausedUntil,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concurrency,
+		&i.Quick,
 	)
 	return i, err
 }
 
 const webhookList = `-- name: WebhookList :many
-SELECT webhooks.id, webhooks.organization_id, webhooks.url, webhooks.events, webhooks.enabled, webhooks.disabled_reason, webhooks.sealed_secret, webhooks.previous_sealed_secret, webhooks.previous_secret_expires_at, webhooks.failing_since, webhooks.paused_until, webhooks.created_at, webhooks.updated_at FROM (
-    SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at FROM webhooks
+SELECT webhooks.id, webhooks.organization_id, webhooks.url, webhooks.events, webhooks.enabled, webhooks.disabled_reason, webhooks.sealed_secret, webhooks.previous_sealed_secret, webhooks.previous_secret_expires_at, webhooks.failing_since, webhooks.paused_until, webhooks.created_at, webhooks.updated_at, webhooks.concurrency, webhooks.quick FROM (
+    SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick FROM webhooks
     WHERE (organization_id, id) >= ($1::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
       AND (organization_id, id) <= ($1::uuid, $2::uuid)
       AND id <> $2
@@ -204,6 +214,8 @@ func (q *Queries) WebhookList(ctx context.Context, arg WebhookListParams) ([]Web
 			&i.PausedUntil,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Concurrency,
+			&i.Quick,
 		); err != nil {
 			return nil, err
 		}
@@ -222,7 +234,7 @@ SET previous_sealed_secret = sealed_secret,
     sealed_secret = $2,
     updated_at = $3
 WHERE organization_id = $4 AND id = $5
-RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at
+RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick
 `
 
 type WebhookRotateParams struct {
@@ -257,17 +269,41 @@ func (q *Queries) WebhookRotate(ctx context.Context, arg WebhookRotateParams) (W
 		&i.PausedUntil,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concurrency,
+		&i.Quick,
 	)
 	return i, err
 }
 
 const webhookSucceeded = `-- name: WebhookSucceeded :exec
-UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL
+UPDATE webhooks
+SET failing_since = NULL,
+    quick = $1,
+    concurrency = CASE WHEN concurrency = $2 THEN $3 ELSE least(concurrency, $3::integer) END
+WHERE id = $4 AND url = $5
+  AND (failing_since IS NOT NULL OR quick <> $1::boolean
+    OR concurrency <> CASE WHEN concurrency = $2::integer THEN $3 ELSE least(concurrency, $3) END)
 `
 
-// WebhookSucceeded ends a series of failures. It writes nothing if there was none.
-func (q *Queries) WebhookSucceeded(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, webhookSucceeded, id)
+type WebhookSucceededParams struct {
+	Quick              bool
+	ClaimedConcurrency int32
+	Concurrency        int32
+	ID                 uuid.UUID
+	URL                string
+}
+
+// WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
+// only if it is still that of the claim, so that answers which come together let it grow once. It writes nothing if
+// nothing changes.
+func (q *Queries) WebhookSucceeded(ctx context.Context, arg WebhookSucceededParams) error {
+	_, err := q.db.Exec(ctx, webhookSucceeded,
+		arg.Quick,
+		arg.ClaimedConcurrency,
+		arg.Concurrency,
+		arg.ID,
+		arg.URL,
+	)
 	return err
 }
 
@@ -279,9 +315,11 @@ SET url = coalesce($1, url),
     disabled_reason = CASE WHEN $3::boolean IS NULL THEN disabled_reason END,
     failing_since = CASE WHEN $3::boolean OR $1::text <> url THEN NULL ELSE failing_since END,
     paused_until = CASE WHEN $3::boolean OR $1::text <> url THEN NULL ELSE paused_until END,
+    concurrency = CASE WHEN $1::text <> url THEN 1 ELSE concurrency END,
+    quick = quick AND coalesce($1::text = url, true),
     updated_at = $4
 WHERE organization_id = $5 AND id = $6
-RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at
+RETURNING id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick
 `
 
 type WebhookUpdateParams struct {
@@ -293,7 +331,8 @@ type WebhookUpdateParams struct {
 	ID             uuid.UUID
 }
 
-// WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures.
+// WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures; a new URL also resets
+// what is known about the endpoint.
 func (q *Queries) WebhookUpdate(ctx context.Context, arg WebhookUpdateParams) (Webhook, error) {
 	row := q.db.QueryRow(ctx, webhookUpdate,
 		arg.URL,
@@ -318,6 +357,8 @@ func (q *Queries) WebhookUpdate(ctx context.Context, arg WebhookUpdateParams) (W
 		&i.PausedUntil,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Concurrency,
+		&i.Quick,
 	)
 	return i, err
 }

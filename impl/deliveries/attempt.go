@@ -21,18 +21,18 @@ const (
 )
 
 func (d *Deliverer) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]db.DeliveryClaimRow, error) {
-	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, db.DeliveryClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total,
-	})
+	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, d.slots.claimParams(claim))
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
+	d.slots.take(rows)
 	return rows, nil
 }
 
 // handle makes one attempt and stores its result. When the result cannot be stored, the lease expires and the
 // event is delivered once more under the same id.
 func (d *Deliverer) handle(ctx context.Context, row db.DeliveryClaimRow) {
+	defer d.slots.release(row)
 	keys, err := d.signingKeys(row)
 	if err != nil {
 		if d.keyLogs.Allow("signing key", d.config.Now()) {
@@ -109,10 +109,7 @@ func (d *Deliverer) settle(ctx context.Context, row db.DeliveryClaimRow, result 
 			return fmt.Errorf("settle a delivery: %w", err)
 		}
 		if result.Failure == "" {
-			if err := tx.WebhookSucceeded(ctx, row.WebhookID); err != nil {
-				return fmt.Errorf("note a success: %w", err)
-			}
-			return nil
+			return noteSuccess(ctx, tx, row, result)
 		}
 		if ours == 0 {
 			return nil
@@ -145,11 +142,23 @@ func (d *Deliverer) settlementOf(row db.DeliveryClaimRow, result webhook.Result)
 	return settled
 }
 
+func noteSuccess(ctx context.Context, tx *db.Queries, row db.DeliveryClaimRow, result webhook.Result) error {
+	concurrency, quick := webhook.Concurrency(row.Concurrency, result.Duration, false)
+	err := tx.WebhookSucceeded(ctx, db.WebhookSucceededParams{
+		ID: row.WebhookID, URL: row.URL, ClaimedConcurrency: row.Concurrency, Concurrency: concurrency, Quick: quick,
+	})
+	if err != nil {
+		return fmt.Errorf("note a success: %w", err)
+	}
+	return nil
+}
+
 func (d *Deliverer) noteFailure(ctx context.Context, tx *db.Queries, row db.DeliveryClaimRow, result webhook.Result) error {
 	now := d.config.Now()
+	concurrency, quick := webhook.Concurrency(row.Concurrency, result.Duration, true)
 	failed := db.WebhookFailedParams{
 		ID: row.WebhookID, URL: row.URL, Now: now, Gone: result.Gone(), HopelessSince: now.Add(-webhook.DisableAfter),
-		GoneReason: reasonGone, HopelessReason: reasonFailingForDays,
+		GoneReason: reasonGone, HopelessReason: reasonFailingForDays, Concurrency: concurrency, Quick: quick,
 	}
 	if result.RetryAfter > 0 {
 		until := now.Add(result.RetryAfter)

@@ -2,10 +2,15 @@
 //
 //   - deliveries.go: [Deliverer], its configuration, running, stopping and retention
 //   - attempt.go: one attempt, and what it means for the delivery and its webhook
+//   - slots.go: how many deliveries of each organization are in flight
 //
 // While its webhook is enabled, an event is delivered at least once, or tried eight times over a day and kept as
-// failed. Every attempt has the same id and bytes. The lane (the fairness key) is the webhook, so that no endpoint
-// waits for another.
+// failed. Every attempt has the same id and bytes. The lane (the fairness key) is the webhook, in turn within its
+// organization.
+//
+// An endpoint that hangs or is slow must not delay another organization's. So its webhook has one delivery in flight
+// ([webhook.Concurrency]), takes no slots from webhooks whose endpoints answer within a second, and no organization
+// may have more slots than it leaves free.
 package deliveries
 
 import (
@@ -26,9 +31,12 @@ import (
 
 const (
 	channel = "deliveries"
-	// concurrency is high because a delivery mostly waits for the endpoint.
-	concurrency = 256
-	perLane     = 8
+	// quickSlots and otherSlots bound how many deliveries are in flight to quick endpoints and to others. They are many
+	// because a delivery mostly waits for the endpoint.
+	quickSlots = 256
+	otherSlots = 256
+	// failingReserve is how many of the others' slots endpoints that fail leave free for new and for moderate ones.
+	failingReserve = 64
 	// keyRetry is the wait after a signing key could not be read, which the operator has to fix.
 	keyRetry = 5 * time.Minute
 	// settleTimeout bounds storing the result of an attempt. The wait between tries grows from minSettleRetry to
@@ -74,6 +82,7 @@ type Config struct {
 type Deliverer struct {
 	config  Config
 	queue   *workqueue.Runner[db.DeliveryClaimRow]
+	slots   *slots
 	keyLogs *loglimit.Limiter
 }
 
@@ -91,11 +100,11 @@ func New(config Config) (*Deliverer, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Deliverer{config: config, keyLogs: loglimit.New(logInterval)}
+	d := &Deliverer{config: config, slots: newSlots(), keyLogs: loglimit.New(logInterval)}
 	var err error
 	d.queue, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
-		Name: "webhook deliveries", Claim: d.claim, Handle: d.handle, Concurrency: concurrency, PerLane: perLane,
-		PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout, Now: config.Now, Random: config.Random,
+		Name: "webhook deliveries", Claim: d.claim, Handle: d.handle, Concurrency: quickSlots + otherSlots,
+		ClaimAfterWork: true, PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout, Now: config.Now, Random: config.Random,
 		Log: config.Log,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@
 //   - policy.go: the URLs that an operator allows
 //   - sender.go, failure.go: one attempt, and the text for its failure
 //   - schedule.go: when to retry
+//   - concurrency.go: how many deliveries to an endpoint may be in flight
 //
 // It uses no database: package deliveries claims deliveries and stores their results.
 package webhook

@@ -2,10 +2,8 @@ package worker_test
 
 import (
 	"bytes"
-	"context"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/sealed"
-	"github.com/voostack/mailstack/impl/webhook"
 	"github.com/voostack/mailstack/impl/worker"
 )
 
@@ -237,52 +234,6 @@ func TestEndpointsSayWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestSlowEndpointDelaysNobody(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	e := &endpoints{}
-	o := h.tenant(t)
-	slow, quick := "https://slow.example", "https://quick.example"
-	h.subscribe(t, o, slow, "x")
-	release := make(chan struct{})
-	var most, now int
-	e.answer = func(_ context.Context, one webhook.Delivery) webhook.Result {
-		if one.URL == slow {
-			e.mu.Lock()
-			now++
-			most = max(most, now)
-			e.mu.Unlock()
-			<-release
-			e.mu.Lock()
-			now--
-			e.mu.Unlock()
-		}
-		return webhook.Result{Status: 200}
-	}
-	for range 600 {
-		h.enqueue(t, o)
-	}
-	start(t, h.newWorker(t, func(c *worker.Config) { c.WebhookSender, c.Random = e, rand.Float64 }))
-	// The hanging deliveries must return even when the test fails.
-	released := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(released)
-	eventually(t, "the slow endpoint has its share", func() bool { return len(e.to(slow)) == 8 })
-	h.subscribe(t, o, quick, "x")
-	for range 50 {
-		h.enqueue(t, o)
-	}
-	eventually(t, "the quick one has all of its", func() bool { return len(e.to(quick)) == 50 })
-	if n := len(e.to(slow)); n != 8 {
-		t.Errorf("the slow endpoint has %d in flight", n)
-	}
-	released()
-	eventually(t, "all are delivered", func() bool { return h.count(t, "SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL") == 0 })
-	if e.mu.Lock(); most > 8 {
-		t.Errorf("the slow endpoint had %d in flight", most)
-	}
-	e.mu.Unlock()
-}
-
 func TestTwoDispatchersDeliverOnce(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -322,7 +273,7 @@ func TestDeliveryOfADeadProcessIsTakenOver(t *testing.T) {
 	event := h.enqueue(t, o)
 	now := h.clock.Now()
 	claimed, err := h.store.Queries().DeliveryClaim(t.Context(), db.DeliveryClaimParams{
-		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 8, MaxRows: 10,
+		Now: now, LeasedUntil: now.Add(time.Minute), QuickRows: 10, OtherRows: 10, FailingRows: 10,
 	})
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("claimed %d: %v", len(claimed), err)

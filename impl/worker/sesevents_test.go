@@ -169,7 +169,7 @@ func TestTwoProcessesLearnTheSame(t *testing.T) {
 	bodies = append(bodies, bodies...)
 	rand.Shuffle(len(bodies), func(i, j int) { bodies[i], bodies[j] = bodies[j], bodies[i] })
 	h.notify(t, bodies...)
-	other := h.newWorker(t, nil)
+	other := h.newWorker(t)
 	var both sync.WaitGroup
 	for _, d := range []*worker.Worker{h.worker, other} {
 		both.Go(func() {
@@ -250,7 +250,7 @@ func TestReportedEventWakes(t *testing.T) {
 	h := newHouse(t)
 	o := h.tenant(t)
 	id := h.accept(t, o, 1)[0]
-	start(t, h.newWorker(t, nil))
+	start(t, h.newWorker(t))
 	eventually(t, "the message is sent", h.idle(t))
 	h.notify(t, deliveryEvent(id, firstRecipient))
 	eventually(t, "it is delivered", func() bool { return h.email(t, o, id).Outcome == int16(mail.OutcomeDelivered) })

@@ -66,7 +66,7 @@ func newHouseOn(t testing.TB, s *store.Store) *house {
 		h.server.Close()
 	})
 	h.client = newClient(t, h.server.URL)
-	h.worker = h.newWorker(t, nil)
+	h.worker = h.newWorker(t)
 	return h
 }
 
@@ -81,7 +81,7 @@ func newClient(t testing.TB, endpoint string) *ses.Client {
 	return client
 }
 
-func (h *house) newWorker(t testing.TB, change func(*worker.Config)) *worker.Worker {
+func (h *house) newWorker(t testing.TB, changes ...func(*worker.Config)) *worker.Worker {
 	t.Helper()
 	config := worker.Config{
 		Store: h.store, SES: h.client, FetchQuota: h.client.GetQuota, Domains: h.domains, Now: h.clock.Now, Sealer: h.sealer,
@@ -89,7 +89,7 @@ func (h *house) newWorker(t testing.TB, change func(*worker.Config)) *worker.Wor
 		Random:        func() float64 { return 0 },
 		Log:           slog.New(slog.NewTextHandler(h.log, nil)),
 	}
-	if change != nil {
+	for _, change := range changes {
 		change(&config)
 	}
 	d, err := worker.New(config)

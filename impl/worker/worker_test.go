@@ -170,7 +170,7 @@ func TestPostgresRestartsInTheMiddle(t *testing.T) {
 	stop()
 	// A claim whose commit lost its response was never worked on; its lease expires.
 	h.clock.advance(time.Minute)
-	start(t, h.newWorker(t, nil))
+	start(t, h.newWorker(t))
 	eventually(t, "all are sent", h.idle(t))
 	requireEachOnce(t, h, ids)
 	for _, id := range ids {

@@ -66,6 +66,9 @@ type Config[T any] struct {
 	Lease time.Duration
 	// PollInterval is how long an idle runner waits before its next claim, unless it is woken. Zero means 500 ms.
 	PollInterval time.Duration
+	// ClaimAfterWork makes an idle runner claim again soon after an item ends. It is for a Claim that leaves rows
+	// because of what is in flight.
+	ClaimAfterWork bool
 	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until its lease ends.
 	DrainTimeout time.Duration
 	// Now is the clock of the rows. Nil means time.Now.
@@ -81,6 +84,7 @@ type Runner[T any] struct {
 	config Config[T]
 	slots  *slots
 	wake   chan struct{}
+	ended  chan struct{}
 }
 
 // New returns a runner that does nothing until it is run.
@@ -89,7 +93,9 @@ func New[T any](config Config[T]) (*Runner[T], error) {
 		return nil, errors.New("workqueue: Claim and Handle are required")
 	}
 	setDefaults(&config)
-	return &Runner[T]{config: config, slots: newSlots(config.Concurrency), wake: make(chan struct{}, 1)}, nil
+	return &Runner[T]{
+		config: config, slots: newSlots(config.Concurrency), wake: make(chan struct{}, 1), ended: make(chan struct{}, 1),
+	}, nil
 }
 
 func setDefaults[T any](config *Config[T]) {
@@ -117,10 +123,12 @@ func setDefaults[T any](config *Config[T]) {
 }
 
 // Wake makes an idle runner claim at once. It never blocks.
-func (e *Runner[T]) Wake() {
+func (e *Runner[T]) Wake() { signal(e.wake) }
+
+func signal(c chan<- struct{}) {
 	select {
-	case e.wake <- struct{}{}:
-	default: // a wake-up is pending already
+	case c <- struct{}{}:
+	default: // a signal is pending already
 	}
 }
 
@@ -147,7 +155,7 @@ func (e *Runner[T]) Run(ctx context.Context) {
 			wait = minRetryDelay
 		default:
 			wait = minRetryDelay
-			e.waitIdle(ctx, e.jitter(e.config.PollInterval))
+			e.waitIdle(ctx, e.jitter(e.config.PollInterval), e.ended)
 		}
 	}
 }
@@ -167,6 +175,10 @@ func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGr
 	if free == 0 {
 		return 0, ctx.Err()
 	}
+	select {
+	case <-e.ended: // this claim is the one that follows
+	default:
+	}
 	now := e.config.Now()
 	items, err := e.config.Claim(ctx, ClaimRequest{
 		Now:         now,
@@ -181,11 +193,18 @@ func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGr
 	for _, item := range items {
 		e.slots.acquire()
 		inHand.Go(func() {
-			defer e.slots.release()
+			defer e.release()
 			e.handle(work, item)
 		})
 	}
 	return len(items), nil
+}
+
+func (e *Runner[T]) release() {
+	e.slots.release()
+	if e.config.ClaimAfterWork {
+		signal(e.ended)
+	}
 }
 
 // handle does the work of one item. An item that panics comes due again when its lease ends.
@@ -209,14 +228,23 @@ func PanicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// waitIdle waits for the given time, or until the runner is woken or ctx ends.
-func (e *Runner[T]) waitIdle(ctx context.Context, wait time.Duration) {
+// waitIdle waits for the given time, or until the runner is woken, ctx ends, or coalesceDelay has passed after a signal of
+// ended.
+func (e *Runner[T]) waitIdle(ctx context.Context, wait time.Duration, ended <-chan struct{}) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-e.wake:
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-e.wake:
+			return
+		case <-ended:
+			ended = nil
+			timer.Reset(min(wait, coalesceDelay))
+		}
 	}
 }
 
@@ -227,7 +255,7 @@ func (e *Runner[T]) waitAfterError(ctx context.Context, wait time.Duration) {
 		return
 	}
 	if rest := wait - minRetryDelay; rest > 0 {
-		e.waitIdle(ctx, e.jitter(rest))
+		e.waitIdle(ctx, e.jitter(rest), nil)
 	}
 }
 

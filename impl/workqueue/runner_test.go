@@ -177,6 +177,36 @@ func TestPollsAndIsWoken(t *testing.T) {
 	})
 }
 
+// A claim that leaves rows because of what is in flight is repeated when an item ends, once for items that end together.
+func TestEndOfAnItemIsFollowedByAClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, g := &queue{}, &gauge{}
+		q.add(9)
+		e := engine(t, workqueue.Config[int]{
+			Concurrency: 64, PollInterval: time.Hour, ClaimAfterWork: true,
+			Claim: func(ctx context.Context, c workqueue.ClaimRequest) ([]int, error) {
+				if c.Total < 64 {
+					return nil, nil
+				}
+				c.Total = 3
+				return q.claim(ctx, c)
+			},
+			Handle: func(context.Context, int) {
+				g.enter()
+				time.Sleep(time.Second)
+				g.leave()
+			},
+		})
+		stop := run(t, e)
+		time.Sleep(4 * time.Second)
+		if n := len(q.asked()); g.done() != 9 || n != 4 {
+			t.Errorf("%d of 9 items are done after %d claims, want 4", g.done(), n)
+		}
+		stop()
+	})
+}
+
 func TestClaimsBackOffAndRecover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -62,8 +62,5 @@ func (s *slots) release() {
 	s.mu.Lock()
 	s.free++
 	s.mu.Unlock()
-	select {
-	case s.freed <- struct{}{}:
-	default:
-	}
+	signal(s.freed)
 }
