@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -34,6 +36,9 @@ func main() {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+	// Our packages log through slog. What is left is net/http, which would repeat what the endpoints of webhooks send
+	// unasked.
+	log.SetOutput(io.Discard)
 	// The first signal drains. The next ones are the process's own until it releases them: then they end it at once.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -99,7 +99,8 @@ func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
 	}
 }
 
-// A name whose address was allowed a moment ago is judged by its present address.
+// A name whose address was allowed before is judged by its present address whenever a connection is made, at least once a
+// minute.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, status(http.StatusOK))
@@ -107,13 +108,16 @@ func TestRebinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now()
 	sender := r.sender(func(c *webhook.Config) {
 		c.Policy.Prefixes = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		c.Resolver = answering(t, "127.0.0.1", "127.0.0.2", "127.0.0.1")
+		c.Now = func() time.Time { return now }
 	})
 	var failures []string
 	for range 3 {
 		failures = append(failures, sender.Send(t.Context(), delivery("https://example.com.:"+port)).Failure)
+		now = now.Add(time.Minute)
 	}
 	if failures[0] != "" || failures[1] != refusedAddress || failures[2] != "" || r.reached.Load() != 2 {
 		t.Errorf("%q, reached %d times", failures, r.reached.Load())

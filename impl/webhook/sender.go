@@ -2,17 +2,14 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -23,7 +20,9 @@ const (
 	defaultTimeout = 15 * time.Second
 	maxHeaders     = 64 << 10
 	maxExcerpt     = 4 << 10
-	userAgent      = "MailStack-Webhooks/1"
+	// excerptShare is the part of the timeout that the response body gets once its status is known.
+	excerptShare = 8
+	userAgent    = "MailStack-Webhooks/1"
 )
 
 // Config configures a [Sender].
@@ -41,9 +40,8 @@ type Config struct {
 
 // Sender makes delivery attempts. It is safe for concurrent use.
 type Sender struct {
-	config Config
-	// transports are keyed by scheme, which decides the allowed addresses.
-	transports map[string]*http.Transport
+	config      Config
+	connections *connections
 }
 
 // NewSender returns a Sender.
@@ -54,35 +52,7 @@ func NewSender(config Config) *Sender {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Sender{config: config, transports: make(map[string]*http.Transport, 2)}
-	for _, scheme := range []string{"http", "https"} {
-		s.transports[scheme] = s.transport(scheme)
-	}
-	return s
-}
-
-// transport opens a new connection for every attempt, so that the address is looked up and checked each time. It
-// uses no proxy, which would connect in our place, and accepts no compressed response, which could be larger than
-// it looks.
-func (s *Sender) transport(scheme string) *http.Transport {
-	dialer := &net.Dialer{
-		Resolver: s.config.Resolver,
-		// Control is called with the resolved address of every connection: nothing can change it in between.
-		Control: func(_, address string, _ syscall.RawConn) error {
-			to, err := netip.ParseAddrPort(address)
-			if err != nil || !s.config.Policy.allows(scheme, to.Addr()) {
-				return errForbidden
-			}
-			return nil
-		},
-	}
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.config.Roots},
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxHeaders,
-	}
+	return &Sender{config: config, connections: &connections{config: config}}
 }
 
 // Delivery is one event to deliver.
@@ -124,7 +94,7 @@ func (s *Sender) attempt(ctx context.Context, delivery Delivery) Result {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	target, err := url.Parse(delivery.URL)
-	if err != nil || s.transports[target.Scheme] == nil {
+	if err != nil || target.Scheme != "http" && target.Scheme != "https" {
 		return Result{Failure: "The URL cannot be used."}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, delivery.URL, strings.NewReader(delivery.Body))
@@ -133,15 +103,19 @@ func (s *Sender) attempt(ctx context.Context, delivery Delivery) Result {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", userAgent)
+	// Lets net/http repeat the request when the endpoint closes a kept connection in the same moment. Without a value
+	// it is not sent.
+	request.Header["Idempotency-Key"] = nil
 	sign(request.Header, delivery.EventID, s.config.Now(), []byte(delivery.Body), delivery.Keys)
-	response, err := s.transports[target.Scheme].RoundTrip(request)
+	response, err := s.connections.transport(target.Scheme).RoundTrip(request)
 	if err != nil {
 		return Result{Failure: failureText(err)}
 	}
 	// The rest of the response is discarded.
 	defer func() { _ = response.Body.Close() }()
 	result := Result{Status: response.StatusCode, RetryAfter: retryAfter(response.Header, s.config.Now())}
-	// The status decides; a response that breaks off is shown as far as it came.
+	// The status decides; a response that breaks off, or that takes long, is shown as far as it came.
+	defer time.AfterFunc(s.config.Timeout/excerptShare, cancel).Stop()
 	begun, _ := io.ReadAll(io.LimitReader(response.Body, maxExcerpt))
 	result.Excerpt = printable(begun)
 	switch {

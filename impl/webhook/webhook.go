@@ -7,6 +7,7 @@
 //   - address.go: the addresses that may be connected to
 //   - policy.go: the URLs that an operator allows
 //   - sender.go, failure.go: one attempt, and the text for its failure
+//   - connections.go: connections that are kept for later attempts
 //   - schedule.go: when to retry
 //   - concurrency.go: how many deliveries to an endpoint may be in flight
 //
