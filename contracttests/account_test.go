@@ -30,6 +30,12 @@ func (t *tenant) suspend() {
 	}
 }
 
+// pauseSending pauses the organization, as too many bounces do.
+func (t *tenant) pauseSending() {
+	t.t.Helper()
+	must(t.t, t.store.Queries().OrganizationPauseSending(t.t.Context(), db.OrganizationPauseSendingParams{ID: t.id, Now: t.clock.now()}))
+}
+
 // setBilling sets the billing fields of an organization that the command line sets.
 func (t *tenant) setBilling(paymentMethod bool, capCents *int64, allowance, pricePer1kCents int64) {
 	t.t.Helper()

@@ -103,7 +103,7 @@ type laws struct {
 func lawsOfImports() laws {
 	return laws{
 		entryPoints: []string{"impl/rest", "impl/snsreceiver"},
-		workers:     []string{"impl/worker", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance"},
+		workers:     []string{"impl/worker", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance", "impl/reputation"},
 		apart: [][2]string{
 			{"impl/sessim", "impl/ses"},
 			{"impl/sessim", "impl/awsevents"},
@@ -145,6 +145,7 @@ func lawsOfImports() laws {
 			"github.com/pressly/goose":       {"impl/store"},
 			"github.com/oapi-codegen":        {"gen/api"},
 			"golang.org/x/net/publicsuffix":  {"impl/mail"},
+			"github.com/axiomhq/hyperloglog": {"impl/reputation"},
 			module + "/impl/sessim":          {"impl/command", "contracttests"},
 			module + "/impl/snssim":          {"impl/sessim"},
 			module + "/impl/devdb":           {"impl/command", "impl/store/storetest"},

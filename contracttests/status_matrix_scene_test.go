@@ -51,7 +51,7 @@ type scene struct {
 	keyMaker string
 
 	// The following fields need access to the database.
-	broke               struct{ key, from string }
+	broke, paused       struct{ key, from string }
 	hooked              string // an organization that has as many webhooks as it may have
 	heldKey             string // an idempotency key whose first request never ends
 	suspended, stranger string
@@ -122,6 +122,9 @@ func newInside(t testing.TB) *scene {
 	broke, brokeFrom := s.newSender()
 	broke.setBilling(false, nil, 0, 40)
 	w.broke.key, w.broke.from = broke.key, brokeFrom
+	paused, pausedFrom := s.newSender()
+	paused.pauseSending()
+	w.paused.key, w.paused.from = paused.key, pausedFrom
 	w.heldKey = w.name()
 	owner.holdKey(w.heldKey)
 	hooked := s.newTenant()

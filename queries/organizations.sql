@@ -19,7 +19,7 @@ SELECT 1 FROM organizations WHERE id = @id FOR UPDATE;
 UPDATE organizations SET suspended_at = coalesce(suspended_at, @now::timestamptz) WHERE id = @id;
 
 -- name: OrganizationResume :execrows
-UPDATE organizations SET suspended_at = NULL WHERE id = @id;
+UPDATE organizations SET suspended_at = NULL, sending_paused_at = NULL WHERE id = @id;
 
 -- name: OrganizationBillingUpdate :execrows
 UPDATE organizations

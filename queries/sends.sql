@@ -17,8 +17,8 @@ SELECT pg_notify('sends', '');
 -- are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
 -- starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 -- tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
--- was_due_at the time at which the row was due. Suspended organizations are left out, except for messages accepted
--- before expired_before, which end as Failed whether or not their organization is suspended.
+-- was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
+-- out, except for messages accepted before expired_before, which end as Failed all the same.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -31,12 +31,12 @@ WITH RECURSIVE lanes AS (
     WHERE lanes.lane IS NOT NULL
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, o.suspended_at IS NOT NULL AS suspended
+    SELECT lanes.lane, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
     WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz)
       -- The message that has been due longest is about the oldest: only where it has expired can others have.
-      AND (o.suspended_at IS NULL OR (
+      AND (coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR (
           SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz
           ORDER BY s.due_at LIMIT 1
       ) < uuid_floor(@expired_before::timestamptz))
@@ -92,7 +92,14 @@ SELECT
     coalesce(contents.html, '')::text AS html,
     coalesce(contents.text, '')::text AS text,
     (contents.email_id IS NOT NULL)::boolean AS has_content,
-    (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
+    (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
+    EXISTS (
+        SELECT 1 FROM domains
+        JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
+        WHERE domains.organization_id = emails.organization_id
+          AND domains.id = emails.domain_id
+          AND reputations.paused_at IS NOT NULL
+    ) AS domain_paused,
     EXISTS (
         SELECT 1 FROM domains
         WHERE domains.organization_id = emails.organization_id
@@ -170,3 +177,15 @@ FROM (
 WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
+
+-- SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: those of a domain whose
+-- sending was paused among them. Messages that SES may have accepted go on waiting for their events.
+-- name: SendDueNow :execrows
+UPDATE sends SET due_at = @now::timestamptz
+WHERE sends.email_id IN (
+    SELECT s.email_id FROM sends s
+    WHERE s.organization_id = @organization_id AND s.due_at > @now AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
+    ORDER BY s.due_at
+    LIMIT @max_rows
+    FOR UPDATE SKIP LOCKED
+);

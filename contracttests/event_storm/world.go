@@ -144,7 +144,8 @@ func (w *world) environment() ([]string, error) {
 		"DATABASE_URL=" + w.postgres.DSN(devdb.Database), "MAILSTACK_ADDR=127.0.0.1:0", "MAILSTACK_ADMIN_ADDR=off", "MAILSTACK_LAME_DUCK=0",
 		"MAILSTACK_SECRET_KEY=" + base64.StdEncoding.EncodeToString(secret),
 		"AWS_REGION=" + region, "AWS_ENDPOINT_URL_SESV2=" + w.amazon.URL, "AWS_ACCESS_KEY_ID=storm", "AWS_SECRET_ACCESS_KEY=storm",
-		"MAILSTACK_DNS_SERVER=" + w.names.Addr(), "MAILSTACK_RATE_LIMIT=0", "MAILSTACK_WEBHOOK_PREFIXES=127.0.0.0/8",
+		"MAILSTACK_DNS_SERVER=" + w.names.Addr(), "MAILSTACK_RATE_LIMIT=0", "MAILSTACK_BOUNCE_PAUSE=0", "MAILSTACK_COMPLAINT_PAUSE=0",
+		"MAILSTACK_WEBHOOK_PREFIXES=127.0.0.0/8",
 		"MAILSTACK_EVENTS_TOPICS=" + topicARN, "MAILSTACK_EVENTS_TRUSTED_HOST=" + strings.TrimPrefix(w.amazon.URL, "http://"),
 	}, nil
 }

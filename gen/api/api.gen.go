@@ -254,6 +254,7 @@ const (
 	ProblemCodeRecipientSuppressed         ProblemCode = "recipient-suppressed"
 	ProblemCodeRequestTimeout              ProblemCode = "request-timeout"
 	ProblemCodeRouteNotFound               ProblemCode = "route-not-found"
+	ProblemCodeSendingPaused               ProblemCode = "sending-paused"
 	ProblemCodeSpendCapReached             ProblemCode = "spend-cap-reached"
 	ProblemCodeTemplateInvalid             ProblemCode = "template-invalid"
 	ProblemCodeTemplateLimitReached        ProblemCode = "template-limit-reached"
@@ -316,6 +317,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeRequestTimeout:
 		return true
 	case ProblemCodeRouteNotFound:
+		return true
+	case ProblemCodeSendingPaused:
 		return true
 	case ProblemCodeSpendCapReached:
 		return true
@@ -513,16 +516,17 @@ func (e WebhookEmailEventType) Valid() bool {
 
 // Defines values for WebhookEventType.
 const (
-	WebhookEventTypeDomainFailed     WebhookEventType = "domain.failed"
-	WebhookEventTypeDomainUnverified WebhookEventType = "domain.unverified"
-	WebhookEventTypeDomainVerified   WebhookEventType = "domain.verified"
-	WebhookEventTypeEmailBounced     WebhookEventType = "email.bounced"
-	WebhookEventTypeEmailClicked     WebhookEventType = "email.clicked"
-	WebhookEventTypeEmailComplained  WebhookEventType = "email.complained"
-	WebhookEventTypeEmailDelivered   WebhookEventType = "email.delivered"
-	WebhookEventTypeEmailFailed      WebhookEventType = "email.failed"
-	WebhookEventTypeEmailOpened      WebhookEventType = "email.opened"
-	WebhookEventTypeEmailSent        WebhookEventType = "email.sent"
+	WebhookEventTypeDomainFailed        WebhookEventType = "domain.failed"
+	WebhookEventTypeDomainUnverified    WebhookEventType = "domain.unverified"
+	WebhookEventTypeDomainVerified      WebhookEventType = "domain.verified"
+	WebhookEventTypeEmailBounced        WebhookEventType = "email.bounced"
+	WebhookEventTypeEmailClicked        WebhookEventType = "email.clicked"
+	WebhookEventTypeEmailComplained     WebhookEventType = "email.complained"
+	WebhookEventTypeEmailDelivered      WebhookEventType = "email.delivered"
+	WebhookEventTypeEmailFailed         WebhookEventType = "email.failed"
+	WebhookEventTypeEmailOpened         WebhookEventType = "email.opened"
+	WebhookEventTypeEmailSent           WebhookEventType = "email.sent"
+	WebhookEventTypeOrganizationWarning WebhookEventType = "organization.warning"
 )
 
 // Valid indicates whether the value is a known member of the WebhookEventType enum.
@@ -547,6 +551,41 @@ func (e WebhookEventType) Valid() bool {
 	case WebhookEventTypeEmailOpened:
 		return true
 	case WebhookEventTypeEmailSent:
+		return true
+	case WebhookEventTypeOrganizationWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookOrganizationEventType.
+const (
+	WebhookOrganizationEventTypeOrganizationWarning WebhookOrganizationEventType = "organization.warning"
+)
+
+// Valid indicates whether the value is a known member of the WebhookOrganizationEventType enum.
+func (e WebhookOrganizationEventType) Valid() bool {
+	switch e {
+	case WebhookOrganizationEventTypeOrganizationWarning:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookReputationMeasure.
+const (
+	WebhookReputationMeasureBounces    WebhookReputationMeasure = "bounces"
+	WebhookReputationMeasureComplaints WebhookReputationMeasure = "complaints"
+)
+
+// Valid indicates whether the value is a known member of the WebhookReputationMeasure enum.
+func (e WebhookReputationMeasure) Valid() bool {
+	switch e {
+	case WebhookReputationMeasureBounces:
+		return true
+	case WebhookReputationMeasureComplaints:
 		return true
 	default:
 		return false
@@ -1940,6 +1979,7 @@ type WebhookEvent struct {
 
 // WebhookEventType What a webhook can subscribe to. Every stored fact about a message is one event, even where its status stays. A
 // domain is `verified`, loses its verification (`unverified`), or did not gain it within 72 hours (`failed`).
+// `organization.warning` says that too much of the organization's mail bounces or is complained about.
 // More values may come in answers.
 //
 // Example: email.bounced
@@ -1953,6 +1993,79 @@ type WebhookList struct {
 	// NextCursor The cursor of the next page; null on the last.
 	NextCursor *string `json:"nextCursor"`
 }
+
+// WebhookOrganizationData A rate of the last 7 days: of all recipients, the share to whom mail bounced for good or who complained, each
+// counted once. A warning is told once, and again after the rate was below the threshold in between.
+type WebhookOrganizationData struct {
+	// Affected The recipients to whom mail bounced, or who complained.
+	//
+	// Example: 45
+	Affected int64 `json:"affected"`
+
+	// Domain The sending domain whose rate it is; null for the rate of the whole organization.
+	//
+	// Example: yourdomain.com
+	Domain *string `json:"domain"`
+
+	// Measure What is counted. More values may come.
+	//
+	// Example: bounces
+	Measure WebhookReputationMeasure `json:"measure"`
+
+	// Paused Whether sending is paused now, for the domain or for the organization, until the operator of the server
+	// resumes it: new messages are refused with `sending-paused`, and queued ones wait.
+	//
+	//
+	// Example: false
+	Paused bool `json:"paused"`
+
+	// Rate The share of recipients, from 0 to 1.
+	//
+	// Example: 0.045
+	Rate float64 `json:"rate"`
+
+	// Recipients The recipients that the rate is a share of.
+	//
+	// Example: 1000
+	Recipients int64 `json:"recipients"`
+
+	// Threshold The share at which this event is told.
+	//
+	// Example: 0.04
+	Threshold float64 `json:"threshold"`
+}
+
+// WebhookOrganizationEvent Too much of the organization's mail bounces or is complained about.
+type WebhookOrganizationEvent struct {
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-06-18T10:00:05.000000Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Data A rate of the last 7 days: of all recipients, the share to whom mail bounced for good or who complained, each
+	// counted once. A warning is told once, and again after the rate was below the threshold in between.
+	Data WebhookOrganizationData `json:"data"`
+
+	// ID The id of the event, which `webhook-id` repeats; the same on every attempt.
+	//
+	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
+	ID openapi_types.UUID `json:"id"`
+
+	// Type The type of an event about the organization. More values may come.
+	//
+	// Example: organization.warning
+	Type WebhookOrganizationEventType `json:"type"`
+}
+
+// WebhookOrganizationEventType The type of an event about the organization. More values may come.
+//
+// Example: organization.warning
+type WebhookOrganizationEventType string
+
+// WebhookReputationMeasure What is counted. More values may come.
+//
+// Example: bounces
+type WebhookReputationMeasure string
 
 // WebhookTestData The webhook that is tested.
 type WebhookTestData struct {
@@ -2115,6 +2228,9 @@ type RequestTimeout = Problem
 
 // SendBadRequest A problem document (RFC 9457).
 type SendBadRequest = Problem
+
+// SendForbidden A problem document (RFC 9457).
+type SendForbidden = Problem
 
 // ServiceUnavailable A problem document (RFC 9457).
 type ServiceUnavailable = Problem
@@ -2391,6 +2507,32 @@ func (t *WebhookEvent) MergeWebhookDomainEvent(v WebhookDomainEvent) error {
 	return err
 }
 
+// AsWebhookOrganizationEvent returns the union data inside the WebhookEvent as a WebhookOrganizationEvent
+func (t WebhookEvent) AsWebhookOrganizationEvent() (WebhookOrganizationEvent, error) {
+	var body WebhookOrganizationEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWebhookOrganizationEvent overwrites any union data inside the WebhookEvent as the provided WebhookOrganizationEvent
+func (t *WebhookEvent) FromWebhookOrganizationEvent(v WebhookOrganizationEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWebhookOrganizationEvent performs a merge with any union data inside the WebhookEvent, using the provided WebhookOrganizationEvent
+func (t *WebhookEvent) MergeWebhookOrganizationEvent(v WebhookOrganizationEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsWebhookTestEvent returns the union data inside the WebhookEvent as a WebhookTestEvent
 func (t WebhookEvent) AsWebhookTestEvent() (WebhookTestEvent, error) {
 	var body WebhookTestEvent
@@ -2451,6 +2593,8 @@ func (t WebhookEvent) ValueByDiscriminator() (interface{}, error) {
 		return t.AsWebhookEmailEvent()
 	case "email.sent":
 		return t.AsWebhookEmailEvent()
+	case "organization.warning":
+		return t.AsWebhookOrganizationEvent()
 	case "webhook.test":
 		return t.AsWebhookTestEvent()
 	default:
@@ -2692,6 +2836,9 @@ type ClientInterface interface {
 	// The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 	// is answered only when at least one item passed every other check and none could be reserved.
 	//
+	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -2705,6 +2852,9 @@ type ClientInterface interface {
 	//
 	// The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 	// is answered only when at least one item passed every other check and none could be reserved.
+	//
+	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3289,6 +3439,9 @@ func (c *Client) SendEmail(ctx context.Context, params *SendEmailParams, body Se
 // The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 // is answered only when at least one item passed every other check and none could be reserved.
 //
+// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -3312,6 +3465,9 @@ func (c *Client) SendBatchWithBody(ctx context.Context, params *SendBatchParams,
 //
 // The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 // is answered only when at least one item passed every other check and none could be reserved.
+//
+// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5863,6 +6019,9 @@ type ClientWithResponsesInterface interface {
 	// The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 	// is answered only when at least one item passed every other check and none could be reserved.
 	//
+	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -5876,6 +6035,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 	// is answered only when at least one item passed every other check and none could be reserved.
+	//
+	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8005,7 +8167,7 @@ type SendEmailResponse struct {
 	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *Forbidden
+	ApplicationProblemJSON403 *SendForbidden
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8071,7 +8233,7 @@ func (r SendEmailResponse) GetApplicationProblemJSON402() *PaymentRequired {
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SendEmailResponse) GetApplicationProblemJSON403() *Forbidden {
+func (r SendEmailResponse) GetApplicationProblemJSON403() *SendForbidden {
 	return r.ApplicationProblemJSON403
 }
 
@@ -8246,7 +8408,7 @@ type SendBatchResponse struct {
 	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
 	ApplicationProblemJSON402 *PaymentRequired
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *Forbidden
+	ApplicationProblemJSON403 *SendForbidden
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8312,7 +8474,7 @@ func (r SendBatchResponse) GetApplicationProblemJSON402() *PaymentRequired {
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SendBatchResponse) GetApplicationProblemJSON403() *Forbidden {
+func (r SendBatchResponse) GetApplicationProblemJSON403() *SendForbidden {
 	return r.ApplicationProblemJSON403
 }
 
@@ -12650,6 +12812,9 @@ func (c *ClientWithResponses) SendEmailWithResponse(ctx context.Context, params 
 // The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 // is answered only when at least one item passed every other check and none could be reserved.
 //
+// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -12669,6 +12834,9 @@ func (c *ClientWithResponses) SendBatchWithBodyWithResponse(ctx context.Context,
 //
 // The first item that does not fit the allowance or the spend cap closes the rest. `402` for the whole
 // is answered only when at least one item passed every other check and none could be reserved.
+//
+// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
+// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -15845,7 +16013,7 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.ApplicationProblemJSON402 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest SendForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16263,7 +16431,7 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.ApplicationProblemJSON402 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+		var dest SendForbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -24581,6 +24749,17 @@ type SendBadRequestApplicationProblemPlusJSONResponse struct {
 	Headers SendBadRequestResponseHeaders
 }
 
+type SendForbiddenResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type SendForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers SendForbiddenResponseHeaders
+}
+
 type ServiceUnavailableResponseHeaders struct {
 	RetryAfter int
 	XRequestID *string
@@ -26922,7 +27101,7 @@ func (response SendEmail402ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 }
 
 type SendEmail403ApplicationProblemPlusJSONResponse struct {
-	ForbiddenApplicationProblemPlusJSONResponse
+	SendForbiddenApplicationProblemPlusJSONResponse
 }
 
 func (response SendEmail403ApplicationProblemPlusJSONResponse) VisitSendEmailResponse(w http.ResponseWriter) error {
@@ -27255,7 +27434,7 @@ func (response SendBatch402ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 }
 
 type SendBatch403ApplicationProblemPlusJSONResponse struct {
-	ForbiddenApplicationProblemPlusJSONResponse
+	SendForbiddenApplicationProblemPlusJSONResponse
 }
 
 func (response SendBatch403ApplicationProblemPlusJSONResponse) VisitSendBatchResponse(w http.ResponseWriter) error {
@@ -33925,401 +34104,413 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchtHti76Knlx+oalbhQIgDMZjtu0hra2TVlNUpZbhraRqEoQaVZlliuzCMIKneh3OG9wfpz/9xXu",
-	"o/ST3MiVQ2UVqjCQoDWYO3a4KdSUw8o1r2+9b4U8STkjTIrW0fsWucFJGhP4+0VEkpRLwsLZC/Yq45cZ",
-	"EXBB5EmCs1nrqHUxIWhMMyFRRn7LiZCICiQkjWOEJZry7KrVbl3jOCfquZBHpHXUosV7A8qC1L653YqI",
-	"xDRuHbVO3PumVE6QnBAkcEKQN6TgOzJTXzPfOUYymyF8iSlDeCxJBg9d0mvCkKQJ6bTaLfPOF1HrqNXt",
-	"He6P+uFOsIu742Af93rBQdjvB92oR/rjbbwz2g1b7ZaQWOaidbTTPWy3JJUxqRsdFcibFLoqjUx9Wc5S",
-	"9eBWmvFRTBKx1bQGHz60W68Iiyi7fMoTTFl5vU9QBL+iX3NY80sqJMlIVFrljGBJohPZOmr1u/29oLsX",
-	"9A4uet2jrvr/t612K8yF5MkppvHzjCf2Q60E07gz43mmP9IJeaI2hYkzEvIsEq2jn9+3GE7UVH5RNwuJ",
-	"w6v5J/hIkOyaRK2jn9+1W2mepVyoZ36YMpKJCU3NXlA18iOZ5aRYaDt7tWgybh31Drpdt34XP10UM225",
-	"EQTXJKNjGmJJOfv6t36ye33z+/ZstDdl8iD8NeuNLwU+JPnOJI32r1of2m4W+pfmJzq/6Ildkdnq03z6",
-	"3YvT287wycuT02feHJcOMLqiSQcn+HfOBBEwMm9+9TvaNPDTkxffo+dnP9x69Kc/eUPvddGYkGikNkgk",
-	"Mu3kIiBYyKC3qfGev3q+GUq6/lqk4x6iLIzziByVhof+J45jf4y/RAnOwjXI4fTk7ElpnGMci9sOFN7W",
-	"O0bp14wzctz68K7diuwBnhsTLbG6vVG/F+xHuzg4INvjoI97o254GB2Q/XGr3YqxkE8mJLzSvIPlcVw7",
-	"Rv3TGcGCM3ubPoDFg4qN/Wh+W8jHphMuCMo0f0FTkhE05jn7dBnarbnO+pzQLuDnxQpvxbLW4p8L1+WP",
-	"ZqCrs7n1We3Cid4/r12BLa7Djtcg503z4xq+uSaLXmvwfxiPrrDDbcsO64a9jG3Xv+uD4uQTgiOSger/",
-	"hLNxTEN5RmQ2O1F6tvo1IiLMaKp4jqIDEnIWCSQ5mmIq0YiMeUaUfk7ZpVbRO+hVRgRhEk0niuer+9TF",
-	"CYlT0UbTCQ0nSoUeNujJQ6VUG1ulddRrt0Q4IQlWY0koo0mewK9mfyiT5JJkoFw7C0KekTTGM7XZ1QkM",
-	"FeUOzdCUGYGZmJJMDUhOsER8jDBDBGcxJVmDpTKsmCrDDjoZwYy5nJBsSgXpDJg/i5b6asufCmFqHj/r",
-	"C+/cdITMtCS+CS55UP5RTfF7rtn//MSUuZZiOVEzUCPNiOB5FhI9rSkWyMja0vK2tq57W5pkxdaKhDrH",
-	"BdykxjxLsKK3PKNBRsYkIywkrers1ETOsCTf04TK+Zm8UQOmAsVkLO1srsjsK4EyLAmiDH5JMx4SYXZN",
-	"byKJjtAwG9pdE22EWYRwHNu3/JZziX1DcsCGcoiEIepHUYbHMqBEjoOJlClOaaA+GatxBuakBL3u4w46",
-	"QSMswwkKec6kQFggzogjlzHPEMHhBPW6iEqSCDQilzk7RtMJlgNGJZL4iqhfZ5xF8KubMBUoxTRCo5nZ",
-	"Rj0XY/hS6WhNkzDjCIYHxjmRVbobtK7IbNA6zr7uHR4eHsuveyUqTLGUJFOL/t/FnT93g8N3fzuW5o+/",
-	"LN6/Vzym4ayeHsu7Bititu0IDX8rNkpdxWhKWcSnaq+GU7cpA7bOrtxiZX77ut/tdo+nX/eXrcxvdmWm",
-	"i1fmjuyzwv2aT9sSbniep6nip5Sz1bmGMA+RCOEoUn+1Ec/s1ZgKWbDOjCCcESTINclwPM9WRDEAsZUL",
-	"kv3dXDfCcSN85M2bNye5nBAmlWJM6mcIbyZq1bF3L3D1tjq7Z8+foL393S6aYKGOWGkq3xCckWzheOeH",
-	"9dNZ4Y+qjuglTojQniVyE04wu3RMDbSa7CuBYn6pmMyUxHGgVoNEaPhTYF4avIiGBZvXLOdR7z///l+9",
-	"/gHi4wGLiSJe0UYRvaSKDw47wzYa/qL+EwwfqxNxRdK5I7Gq36ygQHzzPWGXctI66vUP2ooi3b/nN+tD",
-	"u5XiDCdEGoXjJKXfkVndEqlNo5HH/Dv1A90Pt/vBPtkbBYfjnW6wPeqHvahLDscHXaV9qVcp6m61rUJJ",
-	"oxUJL4c75zf2SZ4JntWPeMjIjdQ3uP1J8SUxx7wNcsH9WDD0F4oRxJxdAmNQggQOGh/D3zy7xIz+DgcY",
-	"SHagNE/F0tQdYxqr5axu5ck/b67e/vQv+a/tH2dh/3D2/U9n/F8//VOOkkM66p/tfv/m5WREe7O3b55f",
-	"2ZX6LSfZrFiqUM+0Yb93e/3qfnss8+eT4C0Ofu8Gh78ETXzyKYnpNclW2P/I3NlABHi8txvs9w5JcNDf",
-	"3w72yO54B2tSqCeCqPjy3YhBOyNWmIC2CeqHv1jZug8afqbMw+WjTogQ+JIAh/Q0ZSspCIvQJb4mcwzT",
-	"YyO9brAfhtvBYbRDgt64i/uj7XAn2iX3NDNPMf+O1Cglp6B2UYkEHoM8yEhKsPQ56RHCSJIbOFzKnkN8",
-	"ylA44TQk6NE1FXQUE3Ry/uTFi7ZSMUSKQyIetxFGjEzhwDrtT04ouxwwadQ7ydGIWC28jUQeTtTSYpRh",
-	"FvEEvX794mkHnROCBlqJUE+3EB7x6zl7Yg/3xt2wR4JD3IuCnXB7PzgY75CgP97D3dFhuB/t9uwaaxWp",
-	"WOWK9dJ0wvu7u4tO+P8V/M+mk92g13/LpyjBbIYIkxklaubACJXQxRIlXJQJabdbz5hAqyuNOiJjnMdS",
-	"P5LgG6MWKTN+RSWJRCda3WlQIGrUopRkIWEyICzkkdrQCZ8qVQhplXOaUSlJ5dDXaEE1x8B8YrWzoM7y",
-	"iN+02v7ebfe7pb3brtumC5KkMZZkOSeQ5s6Gc34Q7WwH++P9MMDd3Z6ixqhP1Gk/7N3TOf+RZEqtfJkn",
-	"I9IgjBlcA3seXevb22ic8QT1qip2zQjNE6sNkzK53W95lNfv7ezvHGzv7ewvJcA3ZDTh/Gr5Hkz1jQ1b",
-	"cEh2d4L97kEUjHp7/WA32iHbYy1K7mULPqiHRQqeu0KVsx4kHRBmkjD4E6dpbNzWNkr6t1+FNkf8oDS5",
-	"oUJWotBKWVbacS5ITbj5iswCNaHAPOqHmRnKWUau+RWJIGrr+LmvT02w0cTVWxCOM4Kj2WbjyebbxVf0",
-	"WP2PzYWQq/NS6x1bruqF6DnXHPWKzETD8mgzOVMCCXyF/gKVliLBMzRR8tzwYtTrdstLKDa5MIq657YC",
-	"i2I+CGwxN6zGdSpPEEizoOO/ZGTcOmr9j60iFWJLXxVbr/Rb9CPlo1dHPLJuwG5XwUwujGK1dvqZRA3c",
-	"87KWHF91wzP3bhU3+u6WoPC3rPSwuV2ZpJ75uOxxz3yF1dHH+znPRjSKCLv1+Q4JiSoH/JRnykDnKdjE",
-	"WNvBoCRRdglrP8FNtG1eGMDtYKs46r6oviXiRCDGpaZx0GDVR41uLo6UvL57Jsl29eSHmKmPaq0P1ENQ",
-	"B83Ije5cS9fVyWnC5imprB8VQs1RX5pfp0RfD+x1b4WoQDwlmaZmBuMp1gWnNFDHcPMLo7bm5NULWJ4Y",
-	"h1dKEYRv1i5FefybOd7GN2m+7ubcnj/jVNMMDiW9dmccNH31/JTncaQJKlFknHIwkDKEB0zZ8yRDMR2T",
-	"gq7d/mt6gP0Hzf5zZxDf4Oh7KqT59Zb8IXS+FT+bQP+qVTcSCwL+xxpCv8YxjeAjwRjTuCzsgB3oFxlX",
-	"GxgVdn/Bz2JkdEy1HXIncu+Wyd3LoFOfg6HWUvv8JNTqJjjWTsCKbqQoE8zG2ywHjVwoBcuJo3Rthn5K",
-	"89/UiZ+fsFtXONnY0IRzUqpbcnbF+JSBEzwHpwCVQgcWROfLOLj/BPP64ch+FiRrpr6UYNvz5ArPODXo",
-	"khdRbQhbfynkfDcZRBnsZ0XHIsmIZCbWPMoIvjJKA2zxmnSdZkrpkjM0aIn81xEJ5aDlbZyy77OMZzqB",
-	"bY2nUk4ZBB1bW+YOSE75PMSYOs3/df7DSxTxME/UntVosvbxADauwipGPJohwiISuajqpPJOnQXB1V5L",
-	"gh6NZpKg3uNNMw4YiMekSkOoV3HLE9sc+/D2a5pxdtlW3ERMcKq0XPV3QjCj7PJYDXairAi1QhFn5Evg",
-	"BTo6cw8+qTOXm2+dODXUqu3KGsfUv2qdUEW+vxZpJof2HjxSFy4gpegim5tLLYmWZ6NWl5bKRur2xS7j",
-	"Vn2xyRKXlrHLm1f2bo4t8/o/zKNlvreKU6t2fptjCvU+rDK9gaqgrnlLZVSO+pS4BSUyn4x9CzG1wGXm",
-	"LHq6JhXyjszorr4zyrQPonxafvD3snBU1Bwaf9cD97KKDC2RhlWurauGCiRykYKI3bQ7qNnnUntC6ifz",
-	"BzvICCTmHwnCoj+Jd8x4vxZv1ueuNXjC6o6qw90l5EZCGetz7Ad+Xc0kOSO50GbLLeggcw97PhIGNrc2",
-	"FnIWmZpW2JkrMltSWXtFZoF5a5VfVatoQ/VG2HlsPumTg3EuxFhI1N9BE55nd1aJ+v0yM6sSmpfqVhnS",
-	"0mpab96b9LGUxwcrZjP26laug15+gdbSCyZJxnD8LMu0Q+9WHE+/Y64gkIxJWGfS2wcCcHlU1RGdDYu0",
-	"B0HTi5iS7LiU+EojiL9qQUVZSCNjZt+BhnerNn1pJPVkWp7JhsLQZuWKnDs1jIL+qEDaOy25tnBGhLA6",
-	"irwLYZxa74SXIXUL2lgYw1CqFCrSntb2E5tH65ylzkn1xTmHF0z6C+FJjvReRPdBdQ+RszuFIYoJf+50",
-	"9pLL51CZfksi00ZYlcR0hq+tw6shNMZlYCvifQLLiF7i8gvUFswlsN2Z3HZK5Fb/5Vp6Kwa/GTpTRxLy",
-	"p7Sfyahc/ly/Elryy6nVBATkWoHEp6EuQfrcSfEVnsUcRxecf4+zS3JLiozts56r6NrYGDZ9ukqNqf5y",
-	"IDkP9PN1ERbrFSr8ItTEF7WK1uvuHOzu73XRaCbJnW2J3nZ9bEVyjmCMtaQ5P5PNsUI7AnhvZjN7SgsC",
-	"tZ1fCC0mUExts4RvlyKA07Qqf89TwiIU4hQV/vsqPYKrMQhxWuvjD0OSQm4fLL5OxNIZc7p2hTM5iWdI",
-	"2A/dmVFWrNq5D+hgCgy0lijnp6OWmNxMcC7knHsgjvkUs5AgZexCoUmqNwMlRE543XqNM0ICSUkWFC+t",
-	"nGB1C8Lu3fYspySjPIJosiARylOom5aeOCh/fNNrWRlWMY7ahayb5+bOd+NYtCtgbi2cV7SJED53JmD+",
-	"eUETwvPbukJFzKdz6pEHDlelZUNdgTRfrZNECY6IFgRUypi41x3r0jSqPVw8lyjFubi7LOoe1MiiiEZa",
-	"F84yeq3LeA0g3RzdVue0YZlUHsmRi+hDCpB19u3asnpIdWUoNggKDO2g7+g3CJvrQNXwNg2eULxhr2tf",
-	"0UGeZ8R8Hb6omEcYc2F8MiFnjIRWWf3cj8M5YdGdk4yKcrKqpywjIU2pYi8QbnO31R0Rc2dQus2dk7P6",
-	"N3Ua8osW3O4lFkm+0Zyixvk2HKCaGas9yZkFu6lBsMx4EhTpDmBDF8A5DakFyrbx7irxHvMuPkaDlnq5",
-	"TsPS9rB9xrup1mKr24BNvdvbLfWKjeeALVjQRdkMpSXdHOszNcprZjj9lpP8y5DO5yS7piF5zfA1pjEe",
-	"xbe1GCMCkX2mZ1B23tsrCPJEINlw7uC4m4LcG0v17GCJR1gQR9X2xntGeN0t1+WUZ1QaSD0J108OKDLD",
-	"lM35fjzBqNjaJJdgqjStnX1HNZbX8ApvsTa5LgsGXb8qdtibOc0/XJNMWe3K3LGvNilH8xRYCoFMcDwO",
-	"hOQZiSpL45/u1YPJmwsi2wrrOysMJEll5WC+JBQ8ZBOZxIgpI4TcyHW92ViimGDhsunhZWD8kRupDRlj",
-	"+9cLrXWeLwTTp5aXXJOGeMIQuUkxE+DQcQAOxutUs8y2RD6wCeTeKqtVOTJBSxbpHE+zPqZKTKvgvcOd",
-	"7e4O4qEkkDJat+K3fZenFlzjjCoGJja+D3YRbNXjqBhl7XbMLRpwkhmT+KYqhYQ2IdxeQFGlMjKiNTcj",
-	"poyg3pGJp+qXDlqA0laoW+7NdVuw3hu8hVd79ymu+f2lm2OU4kx6Q0txJky5lR4l8PCiHhZrX3JZXdO8",
-	"/UtQ16xA+MOBEtyuN6ElFHT0sXAS/AGsBZZQO7c/IkXdflgsWvA7pKm3u91u8ZE/LFXdfXGVZPWGeW4q",
-	"/6VMFOsAMMDiGQiGdVLXB+whd72Baz2LqHzgXH8E5zLwQ6KB8bjLC5bL3LOA/xTjbmA99jOb5jzuuz7X",
-	"sR9bi+nUT3JTGDA6BWFtFkQ1GDCUz8yt42evwXB+itnM/HrbZECTMFApq1OLbK/UOLydlKlJe74iMwj7",
-	"iAJTeIyFtOaQJqj77iPU9+ncnlU7nnqXtj+nzVZvLF2NzzDNf3Mi7TXDuZzwjP5+67yGvPKKUmwzF8rC",
-	"bkjlLz3pUfI5YRHC2n3haoCwQIPWibkfRnWENCQxSsQvMb0mv/zn3/9n0Lozk+7V1yBRgUx+m40JNrtX",
-	"ShPbVFqYGoUGobbgOWXkDgd4QG5SmpFI25YA3VUh8Tdv3gRVsOhFRFPFlr4zzYk8TXkmSXRKIoovZult",
-	"vfVyVq1ye8klVJrXkpv7bpCoD+u+AlXCkzaSDBT3RA8qUIM8Qv641HgGrbaLrmNkJoAACZOyyztnfe02",
-	"V9RHJIwxVCsLmG8DHdbOePNZYHUjUqrs64vnwQEQrQYDNStksUK/BEXAAFc+pcDpojvaBZF5zTxRE6Yv",
-	"zNO1QcQM3LOVaJO5bvfJvOjY/KF2Btobblq7rf9sLZ3OzWBzFNo8ii+E8OCNH71Cc7GDyGyCWEC8t3cP",
-	"9bvu/X+Ya8h+cBUjrX6G94hj4C3IbbEKHrw97nxdECEfmPpmmHr7E6kFb57Jw4G57YFx++LhYDf0tFLs",
-	"ckRMySYAk1+R2TFiBjVeIEHCjADtGrgvalLoiy6Z8y8mzDZJae7ypfu/7QTd/kWvX7TWdCjfEZYEElPn",
-	"ob7Va5RdJZZ+XUieCiALnXCVxzH0QoD5dZo+p27TeUsag3zu8/Te+sMsATlvt6g4caArFbPUZF9YjGjG",
-	"M2t/loZSmtOI85hgpt58RWavMjKmN00tmTK/9Zkxe6HOaUzJfI8iPAp7/ZvZ73WTiLGQr8WK1ANIALlQ",
-	"HFVRa4wv0WiGBE+IS/utISxoLNg9PNrdXURYS3c6weKKRLXnx3q1gDEVRwXpR8pjsm4Ruyi//Off/9v9",
-	"f90KaUj82iYCwP40cBz4CctfepXxKIcEgLrXGtpYad3NvebU0LH9KOPy9idHo2o3MCP7dbXNEVcfgQyG",
-	"ZdLlXAPNuK/hLMOzlu4HYMuEftbdBWBZfVL3d9iNrkSgPrPxF9A7im2PGxZ9E/noVwA8tFDl31NRs+zG",
-	"pyXaiJEpNOqzusJKczfMfW7y7dY3WIaTF5IkZ0RAI5LaJR8RwJYwfZ3UJ2tYPahBK0n4J+rWDyZHpe6T",
-	"uoOg+o6hMbVGisjSokEnM5RWJuyzpWnZnngwKTLva9NzPeBMnBGbF2KSYtSYYqy2FUnuBrvyfph10IgV",
-	"NbtCV21xVLsiXpbw2r2NlksWFpEG3q+m/pVAaYxD1xfO6GWmgUm3NCa/5c3hoddwpDvfcKTQcJeccsKi",
-	"c33n3NGGkbsX1R1BOA1NJ+EH6JOprqEU1B6SVHrZQQ43zyKtNJSPB4a6v7rGrq67kG64Ce3Ga3aw19gg",
-	"qHa57JlZ7Xv27rt9Ua2NqF84wmQ2c+vWtuQBi1VZxZVPUZV3gSC+eaEftQO2/1zC9932eCtXTKmOVp4A",
-	"M9ec1cuRxVFE1bxx/Mrbf9O5uV41kNzovvNUcysN1q3uOJd5Rjan0NarG8osHsWYXR2jnNHfcoJwwqG+",
-	"lVSq4GuasjSoJH5/xm53UTev/x4MbrrdYDC46Y0Hg5v9sfrzcDwY5P1u/0D/z+G7v/6ldTc14xgxF8WR",
-	"Czt0rK+QeES7vYhm2y29vuay2qQqGRvNxUysmWw1wuztydaU0UAfOg3DOk+7trn4+xpcN/VMBn4PUFRN",
-	"jGxEYj5FVB6jmE9JFoQY+paxCMk8Y7pMP83ZTKkabYTRmDIco4jrrsTKMh130EuOXrwasKLbWT6KaYhE",
-	"Ph7TG/WlKY2jEGdRB504h+QhCic4w6G00AzQ0VhOCLN9v2OCr4lAGeeJ7YY5YBq/yWCVZyTkWWR7N9tX",
-	"7/aR5JcEbC6wAYYJpvHzjCfn+Ugv0bDaI2+uG7s7roKwiLJLU8ZUPij93lzrtE0dlLkh1ysAMR4R17L6",
-	"9OTF9+j52Q+nllj07tosk2O9EEOtuOiO2XnFOFQ3lJgVEwF8ozzxve0qg6hystoGn+8eFX8H7/7qXXj8",
-	"/8yvgtfYPBBXNA14qs9L4PKk6w6kWa7mk+g1Oxa3P4+G2gmA01m1t0YJsbfN7983iurd9Q56wQzhq0Oo",
-	"NnRm1GBoDliwvASWtsT0FnYNXLv93+Zo2FMN1tMN3Ko1b6PNNLz9FrpsrUIdUAyqVKUynMgkHgKDGUpy",
-	"I4d+pcr8dkPafu1JhXKXEY9mHTR8/16xsQ8fhkhIzCIB7A0jW2zRRkSEOK3aE4O8290OU/gf8i1F9i36",
-	"9y1zoSrKAWJl8fks9rh7oP4zUv8J1X+It/F1m7zqEW1SZF4v0V5KCc3FSrwhccgT8sdpLbmmvRrBai7B",
-	"DqYZuaZkKoBa4AfC1TFEb0wmijBWsprp0Dw59Jvk1k6z7Xa6POHDw4N1uPCtF2D1TYayslrqh7qjVan/",
-	"mmQjLGlSXg2P4j9JGq/TC5u5l4mc3Z552djMIlPmWmm/DRsyS7UepW8CPY+vYQma8T9TT0NyUoXfr6tV",
-	"t1t5FteaXBmxY8TQNk1IEh0hzBAeCR7nkigeLVMxRK/Pvi9SjZQgNHnc6jRm+BJ6aqAfWDxDlzEf4Tie",
-	"oYznUpGM016J/owBogAFGCTzMCLXwzZKY6VXwQeHgDKKYs7TEQ6vCohFoTFh4FleVTRhqEdbW56I3vJC",
-	"/4UzKKMVXbO7Uz7uB5vibxXCVfvQtrTTTMBRU/jK2NhfCZQQiSMscdtiBKGxMotNCKZMq+pK4+vcY+iF",
-	"5qMTADLVem2od1hpRkXx1wIP/9vkefb2p5fxv7b/K47+8XaC+z/+/vbNy9nbn86Sf72Rcdj/8dcw+bF7",
-	"evGiThZckdmqvt/KwuoETzvRBSvrK6g1MqdQPJVYAWcSuMpN0/DCBdvWrcXVEtXYilji+tV2J6HiM6JW",
-	"PwXVFL4LPnE4ZdHqRngxu7spiTCDumV8qvR6ZRnWCeynL8+N3aht21FMxWR+eZrjPECMOoW/SGuUGaax",
-	"LoGvWFQ7kzTav/qtn+xe3/y+PRvtTZk8CH/NeuNLgQ9J3vlFGyyKvOes0Dnq4yMou29wVkOChAnMCaIj",
-	"UDU2wtIhRVc06eAE/w49m5vGUuxcvzvvUE/zLOViaXzC7dUrc39pk2vEga6zKBwizPRG1dSv9CU0/NGA",
-	"hwxXiq+u5uZ2A7W+7nZLygZdX9IEjIrYRCsMlVloJA08UhMi7R10u7doDd52Ob4rTcCKa5dO00BIlfOx",
-	"YfqpHGaTZmy8aXpoeoULUvKecLvmHYmFrOBVQY4NnkfDFCjoox0EvYbNgUrwDCnKgmVgahd+bj397sVp",
-	"q91yPpdWu3X+6nmr3fphykgmJjRttVtPT0/OnqiBFYtnnps7TVX6mhvo8JX2RA39nmWaAcecXwV52kZD",
-	"08DE+Hh0iaOODTOiLydYhpPydfUf3davPWDD1zpHvrjFvt5CmtcvjdZzzOKYobag+76FRjJj03/BMFrt",
-	"lvlaeY2Kx5uXyWbE15WWq+vKepylZPlGPnl5cvpMDeqnVrt18dNFeSj26vxAGn2txmNoGZTLjyokjxHd",
-	"acavicnPWD+Jx76+1BCsMeOi1103lSfMheTJqfFDPl3ghJzzOz5S4yPsmsQ81YYtyb4Sj5UhDNpKDWCv",
-	"q4c0sDITLPT6sAFzyWXOrakbLtguyZSpIxuSqq6dYBqvIFMjS1JiET2JCjtcSdcpNJGakPMiv67WLwqf",
-	"PIgM64jvLHZd3yIryjxfH77eG/V7wX60i4MDsj0O+rg36oaH0QHZH68SvlbayJMJCRelt3jOfM2OQIVR",
-	"fMdhe94yrWU12Q7TLwS7fuqMYJOoWiMxjOtiROSUlA8kuAqdBtL2HUGrjNgCn6169mGlAFy7gH3TBYsa",
-	"RgPaWfHbrmBdro6LhDgRXFqvBs5ROmelaVZJZFnWjn5hfdbOeYn33jZ5xwy55syWKGWBiM6ZpDEi1ySb",
-	"OW+x1TAyInh8rcyr4XOQqEOzYft93VXH2RUiD0MiRAeduL0dMBsIVFSokTP90zPGcSwQOCQkR8WA9Bdc",
-	"357bynA94JWl9TOIJ9XISJNMU5hQag4jHlFSE0MZhWEjZ9apR0KnyI5iyiIU8nTWRoKkOFNUhEYwu0Tn",
-	"LS09f6t+645fWUHAW7xCdcptssQG5TvkYp3qbzRnhNlBaN1vbW42znjSQAQXk0I1sD6H8vQm9O8znjdJ",
-	"NfXql41WuntzREUa4xlI1PLrT8JNJRWbRbqf9C+lBdGI2K16ETWlzxl0y0izhhMwv9D5s3N0aXIk/LF1",
-	"+2p8B+M9GEuwG+2Q7XEfB0q2B2powcH4EAfdUS/sR9tkZ7yLgy783ypLppOpVqbuuuy5O9F2cVjnR/DM",
-	"MGWbtejShPmUIS3JVhYUQNouAbLsFNld7MxSg0zj2QVvcnqry5QIdMlvz2YEYbJxFzwKkRBJaKLk+a3o",
-	"v71njQwW1lPImgJwcNRNCC6mysb1Ac3qIoZzA5L4silGgi9F49oX7566dy+dvOQLmGFBtCt8tCbOv4Lq",
-	"VrBjj38WwwLp1wZ5W5BnsfqexjfPlCoCxaxr6Sh6fMGR5jJlDwYGUaY6NWKMQ4nwSPtgPdqtd3UvJTj4",
-	"zlN194eilKxW/Z/gNCVsXiAWG1Ta0a+EbltWRkCHHCr/2B0hkcj0GO3udtFup9fp6ShW0bd/A7IKAjsN",
-	"kuog2tkO9sf7YXCAd3vBTrgd9YmSV4e9VSQVD8M8yxaaeW7hlnGY3Vsw+yXHylTGSBRyFpKMCZOmafO4",
-	"7c+wTNMJj0mhpgKcBVTyh5ghSeJ46XFczgxWcNoWZKm9tnWH2rhOi2VwtNvWpF/amcWH7GltVAhInsQa",
-	"jLkoSWOamI5NWKhI4LfAahqMVyCuLXzwx81nSCUjepnzXJxISZK0Np15jIbQQrmjuMbwyFgzE5tWjc2T",
-	"alQuRGX6PmkjmQvZQc+wGqWtjRaaJApNRHJeTcae97SPeM5Ccp6P6v2PxUj1jdHwCE3V6ikpq1ZO2HMY",
-	"4lxUWMY/CCMZjutoXL9t9W8OX5EswYqWhm00vMgwE4o0hoqQh69ZRCTJEsqqIZKWe6zWI2jqTZo+r20E",
-	"mPHMMMaMX2Y4qcguU/xW64sjMZ4tmybcBB9yC9nWXciwQMNTneX2PI/jyuS8K7XfpviScSFp+GTJRO06",
-	"a19PdVBTL6Lg2L/h/ALTCutbwvHnzR5CImXeL1skxUxiDFus1+lK2cZ8jOwF6a0ZHuWCDKt1ghpkb17G",
-	"pF53z6bPc+DypRUKYxpemRWC4HHGKyk+vcN+p9vpd3q1fkTKrhZO2L1edy5jVyZAjgUac52R0VkhF6NR",
-	"UVzBEJtjVGoo6ugX1tlGDbF57TqR6RkRKWdi2RGi10pNXpte+7td1O/sdbrIrIN6jNDr+vOsFca7nScd",
-	"TJhgdYsx0JBiRejR2fMnaHtnb/txeYhwkOpGo87WyWWtprAi5UJfS83UNHUpVU7wCp/hv9M4xlu7nW6t",
-	"Wr5A/jbUIqJULbTL1ipCH47CY4IhX1+7g623c9WUD/3a9cxerZTPVwBVzVxGbuSTPBN1dYfq2yFcs2JR",
-	"3Q2zNcoZL7qOd9Z2VxvtxxvBYu2nnqeWFP6jWnsZPfKP/eN203GC56h0txfH8DHi2YBlZAwtxLxb7Nmo",
-	"vhRlRKNWqZuxQDmbYqb++WheADxulwqTUZ7C19RMvC9qpQrHsXuFEejwuEBmsLqxgj6d/kTgtBZf0sdo",
-	"wB6Vj9VjDR4B7Jm68knLn4vBmxP3WHeOAqqWk4wQFE4wuyTQd1T7agZsuS+72Bz1Y3np3S9mpd2/iwV0",
-	"P7muCKVZu3/rORYv0JMoe8ur36r3mS/jA4buagIcqx55+4b1Dv25gWb5Uo79WbPtqItP7WkDn3+jh4E0",
-	"e3VqPdvLvTftltLX1vM/fqeeuJ2LrbKCxLiDYAwL63drRlCfNUdJbDzTkC5YZmbLszQk971TpRMFl+qP",
-	"UVOgzibkVzviQ/pYxamPXLQK8k61e2BCLyfq2BWFaMbJ9ZVhS0QxpuF5OCFRHjt14olSYvQ/M4LSGDMG",
-	"8BlLGdg/wXHWgp5yioc99bjXN46XPPE51nPLq9wg1B1mAOUVPG8w+EpHfr0oHsy3WJaHoN5DUO8hqPcQ",
-	"1LtbUO8hXvYQL/vS42Xrh8i+JTiWkyaOqezOr4rgdo3yuhqF6a806IsLFMTSc/MZU/xquFz541dlfYVf",
-	"1RHmK11+ebe6YJ0Ozs2xQLgoElY6zvziFQ3SGr+jabuSp5aPhKQyV/8UbWW/Y92KWuIr3Qs5OUZ4BDEK",
-	"nmmbKCGY6UzuEmnbWpXWOU6MXeZ/XVfVNJy0YptM34mGcgB9sViXY2OdSQCAVMyxPNbSAPse66NMbvdb",
-	"ZZSbbrm6oWGoLgZT50CzOJZ1FrO+hCIe5tCLHbyGhzu7+483gqi1MEw8hQSTTFc3UwGFIc0hYzOWGRq0",
-	"RP7riIRS94hbEA1YH1CrwK9SwwC0vp1u99Y4Wku8AB6uat0Qhz6WpquEJjfaydOoei2CZV0gQOe//+3F",
-	"xSsv58d9bKdUh7Nbgsra6dZiMRkE2NpqSBN5MaToE8BxgZyqftQJo5ZkjXE5n/K9Qh/L+TBzHXKknGi7",
-	"B9xKOo8C6LQy4vLXF7XILFewBhkZk4ywkKxa/6NX0ROcLpINR9MnqHfNfKA+3tC8FTZKuVQQuVYSwa86",
-	"1bm2Y2ptY/CGHuxFWycuA1NeUL5Q9KW0siZIXCVNpT3IOCNKsyRZQG4mOBcaU0ukhEVBiFMPO9y8IgDc",
-	"ola75ddiBJRhC6B4RWaBabgYgBrCM6W4cRlAzrmaGM/N8O0vCZETHsFPphK6WJWiKZf+dxXTXH2v3L1L",
-	"/VK9qwkRvQYRuqEnWGPPvaVNsTyE44CyILWoy+UratQZyYXZe83jFPvnudLoUjyLOY4CyXlg28Q29t6o",
-	"dDMC0AGG40CDObYXNNQuukVz1zK5rErVEXCNZuUx/VpHqZY1ruUKSJoab/QiWWkfswmZzXLS9bmHnCrj",
-	"Zai1si1AQ7N4NLoXNON4pW/XGsLeYbf3+BhBN2ULP2WyggDHoswS63yQFQ5nB+N4Wh0D036+ZWnzRdjP",
-	"dyGV1/ojOzjujh25xPGssdzqSQn7aLW1TB1BoY6Ykkx0qnEicaQ0cRvFEUcZwQUDm/vnNKNSrQhOqTr0",
-	"7rr7t71hROOYskt73YI+zP3b3u+wb+wdxQ/2FuEBBdi7Sr/pG+fjT26Kc/umdsRgct7GfHqdKiOh1+16",
-	"ESoAIQh1eY8yz6kUJB43BFHEkmhVkcQ1Iig3X0On9Js2RC4d8FsfflwdlICwyIQy9LTXQbZst24Cw0dJ",
-	"YD7XUrOuj6s00HN1BOstvGbCNmJRC2LVtghWBsxKU5PSuxdCWtU66s8WOOktFCbPQIUdSl7NLMrCCb0m",
-	"S2DKgpgKWUH62ds+2PnoKEerrMeKK6Fu+1yXYZzxpF4ZGHnAdkpkClewSJWsdWWK5seaXpmQcKvRC6vu",
-	"jtaExDH/ezNg4x+NcrepkEUJ66f70bf3D0SyWwHArvvxEezWCD8sPfdG0V9OxZ/s6V85wnB7wLdalL8a",
-	"0LtNHeT6wMYTniQ4cPGFdtH3uGvxlcao959//6+9HRQTNRLRRhG9pFK00fAXJXUD9Z/OsIPOAZ8KyYwm",
-	"CYmqcAVFXMRRgcSXdRTQ7e98Alh/Vn+o9bpaT8bClsgddMIQZYpMLNAmz6yWoizWjEamvjnF2fKqFdxd",
-	"XrWyPOZ0vyCGnyp7k7xemDtUZ54hQa5JhuO6aJu+nNCQxxDRACOeZx5EVkkADphFgt7t+lkYlAG3bKNh",
-	"GBpFdaT+snp99cysAHfbzELvRx/YREToCOn3iTZiOXjx28ggVhm06xgaxvMMaQtC05+zELWDINcwwsmx",
-	"41kHAxaTaxILFBGStlG/q5uOa+NY2cRx3EEvAWMbUqJ6ysDqd7uIh5JIoVgYjAtNeBwhxqFbacZjH8x7",
-	"lMsBk3gkzECVRpgRfKUmA29mAEZtJoZiShyMxv/3//b/e3e7g94AbLdbyWE1FIYt2xgw214VrutWg1St",
-	"VoZDk4Wk5lQmm02EzCqWHWjDbZ2LZmVjk5m3MCutaPwC3bd1GEAHB5f7p3+zaWKuo0LJ9neX581+D5Rv",
-	"np0zp807NP4Sdo+DptYhTN4Ig13PV0v2gq87OcTBKjhnkuIMZHEcq5sAJwcZnBwpnLXRBJmzSvrlgmSu",
-	"c8pCUsBjecCf5fY3G6pvXOg1BUcelJbOhCIWgWlkIjnUq/AB0BhX32Rlsc5CXqseaan4BBfHsnwmICOT",
-	"Aw1SAgtUpFvr8QPYpyJyxlHM2SXJoCEeSeVGPJZLJ5I5+J8V0SwN/k0DlnnLvdELatnFWpbi4X1lWWZ4",
-	"QYI+kOdts8QLePpNwHt+hlni8/s7n8OiE3CHR0WGuG1RZVmDJXUlpC85jzpoaHN15fDIok9Aj0BT1FG8",
-	"CgskUpx0Bmx4ilmOY3gAjoy31/zawGKevHqxCrqPHrOXM6xUJP3+ssxwN84dEJtoU0eNpawZXaZpGr+b",
-	"oLbJHTFBttsh4BUfWdzL8pb5hqt4QG4H0L+B7FQ793bZk1voCpuwlWqw3NSu/bgoV0irdcWJnXrb3FZm",
-	"QIbHEuUsBpHp4PALg7Hq8KtNH1qIhnrrHo0Lsh7d+NaYvEubAsA4qITPheVdGiEM4AtFMftqAfrCmS/L",
-	"lFrRS7OgdcGxLg7dTOuCjVjeC1oCLH1/nkYLeYohDCg2IxEFb09GdLmKWpLaTSrxmN56PGZBJ8zySauh",
-	"Pz/NFDiVWT9flfCnXCfcLAdfplM4u/L2ikSpk8dKioQd3BdUcmanZDJV6xt16XRst2C36jFTpHX7GCc+",
-	"T5rgmlTSOQl2jpP1hZfNTmrkwBAjc8a9B2NvkmyACYH7gXGtxbSRALXIQ7Q/RsMORC5LZnJMhcZ5GTAq",
-	"dCoqurCdlKDllU7omJCMHNuc2ynP40gZF6YYtoNOkCDQGM/zX2lMbAoQi6LoOQC9awCjNtEaVg3gujnT",
-	"Dal5HmZ6jEMy4bHtkb5g+ZTlWyyhGowZsahZq7bafwucPiuvNSDbyM7dBr6KnLktTTpRco6TDUmR2w5F",
-	"n4gVUVxXSKe2WTy1NRjr6j0VjnS9VE6UqK04tosY14JawEIh9YsBjdb/Ser3D0r2g5K9CSX7C1Mr11cf",
-	"G3frxO0OHJmyU+DO7MG8+yv3Glhm0y7xC/EDiFcuJbyxGUpxvuvPwmpNUB4sxVXFdy3/Me3We2vxlpVF",
-	"uE8Hqxh+K5zWZTaf+fgdTD77hrUtPjPCL9Dwq8xsVYZZ1qmA60BHNXLzibPOB/71efOXxRzlNWgHm6m3",
-	"NRV/ALZSKiWxfaqRkHgmvAi/gz8zhr7OYk74tbLq5rKJklzIARtpJ4A21B869+rEIGXnm290Xpo/fta3",
-	"vSslENEk5RlscIrVEFuXVE7yEeAmcpzSIOQRuSRsyw35w0OD4D9Xg+BPg5a+9D7En8Iqf2gUCHdubewK",
-	"161YKIRzWRrU1BAxXffZqGzMtRJeSbt46KT80El5tU7K82eiHorrtc7tYBEydYEancWhg+dZpmRBSjLK",
-	"64qyqD6vzxpq5vTvaERm3LRehpXE1XSvHpSa+Erk3o6vRNZCHegqtvNa1ETzYVuXatP59DyOXUcsC6sY",
-	"8hzoUcx5JHduM7JxRsgpZ3ISz07sfBvHCMpjyIVEjMuJ2oLSYEuj2e7ecjRnarFYbTjsTYmnjRfs0vqf",
-	"nmDxCs/UOT2FYvwFDLGZUqDXwYgAha7IKBO9+OcpYdETnD5pZpuQj+zSSfWSm1wlIaGEJlQPGxt9DGEq",
-	"FOK0NIzd5duy3H+rv/2MRQsMZu0z0IMckUvKRJ2VvB90exfdta1k/d7G7uchjgmLcIZgcdXKvL54Umuk",
-	"t8qMrBscvnu/8yHQf/Q//KX54+cSZ4scBsXUcYN/4HYzz2hIXpGsd7WAUuAmqLKBZHXL+gzlFqRSQXBZ",
-	"88xUq/XdnpSXyCeXEidsYD5VLtCusu75Rag5vQ0Hq84oN+pEnSny+ux7feLmtIDanO1VHElG4N5ThM7C",
-	"eDR34pyVmsba+/2hldF2Sg1fTBuelZABPwXF0uI4Fe/fkIJZ9acuj4yaxW0IgB6S3Z1gv3sQBaPeXt/h",
-	"UPZG3XA1cExyTXkuzkmYEfkMuoWIOjJ8DeE92E4D502N1oljwZGgl4xERQqqgPcV7bMpaB2VFACdKmLI",
-	"4naQjesEBLWBs8lDs47231lHo14hyqi+7Yi6ODRzJ7l5j9eJPxrCNn2DGsrX9EVlYRgScX2LaqpUFuzY",
-	"AtF3q6oO3DTqF1IYF7Dz+aIT6xS2Dk+TrAE18uwSjE5lx5nJakyvjIeuZCeic/WmvbVD/lGegd/ttIZh",
-	"fcunUKWhlkoC26UMJcq0ESTkLCpL54P99Y2OevAhC2lspz4PaVxh+tBTl0RV2ocuGCwCH4dBhiER2tXI",
-	"eCvUiuiWK89uQpKlDb4n0BuVEmCZqH3K5CTtoO/oN7ZUD3CJwFtlzfD5SrsK5/Ja/Vdt5QhLPMK6f1e0",
-	"YiHPotYtFew8Y0rhhEDnYX9cajRK0FbV9hriWwH4sVRXYw6QOkqtEnGWxj6/OZaWFrAUA68+q62FA+Zh",
-	"e5pN8Ux7LzyJWGUqTW3NLgoMTXuTbvIBoVZDJcmavasrTLEk6/s1sn4VLU/P+B5a98GLX6zWs7BtagGH",
-	"FuSNRkMU4iyjVe//pvoZkuaeMFY/W9BVcWmjjzFlEHFbpie4TiVQg207uJQynOREh21vp68sV/ds65eG",
-	"dcbjvd1gv3dIgoP+/nawR3bHO3h71A970SrrrIxrQ6+L1oIKe0xIBAY5YDHA6uMspkTICqunwvS/Lx6D",
-	"ivQ4Nr3xO+jNhMbE12ghb9jZEc4x5H26ylvnDkCvdze0b7LiEbdM6hyeqdXH7Pnyadl+pLruZc3LI852",
-	"wcJWYJnL8koKRX2dXJLiqVu29K8y9i8gqaSWDOarE017/qFhFZ6a6FQh9Gj4tNSJyo0douxap0KPhs9N",
-	"P6hVCgzNZyu9SkxTknflnpP2zrnjYKcI9dxPm6kDrrdNcgDgIkIvqxJnrpAaPNKcwFrmdHM4Pbfhofr5",
-	"eg66N+r3gv1oFwcHZHscaFv5MDog++PNoS3qZfS6BMBfzc4VLG1k1OIzFPPQ2Bw/Giiv4Zo9ROp4ldkR",
-	"D/u3NL5FJwCebGgSDfk/Wkt1eduKpZtpePb3et6vdXoZd3STjTUcXyt0rJ4/G6v3f67VpTKSEiyFB0nN",
-	"mQnYGI5xP2rWKn2Q53d6aT9kX5rBeq5GQcv1Pes/cI3Hzcleis5h7vNAoc0vOZv/bVzDKedf0MQxwbn8",
-	"dFnzN59jchYST9lXPwHmQxOK75rwNvUtpD2C1MCgrke0h9Xi9z72GhTXBVuXtT8qQfI3OQms0le1Whe2",
-	"dLd9FDfazf0eGy19dv2P+NhrwNPW5Ao8eD50fO+dkO67Jw94rIvqvi+jRY9BobF9Cy7xtUan2nSfnqI5",
-	"T5HHanrrOM2i0nqnrjuP5XILpIbXBnceI4gnRLMRqyVoN1FjC8nPRd8oJMuXr25UOgNvSttY1nB4obLh",
-	"QJ6XaRv31PN2Iz1u/ZBkc2KMi00X7tVjNFQvGyJJ4lgYsgJXj1kQHTQtm6QRVW9PKIPuFUfvWwlOU5uS",
-	"U9K2VtY+a3W3Wzx9q2fLy7sqCc9t2foPFsSx9rMF6a396Ep7U/OcodS1n4Mjs8ZT1vMvIdt14XMXREjX",
-	"N922e9Lg0fqQfGi3OCM/jFtHP6/JoVof2uuaUKs+4o36XeXwLuiY7s4spJGJfKTuGBFIA30GbF5oONwx",
-	"DufYG9KxeSs+1P8o5TwjYCQYe17nAKOTASvgxYfXhUsi5sKgx+ofQ41W+GhYnNnhY3Cqm0wQdIlNT3Kq",
-	"ZDfa76MJzzOBHg1tK/SGduN+P4k/ovN4Axdu393GXJV3L/Pz2sSBdby89pm7+Xi/IN+uOnlPly2XSwpQ",
-	"DOh2rWDuMZ1nXmdaMt8GpeAEpqd9eI2x1s9FiXb7+uXr0G5LN6pCl9+6WIMGwlmuL5fE+LuyNexdaeaI",
-	"b6ic6HSmOuq1hxWzSMswuPMh6/Ih6/Ih63IjWZfqu5RdNp3Ai2IoOiOuPHRv1JqbXpGZrcQcYUH2doKI",
-	"hDwiEbQiMAHG4XQiSPjLELCK1YmY8CmDOQ6YBt6COn1lwCpWLcFZXqR/aU9YDp2GFU/wGgiq7881iICP",
-	"vU2eZ29/ehn/a/u/4ugfbye4/+Pvb9+8nL396Sz51xsZh/0ffw2TH7unFy++LhcE6Od/Pgne4uD3bnD4",
-	"t613f/u6vqD1IYV18ymsVRJ9V4cpL0iYZ1TOzhUbMQlkKTW1ISOCM5I9dw0OxC+Khn8x5eUZGdMbXUpu",
-	"ftL07qrL5zLZTl69ADqv7cBkAfWHJ6bDKPx+hL6BQSD78f/8+/9Acxvge8Bn4Xqx2GpLWh/U3Cgbc91l",
-	"mUmsPeEGh/9Ue8rDK7MBxUZCkYS60rnmXP8R8kTDopeOd4aZwKEORunSEI2JjNHZs/OLcR7rHo8Aj6xm",
-	"RJhUBiFxJWn6MALbwnaSZoEcRxiwjAgeXxPIuJ3xPKssmjru9oWC51kIliw0WQU+QGVnwAbsr3811bHi",
-	"r38FWoaxQWXP8+Cgg17rGJGthG27klid/SWnNNTFgzLDFKoHlcIEb7KBKDWRARvudLtDZU6BoM54muqa",
-	"PEFjwkLAWxhTEkeaJ5q2ekPFa4fwL+DoBjUBASj7CWSrIqYG7/pKbPddYwnAbuRxVFzsd3WXCTsHrQGR",
-	"RBzbLhe6m4RurvmaUcVmvTRXs2LQfdSuV7WrtyjaerfREKdpbKx926z4b78KzoaP7f4KqUu8ExxOKCNB",
-	"RnCkq1eH6utD02fQOBuhbVnqgOt95Qf+R7hNldmMssvOX/+KTtDw1Q/nF0OTGwscQUC/bR0W0I3eMUPD",
-	"F17b2O/IbNhGghu1oyBL6KKmPQya83IhB8wU6GkzgER+AgyL3EdtQBPIpoO+IzNhEsctTnmpmwP0zMg0",
-	"1D6ocf0d7QYBKE0wM9Q58IWXMz8UN7kkUvhprIx8JezQMXhYHmkHTluTEmSSfM/1fg3blnLdssjgjKQx",
-	"npHoCCnZP3zchnpwoOmJUoG1AEKCAi4oVvMlGfiPYCzDnX5/eKzsJ5PrpwemNlHSOFaEOuXZVRuOy+FQ",
-	"08gQNjM4UXJ+aIqdjYdHw+yHkF1vF+rI2ywP11GfRaPyqk0wGkGhYIwzQgZMQw+MoH8UxDNRwZ6/ssYC",
-	"IJ3ArLXnDAgFNhmSyhkxRMV4VZM4RoxnKNKbrelSGJhUTSSORh4ZRDgYKniMZvCnga6AvzPYDv0nl/D1",
-	"x+YEnJgVUrzjMuNTdRJekmnp7DMyRcrossaYImJllOPM86KpTcFsBh3zj1EYQxBxwMQEsFrpJdPKpDJ4",
-	"AUKWzNT0GJeQXKA1p5iGhAm/38vpi4s5CcNTwjSr7vDscss8tJVQ6bV1LySU2pWWh+DT6nW6nS44blPC",
-	"cEpbR63tTrezrXWvCYjwrQnBsZz8rv6+rLUPzaz73S6C080ubcDU1nFoTmOJTHhnAFqe2B7QSqGNoJpP",
-	"WZVwpl5ErSP12W9hEF5GPIyt3+1aoWwcLz77/NWYgEahgid0daGwIFatk1j3Cof9hEsmPq7uBMmvjaJl",
-	"JpMZHzxRVwaq10F9DLyKE4ItUO5PgZGngc4kqPuKuX3rpzPXQh6+tKvnX/eIW6etF6bntm6B7StqraOf",
-	"37W9xXhTIO2Wh2zD0Ec/tzQ1tN6p92wp0TNbjTIcTK2r53CnxXoVYCmt4eIgknyJxQjR1Thz9HFGcESZ",
-	"7VWyURJRr57dO4mYGSqGojghcPWPTCnqqe3lT52T7JqG5LXXvn1VIqubdBOtXfe2bF/qRoK70LJJ1FsF",
-	"vmPe6pVyQmhmZJTooDNyza9IpF8iJJ5ZXAUA5x7zbMAOuyjCMxMqKdOhuukELJ5NkCEjZTqEksBQ0muY",
-	"Y0GQP5ccb8Z63Qm6/Ytev7BeSeEUUSqydtkUDpj9cLsf7JO9UXA43ukGugCiSw7HB13AWDuBD1sHxhWZ",
-	"vQKTrXXUwqOw17+Z/Q4IrUK+FqVxgBXdPTza3TXjSLC4IhowwBmB9hW//Off/9v9vwV+PWqdRAllVEi9",
-	"0rCysEvFXMBIAZJZ0sr83Yd3qx9YvZUQLGo4tOrNlUN6Bj0JlAReckKLGz+0i6eCVzym4Wzlh83tH9p3",
-	"4g473d7yc/6aYWNNk6gFD63AHJ7zbESjiIDvcqd/uPyJC85PMZtZI7P1cZiXO3Vq+60268tBx4vetVs3",
-	"gXXFBE2U+O5Du5XyurDjE2Pp6Mb/YMAYweighsd5HBse1bZeSG0Aq0dCzJTuaJRhJTetoajGYjsKyKLT",
-	"HbQn0J3s26BcO1nLcwnyXtn66MQ1i+2inGU+Z0xJ2XlQxwz1ePQZamlnFRHyGx7N1mSEOlW0orbBzJ3h",
-	"z5WFo+7zxfQcxzPs5FXGozw0rKTYL42HcQRvebeGWH/izdN14G9kFwAMBk90Wr4HzzVqLsmM3ppLZeRA",
-	"ea0uNMx6WWi8bymiamDDa7hpWyAMKsGfT0UG6Y/cQuKUSGSBtKnSzJpEE5nT0UwuXwmUEImVzlxY38AO",
-	"rsisbXz23GAueVLIuiSWCQJ3ny+DPi/JtYJo+AZH7mTep7DT21kWed2D5c+ZwV3QhPDcjPFw1c894Wwc",
-	"Ux1h3umtMMpXeBZzHF1w/j3OLol+bneVJTGt30l0SiKKbWTwc5Tq+vwh7BxVjZI9wTfBiEezYDST6tDv",
-	"7e5u7y0T+VbZrNgtW+9p9EFrADGpK3jU5odwPjYlkiEU51IjtMU057ETEmfSLx0c9rs7Qw0r7PoCGUY2",
-	"YJ7WMNLddCS9VvzoWN9DNRaGdnhSYV7mcAzLcl6/1ZPzJQm202ik6cHBiL4MFXoFaj7F8ZhnCYleRK0/",
-	"UO3Wu7D4iZdcPuc5iz7XE62Pjtaib6Wm2zPbbqU4wwmRQI0NqazFLYYLqw19Z467QcXcym0pV6OvwuJn",
-	"Gog64/qqB82DAAZgTpJM3UlucCiPDFZARoAxWMzKAZNFTNHEYwDVUnhZ+DVn+ZLI16au5I7ei1/zqvvi",
-	"FRYa8WCcEQ+osW2tlVSjxil9R8PGOU21ChiqgT99JE8DuFmLoGngL8t4lt06mEmtV9bDQGq0Rg9usQk2",
-	"0QNE9KENfaTCJtzBOUTBne4aKqXeuAZVch6T9cFl8cW6LJ7ozQ4MV8mrcL0ee7S/NHFHc936MAyD0ynY",
-	"zW5YkyJfrlavccmiR71u18baH1cdtM798fTlOcpIyLM6339MhXxqxnM/Pte0NI8lfte5rKEwF5Inp5jG",
-	"zzOePDXQDS3IVJ+DZoiYONMThdcba/SXIpFk7gk+0oxfe9nTPEu5UM/8MGUkExOaznkZihJQH71Cxq2j",
-	"3oGXb37x00Ux1ZYbQeCXI3z9Wz/Zvb75fXs22psyeRD+mvXGlwIfknxnkkb7V1ClYWahf2l+ovOLntgV",
-	"ma0+zaffvTi97QyfvDw5febNcekAoyuadDAU8goiTC6Pm1/9jjYN/PTkxffo+dkPtx796U/e0HtdNCYk",
-	"GqkNEolMO7kICBYy6G1qvOevnm+Gkq6/Fum4hygL4zwiR6Xhof+J49gf4y9RgrNwDXI4PTl7UhqnAeq/",
-	"1UDhbb1jlH7NOCPHrQ/vHNJHDaxK2Ze1GBQlxkI+mZCw7FaaH2MZ5UTfZkth7IPrRDQ0+1kU0TCs/UFD",
-	"+PKDGmX57Mc27C9NWoG5viyycUYuqZDQDcPD3hGogHWai3aoGz1xDw0pdFJPOR5hRjBgc5EIMJOGTvwN",
-	"zasAPZKOxwTU4DHPjD/Ff/bYlOl5o40pEQM2IjGfFrlZ5TY+9jw6JCeYw3cvTt0kTIKQD/swIoQhQciC",
-	"yMlTq26sZ456GXngWn53l9BLgTTlh17M2hi7zUkyJPJRVUd6v4BhJkYnOnePaaHUWtuPrpdqSfDFjFpy",
-	"lBm6vI8IjFEWm8Ztb90yR8Bs8rocfPEc28VZqjlHZc5ek6m4jM8Wj7gnPrQfIg4fJeLwh8UaNN19ArGG",
-	"/gpCs8QCz0guyGfs1tS8ag79rUlcrxOvsHK8Eq4wP68QrUj4NfGlewcZGBqbnvxbTnISaSxwKhFhkOdt",
-	"wRh9PqVU3HnrXn/aicLVggtFRf2lgVd6CC48BBfucgqfAhk6uLxbqMpFdKExGFAoyOUKNTATj30835hD",
-	"Kk6eIsantemwTSem+xmqMw8H+OEA3/UA/4NoOGDfdKm4lu9k/65lommi9yOGvsTd0pUruvHlLV/bZJF/",
-	"z/mVKBrZKbtYM5F6S7zgSGO1+W2LLdPrItsZA3kYtSMS8kTZywW2rjZ6cRwju4zOJDHViPDl82dqG5S+",
-	"p7UJGhEmqZypT0O/LMl1C9kB+9HW9SBc6BFmoCYLQm2sg7/h1ySrM7L1Km+KTxZYWEsYpV2ZezL87Fah",
-	"X3PoDTh9YJ4PzPPuNkgAWghwS3VcDYe6vRZk2B5xHUBrlSJrS9QFBnkuTe3GiEcAhMAiD7Kz8BYqrs/H",
-	"aKh51LCNhpKr/yqTRDsghxJfDgfMFBBDlXIbjYigERFoaEN8UEup7zc/fQOoEMMOegUGDyMU3IPiiqaQ",
-	"Va0rWz1cMF3ECU5EMWA4y+g1JHH/lit+7Dh50RmeS6g7IRGakIx4LTSgGrbtp3c1VKMUjfrWEiX25C+9",
-	"0cBAqTur/avimZ24ASIREz411VywF2X0A9OIELyAsCBFNm4Bqr4Spyxh1y4dGddDMjDEbTQ15UmUWUoJ",
-	"Q92MfxSGw6WAr3Xjl7w0docjocY54jflDr/b/XKn9+0a5IfFUwJj25/UAmzluuGq5//QARt9gwok8WUT",
-	"mG/twuLL0kD9BqIOKeSXTvDufa+9t/Ohtuvx4qG5XsC2EFHShChqiLFxIC/tJlo3cJ+p1C/1AoyRlcfs",
-	"w9aoV63U9nXBcDXDW3+87+6sXilLeL6oAezjVKerFfEGQDL7+X1rFIY2ZOr9tTxho4zDrh/zwMzL50dd",
-	"MBiYJ6Gm02h1qPEaJPG74n9rh9ui+WUkjWcX3EWdCZMNt/fftryotGHQDgrcB/EGNcA7rA5Ye55FKmrw",
-	"IQwhhL26GgzvbQpgFwiO9jD8adTfb3D0z9w0B3oIfC8OfFvi8BRYo4k26a+mzmdZJZ9SkoXfgKBtE3O1",
-	"UVrop7asuJIArNRLwMcQuhflpdZFrEE+YFOeXQGEh4kFQJ0eGva7fUj2j/JMTfrIH4P6PeRJQmVJJjhE",
-	"FiqQUsslxKKfVXrcPyp0oLbWgB6X+95ruKI69VMN0aLZf8QQ9kQmcTWA7RRyta7qBl1aRW5kKe24ToCA",
-	"cnTUmpA45n+fC2nPiwP9+ZaBudJwVt9S/c+t1MFbVZnySkyWJKlSQ9Rq68dgBketbymw4HoF1bVmsKy3",
-	"9JO/Tuf5SEgqc7W0QsObIMpiynTTz1It4cJVmZtNG71/r1SLDx9a3qBLP6rRn+ME6ZWqzkOvWxudRNjc",
-	"gSM8f0OrMjejzpzjpLVOsd65peQlGQaWrKyzaoX0gv6a1KzFe4Wejb7nb8g6WoiT8Obla6zMP+GJZ0XW",
-	"xoI2KMJiZquzBo0MR9AGRt5XRsLnJ+zbrZiyK1gF0tyYxK4orKMyrEcE2tfysRIHddGgOjZsaOQvliA7",
-	"6kz/jy0amaOxktahTsZGUh36K6USJLDD5kR9cikSnth6yJP4oxU74EQII0HZZWy0kgb9rpoh0evuHOzu",
-	"73UX6362xtv3XG6NsAwn4HmoVQi1NkUlSUAJ05Fc0y2MxOOjAnhhlBF8JRBGWR4DrxxmRMlMlySh1Ucs",
-	"uEkwLLyIxCRZdNQzIo+lGBoQQ1DPmMxmgNeghgGdzXkWkQxA2gi7JrHFiNCKIGeX6BHjGuSwjRKekQGT",
-	"E8xQr9ttKxUgL+E7PvackAYFUUPQ7XS7QwBWuyhA69RCaABbC0UxpromzJWD2QaeIiUsQiFOUahbIZim",
-	"47KjXt0fQgon4Aqrb0LnW9f5HNAgAG8KSxQT2woUPp9ioUZqkj9Bu9a+bUB3U7eFgNIGdbE6ybxJuf0G",
-	"Nv+jKrdyyitukSn3zZsCC8N42n9eW1drraJWfmhv5L2Kl2VEbVDFZbCmsgY7s5qyJu5TW0voTVVZ+4HZ",
-	"89oGorTH3N8s68BrHfXUEMwN+h9wwGEf11HxKIvIDVQ9zil7bTWjiEAht7H6gmIfXMP5o9aZMwqVKufu",
-	"6Nhb9Kh067HFt6ecKiHQOmptSQ4nwIyv543PzXut3Tc7r1apbuPflNUl4vjzgw76UTJcH9S+B7VvA2pf",
-	"niou3ut2EbHxzlUUv373cL+327+N4mdTYxuT+ZyRVqAa27DMIxu/Vjqdjl4/bvu9oTTOD5YFi3KsuTNg",
-	"FegrNbwC7jojuMYoFIU/vL7o3xqIdwzTCHNfna8NBnz+7BzKXyS+Imypr+0hWFPIZC1dSVNUpd26ooBK",
-	"oGPNpZiNVjE/btBnzQDPEqXtIanpIalpExmhuORLKzjw7QJD7YrEWNcyBMr3s0I9WbNVtP1ZgLgA3Qit",
-	"La+t9EpvwrbBkyohLEOuOcEZI5GOqYO5fmTepK8rjtEeMNf/r41Mm702Kjr+6a+1ke7N10YRAUW4jXTL",
-	"P2Xbm25/HfQch6YXSvFpaTaCIcxmAwaOiiM05CHAl0QnsuidShgiOJwULdH8RNRyF3A05nHMpyYxBsex",
-	"uZ5YAE2NkLkZYeqSrp7ZLiz3nHl19+QK14x1geAueirOJ1rY3nH6nvN8ZNrd/4MwkmGlVjR0wW+3Ioov",
-	"GReShk+0Dbqk67zeX3Mv3KG7qRibc1GTe9smE3Cm1+l0X9YRFjefKyi1vi9fSaRDXy+1MH8XNMljLHlW",
-	"QWtwqTTlxpaQAGQWfeNaibeedRide2OlI+FeLzgc9bvVRl1L5t+vzN9ELf05Cqux3DVHBM7f8kQRzVcf",
-	"0kQetIm755WAqKhtmf+JKBTWDUf5AvCmE500arN25zCbnO8ehKXklYa3aGiyTk2ytA5a6I5MIy4nLse6",
-	"M2BLEqeZTWAtZU6jWyVOD9iamdPn/lp9pPzpcmbyhE9NyxQ/Zwe9YAiblcBo+LehUoJYJJBuyyNSHJIj",
-	"uBvAJ7BAw/+7/82w2p9vxVRmM5g/Ij0YOzosvMcm6kOFVzBczOEbkI8NI89s67sVwwjF9hv4nY+Vx2qX",
-	"vHaPFrtIQN9w2tESPYcYbrGyQ8SsqFt3tY/FYGOCr1cb7v5F9+Bo23o8ysqHG5T+p/vkKWY5ju+qKHib",
-	"vFxT8KjQkeaD3vCQXjqPq1RDKJ4CUBLCTWqAf9OytFNLxURYRzi0LHTfbmubN2sbeCNTEaUsYCssC1Hb",
-	"hiB4Bz3XRSQAJN0bIs4Q4wPmZbhhNvPfYr3bGqXeuRY0CsQUK7NZcpvxBQ4CASkIVsJb0V0s3oDhGPpL",
-	"QR8eYTzpVLSrCRHHxefUdHBCIiSUpMQxlD0Im7EKOPmNeEt3Evj3H9X3SamIFLsfj34GOTzHcWvY8PrN",
-	"LfylWRJWL6S25G4z7wNoaW6RfmBEe6qK46eTnXWgHfoPTpdI2Nol/BJk7OFdZOz6fS1KZ2kppWBRtNH2",
-	"do/xadvmyYMrsNJ8+mMjWfnawwOo1ecIavUQuv+IupI9PisqSQ1Zm6voT5Wqc//a1nvz9YVAVxfYNuWw",
-	"6gofz6NZfyV0l0BQgMx171v6omFhJ+DnhXg4DkE9cZ2TnZYldNNtYItFHSqLTHfzS8DbOtdNZb33ma4e",
-	"btnblWKf4W53e2h7CQ2YnZFWsrxErRpFSa+Px/dWhuSyXwF9E1rEkqySFfbnCugaL9uDH3bDTEX7JH3f",
-	"IRyUO9lft+0M4gyzYretJ9bWbi1oZWrvWIx+YTTm5SAU9ou1vtQBW9mZuoLr1A39c4h+3sYlt0JiUlPU",
-	"EHfno4awVvJH25W773yWRbKNAW8lkbur127laVQ7jJ4dxh3dY3Yfl/vGHDk/OMQeHGJzDjHp8QPLhYvf",
-	"mliwu2Op/0sXTBcsro2mEy5s1Ynpdg9OKhRleCyPIHQlbAu0XEBkxFRG6+iKO28AJFTUkPDxgA0nMokt",
-	"dBC5kabNmp5AB+lUnBRn+kU405UxhJlX6yrIIzVefFnislDpAlkyEF6zZsKAPVJvozgWbRTjZBRh0Ubh",
-	"BLNLEqGIxIr0SSbaKGdEhDglEQKeBUW7arCPdSEPMnU84B5UGwGIQoKEusKXEWDyfsnPHorJNYkFighJ",
-	"QRGFup62mrhe64CyaxzTaOjhs+v32+1bo1msZTgf1/1mMxor+TDmZ2RSZZ1UqK/wdsXMc6Xec7x97fLo",
-	"tf0xdl2X+O6civDxetTKggLcAq8gbdfdgztI595K0rmhjH954XuTTHeTvYX8XrbfbcsYH7DhN1S97ci4",
-	"1hh258w29DWnx+YXaoqzgqu2oruBU26kqNu++4tz99mJPfj6Pla7XZ+/N2iCVT/fTu9wZ7u7s1RJrDj5",
-	"3IWlKPYa21u79wojGXqbxDGcR3MQhYdur/Omie+ZM/qjUpJyhsdjqF480pGNCY91JvGATbFSFllEskU+",
-	"Nu98r+ZgcyN/QL1/cKZtGvV++ald6WguwL4vH7zlMhG9AV/UsKScDa0hNawqZMO2ca3btxbG4DEa/uPZ",
-	"BZrnGVv22G+9N399GEJJgChXT2hbMhdNDXWbj/K6rioYb9UscVOtMi89vU9XkV7ZzbVBLbp3j1r0A8d9",
-	"4LibKUq7I7u9ZVeCiwJODhoIWGibKsYhZoDZa/xWOqtaGTKQjOLjtDwxvFaaCiqeEL8HXwJBVcOm2mg6",
-	"oeGkYKa2Wx4guzi2cIQwuAmsTw/cahL89SAeTKKPu7+t4xxTKkxXP/Ut7a5LYxySqIPOCMMJZZeQuFYI",
-	"CJO9hmd6RgIrtqOGjBgvpFDZ5WUFBni8HFuokQqaPZUEw61zxYD9lUSCaVOorrTVaC3/9CSBY6ll3EAS",
-	"x/xWbqbXpQktcDMBAIfkxnu5intpI0JS77vGdIf9LKSm2bQvSU4u2tSPIxtd8uafqiXFR3akrCsv/wDP",
-	"y7OIyk/A+/L5KQZq4RCE89U5/niOlK00I9eUTNfvTlRVLxo6BjN13ECOG8bc9uV7zmJI6TAizqZ7ew1P",
-	"tT7iUF876MT9w8XaMoLDic6lGrAJhpQkYP7QW42MJSJJKmdaq9GZD5ShYUKFoOxyeGx6MRYfVdpB8U00",
-	"LRDkdJ4EOnEunwGDyGCCZ2iCrwnCRoPYQaf0m7bpYqJu1ejO7nq/q8N2QpJUoEdqz934NFifndbjYx3s",
-	"o8IE6wasJlpXo5WYrd2IWqL3qy6vwjfjfaG7CaDeV+UZrKCH6LUGkAMqJ/ehj9iNL6/FmfnV2uow4eVB",
-	"xXOczKkWhixNK3yl1U54rIXrz3oh39Xa0GpxffNZ//vaqR23UAPM+jdpA3Yp/nwm859DE3gQ5qv20wKm",
-	"g8seO55LD9Z/dbm+OBF6zi3QINa1QXFPYv3U5U+X+X+DI7VtWxgRxMiNKTRX5vYrPUq1Qtb/UBhyplps",
-	"wELjojANU2tFnX5qc65ZN4zl7tnP3dLsb9Qj27/XvAZXKVihuyK968Fp++C0vSM7N1yphr/dMV5Wz6qt",
-	"l3Eh/KRzRfJxKTFyUSp5qRFKZ2Fm9492DJ9lgrf1B9r0m4XOwKVJ3z0v6Vu8KuTAGMeCLOOVnrrdXi2v",
-	"3P+EslBW/kJvQ9ngZu+XJ4W7tIk/UU64WpXPQcP/bFPJG3nbRwyWLebTRfpAM+RSEdCyCour67Gs1ks5",
-	"KvgVBMkYoAIVEZXGDIQfHXe7H2334mMEVtblh7Xaqcckb80Qm7RRL43zQdN8YIF3TQ/wXOOfCgNcrs2Z",
-	"I/IyT0YkKzjmlIwmnF8tVmXtTbZ0ugRG96jftS7yx1UgunMSZsRgzEJBzQQAcaFuula7fWOH8+ctW4yo",
-	"UHQXGcwzixDC4EfLYC0W8c8VXFIDJdIpAIEV/ZUdEodkdyfY7x5Ewai316/ih0IIgudCb92zm5RmRJy4",
-	"kPbS4oh2K88A9l3KVBxtbXnIKAWx3VEPNlSyXP+1H3yoiXyoiZzHCi14jeXa7qcmpm1vmC+IDHEcj3Bo",
-	"WgdeGx7y/i8WKUeXgeRZ/KG5WZkOiUF7fo2YrG4zDfIJen32vRY3ZhAddMJmqH9zAyorZai3iwQJOYt0",
-	"dwft7oWhHCPMZuCKRUSZxAOGUUYimunCQ0RZGOcRiQCVU2aURJpJIzyWJDMI5u7tbbSLEspyqIzf7hZ/",
-	"99GE5xlc138MWK+r/wRL3/6jg4Y7ve4QGVanB2pmpWSJBkjfRRGegcwxbmQ0yjVuWZ4RgSKOsEBTEscd",
-	"3eEMQsAwXRRiZurqvapL/dZyxHhovhrQaKhDv5qz+m/QWOimZ1uNJ5szw48A73hecs3LUxpZSQpfaxfj",
-	"4cy0G8FS6QeyjK65IgQ2YG9qNlIUOxYTnYuw1iKJ5jncuRQo9I3N/zMjBgCwBEcEgKMsPQqqzKTe4X5X",
-	"/fr64kl5Yr39g97+/t5Bd3fZ8AFNTuIkXTgLD/y034VESsVGWket//65Gxy++9tfVpnZ8LrXdigtaIQF",
-	"2dtB356ePAnOvz3p7+6pPRxqa6hYXG0Vdco/u0GXriqOoH9QpCfQucQswlmErBKEJlgMGJUd9AYAI7Ba",
-	"zoxA0GVE1IHIuFTSWA3Q1L3IKW8jQRQJSt3o0ADQVtFmr3vt73b52/HvLw933x6+/jHvPRPjfybjH1/+",
-	"c8Ku3vbTXw/54cunL7e+3Upf7Hy9bF8EvWRY5hlZdV963W53hU1Qx2VCbqrrDjvCoxnKIY7nzo9eoA56",
-	"IVHIlY6OGEdu+TV0Dy/wk9OMSxLKAQNuJ6ROSp0dozQjY5IV7MFNbw61tz86xHsH0QHpj/fHO72oN4r2",
-	"cY/s4R3cG+/hbbwd9Ua7uEt2oi7uhbujfbw/3iZ74WF0MOrhbtPC/hScYhqfSxxeBecrLW6FynEwfvd+",
-	"b+dDHa3fqTj7ls0KlmD4dTT4PWjABlhfY+R535xrX/Ch2n5oYf8B2yNzndYDjZ2MPnLfItce6Bu30nfu",
-	"ELReo4X6vghrK/FaaDY4bkA8rpwSVLECjHJUUYU6Ot+hW2/pEhZBa0Q0xUoLYFzrD1opOC7pKVRY/SXq",
-	"aPWShHlG5UynAfnZ4Pr5Wj3zQ83Mv9VojCaRzigkShXUkPZGF2wjxZSK/CUjGxyKK5jaoEwC6Co0Z7nM",
-	"aaQk9YANtyIeCmeRDZFQutaET9UXrklGxyA5LOMp8uz73cIdsDqshNnsj4sqYVXHMudSbNa0xDX9SbTe",
-	"V+rdupa5vYoBvC5+hFnAJfARljbvFT3CfGQenMPo77aPE9Djmr7nT9v5oY4DZZf6qmKrE0HCX94mz7O3",
-	"P72M/7X9X3H0j7cT3P/x97dvXs7e/nSW/OuNjMP+j7+GyY/d04sXX7c25kFZm9G+oXJiRr6YerycDb2H",
-	"bcNMgI884FM8wLyuX33gPHbJJ1F98GfFfpg6MVzv8aomNu7t7m7vLXOFmVwZdZvmF4FGOjXyphJoWAsM",
-	"wnm63ugmeYonjXnmCpkkct3wjl0+ojaN3QWEjVKU8EQXPc4MJr5BXmzAfyhUltXgH3y9EF7wkNn2EG/c",
-	"HADEsqO7wgldhP5g7j32xL49YguDdpdENh6U7kYVyy9Kk/xYSuAS1e+BYz1wrM0AKNyFXd0yH8KQ+Grg",
-	"CdoHmIxIZtK6cGab4qHClvWhQQ3rQJdEO4YYmRrfTNsECbhw3XypVHrKgNkyySI4QiXiDOVM0tioMfbF",
-	"Bk7+mfqnKT0c8ww+p0brAl/wCWiGq/GumuENfM58W6eJHl2ZJ8MQdS87g+xdeEp8Brs2fMFyL8f9oxc8",
-	"SKGPLYX+nFAFD4WJD4WJVj7ds6lea5NvGYuZLuiI8Mb2qi+saxOQcL5DDpgA0GiuWusC3eKr9WCQPQjC",
-	"UXTQUzcEkMdXJJUDpgz+7S4kgzS1OzB8pXj8s62K0TOYleDTrfKge/rX908zS2j+0dwmzdwIaDVRrpfx",
-	"VLSODvZNKLUaCNO+HBKh3W6349l4z25CkqkXwSBGWADcQTTfJH6321WLtUILN5CDL9YIQcIDF3VxyHZr",
-	"TBmkpBfSriw48XhvN9jvHZLgoL+/HeyR3fEO3h71w556mpEbeaKXqn7Evd5bM08dkYai4Q3lNRoyni3P",
-	"byyO7EOG44PZdveUyMhnoB/FcFsimbbeWw75IvqwpbN11q+Y9z64nOE/dR9cWl6PC/4d5UR3T5xOsITq",
-	"oBEBmw3AVNtldGPLvb0GGMYYdEkQ6IqQVMDd1MDmqL9B+HfQD173Ve3+Nq+07m8qrPvb4utIbuxek2hY",
-	"I1n18laY0rybr7+m3PstJ3k1feipXq5SY9VCpH154kOPeE583FpUNFlUjh6VbM4fAFI/OWtq9djpU+NK",
-	"KIVPP8+IhiLJuaZw64czamWFTok1kcg7iYalzJ6RaSVDwku3es4z1N8xye+FAEMhzrIZklNeJFeJttcQ",
-	"3Hur7eM9YOaS+dlJiWOEdQqwzuHXDF3SBNR3g5EdQ9deRmxefS2jhzUzUz+3eTv36kf7MtOE/G7PPirB",
-	"vSYO9T7BxKGCiB9EzoNtcme0LuBPmgXqk1SwjQ2LD4uZuHmp8U+l9gqETUYvsPtZWpQgddSnh5DeAmLE",
-	"McqYM+LZEVQikY/Um0fQn7iDXsiShJEkjk2nE9/mqGP86pMbTc398gwDf3f+LHbBxrI6H7j9Z2RgXBBR",
-	"zs3807XDJywCNAchF1RsrCxeyiUhiv1RxSiPfn6neKWuSWqqEJ3oag+hh9yZU+1wSjtKiRUSh1eda871",
-	"H7qMp+6FpgRKugrjiId5omtlEwJoj8VXtoCbm6nP9Xo1AJmuRb4GTMaRw4QspI6cEHitqWkDvVs0jDDi",
-	"CaYWZKd4eUZ0s301Qq969+nLc5SRkGeReSLN+DWpftC8s+GLV2Rmkz8KySSQOqSESfVv4jCJzQtxSgP1",
-	"WMMbTcNzm6Qxh5XhCg+FbpLuvbnUE33+7ee6uEuv9ohHStDDYvhww1By62Mz6Y4e1ZYc3lcLmJL5Tz7T",
-	"hUcuO6ZcgeTP6yuBlPX7+ux7YauSOnMlonWfeA0VgzAlGkPSC4g+awqHeQZ9SlKSUe6/0tzdqi1H1q03",
-	"JkSRREiEQErUmSSdqblMdY04nArvvROCYzlpfXj34f8PAAD//w==",
+	"7L3pchtHti76Knlx+oalbgAEwJkMx920hm5tm7JapCy3TG0jUZUgyqzKLFdmEYQdOrHf4bzB+XH+31e4",
+	"j9JPciPXyszKKlRhIEFrMHfscFOoKYeVa17f+r0ViCQVnHElW0e/t9gNTdKYwd8vQpakQjEezF7wV5m4",
+	"zJiECzJPEprNWket8wkj4yiTimTs15xJRSJJpIrimFBFpiK7arVb1zTOmX4uECFrHbWi4r2diHdS++Z2",
+	"K2SKRnHrqHXi3jeN1ISoCSOSJox4Q+p8y2b6a+Y7x0RlM0IvacQJHSuWwUOX0TXjREUJ67baLfPOF2Hr",
+	"qNXrH+6PBsFOZ5f2xp192u93DoLBoNML+2ww3qY7o92g1W5JRVUuW0c7vcN2S0UqZnWjiyTxJkWuSiPT",
+	"X1azVD+4lWZiFLNEbjWtwYcP7dYrxsOIXz4VCY14eb1PSAi/kl9yWPPLSCqWsbC0yhmjioUnqnXUGvQG",
+	"e53eXqd/cN7vHfX0/79rtVtBLpVITmkUP89EYj/USmgUd2ciz/Aj3UAkelO4fM0CkYWydfTT7y1OEz2V",
+	"n/XNUtHgav4JMZIsu2Zh6+in9+1WmmepkPqZ76ecZXISpWYvIj3yI5XlrFhoO3u9aCpuHfUPej23fuc/",
+	"nhczbbkRdK5ZFo2jgKpI8K9/HSS71ze/bc9Ge1OuDoJfsv74UtJDlu9M0nD/qvWh7WaBvzQ/0f0ZJ3bF",
+	"ZqtP8+m3L05vO8MnL09On3lzXDrA8CpKujShvwkumYSRefOr39GmgZ+evPiOPH/9/a1Hf/qjN/R+j4wZ",
+	"C0d6g2Si0m4uO4xK1elvarxnr55vhpKuv5bpuE8iHsR5yI5KwyP/k8axP8afw4RmwRrkcHry+klpnGMa",
+	"y9sOFN7WPybp11xwdtz68L7dCu0BnhtTVGJ1e6NBv7Mf7tLOAdsedwa0P+oFh+EB2x+32q2YSvVkwoIr",
+	"5B08j+PaMeJPrxmVgtvb8AAWD2o29oP5bSEfm06EZCRD/kKmLGNkLHL+6TK0W3Od9TmhXcDPixXeimWt",
+	"xT8XrssfzUBXZ3Prs9qFE71/XrsCW1yHHa9BzpvmxzV8c00Wvdbg/zAeXWGH25Yd1g17Gduuf9cHzckn",
+	"jIYsA9X/ieDjOArUa6ay2YnWs/WvIZNBFqWa52g6YIHgoSRKkCmNFBmxsciY1s8jfokqepe8yphkXJHp",
+	"RPN8fZ++OGFxKttkOomCiVahhw168lAr1cZWaR312y0ZTFhC9ViSiEdJnsCvZn8irtgly0C5dhaEes3S",
+	"mM70ZlcnMNSUOzRD02YE5XLKMj0gNaGKiDGhnDCaxRHLGiyVYcVUGXbJyQhmLNSEZdNIsu4F92fR0l9t",
+	"+VNhXM/jJ7zw3k1Hqgwl8U3nUnTKP+opfieQ/c9PTJtrKVUTPQM90oxJkWcBw2lNqSRG1paWt7V13d9C",
+	"kpVbKxLqHBdwkxqLLKGa3vIs6mRszDLGA9aqzk5P5DVV7LsoidT8TN7qAUeSxGys7Gyu2OwrSTKqGIk4",
+	"/JJmImDS7BpuIguPyDAb2l2TbUJ5SGgc27f8mgtFfUPygg/VkEhD1I/CjI5VJ2Jq3JkoldI06uhPxnqc",
+	"HXNSOv3e4y45ISOqggkJRM6VJFQSwZkjl7HICKPBhPR7JFIskWTELnN+TKYTqi54pIiiV0z/OhM8hF/d",
+	"hCNJUhqFZDQz24hzMYZvpBytIQlzQWB4YJwzVaW7i9YVm120jrOv+4eHh8fq636JClOqFMv0ov9XcedP",
+	"vc7h+78dK/PHXxbv3ysRR8Gsnh7LuwYrYrbtiAx/LTZKX6VkGvFQTPVeDaduUy74Ortyi5X59etBr9c7",
+	"nn49WLYyv9qVmS5emTuyzwr3az5tS7jhWZ6mmp9Ggq/ONaR5iIWEhqH+q01EZq/GkVQF68wYoRkjkl2z",
+	"jMbzbEUWA5BbuWTZf5jrRjhuhI+8ffv2JFcTxpVWjFn9DOHNTK869e4Frt7WZ/f18ydkb3+3RyZU6iNW",
+	"mso3jGYsWzje+WH9+LrwR1VH9JImTKJnid0EE8ovHVMDrSb7SpJYXGomM2Vx3NGrwUIy/LFjXtp5EQ4L",
+	"No8s51H/3//9v/qDAyLGFzxmmnhlm4TRZaT54LA7bJPhz/o/neFjfSKuWDp3JFb1mxUUSG++Y/xSTVpH",
+	"/cFBW1Ok+/f8Zn1ot1Ka0YQpo3CcpNG3bFa3RHrTotBj/t36ge4H24POPtsbdQ7HO73O9mgQ9MMeOxwf",
+	"9LT2pV+lqbvVtgplFK5IeDncOb+xT/JMiqx+xEPObhTe4PYnpZfMHPM2yAX3Y8HQX2hGEAt+CYxBCxI4",
+	"aGIMf4vskvLoNzjAQLIXWvPULE3fMY5ivZzVrTz5583Vux//pf61/cMsGBzOvvvxtfjXj/9Uo+QwGg1e",
+	"73739uVkFPVn794+v7Ir9WvOslmxVAHOtGG/d/uD6n57LPOnk8472vmt1zn8udPEJ5+yOLpm2Qr7H5o7",
+	"G4iAjvd2O/v9Q9Y5GOxvd/bY7niHIinUE0FYfPluxIDOiBUmgDZB/fAXK1v3QcPPtHm4fNQJk5JeMuCQ",
+	"nqZsJQXjIbmk12yOYXpspN/r7AfBducw3GGd/rhHB6PtYCfcZfc0M08x/5bVKCWnoHZFikg6BnmQsZRR",
+	"5XPSI0KJYjdwuLQ9R8SUk2AiooCRR9eRjEYxIydnT168aGsVQ6Y0YPJxm1DC2RQOrNP+1CTilxdcGfVO",
+	"CTJiVgtvE5kHE720lGSUhyIhb968eNolZ4yRC1Qi9NMtQkfies6e2KP9cS/os84h7YednWB7v3Mw3mGd",
+	"wXiP9kaHwX6427drjCpSscoV66XphA92dxed8P+r8z+bTnaDXv8PMSUJ5TPCuMoipmcOjFALXapIImSZ",
+	"kHZ79YwJtLrSqEM2pnms8JGE3hi1SJvxKypJLDxBdadBgahRi1KWBYyrDuOBCPWGTsRUq0IEVc5pFinF",
+	"Koe+RguqOQbmE6udBX2WR+Km1fb3bnvQK+3ddt02nbMkjaliyzmBMnc2nPODcGe7sz/eDzq0t9vX1BgO",
+	"mD7th/17Ouc/sEyrlS/zZMQahDGHa2DPk2u8vU3GmUhIv6pi14zQPLHaMCOutgctj/IG/Z39nYPtvZ39",
+	"pQT4lo0mQlwt34Mp3tiwBYdsd6ez3zsIO6P+3qCzG+6w7TGKknvZgg/6YZmC565Q5awHCQPCXDEOf9I0",
+	"jY3b2kZJ//aLRHPED0qzm0iqShRaK8taO84lqwk3X7FZR0+oYx71w8yc5Dxj1+KKhRC1dfzc16cm1Gji",
+	"+i2Exhmj4Wyz8WTz7eIrOFb/Y3Mh5Oq89HrHlqt6IXohkKNesZlsWB40kzMtkMBX6C9QaSkSOiMTLc8N",
+	"Lyb9Xq+8hHKTC6Ope24rqCzmQ8AWc8NqXKfyBIE0Czr+S8bGraPW/9gqUiG28KrceoVvwUfKR6+OeFTd",
+	"gN2ugplcGMV67fCZRA/c87KWHF91wzP3bhU3+u6WTuFvWelhc7s2ST3zcdnjnvkKq4PH+7nIRlEYMn7r",
+	"8x0wFlYO+KnItIEuUrCJKdrBoCRF/BLWfkKbaNu8sAO3g63iqPu8+pZQMEm4UEjjoMHqjxrdXB5peX33",
+	"TJLt6skPKNcfRa0P1ENQB83Ije5cS9fVySFhi5RV1i+SUs8RL82vU4LXO/a6t0KRJCJlGVIzh/EU60LT",
+	"qKOP4eYXRm/NyasXsDwxDa60IgjfrF2K8vg3c7yNb9J83c25PX/GI6QZGqjo2p1x0PT181ORxyESVKLJ",
+	"OBVgIGWEXnBtz7OMxNGYFXTt9h/pAfYfNPvPnUF8Q8PvIqnMr7fkD4HzrfjZBPgrqm4slgz8jzWEfk3j",
+	"KISPdMY0isvCDtgBvsi42sCosPsLfhYjo+MI7ZA7kXuvTO5eBp3+HAy1ltrnJ6FXN6ExOgErupGmTDAb",
+	"b7McUehCKVRNHKWjGfopzX9TJ35+wm5d4WRTQxPOSalvyfkVF1MOTvAcnAKRkhhYkN0v4+D+E8zrhyP7",
+	"WZCsmfpSgm3Pkys849SgS1FEtSFs/aWQ891kUMRhPys6FktGLDOx5lHG6JVRGmCL16TrNNNKl5qRi5bM",
+	"fxmxQF20vI3T9n2WiQwT2NZ4KhURh6Bja8vcAckpn4cY06f5P8++f0lCEeSJ3rMaTdY+3oGNq7CKkQhn",
+	"hPGQhS6qOqm8E7MghN5rxcij0Uwx0n+8acYBA/GYVGkI9SpueWKbYx/efk0zwS/bmpvICU21lqv/Thjl",
+	"Eb881oOdaCtCr1AoOPsSeAFGZ+7BJ/Xa5eZbJ04NtaJdWeOY+letE6rI90eRZnJo78Ejde4CUpousrm5",
+	"1JJoeTZ6daNS2Ujdvthl3KovNlni0jJ2efPK3s2xZV7/h3m0zPdWcWrVzm9zTKHeh1WmN1AV9DVvqYzK",
+	"UZ8St6BE5pOxbyGm1nGZOYuerkmFvCMzuqvvLOLogyiflu/9vSwcFTWHxt/1jntZRYaWSMMq19ZVE0ki",
+	"c5mCiN20O6jZ51J7Quon8wc7yBgk5h9JxsM/iXfMeL8Wb9bnrjV4wuqOqsPdJeRGQhnrc+wHfl3NJHnN",
+	"colmyy3oIHMPez4SDjY3Ggs5D01NK+zMFZstqay9YrOOeWuVX1WraAP9Rth5aj7pk4NxLsRUKjLYIROR",
+	"Z3dWiQaDMjOrEpqX6lYZ0tJqWm/em/SxlMcHK2Yz9upWrktefoHW0guuWMZp/CzL0KF3K46H75grCGRj",
+	"FtSZ9PaBDrg8quoIZsMS9CAgvcgpy45Lia9RCPFXFFQRD6LQmNl3oOHdqk1fGkk9mZZnsqEwtFm5IudO",
+	"D6Ogv0gS9E4rgRbOiDFeR5F3IYxT653wMqRuQRsLYxhalSJF2tPafmLzaJ2z1Dmpvjjn8IJJfyE8yZHe",
+	"i/A+qO4hcnanMEQx4c+dzl4K9Rwq029JZGiEVUkMM3xtHV4NoXGhOrYi3iewjOESl1+gt2Auge3O5LZT",
+	"Irf6L9fSWzH4zdCZPpKQP4V+JqNy+XP9SqLkV1OrCUjItQKJHwVYgvS5k+IrOosFDc+F+I5ml+yWFBnb",
+	"Zz1X0bWxMWz6dJUaU/xyRwnRwefrIizWK1T4RSITX0QVrd/bOdjd3+uR0UyxO9sS/e362IoSgsAYa0lz",
+	"fiabY4V2BPDezGb2lBYEaju/EFpMoJjaZgnfLkWApmlV/p6ljIckoCkp/PdVegRXYyegaa2PPwhYCrl9",
+	"sPiYiIUZc1i7IriaxDMi7YfuzCgrVu3cBzCYAgOtJcr56eglZjcTmks15x6IYzGlPGBEG7tQaJLiZpCE",
+	"qYmoW69xxlhHRSzrFC+tnGB9C6Hu3fYspyyLRAjRZMlCkqdQN608cVD++KbXsjKsYhy1C1k3z82d78ax",
+	"oCtgbi2cV7SJED53JmD+eR4lTOS3dYXKWEzn1CMPHK5Ky4a6Osp8tU4SJTRkKAgipWLmXneMpWkRerhE",
+	"rkhKc3l3WdQ7qJFFYRSiLpxl0TWW8RpAujm6rc5pwzKpPJIjF9GHFCDr7Nu1ZfWQ6spJbBAUONkh30bf",
+	"EGquA1XD2xA8oXjDXs++oks8z4j5OnxRM48gFtL4ZALBOQussvq5H4czxsM7JxkV5WRVT1nGgiiNNHuB",
+	"cJu7re6ImDs7pdvcOXld/6ZuQ37Rgtu9xCIlNppT1DjfhgNUM2O9Jzm3YDc1CJaZSDpFugPY0AVwTkNq",
+	"gbZtvLtKvMe8S4zJRUu/HNOw0B62z3g31VpsdRuwqXd7u6VfsfEcsAULuiibobSkm2N9pkZ5zQynX3OW",
+	"fxnSWbOjh9SCPyS1ALSIsCFbaSRyHjCpiQ4SDGnEVZ1iIxFqsWNe5i3SGV5B/B/QOQEtYuEHNrlWc9+v",
+	"t2LK439Iufj4BUnyNoTzRRQdnbHsOgrYG06vaRTTUXxbd1nIgPdwnEE5cmmvEEiSg0zrOa3B3dTJvbFU",
+	"FQeq6IhK5rbQ3njP8Na75aLE8oxKA6mX3/WTAxrOaMTnHN+eVaD5+iRX4KdpWjv7jioXaHiFt1ibXJcF",
+	"g65fFTvszZz/769ZFgsKMBL21Sbfcp4CS/HfCY3HHalExsLK0vine/VMms1l0Fh4iTtbSyxJVeVgvmQR",
+	"hAcmKokJ1+yO3ah1Q3lUkZhR6UqJ4GXg+WI3Cr04xvFZr7Gv83yhlX9qRRk1OdgnnLCblHIJ3myHXmNc",
+	"7jXLbPFBOrZ6xltlvSpHJmODh5jgbtbHlMii/6F/uLPd2yEiUAw0p7oVv+27PJvommaRZmBy4/tgF8GW",
+	"fI+KUdZux9yiASeZcUVvqlJIov/E7QVUlMei3jGwaDPiiDPSPzLJJPjSixZAVBa2pntz3Ras9wZv4fXe",
+	"fYprfn+1NpSkNFPe0FKaSVNriqMEHl6AAVAMpJVtVeTtX4KtagXCH44S43a9CSqmoKOPBRLjD2AtpJja",
+	"uf0R9Tn2w3LRgt+hRqfd6/WKj/xhdTrui6tU6jTMc1PJf2WiWAd9BhbP4M+sU7dzwR8Kdxq41rMwUg+c",
+	"64/gXAZ7TTYwHnd5wXKZexbwn2LcDazHfmbTnMd91+c69mNrMZ36SW4KAAvzr9ZmQREioUPt4Nw6fvYa",
+	"jBCnlM/Mr7fNhDbZUpWaYr3I9kpNtM9JmZqajys2Ay+gLADVx1Qqaw4hQd13E7WBT+f2rNrx1Mfz/Dlt",
+	"1o+6dDU+wxqnzYm0N5zmaiKy6LdbJ3XllVeUEjtyqS3shjqm0pOV+Aeh6L5w3ngqyUXrxNwPozoiiMdO",
+	"EvlzHF2zn//93//nonVnJt2vjwZEkhh3v02IaHavlCa2qZxYPQpE4LfIYWXYIof2wm7SKGMh2paAW1gh",
+	"8bdv33aqSPmLiKYKrH9nmpN5mopMsfCUhRE9n6W39darWTXe9FIogNmoJTf33U6iP4xNVaqEp2waDVDc",
+	"ExxURw/yiPjj0uO5aLVdahElZgIEYIAjfnnnlNfdZjiRkAUxBagGCfNtoMPaGW8+BbZuRFqVfXP+vHMA",
+	"RItIyGaFLFDyl6AIGNTepxFwuvCOdkFoXjNP1IzjhXm6NnDAHfdsJdpkrtt9Mi86Nn/onYHerpvWbus/",
+	"W0unczPYHIU2j+ILITx440cvT1/sIDKbIBcQ7+3dQ4Oee/8f5hqyH1zFSKuf4T2CuHgLcluglgdvjztf",
+	"50yqB6a+Gabe/kSAMJpn8nBgbntg3L54TQAaGvppdjlipl4dujJcsdkx4aZlhiSSBRkD2jVYh5GpHypa",
+	"BM+/mHHbIaq5xSE2v9zp9Abn/UHRV9i1OAipYpCVP9/nQL9G21Vy6delEqkEssBs0zyOIQ8L5tdt+py+",
+	"DfOWsAHD3Oeje2uOtaTDQ7sVyROXFloxS032hQXI5yKz9mdpKKU5jYSIGeX6zVds9ipj4+imqR9d5vd9",
+	"NGYvFHmOIzbfoI2Ogv7gZvZb3SRiKtUbuSL1AAxKLjVH1dQa00symhEpEuZqHmoIC7qq9g6PdncXEdbS",
+	"nU6ovGJh7fmxXi1gTMVRIfhIeUzWLWIX5ed///f/dv9ft0LYD6S2gwqwP0TNBD9h+UuvMhHmkABQ91pD",
+	"Gyutu7nXnJpobD/Khbr9ycGWAg3MyH5db3Mo9Ecgg2GZdDnDlE/3NZpldNbCZii2RvInbK0Cy+qTur/D",
+	"bnQlAvWZjb+A3lFse9ywaBorRr8A2qvt0/BdJGuW3fi0ZJtwNoUupVZXWGnuhrnPTb7d+oaqYPJCseQ1",
+	"k9CFqXbJRwyAdUxTO/3JGlYPatBKEv6JvvWDyVGp+yS2T9XfMTSm10gTWVp0J+aG0sqE/XppTYonHkyK",
+	"zO+1tQkeajDNmM0LMUkxekwx1dtKlHCDXXk/zDogXE/NrkSr9nerXRGvRGLtxm7LJQsPWQPv11P/SpI0",
+	"poFrimn0MtO9qVcak9/v6/DQ67bUm++2VGi4S0454+EZ3jl3tGHk7kV1RxBOQ9NJ+B6aBOtrJAW1hyWV",
+	"Rp5QwCKyEJWG8vGgUPRc19XatVbDbsNTlrG6Hew3dkerXS57Zlb7nr37bl/UayPrF45xlc3curUtecBi",
+	"VVZx5VNU5V0giG9e4KN2wPafS/i+2x5v5Yop1dHKE2DmyFm9HFkahpGeN41feftv2tbXqwZKGN13nmpu",
+	"pcG61R3nKs/Y5hTaenVDm8WjmPKrY5Lz6NecEZoIKO5nFQiQmo5UDSqJ35y211vUyvC/Li5uer3OxcVN",
+	"f3xxcbM/1n8eji8u8kFvcID/c/j+r39p3U3NOCbcRXHUwvZE6yskHtFuL6LZdgvX11zWm1QlY6O5mIk1",
+	"ky3Ca9+ebE0NITThRAzqedrFe2p0GfNMBn4PUFRNjGzEYjElkTomsZiyrBNQaNrIQ6LyjCNGSZrzmVY1",
+	"2oSSccRpTEKBLdm1ZTrukpeCvHh1wYtWj/kojgIi8/E4utFfmkZxGNAs7JIT55A8JMGEZjRQFpcG2rmr",
+	"CeNtMp1EwYTEjF4zSTIhEtsK+IIjeJ1p1JCxQGShbVxvX707IEpcMrC5wAYYJjSKn2ciOctHuETDaoPQ",
+	"mcgz03YW+0y642pLuMzalg7KoD/XN3JTB2VuyPUKQExHzPXrPz158R15/vr7U0ssuLs2y+QYF2KIigss",
+	"t8grxqG+ocSsuOzAN8oT39uuMogqJ6vtbvz+UfF35/1fvQuP/5/5VWi3bjqXAsJxHXkVpR2R4nnpuDzp",
+	"ugNplqv5JHqd3uXtz6OhdgbInFbtrVFC7G3z+/eNpnp3vUtecEP4+hDqDZ0ZNRg6oxYsL4GlLTG9hS1T",
+	"1+59ujka9lSD9XQDt2rN22gzDW+/hS5bq1AHNIMqVakMJyqJh8BghordqKFfqTK/3ZC2X3tSodxlJMJZ",
+	"lwx//12zsQ8fhkQqykMJ7I0SW2zRJkwGNK3aExd5r7cdpPA/7B8RsW/B37fMhaooB3ypxeez2OPegf7P",
+	"SP8n0P9h3sbXbfKqR7RJkXmzRHspJTQXK/GWxYFI2B+nteRIezWC1VyCHUwzdh2xqQRqgR+Y0MeQvDWZ",
+	"KNJYyXqmQ/Pk0O8QXjvNttvp8oQPDw/W4cK3XoDVNxnKymqpH+qOVqX+a5aNqIqS8mp4FP9J0nidXtjM",
+	"vUzk7PbMy8ZmFpky11r7bdiQWYp6FN4Eep5YwxI043+mn4bkpAq/X1erbrfyLK41uTJmx0ihZ6RULDwi",
+	"lBM6kiLOFdM8WqVySN68/q5INdKC0ORx69OY0UtoKES+5/GMXMZiRON4RjKRK00yTntl+BmDwgMKMEjm",
+	"Yciuh20CBeH4wSFALJNYiHREg6sCX1YiIBY8K6qKJgz1aGvLE9FbXui/cAZlUUXX7O2Uj/vBpvhbhXD1",
+	"PrQt7TQTcNgUvjI29leSJEzRkCratgBpZKzNYhOCKdOqvtL4OvcYeYF8dAIozqjXBrjDWjMqir8WePjf",
+	"Jc+zdz++jP+1/Z9x+Pd3Ezr44bd3b1/O3v34OvnXWxUHgx9+CZIfeqfnL+pkwRWbrer7rSwsJnjaiS5Y",
+	"WV9BrZE5heKpxQo4k8BVrulx5DffbxNGgwksUY2tSBWtX213Eio+o8jqp6CawnfBJw6nLFzdCC9mdzcl",
+	"EWZQt4xPtV6vLcM6gf305ZmxG9G2HcWRnMwvT3OcB4gRU/iLtEaV0SjGEviKRbUzScP9q18Hye71zW/b",
+	"s9HelKuD4JesP76U9JDl3Z/RYNHkPWeFzlGfGEHZfYOzGhIkTGBOMoxA1dgIS4cUXkVJlyb0N2hY3zSW",
+	"YucGvXmHeppnqZBL4xNur16Z+0ubXCMOsM6icIhw0xgaqV/rS2T4g0FOGq4UX13Nze0Gan3d7ZZSDbq+",
+	"ihIwKmITrTBUZnHhEHWpJkTaP+j5HvpBf2d/52B7b2ffcwT36xzBNsd3pQlYce3SaRoIqXI+Nkw/lcNs",
+	"0oyNNw2HhitckJL3hNs170gsZAWvCnJs8DwaphCBPtol0GjdHKiEzoimLFgGrnfhp9bTb1+cttot53Np",
+	"tVtnr5632q3vp5xlchKlrXbr6enJ6yd6YMXimefmTlOVvuYGOnyFnqih37ARGXAsxFUnT9tkaKCEjI8H",
+	"SxwxNswZXk6oCibl6/o/2NO0fcGHbzBHvrjFvt72c6hfGtRzzOKYobbarR8KXDgzNvwLhtFqt8zXymtU",
+	"PN68TDYjvq60XF/X1uMsZcs38snLk9NnelA/ttqt8x/Py0OxV+cH0uhrtQhDhkG5/KhC8hjRnWbimpn8",
+	"jPWTeOzrS90QGzMu+r11U3mCXCqRnBo/5NMFTsg5v+MjPT7Gr1ksUjRsWfaVfKwNYdBWatDKXT2kgZWZ",
+	"UInrwy+4Sy5zbk3sNmNbxEdcH9mAVXXthEbxCjI1tCQlF9GTrLDDlXSdQhOpCTkv8uuiflH45EFkWEd8",
+	"d7Hr+hZZUeb5+vD13mjQ7+yHu7RzwLbHnQHtj3rBYXjA9serhK+1NvJkwoJF6S2eMx/ZEagwmu84YONb",
+	"prWsJtth+oVgx6deM2oSVWskhnFdjJiasvKBBFeh00DaviNolRFb1MdVzz6sFHQWKDAvsWARYTQAWE7c",
+	"dgXrcnVcJMSJ4NJ6NXCO0jkrTbNKIsuydvCF9Vk7ZyXee9vkHTPkmjNbopQFIjrnKooJu2bZzHmLrYaR",
+	"MSnia21eDZ+DRB2aDdsfYEsxZ1fIPAiYlF1y4vb2gttAoKZChA32T8+YxrEk4JBQghQDwi+4pmW3leE4",
+	"4JWl9TOIJ9XISJNMU5hQeg4jEUasJoYyCoJGzoypRxJTZEdxxEMSiHTWJpKlNNNUREYwuwTzlpaev1W/",
+	"dcevrCDgLVirPuU2WWKD8h1ysU7xG80ZYXYQqPutzc3GmUgaiOB8UqgG1udQnt4k+o+ZyJukmn71y0Yr",
+	"3b05jGQa0xlI1PLrT4JNJRWbRbqf9C+tBUUhs1v1ImxKnzPQviGyhhMwv8jZszNyaXIk/LH1Bnp8B+M9",
+	"GEtnN9xh2+MB7WjZ3tFD6xyMD2mnN+oHg3Cb7Yx3aacH/7fKkmEy1crUXZc9dyfaLg7r/AieGaZssxZd",
+	"mrCYcoKSbGVBAaTtEiDLTpHdxc4sPcg0np2LJqe3vhwxSS7F7dmMZFw17oJHIQoiCU2UPL8Vg3f3rJHB",
+	"wnoKWVMADo66CcHFkbZxfUCzuojh3IAUvWyKkdBL2bj2xbun7t1LJ6/EAmZYEO0KH62J86+guhXs2OOf",
+	"xbBA+rVB3hbkWay+p/HNM6WKQDHrWjqKHl9wpLlM2YOBQZSpTo0Y00AROkIfrEe79a7upQQH33mq7/5Q",
+	"lJLVqv8TmqaMzwvEYoNKO/qVxJ6N5fYPkEPlH7sjIhOVHpPd3R7Z7fa7fYxiGdSCzcgqCOw0SKqDcGe7",
+	"sz/eDzoHdLff2Qm2wwHT8uqwv4qkEkGQZ9lCM88t3DIOs3sLZr/kWJnKGEUCwQOWcWnSNG0et/0Zlmk6",
+	"ETEr1FSAs4BK/oByolgcLz2Oy5nBCk7bgizRa1t3qI3rtFgGR7ttJP3Sziw+ZE9ro0JA8ixGMOaiJI0j",
+	"MR2bsFCRwG+B1RCMVxKBFj744+YzpJJRdJmLXJ4oxZK0Np15TIYAZt7VXGN4ZKyZiU2rpuZJPSoXojJN",
+	"79BIFlJ1yTOqR2lroyWSRKGJKCGqydjznnbEBz/LR/X+x2KkeGM4PCJTvXpayuqVk/YcBjSXFZbxd8ZZ",
+	"RuM6Gse3rf7N4SuWJVTT0rBNhucZ5VKTxlAT8vAND5liWRLxaoik5R6r9QiaepOmz6ONADOeGcaYicuM",
+	"JhXZZYrfan1xLKazZdOEm+BDbiHb2IKRSjI8xSy353kcVybnXan9dkQvuZAqCp4smahdZ/T1VAc19SIK",
+	"jv0bzi9pVGF9Szj+vNnDWKjN+2WLZNHr3TpdadtYjAtYe2/N6CiXbFitE0SQvXkZk3qtjZs+L4DLl1Yo",
+	"iKPgyqwQBI8zUUnx6R8Our3uoNuv9SNG/GrhhN3rsW0jvzIBcirJWGBGRneFXIxGRXEFQ2yOUemh6KNf",
+	"WGcbNcTmtetEpa+ZTAWXy45QdK3V5LXpdbDbI4PuXrdHzDrox1h0XX+eUWG823nCYMKE6luMgUY0KyKP",
+	"Xj9/QrZ39rYfl4cIB6luNPpsnVzWagorUi409UWmhtSlVTkpKnxG/BbFMd3a7fZq1fIF8rehFpGkeqFd",
+	"tlYR+nAUHjMK+froDrbezlVTPvC165m9qJTPVwBVzVzObtSTPJN1dYf62wFcs2JR3w2zNcqZMCFIihNa",
+	"z11ttB9vBIu1n3qeWlL4j2rtZfLIP/aP203HCZ6LlLu9OIaPicgueMbG0JLEu8WejepLScYQtUrfTCXJ",
+	"+ZRy/c9H8wLgcbtUmEzyFL6mZ+J9EZUqGsfuFUagw+OSmMFiYwU8nf5E4LQWX8JjdMEflY/VYwSPAPYc",
+	"ufJJy5+LwZsT9xjb5gFVq0nGGAkmlF8yaLqMvpoLvtyXXWyO/rG89O4Xs9Lu38UCup9cV4TSrN2/cY7F",
+	"C3ASZW959Vv1PvNlfMDQXU2AY9Ujb9+w3qE/M9AsX8qxf91sO2LxqT1t4PNv9DCwZq9OrWd7ufem3dL6",
+	"2nr+x2/1E7dzsVVWkBl3EIxhYf1uzQjqs+YiFhvPNKQLlpnZ8iwNJXzvVOlEwaX6Y9QUqLMJ+WjLKoEW",
+	"oUkfqzj1iYtWQd4pugcm0eVEH7uiEM04ub4ybIlpxjQ8CyYszGOnTjzRSgz+M2MkjSnnAJ+xlIH9Exxn",
+	"Lehgp3nYU497feN4yROfYz23vMoNQt9hBlBewbMGg6905NeL4sF8i2V5COo9BPUegnoPQb27BfUe4mUP",
+	"8bIvPV62fojsH4zGatLEMbXd+VUR3K5RXlejMPxKg764QEEsPTefMSWuhsuVP3FV1lfEVR1hvsLyy7vV",
+	"BWM6uDDHgtCiSFjrOPOLVzRIa/wO0nYlTy0fSRWpXP9TtrX9TrEPv6JX2Ag+OSZ0BDEKkaFNlDDKMZO7",
+	"RNq2VqV1RhNjl/lfx6qahpNWbJPpO9FQDoAXi3U5NtaZAgBIzRzLYy0NcOCxvoir7UGrjHLTK1c3NAzV",
+	"xWDqHGgWx7LOYsZLJBRBnughgtfwcGd3//FGELUWhomnkGCSYXVzJKEwpDlkbMYyIxctmf8yYoHCHnEL",
+	"ogHrA2oV+FV6GIDWt9Pr3RpHa4kXwMNVrRvi0MfSdJXQ7AadPI2q1yJY1gUCdP77/zg/f+Xl/LiP7ZTq",
+	"cHZLUFk7vVosJoMAW1sNaSIvhhR9AjgukFP1j5gwaknWGJfzKd8r9LGcDzPXIUeqCdo94FbCPAqg08qI",
+	"y19f1CKzXMHaydiYZYwHbNX6H1xFT3C6SDYcTZ+g3jfzgfp4Q/NW2CjlUkHkWkl0fsFU59qOqTUt/L3w",
+	"fKco0NQTdm2dhOqY8oLyhaIvpZU1ncRV0lTag4wzpjVLlnXYzYTmEjG1oFV8J6Cphx1e7Sne1JV+rgP7",
+	"FZt1TAfGDuglItOanFAdSELXMxW5mY/9JWFqIkL4yZRGF8tUdOnCf1dBzvX3yu289C/Vu5og0msgohua",
+	"hDU24VvaJcuDPO5EvJNaGObyFT3qjJlFNFQMRoDItYqX0lksaNhRQnRs39jGZhyV9kaAQsBp3EF0x/aC",
+	"DttF+2jheiiXdas6iq5RtTwpUOs5ReHjerCA6KlxTy8SnvYxm6HZLDhtZ25MsjJuh1qz2yI2NMtLo4xB",
+	"d45XeDuqDHuHvf7jYwLtlS0elUkTAmCLMo+sc0pWWJ4djGNydRwNHX/L8uiLOKDvUyqv9Uf2eNwdTHKJ",
+	"JxrB3epJifrwtbVcnkDljpyyTHargSN5pLmgDevIo4zRgoHN/XOaRUqvCE0jfejddfdve8MoiuOIX9rr",
+	"FgVi7t/2fgeGY+8ofrC3SA85wN5V+g1vnA9IuSnO7ZveEQPSeRt76k2qrYZ+r+eFrACVIMB6H22vR0qy",
+	"eNwQVZFLwldFVteIkdx8jZxG37QhlOmQ4Abw4+ooBYyHJraB014H6rLduukYPso65nMtPev6QEsDPVdH",
+	"sN7CIxO2IYxaVKu2hbQy6FZITVoRX4hxVeu5f73Aa2+xMUUGOu1QiWqqURZMomu2BLesE0dSVaB/9rYP",
+	"dj467NEq67HiSujbPtdlGGciqVcGRh7SnRaZ0lUwRlrWurpF82NN80zIwEU4w6r/ozVhcSz+oxnB8Y+G",
+	"vdtUDKME/tP76Nv7B0LbrYBo1/v4kHZrxCOWnnuj6C+n4k/29K8ccrg9Alwt7F8NCt6mDnJ9pOOJSBLa",
+	"cQGHdtEIuWcBl8ak/+///l97OyRmeiSyTcLoMlKyTYY/a6nb0f/pDrvkDACriMqiJGFhFb+gCJQ4KlD0",
+	"so4CeoOdTwD8z+oPtW5Y69pY2CO5S044ibgmE4u8KTKrpWiLNYtCU/Cc0mx5GQvtLS9jWR6Eul9Uw0+V",
+	"vSlRL8wdzLPIiGTXLKNxXfgNLydRIGIIcYARLzIPM6skAC+4hYbe7flpGREHbtkmwyAwiupI/2X1+uqZ",
+	"WQH/tpmF3o8+sIkQ0RHB98k24Tm49dvEQFgZ+OsYOsiLjKAFgfTnLER0EOSIK5wcO551cMFjds1iSULG",
+	"0jYZ9LALORrH2iaO4y55CaDbkCPV1wbWoNcjIlBMSc3CYFxkIuKQcAHtSzMR++jeo1xdcEVH0gxUa4QZ",
+	"o1d6MvBmDujUZmIkjpjD1fj//t/Bf+1ud8lbwPF2KzmsxsaoZRsX3PZbhevYezDSq5XRwKQl6TmVyWYT",
+	"MbSKZQfacBuT06xsbDLzFqapFZ1goB03xgUwWrjcYf2rzRtzLRZKtr+7PG/2eyh98+ycO23ewfOXwHwc",
+	"VjXGNEUjLnY9Xy3ZC77u5CAIq2idSUozkMVxrG8C4BxigHOUdNZGE4bOKvmYC7K7ziIesAIvy0MCLffD",
+	"2VDB40KvKTjyoNZ0JjWxSBqFJrQTeSU/gCLjCp6sLMa05LUKlJaKT3BxLEtwAjIySdEgJagkRf41jh/Q",
+	"PzWRc0FiwS9ZBh3yWKo24rFcOpHM4QGtCG9pAHEawM1b7o1elMsu1rKcD+8ry1LFCxL0kT1vmzZe4NVv",
+	"Au/zM0wbn9/f+aQWzMgdHhUp47ZnlWUNltS1kL4UIuySoU3eVcMjC0cBTQNNlUfxKiqJTGnSveDDU8pz",
+	"GsMDcGS8vRbXBifz5NWLVeB+cMxeErFWkfD9ZZnhbpw7IDbzpo4aS2k0WLdpOsGbKLdJJjFBtttB4hUf",
+	"Wdzc8pYJiKt4QG6H2L+BdFU793bZk1voCpuwlWrA3fSu/bAoeQjVuuLETr1tbmszIKNjRXIeg8h0+PiF",
+	"wVh1+NXmEy2ER71108YFaZBufGtM3uVRAYIclMbn0vIuhAwDPENZzL5akb5w5stSp1b00izoZXCM1aKb",
+	"6WWwEct7QY+Ape/P03AhTzGEAdVnLIzA25MxrF/RS1K7SSUe01+PxyxojVk+aTX05+edAqcy6+erEv6U",
+	"64Sb5eDLdApnV95ekSi19lhJkbCD+4Jq0OyUTOpqfecuzM92C3arpjNFnrcPeuLzpAmtyS2dk2BnNFlf",
+	"eNl0pUYODDEyZ9x7uPYmyQaYELgfuEAtpk0kqEUexP0xGXYhclkyk+NIIvDLBY8k5qaSc9taCXpgYULH",
+	"hGXs2CbhTkUeh9q4MNWxXXJCJINOeZ7/CkGyI8BclEUTAmhmA6C1CWpYNQjs5kw35Op5IOoxDdhExLZp",
+	"+oLl05ZvsYR6MGbEsmat2nr/LZL6rLzWAHWjuncb+Cpy5rY06UTJGU02JEVuOxQ8ESvCuq6QX22zeGqL",
+	"MtbVeyoc6XqpnChRW3FsFzGuBcWBhULqVwcarf+T1O8flOwHJXsTSvYXplaurz427taJ2x04MmWnwJ3Z",
+	"g3n3V+41sMymf+IX4geQr1yOeGN3lOJ815+F1bqiPFiKq4rvWv5j+q/31+ItK4twnw5WMfxWOK3LbD7z",
+	"8TuYfPYNa1t8ZoRfoOFXmdmqDLOsUwHXgRZr7OYTZ50P/Ovz5i+LOcob0A42U4BrSgABfaVUSmIbVxOp",
+	"6Ex6EX6Hh2YMfcxiTsS1turmsomSXKoLPkInABrqD618MTFI2/nmG92X5o+f8Lb3pQSiKElFBhucUj3E",
+	"1mWkJvkIgBQFTaNOIEJ2yfiWG/KHh47Bf66OwZ8GLX3pjYk/hVX+0CgQ7tzr2FWyW7FQCOeyNKipIeJY",
+	"99mobMz1Fl5Ju3horfzQWnm11srzZ6Iem+sN5nbwkJi6QIRrcXDheZZpWZCyLBJ1RVkRntdnDTVz+DsZ",
+	"sZkwvZhhJWk13asPpSa+Erm34yuRtdgHWMV2VgujaD5s61JtOh/O49i1yLI4i4HIgR7lnEdy5zYjG2eM",
+	"nQquJvHsxM63cYygPAZCKsKFmugtKA22NJrt3i1H81ovFq8Nh70t8bTxgl1a/9MTKl/RmT6np1CMv4Ah",
+	"NlMKND8YMaDQFRllgot/ljIePqHpk2a2CfnILp0Ul9zkKkkFJTSBftjY6GMIU5GApqVh7C7fluX+W/z2",
+	"Mx4uMJjRZ4CDHLHLiMs6K3m/0+uf99a2kvG9je3QAxozHtKMwOLqlXlz/qTWSG+VGVmvc/j+950PHfxj",
+	"8OEvzR8/UzRb5DAopk4b/AO3m3kWBewVy/pXCygFboIqG0hWt6zPUG5BKhVIlzXPTLVa3+1JeYl8cilx",
+	"wgbmU+UC7Srrnl+EmtPbcLDqjHKjTtSZIm9ef4cnbk4LqM3ZXsWRZATuPUXoLIxHc2vOWamLrL3fH1oZ",
+	"fqfUAcb05VkJKvBTUCwtsFPx/g0pmFV/6vLIqFnchgDoIdvd6ez3DsLOqL83cMCU/VEvWA0tk11HIpdn",
+	"LMiYegbtQ2QdGb6B8B5sp8H3jozWSWMpiIwuOQuLFFQJ7yv6aUegdVRSADBVxJDF7TAc1wkIooGzyUOz",
+	"jvbfXUejXiHKqL/tiLo4NHMnuXmP14k/GsI2jYQaytfworYwDIm4RkY1VSoLdmyB6LtVVQdtGvULJY0L",
+	"2Pl8yYl1CluHp0nWgBp5fglGp7bjzGQR5CsTgSvZCaO5etP+2iH/MM/A73Zaw7D+IaZQpaGXSgHbjThJ",
+	"tGkjWSB4WJbOB/vrGx314EMW49hOfR7juML0ockuC6u0D20xeAg+DoMMw0Kyi1B5K9SKYA+WZzcBy9IG",
+	"3xPojVoJsEzUPmVyknbIt9E3tlQPcInAW2XN8PlKuwrn8nr/V23lkCo6otjQK1yxkGdRL5cKmJ4xpWjC",
+	"oBWxPy49Gi1oq2p7DfGtgARZqqsxB0gfpVaJOEtjn98cS0sLWIrBW5/V1sIB87BNzqZ0ht4LTyJWmUpT",
+	"n7PzAlTT3oRdPyDUaqgkWbOZdYUplmT9oEbWr6Ll4YzvoZcfvPjFak0M26YWcGhB3qJwSAKaZVHV+7+p",
+	"BoesuUmM1c8WtFlc2vljHHGIuC3TE1zrEqjBti1dShlOaoJh29vpK8vVPdsLpmGd6Xhvt7PfP2Sdg8H+",
+	"dmeP7Y536PZoEPTDVdZZG9eGXhetRSTtMWEhGOSAxQCrT7M4YlJVWH0kTUP84jGoSI9j0yy/S95Oopj5",
+	"Gi3kDTs7wjmGvE9XeevcAej37wb/zVY84pZJncEztfqYPV8+LduPVNe9rHl5xNkuWNgKLHNZXkmhqK+T",
+	"S1I8dcse/1XG/gUkldSSwXx1ounXPzSswlMTnSpEHg2fllpTubFDlB11KvJo+Nw0iFqlwNB8ttK8xHQp",
+	"eV9uQmnvnDsOdopQz/20mTrgetskBwAuIjS3KnHmCqnBI80JrGVON4fTcxseis/Xc9C90aDf2Q93aeeA",
+	"bY87aCsfhgdsf7w5tEVcRq9tAPzV7FyhykZGLT5DMQ/E5vjBQHkN12wqUserzI54YMCl8S06AfBkQ9do",
+	"yP9BLdXlbWuWbqbh2d/reb/WaW7cxa4bazi+VmhhPX82Vm8IXatLZSxlVEkPo1pwE7AxHON+1KxVGiPP",
+	"7/TSBsm+NIP1XI2Clut71n/gOpGbk70UncPc56FEm19yPv/buIZTzr+giWOCc/npsm5wPscUPGCesq9/",
+	"AsyHJhTfNeFt6ntKewSJwKCuabSH1eI3Q/Y6FtcFW5f1Qyph9Dc5CazSV7VaF/Z4t40VN9re/R47L312",
+	"DZHE2OvI00ZyBR48Hzq+99ZI992kBzzWRXXfl9Gzx6DQ2EYGl/Qa0ak23bin6NZT5LGaZjtOs6j04qlr",
+	"12O53AKp4fXFnccIEglDNmK1BHQTNfaU/Fz0jUKyfPnqRqVV8Ka0jWUdiBcqGw7keZm2cU9NcDfS9NYP",
+	"STYnxrjYdOFePSZD/bIhUSyOpSErcPWYBcGgadkkDSP99iTi0L3i6PdWQtPUpuSUtK2Vtc9a3e0WT9/q",
+	"2fLyrkrCc1u2/oMFcaz9bEF6az+60t7UPGcode3n4Mis8VQJ0XRKM8z2Wvj8994j9jU2gKAgaXbh4+dM",
+	"KteP3baRQgxqPGsf2i3B2ffj1tFPazK61of2upbYqo/MT3rFB73pvq8wjwUt3B3PgDQ2mY/0HSMGaajP",
+	"QMxIhOMd02COvRLMDbDiS/+PNg4yBkaK8SdgDjI5ueAFvPnwunCJxEIa9Fr8MUC0xEfDgmcMH4NT32Si",
+	"kEtqmqRHWncg+wMyEXkmyaOh7c3eveDDOoIbEklnFp9RCJLkiExcUzMBZgtyD0AQjWqw9+q7rPtdM/6I",
+	"husNsqZ9K0u64aDeSnAtc3LbrIl1XNz2mbs5uL8gx7bPL+pdGSck83KmwV+9T0I6k0cWIsU3QEDPnNAM",
+	"0PmmE5H4J6HA5oMY0UR4ZwKRVC44JCsDeEIAlWqGhKBgR8ShgVoByFk4yIUTOrMoFtjTALAlJhmTgKIb",
+	"cetfratLo+MxIrku62hdN6n2/GTKWZK7NXkYNYkfC5zlFX8qtnuA+YJa5uXvuoWwOWTQTKl0KBc73Zcj",
+	"DzEq82xV7f41S3OFOQPmOS1NsfFZY5qfna5WT+FWwsW07eZnW1pk7pdyWwsXriV6j7U+WlR3Zdcsu+AZ",
+	"k3kCYuNIMwLX+QaytqyXCRwEw3KztiGSHmL8auElyZRGqhKuNEU385mIWW306NydGTEuHSbITOpB+51y",
+	"qnq3VyKqUOTYi8zVLSUjJKribctJ26aJI11B91QzqHI1Q306eE33Rnv4Fs2YKmNfQKYgWmHmqM9NeYUZ",
+	"V1mhDXdYojVb4A+utEjtghU4Ml2RezaFRu6uJ3y2bow54fLlezPmKGKjTo36t6/j25jvDrG0UfRSha72",
+	"jma9bl4kNDonjDKwfJDmBEFPUwO1K8uDLO5oGpe2gJ4u0xxdcqi2IG/XEvAe07rnyWwBMRUWXy3SmDQp",
+	"ro05d58LF3L7+uVzH7elG+U65bcu5jZAOMvPa8kP874cFfGuNB/Wt5GaYFp7HfXaw6p1NfAlwJ0P1TcP",
+	"1TcP1Tcbqb7R3434ZdMJPC+GgpUR5aF7o0ZuesVmFpFjRCXb2+mELBAhC6EllbHxh9OJZMHPQ+hZoU/E",
+	"REw5zPGCF14BCGRoVq0gaaIoA8CIaM5DQEOSxGskrb8/1ygMPvYueZ69+/Fl/K/t/4zDv7+b0MEPv717",
+	"+3L27sfXyb/eqjgY/PBLkPzQOz1/8XW5MBSf/+mk8452fut1Dv+29f5vX9cDmzyUMm2+lKlKou/regtJ",
+	"FuRZpGZnmo0YT1AamRrhEaMZy567RlfyZ03DPxuYoYyNoxuEFDI/Ib07lKG5ioaTVy+Azms7cdrGSsMT",
+	"03oefj8i38AgiP34v//7/0CTQ+B7wGfherHYektaH/TcIj6GZmOB4IpiRoTpx3SKGRPBldmAYiOhWFZf",
+	"6V4LgX8EIsH2OKXjnVEuaYBJSVgijL0xKHn97Ox8nMfY6xvaZOgZMa6igCrmoAnwMALbonaSZoEcRwA3",
+	"jYivGbjdZiLPKoumj7t9oRR5FoDbArrvAx8Av8wF/+tfDUqK/OtfgZZhbFDh/bxz0CVvMFfIIqK0HTQK",
+	"VgGoaRQgiITKaAQoElphmnMVXfDhTq83bBPOQFBnIk0Rm0FGMTPezHHE4hB5ommvPNS8dgj/Ao5u0LMI",
+	"NOc5gaolwvXgXX+x7YFrMAYY3iIOi4uDHnYbs3NADYgl8th2O8OuYugXfMMjzWa9ciezYtCF3q5Xip3p",
+	"SSiCPAGOAM3bD3d299tkSNM0NlGXLXPn336Rgg8f2/2VCqF+EhpMIs46GaMhopgM9deHpt+0CTqD5yl1",
+	"DYx85Qf+R7pNVdks4pfdv/6VnJDhq+/PzoemRgo4giTSpYcoegUA3mT4ouD6nW/ZbNgmUhi1oyBLcK9i",
+	"DAY5r5DqghugBjQDWOgnQvPQfdQmtgHZdMm3bCZNAaHtV1Pq6gWO7AxbLoEaN9jBcBRAqoOZoc+BL7yc",
+	"+aG5ySVT0i9n4uwraYeODvJHGEhrIylBRvF3Avdr2LaU65ZFdV6zNKYzFh4RLfuHj9uACwQ0PdEqMAog",
+	"IiPAh6d6viyDOB6MZbgzGAyPtf1kaj5wYHoTVRTH4PAT2VUbjsvh0HhZYTM7J1rODw3ojYmBYbulAKos",
+	"7UIdeZvl4XvjWTQqr94EoxEUCsY4Y+yCIwTVCPqIQl4bKdjzV9ZYAMQ7mDVGMIFQYJOhuJAzQ1RcVDWJ",
+	"Y8JFRkLcbKRLaeDykUgcjTwyyMAwVIipzeBPA2EGf2ewHfinUPD1x+YEnJgV0rzjMhNTfRJegje7OPuc",
+	"TYk2uqwxpolYG+U08+KMelMonxGtIhyTIAZf6AWXE8Dsjy45KpMMHd6gQYYCYqmac6LmFEcB49Lv+3f6",
+	"4nxOwoiUcWTVXZFdbpmHtpIIU00jFZcklN6Vlofk2Op3e90eRN5TxmkatY5a291edxt1rwmI8K0Jo7Ga",
+	"/Kb/vqy1D82sB70egdPNL23inK3nRU5jiUx6ZwBa37GU8ZDxQCu0IaA6YKQhEvxF2DrSn/0HDMKrjISx",
+	"DXo9K5SN48Vnn78YE9AoVPAEokxIC2baOtGKgF4TvZ9wyeRJ6jtB8qNRtMxkMuODJ+rgQHAd9McgwDph",
+	"1DZM+LFj5GkHM0rrvmJu3/rR3PoixC/t4vzrHnHrtPWCayWaxiCESopa6+in921vMd4WHRfKQ7bpiEc/",
+	"tZAaWu/1e7a06JmtRhmuXYGr63WnxXoVYCmt4eKgMn2JxRnDquw5+njNaBhx27NuoySiXz27dxIxM9QM",
+	"RXNC4OofmVL0U9vLnzpj2XUUsDecXtPIIPKtSGR1k26itev+Fk2jzhWbyUaCO0fZJOutAj9HweqVasKi",
+	"zMgo2SWv2bW4YiG+RCo6s/ha0KRlLLILftiDcD2y6TId6ptOwOLZBBlyVqZDgIYIVHQNcywI8qeS481Y",
+	"rzud3uC8PyisV1Y4RbSKjC6bwgGzH2wPOvtsb9Q5HO/0OlgI22OH44MeYO2ewIetA+OKzV6BydY6atFR",
+	"0B/czH4DpH6p3sjSOMCK7h0e7e6acSRUXjEEjnJGoH3Fz//+7//t/t82ADhqnYRJxCOpcKVhZWGXirmA",
+	"kQIkY0nkSLOmVrv49zSLFGu9//B+9QOLWwl5Mw2HVr+5ckhfQ28qLYGXnNDixg/t4qnOKxFHwWzlh83t",
+	"H9p34g47vf7yc/6GU2NNs7AFD63AHJ6LbBSFIQPf5c7gcPkT50KcUj6zRmbr4zAvd+r09ltt1peDjhe9",
+	"b7duOtYV02mixPcf2q1U1GVgPTGWDgWtGgwYIxhdy4lxHseGR7WtFxINYP1IQLnWHY0yrOWmNRT1WGxn",
+	"KVV0PIY2VZGSLB63Qbl2slbkCuS9tvWJ7Xbe7/VIzjOfM6as7DyoY4Y4HjxDLXRWMam+EeFsTUaIJUMV",
+	"tQ1m7gx/oS0cfZ8vpuc4nmEnrzIR5oFhJcV+IS7aEbzl/Rpi/Yk3T4sf28wuACAWnui2fA+egUGtyIz+",
+	"mktl5EB5rc6x3U5ZaPze0kTVwIbXcNO2QBhUgj+figzCj9xC4pRIZIG0qdLMmkQTmtPRTC5fSZIwRbXO",
+	"XFjfwA6u2KxtfPbCYG96Usi6JJYJAnefL4M+L8m1gmj4hobuZN6nsMPtLIu83sHy58zgzqOEidyM8XDV",
+	"zz0RfBxHGGHe6a8wyld0FgsangvxHc0uGT63u8qSyDzFVs+nLIyojQx+jlIdzx+hzlHVKNkTetMZiXDW",
+	"Gc2UPvR7u7vbe8tEvlU2K3bL1u9R+AE1gJjVpS6i+SGdj02LZAjFudQItJjmPHZS0Uz5EBLDQW9niO0l",
+	"XH9Iw8guuKc1jLCrooquNT86xnsixERDh2ckzcscnnVZzuNbPTlfkmA7jUYaDg5G9GWo0CtQ8ymNxyJL",
+	"WPgibP2BajfuwuInXgr1XOQ8/FxPNB4d1KJvpabbM9tupTSjCVNAjQ21SMUthgvrDX1vjrtBR9/KbUl/",
+	"o6/C4qgbqGLj+qoHT4YABmbwQV4ru6GBOjKYURkDxmCxyy+4KmKKJh4D6ObSq8asOcuXTL0x9cV39F78",
+	"klfdF6+oxHzJccY8wO62tVZSRA/W+g7CBztNtQocjwDwPqK7AV6vRVI3MOhlXPNeHdw46pX1cOCI2u3B",
+	"bjfBZ3vA2D7EtY9Y3YQ/PYcsvdNbQ6XEjWtQJeex+R9cFl+sy+IJbnbHcJW82rbBY4/2lybuaK5bH4Zh",
+	"cFgH0OyGNaWK5SqbGpcsedTv9Wys/XHVQevcH09fnpGMBSKr8/3HkVRPzXjux+ealuaxxO86lzUU5FKJ",
+	"5JRG8fNMJE9NVVILivbmqoVCLl/jROH1xhr9uUgkmXtCjJDxo5c9zbNUSP3M91POMjmJ0jkvQwEF4qOY",
+	"qbh11D/wSu/OfzwvptpyI+j4ZaFf/zpIdq9vftuejfamXB0Ev2T98aWkhyzfmaTh/hVUy5pZ4C/NT3R/",
+	"xoldsdnq03z67YvT287wycuT02feHJcOMLyKki4FQBfJpMnlcfOr39GmgZ+evPiOPH/9/a1Hf/qjN/R+",
+	"j4wZC0d6g2Si0m4uO4xK1elvarxnr55vhpKuv5bpuE8iHsR5yI5KwyP/k8axP8afw4RmwRrkcHry+klp",
+	"nKZ27FYDhbf1j0n6NRecHbc+vC/KCucr/cq+rMXgeDGV6smEBWW30vwYy2h3eJstFrYPrhPRQPazKKJh",
+	"WPuDhvDlBzXK8tmPbdhfmrQCc31ZZOM1u4ykgq5oHgajJAW851y0Q9/oiXtoTIZJPeV4hBnBBZ+LRICZ",
+	"NHTib2heBSji0XjMQA0ei8z4U/xnjw1cgjfaOGLygmMFtMvNKpcc2vPoED1hDt++OHWTMAlCPvzXiDFO",
+	"pCufroucPLXqxnrmqJeRB67l93cJvRRF1H7oxZZNo93mJBmR+aiqI/2+gGEmRic6c4+hUGqt7UfHpVoS",
+	"fDGjVoJkhi7vIwJjlMWmcdtbt8wRMJu8LgdfPMd2cZZqzlGZs9dkKi7js8Uj7okP7YeIw0eJOPxhsQak",
+	"u08g1jBYQWiWWOBrBmXnn61bE3nVHApwk7heJ15h5XglXGF+XiFakYhr5kv3Ljm10A+YnmyQHQB5IVKE",
+	"ccjztqDcPp/SKu68dY+fdqJwteBCgWx0aWA2H4ILD8GFu5zCp0CGDjb5FqpyEV1oDAYUCnK5Qg3MxGO/",
+	"r0MsIBUnTwkX09p02KYT0/sM1ZmHA/xwgO96gP/OsC2Eb7pUXMt3sn/XMtGQ6P2IoS9xt7ByBRug3/K1",
+	"TRb5d0JcyaKhsbaLkYnUW+IFRxrrzW9bjL9+j9gOacTrVTBigUi0vVz0WECjF1HNcBmdSWKqEeHLZ8/0",
+	"Nmh9D7WJKGRcRWqmPw19U5UA9ad7wX+wdT2EFnqEGajJgtAb62AIxTXL6oxsXOVN8ckCE3UJo7Qrc0+G",
+	"n90q8ksOPaKnD8zzgXne3QbpgBYC3FIfV8Ohbq8FGbbHXCf4WqXI2hJ1gUEDvhRlZCRCAELgoQe/VngL",
+	"NdcXYzJEHjVsk6ES+r/aJEEH5FDRy+EFNwXEUKXcJiMmo5BJMrQhPqilxPvNT98AKsSwS16BwcNZhGh7",
+	"V1EKWdVY2erhs2IRJzgR5QWnWRZdQxL3r7nmx46TO0wkLhTUnbCQTFjGvFZqUA3b9tO7GqpRiobNa4kS",
+	"e/KX3mgQMfWd1T6m8azAAcQctQnASEYWi7aMfmAaUoMXEBakyMYtmuusxClLPQyWjkzgkEw7ijaZmvKk",
+	"iFtKCYKhXvnhKAiGS4H/68avRGnsDkdCj3MkbsAVevMd45dq0jraHvSgraj7dw3yw+IpgbHtT2pBj426",
+	"4ern/9ABG30jkkTRy6amDrULSy9LA/UbyTukkJ+7nfe/99t7O3W95JcNDbOmWEhsIaKKEqapIabGgby0",
+	"q3zdwH2mUr/UCzBGVh6zD1ujX7VS+/8Fw0WGt/54399ZvdKW8HxRA9jHKaarFfEGQDL76ffWKAhsyNT7",
+	"a3nCRrkfDz7mNbUpnx99wYCYnwRIp+HqLWdqOsrctQ8MOtwWzS9jaTw7Fy7qzLhquH3wruVFpQ2Ddi1h",
+	"/GYuoAZ4h9U1WJlnkZoafDRnCGGvrgbDe5sC2AWYtT0Mfxr19xsa/jM3TSIfAt+LA9+WODwF1miiTfqr",
+	"qfNZVsmnlWTpN6Jq28RcNEo9eGBTVlxJANbqJeBjSOxJfom6iDXIL/hUZFcA4WEhnQHVZjjoDSDZP8wz",
+	"PekjfwwGAzeJVEkmOESWSBKtliuIRT+zrgEcJ3lU6EBt1IAeYw6yJNR0G4A8ohr1Uw/RdjX6iCHsiUri",
+	"agDbKeR6XfUNWFrFblQp7bhOgIBydNSasDgW/zEX0p4XB/j5loG5Qjirf0T4z63UwVtVmfJKTJYlqVZD",
+	"9GrjYzCDo9Y/ImDB9Qqqa9FlWW/pJ3+dzvKRVJHK9dJKhDchEY8jjs3fS7WEC1dlbjZt8vvvWrX48KHl",
+	"Dbr0ox79GU0IrlR1HrhubXISUnMHDen8Da3K3Iw6c0aT1jrFemeWkpdkGFiyss6qFdILBmtSM4r3Cj0b",
+	"fc/fkHW0ECfhzcvXWJl/whPPiqyNBe3wpO1dos8aNLQeARK/uq+MhM9P2LdbccSvYBVYc4M6u6Kwjtqw",
+	"HrEA4HPHWhzURYPq2LChkb9YguzqM/0/tqLQHI2VtA59MjaS6jBYKZUggR02J2pVnUWP8Q9Lk/BE10Ou",
+	"xB+t3AE3IpTIiF/GRjNp0PGqWRL93s7B7v5eb7H+Z+u8fe/l1oiqYALeh1qlEDWqSLEEFDGM5prOsSwe",
+	"HxXgC6OM0StJKMnyGPjlMGO/QPOEYRGwwkQJTDIsPInMJFp09TMyj5UcGiBDUNG4ymaA2aCH0SbQ7CNk",
+	"GQC1MX7NYosTgcqg4JfkERcIdNgmicjYBVcTykm/12trNSAvYTw+9hyRBgkRYeh2er0hgKudF8B1eiEQ",
+	"xNbCUYwjrAtzJWG2mbtMGQ9JQFMSYFsqzBSRqqtfPRi6fiXwzQseWag+6CUSzxBziioSM9sWHj6fUqlH",
+	"ahJAQcNG/zYgvOnbAkBqg9pYTDSHWQx3etvD+j4mZvoWc1cFE+Ptne+9UtdkpUvemkZdxY0WWM9PK4Ud",
+	"sQ4+WEMM0AF2JtJKAROAwyhtDXQK5q6bDRKQvsWQT4Ma/w2Q+EdV49VUVBxAU+EbcgXqh4kp/LS2Vtpa",
+	"RYH+0N7IezXHzpgmw4pzZE21FHZmNbVU3qdemkQ3VbX0e265UhuOniVQf7Osq7J11NdDMDfgP4CNwT6u",
+	"o8xGPGQ3UN85p9a29YxCBiXrxr7tFPtgPX8Q77Lmr1Za3R1dewuOCpvtLr49FZEWda2j1pYScALM+Pre",
+	"+Ny819p9s/N6leo2/m1ZMWROCj1o2x8ll/dBwX1QcDek4OYptDDr9Qiz0d1VVNxB73C/vzu4jYprE4Eb",
+	"UxedSVpgONsg1CMbrdfaK8bqH7f9jqSorlBVsCnHnrsXvAL0pYdXgHtnjNaYwLLw/tdDHFhz+I5BKWnu",
+	"q/MswoDPnp1BsY+iV4wv9Sw+hKZK7fV+cj6QOi/mVQQYDBhZL0WoUM38uCGuNcNZSxS3hxSuhxSuTeS/",
+	"0pLnsODAtwuDtSsSY13rECjfz4H1ZM1W0eRoAb4E9MC2Xgv0R1Q6YrcNelYJTxoy6xnNOAsxgwAcE0fm",
+	"TXhdc4z2BXf9oNtFc9pqO8k2wV7NbRIyUIbbBFtAE5ER0/25S57TwHR+KT6tzEZwQvnsgoNL5ogMRQBg",
+	"LeGJGhLF4lii3c5oMCkawPlpt8aYt5s7FnEspsZLQOPYXE8sXCjigW5GmLoUs2e258w955ndPZXENspe",
+	"JLiLZtrzaSW2Ux7ec5aPsItb6++Ms4xqtQKvmJ9fsSyhHOVKGNFLLqSKgidoh8pEpcdkd7dHdrv9bp9o",
+	"SWJ9a04umXvhDuwdY+zOUsNZ2/vU9TXD5uyAqu1RxxFZ8s2yjrC41V5BqfVdCEsi3fWM/A8ZJXlMlcgq",
+	"2BQucajc0RzSncyib1wr8dazDpF0b6x1JNrvdw5Hg161LdmS+Q8q8zcxWn+O0mosd82IgfO3PC0G+epD",
+	"UsyDNnH3LBoQFVYgYZ84w2Q+EYXCuuIisQCq6gRTZJnXsLuEUOWiFCAslSjnonfJ0OTYmtRwDM9g/6mR",
+	"UBOXUd694EvSxLlN1y3liZNbpYlf8DXzxM/8tfpI2eLlPOyJmJoGMX6GEnnBCTUrQcnwb0OtBPFQEoyV",
+	"yJQG7AjuhmAKlWT4fw++GVa7Ea6YuG0G80ckQ1NHh4UH2YSKIumVRxdz+AbkY8PIM9vob8VQQrH9Bmzo",
+	"Y2Xt2iWv3aPFLhLQN5x2tETPYYZbrOwQMSvq1l3vYzHYmNHr1Ya7f947ONq2Ho+y8uEGhf90nzylPKfx",
+	"XRUFb5OXawoeFTrSfNAbHpJp51GkagjFUwBKQrhJDfBvWpZka6mYSesIhwaN7ttttHmztgFzKsLdiRWW",
+	"hahtQzi8S55jRB1gs/tDIjjh4oJ7+XyUz/y3WO82BtudawExL6ZUm81K2Pw2cBBISLawEt6K7mLxLjiN",
+	"oZsWdB2SxpMeyXY19eO4+JyeDk1YSKSWlDSGIg9p83OhK0AjutSdBP79R/Z9Uiqixe7Ho59ADs9x3Bo2",
+	"vH4rD39ploTWC6mthNvM+4CVmluk7zlDT1Vx/DC1G4Pt0G1xukTC1i7hlyBjD+8iY9fv4lE6S0sphcqi",
+	"abi3e1xM27YqAFyBlVbbHxu3y9ceHiC8PkcIr4fQ/UfUlezxWVFJashPXUV/qtTY+9e2fjdfXwjrdU5t",
+	"CxKrrojxPHb3VxJ7IoICZK5738KLhoWdgJ8X4uE0APXE9Yl2WpbEFuPAFouqWx6aXu6XgC52hi10vfeZ",
+	"HiZu2duV0qbhbm97aFMiL7idESpZXrJWjaKE6+PxvZUByOxXQN+Ehrgsq2SG/bkCusbL9uCH3TBTQZ+k",
+	"7zuEg3In++u2fVCcYVbstvXE2kq1BY1b7R2LsT6MxrwccsN+sdaXesFXdqau4Dp1Q/8cop+3ccmtkJjU",
+	"FDWkvfmoIayV+sH2IB84n2WRbGOgalno7uq3W3ka1g6jb4dxR/eY3cflvjFHzg8OsQeH2JxDTHn8wHLh",
+	"4rcmFuzuWOr/wvLwgsW1yXQipK2vMb39wUlFwoyO1RGErqRt+JZLiIyYOnBTcGLPG8AmFdUyYnzBhxOV",
+	"xBYoid0o01QOJ9AlmIqT0sxUrmSu0ARfjTWfR3q89LLEZaGmB7JkILxmzYQL/ki/LaKxbJOYJqOQyjYJ",
+	"JpRfspCELNakzzLZJjlnMqApCwnwLChR1oN9jCVLxFQsgXtQbwTgJ0kWYD0zZ8Dk/eKmPRKzaxZLEjKW",
+	"giIKFUxtPXFc607Er2kchUMPjR7fb7dvjda4luF8XPebzWis5MOYn4lJlXVSob6e3ZVuzxW2z/H2tYvB",
+	"1/bH2HVd4rtzKsLH68irCgpwC7yCtF13D+4gnfsrSecG0ILlZf5NMt1N9hbye9l+ty1jfEDC31CtuiPj",
+	"WmPYnTNbl2hOj80vRIqzgqu2fr2BU26khN2++4tz99mJPfj6PlZzYZ+/N2iCVT/fTv9wZ7u3s1RJrDj5",
+	"3IWlmP2IZI7uvcJIhk4ucQzn0RxE6WH5Y9408z1zRn/USlLO6XgMFYxHGNmYiBgziS/4lGplkYcsW+Rj",
+	"8873ag42N/IHjP8HZ9qmMf6Xn9qVjuYCpP/ywVsuEw06wLCknA2tITWsKmTDtnGt27cWxuAxGf792TmZ",
+	"5xlb9thv/W7++jCEkgBZrp5AWzKXTe2Dm4/yuq4qGG/VLHFTrTIvnN6nq0iv7ObaoBbdv0ct+oHjPnDc",
+	"zRSl3ZHd3rIHw3kBngftEiyITxXRkXJAKDZ+K8yq1oYMJKP4iDRPDK9VpoJKJMzvOJhAUNWwqTaZTqJg",
+	"UjBT2xsQMGwcWzgiFNwE1qcHbjUF/noQDybRx93fxjjHNJKmh6H+Frrr0pgGLOyS14zTJOKXkLhWCAiT",
+	"vUZnOCNJNdvRQyZcFFKo7PKyAgM8Xo4t1EgFZE8lwXDrXDFgfyWRYJoy6ittPVrLPz1J4FhqGSWRxbG4",
+	"lZvpTWlCC9xMAMKhhPFeruJe2oiQxH1HBHvYz0Jqmk37kuTkok39OLLRJW/+qRpwfGRHyrry8g/wvDwL",
+	"I/UJeF8+P8VALxyBcL4+xx/PkbKVZuw6YtP1ezFV1YuG/shcHzeQ44Yxt335nvMYUjqMiLPp3l57V9RH",
+	"HMZtl5y4f7hYW8ZoMMFcqgs+oZCSBMwfOsmxsSIsSdUMtRrMfIg4GSaRlBG/HB6bzpPFR7V2UHyTTAus",
+	"PMyTICfO5XPBITKY0BmZ0GtGqNEgdshp9E3b9GzRtyKWtbs+6GHYTiqWSvJI77kbnwHBM9N6fIzBvkia",
+	"YN0Fr4nW1WglZms3opbgftXlVfhmvC90NwFL/Ko8gxX0EFxrADmI1OQ+9BG78eW1eG1+tbY6THh5UPGM",
+	"JnOqhSFL0/hfa7UTEaNw/QkX8n2tDa0X1zef8d/XTu24hRpg1r9JG7BL8eczmf8cmsCDMF+1exgwHVr2",
+	"2IlceU0MVpfrixOh59wCDWIdDYp7EuunLn+6zP8bHKlti+fKCGc3ptBcm9uvcJR6haz/oTDkTLXYBQ+M",
+	"i8K0h60VdfjU5lyzbhjL3bOfu6U52KhHdnCveQ2uUrBCd0V614PT9sFpe0d2brhSDX+7Y7ysnlVbL+NC",
+	"+EnnihTjUmLkolTyUtuX7sLM7h/sGD7LBG/rD7TpNwudgUuTvvte0rd8VciBMY0lW8YrPXW7vVpeuf8J",
+	"baGs/IX+hrLBzd4vTwp3aRN/opxwvSqfg4b/2aaSN/K2jxgsW8yni/SBZsilIqBlFRZX12NZrZdyVPAr",
+	"CJJxQAUqIiqNGQg/OO52P9ru+ccIrKzLD2u1U49J3pohNmmjXhrng6b5wALvmh7gucY/FQa4XJszR+Rl",
+	"noxYVnDMKRtNhLharMram1yLFh+M7tGgZ13kj6tAdGcsyJjBmIWCmgkA4kLddK12+9YO589bthhGUtNd",
+	"aDDPLEIIhx8tg7VYxD9VcEkNlEi3AATW9Fd2SByy3Z3Ofu8g7Iz6e4MqfiiEIEQuceue3aRRxuSJC2kv",
+	"LY5ot/IMYN+VSuXR1paHjFIQ2x31YEMly/Vf+8GHmsiHmsh5rNCC11iu7X5qYtr2hvmCyIDG8YgGplHi",
+	"teEhv//FIuVgGUiexR+a27JhSGwSSYuYrG8DDArNdd+8/g7FjRlEl5zwGRnc3IDKGnHS3yWSBYKH2N0B",
+	"3b0wlGNC+QxcsYRpk/iCU5KxMMqw8JBEPIjzkIWAyqmyiIXIpAkdK5YZBHP39jbZJUnEc6iM3+4Vfw/I",
+	"ROQZXMc/Lni/h3+CpW//0SXDnX5vSAyrw4GaWWlZggDpuySkM5A5xo1MRjniluUZkyQUhEoyZXHcxV5u",
+	"EAKG6ZKAclNX71Vd4lvLEeOh+WonCocY+kXO6r8BsdBNd7oaT7bghh8B3vG85JqXp1FoJSl8rV2MR3DT",
+	"boQqrR+oMrrmihDYgL2JbKQodiwmOhdhrUUSzXO4cylQ6Fub/2dGDABgCQ0ZAEdZepSRNpP6h/s9/eub",
+	"8yflifX3D/r7+3sHvd1lwwc0OUWTdOEsPPDTQQ8SKTUbaR21/uunXufw/d/+ssrMhtf99tBrXCfZ3g75",
+	"x+nJk87ZP04Gu3t6D4doDRWLi1ZRt/yzG3TpquYI+IMmPUnOFOUhzUJilSAyofKCR6pL3gJgBNXLmTEI",
+	"uoyYPhCZUFoa6wGauhc1FW0imSZBhS0dDQBtFW32ut/+dle8G//28nD33eGbH/L+Mzn+ZzL+4eU/J/zq",
+	"3SD95VAcvnz6cusfW+mLna+X7YuMLjlVecZW3Zd+r9dbYRP0cZmwm+q6w46IcEZyiOO584ML1CUvFAmE",
+	"1tEJF8QtP0L3iAI/Oc2EYoG64MDtpMKk1NkxSTM2ZlnBHtz05lB7B6NDuncQHrDBeH+80w/7o3Cf9tke",
+	"3aH98R7dptthf7RLe2wn7NF+sDvap/vjbbYXHIYHoz7tNS3sj51TGsVnigZXnbOVFrdC5bQzfv/73s6H",
+	"Olq/U3H2LZsVLMHw6yL4PWjABlgfMfK8b861L/hQbT+0sP+AbTm5TuuBxk5GH7lvkWsP9I1b6Tt3CFqv",
+	"0UJ9X4S1lXgUmg2OGxCPK6cEVawAoxxVVKEu5jv06i1dxkNoj0imVGsBXKD+gErBcUlPiaTVX8Iuqpcs",
+	"yLNIzTANyM8Gx+dr9cwPNTP/B6IxmkQ6o5BoVRAh7Y0u2CaaKRX5S0Y2OBRXMLVBmQTQVWjOcplHoZbU",
+	"F3y4FYpAOotsSKTWtSZiqr9wzbJoDJLDMp4iz37QK9wBq8NKmM3+uKgSVnUscy7NZk3jWtOfBPW+Uv/W",
+	"tcztVQzgdfEjzAIugY+wtHmv6BHmI/PgHEZ/t32cgB7X9D1/2s4PfRwifolXNVudSBb8/C55nr378WX8",
+	"r+3/jMO/v5vQwQ+/vXv7cvbux9fJv96qOBj88EuQ/NA7PX/xdWtjHpS1Ge3bSE3MyBdTj5ezgXvYNswE",
+	"+MgDPsUDzOv61QfOY5d8EtUHf1bsh6kTw/Uer2pi497u7vbeMleYyZXRtyG/6CDSqZE3lUDDWmAQztP1",
+	"FpvkaZ40FpkrZFLEdcM7dvmIaBq7C4QapSgRCRY9zgwmvkFebMB/KFSW1eAffL0QXvCQ2fYQb9wcAMSy",
+	"o7vCCV2E/mDuPfbEvj1iC4N2l0w1HpTeRhXLL0qT/FhK4BLV74FjPXCszQAo3IVd3TIfwpD4auAJ6ANM",
+	"RiwzaV00s03xSGHL+tCghnWQS4aOIc6mxjfTNkECIV0330hpPeWC2zLJIjgSKSI4ybmKYqPG2BcbOPln",
+	"+p+m9HAsMvicHq0LfMEnoBku4l01wxv4nPm2ThMcXZknwxCxl51B9i48JT6DXRu+YLmX4/7RCx6k0MeW",
+	"Qn9OqIKHwsSHwkQrn+7ZVK+1ybeMxRwt6Ijw1vaqL6xrE5BwvkMBmADQaK5a6wLd4qv1YJA9CMJRdslT",
+	"NwSQx1csVRdcG/zbPUgGaWp3YPhK8fhnWxWDM5iV4NOt8oA9/ev7p5klNP9obpNmbgS0mjDHZTyVraOD",
+	"fRNKrQbC0JfDQrLb63U9G+/ZTcAy/SIYxIhKgDsI55vE7/Z6erFWaOEGcvDFGiFIeOC8Lg7Zbo0jDinp",
+	"hbQrC0463tvt7PcPWedgsL/d2WO74x26PRoEff00ZzfqBJeqfsT9/jszT4xIQ9HwhvIaDRnPluc3Fkf2",
+	"IcPxwWy7e0pk6DPQj2K4LZFMW79bDvki/LCF2TrrV8x7H1zO8J+6Dy4tr6cF/w5zht0TpxOqoDpoxMBm",
+	"AzDVdhnd2HJvrwGGMQZdEgS5YiyVcHdkYHP03yD8u+R7r/squr/NK637O5LW/W3xdZQwdq9JNKyRrLi8",
+	"FaY07+YbrCn3fs1ZXk0feorLVWqsWoi0L0984IjnxMetRUWTReXoUcvm/AEg9ZOzplaPnT41roRS+PTz",
+	"jGhokpxrCrd+OKNWVmBKrIlE3kk0LGX2nE0rGRJeutVzkZHBjkl+LwQYCWiWzYiaiiK5Sra9huDeW20f",
+	"7wtuLpmfnZQ4JhRTgDGHHxm6ihJQ3w1GdgxdezmzefW1jB7WzEz9zObt3Ksf7ctME/K7PfuoBPeaONT/",
+	"BBOHCiJ+EDkPtsmd0bqAPyELxJNUsI0Niw+Lmbh5qfFPrfZKQk1GL7D7WVqUIHX1p4eQ3gJixDHKWHDm",
+	"2RGRIjIf6TePoD9xl7xQJQmjWBybTie+zVHH+PUnN5qa++UZBv7u/Fnsgo1ldT5w+8/IwDhnspyb+adr",
+	"h894CGgOUi2o2FhZvJRLQjT7izSjPPrpveaVWJPUVCE6wWoPiUPuzql2NI26WomVigZX3Wsh8A8s46l7",
+	"oSmBUq7COBRBnmCtbMIA7bH4yhZwczP1uV6vBiDTtchHwGQaOkzIQuqoCYPXmpo20LtlwwhDkdDIguwU",
+	"L88YNtvXI/Sqd5++PCMZC0QWmifSTFyz6gfNOxu+eMVmNvmjkEyS6EPKuNL/Zg6T2LyQplFHP9bwRtPw",
+	"3CZpzGFluMJDiU3SvTeXeqLPv/0Mi7twtUci1IIeFsOHG4aSWx+bCTt6VFtyeF8tYErmP/kMC49cdky5",
+	"Asmf11eSaOv3zevvpK1K6s6ViNZ94g1UDMKUohiSXkD0WVM4yDPoU5KyLBL+K83drdpyZGy9MWGaJAIm",
+	"JdGiziTpTM3lCGvE4VR4750wGqtJ68P7D/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

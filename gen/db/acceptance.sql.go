@@ -14,7 +14,8 @@ import (
 
 const acceptancePreconditions = `-- name: AcceptancePreconditions :many
 SELECT 'key'::text AS kind, api_keys.organization_id, api_keys.id, ''::text AS name,
-    (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended
+    (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
+    (organizations.sending_paused_at IS NOT NULL)::boolean AS sending_paused
 FROM api_keys
 JOIN organizations ON organizations.id = api_keys.organization_id
 WHERE api_keys.id = ANY ($1::uuid[])
@@ -22,17 +23,18 @@ WHERE api_keys.id = ANY ($1::uuid[])
   AND api_keys.revoked_at IS NULL
   AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $3::timestamptz)
 UNION ALL
-SELECT 'domain', domains.organization_id, domains.id, domains.name, false FROM domains
+SELECT 'domain', domains.organization_id, domains.id, domains.name, false, reputations.paused_at IS NOT NULL FROM domains
+LEFT JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
 WHERE domains.organization_id = ANY ($2::uuid[])
   AND domains.name = ANY ($4::text[])
   AND domains.status = 'Verified'
 UNION ALL
-SELECT 'suppression', suppressions.organization_id, suppressions.organization_id, suppressions.address_key, false
+SELECT 'suppression', suppressions.organization_id, suppressions.organization_id, suppressions.address_key, false, false
 FROM suppressions
 WHERE suppressions.organization_id = ANY ($2::uuid[])
   AND suppressions.address_key = ANY ($5::text[])
 UNION ALL
-SELECT 'period', usage_periods.organization_id, usage_periods.organization_id, '', false FROM usage_periods
+SELECT 'period', usage_periods.organization_id, usage_periods.organization_id, '', false, false FROM usage_periods
 WHERE usage_periods.organization_id = ANY ($2::uuid[])
   AND usage_periods.period_key = $6
 `
@@ -52,11 +54,12 @@ type AcceptancePreconditionsRow struct {
 	ID                    uuid.UUID
 	Name                  string
 	OrganizationSuspended bool
+	SendingPaused         bool
 }
 
 // AcceptancePreconditions reads, in one round trip, what decides whether messages are accepted. The column kind
 // distinguishes the rows: 'key', a usable key, and whether its organization is suspended; 'domain', a verified
-// domain among the names; 'suppression', an address key that its organization suppresses; 'period', an organization
+// domain among the names; both tell whether sending is paused; 'suppression', an address key that its organization suppresses; 'period', an organization
 // whose billing period is open.
 func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePreconditionsParams) ([]AcceptancePreconditionsRow, error) {
 	rows, err := q.db.Query(ctx, acceptancePreconditions,
@@ -80,6 +83,7 @@ func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePre
 			&i.ID,
 			&i.Name,
 			&i.OrganizationSuspended,
+			&i.SendingPaused,
 		); err != nil {
 			return nil, err
 		}

@@ -114,6 +114,7 @@ type Organization struct {
 	FreeMonthlyAllowance int64
 	PricePer1kCents      int64
 	CreatedAt            time.Time
+	SendingPausedAt      *time.Time
 }
 
 type Recipient struct {
@@ -125,6 +126,25 @@ type Recipient struct {
 	Address        string
 	AddressKey     string
 	Outcome        int16
+}
+
+type Reputation struct {
+	OrganizationID uuid.UUID
+	Domain         string
+	Recipients     int64
+	Bounced        int64
+	Complained     int64
+	ComputedAt     *time.Time
+	CountsFrom     *time.Time
+	WarnedAt       *time.Time
+	PausedAt       *time.Time
+}
+
+type ReputationDay struct {
+	OrganizationID uuid.UUID
+	Domain         string
+	Day            int32
+	Recipients     []byte
 }
 
 type Suppression struct {

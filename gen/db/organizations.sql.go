@@ -44,7 +44,7 @@ func (q *Queries) OrganizationBillingUpdate(ctx context.Context, arg Organizatio
 }
 
 const organizationGet = `-- name: OrganizationGet :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at FROM organizations WHERE id = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations WHERE id = $1
 `
 
 func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organization, error) {
@@ -59,12 +59,13 @@ func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organizati
 		&i.FreeMonthlyAllowance,
 		&i.PricePer1kCents,
 		&i.CreatedAt,
+		&i.SendingPausedAt,
 	)
 	return i, err
 }
 
 const organizationGetByName = `-- name: OrganizationGetByName :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at FROM organizations WHERE name = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations WHERE name = $1
 `
 
 func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organization, error) {
@@ -79,6 +80,7 @@ func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organ
 		&i.FreeMonthlyAllowance,
 		&i.PricePer1kCents,
 		&i.CreatedAt,
+		&i.SendingPausedAt,
 	)
 	return i, err
 }
@@ -108,7 +110,7 @@ func (q *Queries) OrganizationInsert(ctx context.Context, arg OrganizationInsert
 }
 
 const organizationList = `-- name: OrganizationList :many
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at FROM organizations ORDER BY id
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations ORDER BY id
 `
 
 func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) {
@@ -129,6 +131,7 @@ func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) 
 			&i.FreeMonthlyAllowance,
 			&i.PricePer1kCents,
 			&i.CreatedAt,
+			&i.SendingPausedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -151,7 +154,7 @@ func (q *Queries) OrganizationLock(ctx context.Context, id uuid.UUID) error {
 }
 
 const organizationResume = `-- name: OrganizationResume :execrows
-UPDATE organizations SET suspended_at = NULL WHERE id = $1
+UPDATE organizations SET suspended_at = NULL, sending_paused_at = NULL WHERE id = $1
 `
 
 func (q *Queries) OrganizationResume(ctx context.Context, id uuid.UUID) (int64, error) {

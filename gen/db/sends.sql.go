@@ -56,12 +56,12 @@ WITH RECURSIVE lanes AS (
     WHERE lanes.lane IS NOT NULL
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, o.suspended_at IS NOT NULL AS suspended
+    SELECT lanes.lane, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
     WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz)
       -- The message that has been due longest is about the oldest: only where it has expired can others have.
-      AND (o.suspended_at IS NULL OR (
+      AND (coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR (
           SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz
           ORDER BY s.due_at LIMIT 1
       ) < uuid_floor($4::timestamptz))
@@ -129,8 +129,8 @@ type SendClaimRow struct {
 // are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
 // starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 // tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
-// was_due_at the time at which the row was due. Suspended organizations are left out, except for messages accepted
-// before expired_before, which end as Failed whether or not their organization is suspended.
+// was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
+// out, except for messages accepted before expired_before, which end as Failed all the same.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.ExpiredLeaseUntil,
@@ -177,6 +177,33 @@ DELETE FROM sends WHERE email_id = ANY ($1::uuid[])
 func (q *Queries) SendComplete(ctx context.Context, emailIds []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, sendComplete, emailIds)
 	return err
+}
+
+const sendDueNow = `-- name: SendDueNow :execrows
+UPDATE sends SET due_at = $1::timestamptz
+WHERE sends.email_id IN (
+    SELECT s.email_id FROM sends s
+    WHERE s.organization_id = $2 AND s.due_at > $1 AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
+    ORDER BY s.due_at
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
+`
+
+type SendDueNowParams struct {
+	Now            time.Time
+	OrganizationID uuid.UUID
+	MaxRows        int32
+}
+
+// SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: those of a domain whose
+// sending was paused among them. Messages that SES may have accepted go on waiting for their events.
+func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) (int64, error) {
+	result, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const sendFail = `-- name: SendFail :many
@@ -247,7 +274,14 @@ SELECT
     coalesce(contents.html, '')::text AS html,
     coalesce(contents.text, '')::text AS text,
     (contents.email_id IS NOT NULL)::boolean AS has_content,
-    (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
+    (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
+    EXISTS (
+        SELECT 1 FROM domains
+        JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
+        WHERE domains.organization_id = emails.organization_id
+          AND domains.id = emails.domain_id
+          AND reputations.paused_at IS NOT NULL
+    ) AS domain_paused,
     EXISTS (
         SELECT 1 FROM domains
         WHERE domains.organization_id = emails.organization_id
@@ -271,6 +305,7 @@ type SendLoadRow struct {
 	Text                  string
 	HasContent            bool
 	OrganizationSuspended bool
+	DomainPaused          bool
 	DomainVerified        bool
 }
 
@@ -307,6 +342,7 @@ func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadR
 			&i.Text,
 			&i.HasContent,
 			&i.OrganizationSuspended,
+			&i.DomainPaused,
 			&i.DomainVerified,
 		); err != nil {
 			return nil, err

@@ -3,7 +3,7 @@
 //
 //   - components.go: builds the API, the worker and what they share
 //   - service.go: a process that runs until it is told to stop; http_server.go: listening and serving
-//   - flags.go, secret_key.go: settings that several commands have
+//   - flags.go, reputation_flags.go, secret_key.go: settings that several commands have
 //   - startup_checks.go, schema_check.go: checks at the start: SES, DNS, the database schema
 //   - telemetry.go: metrics, profiles and traces of a process
 //   - process.go: arguments, output, clock and randomness of a process
@@ -188,6 +188,7 @@ func (p *Components) Worker(
 		SendConcurrency:  flags.SendConcurrency,
 		ContentRetention: time.Duration(flags.ContentRetention),
 		MessageRetention: time.Duration(flags.MessageRetention),
+		Reputation:       flags.Thresholds(),
 		DrainTimeout:     drain.DrainTimeout,
 
 		EventsExpected: events.Expected(),

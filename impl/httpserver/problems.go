@@ -80,6 +80,9 @@ func routingProblem(err *echo.HTTPError) *problem.Problem {
 // RefusalProblem returns the problem of a message that intake refused.
 func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
 	code := api.ProblemCode(refusal.Reason)
+	if refusal.Reason == intake.SendingPaused {
+		return sendingPaused(refusal)
+	}
 	detail := map[intake.Reason]string{
 		intake.KeyNotValid:          auth.Unauthorized().Detail,
 		intake.OrganizationInactive: auth.Inactive().Detail,
@@ -92,6 +95,17 @@ func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
 		return &problem.Problem{Code: code, Detail: detail}
 	}
 	return problem.Invalid(code, "/"+refusal.Field, detail)
+}
+
+// sendingPaused returns the problem of an organization, or of a domain, whose sending is paused.
+func sendingPaused(refusal *intake.Refusal) *problem.Problem {
+	paused := &problem.Problem{
+		Code: api.ProblemCodeSendingPaused, Detail: "Sending is paused for too many bounces or complaints.",
+	}
+	if refusal.Field != "" {
+		paused.Detail = `Sending from the domain of "` + refusal.Field + `" is paused for too many bounces or complaints.`
+	}
+	return paused
 }
 
 // handleError responds to every failure, routing errors included, with a problem document.

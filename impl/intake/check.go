@@ -21,12 +21,21 @@ type name struct {
 // key is an API key of an organization.
 type key struct{ organizationID, id uuid.UUID }
 
+// standing is whether an organization is suspended, and whether its sending is paused for its bounces or complaints.
+type standing struct{ suspended, paused bool }
+
+// sendingDomain is a verified domain, and whether sending from it is paused.
+type sendingDomain struct {
+	id     uuid.UUID
+	paused bool
+}
+
 // preconditions hold what the database says about the candidates.
 type preconditions struct {
-	// suspended has the keys that may be used, and whether their organizations are suspended.
-	suspended map[key]bool
-	// verified has the domains that mail may be sent from.
-	verified map[name]uuid.UUID
+	// usable has the keys that may be used, and whether their organizations may send.
+	usable map[key]standing
+	// verified has the domains that mail may be sent from, unless it is paused.
+	verified map[name]sendingDomain
 	// suppressed has the addresses that the organization does not send to.
 	suppressed map[name]bool
 	// open has the organizations whose billing period is open.
@@ -36,7 +45,7 @@ type preconditions struct {
 // loadPreconditions reads the preconditions inside the accepting transaction, so that it sees a key that was
 // revoked or a recipient that was suppressed before the transaction began.
 func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (preconditions, error) {
-	found := preconditions{map[key]bool{}, map[name]uuid.UUID{}, map[name]bool{}, map[uuid.UUID]bool{}}
+	found := preconditions{map[key]standing{}, map[name]sendingDomain{}, map[name]bool{}, map[uuid.UUID]bool{}}
 	rows, err := tx.AcceptancePreconditions(ctx, db.AcceptancePreconditionsParams{
 		OrganizationIds: organizations(all),
 		APIKeyIds:       distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} }),
@@ -51,9 +60,9 @@ func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, no
 	for _, row := range rows {
 		switch row.Kind {
 		case "key":
-			found.suspended[key{row.OrganizationID, row.ID}] = row.OrganizationSuspended
+			found.usable[key{row.OrganizationID, row.ID}] = standing{row.OrganizationSuspended, row.SendingPaused}
 		case "domain":
-			found.verified[name{row.OrganizationID, row.Name}] = row.ID
+			found.verified[name{row.OrganizationID, row.Name}] = sendingDomain{row.ID, row.SendingPaused}
 		case "suppression":
 			found.suppressed[name{row.OrganizationID, row.Name}] = true
 		case "period":
@@ -66,17 +75,25 @@ func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, no
 // check refuses the messages that may not be sent.
 func check(all []*candidate, found preconditions) {
 	for _, c := range all {
-		suspended, usable := found.suspended[key{c.message.OrganizationID, c.message.APIKeyID}]
+		organization, usable := found.usable[key{c.message.OrganizationID, c.message.APIKeyID}]
 		switch {
 		case !usable:
 			c.refuse(KeyNotValid, "")
 			continue
-		case suspended:
+		case organization.suspended:
 			c.refuse(OrganizationInactive, "")
 			continue
+		case organization.paused:
+			c.refuse(SendingPaused, "")
+			continue
 		}
-		if c.domainID = found.domain(c.message); c.domainID == uuid.Nil {
+		domain, verified := found.domain(c.message)
+		switch c.domainID = domain.id; {
+		case !verified:
 			c.refuse(DomainNotVerified, "from")
+			continue
+		case domain.paused:
+			c.refuse(SendingPaused, "from")
 			continue
 		}
 		if kind, suppressed := found.recipient(c.message); suppressed {
@@ -101,13 +118,13 @@ func (found preconditions) recipient(message *Message) (kind string, suppressed 
 
 // domain returns the verified domain that the message is sent from: the most specific one that is the domain of
 // its sender or a parent of it.
-func (found preconditions) domain(message *Message) uuid.UUID {
+func (found preconditions) domain(message *Message) (domain sendingDomain, verified bool) {
 	for _, parent := range mail.Parents(message.From.Domain) {
-		if id, verified := found.verified[name{message.OrganizationID, parent}]; verified {
-			return id
+		if domain, verified = found.verified[name{message.OrganizationID, parent}]; verified {
+			return domain, true
 		}
 	}
-	return uuid.Nil
+	return sendingDomain{}, false
 }
 
 func addressKeys(c *candidate) []string {

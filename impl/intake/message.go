@@ -41,6 +41,7 @@ type Reason string
 const (
 	KeyNotValid          Reason = "unauthorized"
 	OrganizationInactive Reason = "organization-inactive"
+	SendingPaused        Reason = "sending-paused"
 	DomainNotVerified    Reason = "domain-not-verified"
 	RecipientSuppressed  Reason = "recipient-suppressed"
 	FreeTierExhausted    Reason = "free-tier-exhausted"
@@ -52,6 +53,17 @@ type Refusal struct {
 	Reason Reason
 	// Field is the member of the request that caused the refusal. Empty means none.
 	Field string
+}
+
+// OfOrganization reports whether the refusal is about the key or the organization, and so about every message of the request.
+func (refusal *Refusal) OfOrganization() bool {
+	switch refusal.Reason {
+	case KeyNotValid, OrganizationInactive:
+		return true
+	case SendingPaused:
+		return refusal.Field == ""
+	}
+	return false
 }
 
 // Error makes a Refusal an error, for requests of one message.

@@ -1,7 +1,8 @@
 // Package organization implements what an operator does with organizations: create, suspend, resume, change billing
 // terms. Every operator interface calls it, such as the command line.
 //
-//   - organization.go: [Organizations]
+//   - organization.go: [Organizations], creating, finding and suspending
+//   - resume.go: lifting a suspension, and a pause for bounces or complaints
 package organization
 
 import (
@@ -92,20 +93,6 @@ func (o Organizations) List(ctx context.Context) ([]db.Organization, error) {
 func (o Organizations) Suspend(ctx context.Context, id uuid.UUID) error {
 	if _, err := o.Store.Queries().OrganizationSuspend(ctx, db.OrganizationSuspendParams{ID: id, Now: o.Now()}); err != nil {
 		return fmt.Errorf("suspend the organization: %w", err)
-	}
-	return nil
-}
-
-// Resume lifts the suspension, makes the messages that waited due and wakes the workers.
-func (o Organizations) Resume(ctx context.Context, id uuid.UUID) error {
-	err := o.Store.Tx(ctx, func(tx *db.Queries) error {
-		if _, err := tx.OrganizationResume(ctx, id); err != nil {
-			return err
-		}
-		return tx.SendNotify(ctx)
-	})
-	if err != nil {
-		return fmt.Errorf("resume the organization: %w", err)
 	}
 	return nil
 }

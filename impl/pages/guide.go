@@ -39,6 +39,7 @@ func guideEvents() []guideEvent {
 		{api.WebhookEventTypeDomainVerified, "A sending domain is verified."},
 		{api.WebhookEventTypeDomainUnverified, "A verified domain has lost its records and is pending again."},
 		{api.WebhookEventTypeDomainFailed, "A domain was not verified within 72 hours."},
+		{api.WebhookEventTypeOrganizationWarning, "Too much of your mail bounces or is complained about; sending may be paused."},
 	}
 }
 

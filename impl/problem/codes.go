@@ -63,6 +63,12 @@ var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a read-only t
 		http.StatusForbidden, "The organization is not active.",
 		"The organization is suspended. Messages accepted before wait until it is resumed.",
 	},
+	api.ProblemCodeSendingPaused: {
+		http.StatusForbidden, "Sending is paused.",
+		"Too much of the organization's mail, or of a domain's, bounced for good or was reported as unwanted within 7 days. " +
+			"Messages accepted before wait. Remove the addresses that bounce from your lists, find out why recipients " +
+			"complain, and ask the operator of the server to resume sending.",
+	},
 	api.ProblemCodeKeyExceedsCreator: {
 		http.StatusForbidden, "A key cannot create one that exceeds it.",
 		"The new key may have no scope that the creating key does not have, and may not outlive it.",

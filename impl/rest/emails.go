@@ -119,12 +119,12 @@ func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRe
 }
 
 // answer puts the result of each message in its place. A refusal of the whole request is returned as an error: the
-// key or the organization is refused, or at least one item passed every other check and none fitted the allowance
-// or spend cap.
+// key or the organization is refused, or no item was queued and at least one passed every other check but did not fit the
+// allowance or spend cap, or is from a domain whose sending is paused.
 func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResponse, error) {
 	results := slices.Clone(composed.results)
 	queued := 0
-	var unpaid *intake.Refusal
+	var whole *intake.Refusal
 	for i, result := range accepted {
 		place := composed.places[i]
 		if result.Refusal == nil {
@@ -132,16 +132,16 @@ func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResp
 			results[place] = api.BatchItemResult{Index: place, Status: api.SendStatusQueued, ID: &result.ID}
 			continue
 		}
-		switch result.Refusal.Reason {
-		case intake.KeyNotValid, intake.OrganizationInactive:
-			return api.SendBatch202JSONResponse{}, result.Refusal
-		case intake.FreeTierExhausted, intake.SpendCapReached:
-			unpaid = result.Refusal
+		switch refusal := result.Refusal; {
+		case refusal.OfOrganization():
+			return api.SendBatch202JSONResponse{}, refusal
+		case refusal.Reason == intake.SendingPaused, refusal.Reason == intake.FreeTierExhausted, refusal.Reason == intake.SpendCapReached:
+			whole = refusal
 		}
 		results[place] = rejected(place, httpserver.RefusalProblem(result.Refusal))
 	}
-	if queued == 0 && unpaid != nil {
-		return api.SendBatch202JSONResponse{}, unpaid
+	if queued == 0 && whole != nil {
+		return api.SendBatch202JSONResponse{}, whole
 	}
 	return api.SendBatch202JSONResponse{Body: batchResultOf(results)}, nil
 }

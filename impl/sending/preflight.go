@@ -25,6 +25,8 @@ func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
 		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
 		return s.retryIn(backoff.Exponential(minSuspendedWait, maxSuspendedWait, m.send.Attempt, s.config.Random()))
+	case row.DomainPaused:
+		return s.retryIn(backoff.Exponential(minSuspendedWait, maxDomainPausedWait, m.send.Attempt, s.config.Random()))
 	case !row.DomainVerified:
 		return failPermanently(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
 	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):

@@ -20,6 +20,8 @@ const (
 	minHeldWait, maxHeldWait = 30 * time.Second, 5 * time.Minute
 	// Resuming an organization makes its messages due at once, so these waits can be long.
 	minSuspendedWait, maxSuspendedWait = time.Minute, 5 * time.Minute
+	// The pause of a domain lasts for hours or days, and resuming makes its messages due at once, too.
+	maxDomainPausedWait = time.Hour
 )
 
 // disposition is what an attempt does with the due row of its message.

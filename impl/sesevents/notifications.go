@@ -132,6 +132,9 @@ func (r *Recorder) recordEvents(ctx context.Context, tx *db.Queries, target db.E
 			return err
 		}
 	}
+	if err := countAgainstSender(ctx, tx, target, facts, r.config.Now()); err != nil {
+		return err
+	}
 	return r.suppress(ctx, tx, target, facts)
 }
 

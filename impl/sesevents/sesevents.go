@@ -4,6 +4,7 @@
 //   - sesevents.go: [Recorder], its configuration, running and stopping
 //   - notifications.go: claiming a notification, finding its message, storing what is new
 //   - email_events.go: which email events follow from an event of SES
+//   - reputation.go: bounces and complaints, for package reputation
 package sesevents
 
 import (

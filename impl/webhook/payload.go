@@ -15,6 +15,13 @@ func DomainEvent(id uuid.UUID, kind api.WebhookDomainEventType, at time.Time, da
 	return encode(api.WebhookDomainEvent{ID: id, Type: kind, CreatedAt: at.UTC(), Data: data})
 }
 
+// OrganizationEvent returns the body of a warning to an organization.
+func OrganizationEvent(id uuid.UUID, at time.Time, data api.WebhookOrganizationData) (string, error) {
+	return encode(api.WebhookOrganizationEvent{
+		ID: id, Type: api.WebhookOrganizationEventTypeOrganizationWarning, CreatedAt: at.UTC(), Data: data,
+	})
+}
+
 // TestEvent returns the body of an event that tests a webhook.
 func TestEvent(id, webhookID uuid.UUID, at time.Time) (string, error) {
 	return encode(api.WebhookTestEvent{

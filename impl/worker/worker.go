@@ -23,6 +23,7 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/deliveries"
 	"github.com/voostack/mailstack/impl/maintenance"
+	"github.com/voostack/mailstack/impl/reputation"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/sending"
 	"github.com/voostack/mailstack/impl/ses"
@@ -39,6 +40,7 @@ const (
 	eventCheckInterval = time.Minute
 	sweepInterval      = 10 * time.Minute
 	deleteInterval     = 10 * time.Minute
+	reputationInterval = time.Minute
 )
 
 // Domains checks domains and maintains their SES identities.
@@ -77,6 +79,8 @@ type Config struct {
 	// EventsExpected makes the log warn when mail is sent and SES reports no events. Whatever its value, where
 	// events arrive, a message that SES may have accepted waits for its event before the next attempt.
 	EventsExpected bool
+	// Reputation holds the rates of bounces and complaints at which organizations are warned or paused. Zero means never.
+	Reputation reputation.Thresholds
 	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results:
 	// calls that are still in flight then are cut off. Zero means 25 seconds.
 	DrainTimeout time.Duration
@@ -98,6 +102,7 @@ type Worker struct {
 	Events     *sesevents.Recorder
 	Deliveries *deliveries.Deliverer
 	Retention  *maintenance.Retention
+	Reputation *reputation.Watcher
 
 	config       Config
 	domainChecks *workqueue.Runner[domainCheck]
@@ -109,9 +114,13 @@ func New(config Config) (*Worker, error) {
 		return nil, errors.New("worker: Store, SES, Domains, WebhookSender and Sealer are required")
 	}
 	setDefaults(&config)
-	w := &Worker{config: config, Retention: &maintenance.Retention{
-		Store: config.Store, Contents: config.ContentRetention, Messages: config.MessageRetention, Now: config.Now, Log: config.Log,
-	}}
+	w := &Worker{
+		config: config,
+		Retention: &maintenance.Retention{
+			Store: config.Store, Contents: config.ContentRetention, Messages: config.MessageRetention, Now: config.Now, Log: config.Log,
+		},
+		Reputation: &reputation.Watcher{Store: config.Store, Thresholds: config.Reputation, Now: config.Now, Log: config.Log},
+	}
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfWork)
 	var err error
 	if w.Sending, err = sending.New(sending.Config{
@@ -178,6 +187,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // jobs returns the periodic jobs of all parts.
 func (w *Worker) jobs() []maintenance.Job {
 	jobs := append(w.Retention.Jobs(),
+		maintenance.Job{Name: "watch reputation", Interval: reputationInterval, Run: w.Reputation.Run},
 		maintenance.Job{Name: "sweep identities", Interval: sweepInterval, Run: w.config.Domains.SweepIdentities},
 		maintenance.Job{Name: "delete expired notifications", Interval: deleteInterval, Run: w.Events.DeleteExpired},
 		maintenance.Job{Name: "delete expired deliveries", Interval: deleteInterval, Run: w.Deliveries.DeleteExpired},
