@@ -19,7 +19,8 @@ type organizationCommand struct {
 	Create  organizationCreate  `cmd:"" help:"Create an organization."`
 	List    organizationList    `cmd:"" help:"List the organizations."`
 	Suspend organizationSuspend `cmd:"" help:"Suspend an organization: its requests get 403, and its queued messages stay queued."`
-	Resume  organizationResume  `cmd:"" help:"Resume a suspended organization; its queued messages become due at once."`
+	Resume  organizationResume  `cmd:"" help:"Resume an organization that is suspended, or whose sending is paused for bounces or complaints; its queued messages become due at once."`
+	Show    organizationShow    `cmd:"" help:"Show an organization with its rates of bounces and complaints."`
 }
 
 // shownOrganization is an organization as the operator's commands print it.
@@ -27,6 +28,7 @@ type shownOrganization struct {
 	ID                   uuid.UUID  `json:"id"`
 	Name                 string     `json:"name"`
 	SuspendedAt          *time.Time `json:"suspendedAt"`
+	SendingPausedAt      *time.Time `json:"sendingPausedAt"`
 	HasPaymentMethod     bool       `json:"hasPaymentMethod"`
 	MonthlySpendCapCents *int64     `json:"monthlySpendCapCents"`
 	FreeMonthlyAllowance int64      `json:"freeMonthlyAllowance"`
@@ -122,7 +124,7 @@ type organizationResume struct {
 	jsonFlags
 }
 
-// Run lifts the suspension and wakes the workers for the organization's queued messages.
+// Run lifts the suspension and every pause, begins the rates anew, and wakes the workers for the organization's queued messages.
 func (c *organizationResume) Run(ctx context.Context, process *Process) error {
 	return c.withDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
@@ -137,7 +139,7 @@ func (c *organizationResume) Run(ctx context.Context, process *Process) error {
 }
 
 func organizationHeadings() []string {
-	return []string{"ID", "NAME", "SUSPENDED", "PAYMENT METHOD", "CAP (CENTS)", "ALLOWANCE", "PRICE PER 1K (CENTS)"}
+	return []string{"ID", "NAME", "SUSPENDED", "PAUSED", "PAYMENT METHOD", "CAP (CENTS)", "ALLOWANCE", "PRICE PER 1K (CENTS)"}
 }
 
 func organizationRow(row db.Organization) []string {
@@ -146,7 +148,7 @@ func organizationRow(row db.Organization) []string {
 		limit = strconv.FormatInt(*row.MonthlySpendCapCents, 10)
 	}
 	return []string{
-		row.ID.String(), row.Name, formatTime(row.SuspendedAt, "no"), strconv.FormatBool(row.HasPaymentMethod), limit,
+		row.ID.String(), row.Name, formatTime(row.SuspendedAt, "no"), formatTime(row.SendingPausedAt, "no"), strconv.FormatBool(row.HasPaymentMethod), limit,
 		strconv.FormatInt(row.FreeMonthlyAllowance, 10), strconv.FormatInt(row.PricePer1kCents, 10),
 	}
 }
@@ -156,6 +158,7 @@ func organizationOf(row db.Organization) shownOrganization {
 		ID:                   row.ID,
 		Name:                 row.Name,
 		SuspendedAt:          utc(row.SuspendedAt),
+		SendingPausedAt:      utc(row.SendingPausedAt),
 		HasPaymentMethod:     row.HasPaymentMethod,
 		MonthlySpendCapCents: row.MonthlySpendCapCents,
 		FreeMonthlyAllowance: row.FreeMonthlyAllowance,

@@ -138,7 +138,7 @@ func adminHandler(m *metrics.Metrics) http.Handler {
 	return mux
 }
 
-// ExportQueueDepth exports the queue depth of a database as metrics.
+// ExportQueueDepth exports as metrics what a database says: the queue depth, and for whom sending is paused.
 func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time) {
 	if w.metrics == nil {
 		return
@@ -159,6 +159,13 @@ func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time
 		}
 		return found, nil
 	}, now)
+	w.metrics.SendingPaused(func(ctx context.Context) (organizations, domains int64, err error) {
+		paused, err := database.Queries().ReputationPaused(ctx)
+		if err != nil {
+			w.log.WarnContext(ctx, "reading paused organizations failed", slog.Any("error", err))
+		}
+		return paused.Organizations, paused.Domains, err
+	})
 }
 
 // ExportClock exports how far the clock of the machine is off.

@@ -99,6 +99,7 @@ func (d *doctor) steps() []step {
 		{"database", d.tryDatabase},
 		{"clock", d.tryClock},
 		{"migrations", d.tryMigrations},
+		{"reputation", d.tryReputation},
 		{"credentials", d.tryCredentials},
 		{"account", d.tryAccount},
 		{"configuration set", d.tryConfigurationSet},
@@ -185,6 +186,21 @@ func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {
 			"them, and see mailstack_job_failures_total{job=\"create partitions\"}"
 	}
 	return found, nil
+}
+
+func (d *doctor) tryReputation(ctx context.Context) (stepResult, error) {
+	paused, err := d.database.Queries().ReputationPaused(ctx)
+	if err != nil {
+		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read the tables")
+	}
+	if paused.Organizations+paused.Domains == 0 {
+		return stepResult{detail: "sending is paused for no organization"}, nil
+	}
+	return stepResult{
+		detail: fmt.Sprintf("sending is paused for %d organizations and %d domains", paused.Organizations, paused.Domains),
+		warning: "their mail bounces, or is complained about, more than the account can bear: see `mailstack org list` and `org show`, " +
+			"and `org resume` once the cause is gone",
+	}, nil
 }
 
 func (d *doctor) tryResolver(ctx context.Context) (stepResult, error) {

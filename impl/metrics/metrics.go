@@ -4,7 +4,7 @@
 //   - metrics.go: [New], the page that Prometheus reads
 //   - api.go: requests, problems, acceptance
 //   - mail.go: sends, attempts by SES, SES events, webhooks
-//   - queue_depth.go: due rows and the age of the oldest
+//   - queue_depth.go: due rows and the age of the oldest; paused.go: for whom sending is paused
 //
 // The methods that are called for every request have looked up their series before: about a microsecond in all, and no
 // allocation.
