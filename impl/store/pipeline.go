@@ -13,6 +13,10 @@ import (
 	"github.com/voostack/mailstack/impl/backoff"
 )
 
+// endWhenIdle ends the transaction of a process that stands still between two statements, suspended or on a machine that
+// is: these transactions hold rows for which the other processes wait, and never wait for anything but Postgres themselves.
+const endWhenIdle = "set local idle_in_transaction_session_timeout = '3s'"
+
 // TxPipelined is Tx with one round trip per statement that returns rows. Statements that return none are queued, and
 // sent together with the next statement that does, or with the commit. The error of a queued statement is returned by
 // the statement it was sent with, so do must not attribute an error to a statement; nor may do use a statement that
@@ -48,6 +52,7 @@ func (s *Store) runTxPipelined(ctx context.Context, run *pipeline, do func(tx *d
 	defer conn.Release()
 	run.conn = conn
 	run.batch.Queue("begin")
+	run.batch.Queue(endWhenIdle)
 	if err := do(db.New(run)); err != nil {
 		run.rollback(ctx)
 		return err

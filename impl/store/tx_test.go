@@ -256,3 +256,30 @@ func TestPipelineReadsWhatItWrote(t *testing.T) {
 	}
 	idle(t, s)
 }
+
+// A process that stands still in a transaction, as a suspended one does, does not keep others from its rows for as long as
+// they wait for a lock.
+func TestPipelineThatStandsStillLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t)
+	err := s.TxPipelined(t.Context(), func(queries *db.Queries) error {
+		if err := insert(t.Context(), queries, "acme"); err != nil {
+			return err
+		}
+		if _, err := queries.OrganizationList(t.Context()); err != nil {
+			return err
+		}
+		if err := insert(t.Context(), s.Queries(), "acme"); err != nil {
+			t.Errorf("another process: %v", err)
+		}
+		_, err := queries.OrganizationList(t.Context())
+		return err
+	})
+	if !store.IsUnavailable(err) {
+		t.Errorf("got %v", err)
+	}
+	if n := count(t, s); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	idle(t, s)
+}
