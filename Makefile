@@ -6,7 +6,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GENERATOR := $(GO) tool -modfile=gen/tools.mod
 
-.PHONY: run build test check gen drift format vet lint crash fairness fair chaos clean help
+.PHONY: run build test check gen drift format vet lint crash fairness fair chaos drills clean help
 
 ## run: start everything on this machine; print the URL, an API key and a curl command that sends an email
 run: build
@@ -67,6 +67,10 @@ fairness fair:
 ## chaos: kill and suspend everything at random under load for DURATION (5m), account for every message; SEED=… LOGS=folder
 chaos:
 	$(GO) run ./contracttests/chaos -duration=$(or $(DURATION),5m) -seed=$(or $(SEED),0) -logs=$(LOGS)
+
+## drills: deploys, a month's end, a failover and the like under load, with figures; PART=a… DURATION=… RATE=60 LOGS=folder
+drills:
+	$(GO) run ./contracttests/drills -part=$(PART) -duration=$(or $(DURATION),0) -rate=$(or $(RATE),60) -logs=$(LOGS)
 
 ## clean: remove bin/
 clean:

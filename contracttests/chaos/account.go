@@ -12,7 +12,7 @@ import (
 func (s *stage) account(ctx context.Context, c *clients) (figures, error) {
 	s.noteAnswers(ctx)
 	found := figures{ambiguous: s.ambiguous, kills: s.kills, stops: s.stops, dropped: s.dropped}
-	journal, err := s.simulator.journal(ctx)
+	journal, err := s.simulator.Times(ctx)
 	if err != nil {
 		return found, err
 	}

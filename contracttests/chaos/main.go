@@ -85,7 +85,7 @@ func run(ctx context.Context, set settings, out, progress io.Writer) (err error)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keepLogs(ground.Folder, set.logs), ground.Close()) }()
+	defer func() { err = errors.Join(err, ground.KeepLogs(set.logs), ground.Close()) }()
 	s, err := newStage(ctx, ground, progress)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func run(ctx context.Context, set settings, out, progress io.Writer) (err error)
 	}
 	last := time.Now()
 	s.say("all faults have ended; %d messages accepted", c.accepted())
-	waiting, err := s.awaitFinal(ctx, last.Add(stuckAfter))
+	waiting, err := harness.AwaitSent(ctx, s.database, last.Add(stuckAfter))
 	if err != nil {
 		return err
 	}

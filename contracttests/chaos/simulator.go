@@ -22,29 +22,10 @@ type faults struct {
 	Seed        uint64  `json:"seed"`
 }
 
-// answers counts withheld responses, calls given up and unpublished events, since the start of the simulator.
-type answers struct {
-	Dropped     int64 `json:"dropped"`
-	GivenUp     int64 `json:"givenUp"`
-	Unpublished int64 `json:"unpublished"`
-}
-
 func (s simulator) set(ctx context.Context, wrong faults) error {
 	return s.Call(ctx, http.MethodPost, "/_sim/faults", wrong, nil)
 }
 
 func (s simulator) clear(ctx context.Context) error {
 	return s.Call(ctx, http.MethodDelete, "/_sim/faults", nil, nil)
-}
-
-func (s simulator) answers(ctx context.Context) (counted answers, err error) {
-	err = s.Call(ctx, http.MethodGet, "/_sim/answers", nil, &counted)
-	return counted, err
-}
-
-// journal returns how many times SES accepted each message.
-func (s simulator) journal(ctx context.Context) (map[string]int, error) {
-	times := map[string]int{}
-	err := s.Journal(ctx, 0, func(record harness.Record) { times[record.MessageID]++ })
-	return times, err
 }

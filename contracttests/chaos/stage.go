@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -131,7 +130,7 @@ func (s *stage) start(ctx context.Context, one *actor) error {
 func (s *stage) kill(ctx context.Context, one *actor) error {
 	select {
 	case <-one.process.Ended():
-		return fmt.Errorf("%s ended by itself: %s", one.name, s.lastWords(one.name))
+		return fmt.Errorf("%s ended by itself: %s", one.name, s.ground.LastWords(one.name))
 	default:
 	}
 	if one.url == s.actors[0].url {
@@ -139,7 +138,7 @@ func (s *stage) kill(ctx context.Context, one *actor) error {
 	}
 	open := int64(0)
 	if one.sends {
-		open = s.leases(ctx)
+		open = harness.Leases(ctx, s.database)
 	}
 	one.process.Kill()
 	s.note(open)
@@ -155,7 +154,7 @@ func (s *stage) note(open int64) {
 
 // noteAnswers adds up the simulator's counts, which are lost when it ends.
 func (s *stage) noteAnswers(ctx context.Context) {
-	counted, err := s.simulator.answers(ctx)
+	counted, err := s.simulator.Answers(ctx)
 	if err != nil {
 		s.say("reading the simulator's counts failed: %v", err)
 	}
@@ -165,38 +164,23 @@ func (s *stage) noteAnswers(ctx context.Context) {
 	s.ambiguous += counted.Dropped + counted.GivenUp
 }
 
-// leases returns the number of messages that workers hold. Without Postgres it is zero: no worker can take any.
-func (s *stage) leases(ctx context.Context) (open int64) {
-	return s.number(ctx, "SELECT count(*) FROM sends WHERE leased_until IS NOT NULL")
-}
-
 // unpublished bounds the events that wait in the simulated SES. The real SES reports within seconds, even after a
 // machine of its own dies. The simulator loses its events when killed, so it must not fall behind.
 const unpublished = 1_000
 
 // behind reports whether too many messages wait to be sent, or too many events to be processed.
 func (s *stage) behind(ctx context.Context, most int) bool {
-	counted, err := s.simulator.answers(ctx)
+	counted, err := s.simulator.Answers(ctx)
 	if err == nil && counted.Unpublished > unpublished {
 		return true
 	}
 	const both = `SELECT (SELECT count(*) FROM sends) + (SELECT count(*) FROM notifications WHERE due_at IS NOT NULL)`
-	return s.number(ctx, both) > int64(most)
-}
-
-// number returns the result of a counting query, or zero when Postgres does not respond.
-func (s *stage) number(ctx context.Context, query string) (n int64) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := s.database.Pool().QueryRow(ctx, query).Scan(&n); err != nil {
-		return 0
-	}
-	return n
+	return harness.Count(ctx, s.database, both) > int64(most)
 }
 
 // killPostgres sends SIGKILL to all processes of Postgres.
 func (s *stage) killPostgres(ctx context.Context) error {
-	open := s.leases(ctx)
+	open := harness.Leases(ctx, s.database)
 	if err := s.ground.Postgres.Kill(); err != nil {
 		return err
 	}
@@ -209,27 +193,11 @@ func (s *stage) mend(ctx context.Context) error {
 	for _, one := range s.actors {
 		select {
 		case <-one.process.Ended():
-			return fmt.Errorf("%s ended by itself: %s", one.name, s.lastWords(one.name))
+			return fmt.Errorf("%s ended by itself: %s", one.name, s.ground.LastWords(one.name))
 		default:
 		}
 	}
 	return s.simulator.clear(ctx)
-}
-
-// awaitFinal waits until no message is queued, and returns how many still are at the limit.
-func (s *stage) awaitFinal(ctx context.Context, limit time.Time) (int, error) {
-	for {
-		var waiting int
-		if err := s.database.Pool().QueryRow(ctx, "SELECT count(*) FROM sends").Scan(&waiting); err != nil {
-			return 0, fmt.Errorf("count the queued messages: %w", err)
-		}
-		if waiting == 0 || time.Now().After(limit) {
-			return waiting, nil
-		}
-		if backoff.Sleep(ctx, 5*look) != nil {
-			return waiting, ctx.Err()
-		}
-	}
 }
 
 // say prints a line of progress with the time since the start.
@@ -238,30 +206,4 @@ func (s *stage) say(format string, values ...any) {
 	defer s.mutex.Unlock()
 	// Progress is for people who watch; a failed write does not fail the run.
 	_, _ = fmt.Fprintf(s.progress, "%6.1f s  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, values...))
-}
-
-func (s *stage) lastWords(name string) string {
-	const enough = 2000
-	said, err := os.ReadFile(filepath.Join(s.ground.Folder, name+".log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(said[max(0, len(said)-enough):])
-}
-
-// keepLogs copies the logs of a run into the folder to, unless to is empty.
-func keepLogs(from, to string) error {
-	if to == "" {
-		return nil
-	}
-	logs, err := filepath.Glob(filepath.Join(from, "*.log"))
-	if err != nil {
-		return fmt.Errorf("find the logs: %w", err)
-	}
-	failures := []error{os.MkdirAll(to, 0o700)}
-	for _, log := range logs {
-		content, err := os.ReadFile(log)
-		failures = append(failures, err, os.WriteFile(filepath.Join(to, filepath.Base(log)), content, 0o600))
-	}
-	return errors.Join(failures...)
 }

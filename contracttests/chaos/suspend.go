@@ -62,7 +62,7 @@ func (s *stage) processOf(one *actor) *harness.Process {
 func (s *stage) noteStop(ctx context.Context, one *actor) {
 	open := int64(0)
 	if one.sends {
-		open = s.leases(ctx)
+		open = harness.Leases(ctx, s.database)
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

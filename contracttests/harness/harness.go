@@ -4,7 +4,9 @@
 //
 //   - harness.go: the folder, the binary, Postgres and its databases
 //   - process.go: a process
+//   - standby.go: a copy of Postgres that follows it
 //   - simulator.go: the control API of the simulated SES
+//   - account.go: what is still queued or held by a worker; the logs of a run
 //   - load.go: clients that send as fast as responses arrive
 //   - tenant.go: an organization with a key and a verified domain
 package harness
@@ -33,17 +35,25 @@ type Harness struct {
 	Postgres *devdb.Server
 
 	secretKey string
+	options   devdb.Options
+	standbys  []*devdb.Server
 	processes []*Process
 }
 
 // New builds the binary and starts Postgres with full durability: fsync, full_page_writes and synchronous_commit
 // are on.
-func New(ctx context.Context, maxConnections int) (_ *Harness, err error) {
+func New(ctx context.Context, maxConnections int) (*Harness, error) {
+	return NewWith(ctx, "", devdb.Options{MaxConnections: maxConnections})
+}
+
+// NewWith is New with a binary that [Build] made, if its path is not empty, and with further options for Postgres, of which
+// DataDir and Durable are set here.
+func NewWith(ctx context.Context, binary string, postgres devdb.Options) (_ *Harness, err error) {
 	folder, err := os.MkdirTemp("", "mailstack-harness-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
-	h := &Harness{Folder: folder, Binary: filepath.Join(folder, "mailstack")}
+	h := &Harness{Folder: folder, Binary: binary, options: postgres}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -54,18 +64,27 @@ func New(ctx context.Context, maxConnections int) (_ *Harness, err error) {
 		return nil, fmt.Errorf("make a secret key: %w", err)
 	}
 	h.secretKey = base64.StdEncoding.EncodeToString(key)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", h.Binary, "github.com/voostack/mailstack")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build mailstack: %w", err)
+	if h.Binary == "" {
+		h.Binary = filepath.Join(folder, "mailstack")
+		if err := Build(ctx, h.Binary); err != nil {
+			return nil, err
+		}
 	}
-	h.Postgres, err = devdb.Start(ctx, devdb.Options{
-		DataDir: filepath.Join(folder, "postgres"), Durable: true, MaxConnections: maxConnections,
-	})
-	if err != nil {
+	postgres.DataDir, postgres.Durable = filepath.Join(folder, "postgres"), true
+	if h.Postgres, err = devdb.Start(ctx, postgres); err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
 	return h, nil
+}
+
+// Build builds mailstack from this tree.
+func Build(ctx context.Context, path string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "github.com/voostack/mailstack")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build mailstack: %w", err)
+	}
+	return nil
 }
 
 // Database migrates a database and opens it. It creates the database unless it is the default one.
@@ -99,6 +118,9 @@ func (h *Harness) Close() error {
 	var failures []error
 	if h.Postgres != nil {
 		failures = append(failures, h.Postgres.Stop())
+	}
+	for _, one := range h.standbys {
+		failures = append(failures, one.Stop())
 	}
 	return errors.Join(append(failures, os.RemoveAll(h.Folder))...)
 }

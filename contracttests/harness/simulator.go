@@ -48,6 +48,26 @@ func (s Simulator) Journal(ctx context.Context, after int64, visit func(Record))
 	}
 }
 
+// Answers counts withheld responses, calls given up and unpublished events, since the start of the simulator.
+type Answers struct {
+	Dropped     int64 `json:"dropped"`
+	GivenUp     int64 `json:"givenUp"`
+	Unpublished int64 `json:"unpublished"`
+}
+
+// Answers returns what the simulator counts.
+func (s Simulator) Answers(ctx context.Context) (counted Answers, err error) {
+	err = s.Call(ctx, http.MethodGet, "/_sim/answers", nil, &counted)
+	return counted, err
+}
+
+// Times returns how many times SES accepted each message.
+func (s Simulator) Times(ctx context.Context) (map[string]int, error) {
+	times := map[string]int{}
+	err := s.Journal(ctx, 0, func(record Record) { times[record.MessageID]++ })
+	return times, err
+}
+
 // Call makes a request. It sends in as JSON unless in is nil, and decodes the response into out unless out is nil.
 func (s Simulator) Call(ctx context.Context, method, path string, in, out any) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, simulatorPatience)

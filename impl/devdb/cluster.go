@@ -40,7 +40,8 @@ type cluster struct {
 	owner *syscall.Credential // nil means our own user
 	lock  *os.File
 
-	durable bool
+	durable     bool
+	environment []string
 }
 
 func (c *cluster) data() string    { return filepath.Join(c.dir, "cluster") }
@@ -201,7 +202,7 @@ func (c *cluster) attach(cmd *exec.Cmd, data string) (func(), error) {
 		return nil, errors.Join(fmt.Errorf("opening the data folder: %w", err), log.Close())
 	}
 	cmd.Dir = "/"
-	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "HOME=/", "PATH=" + c.bin + ":/usr/bin:/bin"}
+	cmd.Env = append([]string{"LC_ALL=C", "TZ=UTC", "HOME=/", "PATH=" + c.bin + ":/usr/bin:/bin"}, c.environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = processAttributes()
 	cmd.SysProcAttr.Credential = c.owner

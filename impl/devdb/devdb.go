@@ -29,6 +29,10 @@ type Options struct {
 	Durable bool
 	// MaxConnections is how many connections Postgres accepts. Zero means 100.
 	MaxConnections int
+	// Settings are settings of Postgres, "name=value", that take precedence over those of this package.
+	Settings []string
+	// Environment holds further variables, "NAME=value", of the server's process.
+	Environment []string
 	// Log gets a message about each Postgres of an earlier process that is stopped. Nil discards.
 	Log *slog.Logger
 }

@@ -36,6 +36,7 @@ type Server struct {
 	name           string
 	socket         string
 	maxConnections int
+	settings       []string
 	log            *slog.Logger
 
 	mu      sync.Mutex
@@ -47,7 +48,7 @@ type Server struct {
 // connections. A Postgres that an earlier, killed process left running on the folder is stopped first. Start fails if a
 // living process uses the folder, and if the machine has no Postgres.
 func Start(ctx context.Context, options Options) (*Server, error) {
-	s := &Server{maxConnections: options.MaxConnections, log: options.Log}
+	s := &Server{maxConnections: options.MaxConnections, settings: options.Settings, log: options.Log}
 	if s.maxConnections == 0 {
 		s.maxConnections = 100
 	}
@@ -58,6 +59,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if s.cluster, err = openCluster(ctx, options.DataDir, options.Durable); err != nil {
 		return nil, fmt.Errorf("starting Postgres: %w", err)
 	}
+	s.cluster.environment = options.Environment
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting Postgres: %w", err), s.release())
 	}
@@ -80,6 +82,9 @@ func (s *Server) DSN(database string) string {
 	query := url.Values{"host": {s.socket}, "port": {"5432"}, "user": {superuser}, "sslmode": {"disable"}}
 	return "postgres:///" + url.PathEscape(database) + "?" + query.Encode()
 }
+
+// Program returns the path of a program of the server's installation, such as pg_dump.
+func (s *Server) Program(name string) string { return filepath.Join(s.cluster.bin, name) }
 
 // Done returns a channel that is closed when the current Postgres process has ended, for any reason. Restart makes a
 // new channel.
@@ -230,6 +235,7 @@ func (s *Server) arguments() []string {
 		// Commits stay synchronous: without fsync that is cheap, and they outlive a kill of Postgres.
 		settings = append(settings, "fsync=off", "full_page_writes=off")
 	}
+	settings = append(settings, s.settings...)
 	args := []string{"-p", "5432", "-h", "", "-k", s.socket}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
