@@ -122,10 +122,7 @@ func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim 
 	if submitted.bytes() > largeRequest {
 		queue = intake.large
 	}
-	if err := intake.checkUsageLock(ctx, submitted.organization()); err != nil {
-		return nil, fmt.Errorf("accept messages: %w", err)
-	}
-	if err := queue.submit(submitted); err != nil {
+	if err := intake.submit(queue, submitted); err != nil {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
@@ -161,7 +158,7 @@ func (intake *Intake) storeOrSplit(ctx context.Context, queue *commitQueue, grou
 		return
 	}
 	if store.IsLockTimeout(err) {
-		others, failed := intake.refuseLocked(ctx, group)
+		others, failed := intake.setAsideLocked(ctx, group)
 		switch {
 		case failed != nil:
 		case len(others) == 0:
