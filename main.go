@@ -55,6 +55,11 @@ func main() {
 		Now:       time.Now,
 		Random:    rand.Reader,
 
+		LimitMemory: func(bytes int64) {
+			if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+				debug.SetMemoryLimit(bytes)
+			}
+		},
 		Again:          signals,
 		ReleaseSignals: func() { signal.Stop(signals); signal.Reset(os.Interrupt, syscall.SIGTERM) },
 	}))

@@ -1,11 +1,12 @@
 -- SendInsert takes one traceparent for each message (empty for none), or no list of them.
 -- name: SendInsert :exec
-INSERT INTO sends (email_id, organization_id, due_at, traceparent)
-SELECT due.email_id, due.organization_id, @due_at::timestamptz, nullif(due.traceparent, '')
+INSERT INTO sends (email_id, organization_id, due_at, traceparent, body_bytes)
+SELECT due.email_id, due.organization_id, @due_at::timestamptz, nullif(due.traceparent, ''), due.body_bytes
 FROM (
     SELECT
         unnest(@email_ids::uuid[]) AS email_id,
         unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@body_bytes::integer[]) AS body_bytes,
         unnest(@traceparents::text[]) AS traceparent
 ) AS due;
 
@@ -19,6 +20,9 @@ SELECT pg_notify('sends', '');
 -- tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
 -- was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
 -- out, except for messages accepted before expired_before, which end as Failed all the same.
+--
+-- Messages with bodies of more than large bytes share large_room, all others small_room: in the order of their turns,
+-- they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was.
 -- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -44,11 +48,15 @@ active AS MATERIALIZED (
     LIMIT @max_rows
 ),
 candidates AS MATERIALIZED (
-    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off
+    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off, due.body_bytes
     FROM active
     CROSS JOIN LATERAL (
         SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS lease_expired,
-            s.leased_until IS NOT NULL AND sqlc.narg(expired_lease_until)::timestamptz IS NOT NULL AS put_off
+            s.leased_until IS NOT NULL AND sqlc.narg(expired_lease_until)::timestamptz IS NOT NULL AS put_off,
+            coalesce(s.body_bytes, (
+                SELECT octet_length(c.html) + octet_length(c.text) FROM contents c
+                WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
+            ), 0) AS body_bytes
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= @now::timestamptz
         ORDER BY s.due_at
@@ -59,12 +67,21 @@ candidates AS MATERIALIZED (
     WHERE NOT active.suspended OR due.email_id < uuid_floor(@expired_before::timestamptz)
 ),
 taken AS (
-    SELECT ranked.*, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)) AS place
+    SELECT placed.*
     FROM (
-        SELECT candidates.*, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
-        FROM candidates
-    ) AS ranked
-    ORDER BY place
+        SELECT ranked.*,
+            row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)) AS place,
+            sum(ranked.body_bytes) OVER (
+                PARTITION BY ranked.body_bytes > @large::integer
+                ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
+            ) - ranked.body_bytes AS bytes_before
+        FROM (
+            SELECT candidates.*, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+            FROM candidates
+        ) AS ranked
+    ) AS placed
+    WHERE placed.bytes_before < CASE WHEN placed.body_bytes > @large::integer THEN @large_room::bigint ELSE @small_room::bigint END
+    ORDER BY placed.place
     LIMIT @max_rows
 )
 UPDATE sends
@@ -76,7 +93,7 @@ FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
     coalesce(sends.traceparent, '')::text AS traceparent,
-    taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
+    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
 
 -- SendUnclaim undoes the claim of messages in the same transaction, as if it had not been made.
 -- name: SendUnclaim :exec
@@ -85,13 +102,10 @@ SET due_at = put_back.due_at, leased_until = NULL, attempt = sends.attempt - 1
 FROM (SELECT unnest(@email_ids::uuid[]) AS email_id, unnest(@due_at::timestamptz[]) AS due_at) AS put_back
 WHERE sends.email_id = put_back.email_id;
 
--- SendLoad reads what is needed to send the claimed messages, and repeats the checks of acceptance.
+-- SendLoad reads what is needed to send the claimed messages, but for their bodies, and repeats the checks of acceptance.
 -- name: SendLoad :many
 SELECT
     sqlc.embed(emails),
-    coalesce(contents.html, '')::text AS html,
-    coalesce(contents.text, '')::text AS text,
-    (contents.email_id IS NOT NULL)::boolean AS has_content,
     (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
     EXISTS (
         SELECT 1 FROM domains
@@ -108,8 +122,12 @@ SELECT
     ) AS domain_verified
 FROM emails
 JOIN organizations ON organizations.id = emails.organization_id
-LEFT JOIN contents ON contents.email_id = emails.id AND contents.organization_id = emails.organization_id
 WHERE emails.id = ANY (@ids::uuid[]) AND emails.organization_id = ANY (@organization_ids::uuid[]);
+
+-- SendBodies reads the bodies of claimed messages.
+-- name: SendBodies :many
+SELECT email_id, html, text FROM contents
+WHERE email_id = ANY (@email_ids::uuid[]) AND organization_id = ANY (@organization_ids::uuid[]);
 
 -- SendRecipients looks each message up separately: before a new partition has statistics, one lookup for all would
 -- read the whole partition. For the same reason the organization is compared in a way that no index serves: by the

@@ -44,6 +44,43 @@ func (q *Queries) RecipientSetOutcome(ctx context.Context, arg RecipientSetOutco
 	return err
 }
 
+const sendBodies = `-- name: SendBodies :many
+SELECT email_id, html, text FROM contents
+WHERE email_id = ANY ($1::uuid[]) AND organization_id = ANY ($2::uuid[])
+`
+
+type SendBodiesParams struct {
+	EmailIds        []uuid.UUID
+	OrganizationIds []uuid.UUID
+}
+
+type SendBodiesRow struct {
+	EmailID uuid.UUID
+	HTML    string
+	Text    string
+}
+
+// SendBodies reads the bodies of claimed messages.
+func (q *Queries) SendBodies(ctx context.Context, arg SendBodiesParams) ([]SendBodiesRow, error) {
+	rows, err := q.db.Query(ctx, sendBodies, arg.EmailIds, arg.OrganizationIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SendBodiesRow
+	for rows.Next() {
+		var i SendBodiesRow
+		if err := rows.Scan(&i.EmailID, &i.HTML, &i.Text); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sendClaim = `-- name: SendClaim :many
 WITH RECURSIVE lanes AS (
     (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
@@ -69,11 +106,15 @@ active AS MATERIALIZED (
     LIMIT $6
 ),
 candidates AS MATERIALIZED (
-    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off
+    SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off, due.body_bytes
     FROM active
     CROSS JOIN LATERAL (
         SELECT s.email_id, s.due_at, s.leased_until IS NOT NULL AS lease_expired,
-            s.leased_until IS NOT NULL AND $1::timestamptz IS NOT NULL AS put_off
+            s.leased_until IS NOT NULL AND $1::timestamptz IS NOT NULL AS put_off,
+            coalesce(s.body_bytes, (
+                SELECT octet_length(c.html) + octet_length(c.text) FROM contents c
+                WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
+            ), 0) AS body_bytes
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at <= $3::timestamptz
         ORDER BY s.due_at
@@ -84,12 +125,21 @@ candidates AS MATERIALIZED (
     WHERE NOT active.suspended OR due.email_id < uuid_floor($4::timestamptz)
 ),
 taken AS (
-    SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.turn, row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)) AS place
+    SELECT placed.lane, placed.email_id, placed.due_at, placed.lease_expired, placed.put_off, placed.body_bytes, placed.turn, placed.place, placed.bytes_before
     FROM (
-        SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
-        FROM candidates
-    ) AS ranked
-    ORDER BY place
+        SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.body_bytes, ranked.turn,
+            row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)) AS place,
+            sum(ranked.body_bytes) OVER (
+                PARTITION BY ranked.body_bytes > $8::integer
+                ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)
+            ) - ranked.body_bytes AS bytes_before
+        FROM (
+            SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, candidates.body_bytes, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+            FROM candidates
+        ) AS ranked
+    ) AS placed
+    WHERE placed.bytes_before < CASE WHEN placed.body_bytes > $8::integer THEN $9::bigint ELSE $10::bigint END
+    ORDER BY placed.place
     LIMIT $6
 )
 UPDATE sends
@@ -101,7 +151,7 @@ FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
     coalesce(sends.traceparent, '')::text AS traceparent,
-    taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off
+    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off
 `
 
 type SendClaimParams struct {
@@ -112,6 +162,9 @@ type SendClaimParams struct {
 	Seed              int64
 	MaxRows           int32
 	PerLane           int32
+	Large             int32
+	LargeRoom         int64
+	SmallRoom         int64
 }
 
 type SendClaimRow struct {
@@ -120,6 +173,7 @@ type SendClaimRow struct {
 	Attempt           int32
 	AmbiguousAttempts int32
 	Traceparent       string
+	BodyBytes         int32
 	Place             int64
 	WasDueAt          time.Time
 	PutOff            bool
@@ -131,6 +185,9 @@ type SendClaimRow struct {
 // tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
 // was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
 // out, except for messages accepted before expired_before, which end as Failed all the same.
+//
+// Messages with bodies of more than large bytes share large_room, all others small_room: in the order of their turns,
+// they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.ExpiredLeaseUntil,
@@ -140,6 +197,9 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 		arg.Seed,
 		arg.MaxRows,
 		arg.PerLane,
+		arg.Large,
+		arg.LargeRoom,
+		arg.SmallRoom,
 	)
 	if err != nil {
 		return nil, err
@@ -154,6 +214,7 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 			&i.Attempt,
 			&i.AmbiguousAttempts,
 			&i.Traceparent,
+			&i.BodyBytes,
 			&i.Place,
 			&i.WasDueAt,
 			&i.PutOff,
@@ -240,13 +301,14 @@ func (q *Queries) SendFail(ctx context.Context, arg SendFailParams) ([]uuid.UUID
 }
 
 const sendInsert = `-- name: SendInsert :exec
-INSERT INTO sends (email_id, organization_id, due_at, traceparent)
-SELECT due.email_id, due.organization_id, $1::timestamptz, nullif(due.traceparent, '')
+INSERT INTO sends (email_id, organization_id, due_at, traceparent, body_bytes)
+SELECT due.email_id, due.organization_id, $1::timestamptz, nullif(due.traceparent, ''), due.body_bytes
 FROM (
     SELECT
         unnest($2::uuid[]) AS email_id,
         unnest($3::uuid[]) AS organization_id,
-        unnest($4::text[]) AS traceparent
+        unnest($4::integer[]) AS body_bytes,
+        unnest($5::text[]) AS traceparent
 ) AS due
 `
 
@@ -254,6 +316,7 @@ type SendInsertParams struct {
 	DueAt           time.Time
 	EmailIds        []uuid.UUID
 	OrganizationIds []uuid.UUID
+	BodyBytes       []int32
 	Traceparents    []string
 }
 
@@ -263,6 +326,7 @@ func (q *Queries) SendInsert(ctx context.Context, arg SendInsertParams) error {
 		arg.DueAt,
 		arg.EmailIds,
 		arg.OrganizationIds,
+		arg.BodyBytes,
 		arg.Traceparents,
 	)
 	return err
@@ -271,9 +335,6 @@ func (q *Queries) SendInsert(ctx context.Context, arg SendInsertParams) error {
 const sendLoad = `-- name: SendLoad :many
 SELECT
     emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at,
-    coalesce(contents.html, '')::text AS html,
-    coalesce(contents.text, '')::text AS text,
-    (contents.email_id IS NOT NULL)::boolean AS has_content,
     (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
     EXISTS (
         SELECT 1 FROM domains
@@ -290,7 +351,6 @@ SELECT
     ) AS domain_verified
 FROM emails
 JOIN organizations ON organizations.id = emails.organization_id
-LEFT JOIN contents ON contents.email_id = emails.id AND contents.organization_id = emails.organization_id
 WHERE emails.id = ANY ($1::uuid[]) AND emails.organization_id = ANY ($2::uuid[])
 `
 
@@ -301,15 +361,12 @@ type SendLoadParams struct {
 
 type SendLoadRow struct {
 	Email                 Email
-	HTML                  string
-	Text                  string
-	HasContent            bool
 	OrganizationSuspended bool
 	DomainPaused          bool
 	DomainVerified        bool
 }
 
-// SendLoad reads what is needed to send the claimed messages, and repeats the checks of acceptance.
+// SendLoad reads what is needed to send the claimed messages, but for their bodies, and repeats the checks of acceptance.
 func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadRow, error) {
 	rows, err := q.db.Query(ctx, sendLoad, arg.Ids, arg.OrganizationIds)
 	if err != nil {
@@ -338,9 +395,6 @@ func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadR
 			&i.Email.QueuedAt,
 			&i.Email.SentAt,
 			&i.Email.CreatedAt,
-			&i.HTML,
-			&i.Text,
-			&i.HasContent,
 			&i.OrganizationSuspended,
 			&i.DomainPaused,
 			&i.DomainVerified,

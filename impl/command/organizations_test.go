@@ -84,6 +84,7 @@ func TestResumingSendsWhatWaited(t *testing.T) {
 		succeed(t, nil, "org", step.command, "Resumed", "--database-url="+url)
 		claimed, err := s.Queries().SendClaim(t.Context(), db.SendClaimParams{
 			Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10, ExpiredBefore: now.Add(-72 * time.Hour),
+			Large: 1, LargeRoom: 1, SmallRoom: 1,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,10 @@ import (
 	"github.com/voostack/mailstack/impl/components"
 )
 
+// workerMemory is the limit of the heap of a worker, which needs less than half of what an API takes for its requests:
+// its largest part are the bodies of large messages (package sending bounds them), several times over.
+const workerMemory = 160 << 20
+
 type workerCommand struct {
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"127.0.0.1:8082" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles, which need no authentication; off disables them. Default: 127.0.0.1:8082."`
 	components.SecretKeyFlags
@@ -47,6 +51,9 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 		return err
 	}
 	log := c.JSONLogger(process)
+	if process.LimitMemory != nil {
+		process.LimitMemory(workerMemory)
+	}
 	seen, err := components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, log)
 	if err != nil {
 		return err

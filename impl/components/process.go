@@ -23,6 +23,8 @@ type Process struct {
 	Spec           []byte // openapi.yaml
 	Now            func() time.Time
 	Random         io.Reader // fit for secrets, and safe for concurrent use
+	// LimitMemory sets the size of the heap from which the collector runs as often as it must. Nil where it is not ours to set.
+	LimitMemory func(bytes int64)
 	// Again receives the signals that come after the one which ended the context, until ReleaseSignals is called: from then
 	// on they have their usual effect. Nil means that they always have.
 	Again          <-chan os.Signal

@@ -39,6 +39,7 @@ func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candida
 	for _, c := range accepted {
 		due.EmailIds = append(due.EmailIds, c.result.ID)
 		due.OrganizationIds = append(due.OrganizationIds, c.message.OrganizationID)
+		due.BodyBytes = append(due.BodyBytes, int32(len(c.message.HTML)+len(c.message.Text)))
 		if intake.config.Tracer != nil {
 			due.Traceparents = append(due.Traceparents, c.submission.traceparent)
 		}

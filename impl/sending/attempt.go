@@ -16,6 +16,9 @@ type message struct {
 	// loaded is nil when retention has dropped the message.
 	loaded     *db.SendLoadRow
 	recipients []db.SendRecipientsRow
+	// body is nil until it is read. held means that the budget holds room for it.
+	body *body
+	held bool
 	// skip is the result of a message that must not be sent; nil means that it is sent.
 	skip *attemptResult
 }
@@ -31,6 +34,7 @@ func (m message) cost() float64 {
 // handle makes one attempt and stores its result.
 func (s *Sender) handle(ctx context.Context, m message) {
 	one := &settlement{send: m.send, result: s.attempt(ctx, &m)}
+	s.releaseBody(&m)
 	if m.loaded != nil {
 		one.domainID = m.loaded.Email.DomainID
 	}
@@ -58,6 +62,12 @@ func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult)
 		// The process is stopping: no time is left for an attempt.
 		return attemptResult{disposition: retry, dueAt: s.config.Now()}
 	}
+	if result := s.readBody(ctx, m); result != nil {
+		return *result
+	}
+	if tooLate(ctx) {
+		return attemptResult{disposition: retry, dueAt: s.config.Now()}
+	}
 	composed := content(m)
 	handedOver = true
 	providerMessageID, err := s.callSES(ctx, m, composed)
@@ -82,8 +92,8 @@ func content(m *message) ses.Message {
 		From:     email.FromEmail,
 		FromName: email.FromName,
 		Subject:  email.Subject,
-		HTML:     m.loaded.HTML,
-		Text:     m.loaded.Text,
+		HTML:     m.body.html,
+		Text:     m.body.text,
 		Tags:     email.Tags,
 	}
 	for _, recipient := range m.recipients {

@@ -25,7 +25,7 @@ type claimResult struct {
 }
 
 // claim claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
-// claimed. It claims nothing during a cooldown or pause, nor while results cannot be stored: the lease of a
+// claimed. Bodies, which can be large, are read after it: the transaction may have locked the quota for all workers. It claims nothing during a cooldown or pause, nor while results cannot be stored: the lease of a
 // waiting result could expire, and the message would be sent twice. After a claim that ran out of time, the next
 // groups are smaller: a claim locks the quota for all workers until it ends.
 func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
@@ -61,6 +61,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	}
 	if len(made.group) > 0 {
 		s.claimSize.grow()
+		s.holdBodies(ctx, made.group)
 	}
 	if made.deferred > 0 {
 		s.queue.Wake() // the deferred messages may have hidden others that are due
@@ -75,9 +76,10 @@ func (s *Sender) claimWithin(ctx context.Context, tx *db.Queries, claim workqueu
 	if made.grant, err = s.limiter.reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.messages == 0 {
 		return made, err
 	}
+	small, large := s.bodies.room()
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
 		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
-		ExpiredLeaseUntil: expiredLeaseUntil, ExpiredBefore: claim.Now.Add(time.Minute - MaxMessageAge),
+		ExpiredLeaseUntil: expiredLeaseUntil, ExpiredBefore: claim.Now.Add(time.Minute - MaxMessageAge), Large: largeBody, LargeRoom: large, SmallRoom: small,
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)

@@ -2,8 +2,8 @@ package sending
 
 import "sync"
 
-// claimSize bounds how many messages a claim asks for. It shrinks after a claim that ran out of time, which large
-// bodies over a slow connection would do again and again, and doubles with each claim that succeeds.
+// claimSize bounds how many messages a claim asks for. It shrinks after a claim that ran out of time, since the next of
+// that size would do so again, and doubles with each claim that succeeds.
 type claimSize struct {
 	largest int32
 

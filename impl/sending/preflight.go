@@ -3,6 +3,7 @@ package sending
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/backoff"
@@ -31,8 +32,10 @@ func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
 		return failPermanently(now, "domain-not-verified", "The sending domain was deleted or is no longer verified.")
 	case slices.ContainsFunc(m.recipients, func(r db.SendRecipientsRow) bool { return r.Suppressed }):
 		return failPermanently(now, "recipient-suppressed", "Recipient is suppressed.")
-	case !row.HasContent:
-		return failPermanently(now, "content-expired", "The content of the message is no longer kept.")
 	}
 	return nil
+}
+
+func contentExpired(now time.Time) *attemptResult {
+	return failPermanently(now, "content-expired", "The content of the message is no longer kept.")
 }

@@ -2,6 +2,7 @@
 //
 //   - sending.go: [Sender], its configuration, running and stopping
 //   - claim.go: which messages are next; claim_size.go: how many one claim may ask for
+//   - body_budget.go: how many bytes of bodies may be in memory; bodies.go: reading them
 //   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
 //   - retry_policy.go: what follows from each response of SES
@@ -58,8 +59,8 @@ type Config struct {
 	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are
 	// stored. Nil means nothing is done.
 	OnDomainNotReady func(ctx context.Context, organizationID, domainID uuid.UUID)
-	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Their bodies
-	// are in memory. Zero means 64.
+	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Fewer are while
+	// their bodies are large. Zero means 64.
 	Concurrency int
 	// PollInterval is how long an idle sender waits before it looks for mail, unless it is notified.
 	// Zero means 500 ms.
@@ -86,6 +87,7 @@ type Sender struct {
 	settler          *settler
 	limiter          *sendLimiter
 	claimSize        *claimSize
+	bodies           bodyBudget
 	eventFlow        eventFlow
 	throttleCooldown *cooldown
 	accountCooldown  *cooldown

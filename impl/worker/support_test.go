@@ -186,6 +186,7 @@ func (h *house) accept(t testing.TB, o tenant, n int) []uuid.UUID {
 		contents.OrganizationIds = append(contents.OrganizationIds, o.id)
 		contents.Htmls = append(contents.Htmls, "<p>Hello</p>")
 		contents.Texts = append(contents.Texts, "Hello")
+		sends.BodyBytes = append(sends.BodyBytes, int32(len("<p>Hello</p>Hello")))
 		sends.EmailIds = append(sends.EmailIds, id)
 		sends.OrganizationIds = append(sends.OrganizationIds, o.id)
 		for position, r := range []struct{ kind, name, address, key string }{

@@ -58,7 +58,7 @@ func (h *house) abandon(t testing.TB) {
 	t.Helper()
 	now := h.clock.Now()
 	claimed, err := h.store.Queries().SendClaim(t.Context(), db.SendClaimParams{
-		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10,
+		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10, Large: 1000, SmallRoom: 1000,
 	})
 	if err != nil || len(claimed) == 0 {
 		t.Fatalf("claimed %d: %v", len(claimed), err)

@@ -179,6 +179,8 @@ func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGr
 	case <-e.ended: // this claim is the one that follows
 	default:
 	}
+	margin := min(defaultMargin, e.config.Lease/4)
+	deadline := time.Now().Add(e.config.Lease - margin)
 	now := e.config.Now()
 	items, err := e.config.Claim(ctx, ClaimRequest{
 		Now:         now,
@@ -194,7 +196,7 @@ func (e *Runner[T]) claimAndStart(ctx, work context.Context, inHand *sync.WaitGr
 		e.slots.acquire()
 		inHand.Go(func() {
 			defer e.release()
-			e.handle(work, item)
+			e.handle(work, item, deadline)
 		})
 	}
 	return len(items), nil
@@ -208,9 +210,8 @@ func (e *Runner[T]) release() {
 }
 
 // handle does the work of one item. An item that panics comes due again when its lease ends.
-func (e *Runner[T]) handle(work context.Context, item T) {
-	margin := min(defaultMargin, e.config.Lease/4)
-	ctx, cancel := context.WithTimeout(work, e.config.Lease-margin)
+func (e *Runner[T]) handle(work context.Context, item T, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(work, deadline)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
