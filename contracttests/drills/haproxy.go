@@ -43,12 +43,13 @@ func newBalancer(ctx context.Context, servers []string) (balancer, error) {
 }
 
 // The health check fails within the lame-duck time of a process that ends, so that none is asked that has closed its
-// port. Requests are not repeated by HAProxy, which would hide that one failed.
+// port; a slow response to it is no failure. Requests are not repeated by HAProxy, which would hide that one failed.
 const configuration = `defaults
   mode http
   timeout connect 2s
   timeout client 60s
   timeout server 30s
+  timeout check 3s
   timeout http-keep-alive 60s
   retries 0
 listen api
