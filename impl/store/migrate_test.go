@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"io/fs"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
+	"github.com/voostack/mailstack/schema"
 )
 
 func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
@@ -40,8 +42,12 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int64(versions) != want {
-		t.Errorf("%d migrations were recorded, not %d", versions, want)
+	files, err := fs.Glob(schema.Files, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if versions != len(files) {
+		t.Errorf("%d migrations were recorded, not %d", versions, len(files))
 	}
 	if partitions != 5 {
 		t.Errorf("emails has %d partitions, not 5", partitions)
