@@ -1,9 +1,10 @@
 # Runs with many rows or many messages.
 #
 #     make scale ROWS=1000000                   lists of a million rows are as fast as lists of 10,000
+#     make noisy-neighbours [EACH=10s] [ONLY=…]  what a hostile organization costs a quiet one
 #     make storm MESSAGES=10000 [SEED=…]        10,000 messages, their events in random order, one process killed
 
-.PHONY: scale storm
+.PHONY: scale storm noisy-neighbours
 
 ROWS ?= 1000000
 MESSAGES ?= 10000
@@ -18,3 +19,8 @@ scale:
 ## storm: MESSAGES messages with events in random order and repeated, to two processes, one of which is killed
 storm:
 	$(GO) run ./contracttests/event_storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))
+
+# 22 attacks, each for EACH and up to 15 s until the quiet organization's webhooks have come.
+## noisy-neighbours: latencies of a quiet organization alone, beside each attack and beside all; EACH=10s ONLY=regexp
+noisy-neighbours:
+	$(GO) run ./contracttests/neighbours -each $(or $(EACH),10s) -only '$(ONLY)' -logs '$(LOGS)'

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -127,7 +128,7 @@ func (server *Server) handleError(err error, c echo.Context) {
 			Code:   api.ProblemCodeInternalError,
 			Detail: "The server failed to answer; the request id names the incident.",
 		}
-	} else if response.Status() >= http.StatusInternalServerError {
+	} else if response.Status() >= http.StatusInternalServerError && server.refusals.Allow(string(response.Code), time.Now()) {
 		server.log(c).LogAttrs(c.Request().Context(), slog.LevelWarn, "request refused",
 			slog.String("code", string(response.Code)), slog.String("error", err.Error()))
 	}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/loglimit"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/spec"
@@ -96,8 +97,10 @@ type Server struct {
 	config Config
 	echo   *echo.Echo
 	// methods holds the methods of each path without parameters, separated by commas.
-	methods  map[string]string
-	bodies   *bodyBudget
+	methods map[string]string
+	bodies  *bodyBudget
+	// refusals bounds the log lines of refused requests: an overloaded server refuses thousands a second.
+	refusals *loglimit.Limiter
 	draining atomic.Bool
 	lameDuck atomic.Bool
 	// routeMetrics holds the metrics of each route, unmatchedMetrics those of requests that match no operation.
@@ -106,6 +109,9 @@ type Server struct {
 	// responses is nil if responses are not validated.
 	responses *responseValidator
 }
+
+// refusalInterval is the least time between two log lines about requests refused for the same reason.
+const refusalInterval = time.Second
 
 // New makes a Server. It fails if the spec is not valid or does not match the generated code.
 func New(config Config) (*Server, error) {
@@ -116,7 +122,7 @@ func New(config Config) (*Server, error) {
 		config.BodyBudget = DefaultBodyBudget
 	}
 	config.BodyPace = config.BodyPace.orDefaults()
-	server := &Server{config: config, echo: echo.New(), bodies: newBodyBudget(config.BodyBudget)}
+	server := &Server{config: config, echo: echo.New(), bodies: newBodyBudget(config.BodyBudget), refusals: loglimit.New(refusalInterval)}
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.assignRequestID, server.closeConnections)
 	if config.Observer != nil || config.Tracer != nil {

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// worst is how much a 99th percentile may grow beside an attack: this many times the one of alone, plus slack.
+	worst = 3
+	slack = 100 * time.Millisecond
+)
+
+// latencies are those of one kind of the quiet organization's work.
+type latencies []time.Duration
+
+// percentile returns the latency within which a share of the work was done (nearest rank).
+func (l latencies) percentile(share float64) time.Duration {
+	if len(l) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(l))
+	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
+}
+
+// lived is what the quiet organization met in a stretch of time.
+type lived struct {
+	requests, webhooks latencies
+	// failed holds what was not answered as it should be.
+	failed []string
+	// attacker is what the attacking process says of its own requests.
+	attacker string
+}
+
+type report struct {
+	alone  lived
+	output io.Writer
+	faults []error
+}
+
+func (r *report) head() error {
+	_, err := fmt.Fprintf(r.output, "%-22s %9s %9s %9s %9s %7s %8s  %s\n", "beside", "req p50", "req p99", "hook p50", "hook p99", "failed", "RSS MiB", "the attacker got")
+	return err
+}
+
+func (r *report) add(w *world, title string, found lived) error {
+	peak, err := w.peak()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.output, "%-22s %9s %9s %9s %9s %7d %8d  %s\n", title,
+		short(found.requests.percentile(0.5)), short(found.requests.percentile(0.99)),
+		short(found.webhooks.percentile(0.5)), short(found.webhooks.percentile(0.99)), len(found.failed), peak>>20, found.attacker)
+	if err != nil {
+		return fmt.Errorf("print a line of the table: %w", err)
+	}
+	if len(found.failed) > 0 {
+		r.faults = append(r.faults, fmt.Errorf("beside %s failed: %s", title, strings.Join(found.failed[:min(3, len(found.failed))], "; ")))
+	}
+	r.compare(title, "requests", r.alone.requests, found.requests)
+	r.compare(title, "webhooks", r.alone.webhooks, found.webhooks)
+	return nil
+}
+
+func (r *report) compare(title, what string, alone, beside latencies) {
+	most := worst*alone.percentile(0.99) + slack
+	if took := beside.percentile(0.99); took > most {
+		r.faults = append(r.faults, fmt.Errorf("beside %s the 99th percentile of %s is %s, more than %s", title, what, short(took), short(most)))
+	}
+}
+
+func (r *report) verdict() error { return errors.Join(r.faults...) }
+
+func short(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+
+// keepLogs copies the logs of a run into the folder to, unless to is empty.
+func keepLogs(from, to string) error {
+	if to == "" {
+		return nil
+	}
+	logs, err := filepath.Glob(filepath.Join(from, "*.log"))
+	if err != nil {
+		return fmt.Errorf("find the logs: %w", err)
+	}
+	failures := []error{os.MkdirAll(to, 0o700)}
+	for _, log := range logs {
+		content, err := os.ReadFile(log)
+		failures = append(failures, err, os.WriteFile(filepath.Join(to, filepath.Base(log)), content, 0o600))
+	}
+	return errors.Join(failures...)
+}
