@@ -127,6 +127,35 @@ func TestEmailListFilters(t *testing.T) {
 	}
 }
 
+// TestListOfBounced: a bounce that may be an automatic reply is listed with the others, and not as sent.
+func TestListOfBounced(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	tenant, from := s.newSender()
+	var want []uuid.UUID
+	for _, outcome := range []int{5, 7, 2, 7, 5, 3, 7} {
+		s.clock.advance(time.Millisecond)
+		id := tenant.send(email(from))
+		if _, err := s.store.Pool().Exec(t.Context(), "UPDATE emails SET outcome = $2 WHERE id = $1", id, outcome); err != nil {
+			t.Fatal(err)
+		}
+		if outcome == 5 || outcome == 7 {
+			want = append([]uuid.UUID{id}, want...)
+			if status := tenant.read(id).Status; status != api.EmailStatusBounced {
+				t.Errorf("outcome %d is shown as %s", outcome, status)
+			}
+		}
+	}
+	for _, limit := range []string{"1", "2", "100"} {
+		if got := tenant.allEmails(url.Values{"status": {"Bounced"}, "limit": {limit}}, func() {}); !slices.Equal(got, want) {
+			t.Errorf("limit %s: listed %v, want %v", limit, got, want)
+		}
+	}
+	if got := tenant.allEmails(url.Values{"status": {"Sent"}}, func() {}); len(got) != 1 {
+		t.Errorf("listed as sent: %v", got)
+	}
+}
+
 func TestEmailListRefusesQueries(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)

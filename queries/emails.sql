@@ -94,10 +94,10 @@ wanted AS MATERIALIZED (
     SELECT stored.*, webhooks.id AS webhook_id, CASE stored.type
             WHEN 'email.sent' THEN 2
             WHEN 'email.delivered' THEN 3
-            WHEN 'email.bounced' THEN 5
+            WHEN 'email.bounced' THEN CASE WHEN stored.fact_key LIKE 'softBounced/%' THEN 7 ELSE 5 END
             WHEN 'email.complained' THEN 6
             WHEN 'email.failed' THEN CASE WHEN stored.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
-            ELSE 0 END AS outcome
+            ELSE 0 END::smallint AS outcome
     FROM stored
     JOIN webhooks ON webhooks.organization_id = stored.organization_id
         AND webhooks.enabled
@@ -117,11 +117,11 @@ told AS (
                 'toEmail', message.to_email,
                 'subject', message.subject,
                 'tags', nullif(array_to_string(message.tags, ','), ''),
-                'status', CASE greatest(message.outcome, wanted.outcome)
+                'status', CASE higher_outcome(message.outcome, wanted.outcome)
                     WHEN 1 THEN 'Failed' WHEN 2 THEN 'Sent' WHEN 3 THEN 'Delivered' WHEN 4 THEN 'Failed'
-                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' ELSE 'Queued' END,
+                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' WHEN 7 THEN 'Bounced' ELSE 'Queued' END,
                 'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''),
-                    CASE WHEN message.outcome >= wanted.outcome THEN message.error_message END),
+                    CASE WHEN higher_outcome(message.outcome, wanted.outcome) = message.outcome THEN message.error_message END),
                 'providerMessageId', coalesce(message.provider_message_id, wanted.data ->> 'providerMessageId'),
                 'details', wanted.data
             )
@@ -178,6 +178,29 @@ SELECT emails.* FROM (
       AND id <> @before_id
     ORDER BY (CASE outcome WHEN 4 THEN 1 ELSE outcome END) DESC, id DESC
     LIMIT 101
+) AS emails
+WHERE emails.id >= @from_id
+ORDER BY emails.id DESC
+LIMIT @max_rows;
+
+-- EmailListBounced reads the messages of both outcomes that show as Bounced, each from its own end of the index.
+-- name: EmailListBounced :many
+SELECT emails.* FROM (
+    (SELECT * FROM emails AS bounced
+    WHERE bounced.organization_id = @organization_id
+      AND ((CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END), bounced.id) >= (5::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END), bounced.id) <= (5::smallint, @before_id::uuid)
+      AND bounced.id <> @before_id
+    ORDER BY (CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END) DESC, bounced.id DESC
+    LIMIT 101)
+    UNION ALL
+    (SELECT * FROM emails AS soft
+    WHERE soft.organization_id = @organization_id
+      AND ((CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END), soft.id) >= (7::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END), soft.id) <= (7::smallint, @before_id::uuid)
+      AND soft.id <> @before_id
+    ORDER BY (CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END) DESC, soft.id DESC
+    LIMIT 101)
 ) AS emails
 WHERE emails.id >= @from_id
 ORDER BY emails.id DESC

@@ -110,7 +110,7 @@ LIMIT 200;
 -- RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 -- name: RecipientRaiseOutcome :exec
 UPDATE recipients
-SET outcome = greatest(recipients.outcome, marked.outcome)
+SET outcome = higher_outcome(recipients.outcome, marked.outcome)
 FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::smallint[]) AS outcome) AS marked
 WHERE recipients.email_id = @email_id
   AND recipients.organization_id IS NOT DISTINCT FROM @organization_id
@@ -124,7 +124,7 @@ WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS
 -- EmailRaiseOutcome stores the outcome of a message. The highest outcome stands.
 -- name: EmailRaiseOutcome :exec
 UPDATE emails
-SET outcome = greatest(outcome, @outcome::smallint),
+SET outcome = higher_outcome(outcome, @outcome::smallint),
     sent_at = coalesce(sent_at, sqlc.narg(sent_at)::timestamptz),
     error_message = nullif(@error_message::text, '')
 WHERE id = @id AND organization_id = @organization_id;

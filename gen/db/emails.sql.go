@@ -205,6 +205,81 @@ func (q *Queries) EmailList(ctx context.Context, arg EmailListParams) ([]Email, 
 	return items, nil
 }
 
+const emailListBounced = `-- name: EmailListBounced :many
+SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
+    (SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails AS bounced
+    WHERE bounced.organization_id = $1
+      AND ((CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END), bounced.id) >= (5::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END), bounced.id) <= (5::smallint, $2::uuid)
+      AND bounced.id <> $2
+    ORDER BY (CASE bounced.outcome WHEN 4 THEN 1 ELSE bounced.outcome END) DESC, bounced.id DESC
+    LIMIT 101)
+    UNION ALL
+    (SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails AS soft
+    WHERE soft.organization_id = $1
+      AND ((CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END), soft.id) >= (7::smallint, '00000000-0000-0000-0000-000000000000'::uuid)
+      AND ((CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END), soft.id) <= (7::smallint, $2::uuid)
+      AND soft.id <> $2
+    ORDER BY (CASE soft.outcome WHEN 4 THEN 1 ELSE soft.outcome END) DESC, soft.id DESC
+    LIMIT 101)
+) AS emails
+WHERE emails.id >= $3
+ORDER BY emails.id DESC
+LIMIT $4
+`
+
+type EmailListBouncedParams struct {
+	OrganizationID uuid.UUID
+	BeforeID       uuid.UUID
+	FromID         uuid.UUID
+	MaxRows        int32
+}
+
+// EmailListBounced reads the messages of both outcomes that show as Bounced, each from its own end of the index.
+func (q *Queries) EmailListBounced(ctx context.Context, arg EmailListBouncedParams) ([]Email, error) {
+	rows, err := q.db.Query(ctx, emailListBounced,
+		arg.OrganizationID,
+		arg.BeforeID,
+		arg.FromID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Email
+	for rows.Next() {
+		var i Email
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.APIKeyID,
+			&i.DomainID,
+			&i.FromEmail,
+			&i.FromName,
+			&i.ToEmail,
+			&i.Cc,
+			&i.Bcc,
+			&i.ReplyTo,
+			&i.Subject,
+			&i.Tags,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.ErrorMessage,
+			&i.QueuedAt,
+			&i.SentAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const emailListByFrom = `-- name: EmailListByFrom :many
 SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM (
     SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails
@@ -570,10 +645,10 @@ wanted AS MATERIALIZED (
     SELECT stored.email_id, stored.fact_key, stored.id, stored.organization_id, stored.type, stored.data, stored.occurred_at, webhooks.id AS webhook_id, CASE stored.type
             WHEN 'email.sent' THEN 2
             WHEN 'email.delivered' THEN 3
-            WHEN 'email.bounced' THEN 5
+            WHEN 'email.bounced' THEN CASE WHEN stored.fact_key LIKE 'softBounced/%' THEN 7 ELSE 5 END
             WHEN 'email.complained' THEN 6
             WHEN 'email.failed' THEN CASE WHEN stored.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
-            ELSE 0 END AS outcome
+            ELSE 0 END::smallint AS outcome
     FROM stored
     JOIN webhooks ON webhooks.organization_id = stored.organization_id
         AND webhooks.enabled
@@ -593,11 +668,11 @@ told AS (
                 'toEmail', message.to_email,
                 'subject', message.subject,
                 'tags', nullif(array_to_string(message.tags, ','), ''),
-                'status', CASE greatest(message.outcome, wanted.outcome)
+                'status', CASE higher_outcome(message.outcome, wanted.outcome)
                     WHEN 1 THEN 'Failed' WHEN 2 THEN 'Sent' WHEN 3 THEN 'Delivered' WHEN 4 THEN 'Failed'
-                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' ELSE 'Queued' END,
+                    WHEN 5 THEN 'Bounced' WHEN 6 THEN 'Complained' WHEN 7 THEN 'Bounced' ELSE 'Queued' END,
                 'errorMessage', coalesce(nullif(wanted.data ->> 'reason', ''),
-                    CASE WHEN message.outcome >= wanted.outcome THEN message.error_message END),
+                    CASE WHEN higher_outcome(message.outcome, wanted.outcome) = message.outcome THEN message.error_message END),
                 'providerMessageId', coalesce(message.provider_message_id, wanted.data ->> 'providerMessageId'),
                 'details', wanted.data
             )

@@ -69,7 +69,7 @@ func (q *Queries) EmailLockForEventByProviderID(ctx context.Context, providerMes
 
 const emailRaiseOutcome = `-- name: EmailRaiseOutcome :exec
 UPDATE emails
-SET outcome = greatest(outcome, $1::smallint),
+SET outcome = higher_outcome(outcome, $1::smallint),
     sent_at = coalesce(sent_at, $2::timestamptz),
     error_message = nullif($3::text, '')
 WHERE id = $4 AND organization_id = $5
@@ -452,7 +452,7 @@ func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationS
 
 const recipientRaiseOutcome = `-- name: RecipientRaiseOutcome :exec
 UPDATE recipients
-SET outcome = greatest(recipients.outcome, marked.outcome)
+SET outcome = higher_outcome(recipients.outcome, marked.outcome)
 FROM (SELECT unnest($3::smallint[]) AS position, unnest($4::smallint[]) AS outcome) AS marked
 WHERE recipients.email_id = $1
   AND recipients.organization_id IS NOT DISTINCT FROM $2

@@ -20,6 +20,17 @@ const (
 	EventKeySendFailed = "failed"
 )
 
+// The words with which the keys of some events begin, because a message may have them besides others of their type.
+const (
+	// EventWordRejected is of email.failed: the provider refused the message after accepting it.
+	EventWordRejected = "rejected"
+	// EventWordSoftBounced is of email.bounced: see [OutcomeSoftBounced].
+	EventWordSoftBounced = "softBounced"
+	// EventWordOpenedByMachine and EventWordClickedByMachine are of opens and clicks that a program probably caused.
+	EventWordOpenedByMachine  = "openedByMachine"
+	EventWordClickedByMachine = "clickedByMachine"
+)
+
 // OutcomeOfEvent returns the outcome that an event means for its recipients: OutcomeQueued for events that change
 // no status, and for unknown types. An email.failed event means either that we stopped trying or that the provider
 // rejected the message; its key decides which.
@@ -30,11 +41,14 @@ func OutcomeOfEvent(factType, key string) Outcome {
 	case EventTypeDelivered:
 		return OutcomeDelivered
 	case EventTypeBounced:
+		if strings.HasPrefix(key, EventWordSoftBounced+"/") {
+			return OutcomeSoftBounced
+		}
 		return OutcomeBounced
 	case EventTypeComplained:
 		return OutcomeComplained
 	case EventTypeFailed:
-		if strings.HasPrefix(key, "rejected/") {
+		if strings.HasPrefix(key, EventWordRejected+"/") {
 			return OutcomeRejected
 		}
 		return OutcomeSendFailed

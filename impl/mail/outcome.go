@@ -2,8 +2,8 @@ package mail
 
 // Outcome is the state that events give a message or one of its recipients.
 // Events arrive late, twice and in any order; the highest outcome of the stored
-// events is shown, so that the order cannot matter. The numbers are stored: they
-// never change.
+// events is shown, so that the order cannot matter ([Higher] compares). The
+// numbers are stored: they never change.
 type Outcome int16
 
 // The outcomes, the weakest first.
@@ -23,7 +23,26 @@ const (
 	OutcomeBounced Outcome = 5
 	// OutcomeComplained means that the recipient reported the message as unwanted.
 	OutcomeComplained Outcome = 6
+	// OutcomeSoftBounced means that something was returned that may be an automatic reply to a delivered message, such as
+	// an out-of-office notice. It ranks between OutcomeSent and OutcomeDelivered, whatever its number.
+	OutcomeSoftBounced Outcome = 7
 )
+
+// Higher returns the outcome of the two that stands. The function higher_outcome of the schema does the same.
+func Higher(a, b Outcome) Outcome {
+	if a.belowDelivered() && b >= OutcomeDelivered && b != OutcomeSoftBounced {
+		return b
+	}
+	if b.belowDelivered() && a >= OutcomeDelivered && a != OutcomeSoftBounced {
+		return a
+	}
+	return max(a, b)
+}
+
+func (o Outcome) belowDelivered() bool { return o < OutcomeDelivered || o == OutcomeSoftBounced }
+
+// HasReason reports whether a message with this outcome shows why.
+func (o Outcome) HasReason() bool { return o >= OutcomeRejected || o == OutcomeSendFailed }
 
 // Status returns the outcome as the API shows it. A number that is none of the
 // outcomes is "Queued".
@@ -35,7 +54,7 @@ func (o Outcome) Status() string {
 		return "Sent"
 	case OutcomeDelivered:
 		return "Delivered"
-	case OutcomeBounced:
+	case OutcomeBounced, OutcomeSoftBounced:
 		return "Bounced"
 	case OutcomeComplained:
 		return "Complained"

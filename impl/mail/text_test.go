@@ -76,15 +76,16 @@ func FuzzParseTags(f *testing.F) {
 func TestOutcomeStatus(t *testing.T) {
 	t.Parallel()
 	for outcome, want := range map[mail.Outcome]string{
-		mail.OutcomeQueued:     "Queued",
-		mail.OutcomeSendFailed: "Failed",
-		mail.OutcomeSent:       "Sent",
-		mail.OutcomeDelivered:  "Delivered",
-		mail.OutcomeRejected:   "Failed",
-		mail.OutcomeBounced:    "Bounced",
-		mail.OutcomeComplained: "Complained",
-		-1:                     "Queued",
-		7:                      "Queued",
+		mail.OutcomeQueued:      "Queued",
+		mail.OutcomeSendFailed:  "Failed",
+		mail.OutcomeSent:        "Sent",
+		mail.OutcomeDelivered:   "Delivered",
+		mail.OutcomeRejected:    "Failed",
+		mail.OutcomeBounced:     "Bounced",
+		mail.OutcomeComplained:  "Complained",
+		mail.OutcomeSoftBounced: "Bounced",
+		-1:                      "Queued",
+		8:                       "Queued",
 	} {
 		if got := outcome.Status(); got != want {
 			t.Errorf("%d: got %q", outcome, got)

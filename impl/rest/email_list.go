@@ -104,6 +104,11 @@ func (server *Server) emailRows(ctx context.Context, filter emailFilter, page pa
 		if !possible {
 			return nil, nil
 		}
+		if outcome == mail.OutcomeBounced {
+			return queries.EmailListBounced(ctx, db.EmailListBouncedParams{
+				OrganizationID: organization, FromID: floor, BeforeID: ceiling, MaxRows: total,
+			})
+		}
 		return queries.EmailListByStatus(ctx, db.EmailListByStatusParams{
 			OrganizationID: organization, Outcome: int16(outcome), FromID: floor, BeforeID: ceiling, MaxRows: total,
 		})

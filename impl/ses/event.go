@@ -34,6 +34,13 @@ const (
 	ComplaintNotSpam = "not-spam"
 	// BouncePermanent is the type of a bounce after which the address must not be tried again.
 	BouncePermanent = "Permanent"
+	// A bounce of type BounceTransient and subtype BounceGeneral may be an automatic reply to a message that was delivered.
+	// https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
+	BounceTransient = "Transient"
+	BounceGeneral   = "General"
+	// botLikely and botUnlikely are the values of isBotEvent of opens and clicks.
+	// https://aws.amazon.com/about-aws/whats-new/2026/08/amazon-ses-automated-email-interactions/
+	botLikely, botUnlikely = "Likely", "Unlikely"
 
 	// The stored size of an event is bounded, whatever it contains.
 	maxStorableText    = 600
@@ -65,6 +72,8 @@ type Event struct {
 	Response string
 	// Link is the link that was followed. UserAgent and IPAddress belong to the client that opened or followed.
 	Link, UserAgent, IPAddress string
+	// Automated says whether a program probably opened or followed. Nil means that SES did not say.
+	Automated *bool
 }
 
 // EventRecipient is one recipient of an event.
@@ -102,8 +111,14 @@ type eventPayload struct {
 	}
 	Reject  struct{ Reason string }
 	Failure struct{ ErrorMessage string }
-	Open    struct{ Timestamp, UserAgent, IPAddress string }
-	Click   struct{ Timestamp, UserAgent, IPAddress, Link string }
+	Open    struct {
+		Timestamp, UserAgent, IPAddress string
+		IsBotEvent                      any
+	}
+	Click struct {
+		Timestamp, UserAgent, IPAddress, Link string
+		IsBotEvent                            any
+	}
 }
 
 type payloadRecipient struct{ EmailAddress, Status, DiagnosticCode string }
@@ -158,11 +173,12 @@ func (said *eventPayload) fill(event *Event) {
 	case EventOpen:
 		about := said.Open
 		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), StorableText(about.UserAgent), StorableText(about.IPAddress)
+		event.Automated = automated(about.IsBotEvent)
 		event.addOnly(said.Mail.Destination)
 	case EventClick:
 		about := said.Click
 		event.At, event.UserAgent, event.IPAddress = parseTime(about.Timestamp), StorableText(about.UserAgent), StorableText(about.IPAddress)
-		event.Link = StorableText(about.Link)
+		event.Link, event.Automated = StorableText(about.Link), automated(about.IsBotEvent)
 		event.addOnly(said.Mail.Destination)
 	}
 }
@@ -180,6 +196,14 @@ func (event *Event) addOnly(destination []string) {
 	if len(destination) == 1 {
 		event.add(payloadRecipient{EmailAddress: destination[0]})
 	}
+}
+
+func automated(isBotEvent any) *bool {
+	if isBotEvent != botLikely && isBotEvent != botUnlikely {
+		return nil
+	}
+	likely := isBotEvent == botLikely
+	return &likely
 }
 
 // taggedID reads one of our tags. The values of tags are lists; a string is accepted too.

@@ -48,6 +48,15 @@ func TestParseEvent(t *testing.T) {
 		`{"eventType":"Click",` + mailPart + `,"click":{"link":"https://a.test/","userAgent":"x","ipAddress":"192.0.2.1"}}`: {
 			Kind: ses.EventClick, Link: "https://a.test/", UserAgent: "x", IPAddress: "192.0.2.1", Recipients: []ses.EventRecipient{{Address: "user@example.com"}},
 		},
+		`{"eventType":"Click",` + mailPart + `,"click":{"link":"https://b.test/","isBotEvent":"Likely"}}`: {
+			Kind: ses.EventClick, Link: "https://b.test/", Automated: new(true), Recipients: []ses.EventRecipient{{Address: "user@example.com"}},
+		},
+		`{"eventType":"Open",` + mailPart + `,"open":{"userAgent":"x","isBotEvent":"Unlikely"}}`: {
+			Kind: ses.EventOpen, UserAgent: "x", Automated: new(false), Recipients: []ses.EventRecipient{{Address: "user@example.com"}},
+		},
+		`{"eventType":"Open",` + mailPart + `,"open":{"userAgent":"y","isBotEvent":true}}`: {
+			Kind: ses.EventOpen, UserAgent: "y", Recipients: []ses.EventRecipient{{Address: "user@example.com"}},
+		},
 		`{"eventType":"DeliveryDelay",` + mailPart + `,"deliveryDelay":{"delayType":"MailboxFull","delayedRecipients":[{"emailAddress":"user@example.com","status":"4.2.2"}]}}`: {
 			Kind: ses.EventDelay, Type: "MailboxFull", Recipients: []ses.EventRecipient{{Address: "user@example.com", Status: "4.2.2"}},
 		},
@@ -55,7 +64,8 @@ func TestParseEvent(t *testing.T) {
 		got, err := ses.ParseEvent([]byte(body))
 		if err != nil || got.Kind != want.Kind || got.MessageID != id || got.Response != want.Response || got.Reason != want.Reason ||
 			got.Type != want.Type || got.FeedbackID != want.FeedbackID || got.Link != want.Link || got.UserAgent != want.UserAgent ||
-			got.IPAddress != want.IPAddress || len(got.Recipients) != len(want.Recipients) || got.At.IsZero() {
+			got.IPAddress != want.IPAddress || len(got.Recipients) != len(want.Recipients) || got.At.IsZero() ||
+			(got.Automated == nil) != (want.Automated == nil) || got.Automated != nil && *got.Automated != *want.Automated {
 			t.Errorf("%s\nis %+v, want %+v: %v", body, got, want, err)
 			continue
 		}

@@ -50,6 +50,7 @@ type emailEventData struct {
 	Link              string `json:"link,omitempty"`
 	UserAgent         string `json:"userAgent,omitempty"`
 	IPAddress         string `json:"ipAddress,omitempty"`
+	Automated         *bool  `json:"automated,omitempty"`
 }
 
 // emailEventsFrom turns an event of SES into email events: one per recipient that it concerns, or one about the
@@ -64,9 +65,9 @@ func emailEventsFrom(event ses.Event, recipients []db.Recipient) []emailEvent {
 	case ses.EventSend:
 		return whole(mail.EventKeySent, mail.EventTypeSent, emailEventData{ProviderMessageID: id})
 	case ses.EventReject:
-		return whole("rejected/"+id, mail.EventTypeFailed, emailEventData{Code: "rejected", Reason: ses.StorableText("Amazon SES refused the message: " + event.Reason)})
+		return whole(mail.EventWordRejected+"/"+id, mail.EventTypeFailed, emailEventData{Code: "rejected", Reason: ses.StorableText("Amazon SES refused the message: " + event.Reason)})
 	case ses.EventRenderingFailure:
-		return whole("rejected/"+id, mail.EventTypeFailed, emailEventData{Code: "rendering-failed", Reason: ses.StorableText("Amazon SES could not render the message: " + event.Reason)})
+		return whole(mail.EventWordRejected+"/"+id, mail.EventTypeFailed, emailEventData{Code: "rendering-failed", Reason: ses.StorableText("Amazon SES could not render the message: " + event.Reason)})
 	case ses.EventDelivery:
 		return perRecipient(event, recipients, "delivered", mail.EventTypeDelivered, id, func(ses.EventRecipient) emailEventData {
 			return emailEventData{SMTPResponse: event.Response}
@@ -83,21 +84,35 @@ func emailEventsFrom(event ses.Event, recipients []db.Recipient) []emailEvent {
 			}
 		})
 	case ses.EventOpen:
-		return perRecipient(event, recipients, "opened", mail.EventTypeOpened, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
-			return emailEventData{UserAgent: event.UserAgent, IPAddress: event.IPAddress}
+		word := byWhom(event, "opened", mail.EventWordOpenedByMachine)
+		return perRecipient(event, recipients, word, mail.EventTypeOpened, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
+			return emailEventData{UserAgent: event.UserAgent, IPAddress: event.IPAddress, Automated: event.Automated}
 		})
 	case ses.EventClick:
-		return perRecipient(event, recipients, "clicked", mail.EventTypeClicked, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
-			return emailEventData{Link: event.Link, UserAgent: event.UserAgent, IPAddress: event.IPAddress}
+		word := byWhom(event, "clicked", mail.EventWordClickedByMachine)
+		return perRecipient(event, recipients, word, mail.EventTypeClicked, id+"/"+timestamp(event.At)+"/"+digest(event), func(ses.EventRecipient) emailEventData {
+			return emailEventData{Link: event.Link, UserAgent: event.UserAgent, IPAddress: event.IPAddress, Automated: event.Automated}
 		})
 	default:
 		return nil
 	}
 }
 
+// byWhom returns the word of an open or a click by a person, or by a program: two kinds of facts, which are counted apart.
+func byWhom(event ses.Event, person, program string) string {
+	if event.Automated != nil && *event.Automated {
+		return program
+	}
+	return person
+}
+
 func bounces(event ses.Event, recipients []db.Recipient) []emailEvent {
 	notTried := slices.Contains(ses.SuppressionSubtypes(), event.Subtype)
-	found := perRecipient(event, recipients, "bounced", mail.EventTypeBounced, feedbackKey(event), func(one ses.EventRecipient) emailEventData {
+	word := "bounced"
+	if event.Type == ses.BounceTransient && event.Subtype == ses.BounceGeneral {
+		word = mail.EventWordSoftBounced
+	}
+	found := perRecipient(event, recipients, word, mail.EventTypeBounced, feedbackKey(event), func(one ses.EventRecipient) emailEventData {
 		reason := sentence("The recipient's mail server did not take the message", one.Diagnostic)
 		if notTried {
 			reason = suppressedReason(event.Subtype)
@@ -210,7 +225,7 @@ func positionsOf(recipients []db.Recipient) []int16 {
 func highestOutcome(facts []emailEvent) mail.Outcome {
 	reached := mail.OutcomeQueued
 	for _, fact := range facts {
-		reached = max(reached, fact.outcome())
+		reached = mail.Higher(reached, fact.outcome())
 	}
 	return reached
 }

@@ -203,7 +203,7 @@ func raiseStatus(ctx context.Context, tx *db.Queries, target db.EmailLockForEven
 	if err := tx.RecipientRaiseOutcome(ctx, marks); err != nil {
 		return fmt.Errorf("mark recipients: %w", err)
 	}
-	reached := max(mail.Outcome(target.Outcome), highestOutcome(facts))
+	reached := mail.Higher(mail.Outcome(target.Outcome), highestOutcome(facts))
 	reason, err := reasonOf(ctx, tx, target, reached)
 	if err != nil {
 		return err
@@ -222,9 +222,9 @@ func raiseStatus(ctx context.Context, tx *db.Queries, target db.EmailLockForEven
 }
 
 // reasonOf returns why a message has its outcome: the reason of the earliest event with that outcome, in whatever
-// order the events arrived. Outcomes below OutcomeRejected have no reason.
+// order the events arrived. What was sent or delivered has none.
 func reasonOf(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, reached mail.Outcome) (string, error) {
-	if reached < mail.OutcomeRejected {
+	if !reached.HasReason() {
 		return "", nil
 	}
 	failures, err := tx.EventListFailures(ctx, db.EventListFailuresParams{OrganizationID: target.OrganizationID, EmailID: target.ID})

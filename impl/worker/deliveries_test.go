@@ -57,6 +57,10 @@ func TestEventsSayWhatTheyMean(t *testing.T) {
 	h.subscribe(t, o, "https://a.example", types...)
 	for _, c := range []struct{ factType, key, before, want string }{
 		{"email.bounced", "bounced/1", "2", "Bounced"},
+		{"email.bounced", "softBounced/1", "2", "Bounced"},
+		{"email.bounced", "softBounced/1", "3", "Delivered"},
+		{"email.delivered", "delivered/1", "7", "Delivered"},
+		{"email.sent", "sent", "7", "Bounced"},
 		{"email.failed", "rejected/1", "2", "Failed"},
 		{"email.failed", "failed", "2", "Sent"},
 		{"email.failed", "failed", "0", "Failed"},

@@ -38,6 +38,18 @@ func TestEventsMakeFacts(t *testing.T) {
 		"transient": {func(id uuid.UUID) []string {
 			return []string{bounceEvent(id, firstRecipient, "Transient", "MailboxFull", "one")}
 		}, "Bounced", "The recipient's mail server did not take the message: smtp; 550 one", []string{"Bounced", "Queued"}, []string{"email.bounced"}, nil},
+		"perhaps an automatic reply": {func(id uuid.UUID) []string {
+			return []string{bounceEvent(id, firstRecipient, "Transient", "General", "one")}
+		}, "Bounced", "The recipient's mail server did not take the message: smtp; 550 one", []string{"Bounced", "Queued"}, []string{"email.bounced"}, nil},
+		"an automatic reply": {func(id uuid.UUID) []string {
+			return []string{deliveryEvent(id, firstRecipient), bounceEvent(id, firstRecipient, "Transient", "General", "one")}
+		}, "Delivered", "", []string{"Delivered", "Queued"}, []string{"email.bounced", "email.delivered"}, nil},
+		"an automatic reply, learned first": {func(id uuid.UUID) []string {
+			return []string{bounceEvent(id, firstRecipient, "Transient", "General", "one"), sendEvent(id), deliveryEvent(id, firstRecipient)}
+		}, "Delivered", "", []string{"Delivered", "Sent"}, []string{"email.bounced", "email.delivered", "email.sent"}, nil},
+		"a bounce after an automatic reply": {func(id uuid.UUID) []string {
+			return []string{bounceEvent(id, firstRecipient, "Transient", "General", "one"), bounceEvent(id, firstRecipient, "Transient", "MailboxFull", "two")}
+		}, "Bounced", "The recipient's mail server did not take the message: smtp; 550 two", []string{"Bounced", "Queued"}, []string{"email.bounced", "email.bounced"}, nil},
 		"unclear": {func(id uuid.UUID) []string {
 			return []string{bounceEvent(id, firstRecipient, "Undetermined", "Undetermined", "one")}
 		}, "Bounced", "The recipient's mail server did not take the message: smtp; 550 one", []string{"Bounced", "Queued"}, []string{"email.bounced"}, nil},
@@ -143,7 +155,7 @@ func TestStatusFollowsFromTheSetOfFacts(t *testing.T) {
 		}
 		highest := mail.OutcomeQueued
 		for _, i := range chosen {
-			highest = max(highest, []mail.Outcome{2, 4, 0, 0, 3, 3, 5, 5, 5, 6, 6, 0}[i])
+			highest = mail.Higher(highest, []mail.Outcome{2, 4, 0, 0, 3, 3, 5, 7, 5, 6, 6, 0}[i])
 		}
 		if !strings.HasPrefix(pictures[0].Email, highest.Status()+",") {
 			r.Fatalf("the message is %q, want %s", pictures[0].Email, highest.Status())
