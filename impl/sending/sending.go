@@ -9,7 +9,8 @@
 //   - cooldown.go: the pause of the whole process after SES refused the account; rejection_breaker.go: the same after SES
 //     rejected the mail of several organizations
 //   - send_limiter.go: the account's rate and daily quota, shared by all workers
-//   - settle.go, commit.go: storing results in groups, one transaction for each group
+//   - settle.go, commit.go: storing results in groups, one transaction for each group; set_aside.go: results that Postgres
+//     refuses
 //   - event_flow.go: whether SES reports what it accepted; event_watchdog.go: a warning when it does not
 //   - observe.go: what metrics and traces receive
 //

@@ -23,7 +23,7 @@ const (
 	// The wait between tries to store a group doubles from minSettleRetry to maxSettleRetry.
 	minSettleRetry = 50 * time.Millisecond
 	maxSettleRetry = 2 * time.Second
-	// maxRefusals is how often a reachable Postgres may refuse a single result before it is dropped.
+	// maxRefusals is how often a reachable Postgres may refuse a single result before it is set aside.
 	maxRefusals = 5
 )
 
@@ -41,6 +41,7 @@ type settlement struct {
 // holds at most as many results as messages are in flight.
 type settler struct {
 	commit    func(ctx context.Context, group []*settlement) error
+	setAside  func(ctx context.Context, one *settlement, refusal error) error
 	after     func(ctx context.Context, group []*settlement) // called for every group that was stored
 	recovered func()                                         // called when everything is stored after a stall
 	now       func() time.Time
@@ -62,6 +63,7 @@ func newSettler(config Config, after func(ctx context.Context, group []*settleme
 	aborted, abort := context.WithCancel(context.Background())
 	return &settler{
 		commit:    newCommitFunc(config.Store, config.Now),
+		setAside:  newSetAsideFunc(config.Store, config.Now),
 		after:     after,
 		recovered: recovered,
 		now:       config.Now,
@@ -150,8 +152,7 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 			// Postgres is reachable and refuses: one bad result must not hold up the others.
 			return s.storeIndividually(ctx, group)
 		case refusals >= maxRefusals:
-			s.log.ErrorContext(ctx, "the result of a message cannot be stored: the message will be tried again",
-				"message_id", group[0].send.EmailID, "error", err)
+			s.giveUp(ctx, group[0], err)
 			s.complete(group)
 			return true
 		}
@@ -160,6 +161,19 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 		}
 		wait = min(2*wait, maxSettleRetry)
 	}
+}
+
+// giveUp sets aside a result that Postgres refuses, so that the message is not sent again whenever its lease ends.
+func (s *settler) giveUp(ctx context.Context, one *settlement, refusal error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if err := s.setAside(ctx, one, refusal); err != nil {
+		s.log.ErrorContext(ctx, "the result of a message cannot be stored: the message will be tried again",
+			"message_id", one.send.EmailID, "error", refusal, "setting_aside", err)
+		return
+	}
+	s.log.ErrorContext(ctx, "the result of a message cannot be stored, and was set aside: the message is not sent again",
+		"message_id", one.send.EmailID, "result", one.result.disposition.String(), "error", refusal)
 }
 
 func (s *settler) storeIndividually(ctx context.Context, group []*settlement) bool {

@@ -44,6 +44,8 @@ func (r *Recorder) handle(ctx context.Context, row db.NotificationClaimRow) {
 	found, err := r.match(work, row.MessageID, event)
 	age := r.config.Now().Sub(row.ReceivedAt)
 	switch {
+	case store.IsStatementError(err) && age >= matchWindow:
+		r.setAside(ctx, row, err)
 	case err != nil:
 		r.config.Log.WarnContext(ctx, "an event of SES could not be stored", "notification", row.MessageID, "error", err)
 		r.postpone(ctx, row)
@@ -279,6 +281,22 @@ func (r *Recorder) discard(ctx context.Context, row db.NotificationClaimRow, cou
 	}
 }
 
+// setAside ends the work of a notification that Postgres has refused for as long as an event is awaited, and keeps it for an
+// operator to look at.
+func (r *Recorder) setAside(ctx context.Context, row db.NotificationClaimRow, refusal error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	err := r.config.Store.Queries().NotificationSetAside(ctx, db.NotificationSetAsideParams{
+		MessageID: row.MessageID, Body: row.Body, ReceivedAt: row.ReceivedAt, Refusal: ses.StorableText(refusal.Error()), Now: r.config.Now(),
+	})
+	if err != nil {
+		r.config.Log.WarnContext(ctx, "a notification could not be set aside", "notification", row.MessageID, "error", err)
+		r.postpone(ctx, row)
+		return
+	}
+	r.config.Log.ErrorContext(ctx, "an event of SES was set aside: it could not be stored for seven days", "notification", row.MessageID, "error", refusal)
+}
+
 // postpone puts a notification back. When it fails, the lease expires, to the same effect.
 func (r *Recorder) postpone(ctx context.Context, row db.NotificationClaimRow) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
@@ -292,8 +310,12 @@ func (r *Recorder) postpone(ctx context.Context, row db.NotificationClaimRow) {
 	}
 }
 
-// DeleteExpired deletes the settled notifications that are older than notificationRetention.
+// DeleteExpired deletes the settled notifications that are older than notificationRetention, and what was set aside longer
+// than setAsideRetention ago.
 func (r *Recorder) DeleteExpired(ctx context.Context) error {
+	if err := r.config.Store.Queries().SetAsideDeleteExpired(ctx, r.config.Now().Add(-setAsideRetention)); err != nil {
+		return fmt.Errorf("drop what was set aside: %w", err)
+	}
 	for {
 		dropped, err := r.config.Store.Queries().NotificationDeleteExpired(ctx, db.NotificationDeleteExpiredParams{
 			Before: r.config.Now().Add(-notificationRetention), MaxRows: notificationBatchSize,

@@ -34,6 +34,8 @@ const (
 	// notificationRetention is how long the id of a settled notification is kept. SNS repeats for an hour at most; a
 	// repetition that comes later than 48 hours finds its email events stored already.
 	notificationRetention = 48 * time.Hour
+	// setAsideRetention is how long what Postgres refused is kept for an operator.
+	setAsideRetention = 90 * 24 * time.Hour
 	// notificationBatchSize bounds how many notifications a statement deletes.
 	notificationBatchSize = 5000
 	// logInterval is the shortest time between two log lines about discarded events, for each reason.
