@@ -43,3 +43,16 @@ WHERE (organization_id, key_hash) IN (
     LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 );
+
+-- IdempotencyKeySealedList locks the keys that follow one, of all organizations, for sealing their responses anew. The
+-- body is that of a sealed response, else NULL.
+-- name: IdempotencyKeySealedList :many
+SELECT organization_id, key_hash, (CASE WHEN sealed THEN body END)::bytea AS body FROM idempotency_keys
+WHERE (organization_id, key_hash) > (@after_organization_id::uuid, @after_key_hash::bytea)
+ORDER BY organization_id, key_hash
+LIMIT @max_rows
+FOR NO KEY UPDATE;
+
+-- name: IdempotencyKeyReseal :exec
+UPDATE idempotency_keys SET body = @body
+WHERE organization_id = @organization_id AND key_hash = @key_hash;

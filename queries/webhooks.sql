@@ -84,3 +84,16 @@ SET failing_since = coalesce(webhooks.failing_since, @now::timestamptz),
 FROM before
 WHERE webhooks.id = before.id AND webhooks.url = @url
 RETURNING (before.enabled AND NOT webhooks.enabled)::boolean AS disabled;
+
+-- WebhookSealedList locks the webhooks that follow an id, of all organizations, for sealing their keys anew.
+-- name: WebhookSealedList :many
+SELECT id, organization_id, sealed_secret, previous_sealed_secret FROM webhooks
+WHERE id > @after
+ORDER BY id
+LIMIT @max_rows
+FOR NO KEY UPDATE;
+
+-- name: WebhookReseal :exec
+UPDATE webhooks
+SET sealed_secret = @sealed_secret, previous_sealed_secret = sqlc.narg(previous_sealed_secret)
+WHERE organization_id = @organization_id AND id = @id;

@@ -121,6 +121,64 @@ func (q *Queries) IdempotencyKeyList(ctx context.Context, arg IdempotencyKeyList
 	return items, nil
 }
 
+const idempotencyKeyReseal = `-- name: IdempotencyKeyReseal :exec
+UPDATE idempotency_keys SET body = $1
+WHERE organization_id = $2 AND key_hash = $3
+`
+
+type IdempotencyKeyResealParams struct {
+	Body           []byte
+	OrganizationID uuid.UUID
+	KeyHash        []byte
+}
+
+func (q *Queries) IdempotencyKeyReseal(ctx context.Context, arg IdempotencyKeyResealParams) error {
+	_, err := q.db.Exec(ctx, idempotencyKeyReseal, arg.Body, arg.OrganizationID, arg.KeyHash)
+	return err
+}
+
+const idempotencyKeySealedList = `-- name: IdempotencyKeySealedList :many
+SELECT organization_id, key_hash, (CASE WHEN sealed THEN body END)::bytea AS body FROM idempotency_keys
+WHERE (organization_id, key_hash) > ($1::uuid, $2::bytea)
+ORDER BY organization_id, key_hash
+LIMIT $3
+FOR NO KEY UPDATE
+`
+
+type IdempotencyKeySealedListParams struct {
+	AfterOrganizationID uuid.UUID
+	AfterKeyHash        []byte
+	MaxRows             int32
+}
+
+type IdempotencyKeySealedListRow struct {
+	OrganizationID uuid.UUID
+	KeyHash        []byte
+	Body           []byte
+}
+
+// IdempotencyKeySealedList locks the keys that follow one, of all organizations, for sealing their responses anew. The
+// body is that of a sealed response, else NULL.
+func (q *Queries) IdempotencyKeySealedList(ctx context.Context, arg IdempotencyKeySealedListParams) ([]IdempotencyKeySealedListRow, error) {
+	rows, err := q.db.Query(ctx, idempotencyKeySealedList, arg.AfterOrganizationID, arg.AfterKeyHash, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IdempotencyKeySealedListRow
+	for rows.Next() {
+		var i IdempotencyKeySealedListRow
+		if err := rows.Scan(&i.OrganizationID, &i.KeyHash, &i.Body); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const idempotencyKeyUpsert = `-- name: IdempotencyKeyUpsert :exec
 INSERT INTO idempotency_keys (organization_id, key_hash, fingerprint, status, location, body, sealed, created_at)
 SELECT

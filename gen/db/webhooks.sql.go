@@ -227,6 +227,29 @@ func (q *Queries) WebhookList(ctx context.Context, arg WebhookListParams) ([]Web
 	return items, nil
 }
 
+const webhookReseal = `-- name: WebhookReseal :exec
+UPDATE webhooks
+SET sealed_secret = $1, previous_sealed_secret = $2
+WHERE organization_id = $3 AND id = $4
+`
+
+type WebhookResealParams struct {
+	SealedSecret         []byte
+	PreviousSealedSecret []byte
+	OrganizationID       uuid.UUID
+	ID                   uuid.UUID
+}
+
+func (q *Queries) WebhookReseal(ctx context.Context, arg WebhookResealParams) error {
+	_, err := q.db.Exec(ctx, webhookReseal,
+		arg.SealedSecret,
+		arg.PreviousSealedSecret,
+		arg.OrganizationID,
+		arg.ID,
+	)
+	return err
+}
+
 const webhookRotate = `-- name: WebhookRotate :one
 UPDATE webhooks
 SET previous_sealed_secret = sealed_secret,
@@ -273,6 +296,52 @@ func (q *Queries) WebhookRotate(ctx context.Context, arg WebhookRotateParams) (W
 		&i.Quick,
 	)
 	return i, err
+}
+
+const webhookSealedList = `-- name: WebhookSealedList :many
+SELECT id, organization_id, sealed_secret, previous_sealed_secret FROM webhooks
+WHERE id > $1
+ORDER BY id
+LIMIT $2
+FOR NO KEY UPDATE
+`
+
+type WebhookSealedListParams struct {
+	After   uuid.UUID
+	MaxRows int32
+}
+
+type WebhookSealedListRow struct {
+	ID                   uuid.UUID
+	OrganizationID       uuid.UUID
+	SealedSecret         []byte
+	PreviousSealedSecret []byte
+}
+
+// WebhookSealedList locks the webhooks that follow an id, of all organizations, for sealing their keys anew.
+func (q *Queries) WebhookSealedList(ctx context.Context, arg WebhookSealedListParams) ([]WebhookSealedListRow, error) {
+	rows, err := q.db.Query(ctx, webhookSealedList, arg.After, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WebhookSealedListRow
+	for rows.Next() {
+		var i WebhookSealedListRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.SealedSecret,
+			&i.PreviousSealedSecret,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const webhookSucceeded = `-- name: WebhookSucceeded :exec

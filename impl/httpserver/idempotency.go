@@ -99,7 +99,7 @@ func (server *Server) writeReplay(c echo.Context, claim *idempotentRequest, answ
 	body := answer.Body
 	if answer.Sealed {
 		var err error
-		if body, err = server.config.Sealer.Open(body, claim.purpose()); err != nil {
+		if body, err = server.config.Sealer.Open(body, claim.Key().AAD()); err != nil {
 			return fmt.Errorf("open the answer of an idempotency key: %w", err)
 		}
 	}
@@ -109,12 +109,6 @@ func (server *Server) writeReplay(c echo.Context, claim *idempotentRequest, answ
 		header.Set("Location", answer.Location)
 	}
 	return c.Blob(answer.Status, "application/json", body)
-}
-
-// purpose returns the associated data that binds a sealed response to its key.
-func (claim *idempotentRequest) purpose() []byte {
-	key := claim.Key()
-	return append([]byte("idempotency "), key[:]...)
 }
 
 // ResponseWriteFunc writes a success response, as the generated code does.
@@ -160,7 +154,7 @@ func (server *Server) recordResponse(claim *idempotentRequest, success ResponseW
 	if !answer.Sealed {
 		return answer, nil
 	}
-	sealed, err := server.config.Sealer.Seal(answer.Body, claim.purpose())
+	sealed, err := server.config.Sealer.Seal(answer.Body, claim.Key().AAD())
 	if err != nil {
 		return answer, fmt.Errorf("encrypt the answer to keep: %w", err)
 	}

@@ -32,6 +32,9 @@ var (
 // Key is the hash of an organization and its idempotency key.
 type Key [sha256.Size]byte
 
+// AAD returns the associated data that binds a sealed response to its key.
+func (key Key) AAD() []byte { return append([]byte("idempotency "), key[:]...) }
+
 // Claim is a request under an idempotency key.
 type Claim struct {
 	organizationID uuid.UUID

@@ -65,6 +65,20 @@ func (s *Sealer) Seal(plaintext, aad []byte) ([]byte, error) {
 	return aead.Seal(header, header[1:], plaintext, aad), nil
 }
 
+// Reseal seals a value anew under the first key, unless it is sealed under it already: then it returns false.
+func (s *Sealer) Reseal(sealed, aad []byte) (resealed []byte, changed bool, err error) {
+	first := &Sealer{random: s.random, aeads: s.aeads[:1]}
+	if _, err := first.Open(sealed, aad); err == nil {
+		return sealed, false, nil
+	}
+	plaintext, err := s.Open(sealed, aad)
+	if err != nil {
+		return nil, false, err
+	}
+	resealed, err = s.Seal(plaintext, aad)
+	return resealed, err == nil, err
+}
+
 // Open returns the plaintext of a sealed value, or [ErrNotOpened].
 func (s *Sealer) Open(sealed, aad []byte) ([]byte, error) {
 	for _, aead := range s.aeads {
