@@ -36,6 +36,8 @@ type lived struct {
 	failed []string
 	// attacker is what the attacking process says of its own requests.
 	attacker string
+	// peak is the server's peak memory, in bytes.
+	peak int64
 }
 
 type report struct {
@@ -45,34 +47,48 @@ type report struct {
 }
 
 func (r *report) head() error {
-	_, err := fmt.Fprintf(r.output, "%-22s %9s %9s %9s %9s %7s %8s  %s\n", "beside", "req p50", "req p99", "hook p50", "hook p99", "failed", "RSS MiB", "the attacker got")
+	_, err := fmt.Fprintf(r.output, "%-28s %9s %9s %9s %9s %7s %8s  %s\n", "beside", "req p50", "req p99", "hook p50", "hook p99", "failed", "RSS MiB", "the attacker got")
 	return err
 }
 
-func (r *report) add(w *world, title string, found lived) error {
-	peak, err := w.peak()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(r.output, "%-22s %9s %9s %9s %9s %7d %8d  %s\n", title,
-		short(found.requests.percentile(0.5)), short(found.requests.percentile(0.99)),
-		short(found.webhooks.percentile(0.5)), short(found.webhooks.percentile(0.99)), len(found.failed), peak>>20, found.attacker)
-	if err != nil {
-		return fmt.Errorf("print a line of the table: %w", err)
-	}
+// add prints a line and judges it.
+func (r *report) add(title string, found lived) error {
 	if len(found.failed) > 0 {
 		r.faults = append(r.faults, fmt.Errorf("beside %s failed: %s", title, strings.Join(found.failed[:min(3, len(found.failed))], "; ")))
 	}
-	r.compare(title, "requests", r.alone.requests, found.requests)
-	r.compare(title, "webhooks", r.alone.webhooks, found.webhooks)
+	for _, excess := range r.excesses(found) {
+		r.faults = append(r.faults, fmt.Errorf("beside %s %w", title, excess))
+	}
+	return r.print(title, found)
+}
+
+func (r *report) print(title string, found lived) error {
+	_, err := fmt.Fprintf(r.output, "%-28s %9s %9s %9s %9s %7d %8d  %s\n", title,
+		short(found.requests.percentile(0.5)), short(found.requests.percentile(0.99)),
+		short(found.webhooks.percentile(0.5)), short(found.webhooks.percentile(0.99)), len(found.failed), found.peak>>20, found.attacker)
+	if err != nil {
+		return fmt.Errorf("print a line of the table: %w", err)
+	}
 	return nil
 }
 
-func (r *report) compare(title, what string, alone, beside latencies) {
-	most := worst*alone.percentile(0.99) + slack
-	if took := beside.percentile(0.99); took > most {
-		r.faults = append(r.faults, fmt.Errorf("beside %s the 99th percentile of %s is %s, more than %s", title, what, short(took), short(most)))
+// slow reports whether a percentile is too large.
+func (r *report) slow(found lived) bool { return len(r.excesses(found)) > 0 }
+
+func (r *report) excesses(found lived) (excesses []error) {
+	for _, kind := range []struct {
+		name          string
+		alone, beside latencies
+	}{
+		{"requests", r.alone.requests, found.requests},
+		{"webhooks", r.alone.webhooks, found.webhooks},
+	} {
+		most := worst*kind.alone.percentile(0.99) + slack
+		if took := kind.beside.percentile(0.99); took > most {
+			excesses = append(excesses, fmt.Errorf("the 99th percentile of %s is %s, more than %s", kind.name, short(took), short(most)))
+		}
 	}
+	return excesses
 }
 
 func (r *report) verdict() error { return errors.Join(r.faults...) }
