@@ -76,6 +76,9 @@ func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*compo
 		Background: []func(context.Context) error{dev.watchPostgres},
 	}
 	dev.watch.ExportQueueDepth(dev.workerStore, dev.process.Now)
+	dev.watch.ExportDatabase(dev.workerStore, dev.process.Now)
+	dev.watch.ExportConnections("api", dev.apiStore)
+	dev.watch.ExportConnections("worker", dev.workerStore)
 	var err error
 	inbox := dev.simulator.Inbox()
 	policy := c.Policy()

@@ -80,6 +80,8 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 		return err
 	}
 	seen.ExportQueueDepth(database, p.Clock.Now)
+	seen.ExportDatabase(database, p.Clock.Now)
+	seen.ExportConnections("api", database)
 	seen.ExportClock(p.Clock)
 	running := &components.Service{Listener: listener, MaxConnections: c.MaxConnections, Telemetry: seen, Ready: ready, DrainTimeout: c.DrainTimeout, LameDuck: c.LameDuck, Process: process, Log: log}
 	sealer, err := c.Sealer(process.Random)
@@ -98,6 +100,7 @@ func (c *serveCommand) Run(ctx context.Context, process *Process) (err error) {
 			return err
 		}
 		defer own.Close()
+		seen.ExportConnections("worker", own)
 		running.Worker, err = p.Worker(own, sealer, c.WorkerFlags, c.EventsFlags, c.DrainFlags, c.Policy())
 		if err != nil {
 			return err

@@ -69,6 +69,8 @@ func (c *workerCommand) Run(ctx context.Context, process *Process) (err error) {
 	}
 	defer database.Close()
 	seen.ExportQueueDepth(database, p.Clock.Now)
+	seen.ExportDatabase(database, p.Clock.Now)
+	seen.ExportConnections("worker", database)
 	seen.ExportClock(p.Clock)
 	running := &components.Service{Telemetry: seen, DrainTimeout: c.DrainTimeout, Log: log}
 	if running.Ready, err = components.RequireSchema(ctx, database, log); err != nil {

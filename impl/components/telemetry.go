@@ -168,6 +168,45 @@ func (w *Telemetry) ExportQueueDepth(database *store.Store, now func() time.Time
 	})
 }
 
+// ExportConnections exports a pool of this process, by its name, and its connections for notifications.
+func (w *Telemetry) ExportConnections(name string, database *store.Store) {
+	if w.metrics == nil {
+		return
+	}
+	w.metrics.Connections(name, func() metrics.Connections {
+		pool := database.PoolState()
+		return metrics.Connections{
+			Used: pool.Used, Idle: pool.Idle, Max: pool.Max, Acquires: pool.Acquires, Waits: pool.Waits, Canceled: pool.Canceled,
+			Waited: pool.Waited, Listening: database.Listening(),
+		}
+	})
+}
+
+// ExportDatabase exports the state of a database.
+func (w *Telemetry) ExportDatabase(database *store.Store, now func() time.Time) {
+	if w.metrics == nil {
+		return
+	}
+	w.metrics.Database(func(ctx context.Context) (state metrics.DatabaseState, err error) {
+		if state, err = databaseState(ctx, database, now()); err != nil {
+			w.log.WarnContext(ctx, "reading the state of the database failed", slog.Any("error", err))
+		}
+		return state, err
+	}, now)
+}
+
+func databaseState(ctx context.Context, database *store.Store, now time.Time) (state metrics.DatabaseState, err error) {
+	if state.MonthsAhead, err = database.MonthsAhead(ctx, now); err != nil {
+		return state, err
+	}
+	if state.OldestPartitions, err = database.OldestPartitions(ctx); err != nil {
+		return state, err
+	}
+	counts, err := database.Queries().SetAsideCount(ctx)
+	state.SetAside = map[string]int64{"notifications": counts.Notifications, "results": counts.Results}
+	return state, err
+}
+
 // ExportClock exports how far the clock of the machine is off.
 func (w *Telemetry) ExportClock(clock *store.Clock) {
 	if w.metrics != nil {

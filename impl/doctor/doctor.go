@@ -100,6 +100,7 @@ func (d *doctor) steps() []step {
 		{"clock", d.tryClock},
 		{"migrations", d.tryMigrations},
 		{"reputation", d.tryReputation},
+		{"set aside", d.trySetAside},
 		{"credentials", d.tryCredentials},
 		{"account", d.tryAccount},
 		{"configuration set", d.tryConfigurationSet},
@@ -180,7 +181,12 @@ func (d *doctor) tryMigrations(ctx context.Context) (stepResult, error) {
 	if err != nil {
 		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read the catalog")
 	}
-	found := stepResult{detail: fmt.Sprintf("up to date, partitions for %d months ahead", ahead)}
+	oldest, err := d.database.OldestPartitions(ctx)
+	if err != nil {
+		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read the catalog")
+	}
+	found := stepResult{detail: fmt.Sprintf("up to date, partitions for %d months ahead; bodies are kept since %s, messages since %s",
+		ahead, oldest["contents"].Format("2006-01"), oldest["emails"].Format("2006-01"))}
 	if ahead == 0 {
 		found.warning = "the next month has no partitions, so that no message could be accepted in it: start a worker, which makes " +
 			"them, and see mailstack_job_failures_total{job=\"create partitions\"}"
@@ -200,6 +206,21 @@ func (d *doctor) tryReputation(ctx context.Context) (stepResult, error) {
 		detail: fmt.Sprintf("sending is paused for %d organizations and %d domains", paused.Organizations, paused.Domains),
 		warning: "their mail bounces, or is complained about, more than the account can bear: see `mailstack org list` and `org show`, " +
 			"and `org resume` once the cause is gone",
+	}, nil
+}
+
+func (d *doctor) trySetAside(ctx context.Context) (stepResult, error) {
+	counts, err := d.database.Queries().SetAsideCount(ctx)
+	if err != nil {
+		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read all tables")
+	}
+	if counts.Notifications+counts.Results == 0 {
+		return stepResult{detail: "nothing"}, nil
+	}
+	return stepResult{
+		detail: fmt.Sprintf("%d SES events and %d results of sending", counts.Notifications, counts.Results),
+		warning: "Postgres refused to store them; its words are in the tables set_aside_notifications and set_aside_results. Events and " +
+			"statuses that should follow from them are missing",
 	}, nil
 }
 

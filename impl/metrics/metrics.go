@@ -5,6 +5,7 @@
 //   - api.go: requests, problems, acceptance
 //   - mail.go: sends, attempts by SES, SES events, webhooks
 //   - queue_depth.go: due rows and the age of the oldest; paused.go: for whom sending is paused
+//   - database.go: partitions, what was set aside, the pool and the connections for notifications
 //
 // The methods that are called for every request have looked up their series before: about a microsecond in all, and no
 // allocation.

@@ -56,6 +56,32 @@ func TestDueIsReadSeldom(t *testing.T) {
 	}
 }
 
+func TestDatabase(t *testing.T) {
+	t.Parallel()
+	m := metrics.New()
+	var failure error
+	now := time.Unix(1_000_000, 0)
+	m.Database(func(context.Context) (metrics.DatabaseState, error) {
+		return metrics.DatabaseState{
+			MonthsAhead: 6, OldestPartitions: map[string]time.Time{"emails": time.Unix(1000, 0)}, SetAside: map[string]int64{"results": 2},
+		}, failure
+	}, func() time.Time { return now })
+	m.Connections("worker", func() metrics.Connections {
+		return metrics.Connections{
+			Used: 1, Idle: 2, Max: 4, Acquires: 10, Waits: 3, Canceled: 1, Waited: 1500 * time.Millisecond,
+			Listening: map[string]bool{"sends": true, "deliveries": false},
+		}
+	})
+	shows(t, scrape(t, m), "mailstack_partition_months_ahead 6", `mailstack_partition_oldest_timestamp_seconds{table="emails"} 1000`,
+		`mailstack_set_aside{kind="results"} 2`, `mailstack_pool_connections{pool="worker",state="used"} 1`, `mailstack_pool_connections{pool="worker",state="max"} 4`,
+		`mailstack_pool_acquires_total{pool="worker"} 10`, `mailstack_pool_waits_total{pool="worker"} 3`, `mailstack_pool_wait_seconds_total{pool="worker"} 1.5`,
+		`mailstack_pool_canceled_acquires_total{pool="worker"} 1`, `mailstack_listening{channel="sends",pool="worker"} 1`, `mailstack_listening{channel="deliveries",pool="worker"} 0`)
+	now, failure = now.Add(time.Minute), errors.New("gone")
+	if text := scrape(t, m); strings.Contains(text, "months_ahead 6") {
+		t.Error("shows what it does not know")
+	}
+}
+
 func TestJobs(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()

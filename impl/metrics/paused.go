@@ -24,7 +24,7 @@ func (c pausedCollector) Describe(to chan<- *prometheus.Desc) { to <- c.paused }
 
 // Collect implements prometheus.Collector.
 func (c pausedCollector) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), queueDepthTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	organizations, domains, err := c.read(ctx)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 const (
 	// queueDepthTTL is how long a queue depth is cached: more frequent scrapes cost the database nothing.
 	queueDepthTTL = 15 * time.Second
-	// queueDepthTimeout bounds reading the queue depth.
-	queueDepthTimeout = 2 * time.Second
+	// readTimeout bounds reading from the database for a scrape.
+	readTimeout = 2 * time.Second
 )
 
 // QueueDepth is the amount of due work of a kind, and its age.
@@ -26,26 +26,17 @@ type QueueDepth struct {
 // QueueDepth exports the queue depth. It calls read at most every 15 seconds, with a timeout of two; while read fails,
 // only mailstack_due_known is exported, as 0.
 func (m *Metrics) QueueDepth(read func(ctx context.Context) ([]QueueDepth, error), now func() time.Time) {
-	describe := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
-	}
 	m.registry.MustRegister(&queueDepthCollector{
-		read: read, now: now,
-		rows:  describe("due_rows", "Due rows not yet claimed, by kind; at most 10,000 are counted.", "kind"),
-		age:   describe("due_oldest_seconds", "Age of the oldest due row not yet claimed, by kind.", "kind"),
-		known: describe("due_known", "1 if the queue depth could be read, 0 if not."),
+		cached: cached[[]QueueDepth]{read: read, now: now, ttl: queueDepthTTL},
+		rows:   describe("due_rows", "Due rows not yet claimed, by kind; at most 10,000 are counted.", "kind"),
+		age:    describe("due_oldest_seconds", "Age of the oldest due row not yet claimed, by kind.", "kind"),
+		known:  describe("due_known", "1 if the queue depth could be read, 0 if not."),
 	})
 }
 
 type queueDepthCollector struct {
-	read             func(ctx context.Context) ([]QueueDepth, error)
-	now              func() time.Time
+	cached[[]QueueDepth]
 	rows, age, known *prometheus.Desc
-
-	mutex sync.Mutex
-	at    time.Time
-	found []QueueDepth
-	err   error
 }
 
 // Describe implements prometheus.Collector.
@@ -69,19 +60,32 @@ func (c *queueDepthCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// fresh returns the cached queue depth, or reads it. Concurrent scrapes share one read.
-func (c *queueDepthCollector) fresh() ([]QueueDepth, error) {
+// cached is what is read of the database for scrapes, at most once in ttl.
+type cached[T any] struct {
+	read func(ctx context.Context) (T, error)
+	now  func() time.Time
+	ttl  time.Duration
+
+	mutex sync.Mutex
+	at    time.Time
+	found T
+	err   error
+}
+
+// fresh returns what is cached, or reads it. Concurrent scrapes share one read.
+func (c *cached[T]) fresh() (T, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if now := c.now(); c.at.IsZero() || now.Sub(c.at).Abs() >= queueDepthTTL {
+	if now := c.now(); c.at.IsZero() || now.Sub(c.at).Abs() >= c.ttl {
 		// Prometheus passes no context to a collector.
-		ctx, cancel := context.WithTimeout(context.Background(), queueDepthTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 		defer cancel()
 		c.found, c.err = c.read(ctx)
 		c.at = now
 	}
 	if c.err != nil {
-		return nil, c.err
+		var unknown T
+		return unknown, c.err
 	}
 	return c.found, nil
 }

@@ -25,12 +25,18 @@ const (
 // block.
 func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
 	wait := firstBackoff
+	s.listeners.set(channel, false)
+	defer s.listeners.remove(channel)
 	for ctx.Err() == nil {
 		connected := false
 		err := s.listenOnce(ctx, channel, func() {
-			connected = true
+			if !connected {
+				connected = true
+				s.listeners.set(channel, true)
+			}
 			wake()
 		})
+		s.listeners.set(channel, false)
 		if ctx.Err() != nil {
 			return
 		}

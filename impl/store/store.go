@@ -7,6 +7,7 @@
 //   - clock.go: the clock of Postgres, which all processes read
 //   - migrate.go: the schema and its version
 //   - partitions.go: monthly partitions, for retention; partition_indexes.go: indexes on them, built while they are used
+//   - observe.go: what metrics need: the pool, connections for notifications, the oldest partitions
 //   - errors.go: what a failure means: unavailable, a constraint, no row
 //
 // It needs sessions of its own: a connection pooler in front of Postgres must pool by session, since notifications,
@@ -61,6 +62,8 @@ type Store struct {
 	queries *db.Queries
 	conn    *pgx.ConnConfig
 	log     *slog.Logger
+
+	listeners listeners
 }
 
 // Open prepares a pool. It does not connect: Postgres may come and go later, and the error of each use shows whether it
