@@ -20,8 +20,9 @@ const (
 	answerLimit = 15 * time.Second
 	// A client whose request was not accepted retries after firstRetry; the wait doubles up to longestRetry.
 	firstRetry, longestRetry = 50 * time.Millisecond, time.Second
-	// most is how many requests may be unfinished. While so many are, no new ones are made.
-	most        = 200
+	// most is how many requests may be unfinished. While so many are, no new ones are made. It is more than what reaches a
+	// suspended process before HAProxy notices.
+	most        = 400
 	maxProblems = 5
 )
 
