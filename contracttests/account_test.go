@@ -36,6 +36,15 @@ func (t *tenant) pauseSending() {
 	must(t.t, t.store.Queries().OrganizationPauseSending(t.t.Context(), db.OrganizationPauseSendingParams{ID: t.id, Now: t.clock.now()}))
 }
 
+// setLimits sets the organization's limits of emails, as the command line does.
+func (t *tenant) setLimits(daily, perSecond int64) {
+	t.t.Helper()
+	_, err := t.store.Queries().OrganizationSetLimits(t.t.Context(), db.OrganizationSetLimitsParams{
+		ID: t.id, DailyLimit: &daily, PerSecondLimit: &perSecond,
+	})
+	must(t.t, err)
+}
+
 // setBilling sets the billing fields of an organization that the command line sets.
 func (t *tenant) setBilling(paymentMethod bool, capCents *int64, allowance, pricePer1kCents int64) {
 	t.t.Helper()

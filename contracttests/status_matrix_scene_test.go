@@ -52,6 +52,7 @@ type scene struct {
 
 	// The following fields need access to the database.
 	broke, paused       struct{ key, from string }
+	atLimit             struct{ key, from string }
 	hooked              string // an organization that has as many webhooks as it may have
 	heldKey             string // an idempotency key whose first request never ends
 	suspended, stranger string
@@ -125,6 +126,10 @@ func newInside(t testing.TB) *scene {
 	paused, pausedFrom := s.newSender()
 	paused.pauseSending()
 	w.paused.key, w.paused.from = paused.key, pausedFrom
+	atLimit, atLimitFrom := s.newSender()
+	atLimit.setLimits(1, 0)
+	atLimit.send(email(atLimitFrom, "to", recipient))
+	w.atLimit.key, w.atLimit.from = atLimit.key, atLimitFrom
 	w.heldKey = w.name()
 	owner.holdKey(w.heldKey)
 	hooked := s.newTenant()

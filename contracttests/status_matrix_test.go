@@ -48,10 +48,14 @@ func table(ops []operation) []row {
 		{"sendEmail", 400, api.ProblemCodeDomainNotVerified, anywhere, func(_ *scene, r *request) { r.body = email("a@unverified.example", "to", recipient) }},
 		{"sendEmail", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, email(w.broke.from) }},
 		{"sendEmail", 403, api.ProblemCodeSendingPaused, inside, func(w *scene, r *request) { r.key, r.body = w.paused.key, email(w.paused.from) }},
+		{"sendEmail", 429, api.ProblemCodeOrganizationLimit, inside, func(w *scene, r *request) { r.key, r.body = w.atLimit.key, email(w.atLimit.from) }},
 		{"sendBatch", 202, "", anywhere, nil},
 		{"sendBatch", 402, api.ProblemCodeFreeTierExhausted, inside, func(w *scene, r *request) { r.key, r.body = w.broke.key, batchOf(email(w.broke.from)) }},
 		{"sendBatch", 403, api.ProblemCodeSendingPaused, inside, func(w *scene, r *request) {
 			r.key, r.body = w.paused.key, batchOf(email(w.paused.from), email("a@unverified.example"))
+		}},
+		{"sendBatch", 429, api.ProblemCodeOrganizationLimit, inside, func(w *scene, r *request) {
+			r.key, r.body = w.atLimit.key, batchOf(email(w.atLimit.from), email("a@unverified.example"))
 		}},
 		{"getEmail", 200, "", anywhere, nil},
 		{"listEmailEvents", 200, "", anywhere, nil},

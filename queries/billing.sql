@@ -13,6 +13,8 @@ ON CONFLICT (organization_id, period_key) DO NOTHING;
 SELECT
     usage_periods.organization_id,
     usage_periods.emails_sent,
+    usage_periods.day,
+    usage_periods.day_emails,
     usage_periods.free_monthly_allowance,
     usage_periods.price_per_1k_cents,
     organizations.has_payment_method,
@@ -23,8 +25,12 @@ WHERE usage_periods.organization_id = ANY (@organization_ids::uuid[]) AND usage_
 ORDER BY usage_periods.organization_id
 FOR UPDATE OF usage_periods;
 
+-- UsageAdd counts emails of a day. The clocks of processes need not agree at midnight: a later day that has begun stays.
 -- name: UsageAdd :exec
-UPDATE usage_periods SET emails_sent = emails_sent + added.emails
+UPDATE usage_periods
+SET emails_sent = emails_sent + added.emails,
+    day_emails = added.emails + CASE WHEN usage_periods.day >= @day THEN usage_periods.day_emails ELSE 0 END,
+    day = greatest(usage_periods.day, @day)
 FROM (SELECT unnest(@organization_ids::uuid[]) AS organization_id, unnest(@emails::bigint[]) AS emails) AS added
 WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = @period_key;
 

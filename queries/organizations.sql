@@ -28,3 +28,6 @@ SET has_payment_method = @has_payment_method,
     free_monthly_allowance = @free_monthly_allowance,
     price_per_1k_cents = @price_per_1k_cents
 WHERE id = @id;
+
+-- name: OrganizationSetLimits :execrows
+UPDATE organizations SET daily_limit = sqlc.narg('daily_limit'), per_second_limit = sqlc.narg('per_second_limit') WHERE id = @id;

@@ -248,6 +248,7 @@ const (
 	ProblemCodeMissingScope                ProblemCode = "missing-scope"
 	ProblemCodeNotFound                    ProblemCode = "not-found"
 	ProblemCodeOrganizationInactive        ProblemCode = "organization-inactive"
+	ProblemCodeOrganizationLimit           ProblemCode = "organization-limit"
 	ProblemCodeOverloaded                  ProblemCode = "overloaded"
 	ProblemCodePayloadTooLarge             ProblemCode = "payload-too-large"
 	ProblemCodeRateLimited                 ProblemCode = "rate-limited"
@@ -305,6 +306,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeNotFound:
 		return true
 	case ProblemCodeOrganizationInactive:
+		return true
+	case ProblemCodeOrganizationLimit:
 		return true
 	case ProblemCodeOverloaded:
 		return true
@@ -2266,6 +2269,9 @@ type SendBadRequest = Problem
 // SendForbidden A problem document (RFC 9457).
 type SendForbidden = Problem
 
+// SendTooManyRequests A problem document (RFC 9457).
+type SendTooManyRequests = Problem
+
 // ServiceUnavailable A problem document (RFC 9457).
 type ServiceUnavailable = Problem
 
@@ -2873,6 +2879,10 @@ type ClientInterface interface {
 	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 	//
+	// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+	// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+	// whole.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -2889,6 +2899,10 @@ type ClientInterface interface {
 	//
 	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+	//
+	// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+	// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+	// whole.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3476,6 +3490,10 @@ func (c *Client) SendEmail(ctx context.Context, params *SendEmailParams, body Se
 // `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 // for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 //
+// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+// whole.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -3502,6 +3520,10 @@ func (c *Client) SendBatchWithBody(ctx context.Context, params *SendBatchParams,
 //
 // `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 // for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+//
+// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+// whole.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6056,6 +6078,10 @@ type ClientWithResponsesInterface interface {
 	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 	//
+	// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+	// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+	// whole.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -6072,6 +6098,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 	// for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+	//
+	// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+	// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+	// whole.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8213,7 +8243,7 @@ type SendEmailResponse struct {
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *TooManyRequests
+	ApplicationProblemJSON429 *SendTooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8297,7 +8327,7 @@ func (r SendEmailResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused 
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r SendEmailResponse) GetApplicationProblemJSON429() *TooManyRequests {
+func (r SendEmailResponse) GetApplicationProblemJSON429() *SendTooManyRequests {
 	return r.ApplicationProblemJSON429
 }
 
@@ -8454,7 +8484,7 @@ type SendBatchResponse struct {
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationProblemJSON422 *IdempotencyKeyReused
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *TooManyRequests
+	ApplicationProblemJSON429 *SendTooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8538,7 +8568,7 @@ func (r SendBatchResponse) GetApplicationProblemJSON422() *IdempotencyKeyReused 
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r SendBatchResponse) GetApplicationProblemJSON429() *TooManyRequests {
+func (r SendBatchResponse) GetApplicationProblemJSON429() *SendTooManyRequests {
 	return r.ApplicationProblemJSON429
 }
 
@@ -12849,6 +12879,10 @@ func (c *ClientWithResponses) SendEmailWithResponse(ctx context.Context, params 
 // `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 // for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
 //
+// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+// whole.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/emails/batch (the `SendBatch` operationId).
@@ -12871,6 +12905,10 @@ func (c *ClientWithResponses) SendBatchWithBodyWithResponse(ctx context.Context,
 //
 // `403` with `sending-paused` refuses the batch while sending is paused for the organization. Where it is paused
 // for a domain, the items from that domain are rejected, and the batch is refused when none of the others is queued.
+//
+// A limit of the organization counts emails: the recipients of all items. The first item beyond the daily limit closes
+// the rest, and `429` with `organization-limit` refuses the batch when none is queued; the limit per second refuses it
+// whole.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16089,7 +16127,7 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
+		var dest SendTooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16507,7 +16545,7 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
+		var dest SendTooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -24794,6 +24832,18 @@ type SendForbiddenApplicationProblemPlusJSONResponse struct {
 	Headers SendForbiddenResponseHeaders
 }
 
+type SendTooManyRequestsResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+type SendTooManyRequestsApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers SendTooManyRequestsResponseHeaders
+}
+
 type ServiceUnavailableResponseHeaders struct {
 	RetryAfter int
 	XRequestID *string
@@ -27288,7 +27338,7 @@ func (response SendEmail422ApplicationProblemPlusJSONResponse) VisitSendEmailRes
 }
 
 type SendEmail429ApplicationProblemPlusJSONResponse struct {
-	TooManyRequestsApplicationProblemPlusJSONResponse
+	SendTooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SendEmail429ApplicationProblemPlusJSONResponse) VisitSendEmailResponse(w http.ResponseWriter) error {
@@ -27621,7 +27671,7 @@ func (response SendBatch422ApplicationProblemPlusJSONResponse) VisitSendBatchRes
 }
 
 type SendBatch429ApplicationProblemPlusJSONResponse struct {
-	TooManyRequestsApplicationProblemPlusJSONResponse
+	SendTooManyRequestsApplicationProblemPlusJSONResponse
 }
 
 func (response SendBatch429ApplicationProblemPlusJSONResponse) VisitSendBatchResponse(w http.ResponseWriter) error {
@@ -34138,418 +34188,422 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3tjf6Kjj85lTsGZIiqbtUqbMVX2a8EzseS44zDr1DsBsUETUBpoEWxaT81X6H7w2+P77/zyuc",
-	"R5knOYW1ADS62c2LRMeXaNeujMy+4bKw7uu3fm9EcjKVggmtGie/N9gNnUwTBn8/i9lkKjUT0fyZeJnK",
-	"y5QpuKCyyYSm88ZJ42LMyIinSpOU/ZoxpQlXRGmeJIRqMpPpVaPZuKZJxsxzkYxZ46TB8/e2uGhN3Zub",
-	"jZhpypPGSePMv2/G9ZjoMSOKThgJhtT6ls3N1+x3TolO54ReUi4IHWmWwkOX/JoJovmEtRvNhn3ns7hx",
-	"0uh0jw+HvWivtU87o9Yh7XZbR1Gv1+rEXdYb7dK94X7UaDaUpjpTjZO9znGzoblOWNXouCLBpMhVYWTm",
-	"y3o+NQ/uTFM5TNhE7dStwfv3zcZLJmIuLh/LCeWiuN5nJIZfyS8ZrPklV5qlLC6scsqoZvGZbpw0ep3e",
-	"Qatz0OoeXXQ7Jx3z/28bzUaUKS0nzylPnqZy4j7UmFCetOcyS/Ej7UhOzKYI9YpFMo1V4+Sn3xuCTsxU",
-	"fjY3K02jq8Un5FCx9JrFjZOf3jUb0yydSmWe+X4mWKrGfGr3gpuRn+g0Y/lCu9mbRdNJ46R71On49bv4",
-	"8SKfacOPoHXNUj7iEdVciq9/7U32r29+250PD2ZCH0W/pN3RpaLHLNsbT+PDq8b7pp8F/lL/RPtnnNgV",
-	"m68/zcffPnt+2xk+enH2/Ekwx5UDjK/4pE0n9DcpFFMwsmB+1TtaN/DnZ8++I09ffX/r0T//MRh6t0NG",
-	"jMVDs0FqoqftTLUYVbrV3dZ4z18+3Q4lXX+tpqMu4SJKspidFIZH/idNknCMP8cTmkYbkMPzs1ePCuMc",
-	"0UTddqDwtu4pmX4tpGCnjffvmo3YHeCFMfECqzsY9rqtw3ifto7Y7qjVo91hJzqOj9jhqNFsJFTpR2MW",
-	"XSHvEFmSVI4Rf3rFqJLC3YYHMH/QsLEf7G9L+dhsLBUjKfIXMmMpIyOZiU+Xod2a62zOCd0Cfl6s8FYs",
-	"ayP+uXRd/mgGuj6b25zVLp3oh+e1a7DFTdjxBuS8bX5cwTc3ZNEbDf4P49Eldrjr2GHVsFex7ep3vTec",
-	"fMxozFJQ/R9JMUp4pF8xnc7PjJ5tfo2ZilI+NTzH0AGLpIgV0ZLMKNdkyEYyZUY/5+ISVfQ2eZkyxYQm",
-	"s7Hh+eY+c3HMkqlqktmYR2OjQg9q9OSBUaqtrdI46TYbKhqzCTVjmXDBJ9kEfrX7w4VmlywF5dpbEPoV",
-	"myZ0bja7PIGBodyBHZoxI6hQM5aaAekx1USOCBWE0TThLK2xVAYlU2XQJmdDmLHUY5bOuGLtvghn0TBf",
-	"bYRTYcLM4ye88M5PR+kUJfFN61K2ij+aKX4nkf0vTsyYa1Oqx2YGZqQpUzJLI4bTmlFFrKwtLG9j57q7",
-	"gySrdtYk1AUu4Cc1kumEGnrLUt5K2YilTESsUZ6dmcgrqtl3fML14kzemAFzRRI20m42V2z+lSIp1Yxw",
-	"Ab9MUxkxZXcNN5HFJ2SQDtyuqSahIiY0Sdxbfs2kpqEh2RcDPSDKEvWDOKUj3eJMj1pjrad0ylvmk4kZ",
-	"Z8uelFa387BNzsiQ6mhMIpkJrQhVRArmyWUkU8JoNCbdDuGaTRQZsstMnJLZmOq+4JpoesXMr3MpYvjV",
-	"T5grMqU8JsO53UacizV8ufa0hiQsJIHhgXHOdJnu+o0rNu83TtOvu8fHx6f6626BCqdUa5aaRf+v/M6f",
-	"Oq3jd3871faPvyzfv5cy4dG8mh6LuwYrYrfthAx+zTfKXKVkxkUsZ2avBjO/KX2xya7cYmV+/brX6XRO",
-	"Z1/3Vq3Mr25lZstX5o7ss8T96k/bCm54nk2nhp9yKdbnGso+xGJC49j81SQydVcTrnTOOlNGaMqIYtcs",
-	"pckiW1H5ANROplj6H/a6FY5b4SNv3rw5y/SYCW0UY1Y9Q3gzM6tOg3uBqzfN2X319BE5ONzvkDFV5ogV",
-	"pvINoylLl453cVg/vsr9UeURvaATptCzxG6iMRWXnqmBVpN+pUgiLw2TmbEkaZnVYDEZ/NiyL209iwc5",
-	"m0eW86D77//+X93eEZGjvkiYIV7VJDG/5IYPDtqDJhn8bP7TGjw0J+KKTReOxLp+s5wC6c13TFzqceOk",
-	"2ztqGor0/17crPfNxpSmdMK0VTjOpvxbNq9aIrNpPA6Yf7t6oIfRbq91yA6GrePRXqe1O+xF3bjDjkdH",
-	"HaN9mVcZ6m40nULJ4zUJL4M7Fzf2UZYqmVaPeCDYjcYb/P5M6SWzx7wJcsH/mDP0Z4YRJFJcAmMwggQO",
-	"mhzB3zK9pIL/BgcYSLZvNE/D0swdI56Y5Sxv5dk/b67e/vgv/a/dH+ZR73j+3Y+v5L9+/KceTo75sPdq",
-	"/7s3L8ZD3p2/ffP0yq3UrxlL5/lSRTjTmv3e7/bK+x2wzJ/OWm9p67dO6/jnVh2ffMwSfs3SNfY/tnfW",
-	"EAEdHey3DrvHrHXUO9xtHbD90R5FUqgmgjj/8t2IAZ0Ra0wAbYLq4S9Xtj4EDT8x5uHqUU+YUvSSAYcM",
-	"NGUnKZiIySW9ZgsMM2Aj3U7rMIp2W8fxHmt1Rx3aG+5Ge/E++0AzCxTzb1mFUvIc1C6uiaIjkAcpmzKq",
-	"Q056QijR7AYOl7HniJwJEo0ljxh5cM0VHyaMnJ0/evasaVQMNaURUw+bhBLBZnBgvfanx1xc9oW26p2W",
-	"ZMicFt4kKovGZmkpSamI5YS8fv3scZucM0b6qESYpxuEDuX1gj1xQLujTtRlrWPajVt70e5h62i0x1q9",
-	"0QHtDI+jw3i/69YYVaR8lUvWS90J7+3vLzvh/1frf9ad7Bq9/h9yRiZUzAkTOuXMzBwYoRG6VJOJVEVC",
-	"2u9UMybQ6gqjjtmIZonGRyb0xqpFxoxfU0li8RmqOzUKRIVaNGVpxIRuMRHJ2GzoWM6MKkRQ5ZylXGtW",
-	"OvQVWlDFMbCfWO8smLM8lDeNZrh3u71OYe92q7bpgk2mCdVsNSfQ9s6ac34U7+22DkeHUYt29ruGGuMe",
-	"M6f9uPuBzvkPLDVq5YtsMmQ1wljANbDnyTXe3iSjVE5It6xiV4zQPrHeMLnQu71GQHm97t7h3tHuwd7h",
-	"SgJ8w4ZjKa9W78EMb6zZgmO2v9c67BzFrWH3oNfaj/fY7ghFyQfZgvfmYTUFz12uyjkPEgaEhWYC/qTT",
-	"aWLd1i5K+rdfFJojYVCa3XClS1Fooywb7ThTrCLcfMXmLTOhln00DDMLkomUXcsrFkPU1vPzUJ8aU6uJ",
-	"m7cQmqSMxvPtxpPtt/Ov4FjDjy2EkMvzMuudOK4ahOilRI56xeaqZnnQTE6NQAJfYbhAhaWY0DkZG3lu",
-	"eTHpdjrFJVTbXBhD3QtbQVU+HwK2mB9W7ToVJwikmdPxX1I2apw0/sdOngqxg1fVzkt8Cz5SPHpVxKOr",
-	"Bux3Fczk3Cg2a4fPTMzAAy9rwfFVNTx7705+Y+huaeX+lrUetrcbkzQwH1c9HpivsDp4vJ/KdMjjmIlb",
-	"n++Isbh0wJ/L1Bjocgo2MUU7GJQkLi5h7ce0jrbtC1twO9gqnrovym+JJVNESI00Dhqs+ajVzdWJkdd3",
-	"zyTZLZ/8iArzUdT6QD0EddCO3OrOlXRdnhwStpyy0vpxpcwc8dLiOk3westdD1aIKyKnLEVqFjCefF3o",
-	"lLfMMdz+wpitOXv5DJYnodGVUQThm5VLURz/do639U3ar/s5NxfPOEeaoZHm1/6Mg6Zvnp/JLImRoCaG",
-	"jKcSDKSU0L4w9jxLScJHLKdrv/9ID7D/oNl/7gziGxp/x5W2v96SP0TetxJmE+CvqLqxRDHwP1YQ+jVN",
-	"eAwfaY0oT4rCDtgBvsi62sCocPsLfhYroxOOdsidyL1TJPcgg858DoZaSe2LkzCrO6EJOgFLupGhTDAb",
-	"b7McPPahFKrHntLRDP2U5r+tE784Yb+ucLKppQnvpDS3ZOJKyJkAJ3gGTgGuFQYWVPvLOLj/BPP6/sh+",
-	"FiRrp76SYJuL5ArPeDXoUuZRbQhbfynkfDcZxAXsZ0nHYpMhS22seZgyemWVBtjiDel6mhqlS89Jv6Gy",
-	"X4Ys0v1GsHHGvk9TmWIC2wZPTSUXEHRs7Ng7IDnl8xBj5jT/5/n3L0gso2xi9qxCk3WPt2DjSqxiKOM5",
-	"YSJmsY+qjkvvxCwIafZaM/JgONeMdB9um3HAQAImVRhCtYpbnNj22EewX7NUisum4SZqTKdGyzV/TxgV",
-	"XFyemsGOjRVhViiWgn0JvACjMx/AJ/XK5+Y7J04FtaJdWeGY+lelEyrP90eRZnNoP4BH6sIHpAxdpAtz",
-	"qSTR4mzM6vJC2UjVvrhl3KkuNlnh0rJ2ef3K3s2xZV//h3m07PfWcWpVzm97TKHah1WkN1AVzLVgqazK",
-	"UZ0St6RE5pOxbyGm1vKZOcuerkiFvCMzuqvvjAv0QRRPy/fhXuaOiopDE+56y7+sJEMLpOGUa+eq4Yqo",
-	"TE1BxG7bHVTvc6k8IdWT+YMdZAwS808UE/GfxDtmvV/LN+tz1xoCYXVH1eHuEnIroYzNOfY9vy5nkrxi",
-	"mUKz5RZ0kPqHAx+JAJsbjYVMxLamFXbmis1XVNZesXnLvrXMr8pVtJF5I+w8tZ8MycE6FxKqNOntkbHM",
-	"0jurRL1ekZmVCS1IdSsNaWU1bTDvbfpYiuODFXMZe1Ur1yYvvkBr6ZnQLBU0eZKm6NC7FcfDdywUBLIR",
-	"i6pMevdAC1weZXUEs2EJehCQXtSMpaeFxFceQ/wVBRUXEY+tmX0HGt4v2/SFkVSTaXEmWwpD25XLc+7M",
-	"MHL644qgd1pLtHCGjIkqirwLYTx33okgQ+oWtLE0hmFUKZKnPW3sJ7aPVjlLvZPqi3MOL5n0F8KTPOk9",
-	"iz8E1d1Hzu4Uhsgn/LnT2Qupn0Jl+i2JDI2wMolhhq+rw6sgNCF1y1XEhwSWMlzi4gvMFiwksN2Z3PYK",
-	"5Fb95Up6ywe/HTozRxLyp9DPZFWucK5fKZT8euY0AQW5ViDxeYQlSJ87Kb6k80TS+ELK72h6yW5JkYl7",
-	"NnAVXVsbw6VPl6lxil9uaSlb+HxVhMV5hXK/CLfxRVTRup29o/3Dgw4ZzjW7sy3R3a2OrWgpCYyxkjQX",
-	"Z7I9VuhGAO9NXWZPYUGgtvMLocUJFFO7LOHbpQjQ6bQsf8+nTMQkolOS++/L9AiuxlZEp5U+/ihiU8jt",
-	"g8XHRCzMmMPaFSn0OJkT5T50Z0ZZsmoXPoDBFBhoJVEuTscsMbsZ00zpBfdAksgZFREjxtiFQpMpbgaZ",
-	"MD2WVes1Shlrac7SVv7S0gk2txDq3+3O8pSlXMYQTVYsJtkU6qZ1IA6KH9/2WpaGlY+jciGr5rm98107",
-	"FnQFLKyF94rWEcLnzgTsPy/4hMnstq5QlcjZgnoUgMOVadlSV0vbr1ZJogmNGQoCrnXC/OtOsTSNo4dL",
-	"ZppMaabuLos6RxWyKOYx6sJpyq+xjNcC0i3QbXlOW5ZJxZGc+Ig+pAA5Z9++K6uHVFdBEougIMge+ZZ/",
-	"Q6i9DlQNb0PwhPwNBx33ijYJPCP26/BFwzyiRCrrk4mkECxyyurnfhzOmYjvnGSUl5OVPWUpi/iUG/YC",
-	"4TZ/W9URsXe2Crf5c/Kq+k3tmvyiJbcHiUVabjWnqHa+NQeoYsZmTzLhwG4qECxTOWnl6Q5gQ+fAOTWp",
-	"Bca2Ce4q8B77Ljki/YZ5OaZhoT3sngluqrTYqjZgW+8Odsu8Yus5YEsWdFk2Q2FJt8f6bI3yhhlOv2Ys",
-	"+zKks2FH96kFf0hqAWgRcU220lBmImLKEB0kGFIudJVioxBqsWVfFizSOV5B/B/QOQEtYukHtrlWC9+v",
-	"tmKK479Pufj4BUnqNoTzRRQdnbP0mkfstaDXlCd0mNzWXRYz4D0CZ1CMXLorBJLkINN6QWvwN7WyYCxl",
-	"xYFqOqSK+S10N35geOv9YlFicUaFgVTL7+rJAQ2nlIsFx3dgFRi+Ps40+Gnq1s69o8wFal4RLNY212XJ",
-	"oKtXxQ17O+f/+2uWJpICjIR7tc23XKTAQvx3TJNRS2mZsri0NOHpXj+TZnsZNA5e4s7WEptMdelgvmAc",
-	"wgNjPUmIMOyO3ehNQ3lUk4RR5UuJ4GXg+WI3Gr041vFZrbFv8nyulX9qRRkVOdhngrCbKRUKvNkevca6",
-	"3CuW2eGDtFz1TLDKZlVObMaGiDHB3a6PLZFF/0P3eG+3s0dkpBloTlUrftt3BTbRNU25YWBq6/vgFsGV",
-	"fA/zUVZux8KiASeZC01vylJIof/E7wVUlCey2jGwbDMSLhjpnthkEnxpvwEQlbmt6d9ctQWbvSFYeLN3",
-	"n+Kaf7haG0qmNNXB0KY0VbbWFEcJPDwHA6AYSCvaqsjbvwRb1QmEPxwlxu96HVRMTkcfCyQmHMBGSDGV",
-	"c/sj6nPch9WyBb9DjU6z0+nkH/nD6nT8F9ep1KmZ57aS/4pEsQn6DCyexZ/ZpG6nL+4Ld2q41pOY63vO",
-	"9UdwLou9pmoYj7+8ZLnsPUv4Tz7uGtbjPrNtzuO/G3Id97GNmE71JLcFgIX5VxuzII5I6FA7uLCOn70G",
-	"I+VzKub219tmQttsqVJNsVlkd6Ui2uelTEXNxxWbgxdQ5YDqI6q0M4eQoD50E7VeSOfurLrxVMfzwjlt",
-	"14+6cjU+wxqn7Ym014JmeixT/tutk7qy0isKiR2ZMhZ2TR1T4clS/INQdF94bzxVpN84s/fDqE4I4rGT",
-	"ifo54dfs53//9//pN+7MpLvV0QCuiHX3u4SIevdKYWLbyok1o0AEfoccVoQt8mgv7GbKUxajbQm4hSUS",
-	"f/PmTauMlL+MaMrA+nemOZVNpzLVLH7OYk4v5tPbeuv1vBxveiE1wGxUkpv/bmtiPoxNVcqEp10aDVDc",
-	"IxxUywzyhITjMuPpN5o+tYgSOwECMMBcXN455XW/Hk4kZlFCAapBwXxr6LByxttPga0akVFlX188bR0B",
-	"0SISsl0hB5T8JSgCFrX3MQdOF9/RLojtaxaJmgm8sEjXFg645Z8tRZvsdbdP9kWn9g+zM9DbddvabfVn",
-	"K+l0YQbbo9D6UXwhhAdv/Ojl6csdRHYT1BLivb17qNfx7//DXEPug+sYadUz/IAgLsGC3Bao5d7b48/X",
-	"BVP6nqlvh6k3PxEgjPqZ3B+Y2x4Yvy9BE4Cahn6GXQ6ZrVeHrgxXbH5KhG2ZoYhiUcqAdi3WIbf1Q3mL",
-	"4MUXM+E6RNW3OMTml3utTu+i28v7CvsWBzHVDLLyF/scmNcYu0qt/LrScqqALDDbNEsSyMOC+bXrPmdu",
-	"w7wlbMCw8Hn+wZpjrejw0GxwdebTQktmqc2+cAD5QqbO/iwMpTCnoZQJo8K8+YrNX6ZsxG/q+tGlYd9H",
-	"a/ZCkeeIs8UGbXQYdXs389+qJpFQpV+rNakHYFAyZTiqodaEXpLhnCg5Yb7moYKwoKtq5/hkf38ZYa3c",
-	"6QlVVyyuPD/OqwWMKT8qBB8pjsm5Rdyi/Pzv//7f/v+rVgj7gVR2UAH2h6iZ4CcsfullKuMMEgCqXmtp",
-	"Y611t/faU8NH7qNC6tufHGwpUMOM3NfNNsfSfAQyGFZJl3NM+fRfo2lK5w1shuJqJH/C1iqwrCGphzvs",
-	"R1cg0JDZhAsYHMVmwA3zprFy+Augvbo+Dd9xVbHs1qelmkSwGXQpdbrCWnO3zH1h8s3GN1RH42eaTV4x",
-	"BV2YKpd8yABYxza1M5+sYPWgBq0l4R+ZW9/bHJWqT2L7VPMdS2NmjQyRTfPuxMJSWpGwX62sSQnEg02R",
-	"+b2yNiFADaYpc3khNinGjCmhZluJln6wa++HXQeE66nYFb5uf7fKFQlKJDZu7LZasoiY1fB+M/WvFJkm",
-	"NPJNMa1eZrs3dQpjCvt9HR8H3ZY6i92Wcg13xSlnIj7HOxeONozcv6jqCMJpqDsJ30OTYHONTEHtYZNS",
-	"I08oYJFpjEpD8XhQKHqu6mrtW6tht+EZS1nVDnZru6NVLpc7M+t9z919ty+atVHVC8eETud+3ZqOPGCx",
-	"Squ49ikq8y4QxDfP8FE3YPfPFXzfb0+wcvmUqmjlETBz5KxBjiyNY27mTZOXwf7btvXVqoGWVvddpJpb",
-	"abB+dUeZzlK2PYW2Wt0wZvEwoeLqlGSC/5oxQicSivtZCQKkoiNVjUoSNqftdJa1Mvyvfv+m02n1+zfd",
-	"Ub9/czgyfx6P+v2s1+kd4f8cv/vrXxp3UzNOifBRHL20PdHmCklAtLvLaLbZwPW1l80mlcnYai52YvVk",
-	"i/DatydbW0MITTgRg3qRdvGeCl3GPpOC3wMUVRsjG7JEzgjXpySRM5a2IgpNG0VMdJYKxCiZZmJuVI0m",
-	"oWTEBU1ILLElu7FMR23yQpJnL/sib/WYDRMeEZWNRvzGfGnGkziiadwmZ94heUyiMU1ppB0uDbRz12Mm",
-	"mmQ25tGYJIxeM0VSKSeuFXBfIHidbdSQskimsWtc71693yNaXjKwucAGGEwoT56mcnKeDXGJBuUGoXOZ",
-	"pbbtLPaZ9MfVlXDZtS0clF53oW/ktg7KwpCrFYCEDpnv1//87Nl35Omr7587YsHddVkmp7gQA1RcYLll",
-	"VjIOzQ0FZiVUC75RnPjBbplBlDlZZXfjdw/yv1vv/hpcePj/LK5Cs3HTupQQjmupKz5tySmel5bPk646",
-	"kHa56k9i0Old3f48WmpngMzp1N4KJcTdtrh/3xiq99fb5JmwhG8OodnQuVWDoTNqzvImsLQFpre0ZerG",
-	"vU+3R8OBarCZbuBXrX4bXabh7bfQZ2vl6oBhUIUqlcFYT5IBMJiBZjd6EFaqLG43pO1XnlQodxnKeN4m",
-	"g99/N2zs/fsBUZqKWAF7o8QVWzQJUxGdlu2Jftbp7EZT+B/2D07cW/D3HXuhLMoBX2r5+cz3uHNk/jM0",
-	"/4nMf1iw8VWbvO4RrVNkXq/QXgoJzflKvGFJJCfsj9NaMqS9CsFqL8EOTlN2zdlMAbXAD0yaY0je2EwU",
-	"Za1kM9OBfXIQdgivnGbT73RxwsfHR5tw4VsvwPqbDGVlldQPdUfrUv81S4dU80lxNQKK/yRpvEovrOde",
-	"NnJ2e+blYjPLTJlro/3WbMh8inoU3gR6ntzAErTjf2KehuSkEr/fVKtuNrI0qTS5UubGSKFnpNIsPiFU",
-	"EDpUMsk0MzxaT9WAvH71XZ5qZAShzeM2pzGll9BQiHwvkjm5TOSQJsmcpDLThmS89srwMxaFBxRgkMyD",
-	"mF0PmgQKwvGDA4BYJomU0yGNrnJ8WYWAWPCsLCuaMNSTnZ1ARO8Eof/cGZTykq7Z2Sse96Nt8bcS4Zp9",
-	"aDraqSfguC58ZW3srxSZME1jqmnTAaSRkTGLbQimSKvmSu3r/GPkGfLRMaA4o14b4Q4bzSgv/lri4X87",
-	"eZq+/fFF8q/d/0ziv78d094Pv71982L+9sdXk3+90UnU++GXaPJD5/nFsypZcMXm6/p+SwuLCZ5uoktW",
-	"NlRQK2ROrngasQLOJHCVG3ochs33m4TRaAxLVGErUk2rV9ufhJLPiDv9FFRT+C74xOGUxesb4fns7qYk",
-	"wgyqlvGx0euNZVglsB+/OLd2I9q2w4Sr8eLy1Md5gBgxhT9Pa9Qp5QmWwJcsqr3xND68+rU32b+++W13",
-	"PjyYCX0U/ZJ2R5eKHrOs/TMaLIa8F6zQBeqTQyi7r3FWQ4KEDcwphhGoChth5ZDiKz5p0wn9DRrW140l",
-	"37leZ9GhPs3SqVQr4xN+r17a+wubXCEOsM4id4gI2xgaqd/oS2Twg0VOGqwVX13Pze0H6nzdzYbWNbq+",
-	"5hMwKhIbrbBU5nDhEHWpIkTaPeqEHvped+9w72j3YO8wcAR3qxzBLsd3rQk4ce3TaWoIqXQ+tkw/pcNs",
-	"04ytNw2Hhiuck1LwhN+14EgsZQUvc3Ks8TxapsBBH20TaLRuD9SEzomhLFgGYXbhp8bjb589bzQb3ufS",
-	"aDbOXz5tNBvfzwRL1ZhPG83G4+dnrx6ZgeWLZ59bOE1l+loY6OAleqIGYcNGZMCJlFetbNokAwslZH08",
-	"WOKIsWHB8PKE6mhcvG7+gz1Nm30xeI058vkt7vWun0P10qCeYxfHDrXRbPyQ48LZseFfMIxGs2G/Vlyj",
-	"/PH6ZXIZ8VWl5ea6sR7nU7Z6Ix+9OHv+xAzqx0azcfHjRXEo7uriQGp9rQ5hyDIonx+VSx4ruqepvGY2",
-	"P2PzJB73+kI3xNqMi25n01SeKFNaTp5bP+TjJU7IBb/jAzM+Jq5ZIqdo2LL0K/XQGMKgrVSglft6SAsr",
-	"M6YK10f0hU8u825N7DbjWsRzYY5sxMq69oTyZA2ZGjuSUsvoSZXY4Vq6Tq6JVIScl/l1Ub/IffIgMpwj",
-	"vr3cdX2LrCj7fHX4+mDY67YO433aOmK7o1aPdoed6Dg+YoejdcLXRht5NGbRsvSWwJmP7AhUGMN3PLDx",
-	"LdNa1pPtMP1csONTrxi1iaoVEsO6LoZMz1jxQIKr0GsgzdARtM6IHerjumcfVgo6C+SYl1iwiDAaACwn",
-	"b7uCVbk6PhLiRXBhvWo4R+GcFaZZJpFVWTv4wuqsnfMC771t8o4dcsWZLVDKEhGdCc0Twq5ZOvfeYqdh",
-	"pEzJ5NqYV4OnIFEHdsMOe9hSzNsVKosiplSbnPm97QsXCDRUiLDB4ekZ0SRRBBwSWpJ8QPgF37TstjIc",
-	"B7y2tH4C8aQKGWmTaXITysxhKGPOKmIowyiq5cyYeqQwRXaYcBGTSE7nTaLYlKaGisgQZjfBvKWV52/d",
-	"b93xK2sIeAfWak65S5bYonyHXKzn+I36jDA3CNT9NuZmo1ROaojgYpyrBs7nUJzemP/HXGZ1Us28+kWt",
-	"le7fHHM1TegcJGrx9WfRtpKK7SJ9mPQvowXxmLmtehbXpc9ZaN8YWcMZmF/k/Mk5ubQ5EuHYOj0zvqPR",
-	"AYyltR/vsd1Rj7aMbG+ZobWORse01Rl2o168y/ZG+7TVgf9bZ8kwmWpt6q7KnrsTbeeHdXEETyxTdlmL",
-	"Pk1YzgRBSba2oADS9gmQRafI/nJnlhnkNJlfyDqnt7nMmSKX8vZsRjGha3choBANkYQ6Sl7cit7bD6yR",
-	"wcIGClldAA6Oug3BJdzYuCGgWVXEcGFAml7WxUjopapd+/zdM//ulZPXcgkzzIl2jY9WxPnXUN1ydhzw",
-	"z3xYIP2aIG9z8sxXP9D4FplSSaDYdS0cxYAveNJcpezBwCDKVKVGjGikCR2iDzag3WpX90qCg+88Nne/",
-	"z0vJKtX/MZ1OmVgUiPkGFXb0K4U9G4vtHyCHKjx2J0RN9PSU7O93yH672+5iFMuiFmxHVkFgp0ZSHcV7",
-	"u63D0WHUOqL73dZetBv3mJFXx911JJWMoixNl5p5fuFWcZj9WzD7FcfKVsZoEkkRsVQom6bp8rjdz7BM",
-	"s7FMWK6mApwFVPJHVBDNkmTlcVzNDNZw2uZkiV7bqkNtXaf5MnjabSLpF3Zm+SF7XBkVApJnCYIx5yVp",
-	"Aonp1IaF8gR+B6yGYLyKSLTwwR+3mCE1GfLLTGbqTGs2mVamM4/IAMDM24ZrDE6sNTN2adXUPmlG5UNU",
-	"tukdGslS6TZ5Qs0oXW20QpLINREtZTkZe9HTTjMtJ7QyyzsfpQQSt1lD+FOUcGPeDk4MuYH3i2ILHjpp",
-	"YvtAijjqVAjMz064uFJYajlN5c3cWXw0Vn3BJ/SSQS9TGl9TERnBR21ohArzCEuVFObJIR0m2O9Gyab5",
-	"SiD3f8niS6ba5DubDGgGlzK45NPNFJ2XHGt1gRTETj/PhtW+2Xx98EZcDKrhc4aqlONREc1UiZ3+nQmW",
-	"0qTq/OPb1v/m4CVLJ9Scs0GTDC5SKpQ5NgOz1oPXImaapRMuyuGjhn+s0ltqa3HqPo/2E8x4boUG7n5J",
-	"rtvCwEo/JUvofNU04Sb4kF/InL4GzzED8GmWJKXJBVcqv83ppZBK8+jRiom6dQ6JPx/ULIi2eNFopaKi",
-	"vCQWVkjDRZOQsXhIo6tVi+SQ/f06XXEBAtJD/gdrRoeZYoNyDSUCEC7K32nQ9vm27CHFtjHFT3aPe+1O",
-	"u9fuVvpYubhaOmH/emxpKa5s8gBVZCQxW6W9Rp5KrRK9hpG6wMTNUMzRzy3XrRqpi5bHRE9fMTWVQq06",
-	"QvzamBAb02tvv0N67YN2h9h1MI8xfl19nlGZvtt5wkDL2EiA2BqvxLAi8uDV00dkd+9g92FxiHCQqkZj",
-	"ztbZZaUWtSblQsNjZGpIXShzSnxG/saThO7stzuVJssS3aSmTpNMzUL7TLY8LOQpPGEUahnQVe48weum",
-	"w+BrN3MJoMGyWB1VdgEIdqMfZamqqsk0347gmhOL5m6YrVVcpQ3PUpzQZq58qxkGI1iuGVbz1IIxdFLp",
-	"SyAPwmP/sFl3nOA5rv3t+TF8SGTaFykbQbuW4BZ3NsovJSlDRC9zM1UkEzMqzD8fLAqAh81C0TbJpvA1",
-	"M5Pgi6hw0iTxr7ACHR5XxA4Wm07g6QwnAqc1/xIeo754UDxWD1HbA/bMfWmp48/54O2Je4gtBYGq9Thl",
-	"jERjKi4ZNKQGVoCJdwOvsw76wmZ0md13ZIUvmEkwa5TXS7B+1KUwr44X5Jtsfixuof/F7pj/d74R/iff",
-	"eaKwev7fuFb5C3AxihGJ8req4xKr+Iml34og0rqsw71hM+ZxbuFvvhT28arePscCX3dqIa5S68Vh9Z6z",
-	"yujBag9Zs2H0vs18vN+aJ27nxiytILMuNxjD0hrpihFUZyZylljvP6RkFpni6kwYLUMPYOFEwaXqY1QX",
-	"DHVFD+gv0BKtbpuiVwqcEB8RhNxedMGM+eXYHLu82M86Er+y7I2pdl/0xZlt2mWL/XJzcFCw7oAVFkzU",
-	"ARlYs3Lg8HaM7YzckkfggZ8jVQbhgrHsi0tZcB0EFrwwZnRLjlpyNOKR4cWaR+zEYjsOvnHaHAaIdbEn",
-	"o1+qISOedwIT74vBYy8PkTNDR1opmpiXSzUgA2Gmrm/7D2WVoPy0CcY9MPPGLhgmMcAiDs6jMYuzxGt3",
-	"j4xOif9MGZkmVAhAelkpB/4JPt4GNFs0ouBxIAS+8Sz5Ucj4nzqW7wdh7rADKBLieY39XeCcmwWcYb45",
-	"dd3Hn+/jz/fx5/v4893iz/eh3fvQ7pce2t08mvsPRhM9ruOY6TVwTJeHUWEDrEdh+JUatXuJnl14bjG5",
-	"T14NVuvQ8qqor8irKsJ8iZXCdythx8oFaY8FoXk9u9FxFhcv7+VX+x2k7VJKZTZUmuvM/FM1bZgKQODp",
-	"FRShsckpoUMIp8kUTcsJowKLDgqk7cqqGud0Ys3b8OtYAFZz0vJtsi1SaipX8GK+LqfWyNWAVWqYY3Gs",
-	"hQH2AtbHhd7tNYqATJ1iIU7NUH24sMqf6SBXqxwPeInEMsomZojgxD3e2z98uBXwt6UZDTMwblIsxOcK",
-	"apjqsxvsWOak31DZL0MWaWxnuCQ4szn2Ww61ZoYBwJJ7nc6tId9WOFMCCOCqIQ5C2FdftM9u0OdWq3ot",
-	"QxBeIkAXv/+Pi4uXQXqa/9heoWRsv4DqttephA2zYMWVhbs2EGZJMSSA0xzk1/yIuc2OZK2NvlidsEbL",
-	"1cWMiCqQUz1Guwe8c5jyA3RaGnHx68u6uRaLrVspG7GUiYitW6qGqxgITp90AUczJKh39XygOvxTvxUu",
-	"aLxSEPmuJ61fMCu/srkv5JK3hNSt6zzJ22srrbyW2EzYdyCTumUrYYoX8haqTta0Jr7oq9TJZpQyo1my",
-	"tMVuxjRTCP+mpkzErYhOA5j7cvv7sGyoxQV1WJ+lZvtQqt2yzUJboJfI1GhyUregXsLMVGZ2Pu6XCdNj",
-	"GcNPtoo/X6a8oRz+u4zHb75X7DxnfinfVYfmX4FmXtPPrrZf5MqGbgE6d4uL1tQhhhevmFGnzC6ipWIw",
-	"AmRmVLwpnSeSxi0tZcu1OK7tG1PqxAWAGYImLQQibS5pBp93Ope+3XdRt6qi6ApVK5AClQ5oFD6+XRCI",
-	"ngov/zLh6R5zycT1gtM1kcd8QOt2qDS7HbhIvby0yhg0knmJt6PKcHDc6T48JdAJ3EGn2Yw2wGAp8sgq",
-	"326J5bnBeCZXxdHQ8beq5CMPy4Y+peJaf2SPx91xT1c49BGHsJqUaIi0XMnlIesLcttUuxx/UyeGC7ro",
-	"mDpJGc0Z2MI/ZynXZkXolJtD76/7f7sbhjxJuLh01x1gycK/3f0et8ndkf/gblEByIW7q/Ab3rgY1/NT",
-	"XNg3syMWT/Y29tTrqbEaup1OEPkDAI0IS9OMvc61YsmoJjilVkQB8wTEISOZ/Rp5zr9pQmTZgxb24Mf1",
-	"ATWYiG2ICKe9CSprs3HTsnyUteznGmbW1fGqGnouj2CzhUcm7CJBlQBsTYe+ZoHYkJqMIr4Ujq3Sc/9q",
-	"idfewbjKFHTagZblzK80GvNrtgJir5VwpUsoVQe7R3sfHaFrnfVYcyXMbZ/rMoxSOalWBoYBKKMRmcoX",
-	"23Ija32Jrf2xos8rJIsj8mbZ/9EYsySR/1EPNvpHIzRuK4ZRwKnqfPTt/QNRGNcAX+x8fPTFDeIRK8+9",
-	"VfRXU/Ene/rXDjncHqywEqGyArBxWwe5OtLxSE4mtOUDDs28Z3fHYYONSPff//2/DvZIwsxIVJPE/JJr",
-	"1SSDn43UbZn/tAdtcg7YakSnfDJhcRlqIw+UeCrQ9LKKAjq9vU8Ap9LpD5VuWOfaWNrOu03OBOHCkIkD",
-	"iZWp01KMxZry2NbmT2m6uuKKdlZXXK0OQn1YAM5Plb1pWS3MPSK5TIli1yylSVX4DS9PeCQTCHGAES/T",
-	"AN6tIAD7wqGY73fCtAwugFs2ySCKXLqR+cvp9eUzswZUcz0L/TD6wDZCRCcE36eaRGTg1m8SWyRkE1LN",
-	"pGDR0YJA+vMWIjoIMoTAnpx6nnXUFwm7ZokiMWPTJul1sGE+GsfGJk6SNnkB+PCQatY1Blav0yEy0kwr",
-	"w8JgXGQsk5gICZ12U5mEQPTDTPeFpkNlB2o0wpTRKzMZeLMAIHU7MZJw5iFg/r//t/df+7tt8gay0PxK",
-	"DsqxMerYRl+41sBwHdtkcrNaKY1sWpKZU5FsthFDK1l2oA03McfPycY6M29ptl/etAg6x2NcAKOFqx3W",
-	"v7q8Md8NpGD7+8uLZn8AKLnIzoXX5n0niQLuVF7nBjFNWQvhXs1XC/ZCqDt5tMwysOxkSjGrL0nMTYDx",
-	"RCzGk1be2qiDe1onrXVJdtc5h0xJlwUTgNYWWzdtqTZ3qdcUHHlQFj1XhlgU5bEN7fCgAgvy1X39mZPF",
-	"mMK4Ub3YSvEJLo5VCU5ARja3HKQEVSRPY8fxA1CtIXIhSSLFJUuhmSOb6q14LFdOJPXQVWsisVrsphoc",
-	"/oZ/YxDlcou1Kucj+MqqjPucBEMQ2ttm3+etFbYBTfsZZt8v7u9iUgtm5A5O8sx7117NsQZH6kZIX0oZ",
-	"t8nAJe/qwYlDToH+lrboJn8VVURN6aTdF4PnVGQ0gQfgyAR7La9tzvLZy2frVJrgmIMkYqMi4fuLMsPf",
-	"uHBAXOZNFTUW0miwjBb7Gbsot00msUG226E35h9Z3of1lgmI63hAbtdcYgvpqm7uzaInN9cVtmErVeAQ",
-	"ml37YVnyEKp1+YmdBdvcNGZASkeaZCIBkelbOeQGY9nhV5lPtBTJ99b9RZekQfrxbTB5n0cFYIeA4pAp",
-	"x7uweAGgN1U++zJ4wtKZr0qdWtNLs6TtxikW726n7cZWLO8l7SxWvj+bxkt5iiUMqOVjMQdvT8qwDMgs",
-	"SeUmFXhMdzMes6SLa/GkVdBfmHcKnMquX6hKhFOuEm6Og6/SKbxdeXtFotCFZi1Fwg3uCyrlc1OyqavV",
-	"TeYwP9sv2K36I+V53iE+T8iTxrQit3RBgp3TyebCy6Ur1XJgiJF54z5owWCTbIAJgftBSNRimkSBWhR0",
-	"YzglgzZELgtmcsIVYhT1BVeYm0ouXBcwaNeGCR1jlrJTl4Q7k1kSG+PCFiu3yRlRDJo6Bv4rxHPnAA+q",
-	"8n4Z0HcJ8JUnqGFVNAuwZ7omVy/A+09oxMYycf39lyyfsXzzJTSDsSNWFWvV9IA5edsJt9aAyqTbdxv4",
-	"OnLmtjTpRck5nWxJitx2KHgi1kQgXiO/2mXxVBZlbKr3lDjS9Uo5UaC2/NguY1xLigNzhTSsDrRa/yep",
-	"398r2fdK9jaU7C9MrdxcfazdrTO/O3Bkik6BO7MH++6v/GtgmW2rzy/ED6Be+hzx2kY++fmuPgvrNfC5",
-	"txTXFd+V/KeJgALdjXjL2iI8pIN1DL81Tusqm89+/A4mn3vDxhafHeEXaPiVZrYuwyzqVMB1oBsgu/nE",
-	"Wec9//q8+ctyjvIatIPtFODaEkAAsSmUkrge60RpOldBhN/D01lDH7OYJ/LaWHUL2USTTOm+GKITAA31",
-	"+67TmBhk7Hz7jfYL+8dPeNu7QgIRn0xlChs8pWaIjUuux9kQcC0lnfJWJGN2ycSOH/L7++bWf67m1p8G",
-	"LX3pPbQ/hVV+XysQ7tyW21eyO7GQC+eiNKioIRJY91mrbCy0wV5Lu7jvAn7fBXy9LuCLZ6Iam+s15naI",
-	"mNi6QIRr8ejtWZoaWTBlKZdVRVkcz+uTmpo5/J0M2VzatuGwkrSc7tWFUpNQiTzYC5XISuwDrGI7r0Sj",
-	"tB92dakunQ/nceq7uTkkwEhmQI9qwSO5d5uRjVLGnkuhx8n8zM23doygPEZSaSKkHpstKAy2MJrdzi1H",
-	"88oslqgMh70p8LTRkl3a/NNjql7SuTmnz6EYfwlDrKcU6NMxZEChazLKCS7++ZSJ+BGdPqpnm5CP7NNJ",
-	"ccltrpLSUEITmYetjT6CMBWJ6LQwjP3V27Laf4vffiLiJQYz+gxwkEN2yYWqspIPW53uRWdjKxnfW9u5",
-	"P6IJEzFNCSyuWZnXF48qjfRGkZF1Wsfvft9738I/eu//Uv/xc03TZQ6DfOq0xj9wu5mnPGIvWdq9WkIp",
-	"cBNU2UCyumN9lnJzUilBumx4ZsrV+n5PiksUkkuBE9YwnzIXaJZZ9+IiVJzemoNVZZRbdaLKFHn96js8",
-	"cQtaQGXO9jqOJCtwP1CEzsF41HeRnRcaHrv7w6EV4XcKzYpsC6m1oAI/BcXSATvl79+Sgln2p66OjNrF",
-	"rQmAHrP9vdZh5yhuDbsHPQ9M2R12ovXQMtk1l5k6Z1HK9BPo5qKqyPA1hPdgOy3UL7daJ02UJIpfChbn",
-	"KagK3pe3fuegdZRSADBVxJLF7TAcNwkIooGzzUOzifbf3kSjXiPKaL7tiTo/NAsnuX6PN4k/WsK2Pa9q",
-	"ytfworEwLIn4nlsVVSpLdmyJ6LtVVQetG/UzrawL2Pt8yZlzCjuHp03WgBp5cQlGp7Hj7GQR5CuVkS/Z",
-	"iflCvWl345B/nKXgd3tewbD+IWdQpWGWSgPb5YJMjGmjWCRFXJTOR4ebGx3V4EMO49hNfRHjuMT0oR80",
-	"i8u0D11KRAw+DosMw2Kyj1B5a9SKYEucJzcRS6c1vifQG40S4Jioe8rmJO2Rb/k3rlQPcInAW+XM8MVK",
-	"uxLnSjFRBtKWSrZyTDUdUuw9F69ZyLOstU4JTM+aUnTCoGt2OC4zGiNoy2p7BfGtgQRZqKuxB8gcpUaB",
-	"OAtjX9wcR0tLWIrFW59X1sIB83D9+GZ0jt6LQCKWmUpdS76LHFTT3YRNWCDUaqlksmHf9RJTLMj6XoWs",
-	"X0fLwxl/gLaT8OJn6/XbbNpawIEDeePxgEQ0TXnZ+7+tXpysvmeP08+WdARd2UBlxAVE3FbpCUEXA5n6",
-	"DjuFDCc9xrDt7fSV1eqea81Ts850dLDfOuwes9ZR73C3dcD2R3t0d9iLuvE662yMa0uvy9aCK3dMWAwG",
-	"OWAxwOrTNOFM6RKr54oMmeG3+WNQkZ4kkLk7hMALT1io0ULesLcjvGMo+HSZty4cgG73bvDfbM0j7pjU",
-	"OTxTqY+58xXSsvtIed2LmldAnM2cha3BMlflleSK+ia5JPlTi/kom7BFz9i/gKSSSjJYrE58iZCerl1K",
-	"oCZ6VYg8CDqjQAct39PKiG/UqciDwVPbr2udAkP72VLzEtul5F2xJ6i7c+E4uClCPffjeuqA602bHAC4",
-	"iNBrrMCZS6QGj9QnsBY53QJOz214KD5fzUEPhr1u6zDep60jtjtqoa18HB+xw9H20BZxGYO2AfBXvXOF",
-	"ahcZdfgM+TwQm+MHC+U12LCpSBWvsjsSgAEXxrfsBMCTNQ3OIf8HtVSft21Yup1GYH9v5v3apA93G7tu",
-	"bOD4WqPb+uLZWL93eaUulbIpo1oFGNVS2ICN5RgfRs1ap4f34k6v7OUdSjNYz/UoaLW+5/wHvmm+Pdkr",
-	"0TnsfQFKtP0lE4u/jSo45eIL6jgmOJcfr2qqF3JMKSIWKPvmJ8B8qEPx3RDeprr9eUCQCAwKi3xi4Wkx",
-	"C0COyKDYXH0Qdhb2fRnt1sgpE30BmRzQ19C6TX1XVd/NG/o6xwvIMGEn7KBddVVod1X3pUJHgDqXhFMx",
-	"yzZysefJV8qifKCj23XVDGB8T8hdkTs+YJ+nz679khwF/X+aeDiA4y8Gqj94I6YP3RII/ON5LeGX0SHI",
-	"Yt64tgmX9BqxsLbdJijvDZRnzdrWPl6PKXX+qWoO5HjqEhkVNEVeRCSSE4ZsxOkk6JSqbQT6uWg3uRz7",
-	"8pWbUp/obek2q9pPL1VtPKT0Kt3mA3Uu3kqn4jAAWp+G4yPhuTP3lAw09DjFrs5IVuBYsguCIdqiARxz",
-	"8/YJF9Ar4+T3xoROpy4BqKDbra3rVmqKt3j6Vs8Wl3ddEl7Yss0fzIlj42dz0tv40bX2puI5S6kbPwdH",
-	"ZoOnCvipM5pibtnS578PHnGvceEKDSm6Sx+/YEr7ZvyuaRUiXuNZe99sSMG+HzVOftqQ0TXeNze1+9Z9",
-	"ZHHSaz4YTPddiXks6d/veQYkzalsaO4YMkh6xa7BCsF/RzRaYK8EMxGc+DL/Y4yDlIFJZL0XmPFMzvoi",
-	"B1MfXOcOmEQqi5WLP0aIzfhgkPOMwUMIIdi8F3JJbYd8bnQHctgjY5mlijwYuMb87b4YVBHcgCg6d2iQ",
-	"UpJJhjjIFRUaYLYg9wC8Ul6B9NcXq3p0/BFd8mtkTfNWdnvNQb2V4FrlUnc5Gps41N0zd3Onf0Fu9JBf",
-	"VDtOzkgaZGiDd/yQxHSuThwgS2iAgJ45pilgAc7GchKehBwJECJSYxmcCcRt6QtIjQaohgjq4iwJQXmQ",
-	"TGIL7AIAt3CQc5d36jAzsIMCIFmMU6YAs5cL582tqoKjoxHixq7qn101qebiZIo5mfsVWR8VaSZLXPMl",
-	"7y02l4D5gloWZAv7hXAZa9C6qXAol7v4V+McMaqydF3t/hWbZhozFOxzRppim7XapEI3XaOewq1EyFnT",
-	"z8810Ej9L8UmGnmDfLPHRh/Na8nSa5b2RcpUNgGxcWIYge+zAzlizssEDoJBsTXcAEkPEYWN8FJkRrku",
-	"udNsic9i3mNaGau68GdGjgqHCfKgOtDsp5gY3+4UiCqWGXY+81VSkyESVf621aTtktKRrqBXqx1UsXai",
-	"Ovm8olekO3zLZky1tS8gLxGtMHvUF6a8xozLrNAFVxzR2i0IB1dYpGbOCjyZrsk96wIxd9cTPls3xoJw",
-	"+fK9GQsUsVWnRvXbN/FtLPaiWNmWeqVCV3lHvV63KBJqnRNWGVg9SHuCoIOqBfZVxUHmd9SNy1hAj1dp",
-	"jj4V1ViQt2tA+AGTyBfJbAkx5RZfJa6Zsgm1tRl+nwsX8vv65XMfv6Vb5TrFty7nNkA4q89rwQ/zrhgV",
-	"Ca7UH9Y3XI8xib6Ket1hNboa+BLgzvtan/tan/tan63U+pjvcnFZdwIv8qFgHUZx6MGokZtesbnD/xhS",
-	"xQ72WjGLZMxiaIBlbfzBbKxY9PMAOmSYEzGWMwFz7IvcKwCBDMOqNaRo5EUHGBHNRAzYS4oEbavN9xfa",
-	"ksHH3k6epm9/fJH8a/c/k/jvb8e098Nvb9+8mL/98dXkX290EvV++CWa/NB5fvHs62IZKj7/01nrLW39",
-	"1mkd/23n3d++roZRuS+c2n7hVJlE31V1MlIsylKu5+eGjVhP0JTbiuQhoylLn/q2WupnQ8M/W1CjlI34",
-	"DQIY2Z+Q3j2m0UL9xNnLZ0DnlX0/XRunwZltdA+/n5BvYBDEffzf//1/oKUi8D3gs3A9X2yzJY33Zm5c",
-	"jKC1WSSFppgRYbs/PceMiejKbkC+kVCaa660r6XEPyI5wWY8heOdUqFohClQWJCMnTgoefXk/GKUJdhZ",
-	"HJpymBkxoXlENfNACHgYgW1RN0m7QJ4jgJtGJtcM3G5zmaWlRTPH3b1QySyNwG0Bvf6BD4Bfpi/++leL",
-	"yaL++legZRgb1JM/bR21yWvMFXKZV02fgoU1B3rGI4Ss0CnlgFlhFKYFV1FfDPY6nUGTCAaCOpXTKSJB",
-	"KJ4w680ccZbEyBNtM+eB4bUD+BdwdIvVRaAV0BnUSBFhBu+7me32fDszQAyXSZxf7HWwt5mbA2pAbKJO",
-	"XW817GGGfsHXghs2GxRX2RWDnvduvabYB5/EMsomwBGgVfzx3v5hkwzodJrYqMuOvfNvvygpBg/d/iqN",
-	"wEITGo25YK2U0RgxUwbm6wPb3doGncHzNPXtkkLlB/5H+U3V6ZyLy/Zf/0rOyODl9+cXA1uRBRxBEeXT",
-	"QzS9ArhwMniWc/3Wt2w+aBIlXa6cJ0twr2IMBjmvVLovLCwEmgEsDtOuRew/6hLbgGza5Fs2V7Zc0XXH",
-	"KfQQA0d2ig2eQI3r7WE4CgDcwcww5yAUXt78MNzkkmkVFk8J9pVyQ0cH+QMMpDWRlCB/+TuJ+zVoOsr1",
-	"y6Jbr9g0oXMWnxAj+wcPm4BCBDQ9NiowCiCiOKDRUzNflkIcD8Yy2Ov1BqfGfrIVJjgws4maJwk4/GR6",
-	"1YTjcjywXlbYzNaZkfMDC7FjY2DY3CmCmk63UCfBZgVo4ngWrcprNsFqBLmCMUoZ6wsEvBpC11LIayM5",
-	"e/7KGQuArwezxggmEApsMpQyCmaJSsiyJnFKhExJjJuNdKksOD8SiaeRBxaHGIYKMbU5/GkB0+DvFLYD",
-	"/5Qavv7QnoAzu0KGd1ymcmZOwgvwZudnX7AZMUaXM8YMERujnKZBnNFsChVzYlSEUxIl4AvtCzWGDgH8",
-	"UqAyydDhDRpkLCGWajgnak4Jj5hQYZfB588uFiSMnDKBrLot08sd+9DOhGOqKddJQUKZXWkEuJGNbrvT",
-	"7kDkfcoEnfLGSWO33Wnvou41BhG+M2Y00ePfzN+XlfahnXWv0yFwusWlS5xz1cPIaRyRqeAMQKM9NmUi",
-	"ZiIyCm0MGBIYaeBSPIsbJ+az/4BBBHWYMLZep+OEsnW8hOzzF2sCWoUKnkBMC+WgUxtnRhEwa2L2Ey7Z",
-	"PElzJ0h+NIpWmUx2fPBEFfgIroP5GARYx4y69gw/tqw8bWFGadVX7O07P9pbn8X4pX2cf9Ujfp12ngmj",
-	"RNMEhFBBUWuc/PSuGSzGm7y/Q3HILh3x5KcGUkPjnXnPjhE98/UowzdH8FXE/rQ4rwIspTNcPDBnKLEE",
-	"Y1gDvkAfrxiNuXAd8rZKIubV8w9OInaGhqEYTghc/SNTinlqd/VT5yy95hF7Leg15Rb/b00iq5p0Ha1d",
-	"d3folLeu2FzVEtwFyiZVbRWEOQpOr9RjxlMro1SbvGLX8orF+BKl6dyheUFLmJFM++K4A+F6ZNNFOjQ3",
-	"nYHFsw0yFKxIhwBEEWl+DXPMCfKnguPNWq97rU7votvLrVeWO0WMiowum9wBcxjt9lqH7GDYOh7tdVpY",
-	"dtthx6OjDiD7nsGHnQPjis1fgsnWOGnQYdTt3cx/g74ASr9WhXGAFd05Ptnft+OYUHXFEKbKG4HuFT//",
-	"+7//t/9/127gpHEWT7jgSuNKw8rCLuVzASMFSMaRyIlhTY1m/u9ZyjVrvHv/bv0Di1sJeTM1h9a8uXRI",
-	"X0EnLCOBV5zQ/Mb3zfyp1kuZ8Gi+9sP29vfNO3GHvU539Tl/Lai1plncgIfWYA5PZTrkcczAd7nXO179",
-	"xIWUz6mYOyOz8XGYlz91ZvudNhvKQc+L3jUbNy3nimnVUeK7983GVFZlYD2ylg4FrRoMGCsYfYOLUZYk",
-	"lkc1nRcSDWDzSESF0R2tMmzkpjMUzVhcHyud91eGplhcK5aMmqBce1krMw3y3tj6xPVW73Y6JBNpyBmn",
-	"rOg8qGKGOB48Qw10VjGlv5HxfENGiCVDJbUNZu4Nf2ksHHNfKKYXOJ5lJy9TGWeRZSX5fiEK2wm85d0G",
-	"Yv1RME+HVlvPLgCOFp5oN0IPngVdLcmM7oZLZeVAca0usLlPUWj83jBEVcOGN3DTNkAYlII/n4oMwo/c",
-	"QuIUSGSJtCnTzIZEE9vTUU8uXykyYZoanTm3voEdXLF50/rspUX6DKSQc0msEgT+vlAGfV6Saw3R8A2N",
-	"/cn8kMIOt7Mo8jpHq5+zg7vgEyYzO8bjdT/3SIpRwjHCvNddY5Qv6TyRNL6Q8juaXjJ8bn+dJVHZFBtL",
-	"P2cxpy4y+DlKdTx/hHpHVa1kn9Cb1lDG89Zwrs2hP9jf3z1YJfKdslmyW3Z+5/F71AASVpW6iOaH8j42",
-	"I5IhFOdTI9BiWvDYKU1THQJWDHqdvQE2s/DdKC0j64tAaxhiD0fNrw0/OsV7OCKwocOTK/syj55dlPP4",
-	"1kDOFyTYXq2RhoODEX0ZKvQa1PycJiOZTlj8LG78gWo37sLyJ15I/VRmIv5cTzQeHdSib6WmuzPbbExp",
-	"SidMAzXW1CLlt1gubDb0nT3uFot9J3Ml/bW+CofaboGRreurGqoZAhiYwQd5reyGRvrEIlSlDBiDQ0rv",
-	"C53HFG08BrDUVVCNWXGWL5l+beuL7+i9+CUruy9eUoX5kqOUBfDgTWetTBGr2Og7CFbsNdUyTD3CzYf4",
-	"8RbmvRK33YKuF1HUO1Xg5qhXVoOPI0Z4APJdB9YdwHCHgNohPnYd2vUCjvVeZwOVEjeuRpVc7ARw77L4",
-	"Yl0Wj3CzW5arZOUmEQF7dL/UcUd73fkwLIPDOoB6N6wtVSxW2VS4ZMmDbqfjYu0Pyw5a7/54/OKcpCyS",
-	"aZXvP+FKP7bj+TA+12lhHiv8rgtZQ1GmtJw8pzx5msrJY1uV1ICivYVqoVioVzhReL21Rn/OE0kWnpBD",
-	"ZPzoZZ9m6VQq88z3M8FSNebTBS9DDgUSYqbppHHSPQpK7y5+vMin2vAjaIVloV//2pvsX9/8tjsfHsyE",
-	"Pop+SbujS0WPWbY3nsaHV1Ata2eBv9Q/0f4ZJ3bF5utP8/G3z57fdoaPXpw9fxLMceUA4ys+aVMAdFFM",
-	"2VweP7/qHa0b+POzZ9+Rp6++v/Xon/8YDL3bISPG4qHZIDXR03amWowq3epua7znL59uh5Kuv1bTUZdw",
-	"ESVZzE4KwyP/kyZJOMaf4wlNow3I4fnZq0eFcdrasVsNFN7WPSXTr4UU7LTx/l1eVrhY6Vf0ZS2H4kuo",
-	"0o/GLCq6lRbHWMTWw9tcsbB7cJOIBrKfZRENy9rvNYQvP6hRlM9hbMP9UqcV2OurIhuv2CVXGnqwBYiP",
-	"iuRgogvRDnNjIO6hDRom9RTjEXYEfbEQiQAzaeDF38C+CjDL+WjEQA0eydT6U8JnTy1cQjDahDPVF1gB",
-	"7XOziiWH7jx6/FCYw7fPnvtJ2AShEP5ryJggypdPV0VOHjt1YzNzNMjIA9fyu7uEXvIi6jD04sqm0W7z",
-	"koyobFjWkX5fwjAnVic694+hUGps7EfHpVoRfLGj1pKkli4/RATGKot143a37tgjYDd5Uw6+fI7N/CxV",
-	"nKMiZ6/IVFzFZ/NH/BPvm/cRh48ScfjDYg1Id59ArKG3htAssMBXDMrOP1u3JvKqBczhOnG9SbzCyfFS",
-	"uML+vEa0YiKvWSjd2+S5g37A9GSL7ADIC1wTJiDP20GAh3zKqLiL1j1+2ovC9YILObLRpYXZvA8u3AcX",
-	"7nIKHwMZepDmW6jKeXShNhiQK8jFCjUwE0/DLhKJhFScbEqEnFWmw9admM5nqM7cH+D7A3zXA/x3hk0o",
-	"QtOl5Fq+k/27kYmGRB9GDEOJu4OVK9hu/ZavrbPIv5PySuXtk41djEyk2hLPOdLIbH7TYfx1O8T1YyNB",
-	"Z4Qhi+TE2Mt5Rwc0ehHVDJfRmyS2GhG+fP7EbIPR91Cb4DETmuu5+TR0adUS1J92X/zg6noIzfUIO1Cb",
-	"BWE21sMQymuWVhnZuMrb4pM5JuoKRulW5gMZfm6ryC8ZdKSe3TPPe+Z5dxukBVoIcEtzXC2Hur0WZNke",
-	"833nK5UiZ0tUBQYt+BJPyVDGAIQg4gB+LfcWGq4vR2SAPGrQJAMtzX+NSYIOyIGml4O+sAXEUKXcJEOm",
-	"eMwUGbgQH9RS4v32p28AFWLQJi/B4BGMI9reFZ9CVjVWtgb4rFjECU5E1Rc0Tfk1JHH/mhl+7Dm5x0QS",
-	"UkPdCYvJmKUsaNwG1bDNML2rpholbw+9kShxJ3/ljRYR09xZ7pqazHMcQMxRGwOMJHdYtEX0A9v+GryA",
-	"sCB5Nm7eymctTlnoYbByZBKHZNtRNMnMlidx4SgligZm5QfDKBqsBP6vGr+WhbF7HAkzzqG8AVfozXdM",
-	"XOpx42S314Empv7fFcgPy6cExnY4qSU9NqqGa57/Qwds9Q2uiKaXdU0dKheWXhYGGrat90ghP7db737v",
-	"Ng/2qjrXrxoaZk2xmLhCRM0nzFBDQq0DeWUP+6qBh0yleqmXYIysPeYQtsa8qmq4hxsMFxne5uN9d2f1",
-	"yljCi0UNYB9PMV0tjzcAktlPvzeGUeRCpsFfqxM2iv148LGgqU3x/JgLFsT8LEI6jddvOVPRUeaufWDQ",
-	"4bZsfimbJvML6aPOTOia23tvG0FU2jJo3xImbOYCakBwWH2DlUUWaaghRHOGEPb6ajC8ty6AnYNZu8Pw",
-	"p1F/v6HxPzPbkvI+8L088O2II1BgrSZap7/aOp9VlXxGSVZhI6qmS8xFozSAB7ZlxaUEYKNeAj6Gwg7o",
-	"l6iLOIO8L2YyvQIIDwfpDKg2g16nB8n+cZaaSZ+EY7AYuBOuCzLBI7JwRYxariEW/cS5BnCc5EGuAzVR",
-	"A3qIOciKUNttAPKIKtRPM0TX1egjhrDHepKUA9heITfram7A0ip2owtpx1UCBJSjk8aYJYn8j4WQ9qI4",
-	"wM83LMwVwln9g+M/d6Ye3qrMlNdismwyNWqIWW18DGZw0vgHBxZcraD6Fl2O9RZ+CtfpPBsqzXVmllYh",
-	"vAnhIuECW80XagmXrsrCbJrk99+NavH+fSMYdOFHM/pzOiG4UuV54Lo1yVlM7R00pos3NEpzs+rMOZ00",
-	"NinWO3eUvCLDwJGVc1atkV7Q25CaUbyX6Nnqe+GGbKKFeAlvX77ByvwTnniSZ20saYenXO8Sc9agffYQ",
-	"kPj1h8pI+PyEfbORcHEFq8DqG9S5FYV1NIb1kEUAnzsy4qAqGlTFhi2N/MURZNuc6f+xw2N7NNbSOszJ",
-	"2EqqQ2+tVIIJ7LA9UevqLGaMf1iaRCC67nMl/mjlDrgRoURxcZlYzaRGxytnSXQ7e0f7hwed5fqfq/MO",
-	"vZc7Q6qjMXgfKpVC1Ki4ZhNQxDCaa/vUsmR0koMvDFNGrxShJM0S4JeDlP0CzRMGecAKEyUwyTD3JDKb",
-	"aNE2z6gs0WpggQxBRRM6nQNmgxlGk0Czj5ilANTGxDVLHE4EKoNSXJIHQiLQYZNMZMr6Qo+pIN1Op2nU",
-	"gKyA8fgwcERaJESEodvrdAYArnaRA9eZhUAQWwdHMeJYF+ZLwlzreDVlIiYRnZII21JhpojSbfPq3sD3",
-	"K4Fv9gV3UH3QSySZI+YU1SRhrgk9fH5KlRmpTQAFDRv924DwZm6LAKkNamMx0RxmMdjr7A6q+5jY6TvM",
-	"XR2Nrbd3sfdKVZOVNnljG3XlNzpgvTCtFHbEOfhgDTFAB9iZSCs5TAAOo7A10ClY+G42SEDmFks+NWr8",
-	"N0DiH1WN1zNZcgDNZGjI5agfNqbw08ZaaWMdBfp9cyvvNRw7ZYYMS86RDdVS2Jn11FL1IfXSCb8pq6Xf",
-	"C8eVmnD0HIGGm+VclY2TrhmCvQH/AWwM9nETZZaLmN1AfeeCWts0M4oZlKxb+7aV74Pz/EG8y5m/Rmn1",
-	"d7TdLTgqbLa7/Pap5EbUNU4aO1rCCbDj6wbj8/PeaPftzptVqtr4N0XFkHkpdK9tf5Rc3nsF917B3ZKC",
-	"m02hhVmnQ5iL7q6j4vY6x4fd/d5tVFyXCFybuuhN0hzD2QWhHrhovdFeMVb/sBl2JEV1heqcTXn23O6L",
-	"EtCXGV4O7p0yWmECq9z7Xw1x4MzhOwallL2vyrMIAz5/cg7FPppeMbHSs3gfmiq01/vJ+0CqvJhXHDAY",
-	"MLJeiFChmvlxQ1wbhrNWKG73KVz3KVzbyH+lBc9hzoFvFwZrliTGptYhUH6YAxvImp28ydESfAnoge28",
-	"FuiPKHXEblr0rAKeNGTWM5oKFmMGATgmTuyb8LrhGM2+8P2gm3lz2nI7ySbBXs1NEjNQhpsEW0ATmRLb",
-	"/blNntLIdn7JP63tRghCxbwvwCVzQgYyArCW+EwPiGZJotBuZzQa5w3gwrRba8y7zR3JJJEz6yWgSWKv",
-	"TxxcKOKBbkeY+hSzJ67nzAfOM7t7KolrlL1McOfNtBfTSlynPLznPBtiF7fG35lgKTVqBV6xP79k6YQK",
-	"lCsxp5dCKs2jR2iHqomenpL9/Q7Zb3fbXWIkifOteblk74U7sHeMtTsLDWdd71Pf1wybswOqdkAdJ2TF",
-	"N4s6wvJWezmlVnchLIh03zPyPxSfZAnVMi1hU/jEoWJHc0h3sou+da0kWM8qRNKDkdGRaLfbOh72OuW2",
-	"ZCvm3yvN38Zowzkqp7HcNSMGzt/qtBjkq/dJMffaxN2zaEBUOIGEfeIsk/lEFArniuNyCVTVGabIsqBh",
-	"dwGhykcpQFhqWcxFb5OBzbG1qeEYnsH+U0Opxz6jvN0XK9LEhUvXLeSJk1uliffFhnni5+FafaRs8WIe",
-	"9ljObIOYMEOJPBOE2pWgZPC3gVGCRKwIxkrUlEbsBO6GYApVZPB/974ZlLsRrpm4bQfzRyRDU0+HuQfZ",
-	"hoq4Csqj8zl8A/KxZuSpa/S3Zigh334LNvSxsnbdklfu0XIXCegbXjtaoecwyy3WdojYFfXrbvYxH2zC",
-	"6PV6wz286Byd7DqPR1H58IPCf/pPPqcio8ldFYVgk1drCgEVetK81xvuk2kXUaQqCCVQAApCuE4NCG9a",
-	"lWTrqJgp5wiHBo3+2020edOmBXPKw90TJyxzUduEcHibPMWIOsBmdwdECiJkXwT5fFTMw7c47zYG271r",
-	"ATEvZtSYzVq6/DZwEChItnAS3onufPH6gibQTQu6DinrSeeqWU79OM0/Z6ZDJywmykhKmkCRh3L5udAV",
-	"oBZd6k4C/8NH9kNSyqPF/seTn0AOL3DcCja8eSuPcGlWhNZzqa2l38wPASu1sEjfC4aeqvz4YWo3Btuh",
-	"2+JshYStXMIvQcYe30XGbt7Fo3CWVlIKVXnT8GD3hJw1XVUAuAJLrbY/Nm5XqD3cQ3h9jhBe96H7j6gr",
-	"ueOzppJUk5+6jv5UqrEPr+38br++FNbrgroWJE5dkaNF7O6vFPZEBAXIXg++hRctCzsDPy/Ew2kE6onv",
-	"E+21LIUtxoEt5lW3Ira93C8BXewcW+gG77M9TPyyN0ulTYP9zu7ApUT2hZsRKllBslaFooTrE/C9tQHI",
-	"3FdA34SGuCwtZYb9uQK61st274fdMlNBn2ToO4SDcif767Z9ULxhlu+288S6SrUljVvdHcuxPqzGvBpy",
-	"w32x0pfaF2s7U9dwnfqhfw7Rz9u45NZITKqLGtLOYtQQ1kr/4HqQ97zPMk+2sVC1LPZ3dZuNbBpXDqPr",
-	"hnFH95jbx9W+MU/O9w6xe4fYgkNMB/zAceH8tzoW7O9Y6f/C8vCcxTXJbCyVq6+xvf3BSUXilI70CYSu",
-	"lGv4limIjNg6cFtw4s4bwCbl1TJy1BeDsZ4kDiiJ3WjbVA4n0CaYijOlqa1cSX2hCb4aaz5PzHjpZYHL",
-	"Qk0PZMlAeM2ZCX3xwLyN00Q1SUInw5iqJonGVFyymMQsMaTPUtUkmWAqolMWE+BZUKJsBvsQS5aIrVgC",
-	"96DZCMBPUizCembBgMmHxU0HJGHXLFEkZmwKiihUMDXNxHGtW1xc04THgwCNHt/vtm+D1riO4Xxc95vL",
-	"aCzlw9ifiU2V9VKhup7dl24vFLYv8PaNi8E39se4dV3hu/MqwsfryKtzCvALvIa03XQP7iCdu2tJ5xrQ",
-	"gtVl/nUy3U/2FvJ71X43HWO8R8LfUq26J+NKY9ifM1eXaE+Pyy9EinOCq7J+vYZTbqWE3b37i3P3uYnd",
-	"+/o+VnPhkL/XaIJlP99e93hvt7O3UkksOfn8hZWY/Yhkju693EiGTi5JAufRHkQVYPlj3jQLPXNWfzRK",
-	"UiboaAQVjCcY2RjLBDOJ+2JGjbIoYpYu87EF53s9B5sf+T3G/70zbdsY/6tP7VpHcwnSf/HgrZaJFh1g",
-	"UFDOBs6QGpQVskHTutbdW3Nj8JQM/v7kgizyjB137Hd+t3+9H0BJgCpWT6Atmam69sH1R3lTVxWMt2yW",
-	"+KmWmRdO79NVpNd2c21Ri+5+QC36nuPec9ztFKXdkd3esgfDRQ6eB+0SHIhPGdGRCkAotn4rzKo2hgwk",
-	"o4SINI8sr9W2gkpOWNhxcAJBVcummmQ25tE4Z6auNyBg2Hi2cEIouAmcTw/cahr89SAebKKPv7+JcY4Z",
-	"V7aHofkWuuumCY1Y3CavmKATLi4hcS0XEDZ7jc5xRooatmOGTITMpVDR5eUEBni8PFuokArIngqC4da5",
-	"YsD+CiLBNmU0V5pmtI5/BpLAs9QiSiJLEnkrN9PrwoSWuJkAhENL671cx720FSGJ+44I9rCfudS0m/Yl",
-	"ycllm/pxZKNP3vxTNeD4yI6UTeXlH+B5eRJz/Ql4Xz4/xcAsHIFwvjnHH8+RsjNN2TVns817MZXVi5r+",
-	"yMIcN5DjljE3Q/meiQRSOqyIc+neQXtX1Ec8xm2bnPl/+Fhbymg0xlyqvhhTSEkC5g+d5NhIEzaZ6jlq",
-	"NZj5wAUZTLhSXFwOTm3nyfyjRjvIv0lmOVYe5kmQM+/y6QuIDE7onIzpNSPUahB75Dn/pml7tphbEcva",
-	"X+91MGynNJsq8sDsuR+fBcGz03p4isE+rmywri8qonUVWond2q2oJbhfVXkVoRkfCt1twBK/LM5gDT0E",
-	"1xpADrgefwh9xG18cS1e2V+drQ4TXh1UPKeTBdXCkqVt/G+02rFMULj+hAv5rtKGNosbms/472uvdtxC",
-	"DbDrX6cNuKX485nMfw5N4F6Yr9s9DJgOLXrsZKaDJgbry/XlidALboEasY4GxQcS6899/nSR/9c4UpsO",
-	"z5URwW5sobkxt1/iKM0KOf9DbsjZarG+iKyLwraHrRR1+NT2XLN+GKvds5+7pdnbqke290HzGnylYInu",
-	"8vSue6ftvdP2juzccqUK/nbHeFk1q3ZexqXwk94VKUeFxMhlqeSFti/tpZndP7gxfJYJ3s4f6NJvljoD",
-	"VyZ9d4Okb/UylwMjmii2ilcG6nZzvbzy8BPGQln7C90tZYPbvV+dFO7TJv5EOeFmVT4HDf+zTSWv5W0f",
-	"MVi2nE/n6QP1kEt5QMspLL6ux7HaIOUo51cQJBOACpRHVGozEH7w3O3DaLsXHyOwsik/rNROAyZ5a4ZY",
-	"p40GaZz3muY9C7xrekDgGv9UGOBqbc4ekRfZZMjSnGPO2HAs5dVyVdbd5Fu0hGB0D3od5yJ/WAaiO2dR",
-	"yizGLBTUjAEQF+qmK7XbN244f96yxZgrQ3exxTxzCCECfnQM1mER/1TCJbVQIu0cENjQX9Ehccz291qH",
-	"naO4Newe9Mr4oRCCkJnCrXtyM+UpU2c+pL2yOKLZyFKAfdd6qk52dgJklJzY7qgHWypZrf+6D97XRN7X",
-	"RC5ihea8xnFt/1Md03Y3LBZERjRJhjSyjRKvLQ/5/S8OKQfLQLI0eV/flg1DYmOuHGKyuQ0wKAzXff3q",
-	"OxQ3dhBtcibmpHdzAyorF6S7TxSLpIixuwO6e2Eop4SKObhiCTMmcV9QkrKYp1h4SLiIkixmMaBy6pSz",
-	"GJk0oSPNUotg7t/eJPtkwkUGlfG7nfzvHhnLLIXr+EdfdDv4J1j67h9tMtjrdgbEsjocqJ2VkSUIkL5P",
-	"YjoHmWPdyGSYIW5ZljJFYkmoIjOWJG3s5QYhYJguiaiwdfVB1SW+tRgxHtivtng8wNAvctbwDYiFbrvT",
-	"VXiypbD8CPCOFyXXojzlsZOk8LVmPh4pbLsRqo1+oIvommtCYAP2JrKRvNgxn+hChLUSSTTL4M6VQKFv",
-	"XP6fHTEAgE1ozAA4ytGj4sZM6h4fdsyvry8eFSfWPTzqHh4eHHX2Vw0f0OQ0nUyXziIAP+11IJHSsJHG",
-	"SeO/fuq0jt/97S/rzGxw3W0OgsZ1ih3skX88P3vUOv/HWW//wOzhAK2hfHHRKmoXf/aDLlw1HAF/MKSn",
-	"yLmmIqZpTJwSRMZU9QXXbfIGACOoWc6UQdBlyMyBSKU20tgM0Na96JlsEsUMCWps6WgBaMtos9fd5rf7",
-	"8u3otxfH+2+PX/+QdZ+o0T8nox9e/HMsrt72pr8cy+MXj1/s/GNn+mzv61X7oviloDpL2br70u10Omts",
-	"gjkuY3ZTXnfYERnPSQZxPH9+cIHa5JkmkTQ6OhGS+OVH6B6Z4ydPU6lZpPsCuJ3SmJQ6PyXTlI1YmrMH",
-	"P70F1N7e8JgeHMVHrDc6HO114+4wPqRddkD3aHd0QHfpbtwd7tMO24s7tBvtDw/p4WiXHUTH8dGwSzt1",
-	"C/tj6znlybmm0VXrfK3FLVE5bY3e/X6w976K1u9UnH3LZgUrMPzaCH4PGrAF1keMvOCbC+0L3pfbDy3t",
-	"P+BaTm7SeqC2k9FH7lvk2wN941f6zh2CNmu0UN0XYWMlHoVmjeMGxOPaKUElK8AqRyVVqI35Dp1qS5eJ",
-	"GNojkhk1WoCQqD+gUnBa0FO4cvpL3Eb1kkVZyvUc04DCbHB8vlLPfF8x838gGqNNpLMKiVEFEdLe6oJN",
-	"YphSnr9kZYNHcQVTG5RJAF2F5iyXGY+NpO6LwU4sI+UtsgFRRtcay5n5wjVL+Qgkh2M8eZ59r5O7A9aH",
-	"lbCb/XFRJZzqWORchs3axrW2PwnqfYX+rRuZ2+sYwJviR9gFXAEf4Wjzg6JH2I8sgnNY/d31cQJ63ND3",
-	"/Gk7P8xx4OISrxq2OlYs+vnt5Gn69scXyb92/zOJ//52THs//Pb2zYv52x9fTf71RidR74dfoskPnecX",
-	"z75ubM2DsjGjfcP12I58OfUEORu4h03LTICP3ONT3MO8bl594D12k0+i+uDPiv0w82K42uNVTmw82N/f",
-	"PVjlCrO5MuY25BctRDq18qYUaNgIDMJ7ut5gkzzDk0Yy9YVMmvhueKc+HxFNY3+BUKsUTeQEix7nFhPf",
-	"Ii/W4D/kKst68A+hXggvuM9su483bg8AYtXRXeOELkN/sPeeBmLfHbGlQbtLpmsPSmeriuUXpUl+LCVw",
-	"hep3z7HuOdZ2ABTuwq5umQ9hSXw98AT0AU6GLLVpXTR1TfFIbsuG0KCWdZBLho4hwWbWN9O0QQKpfDdf",
-	"ro2e0heuTDIPjnBNpCCZ0Dyxaox7sYWTf2L+aUsPRzKFz5nR+sAXfAKa4SLeVT28QciZb+s0wdEVeTIM",
-	"EXvZWWTv3FMSMtiN4QtWezk+PHrBvRT62FLozwlVcF+YeF+Y6OTTBzbVK23yHWsx8yUdEd64XvW5dW0D",
-	"Et53KAETABrNlWtdoFt8uR4MsgdBOKo2eeyHAPL4ik11XxiDf7cDySB17Q4sX8kf/2yrYnAG8wJ8ulMe",
-	"sKd/df80u4T2H/Vt0uyNgFYTZ7iMz1Xj5OjQhlLLgTD05bCY7Hc67cDGe3ITsdS8CAYxpArgDuLFJvH7",
-	"nY5ZrDVauIEcfLZBCBIeuKiKQzYbIy4gJT2XdkXBSUcH+63D7jFrHfUOd1sHbH+0R3eHvahrnhbsRp/h",
-	"UlWPuNt9a+eJEWkoGt5SXqMl4/nq/Mb8yN5nON6bbXdPiYxDBvpRDLcVkmnnd8chn8XvdzBbZ/OK+eCD",
-	"qxn+Y//BleX1NOffccawe+JsTDVUBw0Z2GwAptosohs77h00wLDGoE+CIFeMTRXczS1sjvkbhH+bfB90",
-	"X0X3t32lc39z5dzfDl9HS2v32kTDCsmKy1tiSotuvt6Gcu/XjGXl9KHHuFyFxqq5SPvyxAeOeEF83FpU",
-	"1FlUnh6NbM7uAVI/OWtq/djpY+tKKIRPP8+IhiHJhaZwm4czKmUFpsTaSOSdRMNKZi/YrJQhEaRbPZUp",
-	"6e3Z5PdcgJGIpumc6JnMk6tUM2gIHrzV9fHuC3vJ/uylxCmhmAKMOfzI0DWfgPpuMbIT6NormMurr2T0",
-	"sGZ26ucub+eD+tG+zDShsNtziErwQROHup9g4lBOxPci5942uTNaF/AnZIF4knK2sWXx4TATty81/mnU",
-	"XkWozegFdj+f5iVIbfPpAaS3gBjxjDKRggV2BNdEZUPz5iH0J26TZ7ogYTRLEtvpJLQ5qhi/+eRWU3O/",
-	"PMMg3J0/i12wtazOe27/GRkYF0wVczP/dO3wmYgBzUHpJRUba4uXYkmIYX/cMMqTn94ZXok1SXUVomOs",
-	"9lA45PaCakenvG2UWKVpdNW+lhL/wDKeqhfaEijtK4xjGWUTrJWdMEB7zL+yA9zcTn2h16sFyPQt8hEw",
-	"mcYeEzKXOnrM4LW2pg30blUzwlhOKHcgO/nLU4bN9s0Ig+rdxy/OScoimcb2iWkqr1n5g/adNV+8YnOX",
-	"/JFLJkXMIWVCm38zj0lsX0invGUeq3mjbXjukjQWsDJ84aHCJunBmws90Rfffo7FXbjaQxkbQQ+LEcIN",
-	"Q8ltiM2EHT3KLTmCr+YwJYuffIKFRz47pliBFM7rK0WM9fv61XfKVSW1F0pEqz7xGioGYUo8gaQXEH3O",
-	"FI6yFPqUTFnKZfhKe3ejshwZW2+MmSGJiClFjKizSToze5ljjTiciuC9Y0YTPW68f/f+/w8AAP//",
+	"7L3pchtHti76Knlx+oalbgAEwJkMx920hm5tW7JapCy3DG0jUZUgyqzKLFdmEYQdOrHf4bzB+XH+31e4",
+	"j9JPciPXyszKKlRhICFrMHfscFOoKYeVa17f+r0ViCQVnHElWye/t9gNTdKYwd/PQpakQjEezJ/xl5m4",
+	"zJiECzJPEprNWyetiykjkyiTimTs15xJRSJJpIrimFBFZiK7arVb1zTOmX4uECFrnbSi4r2diHdS++Z2",
+	"K2SKRnHrpHXm3jeL1JSoKSOSJox4Q+p8y+b6a+Y7p0Rlc0IvacQJnSiWwUOX0TXjREUJ67baLfPOZ2Hr",
+	"pNXrHx+OB8FeZ5/2Jp1D2u93joLBoNML+2ww2aV74/2g1W5JRVUuWyd7veN2S0UqZnWjiyTxJkWuSiPT",
+	"X1bzVD+4k2ZiHLNE7jStwfv37dZLxsOIXz4WCY14eb3PSAi/kl9yWPPLSCqWsbC0yhmjioVnqnXSGvQG",
+	"B53eQad/dNHvnfT0/79ttVtBLpVIntMofpqJxH6oldAo7s5FnuFHuoFI9KZw+YoFIgtl6+Sn31ucJnoq",
+	"P+ubpaLB1eITYixZds3C1slP79qtNM9SIfUz3884y+Q0Ss1eRHrkJyrLWbHQdvZ60VTcOukf9Xpu/S5+",
+	"vChm2nIj6FyzLJpEAVWR4F//Okj2r29+252PD2ZcHQW/ZP3JpaTHLN+bpuHhVet9280Cf2l+ovszTuyK",
+	"zdef5uNvnz2/7QwfvTh7/sSb48oBhldR0qUJ/U1wySSMzJtf/Y42Dfz52bPvyNNX39969M9/9Ibe75EJ",
+	"Y+FYb5BMVNrNZYdRqTr9bY33/OXT7VDS9dcynfRJxIM4D9lJaXjkf9I49sf4c5jQLNiAHJ6fvXpUGueE",
+	"xvK2A4W39U9J+jUXnJ223r9rt0J7gBfGFJVY3cF40O8chvu0c8R2J50B7Y97wXF4xA4nrXYrplI9mrLg",
+	"CnkHz+O4doz40ytGpeD2NjyAxYOajf1gflvKx2ZTIRnJkL+QGcsYmYicf7oM7dZcZ3NOaBfw82KFt2JZ",
+	"G/HPpevyRzPQ9dnc5qx26UQ/PK9dgy1uwo43IOdt8+Mavrkhi95o8H8Yj66ww13LDuuGvYpt17/rvebk",
+	"U0ZDloHq/0jwSRwF6hVT2fxM69n615DJIItSzXM0HbBA8FASJciMRoqM2URkTOvnEb9EFb1LXmZMMq7I",
+	"bKp5vr5PX5yyOJVtMptGwVSr0KMGPXmklWpjq7RO+u2WDKYsoXosScSjJE/gV7M/EVfskmWgXDsLQr1i",
+	"aUznerOrExhpyh2ZoWkzgnI5Y5kekJpSRcSEUE4YzeKIZQ2Wyqhiqoy65GwMMxZqyrJZJFl3yP1ZtPRX",
+	"W/5UGNfz+AkvvHPTkSpDSXzTuRSd8o96it8JZP+LE9PmWkrVVM9AjzRjUuRZwHBaMyqJkbWl5W3tXPd3",
+	"kGTlzpqEusAF3KQmIkuoprc8izoZm7CM8YC1qrPTE3lFFfsuSiK1OJM3esCRJDGbKDubKzb/SpKMKkYi",
+	"Dr+kmQiYNLuGm8jCEzLKRnbXZJtQHhIax/Ytv+ZCUd+QHPKRGhFpiPpBmNGJ6kRMTTpTpVKaRh39yViP",
+	"s2NOSqffe9glZ2RMVTAlgci5koRKIjhz5DIRGWE0mJJ+j0SKJZKM2WXOT8lsStWQR4ooesX0r3PBQ/jV",
+	"TTiSJKVRSMZzs404F2P4RsrRGpIwFwSGB8Y5U1W6G7au2HzYOs2+7h8fH5+qr/slKkypUizTi/5fxZ0/",
+	"9TrH7/52qswff1m+fy9FHAXzenos7xqsiNm2EzL6tdgofZWSWcRDMdN7NZq5TRnyTXblFivz69eDXq93",
+	"Ovt6sGplfrUrM1u+MndknxXu13zaVnDD8zxNNT+NBF+fa0jzEAsJDUP9V5uIzF6NI6kK1pkxQjNGJLtm",
+	"GY0X2YosBiB3csmy/zDXjXDcCh958+bNWa6mjCutGLP6GcKbmV516t0LXL2tz+6rp4/IweF+j0yp1Ees",
+	"NJVvGM1YtnS8i8P68VXhj6qO6AVNmETPErsJppRfOqYGWk32lSSxuNRMZsbiuKNXg4Vk9GPHvLTzLBwV",
+	"bB5ZzoP+v//7f/UHR0RMhjxmmnhlm4TRZaT54Kg7apPRz/o/ndFDfSKuWLpwJNb1mxUUSG++Y/xSTVsn",
+	"/cFRW1Ok+/fiZr1vt1Ka0YQpo3CcpdG3bF63RHrTotBj/t36gR4Gu4POITsYd44ne73O7ngQ9MMeO54c",
+	"9bT2pV+lqbvVtgplFK5JeDncubixj/JMiqx+xCPObhTe4PYnpZfMHPM2yAX3Y8HQn2lGEAt+CYxBCxI4",
+	"aGICf4vskvLoNzjAQLJDrXlqlqbvmESxXs7qVp798+bq7Y//Uv/a/WEeDI7n3/34Svzrx3+qcXIcjQev",
+	"9r9782I6jvrzt2+eXtmV+jVn2bxYqgBn2rDf+/1Bdb89lvnTWect7fzW6xz/3Gnik49ZHF2zbI39D82d",
+	"DURAJwf7ncP+MescDQ53Owdsf7JHkRTqiSAsvnw3YkBnxBoTQJugfvjLla0PQcNPtHm4etQJk5JeMuCQ",
+	"nqZsJQXjIbmk12yBYXpspN/rHAbBbuc43GOd/qRHB+PdYC/cZx9oZp5i/i2rUUqeg9oVKSLpBORBxlJG",
+	"lc9JTwglit3A4dL2HBEzToKpiAJGHlxHMhrHjJydP3r2rK1VDJnSgMmHbUIJZzM4sE77U9OIXw65Muqd",
+	"EmTMrBbeJjIPpnppKckoD0VCXr9+9rhLzhkjQ1Qi9NMtQsfiesGeOKD9SS/os84x7YedvWD3sHM02WOd",
+	"weSA9sbHwWG437drjCpSscoV66XphA/295ed8P+r8z+bTnaDXv8PMSMJ5XPCuMoipmcOjFALXapIImSZ",
+	"kPZ79YwJtLrSqEM2oXms8JGE3hi1SJvxaypJLDxDdadBgahRi1KWBYyrDuOBCPWGTsVMq0IEVc5ZFinF",
+	"Koe+RguqOQbmE+udBX2Wx+Km1fb3bnfQK+3dbt02XbAkjaliqzmBMnc2nPOjcG+3czg5DDq0t9/X1BgO",
+	"mD7tx/0PdM5/YJlWK1/kyZg1CGMO18CeJ9d4e5tMMpGQflXFrhmheWK9YUZc7Q5aHuUN+nuHe0e7B3uH",
+	"KwnwDRtPhbhavQczvLFhC47Z/l7nsHcUdsb9g0FnP9xjuxMUJR9kC97rh2UKnrtClbMeJAwIc8U4/EnT",
+	"NDZuaxsl/dsvEs0RPyjNbiKpKlForSxr7TiXrCbcfMXmHT2hjnnUDzNzkvOMXYsrFkLU1vFzX5+aUqOJ",
+	"67cQGmeMhvPtxpPNt4uv4Fj9jy2EkKvz0usdW67qheiFQI56xeayYXnQTM60QAJfob9ApaVI6JxMtTw3",
+	"vJj0e73yEsptLoym7oWtoLKYDwFbzA2rcZ3KEwTSLOj4LxmbtE5a/2OnSIXYwaty5yW+BR8pH7064lF1",
+	"A3a7CmZyYRTrtcNnEj1wz8tacnzVDc/cu1Pc6LtbOoW/Za2Hze3aJPXMx1WPe+YrrA4e76ciG0dhyPit",
+	"z3fAWFg54M9Fpg10kYJNTNEOBiUp4pew9lPaRNvmhR24HWwVR90X1beEgknChUIaBw1Wf9To5vJEy+u7",
+	"Z5LsVk9+QLn+KGp9oB6COmhGbnTnWrquTg4JW6Sssn6RlHqOeGlxnRK83rHXvRWKJBEpy5CaOYynWBea",
+	"Rh19DLe/MHprzl4+g+WJaXClFUH4Zu1SlMe/neNtfJPm627O7cUzHiHN0EBF1+6Mg6avn5+JPA6RoBJN",
+	"xqkAAykjdMi1Pc8yEkcTVtC123+kB9h/0Ow/dwbxDQ2/i6Qyv96SPwTOt+JnE+CvqLqxWDLwP9YQ+jWN",
+	"oxA+0pnQKC4LO2AH+CLjagOjwu4v+FmMjI4jtEPuRO69Mrl7GXT6czDUWmpfnIRe3YTG6ASs6EaaMsFs",
+	"vM1yRKELpVA1dZSOZuinNP9tnfjFCbt1hZNNDU04J6W+JedXXMw4OMFzcApESmJgQXa/jIP7TzCv74/s",
+	"Z0GyZuorCba9SK7wjFODLkUR1Yaw9ZdCzneTQRGH/azoWCwZs8zEmscZo1dGaYAt3pCu00wrXWpOhi2Z",
+	"/zJmgRq2vI3T9n2WiQwT2DZ4KhURh6Bja8fcAckpn4cY06f5P8+/f0FCEeSJ3rMaTdY+3oGNq7CKsQjn",
+	"hPGQhS6qOq28E7MghN5rxciD8Vwx0n+4bcYBA/GYVGkI9SpueWLbYx/efs0ywS/bmpvIKU21lqv/Thjl",
+	"Eb881YOdaitCr1AoOPsSeAFGZz6AT+qVy823TpwaakW7ssYx9a9aJ1SR748izeTQfgCP1IULSGm6yBbm",
+	"Ukui5dno1Y1KZSN1+2KXcae+2GSFS8vY5c0rezfHlnn9H+bRMt9bx6lVO7/tMYV6H1aZ3kBV0Ne8pTIq",
+	"R31K3JISmU/GvoWYWsdl5ix7uiYV8o7M6K6+s4ijD6J8Wr7397JwVNQcGn/XO+5lFRlaIg2rXFtXTSSJ",
+	"zGUKInbb7qBmn0vtCamfzB/sIGOQmH8iGQ//JN4x4/1avlmfu9bgCas7qg53l5BbCWVszrHv+XU1k+QV",
+	"yyWaLbegg8w97PlIONjcaCzkPDQ1rbAzV2y+orL2is075q1VflWtog30G2HnqfmkTw7GuRBTqchgj0xF",
+	"nt1ZJRoMysysSmheqltlSCurab15b9PHUh4frJjN2KtbuS558QVaS8+4Yhmn8ZMsQ4ferTgevmOhIJBN",
+	"WFBn0tsHOuDyqKojmA1L0IOA9CJnLDstJb5GIcRfUVBFPIhCY2bfgYb3qzZ9aST1ZFqeyZbC0Gblipw7",
+	"PYyC/iJJ0DutBFo4Y8Z4HUXehTCeW++ElyF1C9pYGsPQqhQp0p429hObR+ucpc5J9cU5h5dM+gvhSY70",
+	"noUfguruI2d3CkMUE/7c6eyFUE+hMv2WRIZGWJXEMMPX1uHVEBoXqmMr4n0CyxgucfkFegsWEtjuTG57",
+	"JXKr/3ItvRWD3w6d6SMJ+VPoZzIqlz/XryRKfjWzmoCEXCuQ+FGAJUifOym+pPNY0PBCiO9odsluSZGx",
+	"fdZzFV0bG8OmT1epMcUvd5QQHXy+LsJivUKFXyQy8UVU0fq9vaP9w4MeGc8Vu7Mt0d+tj60oIQiMsZY0",
+	"F2eyPVZoRwDvzWxmT2lBoLbzC6HFBIqpbZbw7VIEaJpW5e95ynhIApqSwn9fpUdwNXYCmtb6+IOApZDb",
+	"B4uPiViYMYe1K4KraTwn0n7ozoyyYtUufACDKTDQWqJcnI5eYnYzpblUC+6BOBYzygNGtLELhSYpbgZJ",
+	"mJqKuvWaZIx1VMSyTvHSygnWtxDq3m3PcsqySIQQTZYsJHkKddPKEwflj297LSvDKsZRu5B189ze+W4c",
+	"C7oCFtbCeUWbCOFzZwLmnxdRwkR+W1eojMVsQT3ywOGqtGyoq6PMV+skUUJDhoIgUipm7nWnWJoWoYdL",
+	"5IqkNJd3l0W9oxpZFEYh6sJZFl1jGa8BpFug2+qctiyTyiM5cRF9SAGyzr59W1YPqa6cxAZBgZM98m30",
+	"DaHmOlA1vA3BE4o3HPTsK7rE84yYr8MXNfMIYiGNTyYQnLPAKquf+3E4Zzy8c5JRUU5W9ZRlLIjSSLMX",
+	"CLe52+qOiLmzU7rNnZNX9W/qNuQXLbndSyxSYqs5RY3zbThANTPWe5JzC3ZTg2CZiaRTpDuADV0A5zSk",
+	"FmjbxrurxHvMu8SEDFv65ZiGhfawfca7qdZiq9uAbb3b2y39iq3ngC1Z0GXZDKUl3R7rMzXKG2Y4/Zqz",
+	"/MuQzpod3acW/CGpBaBFhA3ZSmOR84BJTXSQYEgjruoUG4lQix3zMm+RzvEK4v+AzgloEUs/sM21Wvh+",
+	"vRVTHv99ysXHL0iStyGcL6LoSJPshRDPKZ+bK7cNThkHViXNkypmXVt1ChhVrFNcLtOw3ky9MbLAuJpQ",
+	"qazHCFMAPzSu9cBPTrT0YMdTr2L5c9JL7NPeonJV9s4WcFvNTp0Se7WeyJWpsfA2WBzkAJiIb/Io0drj",
+	"hJKQzo3Ut3bMH7rCqxdktcTBJdkuU1lJh/WZXdWlLwAVmjdhyHEXHry+ePSwshefZSLo9hKKzll2HQXs",
+	"NafXNIrpOL6tbz9koChxnHo5zcJeIZDRC2UhCyaOu6mTe2OpWjlU0TGVzMkbe+MHPlH75Qrq8oxKA6k3",
+	"NuonB2cjoxFfiNJ5LgythE5zBU7lprWz76iy+4ZXeIu1zXVZMuj6VbHD3g5f+f6aZbGggHljX22Swxcp",
+	"sJSsMqXxpCOVyFhYWRqfLXyM02mxcO7s2mFJqioH8wWLIJY5VUlMuGa17EZtmndAFYkZla7uEV4Gbnp2",
+	"Y0SMidLUuxc2eb5wIXxqFWQ1BSNnnLCblHIJoTcHtWXigzXLbMGMOrbUz1tlvSonJr2Mh1iNY9bH1POj",
+	"s7R/vLfb2yMiUAzMvLoVv+27PAfONc0izcDk1vfBLoLFpxgXo6zdjoVFA04y54reVKWQRGev2wuAv4hF",
+	"vRdz2WbEEWekf2Iy3/Clwxbg6RaOMffmui3Y7A3ewuu9+xTX/MMVBlKS0kx5Q0tpJk1hPI4SeHiBXEJR",
+	"uy071pC3fwmONSsQ/nBIK7frTbhWBR19LEQrfwAbwVrVzu2PKCa0H5bLFvwOBYXtXq9XfOQPKyp0X1yn",
+	"rLBhntvKVC4TxSZQWbB4BixrkyLDIb+vMmzgWk/CSN1zrj+CcxmgSNnAeNzlJctl7lnCf4pxN7Ae+5lt",
+	"cx73XZ/r2I9txHTqJ7kttD5MFt2YBUXYtgEKnRfW8bPXYO494x/OM/6H+me7f2a/6WtOczUVWfTbrTNQ",
+	"88orSlloudQWdkPRZenJSrCWUHRfuNAhlWTYOjP3w6hOCDaPIIn8OY6u2c///u//M2zdmUn360OXkSQm",
+	"Nmmzt5rdK6WJbSuBX48C24VYmMMyxpqDpmI3aZSxEG1LAFmtkPibN2861bYey4im2gXkzjQn8zQVmWLh",
+	"cxZG9GKe3tZbr+bV4PgLoQATqJbc3Hc7if4wdoCqEp6yOX9AcY9wUB09yBPij0uPZ9hquzxISswECGCW",
+	"R/zyzvn5+83YRyELYgq4MhLm20CHtTPefr5+3Yi0Kvv64mnnCIgWI3VmhSyq+5egCBiI8ccRcLrwjnZB",
+	"aF6zSNSM44VFujbY5R33bCXaZK7bfTIvOjV/6J2BRtTb1m7rP1tLpwsz2B6FNo/iCyE8eONHx9JY7iAy",
+	"myCXEO/t3UODnnv/H+Yash9cx0irn+EHRJzyFuS2qFL33h53vi6YVPdMfTtMvf2JoPY0z+T+wNz2wLh9",
+	"8TqWNHQf1exyzAy4BrSQuWLzU8JNfx9JJAsyBrRrgFkjU+xY9DNffDHjtp1dcz9W7NS71+kNLvqDogm6",
+	"68cSUsWghGixKYt+jbar5MqvSyVSCWSBqfF5HEPSKMyv2/Q5fRvmLWG3mIXPRx+sk9+KdjTtViTPXA57",
+	"xSw12Re2mwcXmbU/S0MpzWksRMwo12++YvOXGZtEN03NMzO/Sa0xe6EifRKxxW6SdBz0Bzfz3+omEVOp",
+	"Xss1qQcwm3KpOaqm1phekvGcSJEwV6BVQ1jQArp3fLK/v4ywVu50QuUVC2vPj/VqAWMqjgrBR8pjsm4R",
+	"uyg///u//7f7/7oVwuZFte2egP0hxC/4CctfepmJMIcEgLrXGtpYa93NvebURBP7US7U7U8O9j9pYEb2",
+	"63qbQ6E/AhkMq6TLOeanu6/RLKPzFnZusgXdP2EfKFhWn9T9HXajKxGoz2z8BfSOYtvjhkWHazH+BaCp",
+	"bVOZ7yJZs+zGpyXbhLMZtFS2usJaczfMfWHy7dY3VAXTZ4olr5iElnG1Sz5mgAJmOnDqT9awelCD1pLw",
+	"j/St702OSt0nsdez/o6hMb1GmsjSopU6N5RWJuxXKwvoPPFgUmR+ry2k8iDOacZsXohJitFjiqneVqKE",
+	"G+za+2HWAbHFanYlWrcZZe2KePVcG3ehXC1ZeMgaeL+e+leSpDENXAdfo5eZVnO90pj85oTHx15ruN5i",
+	"a7hCw11xyhkPz/HOhaMNI3cvqjuCcBqaTsL30NFcXyMpqD0sqXQdhmo7kYWoNJSPBwWEhroW/K4PJLZG",
+	"n7GM1e1gv7GVY+1y2TOz3vfs3Xf7ol4bWb9wjKts7tatbckDFquyimufoirvAkF88wwftQO2/1zB9932",
+	"eCtXTKmOVh4BM0fO6uXI0jCM9Lxp/NLb/wmNJWsKeClhdN9FqrmVButWd5KrPGPbU2jr1Q1tFo9jyq9O",
+	"Sc6jX3NGaCIAiWShAGSxfV6DSuJ30u71lvVd/a/h8KbX6wyHN/3JcHhzONF/Hk+Gw3zQGxzh/xy/++tf",
+	"WndTM04Jd1EctbSX2uYKiUe0u8tott3C9TWX9SZVydhoLmZizWSLvQBuT7am4Bk6BiNg/iLt4j01uox5",
+	"JgO/ByiqJkY2ZrGYkUidkljMWNYJKHSY5SFRecYRUCnN+VyrGm1CySTiNCahUIAxpC3TSZe8EOTZyyEv",
+	"+tLm4zgKiMwnk+hGf2kWxWFAs7BLzpxD8pgEU5rRQFkQrZhNYKN5m8ymUTAlMaPXTJJMiMT2LR9yRNo0",
+	"XWUyFogslG0YsPN17g+IEpcMbC6wAUYJjeKnmUjO8zEu0ajazXgu8sz0yMamuO642npTs7algzLoLzS5",
+	"3dZBWRhyvQIQ0zGLLTd/fvbsO/L01ffPLbHg7tosk1NciBEqLrDcIq8Yh/qGErPisgPfKE/8YLfKIKqc",
+	"rLYV+7sHxd+dd3/1Ljz8fxZXod266VwKCMd15FWUdkSK56Xj8qTrDqRZruaTaDsuR4LL259HQ+0MYISt",
+	"2lujhNjbFvfvG0317nqXPOOG8PUh1Bs6N2owtHEuWF4CS1tiekv7O2/cqHl7NOypBpvpBm7VmrfRZhre",
+	"fgtdtlahDmgGVapSGU1VEo+AwYwUu1Ejv1Jlcbshbb/2pEK5y1iE8y4Z/f67ZmPv34+IVJSHEtgbJbbY",
+	"ok2YDGhatSeGea+3G6TwP+wfEbFvwd93zIWqKAcwvOXns9jj3pH+z1j/J9D/Yd7G123yuke0SZF5vUJ7",
+	"KSU0FyvxhsWBSNgfp7XkSHs1gtVcgh1MM3YdsZkEaoEfmNDHkLwxmSjSWMl6piPz5KiAVuZh7TTbbqfL",
+	"Ez4+PtqEC996AdbfZCgrq6V+qDtal/qvWTamKkrKq+FR/CdJ43V6YTP3MpGz2zMvG5tZZspca+23YUPm",
+	"KepReBPoeWIDS9CM/4l+GpKTKvx+U6263cqzuNbkypgdI4UGt1Kx8IRQTuhYijhXTPNolcoRef3quyLV",
+	"SAtCk8etT2NGL6H7Gfmex3NyGYsxjeM5yUSuNMk47ZXhZwxkGCjAIJlHIbsetQmgV+AHR4AHT2Ih0jEN",
+	"rgowbInoffCsqCqaMNSTnR1PRO94of/CGZRFFV2zt1c+7kfb4m8VwtX70La000zAYVP4ytjYX0mSMEVD",
+	"qmjbojmSiTaLTQimTKv6SuPr3GPkGfLRKUDOo14b4A5rzago/lri4X+bPM3e/vgi/tfuf8bh399O6eCH",
+	"396+eTF/++Or5F9vVBwMfvglSH7oPb94VicLrth8Xd9vZWExwdNOdMnK+gpqjcwpFE8tVsCZBK5yTY9j",
+	"5rlg24TRYApLVGMrUkXrV9udhIrPKLL6Kaim8F3wicMpC9c3wovZ3U1JhBnULeNjrddry7BOYD9+cW7s",
+	"RrRtx3Ekp4vL0xznAWLEFP4irVFlNIqxBL5iUe1N0/Dw6tdBsn9989vufHww4+oo+CXrTy4lPWZ592c0",
+	"WDR5L1ihC9QnxlB23+CshgQJE5iTDCNQNTbCyiGFV1HSpQn9TXBtmTSMpdi5QW/RoZ7mWSrkyviE26uX",
+	"5v7SJteIA6yzKBwi3HSxR+rX+hIZ/WBg3kZrxVfXc3O7gVpfd7ulVIOur6IEjIrYRCsMlVkQS4SIqwmR",
+	"9o96vod+0N873DvaPdg79BzB/TpHsM3xXWsCVly7dJoGQqqcjy3TT+UwmzRj403DoeEKF6TkPeF2zTsS",
+	"S1nBy4IcGzyPhilEoI92yXORuQOV0DnRlAXLwPUu/NR6/O2z5612y/lcWu3W+cunrXbr+xlnmZxGaavd",
+	"evz87NUjPbBi8cxzC6epSl8LAx29RE/UyO8uiww4FuKqk6dtMjK4Z8bHgyWOGBvmDC8nVAXT8nX9H2zA",
+	"3B7y0WvMkS9usa+3zWfqlwb1HLM4ZqitduuHAsTSjA3/gmG02i3ztfIaFY83L5PNiK8rLdfXtfU4T9nq",
+	"jXz04uz5Ez2oH1vt1sWPF+Wh2KuLA2n0tVo4NMOgXH5UIXmM6E4zcc1MfsbmSTz29aXWrY0ZF/3epqk8",
+	"QS6VSJ4bP+TjJU7IBb/jAwDK4tcsFikatiz7Sj7UhjBoKzWtFVw9pIGVmVKJ68OH3CWXObcmtsYC1YRD",
+	"4HMisoBVde2ERvEaMjW0JCWX0ZOssMO1dJ1CE6kJOS/z66J+UfjkQWRYR3x3uev6FllR5vn68PXBeNDv",
+	"HIb7tHPEdiedAe2Pe8FxeMQOJ+uEr7U28mjKgmXpLZ4zH9kRqDCa7zgU9lumtawn22H6hWDHp14xahJV",
+	"aySGcV2MmZqx8oEEV6HTQNq+I2idEVuI2nXPPqwUtEEpAHqxYBFhNAAFU9x2BetydVwkxIng0no1cI7S",
+	"OStNs0oiq7J28IX1WTvnJd572+QdM+SaM1uilCUiOucqigm7ZtnceYuthpExKeJrbV6NnoJEHZkNOxxg",
+	"/0NnV8g8CJiUXXLm9nbIbSBQUyFinPunZ0LjWBJwSChBigHhF1yHxdvKcBzw2tL6CcSTamSkSaYpTCg9",
+	"h7EII1YTQxkHQSNnxtQjiSmy4zjiIQlEOm8TyVKaaSoiY5hdgnlLK8/fut+641fWEPAWWVqfcpsssUX5",
+	"DrlYz/EbzRlhdhCo+23MzSaZSBqI4GJaqAbW51Ce3jT6j7nIm6SafvWLRivdvTmMZBrTOUjU8uvPgm0l",
+	"FZtF+jDpX1oLikJmt+pZ2JQ+Z3DIQ2QNZ2B+kfMn5+TS5Ej4Y+sN9PiOJgcwls5+uMd2JwPa0bK9o4fW",
+	"OZoc005v3A8G4S7bm+zTTg/+b50lw2Sqtam7LnvuTrRdHNbFETwxTNlmLbo0YTHjBCXZ2oICSNslQJad",
+	"IvvLnVl6kGk8vxBNTm99OWKSXIrbsxnJuGrcBY9CFEQSmih5cSsGbz+wRgYL6ylkTQE4OOomBBdH2sb1",
+	"Ac3qIoYLA1L0silGQi9l49oX7565d6+cvBJLmGFBtGt8tCbOv4bqVrBjj38WwwLp1wZ5W5BnsfqexrfI",
+	"lCoCxaxr6Sh6fMGR5iplDwYGUaY6NWJCA0XoGH2wHu3Wu7pXEhx857G++31RSlar/k9pmjK+KBCLDSrt",
+	"6FcSG8yWe9VADpV/7E6ITFR6Svb3e2S/2+/2MYplUAu2I6sgsNMgqY7Cvd3O4eQw6BzR/X5nL9gNB0zL",
+	"q+P+OpJKBEGeZUvNPLdwqzjM/i2Y/Ypj5eCiA8EDlnFp0jRtHrf9GZZpNhUxK9RUgLOASv6AcqJYHK88",
+	"jquZwRpO24Is0Wtbd6iN67RYBke7bST90s4sP2SPa6NCQPIsRjDmoiSNIzGdmrBQkcBvgdUQjFcSgRY+",
+	"+OMWM6SScXSZi1yeKcWStDadeUJGAPnd1VxjdGKsmalNq6bmST0qF6IyHTrRSBZSdckTqkdpa6MlkkSh",
+	"iSghqsnYi552miuR0Nos72KUAkjcZA3hT0EcafN2dKLJDbxfFPuF0aSNvU4pNn2gnGN+dhzxK4mllmkm",
+	"bubW4qOhHPIooZcMGi/T8JryQAs+akIjlOtHWCYF10+O6TjG5lxStPVXPLn/Sx5eMtkl35lkQD24jMEl",
+	"l24m6bziWGsKpGCjh/N8XO+bLdYHb8TFoAo+p6lKWh4V0FxW2OnfGWcZjevOP75t/W+OXrIsofqcjdpk",
+	"dJFRLvWxGem1Hr3mIVMsSyJeDR+13GO13lJTi9P0ebSfYMZzIzRw9yty3RQG1vopWUznq6YJN8GH3EIW",
+	"9DV6jhmAT/M4rkzOu1L77YheciFVFDxaMVG7zj7xF4OaedEWJxqNVJQ0qoiFFdJw0SRkLBzT4GrVItk2",
+	"JG6driIOAtL1J/HWjI5zyUbVGkoEIFyUv6nXo/627CHDHlflT/aPB91ed9Dt1/pYI361dMLu9dh/l1+Z",
+	"5AEqyURgtkp3jTyVRiV6DSN1gYnroeijX1iuWzVSFy2PRKWvmEwFl6uOUHStTYiN6XWw3yOD7kG3R8w6",
+	"6MdYdF1/nlGZvtt5wkDLVEuA0BivRLMi8uDV00dkd+9g92F5iHCQ6kajz9bZZa0WtSblQnd2ZGpIXShz",
+	"KnxG/BbFMd3Z7/ZqTZYluklDnSZJ9UK7TLYiLOQoPGYUahnQVW49weumw+BrN3MJoMGyWB1VdQFwdqMe",
+	"5Zmsq8nU3w7gmhWL+m6YrVFchQnPUpzQZq58oxl6I1iuGdbz1JIxdFLrSyAP/GP/sN10nOC5SLnbi2P4",
+	"kIhsyDM2gd5S3i32bFRfSjKGiF76ZipJzmeU638+WBQAD9ulom2Sp/A1PRPvi6hw0jh2rzACHR6XxAwW",
+	"m07g6fQnAqe1+BIeoyF/UD5WD1HbA/YcudJSy5+LwZsT9xD7nwJVq2nGGAmmlF8y6J4PrAAT70ZOZx0N",
+	"ucno0rtvyQpfMBNg1kinl2D9qE1hXh0vKDZZ/1jeQveL2TH372Ij3E+u80Rp9dy/ca2KF+BilCMS1W/V",
+	"xyVW8RNDvzVBpHVZh33DZszj3MDffCns41WzfY4FvvbUQlyl0YvDmj1ntdGD1R6ydkvrfZv5eL/VT9zO",
+	"jVlZQWZcbjCGpTXSNSOoz0yMWGy8/5CSWWaKqzNhlPA9gKUTBZfqj1FTMNQWPaC/QAm0uk2KXiVwQlxE",
+	"EHJ70QUzjS6n+tgVxX7GkfiVYW9Mdod8yM9Mh0FT7FeYg6OSdQessGSijsjImJUji7ejbWfkllEAHvg5",
+	"UqUXLpiKIb8UJdeBZ8FzbUZ3xKQjJpMo0LxYRQE7MdiOo2+sNocBYlVuIOuWasyI453AxId89NjJQ+TM",
+	"0D5b8Dbm5VIFyECYqatfqxk6llWC8tMlGPfAzBuzYJjEAIs4Og+mLMxjp9090jol/jNjJI0p54D0slIO",
+	"/BN8vC1ojqhFwWNPCHzjWPIjn/E/tSzfDULfYQZQJsTzBvu7xDk3CzjDfAvquo8/38ef7+PP9/Hnu8Wf",
+	"70O796HdLz20u3k09x+MxmraxDGza+CYNg+jxgZYj8LwKw1q9xI9u/TcYnKfuBqt1qHFVVlfEVd1hPkS",
+	"K4XvVsKOlQvCHAtCi3p2reMsLl7Ry6/xO0jblZTKfCxVpHL9T9k2YSoAgadXUITGklNCxxBOExmalgmj",
+	"HIsOSqRty6pa5zQx5q3/dSwAazhpxTaZFikNlSt4sViXU2PkKsAq1cyxPNbSAAce64u42h20yoBMvXIh",
+	"TsNQXbiwzp9pIVfrHA94iYQiyBM9RHDiHu/tHz7cCvjb0oyGGRg3GRbiRxJqmJqzG8xY5mTYkvkvYxYo",
+	"bGe4JDizOfZbAbWmhwHAknu93q0h31Y4UzwI4LohjnzYV1e0z27Q59aoei1DEF4iQBe//4+Li5deepr7",
+	"2F6pZGy/hOq216uFDTNgxbWFuyYQZkjRJ4DTAuRX/4i5zZZkjY2+WJ2wRsvVxYyIOpBTNUW7B7xzmPID",
+	"dFoZcfnry7q5loutOxmbsIzxgK1bqoar6AlOl3QBR9MnqHfNfKA+/NO8FTZovFIQua4nnV8wK7+2uS/k",
+	"kne4UJ3rIsnbaSudopZYT9h1IBOqYyphyheKFqpW1nQSV/RV6WQzyZjWLFnWYTdTmkuEf5Mp42EnoKkH",
+	"c29e0QGIrVa73ME/4tRifVqkppTmOOArNu+YZqEd0EtEpjU5oTpQL6FnKnIzH/tLwtRUhPCTqeIvlqlo",
+	"KIf/ruLx6++VO8/pX6p3NaH516CZN/Sza+wXubKhm4fO3Yl4J7WI4eUretQZM4toqBiMAJFrFS+l81jQ",
+	"sKOE6NgWx419YyqduEp7h+0Q2sCaMk7jDqKTtpd0iC/anwvXA7yscNWReY3+5YmGWq80SiTXQwjkUY3r",
+	"f5lEtY/ZDONmaWo7y2OSoPFF1NriFnGkWYgaDQ26y7zE21GPODju9R+eEmgPbvHUTJobALOUGWedw7fC",
+	"B+1gHOerY3PoDVxVB1LEan1HU3mtP7Ib5O5gqCu8/AhOWE9K1IdfrmX9kAoGCW+yWw3KyRPNGm3ITJ5k",
+	"jBZcbeGfsyxSekVoGmlO4K67f9sbxlEcR/zSXrcoJgv/tvc7MCd7R/GDvUV6yBf2rtJveONisM9NcWHf",
+	"9I4YkNnbGFmvU21K9Hs9LxwIqBoB1qtpIz5SksWThoiVXBEaLLISx4zk5mvkefRNG8LNDslwAD+uj7LB",
+	"eGjiRjjtTaBa262bjuGjrGM+19Kzrg9iNdBzdQSbLTwyYRseqkVla1tINoPOhtSktfOlGG217vxXS1z5",
+	"FttVZKDojpSopoNlwTS6Zitw9zpxJFUFuupg92jvo8N2rbMea66Evu1zXYZJJpJ6ZWDsITVqkSldBW6k",
+	"Za2ruzU/1jR/hQxyhOOsOkVaUxbH4j+aEUj/aNjGbQU2SuBVvY++vX8gNOMaiIy9jw/JuEGQYuW5N9r/",
+	"air+ZE//2nGI2yMY1sJW1qA4busg14c/HokkoR0XhWgXjbx7FjBsQvr//u//dbBHYqZHItskjC4jJdtk",
+	"9LOWuh39n+6oS84BcI2oLEoSFlbxN4roiaMCRS/rKKA32PsEwCut/lDrm7X+jqU9vrvkjJOIazKxyLEi",
+	"s1qKtlizKDQF+ynNVpdh0d7qMqzVkakPi8r5qbI3JeqFuYMpFxmR7JplNK6LyeHlJApEDHEPMOJF5mG+",
+	"lQTgkFto8/2en6sRceCWbTIKApuDpP+yen31zKyB39zMQj+MPrCNuNEJwffJNuE5+PrbxFQOmSxVPSlY",
+	"dLQgkP6chYgOghxxsZNTx7OOhjxm1yyWJGQsbZNBD7voo3GsbeI47pIXABoP+Wd9bWANej0iAsWU1CwM",
+	"xkWmIg4JF9B+NxOxj04/ztWQKzqWZqBaI8wYvdKTgTdzQFc3EyNxxBwuzP/3/w7+a3+3S95AappbyVE1",
+	"YEYt2xhy2y8YrmPvzEivVkYDk6uk51Qmm20E1iqWHWjDbUz8s7KxycxbmgJYdDKCdvIYLMAQ4mov9q82",
+	"mcy1CCnZ/u7yotnvoUwusnPutHnXXqIERlUUv0GgUzTiutfz1ZK94OtODkKzijabpBRT/eJY3wTAT8QA",
+	"PynprI0mDKh1cl2XpHydR5A+aVNjPCTbcj+nLRXsLvWagiMPaqXnUhOLpFFo4j2RV5YFSeyuKM3KYsxr",
+	"3KiIbKX4BBfHqqwnICOTcA5SgkpS5Lbj+AG9VhM5FyQW/JJl0OGRpWorHsuVE8kcntWa8KwG0KkBnL/l",
+	"3uiFvuxirUoE8b6yKg2/IEEfmfa2KflFv4Vt4NV+hin5i/u7mOmCabqjkyId3/Zcs6zBkroW0pdChF0y",
+	"shm9anRi4VSg6aWpxCleRSWRKU26Qz56TnlOY3gAjoy31+LaJDKfvXy2TvkJjtnLLNYqEr6/LDPcjQsH",
+	"xKbj1FFjKbcGa2uxybENfZsMExN5ux2kY/GR5c1Zb5mVuI4H5HYdJ7aQw2rn3i57cgtdYRu2Ug04od61",
+	"H5ZlFKFaV5zYmbfNbW0GZHSiSM5jEJmuv0NhMFYdfrVJRkvhfW/ddHRJbqQb3waTd8lVgIAI0A65tLwL",
+	"KxoAj1MWs68iKiyd+ap8qjW9NEt6cZxiRe92enFsxfJe0uNi5fvzNFzKUwxhQIEfCyPw9mQMa4P0ktRu",
+	"UonH9DfjMUtau5ZPWg39+cmowKnM+vmqhD/lOuFmOfgqncLZlbdXJEqtadZSJOzgvqD6Pjslk89a33kO",
+	"k7bdgt2qaVKR/O2D9vg8aUprEk4XJNg5TTYXXjaHqZEDQ4zMGfdeXwaTeQNMCNwPXKAW0yYS1CKvRcMp",
+	"GXUhclkyk+NIInDRkEcSE1bJhW0NBj3cMKFjyjJ2ajNzZyKPQ21cmArmLjkjkkGnR89/hSDvEWCGyqKJ",
+	"BjRjAtDlBDWsmg4C5kw3JPB5TQBiGrCpiG3T/yXLpy3fYgn1YMyIZc1atR2KTtGLwq41QDWp7t0Gvo6c",
+	"uS1NOlFyTpMtSZHbDgVPxJqwxGskXdssntpKjU31ngpHul4pJ0rUVhzbZYxrScVgoZD6JYNG6/8k9ft7",
+	"Jfteyd6Gkv2FqZWbq4+Nu3XmdgeOTNkpcGf2YN79lXsNLLPp//mF+AHkS5c43tjdpzjf9Wdhva4+95bi",
+	"uuK7lv+0EWWgvxFvWVuE+3SwjuG3xmldZfOZj9/B5LNv2NjiMyP8Ag2/yszWZZhlnQq4DrQIZDefOOu8",
+	"51+fN39ZzlFeg3awnapcUxcIyDalUhLbeJ1IRefSi/A7zDpj6GMWcyKutVW3kE2U5FIN+RidAGio37ei",
+	"xsQgbeebb3RfmD9+wtvelRKIoiQVGWxwSvUQW5eRmuZjALsUNI06gQjZJeM7bsjv7zte/7k6Xn8atPSl",
+	"N9b+FFb5faNAuHOvblfebsVCIZzL0qCmhohjMWijsrHQG3st7eK+Nfh9a/D1WoMvnol6wK7XmNvBQ2Lq",
+	"AhHDxUG651mmZUHKskjUFWVFeF6fNNTM4e9kzObC9BKHlaTVdK8+lJr4SuTBnq9E1gIiYBXbeS1Epfmw",
+	"rUu16Xw4j1PX4s3CAwYiB3qUCx7JvduMbJIx9lxwNY3nZ3a+jWME5TEQUhEu1FRvQWmwpdHs9m45mld6",
+	"sXhtOOxNiadNluzS5p+eUvmSzvU5fQ4V+ksYYjOlQPOOMQMKXZNRJrj45ynj4SOaPmpmm5CP7NJJcclN",
+	"rpJUUEIT6IeNjT6BMBUJaFoaxv7qbVntv8VvP+HhEoMZfQY4yDG7jLiss5IPO73+RW9jKxnf29jOP6Ax",
+	"4yHNCCyuXpnXF49qjfRWmZH1Osfvft9738E/Bu//0vzxc0WzZQ6DYuq0wT9wu5lnUcBesqx/tYRS4Cao",
+	"soFkdcv6DOUWpFLBednwzFSr9d2elJfIJ5cSJ2xgPlUu0K6y7sVFqDm9DQerzig36kSdKfL61Xd44ha0",
+	"gNqc7XUcSUbgfqAIncX2aG4tOy91Qbb3+0MrY/KUOhiZvlJr4Qd+CoqlRXsq3r8lBbPqT10dGTWL2xAA",
+	"PWb7e53D3lHYGfcPBg6tsj/uBetBaLLrSOTynAUZU0+gxYusI8PXEN6D7TT4v5HROmksBZHRJWdhkYIq",
+	"4X1FP/gItI5KCgCmihiyuB2w4yYBQTRwtnloNtH+u5to1GtEGfW3HVEXh2bhJDfv8SbxR0PYphFWQ/ka",
+	"XtQWhiER14irpkplyY4tEX23quqgTaN+pqRxATufLzmzTmHr8DTJGlAjzy/B6NR2nJksIn9lInAlO2G0",
+	"UG/a3zjkH+YZ+N2e1zCsf4gZVGnopVLAdiNOEm3aSBYIHpal89Hh5kZHPfiQBT62U18EPq4wfWgSzcIq",
+	"7UPrEh6Cj8Mgw7CQ7CN+3hq1Itgn58lNwLK0wfcEeqNWAiwTtU+ZnKQ98m30jS3VA1wi8FZZM3yx0q7C",
+	"uTJMlIG0pYqtHFJFxxQb0oVrFvIs67dTQdgzphRNGLTS9selR6MFbVVtryG+NeAhS3U15gDpo9QqEWdp",
+	"7IubY2lpCUsxIOzz2lo4YB62Sd+MztF74UnEKlNp6tN3USBt2puwMwuEWg2VJBs2Y68wxZKsH9TI+nW0",
+	"PJzxB+hFCS9+tl4TzrapBRxZ5LcoHJGAZllU9f5vq0Ena27kY/WzJW1CV3ZVmUQcIm6r9ASvtYHIXNud",
+	"UoaTmmLY9nb6ymp1z/braVhnOjnY7xz2j1nnaHC42zlg+5M9ujseBP1wnXXWxrWh12VrEUl7TFgIBjlg",
+	"McDq0yyOmFQVVh9JMmaa3xaPQUV6HEPm7hgCL1HMfI0W8oadHeEcQ96nq7x14QD0+3fDBGdrHnHLpM7h",
+	"mVp9zJ4vn5btR6rrXta8POJsFyxsDZa5Kq+kUNQ3ySUpnlrMR9mELTrG/gUkldSSwWJ14kvE+bQ9VDw1",
+	"0alC5IHXLgXaarlGV1p8o05FHoyemiZe6xQYms9WOpqY1iXvyo1C7Z0Lx8FOEeq5HzdTB1xvm+QAwEWE",
+	"BmQlzlwhNXikOYG1zOkWcHpuw0Px+XoOejAe9DuH4T7tHLHdSQdt5ePwiB1Otoe2iMvo9RKAv5qdK1TZ",
+	"yKjFZyjmgdgcPxgor9GGnUbqeJXZEQ8huDS+ZScAnmzoeg75P6ilurxtzdLNNDz7ezPv1ybNubvYimMD",
+	"x9caLdgXz8b6Dc1rdamMpYwq6QFXC24CNoZjfBg1a53G3os7vbLBty/NYD3Xo6DV+p71H7hO+uZkr0Tn",
+	"MPd50NHml5wv/jap4ZSLL2jimOBcfryq057PMQUPmKfs658A86EJxXdDeJv6nugeQSIwKCzyiYGnxSwA",
+	"MSGjcsf1kd9u2DVrNFsjUsaHHDI5oNmhcZu6VquuxTc0ew4XkGH89theD+u60O6qlkylNgFNLgmrYlZt",
+	"5HIjlK+kQflAR7dttenB+J6QuyJ3fMDmT59dTyYx8ZoCtfFwAMdfDFR/8O5MH7pPEPjHi1rCL6NtkMG8",
+	"sb0ULuk1YmFtu3dQ0TCoyJo1/X6cHlNpB1TXMcjy1CUyyuuUvIhIJBKGbMTqJOiUauwO+rloN4Uc+/KV",
+	"m0rz6G3pNqt6Ui9VbRyk9Crd5gO1M95K+2I/ANqchuMi4YUz95SMFDQ+xVbPSFbgWDILgiHasgEcRvrt",
+	"ScShgcbJ762EpqlNACrpdmvrurWa4i2evtWz5eVdl4QXtmzzBwvi2PjZgvQ2fnStval5zlDqxs/Bkdng",
+	"qRJ+6oxmmFu29PnvvUfsa2y4QkGK7tLHL5hUrkO/7WSFiNd41t63W4Kz7yetk582ZHSt9+1N7b51H1mc",
+	"9JoPetN9V2EeS5r6O54BSXMyH+s7xgySXrGVsETw3wkNFtgrwUwEK770/2jjIGNgEhnvBWY8k7MhL8DU",
+	"R9eFAyYW0mDl4o8BYjM+GBU8Y/QQQggm74VcUtM2P9K6AzkckKnIM0kejGy3/u6Qj+oIbkQknVs0SCFI",
+	"kiMOck2FBpgtyD0ArzSqQfob8lU9Ov6I1vkNsqZ9K7u94aDeSnCtcqnbHI1NHOr2mbu5078gN7rPL+od",
+	"J2ck8zK0wTt+SEI6lycWkMU3QEDPnNIMsABnU5H4J6FAAoSI1FR4ZwJxW4YcUqMBqiGAujhDQlAeJOLQ",
+	"ALsAwC0c5MLlnVnMDOygAEgW04xJwOyNuPXm1lXB0ckEcWNXNdWum1R7cTLlnMz9mqyPmjSTJa75ivcW",
+	"m0vAfEEt87KF3ULYjDVo3VQ6lMtd/KtxjhiVebaudv+KpbnCDAXznJam2HutManQTlerp3Ar4WLWdvOz",
+	"DTQy90u5iUbRNV/vsdZHi1qy7JplQ54xmScgNk40I3B9diBHzHqZwEEwKveLGyHpIaKwFl6SzGikKu40",
+	"U+KzmPeY1caqLtyZEZPSYYI8qB40+yknxnd7JaIKRY6dz1yVVDJGoiretpq0bVI60hU0cDWDKtdO1Cef",
+	"1zSQtIdv2YypMvYF5CWiFWaO+sKU15hxlRXa4IolWrMF/uBKi9QuWIEj0zW5Z1Mg5u56wmfrxlgQLl++",
+	"N2OBIrbq1Kh/+ya+jcVeFCt7Va9U6GrvaNbrFkVCo3PCKAOrB2lOELRVNcC+sjzI4o6mcWkL6PEqzdGl",
+	"omoL8nYNCD9gEvkimS0hpsLiq8U1kyahtjHD73PhQm5fv3zu47Z0q1yn/Nbl3AYIZ/V5Lflh3pWjIt6V",
+	"5sP6JlJTTKKvo157WLWuBr4EuPO+1ue+1ue+1mcrtT76uxG/bDqBF8VQsA6jPHRv1MhNr9jc4n+MqWQH",
+	"e52QBSJkITTAMjb+aDaVLPh5BB0y9ImYihmHOQ554RWAQIZm1QpSNIqiA4yI5jwE7CVJvF7W+vsLbcng",
+	"Y2+Tp9nbH1/E/9r9zzj8+9spHfzw29s3L+Zvf3yV/OuNioPBD78EyQ+95xfPvi6XoeLzP5113tLOb73O",
+	"8d923v3t63oYlfvCqe0XTlVJ9F1dJyPJgjyL1PxcsxHjCUojU5E8ZjRj2VPXVkv+rGn4ZwNqlLFJdIMA",
+	"RuYnpHeHabRQP3H28hnQeW3fT9vGaXRmut/D7yfkGxgEsR//93//H2ipCHwP+CxcLxZbb0nrvZ5bxCfQ",
+	"2iwQXFHMiDDdn55jxkRwZTag2EgozdVXutdC4B+BSLAZT+l4Z5RLGmAKFBYkYycOSl49Ob+Y5DF2Foem",
+	"HHpGjKsooIo5IAQ8jMC2qJ2kWSDHEcBNI+JrBm63ucizyqLp425fKEWeBeC2kIFIMaAJfpkh/+tfDSaL",
+	"/OtfgZZhbFBP/rRz1CWvMVfIZl61XQoW1hyoWRQgZIXKaASYFVphWnAVDflor9cbtQlnIKgzkaaIBCGj",
+	"mBlv5iRicYg80TRzHmleO4J/AUc3WF0EWgGdQY0U4XrwrpvZ7sC1MwPEcBGHxcVBD3ub2TmgBsQSeWp7",
+	"q2EPM/QLvuaRZrNecZVZMeh5b9crxT74JBRBngBHgFbxx3v7h20yomkam6jLjrnzb79IwUcP7f5KhcBC",
+	"CQ2mEWedjNEQMVNG+usj093aBJ3B85S6dkm+8gP/I92mqmwe8cvuX/9Kzsjo5ffnFyNTkQUcQRLp0kMU",
+	"vQK4cDJ6VnD9zrdsPmoTKWyunCNLcK9iDAY5r5BqyA0sBJoBLPTTrnnoPmoT24BsuuRbNpemXNF2xyn1",
+	"EANHdoYNnkCNG+xhOAoA3MHM0OfAF17O/NDc5JIp6RdPcfaVtENHB/kDDKS1kZQgf/k7gfs1alvKdcui",
+	"Oq9YGtM5C0+Ilv2jh21AIQKanmoVGAUQkRGg0VM9X5ZBHA/GMtobDEan2n4yFSY4ML2JKopjcPiJ7KoN",
+	"x+V4ZLyssJmdMy3nRwZix8TAsLlTADWddqFOvM3y0MTxLBqVV2+C0QgKBWOSMTbkCHg1hq6lkNdGCvb8",
+	"lTUWAF8PZo0RTCAU2GQoZeTMEBUXVU3ilHCRkRA3G+lSGnB+JBJHIw8MDjEMFWJqc/jTAKbB3xlsB/4p",
+	"FHz9oTkBZ2aFNO+4zMRMn4QX4M0uzj5nM6KNLmuMaSLWRjnNvDij3hTK50SrCKckiMEXOuRyCh0CokuO",
+	"yiRDhzdokKGAWKrmnKg5xVHAuPS7DD5/drEgYUTKOLLqrsgud8xDO0mEqaaRiksSSu9Ky8ONbPW7vW4P",
+	"Iu8p4zSNWiet3W6vu4u61xRE+M6U0VhNf9N/X9bah2bWg16PwOnmlzZxzlYPI6exRCa9MwCN9ljKeMh4",
+	"oBXaEDAkMNIQCf4sbJ3oz/4DBuHVYcLYBr2eFcrG8eKzz1+MCWgUKngCMS2khU5tnWlFQK+J3k+4ZPIk",
+	"9Z0g+dEoWmUymfHBE3XgI7gO+mMQYJ0yatsz/Ngx8rSDGaV1XzG37/xobn0W4pf2cf51j7h12nnGtRJN",
+	"YxBCJUWtdfLTu7a3GG+K/g7lIdt0xJOfWkgNrXf6PTta9MzXowzXHMFVEbvTYr0KsJTWcHHAnL7E4oxh",
+	"DfgCfbxiNIy47ZC3VRLRr55/cBIxM9QMRXNC4OofmVL0U7urnzpn2XUUsNecXtPI4P+tSWR1k26itev+",
+	"Dk2jzhWby0aCu0DZJOutAj9HweqVasqizMgo2SWv2LW4YiG+RCo6t2he0BJmIrIhP+5BuB7ZdJkO9U1n",
+	"YPFsgww5K9MhAFEEKrqGORYE+VPJ8Was171Ob3DRHxTWKyucIlpFRpdN4YA5DHYHnUN2MO4cT/Z6HSy7",
+	"7bHjyVEPkH3P4MPWgXHF5i/BZGudtOg46A9u5r9BXwCpXsvSOMCK7h2f7O+bcSRUXjGEqXJGoH3Fz//+",
+	"7//t/t+2GzhpnYVJxCOpcKVhZWGXirmAkQIkY0nkRLOmVrv49yyLFGu9e/9u/QOLWwl5Mw2HVr+5ckhf",
+	"QScsLYFXnNDixvft4qnOSxFHwXzth83t79t34g57vf7qc/6aU2NNs7AFD63BHJ6KbByFIQPf5d7gePUT",
+	"F0I8p3xujczWx2Fe7tTp7bfarC8HHS96127ddKwrptNEie/et1upqMvAemQsHQpaNRgwRjC6BheTPI4N",
+	"j2pbLyQawPqRgHKtOxplWMtNayjqsdg+VqrorwxNsSIlWTxpg3LtZK3IFch7besT21u93+uRnGc+Z0xZ",
+	"2XlQxwxxPHiGWuisYlJ9I8L5howQS4YqahvM3Bn+Qls4+j5fTC9wPMNOXmYizAPDSor9QhS2E3jLuw3E",
+	"+iNvnhattpldABwtPNFt+R48A7pakRn9DZfKyIHyWl1gc5+y0Pi9pYmqgQ1v4KZtgTCoBH8+FRmEH7mF",
+	"xCmRyBJpU6WZDYkmNKejmVy+kiRhimqdubC+gR1csXnb+OyFQfr0pJB1SawSBO4+XwZ9XpJrDdHwDQ3d",
+	"yfyQwg63syzyekernzODu4gSJnIzxuN1P/dI8EkcYYR5r7/GKF/SeSxoeCHEdzS7ZPjc/jpLIvMUG0s/",
+	"Z2FEbWTwc5TqeP4IdY6qRsme0JvOWITzzniu9KE/2N/fPVgl8q2yWbFbdn6PwveoAcSsLnURzQ/pfGxa",
+	"JEMozqVGoMW04LGTimbKB6wYDXp7I2xm4bpRGkY25J7WMMYejiq61vzoFO+JEIENHZ6RNC9z6NllOY9v",
+	"9eR8SYLtNRppODgY0ZehQq9Bzc9pPBFZwsJnYesPVLtxF5Y/8UKopyLn4ed6ovHooBZ9KzXdntl2K6UZ",
+	"TZgCamyoRSpuMVxYb+g7c9wNFvtObkv6G30VFrXdACMb11c9VDMEMDCDD/Ja2Q0N1IlBqMoYMAaLlD7k",
+	"qogpmngMYKlLrxqz5ixfMvXa1Bff0XvxS151X7ykEvMlJxnz4MHb1lpJEatY6zsIVuw01SpMPcLN+/jx",
+	"Bua9FrfdgK6XUdR7deDmqFfWg48jRrgH8t0E1u3BcPuA2j4+dhPa9QKO9V5vA5USN65BlVzsBHDvsvhi",
+	"XRaPcLM7hqvk1SYRHnu0vzRxR3Pd+jAMg8M6gGY3rClVLFfZ1LhkyYN+r2dj7Q+rDlrn/nj84pxkLBBZ",
+	"ne8/jqR6bMbzYXyuaWkeK/yuC1lDQS6VSJ7TKH6aieSxqUpqQdHeQrVQyOUrnCi83lijPxeJJAtPiDEy",
+	"fvSyp3mWCqmf+X7GWSanUbrgZSigQHzMNBW3TvpHXundxY8XxVRbbgQdvyz0618Hyf71zW+78/HBjKuj",
+	"4JesP7mU9Jjle9M0PLyCalkzC/yl+YnuzzixKzZff5qPv332/LYzfPTi7PkTb44rBxheRUmXAqCLZNLk",
+	"8rj51e9o08Cfnz37jjx99f2tR//8R2/o/R6ZMBaO9QbJRKXdXHYYlarT39Z4z18+3Q4lXX8t00mfRDyI",
+	"85CdlIZH/ieNY3+MP4cJzYINyOH52atHpXGa2rFbDRTe1j8l6ddccHbaev+uKCtcrPQr+7KWQ/HFVKpH",
+	"UxaU3UqLYyxj6+FttljYPrhJRAPZz7KIhmHt9xrClx/UKMtnP7Zhf2nSCsz1VZGNV+wykgp6sHmIj5IU",
+	"YKIL0Q59oyfuoQ0aJvWU4xFmBEO+EIkAM2nkxN/IvAowy6PJhIEaPBGZ8af4z54auARvtHHE5JBjBbTL",
+	"zSqXHNrz6PBDYQ7fPnvuJmEShHz4rzFjnEhXPl0XOXls1Y3NzFEvIw9cy+/uEnopiqj90Istm0a7zUky",
+	"IvNxVUf6fQnDTIxOdO4eQ6HU2tiPjku1IvhiRq0EyQxdfogIjFEWm8Ztb90xR8Bs8qYcfPkc28VZqjlH",
+	"Zc5ek6m4is8Wj7gn3rfvIw4fJeLwh8UakO4+gVjDYA2hWWKBrxiUnX+2bk3kVQuYw03iepN4hZXjlXCF",
+	"+XmNaEUirpkv3bvkuYV+wPRkg+wAyAuRIoxDnreFAPf5lFZxF617/LQThesFFwpko0sDs3kfXLgPLtzl",
+	"FD4GMnQgzbdQlYvoQmMwoFCQyxVqYCae+l0kYgGpOHlKuJjVpsM2nZjeZ6jO3B/g+wN81wP8d4ZNKHzT",
+	"peJavpP9u5GJhkTvRwx9ibuDlSvYbv2Wr22yyL8T4koW7ZO1XYxMpN4SLzjSRG9+22L89XvE9mMjXmeE",
+	"MQtEou3loqMDGr2IaobL6EwSU40IXz5/ordB63uoTUQh4ypSc/1p6NKqBKg/3SH/wdb1EFroEWagJgtC",
+	"b6yDIRTXLKszsnGVt8UnC0zUFYzSrswHMvzsVpFfcuhIPbtnnvfM8+42SAe0EOCW+rgaDnV7LciwPeb6",
+	"ztcqRdaWqAsMGvClKCNjEQIQAg89+LXCW6i5vpiQEfKoUZuMlND/1SYJOiBHil6OhtwUEEOVcpuMmYxC",
+	"JsnIhviglhLvNz99A6gQoy55CQYPZxGi7V1FKWRVY2Wrh8+KRZzgRJRDTrMsuoYk7l9zzY8dJ3eYSFwo",
+	"qDthIZmyjHmN26Aatu2ndzVUoxTtoTcSJfbkr7zRIGLqO6tdU+N5gQOIOWpTgJGMLBZtGf3AtL8GLyAs",
+	"SJGNW7TyWYtTlnoYrByZwCGZdhRtMjPlSRG3lBIEI73yo3EQjFYC/9eNX4nS2B2OhB7nWNyAK/TmO8Yv",
+	"1bR1sjvoQRNT9+8a5IflUwJj25/Ukh4bdcPVz/+hAzb6RiSJopdNTR1qF5Zelgbqt613SCE/dzvvfu+3",
+	"D/bqOtevGhpmTbGQ2EJEFSVMU0NMjQN5ZQ/7uoH7TKV+qZdgjKw9Zh+2Rr+qbriHGwwXGd7m4313Z/VK",
+	"W8KLRQ1gH6eYrlbEGwDJ7KffW+MgsCFT76/VCRvlfjz4mNfUpnx+9AUDYn4WIJ2G67ecqekoc9c+MOhw",
+	"Wza/jKXx/EK4qDPjquH2wduWF5U2DNq1hPGbuYAa4B1W12BlkUVqavDRnCGEvb4aDO9tCmAXYNb2MPxp",
+	"1N9vaPjP3LSkvA98Lw98W+LwFFijiTbpr6bOZ1Uln1aSpd+Iqm0Tc9Eo9eCBTVlxJQFYq5eAjyGxA/ol",
+	"6iLWIB/ymciuAMLDQjoDqs1o0BtAsn+YZ3rSJ/4YDAZuEqmSTHCILJEkWi1XEIt+Yl0DOE7yoNCB2qgB",
+	"PcQcZEmo6TYAeUQ16qceou1q9BFD2FOVxNUAtlPI9brqG7C0it2oUtpxnQAB5eikNWVxLP5jIaS9KA7w",
+	"8y0Dc4VwVv+I8J87qYO3qjLltZgsS1KthujVxsdgBietf0TAgusVVNeiy7Le0k/+Op3nY6kileullQhv",
+	"QiIeRxxbzZdqCZeuysJs2uT337Vq8f59yxt06Uc9+nOaEFyp6jxw3drkLKTmDhrSxRtalbkZdeacJq1N",
+	"ivXOLSWvyDCwZGWdVWukFww2pGYU7xV6NvqevyGbaCFOwpuXb7Ay/4QnnhRZG0va4Unbu0SfNWifPQYk",
+	"fvWhMhI+P2HfbsURv4JVYM0N6uyKwjpqw3rMAoDPnWhxUBcNqmPDhkb+Ygmyq8/0/9iJQnM01tI69MnY",
+	"SqrDYK1UggR22JyodXUWPcY/LE3CE11/glwJvbSfmIIHHIlQIiN+GRvtpEHPq2ZK9Ht7R/uHB73lOqCt",
+	"9fY9mDtjqoIpeCBqFUPUqiLFElDGMKJretWyeHJSADCMM0avJKEky2PgmaOM/QINFEZF0AqTJTDRsPAm",
+	"MpNs0dXPyDxWcmTADEFN4yqbA26DHkabQMOPkGUA1sb4NYstVgQqhIJfkgdcINhhmyQiY0OuppSTfq/X",
+	"1qpAXsJ5fOg5Iw0aIkLR7fV6IwBYuyjA6/RCIJCthaSYRFgb5srCbPt4mTIekoCmJMDWVJgtIlVXv3ow",
+	"cj1L4JtDHlm4PugnEs8Rd4oqEjPbiB4+n1KpR2qSQEHLRh83oLzp2wJAa4P6WEw2h1mM9nq7o/peJmb6",
+	"FndXBVPj8V3sv1LXaKVL3phmXcWNFlzPTy2FHbFOPlhDDNIBfibSSgEVgMMobQ10C+auow0SkL7FkI+e",
+	"5RmJtUirrdkx6r85DjbL0No1pocRDBKDg96ej9lcmIGFNIrn5iu4s5q8cGtx+KO9gcMz9AfQgYfqV9vO",
+	"zc3m1IA36c+kAHkZCAgU4LORGnIgnCYD5hs42B/VgFEzUXF9zYRvwhZ4Jyaa8tPG+nhrHdPhfXsr79Wy",
+	"KmP68FXcQhsq5LAz6ynk8kNq5El0U1XIv+eWF7eB4dhj6W+WddK2Tvp6COYG/Acwb9jHTdT4iIfsBipb",
+	"FxT6tp5RyKBY35zUTrEP1ucJkT5r+Gt13d3RtbfgqLDN8PLbUxFpAd86ae0oASfAjK/vjc/Ne6PdNzuv",
+	"V6lu49+UVWLmZO+9nfFRspjvVft71X6Lqn2eQgO3Xs9oIGsq94Pe8WF/f3Ab5d6mQTcmbjqDvECwtiG4",
+	"BzZXQevtmKnwsO33Y0VFjaqCVTkW3dV6WAnmTA+vgDbPGK1xAMgi9lEP8GCdAXcMyUlzX51fFQZ8/uQc",
+	"Sp0UvWJ8pV/1PjBXai74k/MA1flwryJAoMC8glJ8DlXNjxvg2zCYt0J5u09gu09g20b2Ly35TQsOfLsg",
+	"YLsiMTa1EIHy/QxgT9bsFC2elqBrQAdw669BT0ylH3jbYIeV0LShroDRjLMQ8yfAPD8xb8LrmmO0h9x1",
+	"w24XrXmrzTTbBDtVt0nIQCFuE2yATURGTO/rLnlKA9P3pvi0MhvBCeXzIQdn1AkZiQCgasIzNSKKxbFE",
+	"q57RYFq0v/OTjo2Lwm7uRMSxmBn/CI1jcz2xYKmIhrodYeoS7J7YjjsfOMvu7ok0tk34MsFdtBJfTKqx",
+	"fQLxnvN8jD3sWn9nnGVUqxV4xfz8kmUJ5ShXwoheciFVFDxCW1QmKj0l+/s9st/td/tESxLrVXRyydwL",
+	"d2DnHGN7ltrt2s6vrqsbtqYHTHGPOk7Iim+WdYTljQYLSq3vwVgS6a5j5n/IKMljqkRWQeZwaVPlfu6Q",
+	"7GUWfetaibeedXisBxOtI9F+v3M8HvSqTdlWzH9Qmb+JUPtzlFZjuWs+EJy/1UlByFfvU4LutYm75xCB",
+	"qLACCbvkGSbziSgU1h0XiSVAXWeYIMy8duUlX7+Lz4CwVKKcid8lI5NhbBLjMTCF3bfGQk1dPn13yFck",
+	"yXObrFzKkie3SpIf8g2z5M/9tfpIufLlLPSpmJn2OH5+FnnGCTUrQcnobyOtBPFQEowSyZQG7ATuhjAS",
+	"lWT0fw++GVV7Ma6Ztm4G80ekglNHh4UX2QTJIukVhxdz+AbkY8PIM9vmcM1wQrH9BmrpY+Us2yWv3aPl",
+	"LhLQN5x2tELPYYZbrO0QMSvq1l3vYzHYmNHr9YZ7eNE7Otm1Ho+y8uEGhf90n3xOeU7juyoK3iav1hQ8",
+	"KnSkea833KcSL2Jo1RCKpwCUhHCTGuDftCrF2FIxk9YRDu0p3bfbaPNmbQNlVQT6EyssC1HbhmB5lzzF",
+	"XAIADe+PiOCEiyH3shkpn/tvsd5tjNM71wIifsyoNpuVsNl94CCQkGZiJbwV3cXiDTmNoZcY9FySxpMe",
+	"yXY16eW0+JyeDk1YSKSWlDSGEhdp0xOgJ0IjttadBP6Hj+77pFREjN2PJz+BHF7guDVsePNGJv7SrAiv",
+	"F1JbCbeZHwJUa2GRvucMPVXF8cPEdgy4Q6/J2QoJW7uEX4KMPb6LjN28h0npLK2kFCqLlune7nExa9ua",
+	"CHAFVhqNf2zUMl97uAcw+xwBzP5c4ftPTFeyx2dNJakhM3cd/amCMOBf2/ndfH0pqNkFtQ1YrLoiJotZ",
+	"kF9J7AgJCpC57n0LLxoWdgZ+XoiH0wDUE9cl22lZEhusA1ssao55aDrZXwK22jk2EPbeZzq4uGVvVwq7",
+	"Rvu93ZFNBh1yOyNUsryErRpFCdfH43trw6/Zr4C+Ce2AWVbJDvtzBXSNl+3eD7tlpoI+Sd93CAflTvbX",
+	"bbvAOMOs2G3ribV1ekva1to7liOdGI15NeCI/WKtL3XI13amruE6dUP/HKKft3HJrZGY1BQ1pL3FqCGs",
+	"lfrBdmAfOJ9lkWxjgHpZ6O7qt1t5GtYOo2+HcUf3mN3H1b4xR873DrF7h9iCQ0x5/MBy4eK3Jhbs7ljp",
+	"/8Li+ILFtclsKqStMrnGEwNOKhJmdKJOIHQlbbu7XEJkxFTBm1Ibe94ANKqoExKTIR9NVRJbmCh2o0xL",
+	"PZxAl2AqTkozU7OTuRIbfDVWvJ7o8dLLEpeFmhfIkoHwmjUThvyBfltEY9kmMU3GIZVtEkwpv2QhCRlU",
+	"srBMtknOmQxoykICPAsKtPVgH2KxFjG1WuAe1BsB6FGSBVjNzRkweb+s64DE7JrFkoSMpaCIQu1WW08c",
+	"17oT8WsaR+HIw+LH99vt26AxsGU4H9f9ZjMaK/kw5mdiUmWdVKiv5neF6wtl/Qu8feNS+I39MXZdV/ju",
+	"nIrw8foRq4IC3AKvIW033YM7SOf+WtK5AbJhNchBk0x3k72F/F61323LGO/7AGypUt+Rca0x7M6Zrcg0",
+	"p8fmFyLFWcFVW73fwCm3UsBv3/3FufvsxO59fR+rtbLP3xs0waqfb69/vLfb21upJFacfO7Cyo4FiOOO",
+	"7r3CSIY+NlC0LO1BlF4nA8ybZr5nzuiPWknKOZ1MoIrxBCMbUxFjJvGQz6hWFnnIsmU+Nu98r+dgcyO/",
+	"73Bw70zbdoeD1ad2raO5pM9B+eCtlokGF2FUUs5G1pAaVRWyUdu41u1bC2PwlIz+/uSCLPKMHXvsd343",
+	"f70fQUmALFdPoC2Zy6bmyc1HeVNXFYy3apa4qVaZF07v01Wk13ZzbVGL7n9ALfqe495z3O0Upd2R3d6y",
+	"A8VFAR0IzSIsfFEVz5JywGc2fivMqtaGDCSj+Fg8jwyvVaaCSiTM77eYQFDVsKk2mU2jYFowU9sZEdB7",
+	"HFs4IRTcBNanB241QHNB8WASfdz9bYxzzCJpOjjqb6G7Lo1pwMIuecU4TSJ+CYlrhYAw2Wt0jjOSVLMd",
+	"PWTCRSGFyi4vKzDA4+XYQo1UQPZUEgy3zhUD9lcSCaYlpb7S1qO1/NOTBI6lljEiWRyLW7mZXpcmtMTN",
+	"BEAcShjv5Trupa0ISdx3xO+H/Sykptm0L0lOLtvUjyMbXfLmn6r9yEd2pGwqL/8Az8uTMFKfgPfl81MM",
+	"9MIRCOfrc/zxHCk7acauIzbbvBNVVb1o6A7N9XEDOW4Yc9uX7zmPIaXDiDib7u01t0V9xCH8dsmZ+4eL",
+	"tWWMBlPMpRryKYWUJGD+0EePTRRhSarmqNVg5kPEySiJpIz45ejU9N0sPqq1g+KbZFagBGKeBDlzLp8h",
+	"h8hgQudkSq8ZoUaD2CPPo2/apmONvhWRvN31QQ/DdlKxVJIHes/d+Az8n5nWw1MM9kXSBOuGvCZaV6OV",
+	"mK3dilqC+1WXV+Gb8b7Q3QYo88vyDNbQQ3CtAeQgUtMPoY/YjS+vxSvzq7XVYcKrg4rnNFlQLQxZtk5+",
+	"0sdKa7VTEaNw/QkX8l2tDa0X1zef8d/XTu24hRpg1r9JG7BL8eczmf8cmsC9MF+3dxowHVr22IlceS0c",
+	"1pfryxOhF9wCDWIdDYoPJNafu/zpMv9vcKS2LZItI5zdmEJzbW6/xFHqFbL+h8KQM9ViQx4YF4Vpjlsr",
+	"6vCp7blm3TBWu2c/d0tzsFWP7OCD5jW4SsEK3RXpXfdO23un7R3ZueFKNfztjvGyelZtvYxL4SedK1JM",
+	"SomRy1LJS01vukszu3+wY/gsE7ytP9Cm3yx1Bq5M+u57Sd/yZSEHJjSWbBWv9NTt9np55f4ntIWy9hf6",
+	"W8oGN3u/OincpU38iXLC9ap8Dhr+Z5tK3sjbPmKwbDmfLtIHmiGXioCWVVhcXY9ltV7KUcGvIEjGARWo",
+	"iKg0ZiD84Ljbh9F2Lz5GYGVTflirnXpM8tYMsUkb9dI47zXNexZ41/QAzzX+qTDA1dqcOSIv8mTMsoJj",
+	"zth4KsTVclXW3lTbeObBoGdd5A+rQHTnLMiYwZiFgpopAOJC3XStdvvGDufPW7YYRlLTXWgwzyxCCIcf",
+	"LYO1WMQ/VXBJDZRItwAE1vRXdkgcs/29zmHvKOyM+weDKn4ohCBELnHrntykUcbkmQtpryyOaLfyDGDf",
+	"lUrlyc6Oh4xSENsd9WBDJav1X/vB+5rI+5rIRazQgtdYru1+amLa9obFgsiAxvGYBqZN5LXhIb//xSLl",
+	"YBlInsXvmxvSYUhsGkmLmKxvAwwKzXVfv/oOxY0ZRJec8TkZ3NyAyhpx0t83jbSwuwO6e2Eop4TyObhi",
+	"CdMm8ZBTkrEwyrDwkEQ8iPOQhYDKqbKIhcikCZ0olhkEc/f2NtknScRzqIzf7RV/D8hU5Blcxz+GvN/D",
+	"P8HSt//oktFevzcihtXhQM2stCxBgPR9EtI5yBzjRibjHHHL8oxJEgpCJZmxOO5iFzsIAcN0SUC5qav3",
+	"qi7xreWI8ch8tROFIwz9Imf134BY6KYvX40nW3DDjwDveFFyLcrTKLSSFL7WLsYjuGk3QpXWD1QZXXNN",
+	"CGzA3kQ2UhQ7FhNdiLDWIonmOdy5Eij0jc3/MyMGALCEhgyAoyw9ykibSf3jw57+9fXFo/LE+odH/cPD",
+	"g6Pe/qrhA5qcokm6dBYe+OmgB4mUmo20Tlr/9VOvc/zub39ZZ2aj63575LXsk+xgj/zj+dmjzvk/zgb7",
+	"B3oPR2gNFYuLVlG3/LMbdOmq5gj4gyY9Sc4V5SHNQmKVIDKlcsgj1SVvADCC6uXMGARdxkwfiEwoLY31",
+	"AE3di5qJNpFMk6DCZpYGgLaKNnvdb3+7L95OfntxvP/2+PUPef+JnPwzmfzw4p9TfvV2kP5yLI5fPH6x",
+	"84+d9Nne16v2RUaXnKo8Y+vuS7/X662xCfq4TNlNdd1hR0Q4JznE8dz5wQXqkmeKBELr6IQL4pYfoXtE",
+	"gZ+cZkKxQA05cDupMCl1fkrSjE1YVrAHN70F1N7B+JgeHIVHbDA5nOz1w/44PKR9dkD3aH9yQHfpbtgf",
+	"79Me2wt7tB/sjw/p4WSXHQTH4dG4T3tNC/tj5zmN4nNFg6vO+VqLW6Fy2pm8+/1g730drd+pOPuWzQpW",
+	"YPh1EfweNGADrI8Yed43F9oXvK+2H1raf8A229yk9UBjJ6OP3LfItQf6xq30nTsEbdZoob4vwsZKPArN",
+	"BscNiMe1U4IqVoBRjiqqUBfzHXr1li7jIbRIJDOqtQAuUH9ApeC0pKdE0uovYRfVSxbkWaTmmAbkZ4Pj",
+	"87V65vuamf8D0RhNIp1RSLQqiJD2RhdsE82UivwlIxsciiuY2qBMAugqNGe5zKNQS+ohH+2EIpDOIhsR",
+	"qXWtqZjpL1yzLJqA5LCMp8izH/QKd8D6sBJmsz8uqoRVHcucS7NZ07LX9CdBva/Uw3Ujc3sdA3hT/Aiz",
+	"gCvgIyxtflD0CPORRXAOo7/bPk5Ajxv6nj9t54c+DhG/xKuarU4lC35+mzzN3v74Iv7X7n/G4d/fTung",
+	"h9/evnkxf/vjq+Rfb1QcDH74JUh+6D2/ePZ1a2selI0Z7ZtITc3Il1OPl7OBe9g2zAT4yD0+xT3M6+bV",
+	"B85jl3wS1Qd/VuyHmRPD9R6vamLjwf7+7sEqV5jJldG3Ib/oINKpkTeVQMNGYBDO0/UGm+RpnjQRmStk",
+	"UsR1wzt1+YhoGrsLhBqlKBEJFj3ODSa+QV5swH8oVJb14B98vRBecJ/Zdh9v3B4AxKqju8YJXYb+YO49",
+	"9cS+PWJLg3aXTDUelN5WFcsvSpP8WErgCtXvnmPdc6ztACjchV3dMh/CkPh64AnoA0zGLDNpXTSzTfFI",
+	"Ycv60KCGdZBLho4hzmbGN9M2QQIhXTffSGk9ZchtmWQRHIkUEZzkXEWxUWPsiw2c/BP9T1N6OBEZfE6P",
+	"1gW+4BPQDBfxrprhDXzOfFunCY6uzJNhiNjLziB7F54Sn8FuDF+w2svx4dEL7qXQx5ZCf06ogvvCxPvC",
+	"RCufPrCpXmuT7xiLOVrSEeGN7VVfWNcmIOF8hwIwAaDRXLXWBbrFV+vBIHsQhKPsksduCCCPr1iqhlwb",
+	"/Ls9SAZpandg+Erx+GdbFYMzmJfg063ygD396/unmSU0/2huk2ZuBLSaMMdlfC5bJ0eHJpRaDYShL4eF",
+	"ZL/X63o23pObgGX6RTCIMZUAdxAuNonf7/X0Yq3Rwg3k4LMNQpDwwEVdHLLdmkQcUtILaVcWnHRysN85",
+	"7B+zztHgcLdzwPYne3R3PAj6+mnObtQZLlX9iPv9t2aeGJGGouEt5TUaMp6vzm8sjux9huO92Xb3lMjQ",
+	"Z6AfxXBbIZl2frcc8ln4fgezdTavmPc+uJrhP3YfXFleTwv+HeYMuyfOplRBddCYgc0GYKrtMrqx5d5e",
+	"AwxjDLokCHLFWCrh7sjA5ui/Qfh3yfde91V0f5tXWvd3JK372+LrKGHsXpNoWCNZcXkrTGnRzTfYUO79",
+	"mrO8mj70GJer1Fi1EGlfnvjAES+Ij1uLiiaLytGjls35PUDqJ2dNrR87fWxcCaXw6ecZ0dAkudAUbvNw",
+	"Rq2swJRYE4m8k2hYyew5m1UyJLx0q6ciI4M9k/xeCDAS0CybEzUTRXKVbHsNwb232j7eQ24umZ+dlDgl",
+	"FFOAMYcfGbqKElDfDUZ2DF17ObN59bWMHtbMTP3c5u18UD/al5km5Hd79lEJPmjiUP8TTBwqiPhe5Nzb",
+	"JndG6wL+hCwQT1LBNrYsPixm4valxj+12isJNRm9wO7naVGC1NWfHkF6C4gRxyhjwZlnR0SKyHys3zyG",
+	"/sRd8kyVJIxicWw6nfg2Rx3j15/camrul2cY+LvzZ7ELtpbVec/tPyMD44LJcm7mn64dPuMhoDlItaRi",
+	"Y23xUi4J0ewv0ozy5Kd3mldiTVJThegUqz0kDrm7oNrRNOpqJVYqGlx1r4XAP7CMp+6FpgRKuQrjUAR5",
+	"grWyCQO0x+IrO8DNzdQXer0agEzXIh8Bk2noMCELqaOmDF5ratpA75YNIwxFQiMLslO8PGPYbF+P0Kve",
+	"ffzinGQsEFlonkgzcc2qHzTvbPjiFZvb5I9CMkmiDynjSv+bOUxi80KaRh39WMMbTcNzm6SxgJXhCg8l",
+	"Nkn33lzqib749nMs7sLVHotQC3pYDB9uGEpufWwm7OhRbcnhfbWAKVn85BMsPHLZMeUKJH9eX0mird/X",
+	"r76Ttiqpu1AiWveJ11AxCFOKYkh6AdFnTeEgz6BPScqySPivNHe3asuRsfXGlGmSCJiURIs6k6QzM5cj",
+	"rBGHU+G9d8porKat9+/e//8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -15,34 +15,43 @@ import (
 const acceptancePreconditions = `-- name: AcceptancePreconditions :many
 SELECT 'key'::text AS kind, api_keys.organization_id, api_keys.id, ''::text AS name,
     (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
-    (organizations.sending_paused_at IS NOT NULL)::boolean AS sending_paused
+    (organizations.sending_paused_at IS NOT NULL)::boolean AS sending_paused,
+    organizations.daily_limit, organizations.per_second_limit, organizations.created_at AS organization_created_at,
+    coalesce(
+        (SELECT min(reputations.warned_at) FROM reputations WHERE reputations.organization_id = organizations.id), $1
+    )::timestamptz AS good_until
 FROM api_keys
 JOIN organizations ON organizations.id = api_keys.organization_id
-WHERE api_keys.id = ANY ($1::uuid[])
-  AND api_keys.organization_id = ANY ($2::uuid[])
+WHERE api_keys.id = ANY ($2::uuid[])
+  AND api_keys.organization_id = ANY ($3::uuid[])
   AND api_keys.revoked_at IS NULL
-  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $3::timestamptz)
+  AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $1::timestamptz)
 UNION ALL
-SELECT 'domain', domains.organization_id, domains.id, domains.name, false, reputations.paused_at IS NOT NULL FROM domains
+SELECT 'domain', domains.organization_id, domains.id, domains.name, false, reputations.paused_at IS NOT NULL,
+    NULL, NULL, $1, $1
+FROM domains
 LEFT JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
-WHERE domains.organization_id = ANY ($2::uuid[])
+WHERE domains.organization_id = ANY ($3::uuid[])
   AND domains.name = ANY ($4::text[])
   AND domains.status = 'Verified'
 UNION ALL
-SELECT 'suppression', suppressions.organization_id, suppressions.organization_id, suppressions.address_key, false, false
+SELECT 'suppression', suppressions.organization_id, suppressions.organization_id, suppressions.address_key, false, false,
+    NULL, NULL, $1, $1
 FROM suppressions
-WHERE suppressions.organization_id = ANY ($2::uuid[])
+WHERE suppressions.organization_id = ANY ($3::uuid[])
   AND suppressions.address_key = ANY ($5::text[])
 UNION ALL
-SELECT 'period', usage_periods.organization_id, usage_periods.organization_id, '', false, false FROM usage_periods
-WHERE usage_periods.organization_id = ANY ($2::uuid[])
+SELECT 'period', usage_periods.organization_id, usage_periods.organization_id, '', false, false,
+    NULL, NULL, $1, $1
+FROM usage_periods
+WHERE usage_periods.organization_id = ANY ($3::uuid[])
   AND usage_periods.period_key = $6
 `
 
 type AcceptancePreconditionsParams struct {
+	Now             time.Time
 	APIKeyIds       []uuid.UUID
 	OrganizationIds []uuid.UUID
-	Now             time.Time
 	DomainNames     []string
 	AddressKeys     []string
 	PeriodKey       string
@@ -55,17 +64,22 @@ type AcceptancePreconditionsRow struct {
 	Name                  string
 	OrganizationSuspended bool
 	SendingPaused         bool
+	DailyLimit            *int64
+	PerSecondLimit        *int64
+	OrganizationCreatedAt time.Time
+	GoodUntil             time.Time
 }
 
 // AcceptancePreconditions reads, in one round trip, what decides whether messages are accepted. The column kind
 // distinguishes the rows: 'key', a usable key, and whether its organization is suspended; 'domain', a verified
-// domain among the names; both tell whether sending is paused; 'suppression', an address key that its organization suppresses; 'period', an organization
+// domain among the names; both tell whether sending is paused, the former also the limits of its
+// organization, and until when it had no warning (good_until); 'suppression', an address key that its organization suppresses; 'period', an organization
 // whose billing period is open.
 func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePreconditionsParams) ([]AcceptancePreconditionsRow, error) {
 	rows, err := q.db.Query(ctx, acceptancePreconditions,
+		arg.Now,
 		arg.APIKeyIds,
 		arg.OrganizationIds,
-		arg.Now,
 		arg.DomainNames,
 		arg.AddressKeys,
 		arg.PeriodKey,
@@ -84,6 +98,10 @@ func (q *Queries) AcceptancePreconditions(ctx context.Context, arg AcceptancePre
 			&i.Name,
 			&i.OrganizationSuspended,
 			&i.SendingPaused,
+			&i.DailyLimit,
+			&i.PerSecondLimit,
+			&i.OrganizationCreatedAt,
+			&i.GoodUntil,
 		); err != nil {
 			return nil, err
 		}

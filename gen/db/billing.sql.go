@@ -12,19 +12,29 @@ import (
 )
 
 const usageAdd = `-- name: UsageAdd :exec
-UPDATE usage_periods SET emails_sent = emails_sent + added.emails
-FROM (SELECT unnest($2::uuid[]) AS organization_id, unnest($3::bigint[]) AS emails) AS added
-WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = $1
+UPDATE usage_periods
+SET emails_sent = emails_sent + added.emails,
+    day_emails = added.emails + CASE WHEN usage_periods.day >= $1 THEN usage_periods.day_emails ELSE 0 END,
+    day = greatest(usage_periods.day, $1)
+FROM (SELECT unnest($3::uuid[]) AS organization_id, unnest($4::bigint[]) AS emails) AS added
+WHERE usage_periods.organization_id = added.organization_id AND usage_periods.period_key = $2
 `
 
 type UsageAddParams struct {
+	Day             int32
 	PeriodKey       string
 	OrganizationIds []uuid.UUID
 	Emails          []int64
 }
 
+// UsageAdd counts emails of a day. The clocks of processes need not agree at midnight: a later day that has begun stays.
 func (q *Queries) UsageAdd(ctx context.Context, arg UsageAddParams) error {
-	_, err := q.db.Exec(ctx, usageAdd, arg.PeriodKey, arg.OrganizationIds, arg.Emails)
+	_, err := q.db.Exec(ctx, usageAdd,
+		arg.Day,
+		arg.PeriodKey,
+		arg.OrganizationIds,
+		arg.Emails,
+	)
 	return err
 }
 
@@ -99,6 +109,8 @@ const usageLock = `-- name: UsageLock :many
 SELECT
     usage_periods.organization_id,
     usage_periods.emails_sent,
+    usage_periods.day,
+    usage_periods.day_emails,
     usage_periods.free_monthly_allowance,
     usage_periods.price_per_1k_cents,
     organizations.has_payment_method,
@@ -118,6 +130,8 @@ type UsageLockParams struct {
 type UsageLockRow struct {
 	OrganizationID       uuid.UUID
 	EmailsSent           int64
+	Day                  int32
+	DayEmails            int64
 	FreeMonthlyAllowance int64
 	PricePer1kCents      int64
 	HasPaymentMethod     bool
@@ -138,6 +152,8 @@ func (q *Queries) UsageLock(ctx context.Context, arg UsageLockParams) ([]UsageLo
 		if err := rows.Scan(
 			&i.OrganizationID,
 			&i.EmailsSent,
+			&i.Day,
+			&i.DayEmails,
 			&i.FreeMonthlyAllowance,
 			&i.PricePer1kCents,
 			&i.HasPaymentMethod,

@@ -115,6 +115,8 @@ type Organization struct {
 	PricePer1kCents      int64
 	CreatedAt            time.Time
 	SendingPausedAt      *time.Time
+	DailyLimit           *int64
+	PerSecondLimit       *int64
 }
 
 type Recipient struct {

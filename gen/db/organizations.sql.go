@@ -44,7 +44,7 @@ func (q *Queries) OrganizationBillingUpdate(ctx context.Context, arg Organizatio
 }
 
 const organizationGet = `-- name: OrganizationGet :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations WHERE id = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations WHERE id = $1
 `
 
 func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organization, error) {
@@ -60,12 +60,14 @@ func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organizati
 		&i.PricePer1kCents,
 		&i.CreatedAt,
 		&i.SendingPausedAt,
+		&i.DailyLimit,
+		&i.PerSecondLimit,
 	)
 	return i, err
 }
 
 const organizationGetByName = `-- name: OrganizationGetByName :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations WHERE name = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations WHERE name = $1
 `
 
 func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organization, error) {
@@ -81,6 +83,8 @@ func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organ
 		&i.PricePer1kCents,
 		&i.CreatedAt,
 		&i.SendingPausedAt,
+		&i.DailyLimit,
+		&i.PerSecondLimit,
 	)
 	return i, err
 }
@@ -110,7 +114,7 @@ func (q *Queries) OrganizationInsert(ctx context.Context, arg OrganizationInsert
 }
 
 const organizationList = `-- name: OrganizationList :many
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at FROM organizations ORDER BY id
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations ORDER BY id
 `
 
 func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) {
@@ -132,6 +136,8 @@ func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) 
 			&i.PricePer1kCents,
 			&i.CreatedAt,
 			&i.SendingPausedAt,
+			&i.DailyLimit,
+			&i.PerSecondLimit,
 		); err != nil {
 			return nil, err
 		}
@@ -159,6 +165,24 @@ UPDATE organizations SET suspended_at = NULL, sending_paused_at = NULL WHERE id 
 
 func (q *Queries) OrganizationResume(ctx context.Context, id uuid.UUID) (int64, error) {
 	result, err := q.db.Exec(ctx, organizationResume, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const organizationSetLimits = `-- name: OrganizationSetLimits :execrows
+UPDATE organizations SET daily_limit = $1, per_second_limit = $2 WHERE id = $3
+`
+
+type OrganizationSetLimitsParams struct {
+	DailyLimit     *int64
+	PerSecondLimit *int64
+	ID             uuid.UUID
+}
+
+func (q *Queries) OrganizationSetLimits(ctx context.Context, arg OrganizationSetLimitsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, organizationSetLimits, arg.DailyLimit, arg.PerSecondLimit, arg.ID)
 	if err != nil {
 		return 0, err
 	}

@@ -6,8 +6,8 @@
 //   - dev.go: everything on this machine; dev_environment.go: its Postgres, SES and DNS; dev_seed.go: its first
 //     organization, key and domain; data_folder.go: the files it keeps between starts
 //   - ses.go: setting up AWS; doctor.go: checking an installation step by step
-//   - organizations.go, organization_show.go, keys.go, billing.go, secret_key.go: the operator's commands; operator.go: what they
-//     share
+//   - organizations.go, organization_limits.go, organization_show.go, keys.go, billing.go, secret_key.go: the operator's
+//     commands; operator.go: what they share
 package command
 
 import (
@@ -49,7 +49,7 @@ type grammar struct {
 	Serve     serveCommand        `cmd:"" help:"Serve the API and send mail."`
 	Worker    workerCommand       `cmd:"" help:"Send mail without serving the API."`
 	Migrate   migrateCommand      `cmd:"" help:"Migrate the database schema to the version of this binary."`
-	Org       organizationCommand `cmd:"" help:"Create, list, show, suspend and resume organizations."`
+	Org       organizationCommand `cmd:"" help:"Create, list, show, limit, suspend and resume organizations."`
 	Key       keyCommand          `cmd:"" help:"Create, list and revoke API keys."`
 	Billing   billingCommand      `cmd:"" help:"Set payment method, spend cap, allowance and price of an organization."`
 	SecretKey secretKeyCommand    `cmd:"" help:"Encrypt stored secrets anew under a new secret key."`

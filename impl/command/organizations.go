@@ -20,6 +20,7 @@ type organizationCommand struct {
 	List    organizationList    `cmd:"" help:"List the organizations."`
 	Suspend organizationSuspend `cmd:"" help:"Suspend an organization: its requests get 403, and its queued messages stay queued."`
 	Resume  organizationResume  `cmd:"" help:"Resume an organization that is suspended, or whose sending is paused for bounces or complaints; its queued messages become due at once."`
+	Limits  organizationLimits  `cmd:"" help:"Set how many emails an organization may send in a day and in a second."`
 	Show    organizationShow    `cmd:"" help:"Show an organization with its rates of bounces and complaints."`
 }
 
@@ -33,6 +34,8 @@ type shownOrganization struct {
 	MonthlySpendCapCents *int64     `json:"monthlySpendCapCents"`
 	FreeMonthlyAllowance int64      `json:"freeMonthlyAllowance"`
 	PricePer1kCents      int64      `json:"pricePer1kCents"`
+	DailyLimit           *int64     `json:"dailyLimit"`
+	PerSecondLimit       *int64     `json:"perSecondLimit"`
 	CreatedAt            time.Time  `json:"createdAt"`
 }
 
@@ -139,7 +142,7 @@ func (c *organizationResume) Run(ctx context.Context, process *Process) error {
 }
 
 func organizationHeadings() []string {
-	return []string{"ID", "NAME", "SUSPENDED", "PAUSED", "PAYMENT METHOD", "CAP (CENTS)", "ALLOWANCE", "PRICE PER 1K (CENTS)"}
+	return []string{"ID", "NAME", "SUSPENDED", "PAUSED", "PAYMENT METHOD", "CAP (CENTS)", "ALLOWANCE", "PRICE PER 1K (CENTS)", "PER DAY", "PER SECOND"}
 }
 
 func organizationRow(row db.Organization) []string {
@@ -150,6 +153,7 @@ func organizationRow(row db.Organization) []string {
 	return []string{
 		row.ID.String(), row.Name, formatTime(row.SuspendedAt, "no"), formatTime(row.SendingPausedAt, "no"), strconv.FormatBool(row.HasPaymentMethod), limit,
 		strconv.FormatInt(row.FreeMonthlyAllowance, 10), strconv.FormatInt(row.PricePer1kCents, 10),
+		formatLimit(row.DailyLimit), formatLimit(row.PerSecondLimit),
 	}
 }
 
@@ -163,6 +167,8 @@ func organizationOf(row db.Organization) shownOrganization {
 		MonthlySpendCapCents: row.MonthlySpendCapCents,
 		FreeMonthlyAllowance: row.FreeMonthlyAllowance,
 		PricePer1kCents:      row.PricePer1kCents,
+		DailyLimit:           row.DailyLimit,
+		PerSecondLimit:       row.PerSecondLimit,
 		CreatedAt:            row.CreatedAt.UTC(),
 	}
 }

@@ -3,7 +3,7 @@
 //
 //   - components.go: builds the API, the worker and what they share
 //   - service.go: a process that runs until it is told to stop; http_server.go: listening and serving
-//   - flags.go, reputation_flags.go, secret_key.go: settings that several commands have
+//   - flags.go, limit_flags.go, reputation_flags.go, secret_key.go: settings that several commands have
 //   - startup_checks.go, schema_check.go: checks at the start: SES, DNS, the database schema
 //   - telemetry.go: metrics, profiles and traces of a process
 //   - process.go: arguments, output, clock and randomness of a process
@@ -129,6 +129,7 @@ func (p *Components) API(
 	accepting := intake.Config{
 		Store: database, Now: p.Clock.Now, Random: p.Process.Random,
 		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptConcurrency, QueueSize: flags.AcceptQueueSize,
+		Limits: flags.Limits(),
 	}
 	config := rest.Config{
 		Spec:                p.Process.Spec,

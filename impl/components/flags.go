@@ -68,6 +68,7 @@ const minBodyBytes = 40 << 20
 
 // APIFlags sets the limits of the API.
 type APIFlags struct {
+	LimitFlags
 	RateLimit         float64 `env:"MAILSTACK_RATE_LIMIT" default:"1000" placeholder:"N" help:"Maximum requests per second and API key, in this process; bursts may be twice as large; 0 disables the limit. Default: 1000."`
 	AcceptGroup       int     `env:"MAILSTACK_ACCEPT_GROUP" default:"256" placeholder:"N" help:"Maximum messages per accept transaction (group commit); 1 gives every request its own transaction. Default: 256."`
 	AcceptConcurrency int     `env:"MAILSTACK_ACCEPT_CONCURRENCY,MAILSTACK_ACCEPT_TRANSACTIONS" aliases:"accept-parallel" default:"1" placeholder:"N" help:"Maximum concurrent accept transactions. More make smaller groups, and block each other on the same organization. Default: 1."`
@@ -93,7 +94,7 @@ func (flags APIFlags) Check() error {
 	if flags.MaxBodyBytes < minBodyBytes {
 		return Usagef("MAILSTACK_MAX_BODY_BYTES is %d: at least %d are needed, or the largest batch would never pass", flags.MaxBodyBytes, minBodyBytes)
 	}
-	return nil
+	return flags.LimitFlags.Check()
 }
 
 // EventsFlags sets the sources of SES events.

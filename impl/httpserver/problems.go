@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,8 +82,11 @@ func routingProblem(err *echo.HTTPError) *problem.Problem {
 // RefusalProblem returns the problem of a message that intake refused.
 func RefusalProblem(refusal *intake.Refusal) *problem.Problem {
 	code := api.ProblemCode(refusal.Reason)
-	if refusal.Reason == intake.SendingPaused {
+	switch refusal.Reason {
+	case intake.SendingPaused:
 		return sendingPaused(refusal)
+	case intake.OrganizationLimit:
+		return organizationLimit(refusal)
 	}
 	detail := map[intake.Reason]string{
 		intake.KeyNotValid:          auth.Unauthorized().Detail,
@@ -107,6 +111,15 @@ func sendingPaused(refusal *intake.Refusal) *problem.Problem {
 		paused.Detail = `Sending from the domain of "` + refusal.Field + `" is paused for too many bounces or complaints.`
 	}
 	return paused
+}
+
+// organizationLimit returns the problem of an organization that has reached its limit of emails.
+func organizationLimit(refusal *intake.Refusal) *problem.Problem {
+	return &problem.Problem{
+		Code:       api.ProblemCodeOrganizationLimit,
+		Detail:     "Your organization has reached the emails that it may send in a day or in a second; try again after the given time.",
+		RetryAfter: int(math.Ceil(refusal.RetryAfter.Seconds())),
+	}
 }
 
 // handleError responds to every failure, routing errors included, with a problem document.

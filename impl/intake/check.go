@@ -38,14 +38,16 @@ type preconditions struct {
 	verified map[name]sendingDomain
 	// suppressed has the addresses that the organization does not send to.
 	suppressed map[name]bool
+	// allowed has the limits of organizations.
+	allowed map[uuid.UUID]allowed
 	// open has the organizations whose billing period is open.
 	open map[uuid.UUID]bool
 }
 
 // loadPreconditions reads the preconditions inside the accepting transaction, so that it sees a key that was
 // revoked or a recipient that was suppressed before the transaction began.
-func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, now time.Time) (preconditions, error) {
-	found := preconditions{map[key]standing{}, map[name]sendingDomain{}, map[name]bool{}, map[uuid.UUID]bool{}}
+func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, limits Limits, now time.Time) (preconditions, error) {
+	found := preconditions{map[key]standing{}, map[name]sendingDomain{}, map[name]bool{}, map[uuid.UUID]allowed{}, map[uuid.UUID]bool{}}
 	rows, err := tx.AcceptancePreconditions(ctx, db.AcceptancePreconditionsParams{
 		OrganizationIds: organizations(all),
 		APIKeyIds:       distinct(all, func(c *candidate) []uuid.UUID { return []uuid.UUID{c.message.APIKeyID} }),
@@ -61,6 +63,7 @@ func loadPreconditions(ctx context.Context, tx *db.Queries, all []*candidate, no
 		switch row.Kind {
 		case "key":
 			found.usable[key{row.OrganizationID, row.ID}] = standing{row.OrganizationSuspended, row.SendingPaused}
+			found.allowed[row.OrganizationID] = limits.of(row)
 		case "domain":
 			found.verified[name{row.OrganizationID, row.Name}] = sendingDomain{row.ID, row.SendingPaused}
 		case "suppression":

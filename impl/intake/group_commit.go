@@ -24,6 +24,8 @@ type submission struct {
 	prior    error
 	leader   *submission
 	response *idempotency.Response
+	// taken is set once the request has taken its emails of the organization's limit per second.
+	taken bool
 	// ctx is the request's.
 	ctx context.Context
 	// traceparent is the trace that the sending of its messages continues. Empty means none.

@@ -5,6 +5,7 @@
 //   - idempotency.go: idempotency keys
 //   - check.go: the checks in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance; usage_lock.go: usage rows that another transaction holds for long
+//   - limits.go: how many emails an organization may send; rates.go: of those, how many per second
 //   - insert.go, id.go: the rows
 //   - message.go: messages and their results
 //   - observe.go: what metrics and traces receive
@@ -55,6 +56,9 @@ type Config struct {
 	// QueueSize bounds the messages that wait for a transaction; organizations that hold less than their share may have as
 	// many again. Zero means 10,000, about a second's work.
 	QueueSize int
+	// Limits are how many emails organizations may send by default. The daily ones are exact; those per second hold in each
+	// process. The zero value means no limits.
+	Limits Limits
 	// Observer receives every transaction and every request. Nil means none.
 	Observer Observer
 	// Tracer traces requests into the transaction. Nil means none.
@@ -81,6 +85,7 @@ type Intake struct {
 	small, large *commitQueue
 	ids          ids
 	locked       lockedUsage
+	rates        rates
 }
 
 // New returns an Intake.
@@ -225,11 +230,12 @@ func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submi
 		return errNothingAccepted
 	}
 	all := candidatesOf(working)
-	found, err := loadPreconditions(ctx, tx, all, clock)
+	found, err := loadPreconditions(ctx, tx, all, intake.config.Limits, clock)
 	if err != nil {
 		return err
 	}
 	check(all, found)
+	intake.checkRates(working, found, clock)
 	if err := intake.insertAndReserve(ctx, tx, all, found, now, order); err != nil {
 		return err
 	}

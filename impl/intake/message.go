@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl/mail"
@@ -46,6 +48,7 @@ const (
 	RecipientSuppressed  Reason = "recipient-suppressed"
 	FreeTierExhausted    Reason = "free-tier-exhausted"
 	SpendCapReached      Reason = "spend-cap-reached"
+	OrganizationLimit    Reason = "organization-limit"
 )
 
 // Refusal describes why a message was not accepted.
@@ -53,6 +56,8 @@ type Refusal struct {
 	Reason Reason
 	// Field is the member of the request that caused the refusal. Empty means none.
 	Field string
+	// RetryAfter is when the same message may be accepted. Zero means that time alone changes nothing.
+	RetryAfter time.Duration
 }
 
 // OfOrganization reports whether the refusal is about the key or the organization, and so about every message of the request.
@@ -92,6 +97,10 @@ func candidatesOf(group []*submission) []*candidate {
 
 func (c *candidate) refuse(reason Reason, field string) {
 	c.result.Refusal = &Refusal{Reason: reason, Field: field}
+}
+
+func (c *candidate) refuseFor(wait time.Duration) {
+	c.result.Refusal = &Refusal{Reason: OrganizationLimit, RetryAfter: wait}
 }
 
 func (c *candidate) refused() bool { return c.result.Refusal != nil }

@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,21 +48,23 @@ func reserve(ctx context.Context, tx *db.Queries, all []*candidate, found precon
 	if len(rows) != len(ids) {
 		return fmt.Errorf("reserve the allowance: %d of %d organizations have a billing period", len(rows), len(ids))
 	}
-	return count(ctx, tx, period, rows, perOrganization, closed)
+	return count(ctx, tx, rows, perOrganization, found, now)
 }
 
 // count refuses what does not fit, and stores the usage of what does. It closes a period that was opened for
 // nothing.
 func count(
-	ctx context.Context, tx *db.Queries, period string, rows []db.UsageLockRow, perOrganization map[uuid.UUID][]*candidate,
-	opened []uuid.UUID,
+	ctx context.Context, tx *db.Queries, rows []db.UsageLockRow, perOrganization map[uuid.UUID][]*candidate, found preconditions,
+	now time.Time,
 ) error {
-	added := db.UsageAddParams{PeriodKey: period}
+	period := billing.PeriodAt(now).Key
+	added := db.UsageAddParams{PeriodKey: period, Day: dayOf(now)}
 	nothing := db.UsageCloseParams{PeriodKey: period}
 	for _, row := range rows {
-		reserved := fit(usageOf(row), perOrganization[row.OrganizationID])
+		dayRoom, nextDay := found.allowed[row.OrganizationID].dayRoom(row, now)
+		reserved := fit(usageOf(row), dayRoom, nextDay, perOrganization[row.OrganizationID])
 		if reserved == 0 {
-			if slices.Contains(opened, row.OrganizationID) {
+			if !found.open[row.OrganizationID] {
 				nothing.OrganizationIds = append(nothing.OrganizationIds, row.OrganizationID)
 			}
 			continue
@@ -96,20 +97,28 @@ func usageOf(row db.UsageLockRow) billing.Usage {
 
 // fit refuses the messages that do not fit, and returns how many emails do. After the first message of a
 // submission that does not fit, the rest of that submission is refused: the accepted messages of a batch are
-// always its beginning.
-func fit(account billing.Usage, candidates []*candidate) int64 {
+// always its beginning. dayRoom is what is left of the day, and nextDay when it ends.
+func fit(account billing.Usage, dayRoom int64, nextDay time.Duration, candidates []*candidate) int64 {
 	var reserved int64
 	room := account.Remaining()
-	closed := make(map[*submission]bool)
+	closed := make(map[*submission]*Refusal)
 	for _, c := range candidates {
 		emails := c.message.recipients()
-		if closed[c.submission] || emails > room {
-			closed[c.submission] = true
+		switch {
+		case closed[c.submission] != nil:
+			c.result.Refusal = closed[c.submission]
+			continue
+		case emails > room:
 			c.refuse(Reason(account.LimitReached()), "")
+		case emails > dayRoom:
+			c.refuseFor(nextDay)
+		default:
+			room -= emails
+			dayRoom -= emails
+			reserved += emails
 			continue
 		}
-		room -= emails
-		reserved += emails
+		closed[c.submission] = c.result.Refusal
 	}
 	return reserved
 }

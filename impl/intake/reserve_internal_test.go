@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"math"
 	"testing"
 
 	"github.com/voostack/mailstack/impl/billing"
@@ -17,7 +18,7 @@ func TestFit(t *testing.T) {
 			message: &Message{To: make([]mail.Address, one.recipients)}, result: &Result{}, submission: requests[one.request],
 		})
 	}
-	reserved := fit(billing.Usage{Sent: 6, FreeAllowance: 10}, all)
+	reserved := fit(billing.Usage{Sent: 6, FreeAllowance: 10}, math.MaxInt64, 0, all)
 	accepted := ""
 	for _, c := range all {
 		switch {

@@ -118,3 +118,24 @@ func (o Organizations) SetBilling(
 	}
 	return nil
 }
+
+// SetLimits changes how many emails an organization may send, as [Organizations.SetBilling] changes its billing terms.
+func (o Organizations) SetLimits(
+	ctx context.Context, id uuid.UUID, change func(current db.Organization) db.OrganizationSetLimitsParams,
+) error {
+	err := o.Store.Tx(ctx, func(tx *db.Queries) error {
+		if err := tx.OrganizationLock(ctx, id); err != nil {
+			return err
+		}
+		row, err := tx.OrganizationGet(ctx, id)
+		if err != nil {
+			return err
+		}
+		_, err = tx.OrganizationSetLimits(ctx, change(row))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change the limits: %w", err)
+	}
+	return nil
+}

@@ -150,6 +150,12 @@ var kinds = map[api.ProblemCode]Kind{ //nolint:gochecknoglobals // a read-only t
 		http.StatusTooManyRequests, "Too many requests.",
 		"The key sends requests faster than it may. Wait for the seconds that Retry-After gives.",
 	},
+	api.ProblemCodeOrganizationLimit: {
+		http.StatusTooManyRequests, "The organization's limit is reached.",
+		"The organization has reached the number of emails that it may send in a day (UTC) or in a second. The limit of a new " +
+			"organization can grow with its age. Wait for the seconds that Retry-After gives, or ask the operator of the " +
+			"server for more.",
+	},
 	api.ProblemCodeInternalError: {
 		http.StatusInternalServerError, "The server failed.",
 		"A defect of the server. Tell its operator the request id.",

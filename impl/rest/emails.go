@@ -120,7 +120,7 @@ func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRe
 
 // answer puts the result of each message in its place. A refusal of the whole request is returned as an error: the
 // key or the organization is refused, or no item was queued and at least one passed every other check but did not fit the
-// allowance or spend cap, or is from a domain whose sending is paused.
+// allowance, spend cap or limit, or is from a domain whose sending is paused.
 func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResponse, error) {
 	results := slices.Clone(composed.results)
 	queued := 0
@@ -135,7 +135,7 @@ func (composed batch) answer(accepted []intake.Result) (api.SendBatch202JSONResp
 		switch refusal := result.Refusal; {
 		case refusal.OfOrganization():
 			return api.SendBatch202JSONResponse{}, refusal
-		case refusal.Reason == intake.SendingPaused, refusal.Reason == intake.FreeTierExhausted, refusal.Reason == intake.SpendCapReached:
+		case refusal.Reason != intake.DomainNotVerified && refusal.Reason != intake.RecipientSuppressed:
 			whole = refusal
 		}
 		results[place] = rejected(place, httpserver.RefusalProblem(result.Refusal))
