@@ -23,7 +23,11 @@ func TestOpensOfProgramsAreFactsOfTheirOwn(t *testing.T) {
 	}
 	click := event(id, "Click", "click", `{"timestamp":"2026-03-01T13:00:01Z","link":"https://a.test/","isBotEvent":"Likely"}`)
 	h.notify(t, open(`,"isBotEvent":"Likely"`), open(`,"isBotEvent":"Unlikely"`), open(""), click)
-	h.pass(t, 4+3)
+	eventually(t, "the three facts are delivered", func() bool {
+		_, err := h.worker.RunOnce(t.Context())
+		must(t, err)
+		return len(e.to("https://a.example")) == 3
+	})
 
 	kinds := map[string]string{}
 	for _, one := range h.events(t, o, id) {
