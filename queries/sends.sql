@@ -10,40 +10,56 @@ FROM (
         unnest(@traceparents::text[]) AS traceparent
 ) AS due;
 
--- SendNotify wakes the workers when the transaction commits.
+-- SendNotify wakes the workers when the transaction commits, and names the organizations with messages that are due at
+-- due_at: in microseconds since 1970, then the organizations, a hundred in a payload, whose length is limited.
 -- name: SendNotify :exec
-SELECT pg_notify('sends', '');
+SELECT pg_notify('sends', (extract(epoch FROM @due_at::timestamptz) * 1000000)::bigint || ' ' || string_agg(named.id::text, ','))
+FROM (
+    SELECT given.id, row_number() OVER () / 100 AS part FROM (SELECT DISTINCT unnest(@organization_ids::uuid[]) AS id) AS given
+) AS named
+GROUP BY named.part;
 
--- SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. If there
--- are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
--- starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
+-- SendLanes finds the organizations that have messages to send, and when the first of each is due. It walks past all
+-- rows that are dead and not removed yet.
+-- name: SendLanes :many
+WITH RECURSIVE lanes AS (
+    (SELECT s.organization_id, s.due_at FROM sends s ORDER BY s.organization_id, s.due_at LIMIT 1)
+    UNION ALL
+    SELECT following.organization_id, following.due_at
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT s.organization_id, s.due_at FROM sends s
+        WHERE s.organization_id > lanes.organization_id ORDER BY s.organization_id, s.due_at LIMIT 1
+    ) AS following
+)
+SELECT organization_id::uuid AS organization_id, due_at::timestamptz AS due_at FROM lanes;
+
+-- SendClaim leases due messages, in turn over the organizations of lanes, at most per_lane of each. What is due before the
+-- floor of its lane is not looked at. If there are more than max_rows, the seed, new for every claim, decides which
+-- organizations come first, so that none starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 -- tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
 -- was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
 -- out, except for messages accepted before expired_before, which end as Failed all the same.
 --
 -- Messages with bodies of more than large bytes share large_room, all others small_room: in the order of their turns,
--- they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was.
+-- they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was: left_due_at is
+-- when the first of that is due in the lane of a message, and leased_until where nothing of it was left.
 -- name: SendClaim :many
-WITH RECURSIVE lanes AS (
-    (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT s.organization_id FROM sends s
-        WHERE s.organization_id > lanes.lane ORDER BY s.organization_id LIMIT 1
-    )
-    FROM lanes
-    WHERE lanes.lane IS NOT NULL
+WITH lanes AS (
+    SELECT unnest(@lanes::uuid[]) AS lane, unnest(@floors::timestamptz[]) AS floor
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
+    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
-    WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz)
-      -- The message that has been due longest is about the oldest: only where it has expired can others have.
-      AND (coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR (
-          SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= @now::timestamptz
-          ORDER BY s.due_at LIMIT 1
-      ) < uuid_floor(@expired_before::timestamptz))
+    -- The limit keeps the floor in the condition of the index: as a semi-join it would be a filter after it.
+    CROSS JOIN LATERAL (
+        SELECT s.email_id FROM sends s
+        WHERE s.organization_id = lanes.lane AND s.due_at >= lanes.floor AND s.due_at <= @now::timestamptz
+        ORDER BY s.due_at LIMIT 1
+    ) AS oldest
+    -- The message that has been due longest is about the oldest: only where it has expired can others have.
+    WHERE coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR oldest.email_id < uuid_floor(@expired_before::timestamptz)
     ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
     LIMIT @max_rows
 ),
@@ -58,7 +74,7 @@ candidates AS MATERIALIZED (
                 WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
             ), 0) AS body_bytes
         FROM sends s
-        WHERE s.organization_id = active.lane AND s.due_at <= @now::timestamptz
+        WHERE s.organization_id = active.lane AND s.due_at >= active.floor AND s.due_at <= @now::timestamptz
         ORDER BY s.due_at
         -- No more than can be claimed, because every row that is read is locked.
         LIMIT least(@per_lane::integer, (SELECT ceil(CAST(@max_rows AS integer)::numeric / nullif(count(*), 0)) FROM active))
@@ -67,21 +83,25 @@ candidates AS MATERIALIZED (
     WHERE NOT active.suspended OR due.email_id < uuid_floor(@expired_before::timestamptz)
 ),
 taken AS (
-    SELECT placed.*
+    SELECT judged.*
     FROM (
-        SELECT ranked.*,
-            row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)) AS place,
-            sum(ranked.body_bytes) OVER (
-                PARTITION BY ranked.body_bytes > @large::integer
-                ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
-            ) - ranked.body_bytes AS bytes_before
+        SELECT placed.*, min(placed.due_at) FILTER (WHERE NOT placed.fits) OVER (PARTITION BY placed.lane) AS left_due_at
         FROM (
-            SELECT candidates.*, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
-            FROM candidates
-        ) AS ranked
-    ) AS placed
-    WHERE placed.bytes_before < CASE WHEN placed.body_bytes > @large::integer THEN @large_room::bigint ELSE @small_room::bigint END
-    ORDER BY placed.place
+            SELECT ranked.*,
+                row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)) AS place,
+                sum(ranked.body_bytes) OVER (
+                    PARTITION BY ranked.body_bytes > @large::integer
+                    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, @seed::bigint)
+                ) - ranked.body_bytes
+                    < CASE WHEN ranked.body_bytes > @large::integer THEN @large_room::bigint ELSE @small_room::bigint END AS fits
+            FROM (
+                SELECT candidates.*, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+                FROM candidates
+            ) AS ranked
+        ) AS placed
+    ) AS judged
+    WHERE judged.fits
+    ORDER BY judged.place
     LIMIT @max_rows
 )
 UPDATE sends
@@ -93,7 +113,8 @@ FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
     coalesce(sends.traceparent, '')::text AS traceparent,
-    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off;
+    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off,
+    coalesce(taken.left_due_at, @leased_until)::timestamptz AS left_due_at;
 
 -- SendUnclaim undoes the claim of messages in the same transaction, as if it had not been made.
 -- name: SendUnclaim :exec

@@ -82,28 +82,23 @@ func (q *Queries) SendBodies(ctx context.Context, arg SendBodiesParams) ([]SendB
 }
 
 const sendClaim = `-- name: SendClaim :many
-WITH RECURSIVE lanes AS (
-    (SELECT s.organization_id AS lane FROM sends s ORDER BY s.organization_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT s.organization_id FROM sends s
-        WHERE s.organization_id > lanes.lane ORDER BY s.organization_id LIMIT 1
-    )
-    FROM lanes
-    WHERE lanes.lane IS NOT NULL
+WITH lanes AS (
+    SELECT unnest($3::uuid[]) AS lane, unnest($4::timestamptz[]) AS floor
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
+    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
-    WHERE EXISTS (SELECT 1 FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz)
-      -- The message that has been due longest is about the oldest: only where it has expired can others have.
-      AND (coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR (
-          SELECT s.email_id FROM sends s WHERE s.organization_id = lanes.lane AND s.due_at <= $3::timestamptz
-          ORDER BY s.due_at LIMIT 1
-      ) < uuid_floor($4::timestamptz))
-    ORDER BY uuid_hash_extended(lanes.lane, $5::bigint)
-    LIMIT $6
+    -- The limit keeps the floor in the condition of the index: as a semi-join it would be a filter after it.
+    CROSS JOIN LATERAL (
+        SELECT s.email_id FROM sends s
+        WHERE s.organization_id = lanes.lane AND s.due_at >= lanes.floor AND s.due_at <= $5::timestamptz
+        ORDER BY s.due_at LIMIT 1
+    ) AS oldest
+    -- The message that has been due longest is about the oldest: only where it has expired can others have.
+    WHERE coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR oldest.email_id < uuid_floor($6::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, $7::bigint)
+    LIMIT $8
 ),
 candidates AS MATERIALIZED (
     SELECT active.lane, due.email_id, due.due_at, due.lease_expired, due.put_off, due.body_bytes
@@ -116,31 +111,35 @@ candidates AS MATERIALIZED (
                 WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
             ), 0) AS body_bytes
         FROM sends s
-        WHERE s.organization_id = active.lane AND s.due_at <= $3::timestamptz
+        WHERE s.organization_id = active.lane AND s.due_at >= active.floor AND s.due_at <= $5::timestamptz
         ORDER BY s.due_at
         -- No more than can be claimed, because every row that is read is locked.
-        LIMIT least($7::integer, (SELECT ceil(CAST($6 AS integer)::numeric / nullif(count(*), 0)) FROM active))
+        LIMIT least($9::integer, (SELECT ceil(CAST($8 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
-    WHERE NOT active.suspended OR due.email_id < uuid_floor($4::timestamptz)
+    WHERE NOT active.suspended OR due.email_id < uuid_floor($6::timestamptz)
 ),
 taken AS (
-    SELECT placed.lane, placed.email_id, placed.due_at, placed.lease_expired, placed.put_off, placed.body_bytes, placed.turn, placed.place, placed.bytes_before
+    SELECT judged.lane, judged.email_id, judged.due_at, judged.lease_expired, judged.put_off, judged.body_bytes, judged.turn, judged.place, judged.fits, judged.left_due_at
     FROM (
-        SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.body_bytes, ranked.turn,
-            row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)) AS place,
-            sum(ranked.body_bytes) OVER (
-                PARTITION BY ranked.body_bytes > $8::integer
-                ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $5::bigint)
-            ) - ranked.body_bytes AS bytes_before
+        SELECT placed.lane, placed.email_id, placed.due_at, placed.lease_expired, placed.put_off, placed.body_bytes, placed.turn, placed.place, placed.fits, min(placed.due_at) FILTER (WHERE NOT placed.fits) OVER (PARTITION BY placed.lane) AS left_due_at
         FROM (
-            SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, candidates.body_bytes, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
-            FROM candidates
-        ) AS ranked
-    ) AS placed
-    WHERE placed.bytes_before < CASE WHEN placed.body_bytes > $8::integer THEN $9::bigint ELSE $10::bigint END
-    ORDER BY placed.place
-    LIMIT $6
+            SELECT ranked.lane, ranked.email_id, ranked.due_at, ranked.lease_expired, ranked.put_off, ranked.body_bytes, ranked.turn,
+                row_number() OVER (ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $7::bigint)) AS place,
+                sum(ranked.body_bytes) OVER (
+                    PARTITION BY ranked.body_bytes > $10::integer
+                    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $7::bigint)
+                ) - ranked.body_bytes
+                    < CASE WHEN ranked.body_bytes > $10::integer THEN $11::bigint ELSE $12::bigint END AS fits
+            FROM (
+                SELECT candidates.lane, candidates.email_id, candidates.due_at, candidates.lease_expired, candidates.put_off, candidates.body_bytes, row_number() OVER (PARTITION BY lane ORDER BY due_at, email_id) AS turn
+                FROM candidates
+            ) AS ranked
+        ) AS placed
+    ) AS judged
+    WHERE judged.fits
+    ORDER BY judged.place
+    LIMIT $8
 )
 UPDATE sends
 SET attempt = sends.attempt + (NOT taken.put_off)::integer,
@@ -151,12 +150,15 @@ FROM taken
 WHERE sends.email_id = taken.email_id
 RETURNING sends.email_id, sends.organization_id, sends.attempt, sends.ambiguous_attempts,
     coalesce(sends.traceparent, '')::text AS traceparent,
-    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off
+    taken.body_bytes::integer AS body_bytes, taken.place::bigint AS place, taken.due_at::timestamptz AS was_due_at, taken.put_off::boolean AS put_off,
+    coalesce(taken.left_due_at, $2)::timestamptz AS left_due_at
 `
 
 type SendClaimParams struct {
 	ExpiredLeaseUntil *time.Time
 	LeasedUntil       time.Time
+	Lanes             []uuid.UUID
+	Floors            []time.Time
 	Now               time.Time
 	ExpiredBefore     time.Time
 	Seed              int64
@@ -177,21 +179,25 @@ type SendClaimRow struct {
 	Place             int64
 	WasDueAt          time.Time
 	PutOff            bool
+	LeftDueAt         time.Time
 }
 
-// SendClaim leases due messages, in turn over the organizations that have any, at most per_lane of each. If there
-// are more than max_rows, the seed, new for every claim, decides which organizations come first, so that none
-// starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
+// SendClaim leases due messages, in turn over the organizations of lanes, at most per_lane of each. What is due before the
+// floor of its lane is not looked at. If there are more than max_rows, the seed, new for every claim, decides which
+// organizations come first, so that none starves. A row whose lease expired was in the middle of an attempt, which is marked ambiguous before the row is
 // tried again; with expired_lease_until the row is postponed until then, without an attempt. place is the turn,
 // was_due_at the time at which the row was due. Organizations that are suspended, or whose sending is paused, are left
 // out, except for messages accepted before expired_before, which end as Failed all the same.
 //
 // Messages with bodies of more than large bytes share large_room, all others small_room: in the order of their turns,
-// they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was.
+// they are taken as long as the bodies before them do not fill the room. What does not fit stays as it was: left_due_at is
+// when the first of that is due in the lane of a message, and leased_until where nothing of it was left.
 func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendClaimRow, error) {
 	rows, err := q.db.Query(ctx, sendClaim,
 		arg.ExpiredLeaseUntil,
 		arg.LeasedUntil,
+		arg.Lanes,
+		arg.Floors,
 		arg.Now,
 		arg.ExpiredBefore,
 		arg.Seed,
@@ -218,6 +224,7 @@ func (q *Queries) SendClaim(ctx context.Context, arg SendClaimParams) ([]SendCla
 			&i.Place,
 			&i.WasDueAt,
 			&i.PutOff,
+			&i.LeftDueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -332,6 +339,47 @@ func (q *Queries) SendInsert(ctx context.Context, arg SendInsertParams) error {
 	return err
 }
 
+const sendLanes = `-- name: SendLanes :many
+WITH RECURSIVE lanes AS (
+    (SELECT s.organization_id, s.due_at FROM sends s ORDER BY s.organization_id, s.due_at LIMIT 1)
+    UNION ALL
+    SELECT following.organization_id, following.due_at
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT s.organization_id, s.due_at FROM sends s
+        WHERE s.organization_id > lanes.organization_id ORDER BY s.organization_id, s.due_at LIMIT 1
+    ) AS following
+)
+SELECT organization_id::uuid AS organization_id, due_at::timestamptz AS due_at FROM lanes
+`
+
+type SendLanesRow struct {
+	OrganizationID uuid.UUID
+	DueAt          time.Time
+}
+
+// SendLanes finds the organizations that have messages to send, and when the first of each is due. It walks past all
+// rows that are dead and not removed yet.
+func (q *Queries) SendLanes(ctx context.Context) ([]SendLanesRow, error) {
+	rows, err := q.db.Query(ctx, sendLanes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SendLanesRow
+	for rows.Next() {
+		var i SendLanesRow
+		if err := rows.Scan(&i.OrganizationID, &i.DueAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sendLoad = `-- name: SendLoad :many
 SELECT
     emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at,
@@ -421,12 +469,22 @@ func (q *Queries) SendLock(ctx context.Context, emailIds []uuid.UUID) error {
 }
 
 const sendNotify = `-- name: SendNotify :exec
-SELECT pg_notify('sends', '')
+SELECT pg_notify('sends', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint || ' ' || string_agg(named.id::text, ','))
+FROM (
+    SELECT given.id, row_number() OVER () / 100 AS part FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS given
+) AS named
+GROUP BY named.part
 `
 
-// SendNotify wakes the workers when the transaction commits.
-func (q *Queries) SendNotify(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, sendNotify)
+type SendNotifyParams struct {
+	DueAt           time.Time
+	OrganizationIds []uuid.UUID
+}
+
+// SendNotify wakes the workers when the transaction commits, and names the organizations with messages that are due at
+// due_at: in microseconds since 1970, then the organizations, a hundred in a payload, whose length is limited.
+func (q *Queries) SendNotify(ctx context.Context, arg SendNotifyParams) error {
+	_, err := q.db.Exec(ctx, sendNotify, arg.DueAt, arg.OrganizationIds)
 	return err
 }
 

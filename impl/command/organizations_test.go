@@ -85,6 +85,7 @@ func TestResumingSendsWhatWaited(t *testing.T) {
 		claimed, err := s.Queries().SendClaim(t.Context(), db.SendClaimParams{
 			Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10, ExpiredBefore: now.Add(-72 * time.Hour),
 			Large: 1, LargeRoom: 1, SmallRoom: 1,
+			Lanes: []uuid.UUID{resumed.ID, other.ID}, Floors: []time.Time{now.Add(-time.Hour), now.Add(-time.Hour)},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -69,6 +69,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		`mailstack_ses_attempts_total{class="taken"} 1`,
 		`mailstack_ses_attempt_seconds_count 1`,
 		`mailstack_send_seconds_count 1`,
+		`mailstack_send_claim_seconds_count `,
 		`mailstack_sends_ambiguous_total 0`,
 		`mailstack_events_dropped_total{reason="foreign"} 0`,
 		"go_memstats_mallocs_total ",

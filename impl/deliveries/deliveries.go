@@ -115,7 +115,7 @@ func New(config Config) (*Deliverer, error) {
 
 // Run delivers until ctx ends, and then finishes what is in flight.
 func (d *Deliverer) Run(ctx context.Context) {
-	d.config.Store.ListenWhile(ctx, channel, d.queue.Wake, d.queue.Run)
+	d.config.Store.ListenWhile(ctx, channel, func(string) { d.queue.Wake() }, d.queue.Run)
 }
 
 // RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.

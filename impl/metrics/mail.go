@@ -11,6 +11,7 @@ type mail struct {
 	sends, attempts, deliveries       *prometheus.CounterVec
 	ambiguous                         prometheus.Counter
 	sendLatency, attemptDuration      prometheus.Histogram
+	claimDuration                     prometheus.Histogram
 	eventLag                          prometheus.Histogram
 	webhookLag, webhookAttemptSeconds prometheus.Histogram
 	jobFailures                       *prometheus.CounterVec
@@ -27,6 +28,7 @@ func (m *Metrics) Worker() Worker {
 	})
 	m.registry.MustRegister(m.ambiguous)
 	m.sendLatency = m.histogram("send_seconds", "Time from the acceptance of a message to the SES response that took it.", slowBuckets())
+	m.claimDuration = m.histogram("send_claim_seconds", "Duration of claims of due messages.", fastBuckets())
 	m.attempts = m.counters("ses_attempts_total", "Attempts to send a message by SES result: taken, throttled, rejected and so on.", "class")
 	m.attemptDuration = m.histogram("ses_attempt_seconds", "Duration of SES send calls.", fastBuckets())
 	m.eventLag = m.histogram("event_lag_seconds", "Time from an SES event to its storage.", slowBuckets())
@@ -64,6 +66,9 @@ func (w Worker) Settled(outcome, reason string, ambiguous bool) {
 
 // Sent records how long after its acceptance SES took a message.
 func (w Worker) Sent(latency time.Duration) { w.metrics.sendLatency.Observe(seconds(latency)) }
+
+// Claimed records how long a claim of due messages took.
+func (w Worker) Claimed(took time.Duration) { w.metrics.claimDuration.Observe(seconds(took)) }
 
 // Attempted records a call of SES to send.
 func (w Worker) Attempted(class string, took time.Duration) {

@@ -55,13 +55,15 @@ func (o Organizations) makeDue(ctx context.Context, id uuid.UUID, now time.Time)
 			return fmt.Errorf("make the waiting messages due: %w", err)
 		}
 		if moved < resumeBatch {
-			return o.wake(ctx)
+			return o.wake(ctx, id)
 		}
 	}
 }
 
-func (o Organizations) wake(ctx context.Context) error {
-	if err := o.Store.Queries().SendNotify(ctx); err != nil {
+// wake names an organization to the workers whose messages may be due since long ago.
+func (o Organizations) wake(ctx context.Context, id uuid.UUID) error {
+	err := o.Store.Queries().SendNotify(ctx, db.SendNotifyParams{DueAt: time.Unix(0, 0), OrganizationIds: []uuid.UUID{id}})
+	if err != nil {
 		return fmt.Errorf("wake the workers: %w", err)
 	}
 	return nil

@@ -22,6 +22,7 @@ type claimResult struct {
 	deferred      int
 	grant         grant
 	local, shared float64
+	seen          scanned
 }
 
 // claim claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
@@ -42,9 +43,14 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	defer cancel()
 	expiredLeaseUntil := s.expiredLeaseUntil(ctx, claim.Now)
 	claim.Total = s.claimSize.limit(claim.Total)
+	began := time.Now()
+	lanes, floors, err := s.lanes.Due(ctx, claim.Now)
+	if err != nil || len(lanes) == 0 {
+		return nil, err
+	}
 	var made claimResult
-	err := s.config.Store.TxPipelined(ctx, func(tx *db.Queries) (err error) {
-		made, err = s.claimWithin(ctx, tx, claim, expiredLeaseUntil)
+	err = s.config.Store.TxPipelined(ctx, func(tx *db.Queries) (err error) {
+		made, err = s.claimWithin(ctx, tx, claim, expiredLeaseUntil, lanes, floors)
 		return err
 	})
 	if errors.Is(err, errNoQuota) {
@@ -59,6 +65,10 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 		}
 		return nil, err
 	}
+	s.noteScan(claim, made.seen)
+	if s.config.Observer != nil {
+		s.config.Observer.Claimed(time.Since(began))
+	}
 	if len(made.group) > 0 {
 		s.claimSize.grow()
 		s.holdBodies(ctx, made.group)
@@ -72,18 +82,21 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	return made.group, nil
 }
 
-func (s *Sender) claimWithin(ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, expiredLeaseUntil *time.Time) (made claimResult, err error) {
+func (s *Sender) claimWithin(
+	ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, expiredLeaseUntil *time.Time, lanes []uuid.UUID, floors []time.Time,
+) (made claimResult, err error) {
 	if made.grant, err = s.limiter.reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.messages == 0 {
 		return made, err
 	}
 	small, large := s.bodies.room()
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
+		Lanes: lanes, Floors: floors, Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
 		ExpiredLeaseUntil: expiredLeaseUntil, ExpiredBefore: claim.Now.Add(time.Minute - MaxMessageAge), Large: largeBody, LargeRoom: large, SmallRoom: small,
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)
 	}
+	made.seen = scanned{lanes: lanes, all: sawAll(len(lanes), len(rows), made.grant.messages, small, large), rows: slices.Clone(rows)}
 	rows, made.deferred = dropDeferred(rows)
 	if len(rows) == 0 {
 		return made, nil
@@ -96,7 +109,7 @@ func (s *Sender) claimWithin(ctx context.Context, tx *db.Queries, claim workqueu
 	if err := unclaim(ctx, tx, group[fits:]); err != nil {
 		return made, err
 	}
-	made.group = group[:fits]
+	made.group, made.seen.back = group[:fits], group[fits:]
 	made.local, made.shared, err = made.grant.spend(ctx, tx, recipients)
 	return made, err
 }

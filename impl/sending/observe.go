@@ -13,6 +13,8 @@ type Observer interface {
 	// finished (by another attempt or event); reason is the code of a failure; ambiguous means that SES may have
 	// accepted the message.
 	Settled(outcome, reason string, ambiguous bool)
+	// Claimed is called with the time that a claim took, whether or not it found messages.
+	Claimed(took time.Duration)
 	// Sent is called with the time from our acceptance of a message to its acceptance by SES.
 	Sent(latency time.Duration)
 }

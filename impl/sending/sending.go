@@ -1,7 +1,7 @@
 // Package sending sends accepted mail through Amazon SES.
 //
 //   - sending.go: [Sender], its configuration, running and stopping
-//   - claim.go: which messages are next; claim_size.go: how many one claim may ask for
+//   - claim.go: which messages are next; claim_size.go: how many one claim may ask for; lanes.go: where it begins
 //   - body_budget.go: how many bytes of bodies may be in memory; bodies.go: reading them
 //   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
@@ -89,6 +89,7 @@ type Sender struct {
 	limiter          *sendLimiter
 	claimSize        *claimSize
 	bodies           bodyBudget
+	lanes            *workqueue.Lanes
 	eventFlow        eventFlow
 	throttleCooldown *cooldown
 	accountCooldown  *cooldown
@@ -113,6 +114,9 @@ func New(config Config) (*Sender, error) {
 		attemptLogs:      loglimit.New(time.Minute),
 		operatorLogs:     loglimit.New(maxEventSilence),
 	}
+	s.lanes = workqueue.NewLanes(s.surveyLanes, func(err error) {
+		config.Log.Warn("looking for organizations with messages failed", "error", err)
+	})
 	s.settler = newSettler(config, s.settled, func() { s.queue.Wake() })
 	var err error
 	s.queue, err = workqueue.New(workqueue.Config[message]{
@@ -164,7 +168,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 	defer unwatch()
 	defer close(stopped)
-	s.config.Store.ListenWhile(ctx, channel, s.queue.Wake, s.queue.Run)
+	s.config.Store.ListenWhile(ctx, channel, s.notified, s.queue.Run)
+	s.lanes.Wait()
 	if n := s.settler.pendingCount(); n > 0 {
 		return fmt.Errorf("sending: the results of %d messages could not be stored in time", n)
 	}
@@ -172,7 +177,15 @@ func (s *Sender) Run(ctx context.Context) error {
 }
 
 // RunOnce makes one claim, waits until its messages are done, and returns how many there were.
-func (s *Sender) RunOnce(ctx context.Context) (int, error) { return s.queue.RunOnce(ctx) }
+func (s *Sender) RunOnce(ctx context.Context) (int, error) {
+	s.lanes.Forget()
+	return s.queue.RunOnce(ctx)
+}
+
+func (s *Sender) notified(payload string) {
+	s.lanes.Notified(payload)
+	s.queue.Wake()
+}
 
 // settled passes a group of results that was just stored to the observer and the watchdog, and calls
 // OnDomainNotReady once for each domain that needs it.

@@ -20,21 +20,21 @@ const (
 	backoffFactor      = 2
 )
 
-// Listen calls wake after each notification on a channel, and once after every connect, since notifications sent
-// before are lost. It holds a connection outside the pool, reconnects forever, and returns when ctx ends. wake must not
-// block.
-func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
+// Listen calls wake after each notification on a channel, with its payload, and once after every connect with none, since
+// notifications sent before are lost. It holds a connection outside the pool, reconnects forever, and returns when ctx
+// ends. wake must not block.
+func (s *Store) Listen(ctx context.Context, channel string, wake func(payload string)) {
 	wait := firstBackoff
 	s.listeners.set(channel, false)
 	defer s.listeners.remove(channel)
 	for ctx.Err() == nil {
 		connected := false
-		err := s.listenOnce(ctx, channel, func() {
+		err := s.listenOnce(ctx, channel, func(payload string) {
 			if !connected {
 				connected = true
 				s.listeners.set(channel, true)
 			}
-			wake()
+			wake(payload)
 		})
 		s.listeners.set(channel, false)
 		if ctx.Err() != nil {
@@ -52,7 +52,7 @@ func (s *Store) Listen(ctx context.Context, channel string, wake func()) {
 }
 
 // listenOnce returns when the connection is lost or ctx ends.
-func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) error {
+func (s *Store) listenOnce(ctx context.Context, channel string, wake func(payload string)) error {
 	conn, err := pgx.ConnectConfig(ctx, s.conn)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
@@ -66,39 +66,39 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func()) err
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	wake()
+	wake("")
 	for {
-		notified, err := awaitNotification(ctx, conn)
+		payload, notified, err := awaitNotification(ctx, conn)
 		if err != nil {
 			return err
 		}
 		if notified {
-			wake()
+			wake(payload)
 		}
 	}
 }
 
 // awaitNotification returns false if no notification came within listenPingInterval and the connection still works.
-func awaitNotification(ctx context.Context, conn *pgx.Conn) (bool, error) {
+func awaitNotification(ctx context.Context, conn *pgx.Conn) (payload string, notified bool, err error) {
 	quiet, cancel := context.WithTimeout(ctx, listenPingInterval)
 	defer cancel()
-	_, err := conn.WaitForNotification(quiet)
+	notification, err := conn.WaitForNotification(quiet)
 	if err == nil {
-		return true, nil
+		return notification.Payload, true, nil
 	}
 	if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-		return false, fmt.Errorf("waiting for a notification: %w", err)
+		return "", false, fmt.Errorf("waiting for a notification: %w", err)
 	}
 	ask, cancelAsk := context.WithTimeout(ctx, pingTimeout)
 	defer cancelAsk()
 	if err := conn.Ping(ask); err != nil {
-		return false, fmt.Errorf("pinging the connection for notifications: %w", err)
+		return "", false, fmt.Errorf("pinging the connection for notifications: %w", err)
 	}
-	return false, nil
+	return "", false, nil
 }
 
 // ListenWhile calls wake for every notification on channel, as [Store.Listen] does, while run runs until ctx ends.
-func (s *Store) ListenWhile(ctx context.Context, channel string, wake func(), run func(ctx context.Context)) {
+func (s *Store) ListenWhile(ctx context.Context, channel string, wake func(payload string), run func(ctx context.Context)) {
 	var listening sync.WaitGroup
 	defer listening.Wait()
 	listening.Go(func() { s.Listen(ctx, channel, wake) })

@@ -17,7 +17,7 @@ func TestListeningTellsOfALostConnection(t *testing.T) {
 	s := storetest.Open(t, server.DSN(devdb.Database))
 	ctx, stop := context.WithCancel(t.Context())
 	var listening sync.WaitGroup
-	listening.Go(func() { s.Listen(ctx, "channel", func() {}) })
+	listening.Go(func() { s.Listen(ctx, "channel", func(string) {}) })
 	until := func(connected bool) {
 		t.Helper()
 		for s.Listening()["channel"] != connected {

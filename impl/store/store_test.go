@@ -183,7 +183,7 @@ func TestListen(t *testing.T) {
 	woken, ended := make(chan struct{}, 100), make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.Listen(ctx, "odd\"name", func() { woken <- struct{}{} })
+		s.Listen(ctx, "odd\"name", func(string) { woken <- struct{}{} })
 	}()
 	await := func(what string) {
 		t.Helper()

@@ -208,7 +208,9 @@ func (h *house) accept(t testing.TB, o tenant, n int) []uuid.UUID {
 			func() error { return tx.RecipientInsert(ctx, recipients) },
 			func() error { return tx.ContentInsert(ctx, contents) },
 			func() error { return tx.SendInsert(ctx, sends) },
-			func() error { return tx.SendNotify(ctx) },
+			func() error {
+				return tx.SendNotify(ctx, db.SendNotifyParams{DueAt: now, OrganizationIds: sends.OrganizationIds})
+			},
 		} {
 			if err := insert(); err != nil {
 				return err

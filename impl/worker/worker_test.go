@@ -57,9 +57,15 @@ func TestTwoDispatchersSendEachMessageOnce(t *testing.T) {
 func (h *house) abandon(t testing.TB) {
 	t.Helper()
 	now := h.clock.Now()
-	claimed, err := h.store.Queries().SendClaim(t.Context(), db.SendClaimParams{
+	params := db.SendClaimParams{
 		Now: now, LeasedUntil: now.Add(time.Minute), PerLane: 10, MaxRows: 10, Large: 1000, SmallRoom: 1000,
-	})
+	}
+	lanes, err := h.store.Queries().SendLanes(t.Context())
+	must(t, err)
+	for _, lane := range lanes {
+		params.Lanes, params.Floors = append(params.Lanes, lane.OrganizationID), append(params.Floors, lane.DueAt)
+	}
+	claimed, err := h.store.Queries().SendClaim(t.Context(), params)
 	if err != nil || len(claimed) == 0 {
 		t.Fatalf("claimed %d: %v", len(claimed), err)
 	}
