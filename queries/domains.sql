@@ -49,10 +49,24 @@ SET status = @status,
     pending_since = @pending_since,
     verified_at = @verified_at,
     failing_since = @failing_since,
-    checked_at = @checked_at
+    checked_at = @checked_at,
+    parked_at = CASE WHEN @ready::boolean AND parked_at <= @parked_before::timestamptz THEN NULL ELSE parked_at END
 WHERE organization_id = @organization_id
   AND id = @id
   AND checked_at IS NOT DISTINCT FROM sqlc.narg('previously_checked_at')::timestamptz;
+
+-- DomainRefuse counts that SES refused to send for a domain, and parks the domain after max_refusals of which none came
+-- more than the time since after the one before. It returns how many there were by then.
+-- name: DomainRefuse :one
+UPDATE domains
+SET refusals = CASE WHEN refused_at > @since::timestamptz THEN refusals + 1 ELSE 1 END,
+    refused_at = @now::timestamptz,
+    parked_at = CASE
+        WHEN refused_at > @since::timestamptz AND refusals + 1 >= @max_refusals::integer THEN coalesce(parked_at, @now::timestamptz)
+        ELSE parked_at
+    END
+WHERE organization_id = @organization_id AND id = @id
+RETURNING refusals;
 
 -- DomainVerifiedAny returns the domain that was verified first, of any organization. It is for the operator who
 -- tests whether mail goes out.

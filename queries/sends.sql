@@ -130,10 +130,10 @@ SELECT
     (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
     EXISTS (
         SELECT 1 FROM domains
-        JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
+        LEFT JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
         WHERE domains.organization_id = emails.organization_id
           AND domains.id = emails.domain_id
-          AND reputations.paused_at IS NOT NULL
+          AND (reputations.paused_at IS NOT NULL OR (domains.parked_at IS NOT NULL AND domains.status = 'Verified'))
     ) AS domain_paused,
     EXISTS (
         SELECT 1 FROM domains

@@ -190,7 +190,7 @@ func (q *Queries) DomainExists(ctx context.Context, arg DomainExistsParams) (boo
 }
 
 const domainGet = `-- name: DomainGet :one
-SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
+SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, domains.refusals, domains.refused_at, domains.parked_at, identities.dkim_tokens, identities.mail_from_domain
 FROM domains
 LEFT JOIN identities ON identities.name = domains.name
 WHERE domains.organization_id = $1 AND domains.id = $2
@@ -225,6 +225,9 @@ func (q *Queries) DomainGet(ctx context.Context, arg DomainGetParams) (DomainGet
 		&i.Domain.FailingSince,
 		&i.Domain.CheckedAt,
 		&i.Domain.CreatedAt,
+		&i.Domain.Refusals,
+		&i.Domain.RefusedAt,
+		&i.Domain.ParkedAt,
 		&i.DkimTokens,
 		&i.MailFromDomain,
 	)
@@ -238,7 +241,7 @@ INSERT INTO domains (
 VALUES (
     $1, $2, $3, $4, $5, 'Pending', $6, $7, $7
 )
-RETURNING id, organization_id, name, mail_from_subdomain, ownership_token, status, status_reason, owned_at, observations, pending_since, verified_at, failing_since, checked_at, created_at
+RETURNING id, organization_id, name, mail_from_subdomain, ownership_token, status, status_reason, owned_at, observations, pending_since, verified_at, failing_since, checked_at, created_at, refusals, refused_at, parked_at
 `
 
 type DomainInsertParams struct {
@@ -277,12 +280,15 @@ func (q *Queries) DomainInsert(ctx context.Context, arg DomainInsertParams) (Dom
 		&i.FailingSince,
 		&i.CheckedAt,
 		&i.CreatedAt,
+		&i.Refusals,
+		&i.RefusedAt,
+		&i.ParkedAt,
 	)
 	return i, err
 }
 
 const domainList = `-- name: DomainList :many
-SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
+SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, domains.refusals, domains.refused_at, domains.parked_at, identities.dkim_tokens, identities.mail_from_domain
 FROM domains
 LEFT JOIN identities ON identities.name = domains.name
 WHERE domains.organization_id = $1
@@ -319,6 +325,9 @@ func (q *Queries) DomainList(ctx context.Context, organizationID uuid.UUID) ([]D
 			&i.Domain.FailingSince,
 			&i.Domain.CheckedAt,
 			&i.Domain.CreatedAt,
+			&i.Domain.Refusals,
+			&i.Domain.RefusedAt,
+			&i.Domain.ParkedAt,
 			&i.DkimTokens,
 			&i.MailFromDomain,
 		); err != nil {
@@ -333,7 +342,7 @@ func (q *Queries) DomainList(ctx context.Context, organizationID uuid.UUID) ([]D
 }
 
 const domainListByName = `-- name: DomainListByName :many
-SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, identities.dkim_tokens, identities.mail_from_domain
+SELECT domains.id, domains.organization_id, domains.name, domains.mail_from_subdomain, domains.ownership_token, domains.status, domains.status_reason, domains.owned_at, domains.observations, domains.pending_since, domains.verified_at, domains.failing_since, domains.checked_at, domains.created_at, domains.refusals, domains.refused_at, domains.parked_at, identities.dkim_tokens, identities.mail_from_domain
 FROM domains
 LEFT JOIN identities ON identities.name = domains.name
 WHERE domains.name = ANY ($1::text[])
@@ -372,6 +381,9 @@ func (q *Queries) DomainListByName(ctx context.Context, names []string) ([]Domai
 			&i.Domain.FailingSince,
 			&i.Domain.CheckedAt,
 			&i.Domain.CreatedAt,
+			&i.Domain.Refusals,
+			&i.Domain.RefusedAt,
+			&i.Domain.ParkedAt,
 			&i.DkimTokens,
 			&i.MailFromDomain,
 		); err != nil {
@@ -394,10 +406,11 @@ SET status = $1,
     pending_since = $5,
     verified_at = $6,
     failing_since = $7,
-    checked_at = $8
-WHERE organization_id = $9
-  AND id = $10
-  AND checked_at IS NOT DISTINCT FROM $11::timestamptz
+    checked_at = $8,
+    parked_at = CASE WHEN $9::boolean AND parked_at <= $10::timestamptz THEN NULL ELSE parked_at END
+WHERE organization_id = $11
+  AND id = $12
+  AND checked_at IS NOT DISTINCT FROM $13::timestamptz
 `
 
 type DomainRecordCheckParams struct {
@@ -409,6 +422,8 @@ type DomainRecordCheckParams struct {
 	VerifiedAt          *time.Time
 	FailingSince        *time.Time
 	CheckedAt           *time.Time
+	Ready               bool
+	ParkedBefore        time.Time
 	OrganizationID      uuid.UUID
 	ID                  uuid.UUID
 	PreviouslyCheckedAt *time.Time
@@ -426,6 +441,8 @@ func (q *Queries) DomainRecordCheck(ctx context.Context, arg DomainRecordCheckPa
 		arg.VerifiedAt,
 		arg.FailingSince,
 		arg.CheckedAt,
+		arg.Ready,
+		arg.ParkedBefore,
 		arg.OrganizationID,
 		arg.ID,
 		arg.PreviouslyCheckedAt,
@@ -434,6 +451,41 @@ func (q *Queries) DomainRecordCheck(ctx context.Context, arg DomainRecordCheckPa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const domainRefuse = `-- name: DomainRefuse :one
+UPDATE domains
+SET refusals = CASE WHEN refused_at > $1::timestamptz THEN refusals + 1 ELSE 1 END,
+    refused_at = $2::timestamptz,
+    parked_at = CASE
+        WHEN refused_at > $1::timestamptz AND refusals + 1 >= $3::integer THEN coalesce(parked_at, $2::timestamptz)
+        ELSE parked_at
+    END
+WHERE organization_id = $4 AND id = $5
+RETURNING refusals
+`
+
+type DomainRefuseParams struct {
+	Since          time.Time
+	Now            time.Time
+	MaxRefusals    int32
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+// DomainRefuse counts that SES refused to send for a domain, and parks the domain after max_refusals of which none came
+// more than the time since after the one before. It returns how many there were by then.
+func (q *Queries) DomainRefuse(ctx context.Context, arg DomainRefuseParams) (int32, error) {
+	row := q.db.QueryRow(ctx, domainRefuse,
+		arg.Since,
+		arg.Now,
+		arg.MaxRefusals,
+		arg.OrganizationID,
+		arg.ID,
+	)
+	var refusals int32
+	err := row.Scan(&refusals)
+	return refusals, err
 }
 
 const domainVerifiedAny = `-- name: DomainVerifiedAny :one

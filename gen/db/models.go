@@ -64,6 +64,9 @@ type Domain struct {
 	FailingSince      *time.Time
 	CheckedAt         *time.Time
 	CreatedAt         time.Time
+	Refusals          int32
+	RefusedAt         *time.Time
+	ParkedAt          *time.Time
 }
 
 type Email struct {

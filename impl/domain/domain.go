@@ -6,6 +6,7 @@
 //   - status.go: the status that follows from a check, and when to check next; pure
 //   - lookup.go: looking the records up
 //   - verify.go: [Service.Verify] and [Service.Recheck]
+//   - parking.go: the mail of a domain that SES refused, once SES says that it can send again
 //   - webhook_events.go: webhook events about changes of status
 //   - identity.go: the SES identity of a domain
 //   - sweep.go: deleting unused identities

@@ -19,6 +19,9 @@ const (
 	verificationWindow = 72 * time.Hour
 	// gracePeriod is how long a verified domain stays verified without its records.
 	gracePeriod = 24 * time.Hour
+	// parkedPause is how long the mail of a domain waits at least after SES refused it, and how often such a domain is
+	// checked.
+	parkedPause = 10 * time.Minute
 	// farFuture stands for never: nothing is kept that long.
 	farFuture = 10 * 365 * 24 * time.Hour
 )
@@ -30,6 +33,8 @@ type state struct {
 	PendingSince time.Time
 	VerifiedAt   *time.Time
 	FailingSince *time.Time
+	// Parked reports whether mail waits because SES refused it.
+	Parked bool
 }
 
 // checkResult is the result of a check.
@@ -49,6 +54,7 @@ type checkResult struct {
 func stateOf(d db.Domain) state {
 	return state{
 		Status: d.Status, OwnedAt: d.OwnedAt, PendingSince: d.PendingSince, VerifiedAt: d.VerifiedAt, FailingSince: d.FailingSince,
+		Parked: d.ParkedAt != nil,
 	}
 }
 
@@ -146,6 +152,9 @@ func (s state) nextCheck(at time.Time) time.Time {
 	case StatusPending:
 		return at.Add(pendingPause(at.Sub(s.PendingSince)))
 	case StatusVerified:
+		if s.Parked {
+			return at.Add(parkedPause)
+		}
 		if s.FailingSince == nil {
 			return at.Add(6 * time.Hour)
 		}

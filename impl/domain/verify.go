@@ -188,6 +188,8 @@ func (s *Service) record(
 			FailingSince:        after.FailingSince,
 			CheckedAt:           &found.At,
 			PreviouslyCheckedAt: d.CheckedAt,
+			Ready:               found.Ready,
+			ParkedBefore:        found.At.Add(-parkedPause),
 		})
 		if err != nil {
 			return fmt.Errorf("store the check: %w", err)
@@ -198,6 +200,11 @@ func (s *Service) record(
 		}
 		if err := s.publishStatusChange(ctx, tx, d, after, after.reason(found), found.At); err != nil {
 			return err
+		}
+		if found.Ready && waitedEnough(d, found.At) {
+			if err := release(ctx, tx, d.OrganizationID, found.At); err != nil {
+				return err
+			}
 		}
 		if !reschedule {
 			return nil

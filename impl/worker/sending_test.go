@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl/organization"
+	"github.com/voostack/mailstack/impl/sending"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/worker"
@@ -220,6 +222,65 @@ func TestUnknownDomainIsCheckedAndWaits(t *testing.T) {
 	for _, id := range ids {
 		h.requireFailed(t, o, id, reasonDomain)
 	}
+}
+
+// A domain that SES refuses costs nothing of the rate after a few refusals, and its mail waits for the check of the domain.
+func TestRefusedDomainIsParked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	refused, other := h.tenant(t), h.tenant(t)
+	must(t, h.client.DeleteIdentity(t.Context(), refused.domain))
+	h.accept(t, refused, 20)
+	counted := &counting{Provider: h.client}
+	h.worker = h.newWorker(t, func(c *worker.Config) { c.SES, c.FetchQuota, c.SendConcurrency = counted, nil, 1 })
+	for range 8 {
+		if _, err := h.worker.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := counted.calls.Load(); n != 3 {
+		t.Fatalf("SES was asked %d times, want 3", n)
+	}
+	for range 30 {
+		if _, err := h.worker.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.clock.advance(5 * time.Minute)
+	}
+	if n := counted.calls.Load(); n != 3 {
+		t.Errorf("a parked domain was tried %d times", n-3)
+	}
+	if !strings.Contains(h.log.String(), "SES refuses to send for a verified domain") {
+		t.Error("nothing is logged")
+	}
+	id := h.accept(t, other, 1)[0]
+	eventually(t, "another's mail is sent", func() bool {
+		_, err := h.worker.RunOnce(t.Context())
+		must(t, err)
+		return h.count(t, "SELECT count(*) FROM sends WHERE email_id = $1", id) == 0
+	})
+	// What a check does that finds the domain in order.
+	if _, _, err := h.client.CreateIdentity(t.Context(), refused.domain); err != nil {
+		t.Fatal(err)
+	}
+	h.exec(t, "UPDATE domains SET parked_at = NULL WHERE id = $1", refused.domainID)
+	h.clock.advance(time.Hour)
+	eventually(t, "all is sent", func() bool {
+		_, err := h.worker.RunOnce(t.Context())
+		must(t, err)
+		return h.idle(t)()
+	})
+}
+
+// counting counts the messages that SES is asked to send.
+type counting struct {
+	sending.Provider
+	calls atomic.Int64
+}
+
+func (c *counting) Send(ctx context.Context, m ses.Message) (string, error) {
+	c.calls.Add(1)
+	return c.Provider.Send(ctx, m)
 }
 
 // Messages of a suspended organization are not even claimed, and all of them go out when it is resumed.

@@ -2,7 +2,7 @@
 // events, webhook deliveries, checks of domains, and maintenance.
 //
 //   - worker.go: [Worker], its configuration, running and stopping
-//   - domain_checks.go: domains that are due for a check
+//   - domain_checks.go: domains that are due for a check, or that SES refuses
 //
 // The four queues share one mechanism, package workqueue, over tables of their own. A job queue library would add
 // a second mechanism, with its own tables and rules of recovery, and replace little: two due tables and some
@@ -20,7 +20,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/deliveries"
 	"github.com/voostack/mailstack/impl/maintenance"
 	"github.com/voostack/mailstack/impl/reputation"
@@ -124,7 +123,7 @@ func New(config Config) (*Worker, error) {
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfWork)
 	var err error
 	if w.Sending, err = sending.New(sending.Config{
-		Store: config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.scheduleDomainCheck,
+		Store: config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.domainRefused,
 		Concurrency: config.SendConcurrency, PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout,
 		Observer: config.Observer, Tracer: config.Tracer, Now: config.Now, Random: config.Random, Log: config.Log,
 	}); err != nil {
@@ -214,18 +213,4 @@ func (w *Worker) RunOnce(ctx context.Context) (int, error) {
 		}
 	}
 	return total, nil
-}
-
-// scheduleDomainCheck makes a check of a domain due now, after SES did not know the domain.
-func (w *Worker) scheduleDomainCheck(ctx context.Context, organizationID, domainID uuid.UUID) {
-	err := w.config.Store.Queries().DomainCheckUpsert(ctx, db.DomainCheckUpsertParams{
-		DomainID: domainID, OrganizationID: organizationID, DueAt: w.config.Now(),
-	})
-	if err != nil {
-		// The message comes due again and schedules the check again. A domain that was deleted just now has no
-		// checks.
-		w.config.Log.WarnContext(ctx, "a domain check could not be scheduled", "domain_id", domainID, "error", err)
-		return
-	}
-	w.domainChecks.Wake()
 }
