@@ -10,8 +10,14 @@ type Resources struct {
 	Topic, Queue, DeadQueue string // ARNs
 }
 
-// RuntimePolicy returns the least IAM policy, as JSON, for running serve, worker and doctor. Without a queue it has
-// no SQS permissions. Its SES permissions cover every identity, because organizations bring their own domains.
+// anyResource is for actions whose resource cannot be named: domains that do not exist yet, and the attributes of subscriptions,
+// for which SNS knows no resource.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+const anyResource = "*"
+
+// RuntimePolicy returns the least IAM policy, as JSON, for running serve, worker, doctor and redrive. Without a queue its only
+// SQS permissions are about the dead letters. Its SES permissions cover every identity, because organizations bring their own
+// domains.
 func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 	statements := []statement{allow("MailStackMail", "*",
 		"ses:CreateConfigurationSet", "ses:CreateEmailIdentity", "ses:DeleteEmailIdentity", "ses:DeleteSuppressedDestination",
@@ -26,7 +32,11 @@ func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 		allow("MailStackDoctorTopic", resources.Topic, "sns:ListSubscriptionsByTopic"))
 	if withQueue {
 		statements = append(statements, allow("MailStackDoctorQueue", resources.Queue, "sqs:GetQueueAttributes"))
+	} else {
+		statements = append(statements, allow("MailStackDoctorSubscription", anyResource, "sns:GetSubscriptionAttributes"))
 	}
+	statements = append(statements, allow("MailStackDeadLetters", resources.DeadQueue,
+		"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage"))
 	return policyOf(statements...)
 }
 
@@ -40,15 +50,16 @@ func SetupPolicy(resources Resources, withQueue bool) (string, error) {
 		allow("MailStackSetupTopic", resources.Topic,
 			"sns:CreateTopic", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:SetTopicAttributes", "sns:Subscribe"),
 	}
-	if withQueue {
-		queues := allow("MailStackSetupQueue", resources.Queue,
-			"sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes")
-		if resources.DeadQueue != "" {
-			queues.Resource = append(queues.Resource, resources.DeadQueue)
-		}
-		statements = append(statements, queues)
+	queues := allow("MailStackSetupQueue", resources.DeadQueue,
+		"sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SetQueueAttributes")
+	if !withQueue {
+		return policyOf(append(statements, queues, allow("MailStackSetupSubscription", anyResource,
+			"sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"))...)
 	}
-	return policyOf(statements...)
+	if resources.Queue != "" {
+		queues.Resource = append([]string{resources.Queue}, queues.Resource...)
+	}
+	return policyOf(append(statements, queues)...)
 }
 
 func allow(sid, resource string, actions ...string) statement {

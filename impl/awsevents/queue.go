@@ -18,6 +18,8 @@ import (
 const (
 	// MaxReceived is the maximum number of messages in one response of SQS.
 	MaxReceived = 10
+	// shortPoll is the wait of a receiver that takes what is there and then ends. Any wait makes SQS look at all its servers.
+	shortPoll = 2 * time.Second
 	// longPoll is the longest wait that SQS allows a receiver.
 	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 	longPoll = 20 * time.Second
@@ -48,10 +50,14 @@ type QueueMessage struct {
 type Queue struct {
 	client *sqs.Client
 	URL    string
+	wait   time.Duration
 }
 
 // Queue returns the queue with a URL, whether or not it exists.
-func (c *Client) Queue(url string) *Queue { return &Queue{client: c.queues, URL: url} }
+func (c *Client) Queue(url string) *Queue { return &Queue{client: c.queues, URL: url, wait: longPoll} }
+
+// Impatient returns the same queue, whose Receive waits only two seconds for the first message.
+func (q *Queue) Impatient() *Queue { return &Queue{client: q.client, URL: q.URL, wait: shortPoll} }
 
 // EnsureQueue makes sure that a queue exists that receives from a topic, and a second one for its dead letters.
 func (c *Client) EnsureQueue(ctx context.Context, name, topic string) (queue *Queue, arn string, state ses.Change, err error) {
@@ -147,13 +153,13 @@ func (q *Queue) ARN(ctx context.Context) (string, error) {
 	return found[attributeARN], err
 }
 
-// Receive receives up to MaxReceived messages, and waits up to 20 seconds for the first one.
+// Receive receives up to MaxReceived messages, and waits up to 20 seconds for the first one, unless the queue is impatient.
 func (q *Queue) Receive(ctx context.Context) ([]QueueMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: aws.String(q.URL), MaxNumberOfMessages: MaxReceived,
-		WaitTimeSeconds: int32(longPoll / time.Second), VisibilityTimeout: int32(visibilityTimeout / time.Second),
+		WaitTimeSeconds: int32(q.wait / time.Second), VisibilityTimeout: int32(visibilityTimeout / time.Second),
 	})
 	if err != nil {
 		return nil, wrapError("receive from the queue", err)

@@ -154,6 +154,14 @@ func TestDoctorNamesTheHop(t *testing.T) {
 					`{"EventDestination":{"Enabled":true,"MatchingEventTypes":["SEND","DELIVERY"],"SnsDestination":{"TopicArn":"`+eventsTopic+`"}}}`)
 			},
 		},
+		"no bounces at two destinations": {
+			step: "event destination", says: "BOUNCE",
+			breaks: func(t *testing.T, a *account) {
+				body := `"EventDestination":{"Enabled":true,"MatchingEventTypes":["SEND","DELIVERY"],"SnsDestination":{"TopicArn":"` + eventsTopic + `"}}}`
+				a.signed(t, http.MethodPut, destination, "{"+body)
+				a.signed(t, http.MethodPost, "/v2/email/configuration-sets/mailstack/event-destinations", `{"EventDestinationName":"second",`+body)
+			},
+		},
 		"another topic": {
 			step: "event destination", says: "MAILSTACK_EVENTS_TOPICS", variable: "MAILSTACK_EVENTS_TOPICS=" + eventsTopic + "2",
 		},
@@ -186,6 +194,13 @@ func TestDoctorNamesTheHop(t *testing.T) {
 		"throttled": {
 			step: "message", says: "dashboard",
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Throttle: -1}) },
+		},
+		"a queue that may not be read": {
+			step: "event", says: "receiving from the queue failed", arguments: []string{"--wait=3s"},
+			breaks: func(_ *testing.T, a *account) {
+				a.Topics().Forbid("events")
+				a.SetFaults(sessim.Faults{Operations: []string{"ReceiveMessage"}, Forbid: -1})
+			},
 		},
 		"a topic that may not send to the queue": {
 			step: "event", says: "ses setup", arguments: []string{"--wait=2s"},

@@ -13,28 +13,31 @@ import (
 )
 
 type sesCommand struct {
-	Setup  sesSetup  `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
-	Policy sesPolicy `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
+	Redrive sesRedrive `cmd:"" help:"Store the events that lie in the dead-letter queue."`
+	Setup   sesSetup   `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
+	Policy  sesPolicy  `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
 }
 
 type sesSetup struct {
 	components.SESFlags
 	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
-	Endpoint string `placeholder:"URL" help:"URL to which the topic posts events: https://<your host>/internal/ses/events."`
+	Queue    string `placeholder:"NAME" help:"Name of the SQS queue that receives events: events wait there while the server is down."`
+	Endpoint string `placeholder:"URL" help:"Instead of a queue, URL to which the topic posts events: https://<your host>/internal/ses/events."`
 	Tracking bool   `help:"Track opens and clicks in the mail of every organization: SES rewrites links and adds an image. Without it tracking is switched off."`
-	Queue    string `placeholder:"NAME" help:"Name of the SQS queue that receives events, for installations without a public URL."`
 }
 
 // Help is shown by --help.
 func (*sesSetup) Help() string {
 	return `Works in the account and region of the AWS credentials and AWS_REGION. It is safe to repeat: settings that are right stay, and so do statements that others added to a policy. It prints the variables to export and the least policy for running MailStack; "mailstack ses policy --setup" prints the least policy for running this command.
 
-An endpoint must confirm its subscription, which "mailstack serve" does once it knows the topic: export what is printed, start it, and run this command again. A queue needs no confirmation; messages that cannot be read go to a second queue, whose name ends in -dead, and no message is kept longer than 14 days.`
+Prefer a queue, which needs no confirmation: events wait in it for up to 14 days, and messages that cannot be read go to a second queue, whose name ends in -dead.
+
+An endpoint must confirm its subscription, which "mailstack serve" does once it knows the topic: export what is printed, start it, and run this command again. SNS posts an event again for an hour, the longest that it offers, and then puts it into a queue that is named like the topic and ends in -dead, for up to 14 days; "mailstack ses redrive" stores it from there.`
 }
 
 func (c *sesSetup) check() error {
 	if (c.Endpoint == "") == (c.Queue == "") {
-		return components.Usagef("give either --endpoint https://…/internal/ses/events or --queue NAME")
+		return components.Usagef("give either --queue NAME or --endpoint https://…/internal/ses/events")
 	}
 	if c.ConfigurationSet == "" {
 		return components.Usagef("MAILSTACK_CONFIGURATION_SET is empty: events belong to a configuration set")
@@ -48,6 +51,9 @@ func (c *sesSetup) check() error {
 	}
 	if c.Endpoint == "" {
 		return nil
+	}
+	if len(c.Topic) > 75 {
+		return components.Usagef("--topic is %q: with --endpoint give it at most 75 characters, for the name of the dead-letter queue", c.Topic)
 	}
 	at, err := url.Parse(c.Endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "https" && (at.Scheme != "http" || !net.ParseIP(at.Hostname()).IsLoopback()) {
@@ -102,6 +108,7 @@ func (c *sesSetup) Run(ctx context.Context, process *Process) error {
 // way is how events arrive: in a queue, or at an endpoint, which must confirm its subscription.
 type way struct {
 	queueURL, queueARN string
+	deadARN            string // of the dead-letter queue
 	confirmed          bool
 }
 
@@ -116,6 +123,14 @@ func (c *sesSetup) subscribe(
 			return found, components.Usagef("--endpoint: %w", err)
 		}
 		protocol, endpoint = at.Scheme, c.Endpoint
+		queue, arn, state, err := client.EnsureDeadLetters(ctx, topic)
+		if err != nil {
+			return found, err
+		}
+		if err := report(state, "dead-letter queue", queue.URL); err != nil {
+			return found, err
+		}
+		found.deadARN = arn
 	} else {
 		queue, arn, state, err := client.EnsureQueue(ctx, c.Queue, topic)
 		if err != nil {
@@ -126,7 +141,7 @@ func (c *sesSetup) subscribe(
 		}
 		found.queueURL, found.queueARN, endpoint = queue.URL, arn, arn
 	}
-	state, confirmed, err := client.EnsureSubscription(ctx, topic, protocol, endpoint)
+	state, confirmed, err := client.EnsureSubscription(ctx, topic, protocol, endpoint, found.deadARN)
 	if err != nil {
 		return found, err
 	}
@@ -138,7 +153,11 @@ func (c *sesSetup) subscribe(
 }
 
 func (c *sesSetup) explain(process *Process, topic string, by way) error {
-	policy, err := awsevents.RuntimePolicy(awsevents.Resources{Topic: topic, Queue: by.queueARN}, c.Queue != "")
+	resources := awsevents.Resources{Topic: topic, Queue: by.queueARN, DeadQueue: by.deadARN}
+	if by.queueARN != "" {
+		resources.DeadQueue = by.queueARN + awsevents.DeadLetterSuffix
+	}
+	policy, err := awsevents.RuntimePolicy(resources, c.Queue != "")
 	if err != nil {
 		return err
 	}
@@ -155,9 +174,9 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 
 type sesPolicy struct {
 	Setup    bool   `help:"Print the policy for \"mailstack ses setup\"."`
-	Endpoint bool   `help:"Leave out the queue: SNS posts events to an endpoint."`
+	Endpoint bool   `help:"SNS posts events to an endpoint: there is no queue but that of its dead letters."`
 	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"Topic that the policy is limited to. Default: any."`
-	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"Queue that the policy is limited to; --setup adds its dead-letter queue. Default: any."`
+	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"Queue that the policy is limited to, with its dead-letter queue; with --endpoint, the dead-letter queue itself. Default: any."`
 }
 
 // Run prints the policy, without calling AWS.
@@ -165,9 +184,12 @@ func (c *sesPolicy) Run(process *Process) error {
 	policyOf, resources := awsevents.RuntimePolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
 	if c.Setup {
 		policyOf = awsevents.SetupPolicy
-		if c.QueueARN != "" {
-			resources.DeadQueue = c.QueueARN + awsevents.DeadLetterSuffix
-		}
+	}
+	switch {
+	case c.Endpoint:
+		resources.DeadQueue = c.QueueARN
+	case c.QueueARN != "":
+		resources.DeadQueue = c.QueueARN + awsevents.DeadLetterSuffix
 	}
 	policy, err := policyOf(resources, !c.Endpoint)
 	if err != nil {

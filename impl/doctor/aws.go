@@ -66,7 +66,8 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 
 // tryDestination collects the topics to which SES publishes events.
 func (d *doctor) tryDestination(context.Context) (stepResult, error) {
-	var elsewhere, missing []string
+	var elsewhere []string
+	var missing [][]string
 	tracking := false
 	for _, one := range d.destinations {
 		switch {
@@ -75,7 +76,7 @@ func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 			elsewhere = append(elsewhere, one.Topic)
 		default:
 			d.topics = append(d.topics, one.Topic)
-			missing = append(missing, one.Missing...)
+			missing = append(missing, one.Missing)
 			tracking = tracking || one.Tracking
 		}
 	}
@@ -86,7 +87,14 @@ func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	case len(d.topics) == 0:
 		return stepResult{}, withHint(errors.New("the configuration set has no enabled event destination on an SNS topic"), setupAdvice)
 	}
-	return judgeTypes(d.topics, missing, tracking)
+	return judgeTypes(d.topics, missingEverywhere(missing), tracking)
+}
+
+// missingEverywhere returns the event types that each of the destinations lacks.
+func missingEverywhere(missing [][]string) []string {
+	return slices.DeleteFunc(slices.Clone(missing[0]), func(kind string) bool {
+		return slices.ContainsFunc(missing[1:], func(other []string) bool { return !slices.Contains(other, kind) })
+	})
 }
 
 // judgeTypes fails if a missing event type makes statuses wrong, and warns about any other missing type.
@@ -96,7 +104,7 @@ func judgeTypes(topics, missing []string, tracking bool) (stepResult, error) {
 		found.warning = "opens and clicks are tracked: SES rewrites the links in all mail, password resets included; " +
 			"`mailstack ses setup` without --tracking switches it off"
 	}
-	if len(missing) == 0 || len(topics) > 1 {
+	if len(missing) == 0 {
 		return found, nil
 	}
 	text := "no events of type " + strings.Join(missing, ", ")
@@ -138,7 +146,7 @@ func (d *doctor) tryQueue(ctx context.Context) (stepResult, error) {
 // trySubscription requires a confirmed subscription of the queue or, without a queue, of any HTTP endpoint: which
 // endpoint is ours is not known here.
 func (d *doctor) trySubscription(ctx context.Context) (stepResult, error) {
-	var waiting []string
+	var waiting, confirmed []string
 	for _, topic := range d.topics {
 		subscriptions, err := d.aws.Subscriptions(ctx, topic)
 		if err != nil {
@@ -149,13 +157,20 @@ func (d *doctor) trySubscription(ctx context.Context) (stepResult, error) {
 			if d.queueARN != "" {
 				ours = one.Protocol == "sqs" && one.Endpoint == d.queueARN
 			}
-			if ours && one.Confirmed {
-				return stepResult{detail: one.Endpoint}, nil
-			}
-			if ours {
+			switch {
+			case !ours:
+			case !one.Confirmed:
 				waiting = append(waiting, one.Endpoint)
+			default:
+				confirmed = append(confirmed, one.Endpoint)
+				if one.HTTP() {
+					d.endpoints = append(d.endpoints, one)
+				}
 			}
 		}
+	}
+	if len(confirmed) > 0 {
+		return stepResult{detail: strings.Join(confirmed, ", ")}, nil
 	}
 	if len(waiting) > 0 {
 		return stepResult{}, withHint(fmt.Errorf("not confirmed: %s", strings.Join(waiting, ", ")),

@@ -3,6 +3,7 @@
 //
 //   - doctor.go: [Flags], the steps in their order, settings and database
 //   - aws.go: credentials, account, configuration set, topic, queue, subscription
+//   - dead_letters.go: what happens to events that cannot be delivered, and how many lie in the dead-letter queue
 //   - probe.go: sending a test message, and waiting for its event
 package doctor
 
@@ -64,6 +65,7 @@ type doctor struct {
 	destinations []ses.Destination
 	topics       []string // topics of the enabled event destinations that EventsTopics allows
 	queueARN     string
+	endpoints    []awsevents.Subscription // confirmed subscriptions of web servers
 	sentAt       time.Time
 	probe        string
 }
@@ -111,7 +113,8 @@ func (d *doctor) steps() []step {
 	if d.EventsQueue != "" {
 		steps = append(steps, step{"queue", d.tryQueue})
 	}
-	return append(steps, step{"subscription", d.trySubscription}, step{"message", d.tryMessage}, step{"event", d.tryEvent})
+	return append(steps, step{"subscription", d.trySubscription}, step{"dead letters", d.tryDeadLetters},
+		step{"message", d.tryMessage}, step{"event", d.tryEvent})
 }
 
 // stop prints the failed step, its error and the advice.

@@ -81,6 +81,7 @@ func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 	defer cancel()
 	helpAt := d.sentAt.Add(d.Wait / 3)
 	helped := false
+	failed := make(chan error, 1)
 	for {
 		found, err := d.database.Queries().NotificationGetByProbe(ctx, db.NotificationGetByProbeParams{
 			Since: d.sentAt.Add(-clocksDiffer), Probe: d.probe,
@@ -93,10 +94,18 @@ func (d *doctor) tryEvent(ctx context.Context) (stepResult, error) {
 		}
 		if !helped && d.EventsQueue != "" && d.process.Now().After(helpAt) {
 			helped = true
-			collecting.Go(func() { d.collect(ctx) })
+			collecting.Go(func() { failed <- d.collect(ctx) })
 		}
 		if backoff.Sleep(ctx, probePoll) != nil {
-			return stepResult{}, withHint(fmt.Errorf("no event was stored within %s", d.Wait), "%s", d.eventAdvice())
+			err := fmt.Errorf("no event was stored within %s", d.Wait)
+			select {
+			case receiving := <-failed:
+				if receiving != nil {
+					err = fmt.Errorf("%w, and receiving from the queue failed: %w", err, receiving)
+				}
+			default:
+			}
+			return stepResult{}, withHint(err, "%s", d.eventAdvice())
 		}
 	}
 }
@@ -109,18 +118,18 @@ func (d *doctor) arrived(helped bool) stepResult {
 	return found
 }
 
-// collect receives from the queue as a worker does, beside any workers, until ctx ends or an error occurs. After an
-// error no event is stored here, so the step may fail.
-func (d *doctor) collect(ctx context.Context) {
+// collect receives from the queue as a worker does, beside any workers, until ctx ends or an error occurs.
+func (d *doctor) collect(ctx context.Context) error {
 	collector := sqsconsumer.New(sqsconsumer.Config{
 		Queue: d.aws.Queue(d.EventsQueue), Store: d.database, Topics: d.EventsTopics, Now: d.process.Now,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	for ctx.Err() == nil {
-		if _, err := collector.ReceiveOnce(ctx); err != nil {
-			return
+		if _, err := collector.ReceiveOnce(ctx); err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func (d *doctor) eventAdvice() string {

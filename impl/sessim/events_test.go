@@ -39,7 +39,7 @@ func wired(t *testing.T) (r *rig, topic string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := client.EnsureSubscription(t.Context(), topic, "sqs", queue); err != nil {
+	if _, _, err := client.EnsureSubscription(t.Context(), topic, "sqs", queue, ""); err != nil {
 		t.Fatal(err)
 	}
 	return r, topic
@@ -242,7 +242,7 @@ func TestTopicsSurviveARestart(t *testing.T) {
 		if err != nil || state != want {
 			t.Errorf("queue %s: %v", state, err)
 		}
-		if state, _, err := client.EnsureSubscription(t.Context(), topic, "sqs", queue); err != nil || state != want {
+		if state, _, err := client.EnsureSubscription(t.Context(), topic, "sqs", queue, ""); err != nil || state != want {
 			t.Errorf("subscription %s: %v", state, err)
 		}
 		if err := r.Close(); err != nil {

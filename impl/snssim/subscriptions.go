@@ -204,3 +204,20 @@ func (s *Simulator) setSubscriptionAttributes(c call) ([]element, error) {
 	one.Attributes = attributes
 	return nil, s.commit(Change{Subscription: &one})
 }
+
+// ConfirmAll confirms every subscription of a topic, as if their web servers had followed the links.
+func (s *Simulator) ConfirmAll(topicARN string) {
+	s.mu.Lock()
+	tokens := []string{}
+	for _, one := range s.subscriptions {
+		if one.TopicARN == topicARN && !one.Confirmed {
+			tokens = append(tokens, one.Token)
+		}
+	}
+	s.mu.Unlock()
+	for _, token := range tokens {
+		if err := s.confirm(topicARN, token); err != nil {
+			s.config.Log.Warn("confirm a subscription", slog.Any("error", err))
+		}
+	}
+}

@@ -5,6 +5,9 @@
 // arrive any number of times, at two processes at once, or after one of them died. The queue's policy decides who
 // may send to it; signatures are not checked, and topics are checked if any are configured.
 //
+// A dead-letter queue is drained in the same way: of a web server's subscription with the signatures checked, since the messages
+// are what SNS would have posted.
+//
 // A message that is unreadable, or comes from another topic, stays in the queue and ends in its dead-letter queue:
 // the configuration may be wrong rather than the message. While the database is unavailable nothing is received, so
 // that failed attempts do not push messages there.
@@ -55,8 +58,10 @@ type Config struct {
 	Store *store.Store
 	// Topics are the ARNs of the accepted topics. Empty means every topic that the queue's policy lets in.
 	Topics []string
-	Now    func() time.Time // nil means time.Now
-	Log    *slog.Logger
+	// Verifier checks signature and topic of every message. Nil means that the queue's policy decides who may send.
+	Verifier *sns.Verifier
+	Now      func() time.Time // nil means time.Now
+	Log      *slog.Logger
 }
 
 // Consumer moves the messages of a queue into the database.
@@ -123,9 +128,42 @@ func (c *Consumer) ReceiveOnce(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return c.store(ctx, messages)
+}
+
+// Drain receives until nothing is left but messages that cannot be stored. It returns how many were stored or known already, and
+// how many are left in the queue.
+func (c *Consumer) Drain(ctx context.Context) (stored, left int, err error) {
+	seen := map[string]bool{}
+	for {
+		messages, err := c.config.Queue.Receive(ctx)
+		if err != nil {
+			return stored, left, err
+		}
+		// What was seen before could not be stored: the queue delivers it again once its visibility timeout is over.
+		messages = slices.DeleteFunc(messages, func(one awsevents.QueueMessage) bool { return seen[one.ID] })
+		if len(messages) == 0 {
+			return stored, left, nil
+		}
+		count, err := c.store(ctx, messages)
+		stored += count
+		if err != nil {
+			return stored, left, err
+		}
+		left += len(messages) - count
+		for _, one := range messages {
+			seen[one.ID] = true
+		}
+	}
+}
+
+func (c *Consumer) store(ctx context.Context, messages []awsevents.QueueMessage) (int, error) {
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
-	readable, rows := c.read(finish, messages)
+	readable, rows, err := c.read(finish, messages)
+	if err != nil {
+		return 0, err
+	}
 	if len(readable) == 0 {
 		return 0, nil
 	}
@@ -136,11 +174,16 @@ func (c *Consumer) ReceiveOnce(ctx context.Context) (int, error) {
 }
 
 // read returns the messages that can be stored, and their rows.
-func (c *Consumer) read(ctx context.Context, messages []awsevents.QueueMessage) ([]awsevents.QueueMessage, db.NotificationInsertManyParams) {
+func (c *Consumer) read(
+	ctx context.Context, messages []awsevents.QueueMessage,
+) ([]awsevents.QueueMessage, db.NotificationInsertManyParams, error) {
 	rows := db.NotificationInsertManyParams{Now: c.config.Now()}
 	var readable []awsevents.QueueMessage
 	for _, message := range messages {
-		id, body, err := c.unwrap(message)
+		id, body, err := c.unwrap(ctx, message)
+		if errors.Is(err, sns.ErrUnavailable) {
+			return nil, rows, fmt.Errorf("verify a message: %w", err)
+		}
 		if err != nil {
 			c.logSkipped(ctx, message, err)
 			continue
@@ -149,12 +192,15 @@ func (c *Consumer) read(ctx context.Context, messages []awsevents.QueueMessage) 
 		rows.MessageIds = append(rows.MessageIds, id)
 		rows.Bodies = append(rows.Bodies, strings.ReplaceAll(strings.ToValidUTF8(body, ""), "\x00", ""))
 	}
-	return readable, rows
+	return readable, rows, nil
 }
 
 // unwrap takes an event out of its SNS envelope and returns SNS's id of it. An event that the subscription delivers
 // raw gets SQS's id instead.
-func (c *Consumer) unwrap(message awsevents.QueueMessage) (id, body string, err error) {
+func (c *Consumer) unwrap(ctx context.Context, message awsevents.QueueMessage) (id, body string, err error) {
+	if c.config.Verifier != nil {
+		return c.verify(ctx, message)
+	}
 	envelope, err := sns.Parse([]byte(message.Body))
 	if err == nil {
 		switch {
@@ -172,6 +218,14 @@ func (c *Consumer) unwrap(message awsevents.QueueMessage) (id, body string, err 
 		return "", "", errors.New("it is neither a notification of SNS nor an event of SES")
 	}
 	return message.ID, message.Body, nil
+}
+
+func (c *Consumer) verify(ctx context.Context, message awsevents.QueueMessage) (id, body string, err error) {
+	verified, err := c.config.Verifier.Verify(ctx, []byte(message.Body))
+	if err == nil && verified.Type != sns.TypeNotification {
+		err = fmt.Errorf("it is a %s", verified.Type)
+	}
+	return verified.MessageId, verified.Message, err
 }
 
 // logSkipped counts a message that is left in the queue, and logs at most one of them per logInterval.

@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	queue, arn, _, err := client.EnsureQueue(t.Context(), "events", w.topic)
 	w.must(err)
-	_, confirmed, err := client.EnsureSubscription(t.Context(), w.topic, "sqs", arn)
+	_, confirmed, err := client.EnsureSubscription(t.Context(), w.topic, "sqs", arn, "")
 	w.must(err)
 	if !confirmed {
 		t.Fatal("the queue is not subscribed")
