@@ -177,9 +177,13 @@ WHERE identities.name = @name
   AND identities.managed
   AND NOT EXISTS (SELECT 1 FROM domains WHERE domains.name = identities.name AND domains.owned_at IS NOT NULL);
 
+-- name: IdentityCount :one
+SELECT count(*) FROM identities;
+
 -- IdentityClaimUnused marks identities of ours for deletion, the least recently used first: those whose deletion
--- was begun and not finished; those that no domain uses; and those used only by unproven registrations below
--- another organization's verified domain, from which they would take that domain's mail. While marked, an identity
+-- was begun and not finished; those that no domain uses, apart from domains that failed before failed_before; and those
+-- used only by unproven registrations below another organization's verified domain, from which they would take that
+-- domain's mail. A failed domain is checked only on request, so that its last check is the one that failed. While marked, an identity
 -- has no DKIM tokens and no registration builds on it. used_at identifies the claim.
 -- name: IdentityClaimUnused :many
 WITH unused AS MATERIALIZED (
@@ -191,6 +195,7 @@ WITH unused AS MATERIALIZED (
         OR NOT EXISTS (
             SELECT 1 FROM domains AS used
             WHERE used.name = identities.name
+              AND NOT (used.status = 'Failed' AND used.checked_at < @failed_before::timestamptz)
               AND (
                 used.owned_at IS NOT NULL
                 OR NOT EXISTS (

@@ -556,6 +556,7 @@ WITH unused AS MATERIALIZED (
         OR NOT EXISTS (
             SELECT 1 FROM domains AS used
             WHERE used.name = identities.name
+              AND NOT (used.status = 'Failed' AND used.checked_at < $3::timestamptz)
               AND (
                 used.owned_at IS NOT NULL
                 OR NOT EXISTS (
@@ -569,7 +570,7 @@ WITH unused AS MATERIALIZED (
         )
       )
     ORDER BY identities.used_at, identities.name
-    LIMIT $3
+    LIMIT $4
     FOR UPDATE SKIP LOCKED
 )
 UPDATE identities SET dkim_tokens = '{}', used_at = $1
@@ -579,9 +580,10 @@ RETURNING identities.name, unused.dkim_tokens
 `
 
 type IdentityClaimUnusedParams struct {
-	Now         time.Time
-	UnusedSince time.Time
-	MaxRows     int32
+	Now          time.Time
+	UnusedSince  time.Time
+	FailedBefore time.Time
+	MaxRows      int32
 }
 
 type IdentityClaimUnusedRow struct {
@@ -590,11 +592,17 @@ type IdentityClaimUnusedRow struct {
 }
 
 // IdentityClaimUnused marks identities of ours for deletion, the least recently used first: those whose deletion
-// was begun and not finished; those that no domain uses; and those used only by unproven registrations below
-// another organization's verified domain, from which they would take that domain's mail. While marked, an identity
+// was begun and not finished; those that no domain uses, apart from domains that failed before failed_before; and those
+// used only by unproven registrations below another organization's verified domain, from which they would take that
+// domain's mail. A failed domain is checked only on request, so that its last check is the one that failed. While marked, an identity
 // has no DKIM tokens and no registration builds on it. used_at identifies the claim.
 func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnusedParams) ([]IdentityClaimUnusedRow, error) {
-	rows, err := q.db.Query(ctx, identityClaimUnused, arg.Now, arg.UnusedSince, arg.MaxRows)
+	rows, err := q.db.Query(ctx, identityClaimUnused,
+		arg.Now,
+		arg.UnusedSince,
+		arg.FailedBefore,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -611,6 +619,17 @@ func (q *Queries) IdentityClaimUnused(ctx context.Context, arg IdentityClaimUnus
 		return nil, err
 	}
 	return items, nil
+}
+
+const identityCount = `-- name: IdentityCount :one
+SELECT count(*) FROM identities
+`
+
+func (q *Queries) IdentityCount(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, identityCount)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const identityDelete = `-- name: IdentityDelete :exec

@@ -48,6 +48,8 @@ type Components struct {
 	SES       *ses.Client
 	Resolver  *dns.Resolver
 	Telemetry *Telemetry
+	// IdentityLimit is how many identities the SES account may have.
+	IdentityLimit int
 	// Clock is the clock of the rows that processes share. It is Postgres's once a store has connected.
 	Clock *store.Clock
 }
@@ -66,7 +68,7 @@ func New(
 	if err != nil {
 		return nil, Usagef("MAILSTACK_DNS_SERVER: %w", err)
 	}
-	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen, Clock: store.NewClock(process.Now, log)}, nil
+	return &Components{Process: process, Log: log, SES: client, Resolver: resolver, Telemetry: seen, Clock: store.NewClock(process.Now, log), IdentityLimit: account.IdentityLimit}, nil
 }
 
 // OpenStore opens the database. Postgres shows the name beside each connection.
@@ -84,7 +86,7 @@ func (p *Components) KeepClock(database *store.Store) func(context.Context) erro
 // Domains returns the service that registers and verifies domains.
 func (p *Components) Domains(database *store.Store) *domain.Service {
 	return domain.New(domain.Config{
-		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(),
+		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(), IdentityLimit: p.IdentityLimit,
 		Now: p.Clock.Now, Random: p.Process.Random, Log: p.Log,
 	})
 }

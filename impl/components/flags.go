@@ -56,6 +56,7 @@ func (flags DatabaseFlags) Check() error {
 // SESFlags sets how SES is used.
 type SESFlags struct {
 	ConfigurationSet string `env:"MAILSTACK_CONFIGURATION_SET" default:"mailstack" placeholder:"NAME" help:"SES configuration set for every send; created if missing. Default: mailstack."`
+	IdentityLimit    int    `env:"MAILSTACK_SES_IDENTITY_LIMIT" default:"10000" placeholder:"N" help:"Identities that the SES account may have in the region. From nine tenths of it on, a domain gets its identity only once its ownership is proven. Default: 10000, as AWS documents."`
 }
 
 // DNSFlags sets the DNS resolver.

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -100,7 +102,8 @@ func checkLimit(ctx context.Context, queries *db.Queries, organization uuid.UUID
 }
 
 // prepareIdentity makes sure that the domain to be registered has an identity, unless that has to wait for proof of
-// ownership. The identity is stored before the domain. If the domain is then not stored, the identity is unused and
+// ownership: below another organization's domain, near the account's limit of identities, or where SES says that the limit is
+// reached. The identity is stored before the domain. If the domain is then not stored, the identity is unused and
 // swept.
 func (s *Service) prepareIdentity(ctx context.Context, organization uuid.UUID, name string) error {
 	taken, err := s.store.Queries().DomainVerifiedElsewhere(ctx, db.DomainVerifiedElsewhereParams{
@@ -112,12 +115,22 @@ func (s *Service) prepareIdentity(ctx context.Context, organization uuid.UUID, n
 	if taken {
 		return nil
 	}
-	if _, _, err := s.touchIdentity(ctx, name); err != nil {
+	_, found, err := s.touchIdentity(ctx, name)
+	if err != nil {
 		return err
+	}
+	if !found {
+		if near, err := s.nearLimit(ctx); err != nil || near {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	_, err = s.createIdentity(ctx, name)
+	if ses.ClassOf(err) == ses.QuotaExceeded {
+		s.log.WarnContext(ctx, "the account's limit of identities is reached: new domains wait for proof of ownership", slog.Any("error", err))
+		return nil
+	}
 	return err
 }
 

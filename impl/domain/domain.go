@@ -14,7 +14,8 @@
 //
 // All organizations share one SES account, where a domain has one set of DKIM tokens and one MAIL FROM domain. The
 // ownership record differs for each organization and tells them apart. Until it is seen, nothing that an
-// organization does changes an identity, or creates one below another organization's verified domain.
+// organization does changes an identity, or creates one below another organization's verified domain, or creates one at
+// all while the account is near its limit of identities.
 package domain
 
 import (
@@ -40,6 +41,9 @@ const (
 	maxDomains = 100
 	// maxVerifications bounds the concurrent verifications in this process.
 	maxVerifications = 16
+	// usualIdentityLimit is how many identities an account has in a region, unless AWS raises it.
+	// https://docs.aws.amazon.com/ses/latest/dg/quotas.html
+	usualIdentityLimit = 10_000
 )
 
 var (
@@ -49,6 +53,8 @@ var (
 	ErrExists = errors.New("domain exists")
 	// ErrLimit means that the organization has 100 domains.
 	ErrLimit = errors.New("domain limit reached")
+	// ErrBusy means that an earlier registration of the domain is being removed; it passes within seconds.
+	ErrBusy = errors.New("an earlier registration of the domain is being removed")
 	// ErrInvalid wraps the reason why a name is invalid.
 	ErrInvalid = errors.New("invalid domain")
 )
@@ -77,9 +83,11 @@ type Config struct {
 	DNS   Resolver
 	// Region is the AWS region of SES, which the MAIL FROM record contains.
 	Region string
-	Now    func() time.Time // nil means time.Now
-	Random io.Reader        // fit for secrets and safe for concurrent use; nil means crypto/rand
-	Log    *slog.Logger     // nil means that nothing is logged
+	// IdentityLimit is how many identities the account may have in the region. Zero means 10,000.
+	IdentityLimit int
+	Now           func() time.Time // nil means time.Now
+	Random        io.Reader        // fit for secrets and safe for concurrent use; nil means crypto/rand
+	Log           *slog.Logger     // nil means that nothing is logged
 }
 
 // Service manages the domains of all organizations. It is safe for concurrent use. Its errors wrap the *ses.Error
@@ -89,9 +97,11 @@ type Service struct {
 	ses    Identities
 	dns    Resolver
 	region string
-	now    func() time.Time
-	random io.Reader
-	log    *slog.Logger
+	// deferFrom is the count of identities from which a new one waits for proof of ownership.
+	deferFrom int64
+	now       func() time.Time
+	random    io.Reader
+	log       *slog.Logger
 
 	verifications *semaphore.Weighted
 	flights       singleflight.Group
@@ -109,6 +119,11 @@ func New(c Config) *Service {
 		log:           c.Log,
 		verifications: semaphore.NewWeighted(maxVerifications),
 	}
+	limit := c.IdentityLimit
+	if limit <= 0 {
+		limit = usualIdentityLimit
+	}
+	s.deferFrom = int64(limit) * deferPercent / 100
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// busyWait is the retry delay while an identity is being deleted.
-const busyWait = 5 * time.Second
+// deferPercent is how much of the account's limit of identities may be used before new ones wait for proof of ownership. The
+// rest is for names that are proven.
+const deferPercent = 90
 
 // touchIdentity protects a known identity from the sweep for the next identityIdleAge. It fails while the identity
 // is being deleted: a domain built on it now would lose it.
@@ -26,18 +27,9 @@ func (s *Service) touchIdentity(ctx context.Context, name string) (identity db.I
 		return db.Identity{}, false, fmt.Errorf("claim the identity: %w", err)
 	}
 	if len(identity.DkimTokens) == 0 {
-		return db.Identity{}, false, fmt.Errorf("claim the identity: %w", beingDeleted())
+		return db.Identity{}, false, fmt.Errorf("claim the identity: %w", ErrBusy)
 	}
 	return identity, true, nil
-}
-
-// beingDeleted returns the error for an identity that is being deleted. Callers treat it as a failure of SES that
-// passes.
-func beingDeleted() error {
-	return &ses.Error{
-		Op: "DeleteEmailIdentity", Class: ses.Throttled, RetryAfter: busyWait,
-		Detail: "An earlier registration of the domain is being removed.",
-	}
 }
 
 // createIdentity creates the identity in SES, or reads an existing one, and stores it.
@@ -92,7 +84,7 @@ func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (d
 	mailFrom := row.Domain.MailFromSubdomain + "." + name
 	identity, err := s.store.Queries().IdentityClaimMailFrom(ctx, db.IdentityClaimMailFromParams{Name: name, MailFromDomain: mailFrom})
 	if store.IsNoRows(err) {
-		err = beingDeleted()
+		err = ErrBusy
 	}
 	if err != nil {
 		return row, fmt.Errorf("claim the MAIL FROM: %w", err)
@@ -105,6 +97,20 @@ func (s *Service) provisionIdentity(ctx context.Context, row db.DomainGetRow) (d
 		return row, fmt.Errorf("set the MAIL FROM: %w", err)
 	}
 	return row, nil
+}
+
+// sameTokens compares DKIM tokens as sets: SES promises no order.
+func sameTokens(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// nearLimit reports whether a new identity has to wait for proof of ownership.
+func (s *Service) nearLimit(ctx context.Context) (bool, error) {
+	count, err := s.store.Queries().IdentityCount(ctx)
+	if err != nil {
+		return false, fmt.Errorf("count the identities: %w", err)
+	}
+	return count >= s.deferFrom, nil
 }
 
 // checkWithSES asks SES whether a domain with complete records can send, and restores what SES has lost.
@@ -124,7 +130,7 @@ func (s *Service) checkWithSES(ctx context.Context, row db.DomainGetRow) (db.Dom
 		}
 		row.DkimTokens = identity.DkimTokens
 		found = ses.Identity{} // the next check finds out whether it can send
-	case !slices.Equal(found.DKIMTokens, row.DkimTokens):
+	case !sameTokens(found.DKIMTokens, row.DkimTokens):
 		// It was created again outside this service: other records are wanted now.
 		identity, err := s.storeIdentity(ctx, found, false)
 		if err != nil {

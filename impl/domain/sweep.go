@@ -14,12 +14,15 @@ const (
 	// identityIdleAge is how long after its last use an identity may be swept. It is far longer than a registration
 	// or a deletion can take, so that a sweep cannot meet one in flight.
 	identityIdleAge = 10 * time.Minute
-	sweepBatch      = 10
-	deleteTimeout   = 10 * time.Second
+	// failedKept is how long the identity of a domain is kept that stays Failed. Verifying the domain later creates another one, with
+	// other DKIM records.
+	failedKept    = 30 * 24 * time.Hour
+	sweepBatch    = 10
+	deleteTimeout = 10 * time.Second
 )
 
-// SweepIdentities deletes the unused identities that we created, and the unproven ones below another organization's
-// verified domain. Any number of processes may sweep at once.
+// SweepIdentities deletes the unused identities that we created, also those of domains that have been Failed for 30 days, and the
+// unproven ones below another organization's verified domain. Any number of processes may sweep at once.
 //
 // The order is: mark the row, delete in SES, delete the row. A registration that finds the mark is refused for the
 // moment. One that comes before the mark prevents it; one that comes after the deletion finds neither row nor
@@ -29,7 +32,7 @@ func (s *Service) SweepIdentities(ctx context.Context) error {
 	for {
 		now := s.clock()
 		claimed, err := s.store.Queries().IdentityClaimUnused(ctx, db.IdentityClaimUnusedParams{
-			Now: now, UnusedSince: now.Add(-identityIdleAge), MaxRows: sweepBatch,
+			Now: now, UnusedSince: now.Add(-identityIdleAge), FailedBefore: now.Add(-failedKept), MaxRows: sweepBatch,
 		})
 		if err != nil {
 			return fmt.Errorf("claim unused identities: %w", err)

@@ -77,6 +77,9 @@ func (s *Service) Recheck(ctx context.Context, organization, id uuid.UUID) (next
 		s.log.WarnContext(ctx, "domain not checked", slog.String("domain_id", id.String()), slog.Any("error", err))
 		return now.Add(max(retryPause, failure.RetryAfter)), nil
 	}
+	if errors.Is(err, ErrBusy) {
+		return now.Add(retryPause), nil
+	}
 	if err == nil {
 		var row db.DomainGetRow
 		if row, err = read(ctx, s.store.Queries(), organization, id); err == nil {

@@ -60,6 +60,8 @@ func problemOf(err error) *problem.Problem {
 		return &problem.Problem{Code: api.ProblemCodeDomainLimitReached, Detail: "An organization may have at most 100 domains."}
 	case errors.Is(err, domain.ErrInvalid):
 		return problem.Invalid(api.ProblemCodeValidationFailed, "/domain", problem.Truncate(err.Error()))
+	case errors.Is(err, domain.ErrBusy):
+		return problem.Unavailable("An earlier registration of the domain is being removed; try again after the given time.")
 	case errors.As(err, &provider):
 		return problem.Unavailable("Amazon SES is not available; try again after the given time.")
 	case store.IsUnavailable(err):
