@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto guide
+.PHONY: lint-spec breaking released schemathesis boto standins guide
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -44,6 +44,16 @@ schemathesis: build $(VENV)/schemathesis/installed
 ## boto: boto3 drives the simulators of SES, SNS, SQS and STS; every answer is held against AWS's own models
 boto: build $(VENV)/boto/installed
 	@$(VENV)/boto/bin/python contracttests/boto/drive.py bin/mailstack
+
+# 10 s, 1 min. CI does not run it: what others answer changes with their versions, and those are pinned.
+## standins: moto and aws-ses-v2-local get the calls that our simulators get; differences are listed with who is right
+standins: build $(VENV)/standins/installed contracttests/standins/node_modules/.package-lock.json
+	@$(VENV)/standins/bin/python contracttests/standins/compare.py bin/mailstack contracttests/standins/node_modules/.bin/aws-ses-v2-local
+
+contracttests/standins/node_modules/.package-lock.json: contracttests/standins/package-lock.json
+	@command -v npm >/dev/null || { echo "standins needs node with npm" >&2; exit 1; }
+	npm ci --prefix contracttests/standins --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
 
 $(VENV)/%/installed: contracttests/%/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$* needs $(PYTHON) with venv" >&2; exit 1; }

@@ -54,7 +54,7 @@ func TestWhatHappenedToAnEmail(t *testing.T) {
 				{"success@simulator.amazonses.com", "Delivered", []api.EmailEventType{"email.delivered", "email.sent"}, "", false},
 				{"ooto+word@simulator.amazonses.com", "Delivered", []api.EmailEventType{"email.delivered", "email.sent"}, "", false},
 				{"Ann <Bounce@simulator.amazonses.com>", "Bounced", []api.EmailEventType{"email.bounced", "email.sent"}, "550 5.1.1 user unknown", true},
-				{"suppressionlist@simulator.amazonses.com", "Bounced", []api.EmailEventType{"email.bounced", "email.sent"}, "OnAccountSuppressionList", false},
+				{"suppressionlist@simulator.amazonses.com", "Bounced", []api.EmailEventType{"email.bounced", "email.sent"}, "(Suppressed)", false},
 				{"complaint@simulator.amazonses.com", "Complained", []api.EmailEventType{"email.complained", "email.delivered", "email.sent"}, "unwanted: abuse", true},
 			} {
 				id := tenant.send(email(from, "to", test.to))

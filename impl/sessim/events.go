@@ -20,6 +20,7 @@ const (
 	bounced
 	complained
 	onSuppressionList
+	onGlobalList
 	silent // only the Send event is published
 )
 
@@ -44,7 +45,7 @@ func fateOf(address string, suppressed []string, deliverAll bool) fate {
 	case "complaint":
 		return complained
 	case "suppressionlist":
-		return onSuppressionList
+		return onGlobalList
 	case "success", "ooto":
 		return delivered
 	default:
@@ -125,6 +126,9 @@ func (s *Simulator) report(a Accepted) {
 			publish("Delivery", "delivery", delivery)
 		case bounced:
 			publish("Bounce", "bounce", bounce("General", "5.1.1", "smtp; 550 5.1.1 user unknown"))
+		case onGlobalList: // https://docs.aws.amazon.com/ses/latest/dg/sending-email-global-suppression-list.html
+			publish("Bounce", "bounce", bounce("Suppressed", "5.1.1",
+				"Amazon SES has suppressed sending to this address because it has a recent history of bouncing as an invalid address."))
 		case onSuppressionList:
 			publish("Bounce", "bounce", bounce("OnAccountSuppressionList", "5.1.1",
 				"Amazon SES did not send the message to this address because it is on the suppression list for your account."))
