@@ -67,3 +67,32 @@ func TestABatchIsPricedByItsItems(t *testing.T) {
 		t.Errorf("a batch of 100 took %d of what was left", taken)
 	}
 }
+
+// Test events cost nothing, so their rate is the organization's, whatever number of keys it has.
+func TestTestEventsAreLimitedByOrganization(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, other := s.newTenant(), s.newTenant()
+	created, theirs := owner.createWebhook("https://webhooks.invalid/", "email.sent"), other.createWebhook("https://webhooks.invalid/", "email.sent")
+	path := webhooksPath + "/" + created.ID.String()
+	_, second := owner.insertKey("second", []string{"webhooks:write"}, nil)
+	untilRefused := func(key string, least int) {
+		t.Helper()
+		for accepted := 0; ; accepted++ {
+			came := s.exchange(http.MethodPost, path+"/test", key, nil)
+			if came.status == http.StatusAccepted && accepted < 1000 {
+				continue
+			}
+			came.problem(http.StatusTooManyRequests, api.ProblemCodeRateLimited)
+			if accepted < least || came.header.Get("Retry-After") != "1" {
+				t.Errorf("refused after %d, until %q", accepted, came.header.Get("Retry-After"))
+			}
+			return
+		}
+	}
+	untilRefused(owner.key, 20)
+	untilRefused(second, 0)
+	other.call(http.MethodPost, webhooksPath+"/"+theirs.ID.String()+"/test", nil).is(http.StatusAccepted)
+	s.clock.advance(10 * time.Second)
+	untilRefused(second, 20)
+}

@@ -3156,7 +3156,8 @@ type ClientInterface interface {
 	// ReplayWebhookDelivery Deliver again
 	//
 	// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
-	// its bytes. One that is being attempted at this moment is left to that attempt.
+	// its bytes. One that is being attempted at this moment is left to that attempt. An organization may replay 100
+	// deliveries at once, and 10 a second, fewer while it also sends test events; beyond that the response is 429.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
 	ReplayWebhookDelivery(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3172,7 +3173,7 @@ type ClientInterface interface {
 	// TestWebhook Send a test event
 	//
 	// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
-	// became of it.
+	// became of it. An organization may queue 20 test events at once, and 2 a second; beyond that the response is 429.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
 	TestWebhook(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4048,7 +4049,8 @@ func (c *Client) ListWebhookDeliveries(ctx context.Context, id WebhookID, params
 // ReplayWebhookDelivery Deliver again
 //
 // Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
-// its bytes. One that is being attempted at this moment is left to that attempt.
+// its bytes. One that is being attempted at this moment is left to that attempt. An organization may replay 100
+// deliveries at once, and 10 a second, fewer while it also sends test events; beyond that the response is 429.
 //
 // Corresponds with POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay (the `ReplayWebhookDelivery` operationId).
 func (c *Client) ReplayWebhookDelivery(ctx context.Context, id WebhookID, deliveryID DeliveryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4084,7 +4086,7 @@ func (c *Client) RotateWebhookSecret(ctx context.Context, id WebhookID, reqEdito
 // TestWebhook Send a test event
 //
 // Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
-// became of it.
+// became of it. An organization may queue 20 test events at once, and 2 a second; beyond that the response is 429.
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
 func (c *Client) TestWebhook(ctx context.Context, id WebhookID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6385,7 +6387,8 @@ type ClientWithResponsesInterface interface {
 	// ReplayWebhookDeliveryWithResponse Deliver again
 	//
 	// Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
-	// its bytes. One that is being attempted at this moment is left to that attempt.
+	// its bytes. One that is being attempted at this moment is left to that attempt. An organization may replay 100
+	// deliveries at once, and 10 a second, fewer while it also sends test events; beyond that the response is 429.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6405,7 +6408,7 @@ type ClientWithResponsesInterface interface {
 	// TestWebhookWithResponse Send a test event
 	//
 	// Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
-	// became of it.
+	// became of it. An organization may queue 20 test events at once, and 2 a second; beyond that the response is 429.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -13355,7 +13358,8 @@ func (c *ClientWithResponses) ListWebhookDeliveriesWithResponse(ctx context.Cont
 // ReplayWebhookDeliveryWithResponse Deliver again
 //
 // Makes a delivery due now, whatever became of it, with all its attempts before it again. The event keeps its id and
-// its bytes. One that is being attempted at this moment is left to that attempt.
+// its bytes. One that is being attempted at this moment is left to that attempt. An organization may replay 100
+// deliveries at once, and 10 a second, fewer while it also sends test events; beyond that the response is 429.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13387,7 +13391,7 @@ func (c *ClientWithResponses) RotateWebhookSecretWithResponse(ctx context.Contex
 // TestWebhookWithResponse Send a test event
 //
 // Queues an event of type `webhook.test` for this webhook alone, whatever it subscribes to. Its deliveries tell what
-// became of it.
+// became of it. An organization may queue 20 test events at once, and 2 a second; beyond that the response is 429.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -34597,17 +34601,19 @@ var swaggerSpec = []string{
 	"nl6sNVq4gRx8tkEIEh64qItDtluTiENKeiHtyoKTTg72O4f9Y9Y5Ghzudg7Y/mSP7o4HQV8/zdmNOsOl",
 	"qh9xv//WzBMj0lA0vKW8RkPG89X5jcWRvc9wvDfb7p4SGfoM9KMYbisk087vlkM+C9/vYLbO5hXz3gdX",
 	"M/zH7oMry+tpwb/DnGH3xNmUKqgOGjOw2QBMtV1GN7bc22uAYYxBlwRBrhhLJdwdGdgc/TcI/y753uu+",
-	"iu5v80rr/o6kdX9bfB0ljN1rEg1rJCsub4UpLbr5BhvKvV9zllfThx7jcpUaqxYi7csTHzjiBfFxa1HR",
-	"ZFE5etSyOb8HSP3krKn1Y6ePjSuhFD79PCMamiQXmsJtHs6olRWYEmsikXcSDSuZPWezSoaEl271VGRk",
-	"sGeS3wsBRgKaZXOiZqJIrpJtryG491bbx3vIzSXzs5MSp4RiCjDm8CNDV1EC6rvByI6hay9nNq++ltHD",
-	"mpmpn9u8nQ/qR/sy04T8bs8+KsEHTRzqf4KJQwUR34uce9vkzmhdwJ+QBeJJKtjGlsWHxUzcvtT4p1Z7",
-	"JaEmoxfY/TwtSpC6+tMjSG8BMeIYZSw48+yISBGZj/Wbx9CfuEueqZKEUSyOTacT3+aoY/z6k1tNzf3y",
-	"DAN/d/4sdsHWsjrvuf1nZGBcMFnOzfzTtcNnPAQ0B6mWVGysLV7KJSGa/UWaUZ789E7zSqxJaqoQnWK1",
-	"h8QhdxdUO5pGXa3ESkWDq+61EPgHlvHUvdCUQClXYRyKIE+wVjZhgPZYfGUHuLmZ+kKvVwOQ6VrkI2Ay",
-	"DR0mZCF11JTBa01NG+jdsmGEoUhoZEF2ipdnDJvt6xF61buPX5yTjAUiC80TaSauWfWD5p0NX7xic5v8",
-	"UUgmSfQhZVzpfzOHSWxeSNOoox9reKNpeG6TNBawMlzhocQm6d6bSz3RF99+jsVduNpjEWpBD4vhww1D",
-	"ya2PzYQdPaotObyvFjAli598goVHLjumXIHkz+srSbT1+/rVd9JWJXUXSkTrPvEaKgZhSlEMSS8g+qwp",
-	"HOQZ9ClJWRYJ/5Xm7lZtOTK23pgyTRIBk5JoUWeSdGbmcoQ14nAqvPdOGY3VtPX+3fv/PwAA//8=",
+	"iu5v80rr/o6kdX9bfB0ljN1rEg3JGS/n9Sd0btKhSL/XG/LQk802RdMkdVKT59cmEzZjmelvpGcRS2FA",
+	"BUDY2zyKMZsLMJlNd3tLp3p0e4PjOjGPQ6lwyEWf42BDIfxrzvJqLtNj3LtSl9dCvn55sgxHvCDLbi23",
+	"msw7dzi0opDfo7V+cqbd+oHcx8avUYrlfp7hFU2SCx3qNo+t1AouzM81YdE7yamVkoezWSVdw8v9eioy",
+	"MtgzmfgeIw9ols2Jmoki00u2ve7k3lttU/EhN5fMz05knRKK+chYUGCYe5SALWEAu2NoIcyZlSC1jB7W",
+	"zEz93CYRfVCn3peZs+S3nvYhEj5oFlP/E8xiKoj4XuTcG0p3hg4D/oQsEE9SwTa2LD4sgOP2pcY/tdor",
+	"CTXpxcDu52lRD9XVnx5Brg2IEccoY8GZZ9REish8rN88hmbJXfJMlSSMYnFs2q74BlC9uQHKOBn0fGOh",
+	"bGwMnK1xKyNCv3erqchfnu3hE8CfxfTYWhbrvUD5jGyYCybLuah/uvb/jIeAXmGZ7d0kWLkERrO/SDPK",
+	"k5/eaV6JNVhNFbFTrG6ROOTugvZI06ir9WSpaHDVvRYC/8CypboXmpIv5SqqQxHkCdYGJwzQLYuv7AA3",
+	"N1Nf6G1rAEET23gMAaJp6DAwC8Gmpgxea2r4QLWXDSMMRUIjCypUvDzTY+cKRuhVKz9+cU4yFogsNE+k",
+	"mbhm1Q+adzZ88YrNbbJLIZkk0YeUcaX/zRwGs3khTaOOfqzhjabBu01KWcAGcYWWEpvCe28u9YBffPs5",
+	"FrPhao9FqHUJWAwfXhlKjH0sKuxgUm1B4n21gGVZ/OQT1DdcNlC54sqf11eSaAP79avvpK3C6i6UxNZ9",
+	"4jVUSMKUohiSfED0WWs7yDPoy5KyLBL+K83drdrya2w1MmWaJAImJdGiziQlzczlCGvi4VR4750yGqtp",
+	"6/279/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

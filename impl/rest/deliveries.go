@@ -54,6 +54,9 @@ func (server *Server) ListWebhookDeliveries(
 func (server *Server) ReplayWebhookDelivery(
 	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
 ) (api.ReplayWebhookDeliveryResponseObject, error) {
+	if err := server.queueing.take(auth.CallerFromContext(ctx).OrganizationID, server.config.Now(), replayPrice); err != nil {
+		return nil, err
+	}
 	var queued api.ReplayWebhookDelivery202JSONResponse
 	err := server.config.Store.Tx(ctx, func(tx *db.Queries) (err error) {
 		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
@@ -74,6 +77,9 @@ func (server *Server) TestWebhook(
 	ctx context.Context, request api.TestWebhookRequestObject,
 ) (api.TestWebhookResponseObject, error) {
 	now, eventID := server.config.Now(), server.config.NewID()
+	if err := server.queueing.take(auth.CallerFromContext(ctx).OrganizationID, now, testPrice); err != nil {
+		return nil, err
+	}
 	payload, err := webhook.TestEvent(eventID, request.ID, now)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@
 //   - emails.go, email_list.go, email_events.go: sending and reading messages
 //   - templates.go, template_edit.go, template_preview.go, domains.go, api_keys.go, suppressions.go, webhooks.go,
 //     deliveries.go, billing.go, health.go: the operations of the other tags
+//   - queueing_limit.go: how fast an organization may queue test events and replays
 package rest
 
 import (
@@ -72,6 +73,7 @@ type Server struct {
 	http     *httpserver.Server
 	auth     *auth.Authenticator
 	composer *compose.Composer
+	queueing *queueingLimiter
 }
 
 var _ api.StrictServerInterface = (*Server)(nil)
@@ -89,7 +91,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	server := &Server{
-		config: config, auth: authenticator,
+		config: config, auth: authenticator, queueing: newQueueingLimiter(),
 		composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation},
 	}
 	routes, err := pages.Routes(config.Spec)
