@@ -139,6 +139,6 @@ func TestDomainSharedByTwo(t *testing.T) {
 	s.clock.advance(time.Hour)
 	must(t, s.domains.SweepIdentities(t.Context()))
 	if _, err := s.identity("both.example"); ses.ClassOf(err) != ses.NotFound {
-		t.Errorf("the identity that nobody uses: %v", err)
+		t.Errorf("the identity without a user: %v", err)
 	}
 }

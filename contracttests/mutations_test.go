@@ -38,7 +38,7 @@ func mutate(t testing.TB, proof []evidence) string {
 		if noticed {
 			caught++
 		} else {
-			t.Errorf("nobody noticed: %s", mutation.name)
+			t.Errorf("not noticed: %s", mutation.name)
 		}
 	}
 	// Every change was reverted; otherwise the later ones would prove nothing.

@@ -264,7 +264,7 @@ func TestSuppressionsAreRefused(t *testing.T) {
 			t.Parallel()
 			found := tenant.in(t).call(http.MethodPost, suppressionsPath, c.body).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
 			named := pointers(found)
-			// A missing member is named by its own pointer or by that of the body.
+			// A missing member is named by its own pointer or by the body's.
 			if !slices.Contains(named, c.pointer) && (c.pointer != "" || !slices.Contains(named, "/addresses")) {
 				t.Errorf("pointers %q, want %q", named, c.pointer)
 			}

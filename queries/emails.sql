@@ -221,8 +221,8 @@ ORDER BY emails.id DESC
 LIMIT @max_rows;
 
 -- EmailListByTo finds a message once, even if it names the address twice. Like EmailListByTag, it looks each
--- message of the page up by its id: with a join without a limit, Postgres may walk all messages down to those of
--- the page.
+-- message of the page up by its id: with a join without a limit, Postgres may walk all messages down to the
+-- page.
 -- name: EmailListByTo :many
 SELECT emails.* FROM (
     SELECT DISTINCT recipients.address_key, recipients.email_id FROM recipients

@@ -52,7 +52,7 @@ RETURNING *;
 DELETE FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
 -- WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
--- only if it is still that of the claim, so that answers which come together let it grow once. It writes nothing if
+-- only if it has not changed since the claim, so that answers which come together let it grow once. It writes nothing if
 -- nothing changes.
 -- name: WebhookSucceeded :exec
 UPDATE webhooks

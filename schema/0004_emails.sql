@@ -69,7 +69,7 @@ CREATE TABLE sends (
     due_at             timestamptz NOT NULL,
     attempt            integer NOT NULL DEFAULT 0,
     leased_until       timestamptz,
-    -- Attempts of which nobody knows whether SES took the message.
+    -- Attempts after which it is unknown whether SES took the message.
     ambiguous_attempts integer NOT NULL DEFAULT 0
 );
 

@@ -22,7 +22,7 @@ CREATE TABLE webhooks (
 
 CREATE INDEX webhooks_organization_idx ON webhooks (organization_id, id);
 
--- An event on its way to a webhook. due_at and leased_until are those of due work, with the webhook as lane: a lease
+-- An event on its way to a webhook. due_at and leased_until are as in sends, with the webhook as lane: a lease
 -- moves due_at to its own end. due_at is NULL once there is nothing left to do. There is no reference to the webhook, so
 -- that writing an event locks nothing, and deleting a webhook does not wait for its deliveries.
 CREATE TABLE deliveries (

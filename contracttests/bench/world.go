@@ -79,7 +79,7 @@ type api struct {
 	address, admin string
 }
 
-// serve starts a server with the given settings besides those of every measured server. The request limit per key
+// serve starts a server with the given settings besides the ones every measured server has. The request limit per key
 // is off, because it would bound the figures.
 func (w *world) serve(ctx context.Context, name, database string, environment ...string) (api, error) {
 	address, err := harness.FreeAddress(ctx)

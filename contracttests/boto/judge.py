@@ -38,7 +38,7 @@ REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def documented_keys(shape):
-    """The keys that AWS documents for a map of attributes: those of its enum, or those that its description marks as names."""
+    """The keys that AWS documents for a map of attributes: its enum, or what its description marks as names."""
     if shape.key.enum:
         return set(shape.key.enum)
     return set(re.findall(r"<li>\s*<p>\s*<code>([A-Z][A-Za-z]+)</code>", shape.documentation))

@@ -66,7 +66,7 @@ func TestTheSeedDecidesTheSequence(t *testing.T) {
 	}
 	first := sequence(1)
 	if !slices.Equal(first, sequence(1)) || slices.Equal(first, sequence(2)) {
-		t.Error("the sequence is not that of the seed")
+		t.Error("the sequence does not follow from the seed")
 	}
 	for round := range slices.Chunk(first, 6) {
 		if sorted := slices.Sorted(slices.Values(round)); !slices.Equal(sorted, []int{1, 2, 3, 4, 5, 6}) {

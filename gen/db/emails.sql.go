@@ -512,8 +512,8 @@ type EmailListByToParams struct {
 }
 
 // EmailListByTo finds a message once, even if it names the address twice. Like EmailListByTag, it looks each
-// message of the page up by its id: with a join without a limit, Postgres may walk all messages down to those of
-// the page.
+// message of the page up by its id: with a join without a limit, Postgres may walk all messages down to the
+// page.
 func (q *Queries) EmailListByTo(ctx context.Context, arg EmailListByToParams) ([]Email, error) {
 	rows, err := q.db.Query(ctx, emailListByTo,
 		arg.OrganizationID,

@@ -363,7 +363,7 @@ type WebhookSucceededParams struct {
 }
 
 // WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
-// only if it is still that of the claim, so that answers which come together let it grow once. It writes nothing if
+// only if it has not changed since the claim, so that answers which come together let it grow once. It writes nothing if
 // nothing changes.
 func (q *Queries) WebhookSucceeded(ctx context.Context, arg WebhookSucceededParams) error {
 	_, err := q.db.Exec(ctx, webhookSucceeded,

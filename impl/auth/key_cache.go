@@ -84,8 +84,8 @@ func (a *Authenticator) unauthorizedOr(ctx context.Context, key Caller, refusal 
 	return refusal
 }
 
-// KeyErrorOr returns the error of a failed request: that of [Authenticator.Revalidate] if there is one, else
-// failure. It returns nil if failure is nil.
+// KeyErrorOr returns the error of a failed request: what [Authenticator.Revalidate] returns if that is an error,
+// else failure. It returns nil if failure is nil.
 func (a *Authenticator) KeyErrorOr(ctx context.Context, failure error) error {
 	if failure == nil {
 		return nil

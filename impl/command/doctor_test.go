@@ -113,7 +113,7 @@ func TestDoctorNamesTheHop(t *testing.T) {
 			step: "credentials", says: "AWS_ACCESS_KEY_ID",
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Operations: []string{"*"}, Forbid: -1}) },
 		},
-		"nobody answers": {step: "credentials", variable: "AWS_ENDPOINT_URL=http://127.0.0.1:1", says: "connection refused"},
+		"no answer": {step: "credentials", variable: "AWS_ENDPOINT_URL=http://127.0.0.1:1", says: "connection refused"},
 		"no permission": {
 			step: "account", says: "ses policy",
 			breaks: func(_ *testing.T, a *account) {

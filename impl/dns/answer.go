@@ -37,7 +37,7 @@ func (s *Server) answer(reply *mdns.Msg) bool {
 	return true
 }
 
-// resolve follows CNAMEs through the zone, as a recursive resolver does. The code is that of the last name in the
+// resolve follows CNAMEs through the zone, as a recursive resolver does. The code is about the last name in the
 // chain (RFC 6604).
 func (s *Server) resolve(ctx context.Context, name string, qtype uint16) ([]mdns.RR, int, error) {
 	var answer []mdns.RR

@@ -54,6 +54,6 @@ func TestServersAreAskedInTurn(t *testing.T) {
 	_, err = resolver.TXT(t.Context(), "acme.test")
 	var failure *Error
 	if !errors.As(err, &failure) || !failure.Temporary || strings.Contains(err.Error(), "127.0.0.1") {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no server: %v", err)
 	}
 }

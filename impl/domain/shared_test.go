@@ -358,6 +358,6 @@ func TestDevZone(t *testing.T) {
 		t.Errorf("MX %v, %v", mx, err)
 	}
 	if texts, err := w.dns.TXT(t.Context(), "mail.other.test"); err != nil || len(texts) != 0 {
-		t.Errorf("a domain that nobody registered has %v, %v", texts, err)
+		t.Errorf("a domain that is not registered has %v, %v", texts, err)
 	}
 }

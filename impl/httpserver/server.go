@@ -103,7 +103,7 @@ type Server struct {
 	refusals *loglimit.Limiter
 	draining atomic.Bool
 	lameDuck atomic.Bool
-	// routeMetrics holds the metrics of each route, unmatchedMetrics those of requests that match no operation.
+	// routeMetrics holds the metrics of each route, unmatchedMetrics of all requests that match no operation.
 	routeMetrics     map[routeKey]routeMetrics
 	unmatchedMetrics routeMetrics
 	// responses is nil if responses are not validated.

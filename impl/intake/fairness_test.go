@@ -7,7 +7,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 )
 
-// An organization that fills the queue is refused more, but shuts nobody out, and another's request is in the next
+// An organization that fills the queue is refused more, but shuts no other out, and another's request is in the next
 // transaction instead of behind all of its own.
 func TestOrganizationsTakeTurns(t *testing.T) {
 	t.Parallel()

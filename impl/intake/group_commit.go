@@ -106,7 +106,7 @@ func (q *commitQueue) submit(submitted *submission) error {
 	return submitted.err
 }
 
-// enqueue puts the submission behind those of its organization, and starts a transaction when fewer than allowed are
+// enqueue puts the submission behind the others of its organization, and starts a transaction when fewer than allowed are
 // running. It reports whether there was space: an empty queue accepts a submission of any size.
 func (q *commitQueue) enqueue(submitted *submission) bool {
 	q.mutex.Lock()

@@ -132,7 +132,7 @@ func (intake *Intake) submit(queue *commitQueue, submitted *submission) error {
 	return ErrOverloaded
 }
 
-// lockedAmong returns those of the organizations whose usage row another transaction locks at this moment.
+// lockedAmong returns the organizations whose usage row another transaction locks at this moment.
 func (intake *Intake) lockedAmong(ctx context.Context, organizations []uuid.UUID) (locked []uuid.UUID, err error) {
 	period := billing.PeriodAt(intake.config.Now()).Key
 	err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error {

@@ -77,6 +77,19 @@ func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, erro
 	return rows, &cursor, nil
 }
 
+// showPage cuts rows to one page like trimPage, and shows each row.
+func showPage[T, S any](p page, rows []T, id func(T) uuid.UUID, show func(T) S) (shown []S, next *string, err error) {
+	rows, next, err = trimPage(p, rows, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	shown = make([]S, len(rows))
+	for i, row := range rows {
+		shown[i] = show(row)
+	}
+	return shown, next, nil
+}
+
 // lowestIDAt returns the lowest version-7 id (RFC 9562, 5.7) of a time or later, to the millisecond.
 func lowestIDAt(at time.Time) uuid.UUID {
 	var id uuid.UUID

@@ -84,13 +84,9 @@ func (server *Server) ListTemplates(
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Template) uuid.UUID { return row.ID })
+	listed, next, err := showPage(page, rows, func(row db.Template) uuid.UUID { return row.ID }, view.TemplateSummary)
 	if err != nil {
 		return nil, err
-	}
-	listed := make([]api.TemplateSummary, 0, len(rows))
-	for _, row := range rows {
-		listed = append(listed, view.TemplateSummary(row))
 	}
 	return api.ListTemplates200JSONResponse{Body: api.TemplateList{Data: listed, NextCursor: next}}, nil
 }

@@ -37,13 +37,10 @@ func (server *Server) ListWebhooks(
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Webhook) uuid.UUID { return row.ID })
+	webhooks, next, err := showPage(page, rows, func(row db.Webhook) uuid.UUID { return row.ID },
+		func(row db.Webhook) api.Webhook { return view.Webhook(row, server.config.Now()) })
 	if err != nil {
 		return nil, err
-	}
-	webhooks := make([]api.Webhook, 0, len(rows))
-	for _, row := range rows {
-		webhooks = append(webhooks, view.Webhook(row, server.config.Now()))
 	}
 	return api.ListWebhooks200JSONResponse{Body: api.WebhookList{Data: webhooks, NextCursor: next}}, nil
 }

@@ -148,7 +148,7 @@ func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now
 	return nil
 }
 
-// sentData is the data of an email.sent event, failedData that of an email.failed event.
+// sentData is the data of an email.sent event, failedData of an email.failed event.
 type sentData struct {
 	ProviderMessageID string `json:"providerMessageId"`
 	AmbiguousAttempts int32  `json:"ambiguousAttempts,omitempty"`

@@ -77,7 +77,7 @@ func TestAnswersOfSendEmail(t *testing.T) {
 		"too long":              {400, "BadRequestException", "Message length is more than 40000000 bytes long.", ses.Rejected},
 		"too many recipients":   {400, "BadRequestException", "Recipient count exceeds 50.", ses.Rejected},
 		"validation":            {400, "ValidationException", "x", ses.Misconfigured},
-		"unknown refusal":       {400, "MessageRejected", "Something that nobody has seen", ses.Misconfigured},
+		"unknown refusal":       {400, "MessageRejected", "Something new", ses.Misconfigured},
 		"unknown bad request":   {400, "BadRequestException", "Tenant <x> is not associated with this resource", ses.Misconfigured},
 		"set that is gone":      {400, "BadRequestException", "Configuration set <mailstack> does not exist.", ses.Misconfigured},
 		"denied with 400":       {400, "AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized to perform: ses:SendEmail", ses.Misconfigured},

@@ -25,7 +25,7 @@ type Often float64
 // Faults are the faults to inject, tried in the order of the members. At most one strikes a call, besides the
 // delay. They last until they are used up, replaced or cleared.
 type Faults struct {
-	// Operations names the affected operations, including those of SNS, SQS and STS. "*" means all, empty means
+	// Operations names the affected operations, also of SNS, SQS and STS. "*" means all, empty means
 	// SendEmail.
 	Operations []string `json:"operations"`
 	// DelayMs delays every call by that many milliseconds, at most a minute.

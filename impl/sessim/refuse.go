@@ -36,7 +36,7 @@ type parsed struct {
 	recipients []string // bare, in the order To, Cc, Bcc
 }
 
-// check refuses what SES refuses because of the request alone. The texts are those of the troubleshooting page where it has one.
+// check refuses what SES refuses because of the request alone. The texts are from the troubleshooting page where it has one.
 //   - https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 //   - https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-error-messages.html
 func (r *sendRequest) check() (parsed, error) {

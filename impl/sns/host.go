@@ -43,7 +43,7 @@ func partitionAndRegion(topic string) (partition, region string) {
 	return parts[1], parts[3]
 }
 
-// certificateNames are those of which the certificate of a topic must have one. AWS signs under a name for all older
+// certificateNames returns the names of which the certificate of a topic must have one. AWS signs under a name for all older
 // regions, and under one of their own for regions that have to be opted into, for China and for GovCloud; the AWS SDK for
 // Java (SnsHostProvider) holds the same list.
 func certificateNames(topic string) []string {

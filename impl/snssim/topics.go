@@ -134,7 +134,7 @@ func (s *Simulator) CanPublish(topicARN, source string) error {
 	return nil
 }
 
-// Publish publishes a text. Unconfirmed subscriptions get nothing, except that of an open topic.
+// Publish publishes a text. Unconfirmed subscriptions get nothing, unless the topic is open.
 func (s *Simulator) Publish(topicARN, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

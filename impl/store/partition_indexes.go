@@ -18,7 +18,7 @@ const attachPause = time.Second
 // partitionIndex is an index of a partitioned table that one of its partitions lacks.
 type partitionIndex struct {
 	parent, partition string
-	// name is that of the partition's index: the parent's, with the partition in place of the table, which [Constraint] knows.
+	// name is the name of the partition's index: the parent's, with the partition in place of the table, which [Constraint] knows.
 	name string
 	// definition is how the parent's index is created.
 	definition string

@@ -110,7 +110,7 @@ func TestDropPartitionsDoesNotWaitLongForALock(t *testing.T) {
 	}
 }
 
-// While a SELECT is open, as that of a backup is for hours, partitions are made, and nobody waits for it.
+// While a SELECT is open, in a backup for hours, partitions are made, and no statement waits for it.
 func TestPartitionsAreMadeBehindAnOpenReader(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t)

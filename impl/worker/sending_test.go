@@ -180,7 +180,7 @@ func TestSESDownThenBack(t *testing.T) {
 	h.worker = h.newWorker(t, func(c *worker.Config) { c.SES = newClient(t, "http://127.0.0.1:1") })
 	h.pass(t, 1)
 	if row := h.waiting(t, o, id); row.AmbiguousAttempts != 0 {
-		t.Fatalf("an attempt that reached nobody is ambiguous: %+v", *row)
+		t.Fatalf("an attempt without a connection is ambiguous: %+v", *row)
 	}
 	h.clock.advance(time.Second)
 	h.worker = working
@@ -325,7 +325,7 @@ func TestWhatChangedSinceAcceptanceFails(t *testing.T) {
 		})
 	}
 	if n := h.ses.Stats().Accepted; n != 5 {
-		t.Errorf("SES got %d messages, want only those of the other organizations", n)
+		t.Errorf("SES got %d messages, want the other organizations' alone", n)
 	}
 }
 
@@ -385,7 +385,7 @@ func TestPanicIsOneMessagesFailure(t *testing.T) {
 	})
 	h.pass(t, 2)
 	if row := h.waiting(t, o, ids[0]); row.AmbiguousAttempts != 1 {
-		t.Errorf("nobody knows how far it got: %+v", *row)
+		t.Errorf("an attempt that was cut off is not ambiguous: %+v", *row)
 	}
 	h.requireSent(t, o, ids[1])
 	if log := h.log.String(); !strings.Contains(log, "panicked") || strings.Contains(log, "rcpt.example") {

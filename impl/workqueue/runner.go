@@ -41,7 +41,7 @@ const (
 // ClaimRequest says what to claim: rows due at Now, at most PerLane of a lane and Total in all.
 type ClaimRequest struct {
 	Now time.Time
-	// LeasedUntil is in whole microseconds, as Postgres stores it, so that it can be compared with that of a row.
+	// LeasedUntil is in whole microseconds, as Postgres stores it, so that it can be compared with the lease of a row.
 	LeasedUntil time.Time
 	// Seed differs for every claim. It orders the lanes when there are more than one claim can serve.
 	Seed           int64

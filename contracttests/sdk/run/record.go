@@ -76,7 +76,7 @@ func (r *recorder) check(expected []string) error {
 	defer r.mutex.Unlock()
 	called, wanted := withoutPolls(r.operations), withoutPolls(expected)
 	if !slices.Equal(called, wanted) {
-		return fmt.Errorf("the operations called are %s, those of the scenario %s", called, wanted)
+		return fmt.Errorf("the operations called are %s, in the scenario %s", called, wanted)
 	}
 	return nil
 }
