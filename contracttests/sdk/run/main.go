@@ -89,7 +89,7 @@ func run(ctx context.Context, names []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer started.end()
+	defer func() { err = errors.Join(err, started.process.Stop()) }()
 	return (&workshop{root: root, server: started, routes: routes, out: out}).all(ctx, chosen)
 }
 

@@ -11,15 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/gen/api"
 )
 
 const (
 	startLimit      = 60 * time.Second
-	stopLimit       = 30 * time.Second
 	exhaustedDomain = "exhausted.test"
 )
 
@@ -29,24 +28,26 @@ type server struct {
 	url          string
 	exhaustedKey string
 
-	process *exec.Cmd
-	ended   chan struct{}
+	process *harness.Process
 }
 
 // startServer returns when the server responds.
-func startServer(ctx context.Context, binary, data string) (*server, error) {
-	s := &server{binary: binary, data: data, ended: make(chan struct{})}
-	s.process = exec.Command(binary, "dev") //nolint:noctx // it is ended by end, gently
-	s.process.Env = s.environment("MAILSTACK_ADDR=127.0.0.1:0")
-	s.process.Stderr = os.Stderr
-	output, err := s.process.StdoutPipe()
+func startServer(ctx context.Context, binary, data string) (_ *server, err error) {
+	s := &server{binary: binary, data: data}
+	output, written := io.Pipe()
+	s.process, err = harness.Launch(ctx, harness.Command{
+		Name: "mailstack dev", Program: binary, Arguments: []string{"dev"}, Environment: s.environment("MAILSTACK_ADDR=127.0.0.1:0"),
+		Stdout: written, Stderr: os.Stderr, OnEnd: written.Close,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read what mailstack prints: %w", err)
+		return nil, err
 	}
-	if err := s.process.Start(); err != nil {
-		return nil, fmt.Errorf("start mailstack: %w", err)
-	}
-	giveUp := time.AfterFunc(startLimit, s.kill)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.process.Stop())
+		}
+	}()
+	giveUp := time.AfterFunc(startLimit, s.process.Kill)
 	lines := bufio.NewScanner(output)
 	for s.url == "" && lines.Scan() {
 		if value, found := strings.CutPrefix(lines.Text(), "export MAILSTACK_URL="); found {
@@ -54,20 +55,11 @@ func startServer(ctx context.Context, binary, data string) (*server, error) {
 		}
 	}
 	giveUp.Stop()
-	go func() {
-		defer close(s.ended)
-		_, _ = io.Copy(io.Discard, output) // later output is not needed
-		_ = s.process.Wait()               // this program ends the process itself
-	}()
+	go func() { _, _ = io.Copy(io.Discard, output) }() // later output is not needed
 	if s.url == "" {
-		s.end()
 		return nil, fmt.Errorf("mailstack did not start within %s", startLimit)
 	}
-	if err := s.exhaust(ctx); err != nil {
-		s.end()
-		return nil, err
-	}
-	return s, nil
+	return s, s.exhaust(ctx)
 }
 
 // environment returns our own environment without the variables that would lead mailstack to another database.
@@ -79,16 +71,6 @@ func (s *server) environment(more ...string) []string {
 		}
 	}
 	return append(append(kept, "MAILSTACK_DATA_DIR="+s.data), more...)
-}
-
-func (s *server) kill() { _ = s.process.Process.Kill() } // it fails only for a process that has ended already
-
-// end stops the process, and kills it when it takes too long.
-func (s *server) end() {
-	_ = s.process.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(stopLimit, s.kill)
-	defer timer.Stop()
-	<-s.ended
 }
 
 // command runs one of the operator's commands and returns what it prints.
