@@ -72,7 +72,13 @@ func TestAWarningStopsTheWarmUp(t *testing.T) {
 		t.Error("the limit is not that of the first day")
 	}
 	one.execute(`UPDATE reputations SET warned_at = NULL`)
-	if !accept() || !accept() || !accept() || accept() {
-		t.Error("without the warning the limit is not that of the third day")
+	accepted := 0
+	for range 5 {
+		if accept() {
+			accepted++
+		}
+	}
+	if accepted != 3 {
+		t.Errorf("without the warning %d more are accepted, and the limit of the third day has room for 3", accepted)
 	}
 }

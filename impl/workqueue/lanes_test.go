@@ -28,7 +28,7 @@ func (x *index) lanes() *workqueue.Lanes {
 		for lane, dueAt := range x.rows {
 			found[lane] = dueAt
 		}
-		time.Sleep(x.takes)
+		<-time.After(x.takes)
 		return found, x.err
 	}, func(err error) { x.failed = err })
 }
@@ -92,9 +92,9 @@ func TestDearSurveysAreMadeBesideClaims(t *testing.T) {
 		wantDue(t, l, "a claim does not know of what came meanwhile", map[uuid.UUID]time.Time{a: began, c: accepted})
 
 		// Twenty times as long as a survey takes.
-		time.Sleep(2*time.Second - time.Millisecond)
+		<-time.After(2*time.Second - time.Millisecond)
 		wantDue(t, l, "before it is time", map[uuid.UUID]time.Time{a: began, c: accepted})
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		wantDue(t, l, "while it is made", map[uuid.UUID]time.Time{a: began, c: accepted})
 		synctest.Wait()
 		late := time.Now()
@@ -107,7 +107,7 @@ func TestDearSurveysAreMadeBesideClaims(t *testing.T) {
 		}
 
 		x.err = errors.New("no database")
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		wantDue(t, l, "one that fails", map[uuid.UUID]time.Time{a: began.Add(time.Second), b: began, c: late})
 		l.Wait()
 		if !errors.Is(x.failed, x.err) {
