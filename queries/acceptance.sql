@@ -6,7 +6,7 @@
 -- name: AcceptancePreconditions :many
 SELECT 'key'::text AS kind, api_keys.organization_id, api_keys.id, ''::text AS name,
     (organizations.suspended_at IS NOT NULL)::boolean AS organization_suspended,
-    (organizations.sending_paused_at IS NOT NULL)::boolean AS sending_paused,
+    (coalesce(organizations.sending_paused_at, organizations.tenant_disabled_at) IS NOT NULL)::boolean AS sending_paused,
     organizations.daily_limit, organizations.per_second_limit, organizations.created_at AS organization_created_at,
     coalesce(
         (SELECT min(reputations.warned_at) FROM reputations WHERE reputations.organization_id = organizations.id), @now

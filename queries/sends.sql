@@ -49,7 +49,7 @@ WITH lanes AS (
     SELECT unnest(@lanes::uuid[]) AS lane, unnest(@floors::timestamptz[]) AS floor
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
+    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at, o.tenant_disabled_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
     -- The limit keeps the floor in the condition of the index: as a semi-join it would be a filter after it.
@@ -59,7 +59,7 @@ active AS MATERIALIZED (
         ORDER BY s.due_at LIMIT 1
     ) AS oldest
     -- The message that has been due longest is about the oldest: only where it has expired can others have.
-    WHERE coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR oldest.email_id < uuid_floor(@expired_before::timestamptz)
+    WHERE coalesce(o.suspended_at, o.sending_paused_at, o.tenant_disabled_at) IS NULL OR oldest.email_id < uuid_floor(@expired_before::timestamptz)
     ORDER BY uuid_hash_extended(lanes.lane, @seed::bigint)
     LIMIT @max_rows
 ),
@@ -127,7 +127,7 @@ WHERE sends.email_id = put_back.email_id;
 -- name: SendLoad :many
 SELECT
     sqlc.embed(emails),
-    (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
+    (coalesce(organizations.suspended_at, organizations.sending_paused_at, organizations.tenant_disabled_at) IS NOT NULL)::boolean AS organization_suspended,
     EXISTS (
         SELECT 1 FROM domains
         LEFT JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
@@ -135,6 +135,11 @@ SELECT
           AND domains.id = emails.domain_id
           AND (reputations.paused_at IS NOT NULL OR (domains.parked_at IS NOT NULL AND domains.status = 'Verified'))
     ) AS domain_paused,
+    CASE WHEN EXISTS (SELECT FROM ses_tenancy) THEN EXISTS (
+        SELECT 1 FROM ses_tenants
+        JOIN domains ON domains.organization_id = ses_tenants.organization_id AND domains.name = ANY (ses_tenants.identities)
+        WHERE ses_tenants.organization_id = emails.organization_id AND domains.id = emails.domain_id
+    ) ELSE false END AS has_tenant,
     EXISTS (
         SELECT 1 FROM domains
         WHERE domains.organization_id = emails.organization_id

@@ -507,3 +507,34 @@ def event_destinations(ses, world):
         ConfigurationSetName="publishing", EventDestinationName="beyond", EventDestination=destination(topic),
     )
     delete(**at)
+
+
+# Tenants
+
+
+@check
+def tenants(ses, world):
+    domain, tenant = verified(ses), name()
+    made = ses.create_tenant(TenantName=tenant)
+    assert made["TenantName"] == tenant and made["SendingStatus"] == "ENABLED"
+    assert ses.get_tenant(TenantName=tenant)["Tenant"]["TenantArn"] == made["TenantArn"]
+    assert tenant in [one["TenantName"] for one in ses.list_tenants(PageSize=1000)["Tenants"]]
+    refused(ses, "BadRequestException", 400, ses.send_email, TenantName=tenant, **email(domain))
+    identity = made["TenantArn"].split(":tenant/")[0] + ":identity/" + domain
+    ses.create_tenant_resource_association(TenantName=tenant, ResourceArn=identity)
+    assert ses.send_email(TenantName=tenant, **email(domain))["MessageId"]
+    refused(ses, "AlreadyExistsException", 400, ses.create_tenant_resource_association, TenantName=tenant, ResourceArn=identity)
+
+
+@check
+def tenants_refused(ses, world):
+    tenant = name()
+    refused(ses, "NotFoundException", 404, ses.get_tenant, TenantName=tenant)
+    refused(ses, "NotFoundException", 404, ses.send_email, TenantName=tenant, **email(verified(ses)))
+    refused(ses, "BadRequestException", 400, ses.create_tenant, TenantName="two words")
+    refused(ses, "BadRequestException", 400, ses.list_tenants, NextToken="?")
+    ses.create_tenant(TenantName=tenant)
+    refused(ses, "AlreadyExistsException", 400, ses.create_tenant, TenantName=tenant)
+    arn = "arn:aws:ses:us-east-1:000000000000:identity/absent.example"
+    refused(ses, "NotFoundException", 404, ses.create_tenant_resource_association, TenantName=tenant, ResourceArn=arn)
+    refused(ses, "NotFoundException", 404, ses.create_tenant_resource_association, TenantName=name(), ResourceArn=arn)

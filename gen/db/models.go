@@ -120,6 +120,7 @@ type Organization struct {
 	SendingPausedAt      *time.Time
 	DailyLimit           *int64
 	PerSecondLimit       *int64
+	TenantDisabledAt     *time.Time
 }
 
 type Recipient struct {

@@ -44,7 +44,7 @@ func (q *Queries) OrganizationBillingUpdate(ctx context.Context, arg Organizatio
 }
 
 const organizationGet = `-- name: OrganizationGet :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations WHERE id = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit, tenant_disabled_at FROM organizations WHERE id = $1
 `
 
 func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organization, error) {
@@ -62,12 +62,13 @@ func (q *Queries) OrganizationGet(ctx context.Context, id uuid.UUID) (Organizati
 		&i.SendingPausedAt,
 		&i.DailyLimit,
 		&i.PerSecondLimit,
+		&i.TenantDisabledAt,
 	)
 	return i, err
 }
 
 const organizationGetByName = `-- name: OrganizationGetByName :one
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations WHERE name = $1
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit, tenant_disabled_at FROM organizations WHERE name = $1
 `
 
 func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organization, error) {
@@ -85,6 +86,7 @@ func (q *Queries) OrganizationGetByName(ctx context.Context, name string) (Organ
 		&i.SendingPausedAt,
 		&i.DailyLimit,
 		&i.PerSecondLimit,
+		&i.TenantDisabledAt,
 	)
 	return i, err
 }
@@ -114,7 +116,7 @@ func (q *Queries) OrganizationInsert(ctx context.Context, arg OrganizationInsert
 }
 
 const organizationList = `-- name: OrganizationList :many
-SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit FROM organizations ORDER BY id
+SELECT id, name, suspended_at, has_payment_method, monthly_spend_cap_cents, free_monthly_allowance, price_per_1k_cents, created_at, sending_paused_at, daily_limit, per_second_limit, tenant_disabled_at FROM organizations ORDER BY id
 `
 
 func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) {
@@ -138,6 +140,7 @@ func (q *Queries) OrganizationList(ctx context.Context) ([]Organization, error) 
 			&i.SendingPausedAt,
 			&i.DailyLimit,
 			&i.PerSecondLimit,
+			&i.TenantDisabledAt,
 		); err != nil {
 			return nil, err
 		}

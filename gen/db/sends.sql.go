@@ -86,7 +86,7 @@ WITH lanes AS (
     SELECT unnest($3::uuid[]) AS lane, unnest($4::timestamptz[]) AS floor
 ),
 active AS MATERIALIZED (
-    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at) IS NOT NULL AS suspended
+    SELECT lanes.lane, lanes.floor, coalesce(o.suspended_at, o.sending_paused_at, o.tenant_disabled_at) IS NOT NULL AS suspended
     FROM lanes
     JOIN organizations o ON o.id = lanes.lane
     -- The limit keeps the floor in the condition of the index: as a semi-join it would be a filter after it.
@@ -96,7 +96,7 @@ active AS MATERIALIZED (
         ORDER BY s.due_at LIMIT 1
     ) AS oldest
     -- The message that has been due longest is about the oldest: only where it has expired can others have.
-    WHERE coalesce(o.suspended_at, o.sending_paused_at) IS NULL OR oldest.email_id < uuid_floor($6::timestamptz)
+    WHERE coalesce(o.suspended_at, o.sending_paused_at, o.tenant_disabled_at) IS NULL OR oldest.email_id < uuid_floor($6::timestamptz)
     ORDER BY uuid_hash_extended(lanes.lane, $7::bigint)
     LIMIT $8
 ),
@@ -383,7 +383,7 @@ func (q *Queries) SendLanes(ctx context.Context) ([]SendLanesRow, error) {
 const sendLoad = `-- name: SendLoad :many
 SELECT
     emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at,
-    (coalesce(organizations.suspended_at, organizations.sending_paused_at) IS NOT NULL)::boolean AS organization_suspended,
+    (coalesce(organizations.suspended_at, organizations.sending_paused_at, organizations.tenant_disabled_at) IS NOT NULL)::boolean AS organization_suspended,
     EXISTS (
         SELECT 1 FROM domains
         LEFT JOIN reputations ON reputations.organization_id = domains.organization_id AND reputations.domain = domains.name
@@ -391,6 +391,11 @@ SELECT
           AND domains.id = emails.domain_id
           AND (reputations.paused_at IS NOT NULL OR (domains.parked_at IS NOT NULL AND domains.status = 'Verified'))
     ) AS domain_paused,
+    CASE WHEN EXISTS (SELECT FROM ses_tenancy) THEN EXISTS (
+        SELECT 1 FROM ses_tenants
+        JOIN domains ON domains.organization_id = ses_tenants.organization_id AND domains.name = ANY (ses_tenants.identities)
+        WHERE ses_tenants.organization_id = emails.organization_id AND domains.id = emails.domain_id
+    ) ELSE false END AS has_tenant,
     EXISTS (
         SELECT 1 FROM domains
         WHERE domains.organization_id = emails.organization_id
@@ -411,6 +416,7 @@ type SendLoadRow struct {
 	Email                 Email
 	OrganizationSuspended bool
 	DomainPaused          bool
+	HasTenant             bool
 	DomainVerified        bool
 }
 
@@ -445,6 +451,7 @@ func (q *Queries) SendLoad(ctx context.Context, arg SendLoadParams) ([]SendLoadR
 			&i.Email.CreatedAt,
 			&i.OrganizationSuspended,
 			&i.DomainPaused,
+			&i.HasTenant,
 			&i.DomainVerified,
 		); err != nil {
 			return nil, err

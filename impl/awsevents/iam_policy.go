@@ -20,8 +20,9 @@ const anyResource = "*"
 // domains.
 func RuntimePolicy(resources Resources, withQueue bool) (string, error) {
 	statements := []statement{allow("MailStackMail", "*",
-		"ses:CreateConfigurationSet", "ses:CreateEmailIdentity", "ses:DeleteEmailIdentity", "ses:DeleteSuppressedDestination",
-		"ses:GetAccount", "ses:GetConfigurationSet", "ses:GetEmailIdentity", "ses:PutConfigurationSetSuppressionOptions",
+		"ses:CreateConfigurationSet", "ses:CreateEmailIdentity", "ses:CreateTenant", "ses:CreateTenantResourceAssociation",
+		"ses:DeleteEmailIdentity", "ses:DeleteSuppressedDestination", "ses:GetAccount", "ses:GetConfigurationSet",
+		"ses:GetEmailIdentity", "ses:GetTenant", "ses:ListTenants", "ses:PutConfigurationSetSuppressionOptions",
 		"ses:PutEmailIdentityDkimSigningAttributes", "ses:PutEmailIdentityMailFromAttributes", "ses:SendEmail",
 	)}
 	if withQueue {

@@ -5,7 +5,8 @@
 //   - serve.go, worker.go, migrate.go: production; simulator.go: the simulated SES alone
 //   - dev.go: everything on this machine; dev_environment.go: its Postgres, SES and DNS; dev_seed.go: its first
 //     organization, key and domain; data_folder.go: the files it keeps between starts
-//   - ses.go: setting up AWS; redrive.go: storing what lies in its dead-letter queue; doctor.go: checking an installation step by step
+//   - ses.go, ses_tenants.go: setting up AWS; redrive.go: storing what lies in its dead-letter queue; doctor.go: checking
+//     an installation step by step
 //   - organizations.go, organization_limits.go, organization_show.go, keys.go, billing.go, secret_key.go: the operator's
 //     commands; operator.go: what they share
 package command

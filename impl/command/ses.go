@@ -15,6 +15,7 @@ import (
 type sesCommand struct {
 	Redrive sesRedrive `cmd:"" help:"Store the events that lie in the dead-letter queue."`
 	Setup   sesSetup   `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
+	Tenants sesTenants `cmd:"" help:"Give every organization a tenant of its own at SES, or stop using tenants."`
 	Policy  sesPolicy  `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/voostack/mailstack/impl/snsreceiver"
 	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/tenancy"
 	"github.com/voostack/mailstack/impl/webhook"
 	"github.com/voostack/mailstack/impl/worker"
 )
@@ -89,6 +90,11 @@ func (p *Components) Domains(database *store.Store) *domain.Service {
 		Store: database, SES: p.SES, DNS: p.Resolver, Region: p.SES.Region(), IdentityLimit: p.IdentityLimit,
 		Now: p.Clock.Now, Random: p.Process.Random, Log: p.Log,
 	})
+}
+
+// Tenants returns the service that manages the tenants of organizations at SES.
+func (p *Components) Tenants(database *store.Store) *tenancy.Service {
+	return &tenancy.Service{Store: database, SES: p.SES, Now: p.Process.Now, Log: p.Log}
 }
 
 // Receiver returns the HTTP receiver of SES events on the topics, or nil without topics.
@@ -192,6 +198,7 @@ func (p *Components) Worker(
 		ContentRetention: time.Duration(flags.ContentRetention),
 		MessageRetention: time.Duration(flags.MessageRetention),
 		Reputation:       flags.Thresholds(),
+		Tenants:          p.Tenants(database),
 		DrainTimeout:     drain.DrainTimeout,
 
 		EventsExpected: events.Expected(),

@@ -64,6 +64,35 @@ func (d *doctor) tryConfigurationSet(ctx context.Context) (stepResult, error) {
 	return stepResult{detail: d.ConfigurationSet}, nil
 }
 
+// tryTenants reads the tenants at SES, where they are on.
+func (d *doctor) tryTenants(ctx context.Context) (stepResult, error) {
+	on, err := d.database.Queries().TenancyIsOn(ctx)
+	if err != nil {
+		return stepResult{}, withHint(err, "check that the user of DATABASE_URL can read the tables")
+	}
+	if !on {
+		return stepResult{detail: "off"}, nil
+	}
+	tenants, err := d.ses.ListTenants(ctx)
+	if err != nil {
+		return stepResult{}, withHint(err, "grant the credentials the permissions that `mailstack ses policy` prints")
+	}
+	ours, disabled := 0, 0
+	for _, tenant := range tenants {
+		if _, known := tenant.Organization(); known {
+			ours++
+			if tenant.Disabled {
+				disabled++
+			}
+		}
+	}
+	found := stepResult{detail: fmt.Sprintf("on: %d organizations have one", ours)}
+	if disabled > 0 {
+		found.warning = fmt.Sprintf("SES has disabled %d of them, whose mail waits: see their findings in the SES console", disabled)
+	}
+	return found, nil
+}
+
 // tryDestination collects the topics to which SES publishes events.
 func (d *doctor) tryDestination(context.Context) (stepResult, error) {
 	var elsewhere []string

@@ -106,6 +106,7 @@ func (d *doctor) steps() []step {
 		{"credentials", d.tryCredentials},
 		{"account", d.tryAccount},
 		{"configuration set", d.tryConfigurationSet},
+		{"tenants", d.tryTenants},
 		{"event destination", d.tryDestination},
 		{"resolver", d.tryResolver},
 		{"topic", d.tryTopic},

@@ -71,6 +71,11 @@ func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult)
 	composed := content(m)
 	handedOver = true
 	providerMessageID, err := s.callSES(ctx, m, composed)
+	if err != nil && composed.Tenant != "" {
+		if refused := s.classifyTenant(ctx, m.send, err); refused != nil {
+			return *refused
+		}
+	}
 	return s.classify(ctx, m.send, providerMessageID, err)
 }
 
@@ -95,6 +100,9 @@ func content(m *message) ses.Message {
 		HTML:     m.body.html,
 		Text:     m.body.text,
 		Tags:     email.Tags,
+	}
+	if m.loaded.HasTenant {
+		composed.Tenant = ses.TenantName(email.OrganizationID)
 	}
 	for _, recipient := range m.recipients {
 		written := formatAddress(recipient.Name, recipient.Address)

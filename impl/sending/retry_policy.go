@@ -61,6 +61,7 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 		s.throttleCooldown.succeeded(now)
 		s.accountCooldown.succeeded(now)
 		s.rejections.accepted()
+		s.pausedTenants.accepted()
 		return attemptResult{disposition: sent, at: now, providerMessageID: ses.StorableText(providerMessageID)}
 	}
 	class := ses.ClassOf(err)

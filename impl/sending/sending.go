@@ -8,6 +8,7 @@
 //   - retry_policy.go: what follows from each response of SES
 //   - cooldown.go: the pause of the whole process after SES refused the account; rejection_breaker.go: the same after SES
 //     rejected the mail of several organizations
+//   - tenant.go: refusals that are about the tenant of an organization
 //   - send_limiter.go: the account's rate and daily quota, shared by all workers
 //   - settle.go, commit.go: storing results in groups, one transaction for each group; set_aside.go: results that Postgres
 //     refuses
@@ -60,6 +61,9 @@ type Config struct {
 	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are
 	// stored. Nil means nothing is done.
 	OnDomainNotReady func(ctx context.Context, organizationID, domainID uuid.UUID)
+	// OnTenantRefused is called when SES did not take a message because of the tenant that it named. Nil means that such a
+	// refusal is taken to be about the account.
+	OnTenantRefused func(ctx context.Context, organizationID uuid.UUID) error
 	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Fewer are while
 	// their bodies are large. Zero means 64.
 	Concurrency int
@@ -94,6 +98,7 @@ type Sender struct {
 	throttleCooldown *cooldown
 	accountCooldown  *cooldown
 	rejections       rejectionBreaker
+	pausedTenants    rejectionBreaker
 	attemptLogs      *loglimit.Limiter
 	operatorLogs     *loglimit.Limiter
 	watchdog         eventWatchdog

@@ -5,6 +5,7 @@
 //   - account.go: the account's quota, and the configuration set; event_destination.go: where its events go
 //   - send.go: sending one message
 //   - suppression.go: the account's suppression list
+//   - tenant.go: tenants, and what they may send from
 //   - error.go: the class of a failure; rejection.go: refusals that are about one message; wire.go: how far a request
 //     got, which decides that class
 //   - event.go: parsing the events that SES publishes

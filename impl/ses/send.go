@@ -34,6 +34,8 @@ type Message struct {
 	// Tags are the user's and are not sent to SES: an SES tag allows no '.', and its values feed metrics that AWS
 	// bills.
 	Tags []string
+	// Tenant is the tenant that sends the message. Empty means none.
+	Tenant string
 	// Probe marks a probe, which is no stored message: ID is sent as the tag TagProbe instead.
 	Probe bool
 }
@@ -86,6 +88,9 @@ func sendInput(m Message, configurationSet string) (*sesv2.SendEmailInput, error
 	}
 	if m.Text != "" {
 		input.Content.Simple.Body.Text = content(m.Text)
+	}
+	if m.Tenant != "" {
+		input.TenantName = aws.String(m.Tenant)
 	}
 	if configurationSet != "" {
 		input.ConfigurationSetName = aws.String(configurationSet)

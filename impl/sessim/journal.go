@@ -24,6 +24,7 @@ type entry struct {
 	Suppressed              *suppressed       `json:"suppressed,omitempty"`
 	SuppressedDeleted       string            `json:"suppressedDeleted,omitempty"`
 	Account                 *account          `json:"account,omitempty"`
+	Tenant                  *tenant           `json:"tenant,omitempty"`
 	Accepted                *Accepted         `json:"accepted,omitempty"`
 	Topics                  *snssim.Change    `json:"topics,omitempty"`
 	// Unposted replaces the list of published events that are still to be posted.
@@ -43,6 +44,7 @@ type state struct {
 	identities        map[string]identity
 	configurationSets map[string]configurationSet
 	suppressed        map[string]suppressed
+	tenants           map[string]tenant
 	account           account
 	rate              bucket
 	day               window
@@ -75,6 +77,7 @@ func newState(c Config) state {
 		identities:        map[string]identity{},
 		configurationSets: map[string]configurationSet{},
 		suppressed:        map[string]suppressed{},
+		tenants:           map[string]tenant{},
 		account:           a,
 		messages:          newMessages(keep),
 	}
@@ -96,6 +99,8 @@ func (s *state) apply(e entry) {
 		delete(s.suppressed, e.SuppressedDeleted)
 	case e.Account != nil:
 		s.account = *e.Account
+	case e.Tenant != nil:
+		s.tenants[e.Tenant.Name] = *e.Tenant
 	case e.Unposted != nil:
 		s.unposted = *e.Unposted
 	case e.Topics != nil:

@@ -43,6 +43,7 @@ type Accepted struct {
 	Tags             []Tag        `json:"tags"`
 	Attachments      []Attachment `json:"attachments"`
 	ConfigurationSet string       `json:"configurationSet"`
+	Tenant           string       `json:"tenant,omitempty"`
 	MailFrom         string       `json:"mailFrom"` // the domain of the envelope's sender
 	// Suppressed are the recipients on the account's suppression list: SES accepts the message and does not deliver
 	// it to them.

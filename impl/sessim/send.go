@@ -29,6 +29,7 @@ type sendRequest struct {
 	EmailTags        []nameValue
 
 	ConfigurationSetName string
+	TenantName           string
 }
 
 type simpleContent struct {
@@ -69,6 +70,9 @@ func (s *Simulator) sendEmail(r *http.Request, body []byte) (any, error) {
 	}
 	sender, err := s.checkIdentities(r.Context(), p)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkTenant(&request, sender); err != nil {
 		return nil, err
 	}
 	accepted, err := s.accept(&request, sender)
@@ -200,6 +204,7 @@ func (s *Simulator) accept(r *sendRequest, sender identity) (Accepted, error) {
 		Text:       simple.Body.Text.data(),
 		Headers:    []Header{}, Tags: []Tag{}, Attachments: []Attachment{}, Suppressed: []string{},
 		ConfigurationSet: r.ConfigurationSetName,
+		Tenant:           r.TenantName,
 		MailFrom:         "amazonses.com",
 	}
 	if sender.MailFrom != "" && sender.MailFromProof.ok() {

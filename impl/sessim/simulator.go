@@ -5,7 +5,7 @@
 //   - simulator.go: Config, New, the routes
 //   - wire.go: requests, responses and errors as the AWS SDKs expect them
 //   - identities.go, verify.go: identities, and the DNS records that verify them
-//   - configuration_sets.go, suppressions.go, account.go: the other operations
+//   - configuration_sets.go, suppressions.go, account.go, tenants.go: the other operations
 //   - send.go, refuse.go, limits.go: SendEmail, the checks of a message, rate and daily quota
 //   - event_destinations.go, events.go: the events of accepted messages, and where they go
 //   - topics.go: SNS, SQS and STS at the same address, simulated by package snssim
@@ -211,6 +211,10 @@ func (s *Simulator) routes() {
 		"GET /v2/email/suppression/addresses":                                         {"ListSuppressedDestinations", s.listSuppressed},
 		"GET /v2/email/suppression/addresses/{name}":                                  {"GetSuppressedDestination", s.getSuppressed},
 		"DELETE /v2/email/suppression/addresses/{name}":                               {"DeleteSuppressedDestination", s.deleteSuppressed},
+		"POST /v2/email/tenants":                                                      {"CreateTenant", s.createTenant},
+		"POST /v2/email/tenants/get":                                                  {"GetTenant", s.getTenant},
+		"POST /v2/email/tenants/list":                                                 {"ListTenants", s.listTenants},
+		"POST /v2/email/tenants/resources":                                            {"CreateTenantResourceAssociation", s.associateTenant},
 		"POST /v2/email/outbound-emails":                                              {opSendEmail, s.sendEmail},
 		"/":                                                                           {"Unknown", unknownOperation},
 	} {

@@ -28,6 +28,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sesevents"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/tenancy"
 	"github.com/voostack/mailstack/impl/workqueue"
 )
 
@@ -40,6 +41,7 @@ const (
 	sweepInterval      = 10 * time.Minute
 	deleteInterval     = 10 * time.Minute
 	reputationInterval = time.Minute
+	tenantsInterval    = 2 * time.Minute
 )
 
 // Domains checks domains and maintains their SES identities.
@@ -78,6 +80,8 @@ type Config struct {
 	// EventsExpected makes the log warn when mail is sent and SES reports no events. Whatever its value, where
 	// events arrive, a message that SES may have accepted waits for its event before the next attempt.
 	EventsExpected bool
+	// Tenants manages the tenants of organizations at SES. Nil means that there are none.
+	Tenants *tenancy.Service
 	// Reputation holds the rates of bounces and complaints at which organizations are warned or paused. Zero means never.
 	Reputation reputation.Thresholds
 	// DrainTimeout bounds how long Run goes on after its context ended. The last fifth is for storing results:
@@ -122,8 +126,13 @@ func New(config Config) (*Worker, error) {
 	}
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfWork)
 	var err error
+	var forget func(context.Context, uuid.UUID) error
+	if config.Tenants != nil {
+		forget = config.Tenants.Forget
+	}
 	if w.Sending, err = sending.New(sending.Config{
-		Store: config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.domainRefused,
+		OnTenantRefused: forget,
+		Store:           config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.domainRefused,
 		Concurrency: config.SendConcurrency, PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout,
 		Observer: config.Observer, Tracer: config.Tracer, Now: config.Now, Random: config.Random, Log: config.Log,
 	}); err != nil {
@@ -191,6 +200,9 @@ func (w *Worker) jobs() []maintenance.Job {
 		maintenance.Job{Name: "delete expired notifications", Interval: deleteInterval, Run: w.Events.DeleteExpired},
 		maintenance.Job{Name: "delete expired deliveries", Interval: deleteInterval, Run: w.Deliveries.DeleteExpired},
 	)
+	if w.config.Tenants != nil {
+		jobs = append(jobs, maintenance.Job{Name: "sync SES tenants", Interval: tenantsInterval, Run: w.config.Tenants.Sync})
+	}
 	if w.config.EventsExpected {
 		jobs = append(jobs, maintenance.Job{Name: "warn if no events", Interval: eventCheckInterval, Run: w.Sending.WarnIfNoEvents})
 	}
