@@ -28,6 +28,6 @@ storm:
 	$(GO) run ./contracttests/event_storm -messages $(MESSAGES) $(if $(SEED),-seed $(SEED))
 
 # 22 attacks, each for EACH and up to 15 s until the quiet organization's webhooks have come.
-## noisy-neighbours: latencies of a quiet organization alone, beside each attack and beside all; EACH=10s ONLY=regexp
+## noisy-neighbours: latencies of a quiet organization alone, beside each attack and beside all; EACH=10s ONLY=regexp TOGETHER=false
 noisy-neighbours:
-	$(GO) run ./contracttests/neighbours -each $(or $(EACH),10s) -only '$(ONLY)' -logs '$(LOGS)'
+	$(GO) run ./contracttests/neighbours -each $(or $(EACH),10s) -only '$(ONLY)' -together=$(or $(TOGETHER),true) -logs '$(LOGS)'

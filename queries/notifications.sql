@@ -1,28 +1,18 @@
--- NotificationInsert stores a notification of SES once, and wakes the workers. It affects one row if the
--- notification is new.
+-- NotificationInsert stores a notification of SES once. It affects one row if the notification is new. The caller wakes the
+-- workers after the commit.
 -- name: NotificationInsert :execrows
-WITH stored AS (
-    INSERT INTO notifications (message_id, body, received_at, due_at)
-    VALUES (@message_id, @body::text, @now::timestamptz, @now::timestamptz)
-    ON CONFLICT (message_id) DO NOTHING
-    RETURNING message_id
-)
-SELECT pg_notify('notifications', '') FROM stored;
+INSERT INTO notifications (message_id, body, received_at, due_at)
+VALUES (@message_id, @body::text, @now::timestamptz, @now::timestamptz)
+ON CONFLICT (message_id) DO NOTHING;
 
 -- NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
 -- transactions that store the same ones never deadlock.
 -- name: NotificationInsertMany :execrows
-WITH given AS (
-    SELECT unnest(@message_ids::text[]) AS message_id, unnest(@bodies::text[]) AS body
-),
-stored AS (
-    INSERT INTO notifications (message_id, body, received_at, due_at)
-    SELECT given.message_id, given.body, @now::timestamptz, @now::timestamptz FROM given
-    ORDER BY given.message_id
-    ON CONFLICT (message_id) DO NOTHING
-    RETURNING message_id
-)
-SELECT pg_notify('notifications', '') FROM stored;
+INSERT INTO notifications (message_id, body, received_at, due_at)
+SELECT given.message_id, given.body, @now::timestamptz, @now::timestamptz
+FROM (SELECT unnest(@message_ids::text[]) AS message_id, unnest(@bodies::text[]) AS body) AS given
+ORDER BY given.message_id
+ON CONFLICT (message_id) DO NOTHING;
 
 -- NotificationClaim leases due notifications. They have no lanes: their organization is known only after they are
 -- parsed.

@@ -38,6 +38,8 @@ type settings struct {
 	each time.Duration
 	only *regexp.Regexp
 	logs string
+	// together runs all attacks at once at the end.
+	together bool
 }
 
 // limit bounds a whole run.
@@ -49,6 +51,7 @@ func main() {
 	flag.DurationVar(&set.each, "each", 10*time.Second, "time beside each attack")
 	flag.StringVar(&only, "only", "", "regular expression of the attacks to run; empty means all")
 	flag.StringVar(&set.logs, "logs", "", "folder for the logs of the processes; empty means they are removed")
+	flag.BoolVar(&set.together, "together", true, "run all attacks at once at the end")
 	attacks := flag.String("attack", "", "attack with these, separated by commas; the program calls itself with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -105,7 +108,7 @@ func run(ctx context.Context, set settings) (err error) {
 			return err
 		}
 	}
-	if len(names) > 1 {
+	if len(names) > 1 && set.together {
 		if err := beside(ctx, w, set, &table, "all at once", names...); err != nil {
 			return err
 		}

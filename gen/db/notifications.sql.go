@@ -340,13 +340,9 @@ func (q *Queries) NotificationGetByProbe(ctx context.Context, arg NotificationGe
 }
 
 const notificationInsert = `-- name: NotificationInsert :execrows
-WITH stored AS (
-    INSERT INTO notifications (message_id, body, received_at, due_at)
-    VALUES ($1, $2::text, $3::timestamptz, $3::timestamptz)
-    ON CONFLICT (message_id) DO NOTHING
-    RETURNING message_id
-)
-SELECT pg_notify('notifications', '') FROM stored
+INSERT INTO notifications (message_id, body, received_at, due_at)
+VALUES ($1, $2::text, $3::timestamptz, $3::timestamptz)
+ON CONFLICT (message_id) DO NOTHING
 `
 
 type NotificationInsertParams struct {
@@ -355,8 +351,8 @@ type NotificationInsertParams struct {
 	Now       time.Time
 }
 
-// NotificationInsert stores a notification of SES once, and wakes the workers. It affects one row if the
-// notification is new.
+// NotificationInsert stores a notification of SES once. It affects one row if the notification is new. The caller wakes the
+// workers after the commit.
 func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, notificationInsert, arg.MessageID, arg.Body, arg.Now)
 	if err != nil {
@@ -366,29 +362,23 @@ func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsert
 }
 
 const notificationInsertMany = `-- name: NotificationInsertMany :execrows
-WITH given AS (
-    SELECT unnest($1::text[]) AS message_id, unnest($2::text[]) AS body
-),
-stored AS (
-    INSERT INTO notifications (message_id, body, received_at, due_at)
-    SELECT given.message_id, given.body, $3::timestamptz, $3::timestamptz FROM given
-    ORDER BY given.message_id
-    ON CONFLICT (message_id) DO NOTHING
-    RETURNING message_id
-)
-SELECT pg_notify('notifications', '') FROM stored
+INSERT INTO notifications (message_id, body, received_at, due_at)
+SELECT given.message_id, given.body, $1::timestamptz, $1::timestamptz
+FROM (SELECT unnest($2::text[]) AS message_id, unnest($3::text[]) AS body) AS given
+ORDER BY given.message_id
+ON CONFLICT (message_id) DO NOTHING
 `
 
 type NotificationInsertManyParams struct {
+	Now        time.Time
 	MessageIds []string
 	Bodies     []string
-	Now        time.Time
 }
 
 // NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
 // transactions that store the same ones never deadlock.
 func (q *Queries) NotificationInsertMany(ctx context.Context, arg NotificationInsertManyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, notificationInsertMany, arg.MessageIds, arg.Bodies, arg.Now)
+	result, err := q.db.Exec(ctx, notificationInsertMany, arg.Now, arg.MessageIds, arg.Bodies)
 	if err != nil {
 		return 0, err
 	}

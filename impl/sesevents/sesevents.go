@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	channel            = "notifications"
 	defaultConcurrency = 16
 	pollInterval       = time.Second
 	matchTimeout       = 15 * time.Second
@@ -102,7 +101,7 @@ func New(config Config) (*Recorder, error) {
 
 // Run records events until ctx ends, and then finishes what is in flight.
 func (r *Recorder) Run(ctx context.Context) {
-	r.config.Store.ListenWhile(ctx, channel, func(string) { r.queue.Wake() }, r.queue.Run)
+	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, func(string) { r.queue.Wake() }, r.queue.Run)
 }
 
 // RunOnce makes one claim, waits until its notifications are done, and returns how many there were.

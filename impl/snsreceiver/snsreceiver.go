@@ -80,11 +80,14 @@ func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) 
 	}
 	switch message.Type {
 	case sns.TypeNotification:
-		_, err := receiver.config.Store.Queries().NotificationInsert(request.Context(), db.NotificationInsertParams{
+		added, err := receiver.config.Store.Queries().NotificationInsert(request.Context(), db.NotificationInsertParams{
 			MessageID: message.MessageId, Body: strings.ReplaceAll(message.Message, "\x00", ""), Now: receiver.config.Now(),
 		})
 		if err != nil {
 			return fmt.Errorf("store a notification: %w", err)
+		}
+		if added > 0 {
+			receiver.config.Store.NotifySoon(store.NotificationsChannel)
 		}
 	case sns.TypeSubscriptionConfirmation:
 		if err := verifier.Confirm(request.Context(), message); err != nil {

@@ -167,8 +167,12 @@ func (c *Consumer) store(ctx context.Context, messages []awsevents.QueueMessage)
 	if len(readable) == 0 {
 		return 0, nil
 	}
-	if _, err := c.config.Store.Queries().NotificationInsertMany(finish, rows); err != nil {
+	added, err := c.config.Store.Queries().NotificationInsertMany(finish, rows)
+	if err != nil {
 		return 0, fmt.Errorf("store notifications: %w", err)
+	}
+	if added > 0 {
+		c.config.Store.NotifySoon(store.NotificationsChannel)
 	}
 	return len(readable), c.config.Queue.Delete(finish, readable)
 }

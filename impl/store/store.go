@@ -3,7 +3,7 @@
 //
 //   - store.go: the pool of connections and its limits
 //   - tx.go: transactions; pipeline.go: transactions in fewer round trips
-//   - listen.go: notifications
+//   - listen.go, notify.go: notifications
 //   - clock.go: the clock of Postgres, which all processes read
 //   - migrate.go: the schema and its version
 //   - partitions.go: monthly partitions, for retention; partition_indexes.go: indexes on them, built while they are used
@@ -64,6 +64,7 @@ type Store struct {
 	log     *slog.Logger
 
 	listeners listeners
+	notifier  notifier
 }
 
 // Open prepares a pool. It does not connect: Postgres may come and go later, and the error of each use shows whether it
