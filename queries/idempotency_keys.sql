@@ -45,7 +45,7 @@ WHERE (organization_id, key_hash) IN (
 );
 
 -- IdempotencyKeySealedList locks the keys that follow one, of all organizations, for sealing their responses anew. The
--- body is that of a sealed response, else NULL.
+-- body is the sealed response, NULL where the response is not sealed.
 -- name: IdempotencyKeySealedList :many
 SELECT organization_id, key_hash, (CASE WHEN sealed THEN body END)::bytea AS body FROM idempotency_keys
 WHERE (organization_id, key_hash) > (@after_organization_id::uuid, @after_key_hash::bytea)

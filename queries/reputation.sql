@@ -1,6 +1,6 @@
 -- ReputationFactInsert stores to whom messages bounced for good, or who complained, each once. recipients are address
 -- keys, or anything else that tells recipients apart. All transactions insert in the same order, so that they never
--- deadlock. Addresses of the mailbox simulator of SES count for nobody.
+-- deadlock. Addresses of the mailbox simulator of SES do not count.
 -- name: ReputationFactInsert :exec
 INSERT INTO reputation_facts (organization_id, email_id, kind, recipient_hash, domain, recorded_at)
 SELECT given.organization_id, given.email_id, given.kind, hashtextextended(given.recipient, 0), coalesce(sender.name, ''), @now::timestamptz

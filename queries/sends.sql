@@ -222,7 +222,7 @@ WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
 
--- SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: those of a domain whose
+-- SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: the messages of a domain whose
 -- sending was paused among them. Messages that SES may have accepted go on waiting for their events.
 -- name: SendDueNow :execrows
 UPDATE sends SET due_at = @now::timestamptz

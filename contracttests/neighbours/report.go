@@ -17,7 +17,7 @@ const (
 	slack = 100 * time.Millisecond
 )
 
-// latencies are those of one kind of the quiet organization's work.
+// latencies holds how long the quiet organization waited for each request, or for each webhook.
 type latencies []time.Duration
 
 // percentile returns the latency within which a share of the work was done (nearest rank).

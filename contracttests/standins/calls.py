@@ -85,7 +85,7 @@ def topics():
         lambda state: {"TopicArn": state["topic"], "Protocol": "whim", "Endpoint": "x"}, None,
     )
     yield "list subscriptions", "sns", "list_subscriptions_by_topic", lambda state: {"TopicArn": state["topic"]}, None
-    yield "list those of an absent topic", "sns", "list_subscriptions_by_topic", lambda state: {"TopicArn": state["topic"] + "x"}, None
+    yield "list subscriptions of an absent topic", "sns", "list_subscriptions_by_topic", lambda state: {"TopicArn": state["topic"] + "x"}, None
     yield (
         "read an absent subscription", "sns", "get_subscription_attributes",
         lambda state: {"SubscriptionArn": state["topic"] + ":00000000-0000-0000-0000-000000000000"}, None,

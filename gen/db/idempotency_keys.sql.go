@@ -158,7 +158,7 @@ type IdempotencyKeySealedListRow struct {
 }
 
 // IdempotencyKeySealedList locks the keys that follow one, of all organizations, for sealing their responses anew. The
-// body is that of a sealed response, else NULL.
+// body is the sealed response, NULL where the response is not sealed.
 func (q *Queries) IdempotencyKeySealedList(ctx context.Context, arg IdempotencyKeySealedListParams) ([]IdempotencyKeySealedListRow, error) {
 	rows, err := q.db.Query(ctx, idempotencyKeySealedList, arg.AfterOrganizationID, arg.AfterKeyHash, arg.MaxRows)
 	if err != nil {

@@ -184,7 +184,7 @@ type ReputationFactInsertParams struct {
 
 // ReputationFactInsert stores to whom messages bounced for good, or who complained, each once. recipients are address
 // keys, or anything else that tells recipients apart. All transactions insert in the same order, so that they never
-// deadlock. Addresses of the mailbox simulator of SES count for nobody.
+// deadlock. Addresses of the mailbox simulator of SES do not count.
 func (q *Queries) ReputationFactInsert(ctx context.Context, arg ReputationFactInsertParams) error {
 	_, err := q.db.Exec(ctx, reputationFactInsert,
 		arg.Now,

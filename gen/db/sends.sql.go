@@ -264,7 +264,7 @@ type SendDueNowParams struct {
 	MaxRows        int32
 }
 
-// SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: those of a domain whose
+// SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: the messages of a domain whose
 // sending was paused among them. Messages that SES may have accepted go on waiting for their events.
 func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) (int64, error) {
 	result, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID, arg.MaxRows)

@@ -4,7 +4,7 @@
 //   - awsevents.go: the client; the identity of the caller
 //   - topic.go: the topic; subscription.go: its subscriptions, and what happens to messages that they do not accept
 //   - queue.go: the queue and its dead-letter queue; receiving and deleting
-//   - dead_letters.go: finding dead-letter queues, and making that of a web server's subscription
+//   - dead_letters.go: finding dead-letter queues, and making the one of a web server's subscription
 //   - resource_policy.go: the policies of the topic (who may publish) and of the queue (who may send)
 //   - iam_policy.go: the least IAM policies for running, checking and setting up MailStack
 //

@@ -22,7 +22,7 @@ type sesRedrive struct {
 
 // Help is shown by --help.
 func (*sesRedrive) Help() string {
-	return `Reads the dead-letter queue of the subscriptions of the topics in MAILSTACK_EVENTS_TOPICS, or that of the queue MAILSTACK_EVENTS_QUEUE, and stores each event before deleting it; the workers do the rest. What an endpoint could not take must have SNS's signature, as at the endpoint. What cannot be stored stays in the dead-letter queue. It is safe to repeat, and while "mailstack serve" runs.`
+	return `Reads the dead-letter queue of the subscriptions of the topics in MAILSTACK_EVENTS_TOPICS, or of the queue MAILSTACK_EVENTS_QUEUE, and stores each event before deleting it; the workers do the rest. What an endpoint could not take must have SNS's signature, as at the endpoint. What cannot be stored stays in the dead-letter queue. It is safe to repeat, and while "mailstack serve" runs.`
 }
 
 // Run drains every dead-letter queue.

@@ -175,7 +175,7 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 
 type sesPolicy struct {
 	Setup    bool   `help:"Print the policy for \"mailstack ses setup\"."`
-	Endpoint bool   `help:"SNS posts events to an endpoint: there is no queue but that of its dead letters."`
+	Endpoint bool   `help:"SNS posts events to an endpoint: the only queue is for its dead letters."`
 	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"Topic that the policy is limited to. Default: any."`
 	QueueARN string `name:"queue-arn" placeholder:"ARN" help:"Queue that the policy is limited to, with its dead-letter queue; with --endpoint, the dead-letter queue itself. Default: any."`
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Durable bool
 	// MaxConnections is how many connections Postgres accepts. Zero means 100.
 	MaxConnections int
-	// Settings are settings of Postgres, "name=value", that take precedence over those of this package.
+	// Settings are settings of Postgres, "name=value", that take precedence over the settings of this package.
 	Settings []string
 	// Environment holds further variables, "NAME=value", of the server's process.
 	Environment []string

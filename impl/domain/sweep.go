@@ -21,7 +21,7 @@ const (
 	deleteTimeout = 10 * time.Second
 )
 
-// SweepIdentities deletes the unused identities that we created, also those of domains that have been Failed for 30 days, and the
+// SweepIdentities deletes the unused identities that we created, also the identities of domains that have been Failed for 30 days, and the
 // unproven ones below another organization's verified domain. Any number of processes may sweep at once.
 //
 // The order is: mark the row, delete in SES, delete the row. A registration that finds the mark is refused for the

@@ -108,7 +108,7 @@ func (c *Client) AssociateConfigurationSet(ctx context.Context, tenant Tenant) e
 func (c *Client) associate(ctx context.Context, tenant Tenant, resource string) error {
 	account, _, found := strings.Cut(tenant.ARN, ":tenant/")
 	if !found {
-		return fmt.Errorf("the ARN of tenant %s has another form than that of a tenant", tenant.Name)
+		return fmt.Errorf("the ARN of tenant %s is not the ARN of a tenant", tenant.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

@@ -125,7 +125,7 @@ func (s *Simulator) associateTenant(_ *http.Request, body []byte) (any, error) {
 	return empty{}, s.commit(entry{At: s.now().UTC(), Tenant: &found})
 }
 
-// hasResource reports whether an ARN is that of an identity or a configuration set. The caller holds mu.
+// hasResource reports whether an ARN names an identity or a configuration set. The caller holds mu.
 func (s *Simulator) hasResource(arn string) bool {
 	if name, found := strings.CutPrefix(arn, s.arn("identity/")); found {
 		_, exists := s.state.identities[name]
