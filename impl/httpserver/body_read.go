@@ -147,8 +147,8 @@ func (b *BodyBudget) Read(w http.ResponseWriter, r *http.Request, limit int64) (
 	return body, reservation.release, nil
 }
 
-// ErrBodyTooLarge reports whether err of Read means that the body is beyond its limit.
-func ErrBodyTooLarge(err error) bool { return errors.Is(err, errBodyTooLarge) }
+// IsBodyTooLarge reports whether err of Read means that the body is beyond its limit.
+func IsBodyTooLarge(err error) bool { return errors.Is(err, errBodyTooLarge) }
 
 // InFlight returns how many bytes the bodies of requests in flight take up.
 func (b *BodyBudget) InFlight() int64 { return b.budget.inFlight() }

@@ -99,7 +99,7 @@ func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 func (server *Server) validateBody(op *spec.Operation, c echo.Context, reservation *bodyReservation) ([]byte, error) {
 	request, rules := c.Request(), op.Body
 	raw, err := readBody(c.Response(), request, rules.Limit, reservation, server.config.BodyPace)
-	if ErrBodyTooLarge(err) {
+	if IsBodyTooLarge(err) {
 		return nil, rules.TooLarge()
 	}
 	if err != nil {

@@ -66,7 +66,7 @@ func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logg
 // gives up after a few attempts within a minute. A repetition gets the same response and changes nothing.
 func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
 	body, release, err := receiver.bodies.Read(w, request, sns.MaxBytes)
-	if httpserver.ErrBodyTooLarge(err) {
+	if httpserver.IsBodyTooLarge(err) {
 		return &problem.Problem{Code: api.ProblemCodePayloadTooLarge, Detail: "A notification has at most 512 KiB."}
 	}
 	if err != nil {
