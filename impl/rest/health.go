@@ -5,24 +5,32 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/store"
 )
 
+// health holds the operations of the tag health.
+type health struct {
+	store *store.Store
+	http  *httpserver.Server
+}
+
 // GetHealth responds with 200 as long as the process serves requests.
-func (server *Server) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
+func (h *health) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
 	return api.GetHealth200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
 }
 
 // GetReadiness responds with 200 if the server can take work.
-func (server *Server) GetReadiness(
+func (h *health) GetReadiness(
 	ctx context.Context, _ api.GetReadinessRequestObject,
 ) (api.GetReadinessResponseObject, error) {
-	if server.http.IsLameDuck() {
+	if h.http.IsLameDuck() {
 		return nil, &problem.Problem{
 			Code: api.ProblemCodeDraining, Detail: "This server is about to shut down.", RetryAfter: 1,
 		}
 	}
-	if err := server.ready(ctx); err != nil {
+	if err := h.ready(ctx); err != nil {
 		return nil, err
 	}
 	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
@@ -30,15 +38,15 @@ func (server *Server) GetReadiness(
 
 // ready returns an error unless the database responds within two seconds and has the tables that this binary
 // needs.
-func (server *Server) ready(ctx context.Context) error {
+func (h *health) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	have, want, err := server.config.Store.SchemaVersion(ctx)
+	have, want, err := h.store.SchemaVersion(ctx)
 	if err != nil {
 		return err
 	}
 	if have < want {
 		return problem.Unavailable("The database is not migrated; run the migrations.")
 	}
-	return server.config.Store.ProbeWrite(ctx)
+	return h.store.ProbeWrite(ctx)
 }

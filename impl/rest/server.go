@@ -1,11 +1,9 @@
-// Package rest implements the operations of openapi.yaml, with a file for each tag.
+// Package rest implements the operations of openapi.yaml. Each tag has a package below this one, whose Operations hold
+// what its operations need.
 //
 //   - server.go: [Server] and its configuration
-//   - page.go: what all lists share
-//   - emails.go, email_list.go, email_events.go: sending and reading messages
-//   - templates.go, template_edit.go, template_preview.go, domains.go, api_keys.go, suppressions.go, webhooks.go,
-//     deliveries.go, billing.go, health.go: the operations of the other tags
-//   - queueing_limit.go: how fast an organization may queue test events and replays
+//   - operations.go: the operations of all tags together
+//   - health.go: the operations of the tag health
 package rest
 
 import (
@@ -16,14 +14,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/labstack/echo/v4"
 
-	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/auth"
-	"github.com/voostack/mailstack/impl/compose"
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/pages"
+	"github.com/voostack/mailstack/impl/rest/suppressions"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -37,7 +33,7 @@ type Config struct {
 	Intake  httpserver.Acceptor
 	Domains *domain.Service
 	// AccountSuppressions is the suppression list of the SES account.
-	AccountSuppressions AccountSuppressions
+	AccountSuppressions suppressions.AccountSuppressions
 	Now                 func() time.Time
 	NewID               func() uuid.UUID
 	Random              io.Reader
@@ -69,14 +65,9 @@ type Config struct {
 
 // Server handles the API's requests.
 type Server struct {
-	config   Config
-	http     *httpserver.Server
-	auth     *auth.Authenticator
-	composer *compose.Composer
-	queueing *queueingLimiter
+	http *httpserver.Server
+	auth *auth.Authenticator
 }
-
-var _ api.StrictServerInterface = (*Server)(nil)
 
 // New makes a Server. It fails if the spec is not valid or does not match the generated code.
 func New(config Config) (*Server, error) {
@@ -90,16 +81,13 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{
-		config: config, auth: authenticator, queueing: newQueueingLimiter(),
-		composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation},
-	}
+	var all operations
 	routes, err := pages.Routes(config.Spec)
 	if err != nil {
 		return nil, err
 	}
-	server.http, err = httpserver.New(httpserver.Config{
-		Spec: config.Spec, Register: server.register, Routes: append(routes, config.ExtraRoutes...),
+	handler, err := httpserver.New(httpserver.Config{
+		Spec: config.Spec, Register: all.register, Routes: append(routes, config.ExtraRoutes...),
 		Store: config.Store, Intake: config.Intake, Authorizer: authenticator, Now: config.Now, NewID: config.NewID,
 		Sealer: config.Sealer, Log: config.Log, RequestTimeout: config.RequestTimeout,
 		ValidateResponses: config.ValidateResponses, BodyBudget: config.BodyBudget, BodyPace: config.BodyPace, Observer: config.Observer,
@@ -108,12 +96,8 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server, nil
-}
-
-func (server *Server) register(router *echo.Echo, middleware map[string][]echo.MiddlewareFunc) {
-	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(server, nil),
-		api.RegisterHandlersOptions{OperationMiddlewares: middleware})
+	all.fill(config, handler)
+	return &Server{http: handler, auth: authenticator}, nil
 }
 
 // ServeHTTP responds to one request.

@@ -1,4 +1,4 @@
-package rest
+package emails
 
 import (
 	"context"
@@ -21,14 +21,14 @@ import (
 const maxBatchBytes = 20 << 20
 
 // SendEmail accepts one message.
-func (server *Server) SendEmail(
+func (ops *Operations) SendEmail(
 	ctx context.Context, request api.SendEmailRequestObject,
 ) (api.SendEmailResponseObject, error) {
-	message, err := server.composer.Compose(ctx, senderOf(ctx), request.Body, compose.NewRendering())
+	message, err := ops.Composer.Compose(ctx, senderOf(ctx), request.Body, compose.NewRendering())
 	if err != nil {
 		return nil, err
 	}
-	results, err := server.http.Accept(ctx, []intake.Message{message}, func(results []intake.Result) (httpserver.ResponseWriteFunc, error) {
+	results, err := ops.HTTP.Accept(ctx, []intake.Message{message}, func(results []intake.Result) (httpserver.ResponseWriteFunc, error) {
 		answer, err := queuedOf(results)
 		return answer.VisitSendEmailResponse, err
 	})
@@ -53,14 +53,14 @@ func queuedOf(results []intake.Result) (api.SendEmail202JSONResponse, error) {
 }
 
 // SendBatch checks up to a hundred messages one by one, and accepts or rejects each.
-func (server *Server) SendBatch(
+func (ops *Operations) SendBatch(
 	ctx context.Context, request api.SendBatchRequestObject,
 ) (api.SendBatchResponseObject, error) {
-	composed, err := server.composeBatch(ctx, request.Body.Emails)
+	composed, err := ops.composeBatch(ctx, request.Body.Emails)
 	if err != nil {
 		return nil, err
 	}
-	accepted, err := server.http.Accept(ctx, composed.messages, func(accepted []intake.Result) (httpserver.ResponseWriteFunc, error) {
+	accepted, err := ops.HTTP.Accept(ctx, composed.messages, func(accepted []intake.Result) (httpserver.ResponseWriteFunc, error) {
 		answer, err := composed.answer(accepted)
 		return answer.VisitSendBatchResponse, err
 	})
@@ -91,7 +91,7 @@ func (composed *batch) fits(message intake.Message) error {
 	return nil
 }
 
-func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
+func (ops *Operations) composeBatch(ctx context.Context, emails []api.SendEmailRequest) (batch, error) {
 	composed := batch{results: make([]api.BatchItemResult, len(emails))}
 	broken := httpserver.ItemProblemsFromContext(ctx)
 	rendering := compose.NewRendering()
@@ -100,7 +100,7 @@ func (server *Server) composeBatch(ctx context.Context, emails []api.SendEmailRe
 		if wrong := broken[i]; wrong != nil {
 			err = wrong
 		} else {
-			message, err = server.composer.Compose(ctx, senderOf(ctx), &emails[i], rendering)
+			message, err = ops.Composer.Compose(ctx, senderOf(ctx), &emails[i], rendering)
 		}
 		if err == nil {
 			err = composed.fits(message)
@@ -165,11 +165,11 @@ func batchResultOf(results []api.BatchItemResult) api.BatchResult {
 }
 
 // GetEmail reads a message and its status.
-func (server *Server) GetEmail(
+func (ops *Operations) GetEmail(
 	ctx context.Context, request api.GetEmailRequestObject,
 ) (api.GetEmailResponseObject, error) {
 	organizationID := auth.CallerFromContext(ctx).OrganizationID
-	queries := server.config.Store.Queries()
+	queries := ops.Store.Queries()
 	row, err := queries.EmailGet(ctx, db.EmailGetParams{OrganizationID: organizationID, ID: request.ID})
 	if store.IsNoRows(err) {
 		return nil, problem.NotFound()

@@ -1,4 +1,4 @@
-package rest
+package webhooks
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/view"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -24,21 +25,21 @@ const (
 )
 
 // ListWebhooks lists the organization's webhooks, newest first.
-func (server *Server) ListWebhooks(
+func (ops *Operations) ListWebhooks(
 	ctx context.Context, request api.ListWebhooksRequestObject,
 ) (api.ListWebhooksResponseObject, error) {
-	page, err := server.pageOf(ctx, "webhooks", nil, request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "webhooks", nil, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := server.config.Store.Queries().WebhookList(ctx, db.WebhookListParams{
-		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	rows, err := ops.Store.Queries().WebhookList(ctx, db.WebhookListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
-	webhooks, next, err := showPage(page, rows, func(row db.Webhook) uuid.UUID { return row.ID },
-		func(row db.Webhook) api.Webhook { return view.Webhook(row, server.config.Now()) })
+	webhooks, next, err := lists.Show(page, rows, func(row db.Webhook) uuid.UUID { return row.ID },
+		func(row db.Webhook) api.Webhook { return view.Webhook(row, ops.Now()) })
 	if err != nil {
 		return nil, err
 	}
@@ -46,24 +47,24 @@ func (server *Server) ListWebhooks(
 }
 
 // CreateWebhook creates a webhook. Only this response shows its secret.
-func (server *Server) CreateWebhook(
+func (ops *Operations) CreateWebhook(
 	ctx context.Context, request api.CreateWebhookRequestObject,
 ) (api.CreateWebhookResponseObject, error) {
-	if err := server.checkWebhookURL(&request.Body.URL); err != nil {
+	if err := ops.checkWebhookURL(&request.Body.URL); err != nil {
 		return nil, err
 	}
-	id := server.config.NewID()
-	key, sealed, err := server.newSigningKey(id)
+	id := ops.NewID()
+	key, sealed, err := ops.newSigningKey(id)
 	if err != nil {
 		return nil, err
 	}
 	var created api.CreateWebhook201JSONResponse
-	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+	err = ops.HTTP.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
 		row, err := insertWebhook(ctx, tx, db.WebhookInsertParams{
 			ID: id, OrganizationID: auth.CallerFromContext(ctx).OrganizationID, URL: request.Body.URL, Events: eventTypes(request.Body.Events),
-			SealedSecret: sealed, Now: server.config.Now(),
+			SealedSecret: sealed, Now: ops.Now(),
 		})
-		created.Body, created.Headers.Location = view.WebhookWithSecret(view.Webhook(row, server.config.Now()), key), "/v1/webhooks/"+row.ID.String()
+		created.Body, created.Headers.Location = view.WebhookWithSecret(view.Webhook(row, ops.Now()), key), "/v1/webhooks/"+row.ID.String()
 		return created.VisitCreateWebhookResponse, err
 	})
 	if err != nil {
@@ -91,18 +92,18 @@ func insertWebhook(ctx context.Context, tx *db.Queries, wanted db.WebhookInsertP
 }
 
 // GetWebhook reads a webhook.
-func (server *Server) GetWebhook(
+func (ops *Operations) GetWebhook(
 	ctx context.Context, request api.GetWebhookRequestObject,
 ) (api.GetWebhookResponseObject, error) {
-	row, err := server.webhook(ctx, request.ID)
+	row, err := ops.webhook(ctx, request.ID)
 	if err != nil {
 		return nil, err
 	}
-	return api.GetWebhook200JSONResponse{Body: view.Webhook(row, server.config.Now())}, nil
+	return api.GetWebhook200JSONResponse{Body: view.Webhook(row, ops.Now())}, nil
 }
 
-func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, error) {
-	row, err := server.config.Store.Queries().WebhookGet(ctx, db.WebhookGetParams{
+func (ops *Operations) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, error) {
+	row, err := ops.Store.Queries().WebhookGet(ctx, db.WebhookGetParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: id,
 	})
 	if store.IsNoRows(err) {
@@ -115,18 +116,18 @@ func (server *Server) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, er
 }
 
 // UpdateWebhook changes the given members.
-func (server *Server) UpdateWebhook(
+func (ops *Operations) UpdateWebhook(
 	ctx context.Context, request api.UpdateWebhookRequestObject,
 ) (api.UpdateWebhookResponseObject, error) {
-	if err := server.checkWebhookURL(request.Body.URL); err != nil {
+	if err := ops.checkWebhookURL(request.Body.URL); err != nil {
 		return nil, err
 	}
 	var row db.Webhook
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+	err := ops.Store.Tx(ctx, func(tx *db.Queries) error {
 		var err error
 		row, err = tx.WebhookUpdate(ctx, db.WebhookUpdateParams{
 			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.Body.URL,
-			Events: eventTypes(request.Body.Events), Enabled: request.Body.Enabled, Now: server.config.Now(),
+			Events: eventTypes(request.Body.Events), Enabled: request.Body.Enabled, Now: ops.Now(),
 		})
 		if err != nil {
 			return err
@@ -140,14 +141,14 @@ func (server *Server) UpdateWebhook(
 	if err != nil {
 		return nil, fmt.Errorf("change the webhook: %w", err)
 	}
-	return api.UpdateWebhook200JSONResponse{Body: view.Webhook(row, server.config.Now())}, nil
+	return api.UpdateWebhook200JSONResponse{Body: view.Webhook(row, ops.Now())}, nil
 }
 
 // DeleteWebhook deletes a webhook. Its deliveries are deleted in the background.
-func (server *Server) DeleteWebhook(
+func (ops *Operations) DeleteWebhook(
 	ctx context.Context, request api.DeleteWebhookRequestObject,
 ) (api.DeleteWebhookResponseObject, error) {
-	deleted, err := server.config.Store.Queries().WebhookDelete(ctx, db.WebhookDeleteParams{
+	deleted, err := ops.Store.Queries().WebhookDelete(ctx, db.WebhookDeleteParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
 	})
 	if err != nil {
@@ -161,15 +162,15 @@ func (server *Server) DeleteWebhook(
 
 // RotateWebhookSecret makes a new secret, which only this response shows. The old secret signs beside it for a
 // day.
-func (server *Server) RotateWebhookSecret(
+func (ops *Operations) RotateWebhookSecret(
 	ctx context.Context, request api.RotateWebhookSecretRequestObject,
 ) (api.RotateWebhookSecretResponseObject, error) {
-	key, sealed, err := server.newSigningKey(request.ID)
+	key, sealed, err := ops.newSigningKey(request.ID)
 	if err != nil {
 		return nil, err
 	}
-	now := server.config.Now()
-	row, err := server.config.Store.Queries().WebhookRotate(ctx, db.WebhookRotateParams{
+	now := ops.Now()
+	row, err := ops.Store.Queries().WebhookRotate(ctx, db.WebhookRotateParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, SealedSecret: sealed,
 		PreviousExpiresAt: now.Add(previousSecretKept), Now: now,
 	})
@@ -179,24 +180,24 @@ func (server *Server) RotateWebhookSecret(
 	if err != nil {
 		return nil, fmt.Errorf("rotate the secret: %w", err)
 	}
-	return api.RotateWebhookSecret200JSONResponse{Body: view.WebhookWithSecret(view.Webhook(row, server.config.Now()), key)}, nil
+	return api.RotateWebhookSecret200JSONResponse{Body: view.WebhookWithSecret(view.Webhook(row, ops.Now()), key)}, nil
 }
 
-func (server *Server) newSigningKey(webhookID uuid.UUID) (key webhook.SigningKey, sealed []byte, err error) {
-	if key, err = webhook.NewSigningKey(server.config.Random); err != nil {
+func (ops *Operations) newSigningKey(webhookID uuid.UUID) (key webhook.SigningKey, sealed []byte, err error) {
+	if key, err = webhook.NewSigningKey(ops.Random); err != nil {
 		return nil, nil, err
 	}
-	if sealed, err = server.config.Sealer.Seal(key, webhook.SecretAAD(webhookID)); err != nil {
+	if sealed, err = ops.Sealer.Seal(key, webhook.SecretAAD(webhookID)); err != nil {
 		return nil, nil, fmt.Errorf("encrypt a signing key: %w", err)
 	}
 	return key, sealed, nil
 }
 
-func (server *Server) checkWebhookURL(url *string) error {
+func (ops *Operations) checkWebhookURL(url *string) error {
 	if url == nil {
 		return nil
 	}
-	if err := server.config.WebhookPolicy.CheckURL(*url); err != nil {
+	if err := ops.WebhookPolicy.CheckURL(*url); err != nil {
 		return problem.Invalid(api.ProblemCodeValidationFailed, "/url", err.Error())
 	}
 	return nil

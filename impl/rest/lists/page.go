@@ -1,4 +1,5 @@
-package rest
+// Package lists holds what all lists of the API share: pages, their cursors, and ids that stand for times.
+package lists
 
 import (
 	"context"
@@ -18,24 +19,24 @@ import (
 
 const defaultPage = 50
 
-// page holds the parameters of a list: at most limit entries, newest first, with ids below before.
-type page struct {
+// Page holds the parameters of a list: at most limit entries, newest first, with ids below Before.
+type Page struct {
 	limit  int
-	before uuid.UUID
+	Before uuid.UUID
 	sealer *sealed.Sealer
 	// cursorAAD binds a cursor to its list, organization and filters.
 	cursorAAD []byte
 }
 
-// pageOf reads the parameters that all lists share. A cursor is sealed with cursorAAD. It is refused if it was
+// PageOf reads the parameters that all lists share. A cursor is sealed with cursorAAD. It is refused if it was
 // altered or comes from another list, organization or set of filters.
-func (server *Server) pageOf(
-	ctx context.Context, list string, filters []string, limit *api.Limit, cursor *api.Cursor,
-) (page, error) {
-	asked := page{
+func PageOf(
+	ctx context.Context, sealer *sealed.Sealer, list string, filters []string, limit *api.Limit, cursor *api.Cursor,
+) (Page, error) {
+	asked := Page{
 		limit:     defaultPage,
-		before:    uuid.Max,
-		sealer:    server.config.Sealer,
+		Before:    uuid.Max,
+		sealer:    sealer,
 		cursorAAD: fmt.Appendf(nil, "cursor %s %s %q", list, auth.CallerFromContext(ctx).OrganizationID, filters),
 	}
 	if limit != nil {
@@ -53,17 +54,17 @@ func (server *Server) pageOf(
 	if err != nil {
 		return asked, foreign
 	}
-	if asked.before, err = uuid.FromBytes(position); err != nil {
+	if asked.Before, err = uuid.FromBytes(position); err != nil {
 		return asked, foreign
 	}
 	return asked, nil
 }
 
-// fetchLimit returns how many rows to read: one more than a page has, to learn whether there is another page.
-func (p page) fetchLimit() int32 { return int32(p.limit) + 1 }
+// FetchLimit returns how many rows to read: one more than a page has, to learn whether there is another page.
+func (p Page) FetchLimit() int32 { return int32(p.limit) + 1 }
 
-// trimPage cuts rows to one page, and returns the cursor of the next page if there is one.
-func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, error) {
+// Trim cuts rows to one page, and returns the cursor of the next page if there is one.
+func Trim[T any](p Page, rows []T, id func(T) uuid.UUID) ([]T, *string, error) {
 	if len(rows) <= p.limit {
 		return rows, nil, nil
 	}
@@ -77,9 +78,9 @@ func trimPage[T any](p page, rows []T, id func(T) uuid.UUID) ([]T, *string, erro
 	return rows, &cursor, nil
 }
 
-// showPage cuts rows to one page like trimPage, and shows each row.
-func showPage[T, S any](p page, rows []T, id func(T) uuid.UUID, show func(T) S) (shown []S, next *string, err error) {
-	rows, next, err = trimPage(p, rows, id)
+// Show cuts rows to one page like Trim, and shows each row.
+func Show[T, S any](p Page, rows []T, id func(T) uuid.UUID, show func(T) S) (shown []S, next *string, err error) {
+	rows, next, err = Trim(p, rows, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,8 +91,8 @@ func showPage[T, S any](p page, rows []T, id func(T) uuid.UUID, show func(T) S) 
 	return shown, next, nil
 }
 
-// lowestIDAt returns the lowest version-7 id (RFC 9562, 5.7) of a time or later, to the millisecond.
-func lowestIDAt(at time.Time) uuid.UUID {
+// LowestIDAt returns the lowest version-7 id (RFC 9562, 5.7) of a time or later, to the millisecond.
+func LowestIDAt(at time.Time) uuid.UUID {
 	var id uuid.UUID
 	milliseconds := at.Add(time.Millisecond - time.Nanosecond).UnixMilli()
 	if milliseconds <= 0 {
@@ -103,8 +104,8 @@ func lowestIDAt(at time.Time) uuid.UUID {
 	return id
 }
 
-// minID returns the lower of two ids.
-func minID(a, b uuid.UUID) uuid.UUID {
+// MinID returns the lower of two ids.
+func MinID(a, b uuid.UUID) uuid.UUID {
 	if slices.Compare(a[:], b[:]) < 0 {
 		return a
 	}

@@ -1,4 +1,4 @@
-package rest
+package emails
 
 import (
 	"context"
@@ -12,26 +12,27 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListEmails lists messages, newest first, by at most one filter besides the dates.
-func (server *Server) ListEmails(
+func (ops *Operations) ListEmails(
 	ctx context.Context, request api.ListEmailsRequestObject,
 ) (api.ListEmailsResponseObject, error) {
 	filter, err := emailFilterOf(request.Params)
 	if err != nil {
 		return nil, err
 	}
-	page, err := server.pageOf(ctx, "emails", filter.key(), request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "emails", filter.key(), request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := server.emailRows(ctx, filter, page)
+	rows, err := ops.emailRows(ctx, filter, page)
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Email) uuid.UUID { return row.ID })
+	rows, next, err := lists.Trim(page, rows, func(row db.Email) uuid.UUID { return row.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +95,10 @@ func emailFilterOf(params api.ListEmailsParams) (emailFilter, error) {
 	return filter, nil
 }
 
-func (server *Server) emailRows(ctx context.Context, filter emailFilter, page page) ([]db.Email, error) {
-	queries := server.config.Store.Queries()
+func (ops *Operations) emailRows(ctx context.Context, filter emailFilter, page lists.Page) ([]db.Email, error) {
+	queries := ops.Store.Queries()
 	organization := auth.CallerFromContext(ctx).OrganizationID
-	floor, ceiling, total := lowestIDAt(filter.after), minID(page.before, lowestIDAt(filter.until)), page.fetchLimit()
+	floor, ceiling, total := lists.LowestIDAt(filter.after), lists.MinID(page.Before, lists.LowestIDAt(filter.until)), page.FetchLimit()
 	switch filter.by {
 	case "status":
 		outcome, possible := outcomeOf(filter.value)

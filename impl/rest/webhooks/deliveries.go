@@ -1,4 +1,4 @@
-package rest
+package webhooks
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/view"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -20,28 +21,28 @@ import (
 const maxAttempts = 20
 
 // ListWebhookDeliveries lists the deliveries of a webhook, newest first, with their attempts.
-func (server *Server) ListWebhookDeliveries(
+func (ops *Operations) ListWebhookDeliveries(
 	ctx context.Context, request api.ListWebhookDeliveriesRequestObject,
 ) (api.ListWebhookDeliveriesResponseObject, error) {
-	if _, err := server.webhook(ctx, request.ID); err != nil {
+	if _, err := ops.webhook(ctx, request.ID); err != nil {
 		return nil, err
 	}
-	page, err := server.pageOf(
-		ctx, "deliveries", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(
+		ctx, ops.Sealer, "deliveries", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := server.config.Store.Queries().DeliveryList(ctx, db.DeliveryListParams{
-		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	rows, err := ops.Store.Queries().DeliveryList(ctx, db.DeliveryListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Delivery) uuid.UUID { return row.ID })
+	rows, next, err := lists.Trim(page, rows, func(row db.Delivery) uuid.UUID { return row.ID })
 	if err != nil {
 		return nil, err
 	}
-	deliveries, err := deliveriesOf(ctx, server.config.Store.Queries(), rows)
+	deliveries, err := deliveriesOf(ctx, ops.Store.Queries(), rows)
 	if err != nil {
 		return nil, err
 	}
@@ -51,17 +52,17 @@ func (server *Server) ListWebhookDeliveries(
 }
 
 // ReplayWebhookDelivery makes a delivery due again.
-func (server *Server) ReplayWebhookDelivery(
+func (ops *Operations) ReplayWebhookDelivery(
 	ctx context.Context, request api.ReplayWebhookDeliveryRequestObject,
 ) (api.ReplayWebhookDeliveryResponseObject, error) {
-	if err := server.queueing.take(auth.CallerFromContext(ctx).OrganizationID, server.config.Now(), replayPrice); err != nil {
+	if err := ops.queueing.take(auth.CallerFromContext(ctx).OrganizationID, ops.Now(), replayPrice); err != nil {
 		return nil, err
 	}
 	var queued api.ReplayWebhookDelivery202JSONResponse
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) (err error) {
+	err := ops.Store.Tx(ctx, func(tx *db.Queries) (err error) {
 		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
 			return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
-				OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: server.config.Now(),
+				OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: ops.Now(),
 			})
 		})
 		return err
@@ -73,11 +74,11 @@ func (server *Server) ReplayWebhookDelivery(
 }
 
 // TestWebhook queues a test event for one webhook, whatever the webhook subscribes to.
-func (server *Server) TestWebhook(
+func (ops *Operations) TestWebhook(
 	ctx context.Context, request api.TestWebhookRequestObject,
 ) (api.TestWebhookResponseObject, error) {
-	now, eventID := server.config.Now(), server.config.NewID()
-	if err := server.queueing.take(auth.CallerFromContext(ctx).OrganizationID, now, testPrice); err != nil {
+	now, eventID := ops.Now(), ops.NewID()
+	if err := ops.queueing.take(auth.CallerFromContext(ctx).OrganizationID, now, testPrice); err != nil {
 		return nil, err
 	}
 	payload, err := webhook.TestEvent(eventID, request.ID, now)
@@ -85,11 +86,11 @@ func (server *Server) TestWebhook(
 		return nil, err
 	}
 	var queued api.TestWebhook202JSONResponse
-	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+	err = ops.HTTP.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
 		var err error
 		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
 			return tx.DeliveryInsert(ctx, db.DeliveryInsertParams{
-				ID: server.config.NewID(), OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID,
+				ID: ops.NewID(), OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID,
 				EventID: eventID, EventType: string(api.WebhookTestEventTypeWebhookTest), Payload: payload, Now: now,
 			})
 		})

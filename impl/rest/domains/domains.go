@@ -1,4 +1,4 @@
-package rest
+package domains
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 )
 
 // ListDomains lists the organization's domains.
-func (server *Server) ListDomains(
+func (ops *Operations) ListDomains(
 	ctx context.Context, _ api.ListDomainsRequestObject,
 ) (api.ListDomainsResponseObject, error) {
-	views, err := server.config.Domains.List(ctx, auth.CallerFromContext(ctx).OrganizationID)
+	views, err := ops.Domains.List(ctx, auth.CallerFromContext(ctx).OrganizationID)
 	if err != nil {
 		return nil, err
 	}
@@ -26,10 +26,10 @@ func (server *Server) ListDomains(
 }
 
 // GetDomain reads one domain as it was last checked.
-func (server *Server) GetDomain(
+func (ops *Operations) GetDomain(
 	ctx context.Context, request api.GetDomainRequestObject,
 ) (api.GetDomainResponseObject, error) {
-	found, err := server.config.Domains.Get(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	found, err := ops.Domains.Get(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -37,17 +37,17 @@ func (server *Server) GetDomain(
 }
 
 // CreateDomain registers a domain.
-func (server *Server) CreateDomain(
+func (ops *Operations) CreateDomain(
 	ctx context.Context, request api.CreateDomainRequestObject,
 ) (api.CreateDomainResponseObject, error) {
-	prepared, err := server.config.Domains.Prepare(
+	prepared, err := ops.Domains.Prepare(
 		ctx, auth.CallerFromContext(ctx).OrganizationID, request.Body.Domain, request.Body.MailFromSubdomain)
 	if err != nil {
 		return nil, err
 	}
 	var created api.CreateDomain201JSONResponse
-	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
-		found, err := server.config.Domains.Register(ctx, tx, prepared)
+	err = ops.HTTP.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		found, err := ops.Domains.Register(ctx, tx, prepared)
 		created.Body, created.Headers.Location = view.Domain(found), "/v1/domains/"+found.ID.String()
 		return created.VisitCreateDomainResponse, err
 	})
@@ -58,10 +58,10 @@ func (server *Server) CreateDomain(
 }
 
 // VerifyDomain checks the DNS records now.
-func (server *Server) VerifyDomain(
+func (ops *Operations) VerifyDomain(
 	ctx context.Context, request api.VerifyDomainRequestObject,
 ) (api.VerifyDomainResponseObject, error) {
-	found, err := server.config.Domains.Verify(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	found, err := ops.Domains.Verify(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (server *Server) VerifyDomain(
 }
 
 // DeleteDomain removes a domain.
-func (server *Server) DeleteDomain(
+func (ops *Operations) DeleteDomain(
 	ctx context.Context, request api.DeleteDomainRequestObject,
 ) (api.DeleteDomainResponseObject, error) {
-	if err := server.config.Domains.Delete(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID); err != nil {
+	if err := ops.Domains.Delete(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID); err != nil {
 		return nil, err
 	}
 	return api.DeleteDomain204Response{}, nil

@@ -1,4 +1,4 @@
-package rest
+package webhooks
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 func TestQueueingIsLimitedByOrganization(t *testing.T) {
 	t.Parallel()
 	now, one, other := time.Now(), uuid.New(), uuid.New()
-	limiter := newQueueingLimiter()
+	limiter := &queueingLimiter{}
 	take := func(organization uuid.UUID, price, want int) {
 		t.Helper()
 		for n := range want {

@@ -1,4 +1,4 @@
-package rest
+package suppressions
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/mail"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/view"
 )
@@ -28,22 +29,22 @@ type AccountSuppressions interface {
 const suppressionsPath = "/v1/suppressions"
 
 // ListSuppressions lists the addresses that the organization does not send to, newest first.
-func (server *Server) ListSuppressions(
+func (ops *Operations) ListSuppressions(
 	ctx context.Context, request api.ListSuppressionsRequestObject,
 ) (api.ListSuppressionsResponseObject, error) {
 	filter, err := suppressionFilterOf(request.Params)
 	if err != nil {
 		return nil, err
 	}
-	page, err := server.pageOf(ctx, "suppressions", filter.key(), request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "suppressions", filter.key(), request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := server.suppressionRows(ctx, filter, page)
+	rows, err := ops.suppressionRows(ctx, filter, page)
 	if err != nil {
 		return nil, fmt.Errorf("list suppressions: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Suppression) uuid.UUID { return row.ID })
+	rows, next, err := lists.Trim(page, rows, func(row db.Suppression) uuid.UUID { return row.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -84,30 +85,30 @@ func suppressionFilterOf(params api.ListSuppressionsParams) (suppressionFilter, 
 	return filter, nil
 }
 
-func (server *Server) suppressionRows(
-	ctx context.Context, filter suppressionFilter, page page,
+func (ops *Operations) suppressionRows(
+	ctx context.Context, filter suppressionFilter, page lists.Page,
 ) ([]db.Suppression, error) {
-	queries := server.config.Store.Queries()
+	queries := ops.Store.Queries()
 	organization := auth.CallerFromContext(ctx).OrganizationID
 	switch {
 	case filter.addressKey != nil:
 		return queries.SuppressionListByAddress(ctx, db.SuppressionListByAddressParams{
-			OrganizationID: organization, AddressKey: *filter.addressKey, Reason: filter.reason, BeforeID: page.before,
+			OrganizationID: organization, AddressKey: *filter.addressKey, Reason: filter.reason, BeforeID: page.Before,
 		})
 	case filter.reason != nil:
 		return queries.SuppressionListByReason(ctx, db.SuppressionListByReasonParams{
-			OrganizationID: organization, Reason: *filter.reason, BeforeID: page.before, MaxRows: page.fetchLimit(),
+			OrganizationID: organization, Reason: *filter.reason, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 		})
 	default:
 		return queries.SuppressionList(ctx, db.SuppressionListParams{
-			OrganizationID: organization, BeforeID: page.before, MaxRows: page.fetchLimit(),
+			OrganizationID: organization, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 		})
 	}
 }
 
 // CreateSuppressions suppresses addresses by hand. The response has each address once, in the order of the
 // request.
-func (server *Server) CreateSuppressions(
+func (ops *Operations) CreateSuppressions(
 	ctx context.Context, request api.CreateSuppressionsRequestObject,
 ) (api.CreateSuppressionsResponseObject, error) {
 	keys, err := addressKeys(request.Body.Addresses)
@@ -116,12 +117,12 @@ func (server *Server) CreateSuppressions(
 	}
 	ids := make([]uuid.UUID, len(keys))
 	for i := range ids {
-		ids[i] = server.config.NewID()
+		ids[i] = ops.NewID()
 	}
 	var created api.CreateSuppressions201JSONResponse
-	err = server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+	err = ops.HTTP.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
 		rows, err := tx.SuppressionAdd(ctx, db.SuppressionAddParams{
-			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, Now: server.config.Now(), Ids: ids, AddressKeys: keys,
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, Now: ops.Now(), Ids: ids, AddressKeys: keys,
 		})
 		created = createdSuppressions(keys, rows)
 		return created.VisitCreateSuppressionsResponse, err
@@ -171,7 +172,7 @@ func addressKeys(addresses []string) ([]string, error) {
 // repeated request would find no suppression, and the address would stay on the account's list for ever. If the
 // database fails in between, the address is still suppressed here, as the response says, and repeating the request
 // is harmless.
-func (server *Server) DeleteSuppression(
+func (ops *Operations) DeleteSuppression(
 	ctx context.Context, request api.DeleteSuppressionRequestObject,
 ) (api.DeleteSuppressionResponseObject, error) {
 	address, err := mail.ParseAddress(request.Address)
@@ -180,7 +181,7 @@ func (server *Server) DeleteSuppression(
 			Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The address in the path " + err.Error() + "."),
 		}
 	}
-	organization, queries := auth.CallerFromContext(ctx).OrganizationID, server.config.Store.Queries()
+	organization, queries := auth.CallerFromContext(ctx).OrganizationID, ops.Store.Queries()
 	row, err := queries.SuppressionGet(ctx, db.SuppressionGetParams{OrganizationID: organization, AddressKey: address.Key()})
 	if store.IsNoRows(err) {
 		return nil, problem.NotFound()
@@ -188,12 +189,12 @@ func (server *Server) DeleteSuppression(
 	if err != nil {
 		return nil, fmt.Errorf("read a suppression: %w", err)
 	}
-	forms, err := server.formsOf(ctx, row, address)
+	forms, err := ops.formsOf(ctx, row, address)
 	if err != nil {
 		return nil, err
 	}
 	for _, form := range forms {
-		if err := server.config.AccountSuppressions.DeleteSuppressed(ctx, form); err != nil {
+		if err := ops.AccountSuppressions.DeleteSuppressed(ctx, form); err != nil {
 			return nil, fmt.Errorf("take an address off the account's suppression list: %w", err)
 		}
 	}
@@ -211,10 +212,10 @@ func (server *Server) DeleteSuppression(
 
 // formsOf returns the forms in which SES may hold an address, each a different address to SES: the requested form,
 // the compared form, and the form in the message that bounced or was complained about.
-func (server *Server) formsOf(ctx context.Context, row db.Suppression, asked mail.Address) ([]string, error) {
+func (ops *Operations) formsOf(ctx context.Context, row db.Suppression, asked mail.Address) ([]string, error) {
 	forms := []string{row.AddressKey, asked.Bare()}
 	if row.EmailID != nil {
-		sent, err := server.config.Store.Queries().SuppressionSentTo(ctx, db.SuppressionSentToParams{
+		sent, err := ops.Store.Queries().SuppressionSentTo(ctx, db.SuppressionSentToParams{
 			OrganizationID: row.OrganizationID, EmailID: *row.EmailID, AddressKey: row.AddressKey,
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package rest
+package emails
 
 import (
 	"context"
@@ -10,16 +10,17 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/view"
 )
 
 // ListEmailEvents lists the email events of a message, the most recently learned first.
-func (server *Server) ListEmailEvents(
+func (ops *Operations) ListEmailEvents(
 	ctx context.Context, request api.ListEmailEventsRequestObject,
 ) (api.ListEmailEventsResponseObject, error) {
 	organizationID := auth.CallerFromContext(ctx).OrganizationID
-	queries := server.config.Store.Queries()
+	queries := ops.Store.Queries()
 	_, err := queries.EmailGet(ctx, db.EmailGetParams{OrganizationID: organizationID, ID: request.ID})
 	if store.IsNoRows(err) {
 		return nil, problem.NotFound()
@@ -27,17 +28,17 @@ func (server *Server) ListEmailEvents(
 	if err != nil {
 		return nil, fmt.Errorf("read the message: %w", err)
 	}
-	page, err := server.pageOf(ctx, "email-events", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "email-events", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := queries.EventList(ctx, db.EventListParams{
-		OrganizationID: organizationID, EmailID: request.ID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+		OrganizationID: organizationID, EmailID: request.ID, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the events of a message: %w", err)
 	}
-	rows, next, err := trimPage(page, rows, func(row db.Event) uuid.UUID { return row.ID })
+	rows, next, err := lists.Trim(page, rows, func(row db.Event) uuid.UUID { return row.ID })
 	if err != nil {
 		return nil, err
 	}

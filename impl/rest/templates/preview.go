@@ -1,4 +1,4 @@
-package rest
+package templates
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 const maxPreview = 4 << 20
 
 // PreviewTemplate renders a version without sending it.
-func (server *Server) PreviewTemplate(
+func (ops *Operations) PreviewTemplate(
 	ctx context.Context, request api.PreviewTemplateRequestObject,
 ) (api.PreviewTemplateResponseObject, error) {
-	found, err := server.templateToPreview(ctx, request)
+	found, err := ops.templateToPreview(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +47,10 @@ func (server *Server) PreviewTemplate(
 
 // templateToPreview reads the requested version. If the template lacks it, the fault is in the body, not in the
 // path.
-func (server *Server) templateToPreview(
+func (ops *Operations) templateToPreview(
 	ctx context.Context, request api.PreviewTemplateRequestObject,
 ) (db.TemplateGetRow, error) {
-	queries := server.config.Store.Queries()
+	queries := ops.Store.Queries()
 	found, err := getTemplate(ctx, queries, request.ID, request.Body.Version)
 	var absent *problem.Problem
 	if request.Body.Version == nil || !errors.As(err, &absent) || absent.Status() != http.StatusNotFound {

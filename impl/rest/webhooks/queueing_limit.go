@@ -1,4 +1,4 @@
-package rest
+package webhooks
 
 import (
 	"math"
@@ -21,15 +21,11 @@ const (
 )
 
 // queueingLimiter limits the test events and replays of every organization in this process. Unlike other events they cost
-// the organization nothing, and a key may send a thousand requests a second.
+// the organization nothing, and a key may send a thousand requests a second. Its zero value is ready for use.
 type queueingLimiter struct {
 	mutex   sync.Mutex
 	buckets map[uuid.UUID]*rate.Limiter
 	swept   time.Time
-}
-
-func newQueueingLimiter() *queueingLimiter {
-	return &queueingLimiter{buckets: map[uuid.UUID]*rate.Limiter{}}
 }
 
 // take returns a problem if an organization has to wait.
@@ -40,6 +36,9 @@ func (l *queueingLimiter) take(organizationID uuid.UUID, now time.Time, price in
 	bucket := l.buckets[organizationID]
 	if bucket == nil {
 		bucket = rate.NewLimiter(queueingRate, queueingBurst)
+		if l.buckets == nil {
+			l.buckets = map[uuid.UUID]*rate.Limiter{}
+		}
 		l.buckets[organizationID] = bucket
 	}
 	if bucket.AllowN(now, price) {

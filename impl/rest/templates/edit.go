@@ -1,4 +1,4 @@
-package rest
+package templates
 
 import (
 	"context"
@@ -13,16 +13,16 @@ import (
 )
 
 // UpdateTemplate changes the given members and leaves the rest.
-func (server *Server) UpdateTemplate(
+func (ops *Operations) UpdateTemplate(
 	ctx context.Context, request api.UpdateTemplateRequestObject,
 ) (api.UpdateTemplateResponseObject, error) {
 	var edited api.Template
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+	err := ops.Store.Tx(ctx, func(tx *db.Queries) error {
 		found, err := holdTemplate(ctx, tx, request)
 		if err != nil {
 			return err
 		}
-		edited, err = server.editTemplate(ctx, tx, found, request.Body)
+		edited, err = ops.editTemplate(ctx, tx, found, request.Body)
 		return err
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func holdTemplate(ctx context.Context, tx *db.Queries, request api.UpdateTemplat
 	return getTemplate(ctx, tx, request.ID, nil)
 }
 
-func (server *Server) editTemplate(
+func (ops *Operations) editTemplate(
 	ctx context.Context, tx *db.Queries, found db.TemplateGetRow, change *api.UpdateTemplateRequest,
 ) (api.Template, error) {
 	row, version := found.Template, found.TemplateVersion
@@ -76,13 +76,13 @@ func (server *Server) editTemplate(
 	}
 	row, err := tx.TemplateUpdate(ctx, db.TemplateUpdateParams{
 		OrganizationID: row.OrganizationID, ID: row.ID, Name: row.Name, LatestVersion: row.LatestVersion,
-		Now: server.config.Now(),
+		Now: ops.Now(),
 	})
 	if err != nil {
 		return api.Template{}, fmt.Errorf("change the template: %w", err)
 	}
 	if rewritten {
-		if version, err = server.putVersion(ctx, tx, row, wanted); err != nil {
+		if version, err = ops.putVersion(ctx, tx, row, wanted); err != nil {
 			return api.Template{}, err
 		}
 	}

@@ -1,4 +1,4 @@
-package rest
+package templates
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/problem"
+	"github.com/voostack/mailstack/impl/rest/lists"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/template"
 	"github.com/voostack/mailstack/impl/view"
@@ -71,20 +72,20 @@ func (c content) check() error {
 }
 
 // ListTemplates lists the organization's templates, newest first.
-func (server *Server) ListTemplates(
+func (ops *Operations) ListTemplates(
 	ctx context.Context, request api.ListTemplatesRequestObject,
 ) (api.ListTemplatesResponseObject, error) {
-	page, err := server.pageOf(ctx, "templates", nil, request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "templates", nil, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := server.config.Store.Queries().TemplateList(ctx, db.TemplateListParams{
-		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.before, MaxRows: page.fetchLimit(),
+	rows, err := ops.Store.Queries().TemplateList(ctx, db.TemplateListParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, BeforeID: page.Before, MaxRows: page.FetchLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
 	}
-	listed, next, err := showPage(page, rows, func(row db.Template) uuid.UUID { return row.ID }, view.TemplateSummary)
+	listed, next, err := lists.Show(page, rows, func(row db.Template) uuid.UUID { return row.ID }, view.TemplateSummary)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (server *Server) ListTemplates(
 }
 
 // CreateTemplate stores a template, whose first version is a draft.
-func (server *Server) CreateTemplate(
+func (ops *Operations) CreateTemplate(
 	ctx context.Context, request api.CreateTemplateRequestObject,
 ) (api.CreateTemplateResponseObject, error) {
 	if err := checkTemplateName(request.Body.Name); err != nil {
@@ -103,8 +104,8 @@ func (server *Server) CreateTemplate(
 		return nil, err
 	}
 	var created api.CreateTemplate201JSONResponse
-	err := server.http.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
-		inserted, err := server.insertTemplate(ctx, tx, request.Body.Name, wanted)
+	err := ops.HTTP.CreateIdempotently(ctx, func(tx *db.Queries) (httpserver.ResponseWriteFunc, error) {
+		inserted, err := ops.insertTemplate(ctx, tx, request.Body.Name, wanted)
 		created.Body, created.Headers.Location = inserted, "/v1/templates/"+inserted.ID.String()
 		return created.VisitCreateTemplateResponse, err
 	})
@@ -133,10 +134,10 @@ func templateProblem(err error) error {
 
 // insertTemplate locks the organization while it counts, so that concurrent creators cannot exceed the limit
 // together.
-func (server *Server) insertTemplate(
+func (ops *Operations) insertTemplate(
 	ctx context.Context, tx *db.Queries, name string, wanted content,
 ) (api.Template, error) {
-	organizationID, now := auth.CallerFromContext(ctx).OrganizationID, server.config.Now()
+	organizationID, now := auth.CallerFromContext(ctx).OrganizationID, ops.Now()
 	if err := tx.OrganizationLock(ctx, organizationID); err != nil {
 		return api.Template{}, fmt.Errorf("lock the organization: %w", err)
 	}
@@ -150,22 +151,22 @@ func (server *Server) insertTemplate(
 		}
 	}
 	row, err := tx.TemplateInsert(ctx, db.TemplateInsertParams{
-		ID: server.config.NewID(), OrganizationID: organizationID, Name: name, Now: now,
+		ID: ops.NewID(), OrganizationID: organizationID, Name: name, Now: now,
 	})
 	if err != nil {
 		return api.Template{}, fmt.Errorf("create a template: %w", err)
 	}
-	version, err := server.putVersion(ctx, tx, row, wanted)
+	version, err := ops.putVersion(ctx, tx, row, wanted)
 	return view.Template(row, version), err
 }
 
 // putVersion stores a content as the latest version of a template.
-func (server *Server) putVersion(
+func (ops *Operations) putVersion(
 	ctx context.Context, tx *db.Queries, row db.Template, wanted content,
 ) (db.TemplateVersion, error) {
 	version, err := tx.TemplateVersionPut(ctx, db.TemplateVersionPutParams{
 		TemplateID: row.ID, Version: row.LatestVersion, OrganizationID: row.OrganizationID,
-		Subject: wanted.subject, HTML: wanted.html, Text: wanted.text, Now: server.config.Now(),
+		Subject: wanted.subject, HTML: wanted.html, Text: wanted.text, Now: ops.Now(),
 	})
 	if err != nil {
 		return version, fmt.Errorf("write a version of a template: %w", err)
@@ -174,10 +175,10 @@ func (server *Server) putVersion(
 }
 
 // GetTemplate reads a template with the content of its latest version.
-func (server *Server) GetTemplate(
+func (ops *Operations) GetTemplate(
 	ctx context.Context, request api.GetTemplateRequestObject,
 ) (api.GetTemplateResponseObject, error) {
-	found, err := getTemplate(ctx, server.config.Store.Queries(), request.ID, nil)
+	found, err := getTemplate(ctx, ops.Store.Queries(), request.ID, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +201,10 @@ func getTemplate(ctx context.Context, queries *db.Queries, id uuid.UUID, version
 
 // DeleteTemplate deletes a template and all its versions. Messages hold their rendered parts, so they lose
 // nothing.
-func (server *Server) DeleteTemplate(
+func (ops *Operations) DeleteTemplate(
 	ctx context.Context, request api.DeleteTemplateRequestObject,
 ) (api.DeleteTemplateResponseObject, error) {
-	deleted, err := server.config.Store.Queries().TemplateDelete(ctx, db.TemplateDeleteParams{
+	deleted, err := ops.Store.Queries().TemplateDelete(ctx, db.TemplateDeleteParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
 	})
 	if err != nil {
@@ -216,13 +217,13 @@ func (server *Server) DeleteTemplate(
 }
 
 // PublishTemplate makes the latest version the version that sends use.
-func (server *Server) PublishTemplate(
+func (ops *Operations) PublishTemplate(
 	ctx context.Context, request api.PublishTemplateRequestObject,
 ) (api.PublishTemplateResponseObject, error) {
 	var found db.TemplateGetRow
-	err := server.config.Store.Tx(ctx, func(tx *db.Queries) error {
+	err := ops.Store.Tx(ctx, func(tx *db.Queries) error {
 		published, err := tx.TemplatePublish(ctx, db.TemplatePublishParams{
-			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, Now: server.config.Now(),
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, Now: ops.Now(),
 		})
 		if err != nil {
 			return fmt.Errorf("publish the template: %w", err)
@@ -240,20 +241,20 @@ func (server *Server) PublishTemplate(
 }
 
 // ListTemplateVersions lists the versions of a template, newest first.
-func (server *Server) ListTemplateVersions(
+func (ops *Operations) ListTemplateVersions(
 	ctx context.Context, request api.ListTemplateVersionsRequestObject,
 ) (api.ListTemplateVersionsResponseObject, error) {
-	page, err := server.pageOf(ctx, "template versions", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
+	page, err := lists.PageOf(ctx, ops.Sealer, "template versions", []string{request.ID.String()}, request.Params.Limit, request.Params.Cursor)
 	if err != nil {
 		// A missing template takes precedence over a bad cursor.
-		if _, absent := getTemplate(ctx, server.config.Store.Queries(), request.ID, nil); absent != nil {
+		if _, absent := getTemplate(ctx, ops.Store.Queries(), request.ID, nil); absent != nil {
 			return nil, absent
 		}
 		return nil, err
 	}
-	rows, err := server.config.Store.Queries().TemplateVersionList(ctx, db.TemplateVersionListParams{
+	rows, err := ops.Store.Queries().TemplateVersionList(ctx, db.TemplateVersionListParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, TemplateID: request.ID,
-		BeforeID: versionAt(page.before), MaxRows: page.fetchLimit(),
+		BeforeID: versionAt(page.Before), MaxRows: page.FetchLimit(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the versions of a template: %w", err)
@@ -262,7 +263,7 @@ func (server *Server) ListTemplateVersions(
 	if len(rows) == 0 {
 		return nil, problem.NotFound()
 	}
-	rows, next, err := trimPage(page, rows, func(row db.TemplateVersionListRow) uuid.UUID { return positionOf(row.Version) })
+	rows, next, err := lists.Trim(page, rows, func(row db.TemplateVersionListRow) uuid.UUID { return positionOf(row.Version) })
 	if err != nil {
 		return nil, err
 	}
@@ -290,10 +291,10 @@ func versionAt(position uuid.UUID) int32 {
 }
 
 // GetTemplateVersion reads a version, an earlier one or the latest.
-func (server *Server) GetTemplateVersion(
+func (ops *Operations) GetTemplateVersion(
 	ctx context.Context, request api.GetTemplateVersionRequestObject,
 ) (api.GetTemplateVersionResponseObject, error) {
-	found, err := getTemplate(ctx, server.config.Store.Queries(), request.ID, &request.Version)
+	found, err := getTemplate(ctx, ops.Store.Queries(), request.ID, &request.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package rest
+package apikeys
 
 import (
 	"context"
@@ -14,33 +14,29 @@ import (
 )
 
 // ListAPIKeys lists the organization's keys.
-func (server *Server) ListAPIKeys(
+func (ops *Operations) ListAPIKeys(
 	ctx context.Context, _ api.ListAPIKeysRequestObject,
 ) (api.ListAPIKeysResponseObject, error) {
-	rows, err := server.keys().ListKeys(ctx, auth.CallerFromContext(ctx).OrganizationID)
+	rows, err := ops.Keys.ListKeys(ctx, auth.CallerFromContext(ctx).OrganizationID)
 	if err != nil {
 		return nil, err
 	}
 	keys := make(api.APIKeyList, 0, len(rows))
 	for _, row := range rows {
-		keys = append(keys, view.APIKey(row, server.config.Now()))
+		keys = append(keys, view.APIKey(row, ops.Now()))
 	}
 	return api.ListAPIKeys200JSONResponse{Body: keys}, nil
 }
 
-func (server *Server) keys() auth.Keys {
-	return auth.Keys{Store: server.config.Store, Now: server.config.Now, NewID: server.config.NewID, Random: server.config.Random}
-}
-
 // CreateAPIKey creates a key that is no more powerful than the key of the request.
-func (server *Server) CreateAPIKey(
+func (ops *Operations) CreateAPIKey(
 	ctx context.Context, request api.CreateAPIKeyRequestObject,
 ) (api.CreateAPIKeyResponseObject, error) {
-	now, creator := server.config.Now(), auth.CallerFromContext(ctx)
+	now, creator := ops.Now(), auth.CallerFromContext(ctx)
 	if err := checkNewKey(creator, request.Body, now); err != nil {
 		return nil, err
 	}
-	secret, row, err := server.keys().CreateKey(ctx, auth.NewKey{
+	secret, row, err := ops.Keys.CreateKey(ctx, auth.NewKey{
 		OrganizationID: creator.OrganizationID, Name: request.Body.Name, Scopes: scopeNames(request.Body.Scopes),
 		ExpiresAt: request.Body.ExpiresAt,
 	})
@@ -85,10 +81,10 @@ func checkNewKey(creator auth.Caller, wanted *api.CreateAPIKeyRequest, now time.
 }
 
 // RevokeAPIKey revokes a key of the organization, at once and for good.
-func (server *Server) RevokeAPIKey(
+func (ops *Operations) RevokeAPIKey(
 	ctx context.Context, request api.RevokeAPIKeyRequestObject,
 ) (api.RevokeAPIKeyResponseObject, error) {
-	revoked, err := server.keys().RevokeKey(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	revoked, err := ops.Keys.RevokeKey(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
 	if err != nil {
 		return nil, err
 	}

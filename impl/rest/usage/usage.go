@@ -1,4 +1,4 @@
-package rest
+package usage
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 )
 
 // GetUsage reads the current period.
-func (server *Server) GetUsage(ctx context.Context, _ api.GetUsageRequestObject) (api.GetUsageResponseObject, error) {
-	period := billing.PeriodAt(server.config.Now())
-	row, err := server.config.Store.Queries().UsageGet(ctx, db.UsageGetParams{
+func (ops *Operations) GetUsage(ctx context.Context, _ api.GetUsageRequestObject) (api.GetUsageResponseObject, error) {
+	period := billing.PeriodAt(ops.Now())
+	row, err := ops.Store.Queries().UsageGet(ctx, db.UsageGetParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, PeriodKey: period.Key,
 	})
 	if err != nil {
