@@ -2,8 +2,8 @@
 
 - formats: generators for the formats of our own
 - complete: a positive case is given what no schema can say: a verified domain, a body, a time to come
-- sent: there is a message to read
-- spare: the run does not delete what it lives on: its key, its domain
+- sent, delivery: there is a message to read, and a delivery to replay
+- spare: the run does not delete what it lives on: its key, its domain, its webhook
 - make_room: the limits of an organization do not end the positive cases
 - judges_items, batch_items: the one exception, and the stricter check that stands in its place
 """
@@ -215,10 +215,22 @@ def send():
     return answer.json()["id"]
 
 
-sent = send()
+def deliver():
+    """The path of a delivery. No link leads from an operation to one, and an id that is made up names none."""
+    webhook = {"url": f"https://hooks.{VERIFIED}/events", "events": ["email.bounced"]}
+    answer = caller.post(url + "/v1/webhooks", json=webhook, timeout=LIMIT)
+    answer.raise_for_status()
+    test = caller.post(f"{url}/v1/webhooks/{answer.json()['id']}/test", timeout=LIMIT)
+    test.raise_for_status()
+    return {"id": answer.json()["id"], "deliveryId": test.json()["id"]}
 
-# The run lives on this key and on this domain.
-spared = {key["id"] for key in listed("/v1/api-keys")} | {domain["id"] for domain in listed("/v1/domains")}
+
+REPLAY = "POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay"
+sent = send()
+delivery = deliver()
+
+# The run lives on this key, on this domain and on this webhook.
+spared = {key["id"] for key in listed("/v1/api-keys")} | {domain["id"] for domain in listed("/v1/domains")} | {delivery["id"]}
 stand_ins = set()
 
 
@@ -244,6 +256,8 @@ def before_call(context, case, kwargs):
         # Half of the ids that are made up name a message.
         if case.path_parameters["id"][-1] in "02468ace":
             case.path_parameters["id"] = sent
+    if case.operation.label == REPLAY and case.path_parameters["deliveryId"][-1] in "02468ace":
+        case.path_parameters.update(delivery)
 
 
 @schemathesis.hook
