@@ -25,10 +25,11 @@ check: drift format vet lint
 	$(MAKE) --no-print-directory test TESTFLAGS="-race -count=1 -timeout=25m"
 	$(MAKE) --no-print-directory build
 
-## gen: generate the server, types and client from openapi.yaml, the typed queries from queries/ and schema/
+## gen: generate the server, types, client and published documents from openapi.yaml, the typed queries from queries/ and schema/
 gen:
 	@rm -f gen/api/*.gen.go gen/db/*.go
 	$(GENERATOR) oapi-codegen -config gen/api/config.yaml openapi.yaml
+	$(GO) run ./gen/publish openapi.yaml gen/openapi
 	$(GENERATOR) sqlc generate
 
 ## drift: fail when gen/ differs from what its sources generate (gen/ is then regenerated), or go.mod is not tidy

@@ -63,7 +63,7 @@ func readContract() (*contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := openapi3.NewLoader().LoadFromData(source)
+	doc, err := readSpec(source)
 	if err != nil {
 		return nil, err
 	}

@@ -1,17 +1,13 @@
 package contracttests
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
@@ -111,30 +107,6 @@ func TestRequestID(t *testing.T) {
 			}
 			seen[got] = true
 		}
-	}
-}
-
-func TestDocumentIsServed(t *testing.T) {
-	t.Parallel()
-	s := newStack(t)
-	source, err := os.ReadFile("../openapi.yaml")
-	must(t, err)
-	asYAML := s.exchange(http.MethodGet, "/openapi.yaml", "", nil).is(http.StatusOK)
-	if string(asYAML.body) != string(source) || !strings.Contains(asYAML.header.Get("Content-Type"), "yaml") {
-		t.Errorf("/openapi.yaml is not the file, as %q", asYAML.header.Get("Content-Type"))
-	}
-	asJSON := s.exchange(http.MethodGet, "/openapi.json", "", nil).is(http.StatusOK)
-	if asJSON.header.Get("Content-Type") != "application/json" {
-		t.Errorf("/openapi.json came as %q", asJSON.header.Get("Content-Type"))
-	}
-	loaded, err := openapi3.NewLoader().LoadFromData(asJSON.body)
-	must(t, err)
-	got, err := json.Marshal(loaded)
-	must(t, err)
-	want, err := json.Marshal(document(t))
-	must(t, err)
-	if !reflect.DeepEqual(decoded[any](answer{t: t, body: got}), decoded[any](answer{t: t, body: want})) {
-		t.Error("/openapi.json does not say what the file says")
 	}
 }
 

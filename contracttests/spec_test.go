@@ -311,6 +311,7 @@ func TestServerRefusesABrokenDocument(t *testing.T) {
 		"null":            strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: null`, 1),
 		"unknown scope":   strings.Replace(whole, `x-required-scopes: ["domains:read"]`, `x-required-scopes: ["domains:all"]`, 1),
 		"no body limit":   strings.Replace(whole, "      x-max-body-bytes: 10485760\n", "", 1),
+		"unknown text":    strings.Replace(whole, "x-text: header", "x-text: headers", 1),
 		"no operationId":  strings.Replace(whole, "      operationId: listDomains\n", "", 1),
 		"another id":      strings.Replace(whole, "operationId: listDomains", "operationId: readDomains", 1),
 		"a new operation": strings.Replace(whole, "  /healthz:\n", "  /v1/new:\n    get:\n      operationId: getNew\n      x-required-scopes: [\"domains:read\"]\n      responses:\n        \"200\":\n          description: New.\n\n  /healthz:\n", 1),

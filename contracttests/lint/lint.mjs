@@ -1,4 +1,4 @@
-// Runs the linters over openapi.yaml, prints what they find and how much, and fails when it is anything at all.
+// Runs the linters over the published document, prints what they find and how much, and fails when it is anything at all.
 // A linter that finds nothing in a document with a flaw has not read it: each is shown one first.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const spec = join(here, "../../openapi.yaml");
+const spec = join(here, "../../gen/openapi/openapi.yaml");
 
 function run(tool, ...args) {
   const env = { ...process.env, REDOCLY_TELEMETRY: "off", REDOCLY_SUPPRESS_UPDATE_NOTICE: "true", NO_COLOR: "1" };

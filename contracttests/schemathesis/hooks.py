@@ -1,4 +1,4 @@
-"""What the schemas of openapi.yaml leave to prose, told to Schemathesis.
+"""What the schemas of the document leave to prose, told to Schemathesis.
 
 - formats: generators for the formats of our own
 - complete: a positive case is given what no schema can say: a verified domain, a body, a time to come
@@ -185,7 +185,24 @@ def complete_query(operation, query):
         replace(query, name, re.compile(MAILBOX), "user@example.com")
 
 
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def without_controls(value):
+    """Texts without the characters that the document refuses in words. Variables have rules of their own."""
+    match value:
+        case str():
+            return CONTROLS.sub("_", value)
+        case list():
+            return [without_controls(inner) for inner in value]
+        case dict():
+            return {name: inner if name == "variables" else without_controls(inner) for name, inner in value.items()}
+        case _:
+            return value
+
+
 def complete(operation, body):
+    body.update(without_controls(body))
     match operation:
         case "POST /v1/suppressions":
             complete_suppressions(body)

@@ -61,7 +61,7 @@ type Authorizer interface {
 // Config holds the parts of a [Server]. Spec, Register, Store, Intake, Authorizer, Now, NewID, Sealer and Log are
 // required.
 type Config struct {
-	// Spec is openapi.yaml, as it is in the repository.
+	// Spec is openapi.yaml.
 	Spec []byte
 	// Register adds the operations of the spec to the router, each behind its middleware.
 	Register func(router *echo.Echo, middleware map[string][]echo.MiddlewareFunc)

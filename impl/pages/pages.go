@@ -1,29 +1,24 @@
 // Package pages serves what a browser shows: the API reference, the guide to webhooks and the pages about problems.
 //
-//   - pages.go: the routes, and the spec as it is in the repository
+//   - pages.go: the routes, and the published documents
 //   - docs.go: the API reference
 //   - guide.go: the guide to webhooks
 //   - problems.go: the pages that the type of a problem points to
 package pages
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 
+	"github.com/voostack/mailstack/gen/openapi"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// Routes returns the routes of all pages. source is openapi.yaml.
-func Routes(source []byte) ([]httpserver.Route, error) {
-	doc, err := spec.Load(source)
+// Routes returns the routes of all pages.
+func Routes() ([]httpserver.Route, error) {
+	doc, err := spec.Load(openapi.YAML())
 	if err != nil {
 		return nil, err
-	}
-	asJSON, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("write the spec as JSON: %w", err)
 	}
 	docs, err := docsHandler(doc)
 	if err != nil {
@@ -38,8 +33,8 @@ func Routes(source []byte) ([]httpserver.Route, error) {
 		path    string
 		handler http.Handler
 	}{
-		{"/openapi.yaml", serveDocument("application/yaml", source)},
-		{"/openapi.json", serveDocument("application/json", asJSON)},
+		{"/openapi.yaml", serveDocument("application/yaml", openapi.YAML())},
+		{"/openapi.json", serveDocument("application/json", openapi.JSON())},
 		{"/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)},
 		{"/docs/*", docs},
 		{"/docs/webhooks", guide},

@@ -27,7 +27,7 @@ import (
 
 // Config holds the parts of a [Server].
 type Config struct {
-	// Spec is openapi.yaml, as it is in the repository.
+	// Spec is openapi.yaml.
 	Spec    []byte
 	Store   *store.Store
 	Intake  httpserver.Acceptor
@@ -82,7 +82,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	var all operations
-	routes, err := pages.Routes(config.Spec)
+	routes, err := pages.Routes()
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ func Load(source []byte) (*openapi3.T, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the spec: %w", err)
 	}
+	if err := setTextPatterns(doc); err != nil {
+		return nil, fmt.Errorf("read the spec: %w", err)
+	}
 	for name, check := range formats() {
 		doc.SetStringFormatValidator(name, check)
 	}

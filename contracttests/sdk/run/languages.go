@@ -13,7 +13,7 @@ const (
 // languages returns every client. Versions are pinned beside the runners: by lock files, pom.xml and
 // requirements.txt; Go's client is gen/api, which go.mod pins.
 func languages(root string) []language {
-	document := filepath.Join(root, "openapi.yaml")
+	document := filepath.Join(root, "gen/openapi/openapi.yaml")
 	// The dependencies in pom.xml go into lib, the generator for the JVM languages into generator.
 	libraries := maven(dependencyPlugin+":copy-dependencies", "-DoutputDirectory=lib")
 	generator := maven(dependencyPlugin+":copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")

@@ -1,0 +1,155 @@
+package contracttests
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// published returns the document that is served, without the types of a library.
+func published(t testing.TB) map[string]any {
+	t.Helper()
+	source, err := os.ReadFile("../gen/openapi/openapi.json")
+	must(t, err)
+	var doc map[string]any
+	must(t, json.Unmarshal(source, &doc))
+	return doc
+}
+
+// visitMembers calls visit for every member of every object below a value, with its path.
+func visitMembers(path string, value any, visit func(path, name string, value any)) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			visit(path, name, inner)
+			visitMembers(path+"/"+name, inner, visit)
+		}
+	case []any:
+		for _, inner := range value {
+			visitMembers(path+"[]", inner, visit)
+		}
+	}
+}
+
+// What is served is what `make gen` wrote, and both files say the same.
+func TestDocumentIsServed(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	for path, contentType := range map[string]string{"/openapi.yaml": "application/yaml", "/openapi.json": "application/json"} {
+		file, err := os.ReadFile("../gen/openapi" + path)
+		must(t, err)
+		got := s.exchange(http.MethodGet, path, "", nil).is(http.StatusOK)
+		if string(got.body) != string(file) || got.header.Get("Content-Type") != contentType {
+			t.Errorf("%s is not the file, as %q", path, got.header.Get("Content-Type"))
+		}
+		doc, err := openapi3.NewLoader().LoadFromData(got.body)
+		must(t, err)
+		encoded, err := json.Marshal(doc)
+		must(t, err)
+		if !sameJSON(t, encoded, published(t)) {
+			t.Errorf("%s does not say what the other file says", path)
+		}
+	}
+}
+
+func sameJSON(t *testing.T, got []byte, want any) bool {
+	t.Helper()
+	encoded, err := json.Marshal(want)
+	must(t, err)
+	var value any
+	must(t, json.Unmarshal(got, &value))
+	again, err := json.Marshal(value)
+	must(t, err)
+	return string(again) == string(encoded)
+}
+
+// The published document names nothing that only our server and its generator read.
+func TestPublishedDocumentHasNoHints(t *testing.T) {
+	t.Parallel()
+	allowed := map[string]bool{"x-required-scopes": true, "x-max-body-bytes": true}
+	visitMembers("", published(t), func(path, name string, _ any) {
+		if strings.HasPrefix(name, "x-") && !allowed[name] {
+			t.Errorf("%s: %s is published", path, name)
+		}
+	})
+}
+
+// portable matches what ECMA-262 (with the flag u, as JSON Schema has it), RE2, PCRE2, Python, Java, Ruby and .NET read the
+// same way, for strings without line breaks: a pattern with both anchors, of printable ASCII characters, sets of them, groups and
+// quantifiers. Sets are not negated, and hold no character that a dialect gives a meaning there (`[ & \ ^`, two
+// hyphens). There are no escapes but those of punctuation that all dialects require, and no classes such as \d, in
+// which some dialects have all digits of Unicode.
+var portable = regexp.MustCompile(`^\^(` + atom + `(` + quantifier + `)?|\(|\)(` + quantifier + `)?|\|)+\$$`)
+
+const (
+	atom       = `([A-Za-z0-9 !"#%',:;<=>@_` + "`" + `~/-]|\\[.*+?()\[\]{}|^$\\]|\[` + member + `+-?\])`
+	member     = `([A-Za-z0-9]-[A-Za-z0-9]|!-~|[A-Za-z0-9 !"#$%'()*+,./:;<=>?@_` + "`" + `{|}~])`
+	quantifier = `[*+?]|\{[0-9]+(,[0-9]*)?\}`
+)
+
+func TestPatternsArePortable(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	visitMembers("", published(t), func(path, name string, value any) {
+		pattern, isText := value.(string)
+		if name != "pattern" || !isText {
+			return
+		}
+		seen++
+		if !portable.MatchString(pattern) {
+			t.Errorf("%s: %s is not read the same way by all dialects", path, pattern)
+		}
+		if _, err := regexp.Compile(pattern); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	})
+	if seen == 0 {
+		t.Error("no pattern was seen")
+	}
+}
+
+func TestOnlyPortablePatternsPass(t *testing.T) {
+	t.Parallel()
+	for _, pattern := range []string{`^[A-Za-z0-9_.-]{1,64}$`, `^"key";r=[0-9]+;t=[0-9]+$`, `^[!-~]+$`, `^a(b|c\.)*$`} {
+		if !portable.MatchString(pattern) {
+			t.Errorf("%s is refused", pattern)
+		}
+	}
+	for _, pattern := range []string{
+		`^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$`, `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$`, `^\d+$`, `^\w+$`, `^.*$`, `[0-9]+`, `^[0-9]+`,
+		`^[a-z&&[^b]]+$`, `^(?=a)b$`, `^(?i)a$`, `^[é]$`, `^\p{L}$`, `^a*?b$`, `^a++$`, `^[[:alpha:]]$`, `\A[a-z]\z`, `^[\-a]$`, `^[a--b]$`,
+	} {
+		if portable.MatchString(pattern) {
+			t.Errorf("%s passes", pattern)
+		}
+	}
+}
+
+// What the server refuses beyond the patterns is said in words.
+func TestControlCharactersAreRefusedInWords(t *testing.T) {
+	t.Parallel()
+	words := map[string]string{headerText: "No control characters.", bodyText: "No control characters but tabs and line breaks."}
+	seen := map[string]int{}
+	for name, schema := range document(t).Components.Schemas {
+		walk(name, schema, func(path string, schema *openapi3.Schema) {
+			said := schema.Description
+			if schema.Items != nil && schema.Items.Value.Type.Is("string") {
+				said, schema = schema.Description, schema.Items.Value
+			}
+			if want := words[schema.Pattern]; want != "" && said != "" {
+				seen[schema.Pattern]++
+				if !strings.Contains(said, want) {
+					t.Errorf("%s: the description does not say %q", path, want)
+				}
+			}
+		})
+	}
+	if len(seen) != len(words) {
+		t.Errorf("seen %v", seen)
+	}
+}

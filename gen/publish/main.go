@@ -1,0 +1,125 @@
+// Command publish writes gen/openapi/openapi.yaml and openapi.json, the documents that clients get, from openapi.yaml.
+// They are openapi.yaml without the extensions that only this server and its generator read. All other text is kept as
+// it is, so that the published document reads like its source.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		log.Fatal("usage: publish openapi.yaml folder")
+	}
+	if err := publish(os.Args[1], os.Args[2]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func publish(source, folder string) error {
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return fmt.Errorf("read the spec: %w", err)
+	}
+	asYAML := withoutHints(text)
+	asJSON, err := toJSON(asYAML)
+	if err != nil {
+		return err
+	}
+	if err := compare(text, asJSON); err != nil {
+		return err
+	}
+	for name, document := range map[string][]byte{"openapi.yaml": asYAML, "openapi.json": asJSON} {
+		if err := os.WriteFile(filepath.Join(folder, name), document, 0o644); err != nil {
+			return fmt.Errorf("write the published document: %w", err)
+		}
+	}
+	return nil
+}
+
+// isHint matches the names of the extensions that are not published.
+func isHint(name string) bool {
+	switch name {
+	case "x-text", "x-validate-items", "x-secret-answer":
+		return true
+	}
+	return strings.HasPrefix(name, "x-go-")
+}
+
+// withoutHints removes the lines of extensions that are not published, with what is nested below them.
+func withoutHints(text []byte) []byte {
+	member := regexp.MustCompile(`^( *)(x-[a-z-]+):`)
+	var kept bytes.Buffer
+	removed := -1 // the indentation of the extension that is being removed
+	for line := range strings.Lines(string(text)) {
+		indentation := len(line) - len(strings.TrimLeft(line, " "))
+		if removed >= 0 && indentation > removed {
+			continue
+		}
+		removed = -1
+		if found := member.FindStringSubmatch(line); found != nil && isHint(found[2]) {
+			removed = indentation
+			continue
+		}
+		kept.WriteString(line)
+	}
+	return kept.Bytes()
+}
+
+func toJSON(document []byte) ([]byte, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(document)
+	if err != nil {
+		return nil, fmt.Errorf("read the document: %w", err)
+	}
+	encoded, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("write the document as JSON: %w", err)
+	}
+	return append(encoded, '\n'), nil
+}
+
+// compare fails unless the published document is its source without the hints, member by member: lines are removed
+// from text, and a line of prose that looks like an extension would go with them.
+func compare(source, published []byte) error {
+	whole, err := toJSON(source)
+	if err != nil {
+		return err
+	}
+	var want, got any
+	if err := errors.Join(json.Unmarshal(whole, &want), json.Unmarshal(published, &got)); err != nil {
+		return fmt.Errorf("compare the documents: %w", err)
+	}
+	removeHints(want)
+	if !reflect.DeepEqual(want, got) {
+		return errors.New("the published document is not the spec without its hints")
+	}
+	return nil
+}
+
+func removeHints(value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			if isHint(name) {
+				delete(value, name)
+				continue
+			}
+			removeHints(inner)
+		}
+	case []any:
+		for _, inner := range value {
+			removeHints(inner)
+		}
+	}
+}
