@@ -33,7 +33,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	if s.settler.isStalled() {
 		return nil, nil
 	}
-	if wait := max(s.throttleCooldown.remaining(claim.Now), s.accountCooldown.remaining(claim.Now), s.limiter.pausedFor(claim.Now)); wait > 0 {
+	if wait := max(s.throttleCooldown.Remaining(claim.Now), s.accountCooldown.Remaining(claim.Now), s.limiter.pausedFor(claim.Now)); wait > 0 {
 		s.wakeAfter(wait)
 		return nil, nil
 	}
@@ -41,7 +41,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	// committed, and its messages would wait for the end of their lease.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	expiredLeaseUntil := s.expiredLeaseUntil(ctx, claim.Now)
+	expiredLeaseUntil := s.eventFlow.ExpiredLeaseUntil(ctx, claim.Now)
 	claim.Total = s.claimSize.limit(claim.Total)
 	began := time.Now()
 	lanes, floors, err := s.lanes.Due(ctx, claim.Now)

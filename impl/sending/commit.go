@@ -121,7 +121,7 @@ func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reac
 	return nil
 }
 
-// commitRetries puts messages back. A message that awaits an event is due expiredLeaseWait from now at the
+// commitRetries puts messages back. A message that awaits an event is due ExpiredLeaseWait from now at the
 // earliest: when Postgres was unavailable, its event could not be stored either.
 func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
 	if len(group) == 0 {
@@ -136,7 +136,7 @@ func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now
 		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
 		waits.Attempts = append(waits.Attempts, one.send.Attempt)
 		dueAt := one.result.dueAt
-		if earliest := now.Add(expiredLeaseWait); one.result.awaitsEvent && dueAt.Before(earliest) {
+		if earliest := now.Add(ExpiredLeaseWait); one.result.awaitsEvent && dueAt.Before(earliest) {
 			dueAt = earliest
 		}
 		waits.DueAt = append(waits.DueAt, dueAt)

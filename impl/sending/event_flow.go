@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// ambiguousRetryDelay is the wait before retrying a message that SES may have accepted: its event usually
+	// AmbiguousRetryDelay is the wait before retrying a message that SES may have accepted: its event usually
 	// arrives first. Events come within seconds; SNS repeats an event that we did not take at first within the
 	// minute.
-	ambiguousRetryDelay = time.Minute
-	// expiredLeaseWait is the same for a message whose process died: its lease has already taken most of the time.
+	AmbiguousRetryDelay = time.Minute
+	// ExpiredLeaseWait is the same for a message whose process died: its lease has already taken most of the time.
 	// It also applies to a result that was stored late.
-	expiredLeaseWait = 30 * time.Second
+	ExpiredLeaseWait = 30 * time.Second
 	// eventFlowWindow is how long after the last event of SES more are expected. Where no events arrive at all,
 	// waiting for them would only delay mail.
 	eventFlowWindow = 24 * time.Hour
@@ -24,38 +24,43 @@ const (
 	eventFlowTTL, noEventFlowTTL = 10 * time.Second, time.Second
 )
 
-// eventFlow caches whether events of SES arrive.
-type eventFlow struct {
+// Flow caches whether events of SES arrive.
+type Flow struct {
+	store *store.Store
+
 	mu        sync.Mutex
 	checkedAt time.Time
 	flowing   bool
 }
 
-// eventsFlowing reports whether SES can be expected to report what it accepted: whether any process has stored an
+// NewFlow returns a Flow that has not been read yet.
+func NewFlow(database *store.Store) *Flow { return &Flow{store: database} }
+
+// Expected reports whether SES can be expected to report what it accepted: whether any process has stored an
 // event within eventFlowWindow. While that cannot be read, the last known value stands.
-func (s *Sender) eventsFlowing(ctx context.Context, now time.Time) bool {
-	s.eventFlow.mu.Lock()
-	defer s.eventFlow.mu.Unlock()
+func (f *Flow) Expected(ctx context.Context, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	good := noEventFlowTTL
-	if s.eventFlow.flowing {
+	if f.flowing {
 		good = eventFlowTTL
 	}
-	if !s.eventFlow.checkedAt.IsZero() && now.Sub(s.eventFlow.checkedAt) < good {
-		return s.eventFlow.flowing
+	if !f.checkedAt.IsZero() && now.Sub(f.checkedAt) < good {
+		return f.flowing
 	}
-	latest, err := s.config.Store.Queries().NotificationLatest(ctx)
+	latest, err := f.store.Queries().NotificationLatest(ctx)
 	if err != nil && !store.IsNoRows(err) {
-		return s.eventFlow.flowing
+		return f.flowing
 	}
-	s.eventFlow.checkedAt, s.eventFlow.flowing = now, err == nil && now.Sub(latest) < eventFlowWindow
-	return s.eventFlow.flowing
+	f.checkedAt, f.flowing = now, err == nil && now.Sub(latest) < eventFlowWindow
+	return f.flowing
 }
 
-// expiredLeaseUntil returns when messages whose lease expired may be tried again. Nil means at once.
-func (s *Sender) expiredLeaseUntil(ctx context.Context, now time.Time) *time.Time {
-	if !s.eventsFlowing(ctx, now) {
+// ExpiredLeaseUntil returns when messages whose lease expired may be tried again. Nil means at once.
+func (f *Flow) ExpiredLeaseUntil(ctx context.Context, now time.Time) *time.Time {
+	if !f.Expected(ctx, now) {
 		return nil
 	}
-	until := now.Add(expiredLeaseWait)
+	until := now.Add(ExpiredLeaseWait)
 	return &until
 }

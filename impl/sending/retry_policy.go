@@ -12,6 +12,13 @@ import (
 )
 
 const (
+	// SES counts its rate by the second, so a pause beyond one gains nothing.
+	minThrottleCooldown = 100 * time.Millisecond
+	maxThrottleCooldown = time.Second
+	// An account is unblocked by people, or by the next hour of its daily quota.
+	minAccountCooldown = 5 * time.Second
+	maxAccountCooldown = time.Minute
+
 	// MaxMessageAge is how long after acceptance a message may still be sent.
 	MaxMessageAge = 72 * time.Hour
 	// SES's rate comes back within a second, and all waiting messages share it.
@@ -58,8 +65,8 @@ type attemptResult struct {
 func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) attemptResult {
 	now := s.config.Now()
 	if err == nil {
-		s.throttleCooldown.succeeded(now)
-		s.accountCooldown.succeeded(now)
+		s.throttleCooldown.Succeeded(now)
+		s.accountCooldown.Succeeded(now)
 		s.rejections.accepted()
 		s.pausedTenants.accepted()
 		return attemptResult{disposition: sent, at: now, providerMessageID: ses.StorableText(providerMessageID)}
@@ -73,12 +80,12 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 	}
 	switch class {
 	case ses.Throttled:
-		if s.throttleCooldown.start(now) {
+		if s.throttleCooldown.Start(now) {
 			s.cutRate(ctx)
 		}
 		return *s.retryIn(backoff.Exponential(minThrottledWait, maxThrottledWait, send.Attempt, s.config.Random()))
 	case ses.QuotaExceeded, ses.Paused, ses.Misconfigured, ses.NotFound:
-		s.accountCooldown.start(now)
+		s.accountCooldown.Start(now)
 		return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
 	case ses.Rejected:
 		if s.rejections.rejectedFor(send.OrganizationID, now) {
@@ -86,7 +93,7 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 				s.config.Log.ErrorContext(ctx, "SES rejects the mail of several organizations: sending pauses, and no message fails",
 					slog.Int("organizations", maxRejectedOrganizations))
 			}
-			s.accountCooldown.start(now)
+			s.accountCooldown.Start(now)
 			return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
 		}
 		return *failPermanently(now, "rejected", customerText(err))
@@ -106,12 +113,12 @@ func (s *Sender) retryIn(wait time.Duration) *attemptResult {
 }
 
 // retryUnknown returns the result of an attempt that failed for an unclear reason. When SES may have accepted the
-// message and its events arrive, the retry waits at least ambiguousRetryDelay.
+// message and its events arrive, the retry waits at least AmbiguousRetryDelay.
 func (s *Sender) retryUnknown(ctx context.Context, attempt int32, ambiguous bool) attemptResult {
 	wait := backoff.After(attempt, s.config.Random())
-	awaitsEvent := ambiguous && s.eventsFlowing(ctx, s.config.Now())
+	awaitsEvent := ambiguous && s.eventFlow.Expected(ctx, s.config.Now())
 	if awaitsEvent {
-		wait = max(wait, ambiguousRetryDelay)
+		wait = max(wait, AmbiguousRetryDelay)
 	}
 	waiting := s.retryIn(wait)
 	waiting.ambiguous, waiting.awaitsEvent = ambiguous, awaitsEvent

@@ -45,6 +45,8 @@ const (
 	// results.
 	drainShareOfSending = 0.8
 	channel             = "sends"
+	// operatorLogInterval is how often the log repeats what an operator must do.
+	operatorLogInterval = 10 * time.Minute
 )
 
 // Provider makes one attempt to send a message. ses.ClassOf classifies its errors.
@@ -94,14 +96,14 @@ type Sender struct {
 	claimSize        *claimSize
 	bodies           bodyBudget
 	lanes            *workqueue.Lanes
-	eventFlow        eventFlow
-	throttleCooldown *cooldown
-	accountCooldown  *cooldown
+	eventFlow        *Flow
+	throttleCooldown *Cooldown
+	accountCooldown  *Cooldown
 	rejections       rejectionBreaker
 	pausedTenants    rejectionBreaker
 	attemptLogs      *loglimit.Limiter
 	operatorLogs     *loglimit.Limiter
-	watchdog         eventWatchdog
+	watchdog         *Watchdog
 }
 
 // New returns a sender that does nothing until it is run.
@@ -114,10 +116,12 @@ func New(config Config) (*Sender, error) {
 		config:           config,
 		limiter:          &sendLimiter{fetch: config.FetchQuota},
 		claimSize:        newClaimSize(int32(min(config.Concurrency, math.MaxInt32/2))),
-		throttleCooldown: newCooldown(minThrottleCooldown, maxThrottleCooldown),
-		accountCooldown:  newCooldown(minAccountCooldown, maxAccountCooldown),
+		eventFlow:        NewFlow(config.Store),
+		watchdog:         NewWatchdog(config.Store, config.Log),
+		throttleCooldown: NewCooldown(minThrottleCooldown, maxThrottleCooldown),
+		accountCooldown:  NewCooldown(minAccountCooldown, maxAccountCooldown),
 		attemptLogs:      loglimit.New(time.Minute),
-		operatorLogs:     loglimit.New(maxEventSilence),
+		operatorLogs:     loglimit.New(operatorLogInterval),
 	}
 	s.lanes = workqueue.NewLanes(s.surveyLanes, func(err error) {
 		config.Log.Warn("looking for organizations with messages failed", "error", err)
@@ -192,6 +196,11 @@ func (s *Sender) notified(payload string) {
 	s.queue.Wake()
 }
 
+// WarnIfNoEvents logs a warning when mail has gone out for 10 minutes and SES has reported nothing.
+func (s *Sender) WarnIfNoEvents(ctx context.Context) error {
+	return s.watchdog.Check(ctx, s.config.Now())
+}
+
 // settled passes a group of results that was just stored to the observer and the watchdog, and calls
 // OnDomainNotReady once for each domain that needs it.
 func (s *Sender) settled(ctx context.Context, group []*settlement) {
@@ -201,7 +210,7 @@ func (s *Sender) settled(ctx context.Context, group []*settlement) {
 	for _, one := range group {
 		s.observe(one)
 		if one.result.disposition == sent {
-			s.watchdog.mailSent(one.result.at)
+			s.watchdog.MailSent(one.result.at)
 		}
 		if !one.result.recheckDomain || asked[one.domainID] || s.config.OnDomainNotReady == nil {
 			continue
