@@ -6,6 +6,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/sending/results"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/workqueue"
 )
@@ -20,7 +21,7 @@ type message struct {
 	body *body
 	held bool
 	// skip is the result of a message that must not be sent; nil means that it is sent.
-	skip *attemptResult
+	skip *results.Result
 }
 
 // cost returns what the message takes of the account's quota, in recipients.
@@ -31,22 +32,31 @@ func (m message) cost() float64 {
 	return float64(max(1, len(m.recipients)))
 }
 
+// costs returns what each message takes of the quota.
+func costs(group []message) []float64 {
+	all := make([]float64, len(group))
+	for i := range group {
+		all[i] = group[i].cost()
+	}
+	return all
+}
+
 // handle makes one attempt and stores its result.
 func (s *Sender) handle(ctx context.Context, m message) {
-	one := &settlement{send: m.send, result: s.attempt(ctx, &m)}
+	one := &results.Settlement{Send: m.send, Result: s.attempt(ctx, &m)}
 	s.releaseBody(&m)
 	if m.loaded != nil {
-		one.domainID = m.loaded.Email.DomainID
+		one.DomainID = m.loaded.Email.DomainID
 	}
 	for _, recipient := range m.recipients {
-		one.positions = append(one.positions, recipient.Position)
+		one.Positions = append(one.Positions, recipient.Position)
 	}
 	// The result must be stored even when the time for the attempt is over.
-	s.settler.settle(context.WithoutCancel(ctx), one)
+	s.settler.Settle(context.WithoutCancel(ctx), one)
 }
 
 // attempt sends the message unless it is to be skipped. A panic fails this message's attempt and no other's.
-func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult) {
+func (s *Sender) attempt(ctx context.Context, m *message) (result results.Result) {
 	handedOver := false
 	defer func() {
 		if v := recover(); v != nil {
@@ -60,13 +70,13 @@ func (s *Sender) attempt(ctx context.Context, m *message) (result attemptResult)
 	}
 	if ctx.Err() != nil {
 		// The process is stopping: no time is left for an attempt.
-		return attemptResult{disposition: retry, dueAt: s.config.Now()}
+		return results.Result{Disposition: results.Retry, DueAt: s.config.Now()}
 	}
 	if result := s.readBody(ctx, m); result != nil {
 		return *result
 	}
 	if tooLate(ctx) {
-		return attemptResult{disposition: retry, dueAt: s.config.Now()}
+		return results.Result{Disposition: results.Retry, DueAt: s.config.Now()}
 	}
 	composed := content(m)
 	handedOver = true

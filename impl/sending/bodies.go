@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/sending/results"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *Sender) holdBodies(ctx context.Context, group []message) {
 }
 
 // readBody reads the body of a message that has none yet. It returns the result of an attempt that ends without one.
-func (s *Sender) readBody(ctx context.Context, m *message) *attemptResult {
+func (s *Sender) readBody(ctx context.Context, m *message) *results.Result {
 	if m.body != nil {
 		return nil
 	}

@@ -12,7 +12,17 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/sending/results"
+	"github.com/voostack/mailstack/impl/sending/sendlimit"
 	"github.com/voostack/mailstack/impl/workqueue"
+)
+
+const (
+	// claimInterval is the pause after a claim found no quota. What a worker holds at once is thus about 100 ms of
+	// the rate, and a new message waits behind no more than that.
+	claimInterval = 100 * time.Millisecond
+	// quotaPause is the pause after a claim found the daily quota used up.
+	quotaPause = 5 * time.Second
 )
 
 // claimResult is the result of a claim: its messages, how many it deferred, and the quota that is left after it,
@@ -20,7 +30,7 @@ import (
 type claimResult struct {
 	group         []message
 	deferred      int
-	grant         grant
+	grant         sendlimit.Grant
 	local, shared float64
 	seen          scanned
 }
@@ -30,16 +40,16 @@ type claimResult struct {
 // waiting result could expire, and the message would be sent twice. After a claim that ran out of time, the next
 // groups are smaller: a claim locks the quota for all workers until it ends.
 func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
-	if s.settler.isStalled() {
+	if s.settler.IsStalled() {
 		return nil, nil
 	}
-	if wait := max(s.throttleCooldown.Remaining(claim.Now), s.accountCooldown.Remaining(claim.Now), s.limiter.pausedFor(claim.Now)); wait > 0 {
+	if wait := max(s.throttleCooldown.Remaining(claim.Now), s.accountCooldown.Remaining(claim.Now), s.limiter.PausedFor(claim.Now)); wait > 0 {
 		s.wakeAfter(wait)
 		return nil, nil
 	}
 	// A claim that has begun is finished even when the process is stopping: a claim that is cut off may have been
 	// committed, and its messages would wait for the end of their lease.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), results.CommitTimeout)
 	defer cancel()
 	expiredLeaseUntil := s.eventFlow.ExpiredLeaseUntil(ctx, claim.Now)
 	claim.Total = s.claimSize.limit(claim.Total)
@@ -53,7 +63,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 		made, err = s.claimWithin(ctx, tx, claim, expiredLeaseUntil, lanes, floors)
 		return err
 	})
-	if errors.Is(err, errNoQuota) {
+	if errors.Is(err, sendlimit.ErrNoQuota) {
 		if err := s.RefreshQuota(ctx); err != nil {
 			return nil, err
 		}
@@ -61,7 +71,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			s.claimSize.shrink(made.grant.messages)
+			s.claimSize.shrink(made.grant.Messages)
 		}
 		return nil, err
 	}
@@ -76,7 +86,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	if made.deferred > 0 {
 		s.queue.Wake() // the deferred messages may have hidden others that are due
 	}
-	if s.limiter.fetch != nil {
+	if s.limiter.IsLimited() {
 		s.scheduleNextClaim(ctx, claim.Now, made)
 	}
 	return made.group, nil
@@ -85,18 +95,18 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 func (s *Sender) claimWithin(
 	ctx context.Context, tx *db.Queries, claim workqueue.ClaimRequest, expiredLeaseUntil *time.Time, lanes []uuid.UUID, floors []time.Time,
 ) (made claimResult, err error) {
-	if made.grant, err = s.limiter.reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.messages == 0 {
+	if made.grant, err = s.limiter.Reserve(ctx, tx, claim.Now, claim.Total); err != nil || made.grant.Messages == 0 {
 		return made, err
 	}
 	small, large := s.bodies.room()
 	rows, err := tx.SendClaim(ctx, db.SendClaimParams{
-		Lanes: lanes, Floors: floors, Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.messages,
+		Lanes: lanes, Floors: floors, Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: made.grant.Messages,
 		ExpiredLeaseUntil: expiredLeaseUntil, ExpiredBefore: claim.Now.Add(time.Minute - MaxMessageAge), Large: largeBody, LargeRoom: large, SmallRoom: small,
 	})
 	if err != nil {
 		return made, fmt.Errorf("claim messages: %w", err)
 	}
-	made.seen = scanned{lanes: lanes, all: sawAll(len(lanes), len(rows), made.grant.messages, small, large), rows: slices.Clone(rows)}
+	made.seen = scanned{lanes: lanes, all: sawAll(len(lanes), len(rows), made.grant.Messages, small, large), rows: slices.Clone(rows)}
 	rows, made.deferred = dropDeferred(rows)
 	if len(rows) == 0 {
 		return made, nil
@@ -105,12 +115,12 @@ func (s *Sender) claimWithin(
 	if err != nil {
 		return made, err
 	}
-	fits, recipients := made.grant.fit(group)
+	fits, recipients := made.grant.Fit(costs(group))
 	if err := unclaim(ctx, tx, group[fits:]); err != nil {
 		return made, err
 	}
 	made.group, made.seen.back = group[:fits], group[fits:]
-	made.local, made.shared, err = made.grant.spend(ctx, tx, recipients)
+	made.local, made.shared, err = made.grant.Spend(ctx, tx, recipients)
 	return made, err
 }
 
@@ -118,33 +128,33 @@ func (s *Sender) claimWithin(
 // more.
 func (s *Sender) scheduleNextClaim(ctx context.Context, now time.Time, made claimResult) {
 	if len(made.group) > 0 {
-		s.limiter.setPrefetched(now, made.local, made.grant.row != nil)
+		s.limiter.SetPrefetched(now, made.local, made.grant.Row != nil)
 	}
-	row, left := made.grant.row, made.local+made.shared
-	if made.grant.messages == 0 {
-		left = made.grant.budget() // a fraction of one recipient may be available already
+	row, left := made.grant.Row, made.local+made.shared
+	if made.grant.Messages == 0 {
+		left = made.grant.Budget() // a fraction of one recipient may be available already
 	}
 	switch {
-	case row == nil || (made.grant.messages > 0 && (len(made.group) == 0 || left >= 1)):
+	case row == nil || (made.grant.Messages > 0 && (len(made.group) == 0 || left >= 1)):
 	case row.DayLeft < 1:
 		if s.operatorLogs.Allow("daily quota", now) {
 			s.config.Log.ErrorContext(ctx, "the daily quota of the SES account is used up: mail waits until SES allows more")
 		}
 		s.pauseClaims(now, quotaPause)
 	default:
-		missing := 1 - min(made.grant.budget(), left)
+		missing := 1 - min(made.grant.Budget(), left)
 		wait := time.Duration(min(1, missing/row.Rate) * float64(time.Second))
 		s.pauseClaims(now, max(wait, backoff.Jitter(claimInterval, s.config.Random())))
 	}
 }
 
 func (s *Sender) pauseClaims(now time.Time, wait time.Duration) {
-	s.limiter.pauseUntil(now.Add(wait))
+	s.limiter.PauseUntil(now.Add(wait))
 	s.wakeAfter(wait)
 }
 
 // wakeAfter makes an idle sender look for mail after wait, before its next poll.
-func (s *Sender) wakeAfter(wait time.Duration) { s.limiter.wakeAfter(wait, s.queue.Wake) }
+func (s *Sender) wakeAfter(wait time.Duration) { s.limiter.WakeAfter(wait, s.queue.Wake) }
 
 // dropDeferred removes the messages whose lease expired and that the claim deferred. It returns the others in the
 // order of their turns, and the number removed.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/voostack/mailstack/impl/sending/results"
 )
 
 // Observer receives what metrics need. Its functions are called concurrently and must be quick.
@@ -26,19 +27,14 @@ type Tracer interface {
 	Send(ctx context.Context, traceparent string, message uuid.UUID, attempt int32) (context.Context, func(err error))
 }
 
-// String returns the disposition as metrics name it.
-func (k disposition) String() string {
-	return [...]string{retry: "postponed", sent: "sent", failed: "failed", superseded: "finished"}[k]
-}
-
 // observe passes a result that was just stored to the observer. The id of a message holds the time of its
 // acceptance.
-func (s *Sender) observe(one *settlement) {
+func (s *Sender) observe(one *results.Settlement) {
 	if s.config.Observer == nil {
 		return
 	}
-	s.config.Observer.Settled(one.result.disposition.String(), one.result.code, one.result.ambiguous)
-	if one.result.disposition == sent {
-		s.config.Observer.Sent(one.result.at.Sub(time.Unix(one.send.EmailID.Time().UnixTime())))
+	s.config.Observer.Settled(one.Result.Disposition.String(), one.Result.Code, one.Result.Ambiguous)
+	if one.Result.Disposition == results.Sent {
+		s.config.Observer.Sent(one.Result.At.Sub(time.Unix(one.Send.EmailID.Time().UnixTime())))
 	}
 }

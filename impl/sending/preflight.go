@@ -8,20 +8,21 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/backoff"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/sending/results"
 )
 
 // preflight checks again what acceptance checked, as it may have changed since. It returns nil when the message is
 // to be sent.
-func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
+func (s *Sender) preflight(ctx context.Context, m *message) *results.Result {
 	now := s.config.Now()
 	if m.loaded == nil {
 		s.config.Log.WarnContext(ctx, "a due message is missing", "message_id", m.send.EmailID)
-		return &attemptResult{disposition: superseded}
+		return &results.Result{Disposition: results.Superseded}
 	}
 	switch row := m.loaded; {
 	case row.Email.Outcome > int16(mail.OutcomeSendFailed):
 		// An event reported that SES accepted the message, in an attempt whose response was lost.
-		return &attemptResult{disposition: superseded}
+		return &results.Result{Disposition: results.Superseded}
 	case now.Sub(row.Email.QueuedAt) >= MaxMessageAge:
 		return failPermanently(now, "expired", "The message could not be sent within 72 hours.")
 	case row.OrganizationSuspended:
@@ -36,6 +37,6 @@ func (s *Sender) preflight(ctx context.Context, m *message) *attemptResult {
 	return nil
 }
 
-func contentExpired(now time.Time) *attemptResult {
+func contentExpired(now time.Time) *results.Result {
 	return failPermanently(now, "content-expired", "The content of the message is no longer kept.")
 }

@@ -8,6 +8,10 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/sending/breaker"
+	"github.com/voostack/mailstack/impl/sending/eventflow"
+	"github.com/voostack/mailstack/impl/sending/results"
+	"github.com/voostack/mailstack/impl/sending/sendlimit"
 	"github.com/voostack/mailstack/impl/ses"
 )
 
@@ -31,45 +35,15 @@ const (
 	maxDomainPausedWait = time.Hour
 )
 
-// disposition is what an attempt does with the due row of its message.
-type disposition int
-
-const (
-	// retry means that the message comes due again.
-	retry disposition = iota
-	// sent means that SES accepted the message.
-	sent
-	// failed means that the message failed for good.
-	failed
-	// superseded means that nothing is left to do, and that there is no event to store.
-	superseded
-)
-
-// attemptResult is the result of one attempt.
-type attemptResult struct {
-	disposition disposition
-	at          time.Time
-	// providerMessageID is SES's id of a sent message.
-	providerMessageID string
-	// code and reason say why the message failed: code for programs, reason for people.
-	code, reason string
-	dueAt        time.Time
-	// ambiguous means that SES may have accepted the message.
-	ambiguous bool
-	// awaitsEvent means that the next attempt waits for an event of SES to arrive first.
-	awaitsEvent   bool
-	recheckDomain bool
-}
-
 // classify turns the response of SES into a result.
-func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) attemptResult {
+func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMessageID string, err error) results.Result {
 	now := s.config.Now()
 	if err == nil {
 		s.throttleCooldown.Succeeded(now)
 		s.accountCooldown.Succeeded(now)
-		s.rejections.accepted()
-		s.pausedTenants.accepted()
-		return attemptResult{disposition: sent, at: now, providerMessageID: ses.StorableText(providerMessageID)}
+		s.rejections.Accepted()
+		s.pausedTenants.Accepted()
+		return results.Result{Disposition: results.Sent, At: now, ProviderMessageID: ses.StorableText(providerMessageID)}
 	}
 	class := ses.ClassOf(err)
 	if s.attemptLogs.Allow(string(class), now) {
@@ -88,10 +62,10 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 		s.accountCooldown.Start(now)
 		return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
 	case ses.Rejected:
-		if s.rejections.rejectedFor(send.OrganizationID, now) {
+		if s.rejections.RejectedFor(send.OrganizationID, now) {
 			if s.operatorLogs.Allow("rejections", now) {
 				s.config.Log.ErrorContext(ctx, "SES rejects the mail of several organizations: sending pauses, and no message fails",
-					slog.Int("organizations", maxRejectedOrganizations))
+					slog.Int("organizations", breaker.MaxOrganizations))
 			}
 			s.accountCooldown.Start(now)
 			return *s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
@@ -99,7 +73,7 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 		return *failPermanently(now, "rejected", customerText(err))
 	case ses.DomainNotReady:
 		held := s.retryIn(backoff.Exponential(minHeldWait, maxHeldWait, send.Attempt, s.config.Random()))
-		held.recheckDomain = true
+		held.RecheckDomain = true
 		return *held
 	case ses.Unreachable:
 		return s.retryUnknown(ctx, send.Attempt, false)
@@ -108,25 +82,38 @@ func (s *Sender) classify(ctx context.Context, send db.SendClaimRow, providerMes
 	}
 }
 
-func (s *Sender) retryIn(wait time.Duration) *attemptResult {
-	return &attemptResult{disposition: retry, dueAt: s.config.Now().Add(wait)}
+// cutRate cuts the rate of all workers, because SES throttles below the quota that it reported.
+func (s *Sender) cutRate(ctx context.Context) {
+	slowed, err := s.limiter.CutRate(ctx, s.config.Now())
+	if err != nil {
+		s.config.Log.WarnContext(ctx, "the sending rate could not be cut", "error", err)
+		return
+	}
+	if slowed && s.attemptLogs.Allow("rate cut", s.config.Now()) {
+		s.config.Log.WarnContext(ctx, "SES throttles: the sending rate was cut and recovers gradually",
+			slog.Float64("cut_to", sendlimit.DecreaseFactor))
+	}
+}
+
+func (s *Sender) retryIn(wait time.Duration) *results.Result {
+	return &results.Result{Disposition: results.Retry, DueAt: s.config.Now().Add(wait)}
 }
 
 // retryUnknown returns the result of an attempt that failed for an unclear reason. When SES may have accepted the
-// message and its events arrive, the retry waits at least AmbiguousRetryDelay.
-func (s *Sender) retryUnknown(ctx context.Context, attempt int32, ambiguous bool) attemptResult {
+// message and its events arrive, the retry waits at least eventflow.AmbiguousRetryDelay.
+func (s *Sender) retryUnknown(ctx context.Context, attempt int32, ambiguous bool) results.Result {
 	wait := backoff.After(attempt, s.config.Random())
 	awaitsEvent := ambiguous && s.eventFlow.Expected(ctx, s.config.Now())
 	if awaitsEvent {
-		wait = max(wait, AmbiguousRetryDelay)
+		wait = max(wait, eventflow.AmbiguousRetryDelay)
 	}
 	waiting := s.retryIn(wait)
-	waiting.ambiguous, waiting.awaitsEvent = ambiguous, awaitsEvent
+	waiting.Ambiguous, waiting.AwaitsEvent = ambiguous, awaitsEvent
 	return *waiting
 }
 
-func failPermanently(now time.Time, code, reason string) *attemptResult {
-	return &attemptResult{disposition: failed, at: now, code: code, reason: reason}
+func failPermanently(now time.Time, code, reason string) *results.Result {
+	return &results.Result{Disposition: results.Failed, At: now, Code: code, Reason: reason}
 }
 
 // logLevel returns Error for what an operator must fix, Info for a rejected message, and Warn for what resolves

@@ -6,14 +6,11 @@
 //   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
 //   - retry_policy.go: what follows from each response of SES
-//   - cooldown.go: the pause of the whole process after SES refused the account; rejection_breaker.go: the same after SES
-//     rejected the mail of several organizations
 //   - tenant.go: refusals that are about the tenant of an organization
-//   - send_limiter.go: the account's rate and daily quota, shared by all workers
-//   - settle.go, commit.go: storing results in groups, one transaction for each group; set_aside.go: results that Postgres
-//     refuses
-//   - event_flow.go: whether SES reports what it accepted; event_watchdog.go: a warning when it does not
 //   - observe.go: what metrics and traces receive
+//
+// Packages below it keep within the account's rate and quota (sendlimit), pause the process after SES refused the account
+// (breaker), watch whether SES reports what it accepted (eventflow), and store results (results).
 //
 // No accepted message is lost. A message can be sent twice only where a response of SES never became our row: the
 // process died, the call timed out, or the connection was cut. Such an attempt is marked ambiguous before the next
@@ -33,6 +30,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/impl/loglimit"
+	"github.com/voostack/mailstack/impl/sending/breaker"
+	"github.com/voostack/mailstack/impl/sending/eventflow"
+	"github.com/voostack/mailstack/impl/sending/results"
+	"github.com/voostack/mailstack/impl/sending/sendlimit"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/workqueue"
@@ -91,19 +92,19 @@ type Config struct {
 type Sender struct {
 	config           Config
 	queue            *workqueue.Runner[message]
-	settler          *settler
-	limiter          *sendLimiter
+	settler          *results.Settler
+	limiter          *sendlimit.Limiter
 	claimSize        *claimSize
 	bodies           bodyBudget
 	lanes            *workqueue.Lanes
-	eventFlow        *Flow
-	throttleCooldown *Cooldown
-	accountCooldown  *Cooldown
-	rejections       rejectionBreaker
-	pausedTenants    rejectionBreaker
+	eventFlow        *eventflow.Flow
+	throttleCooldown *breaker.Cooldown
+	accountCooldown  *breaker.Cooldown
+	rejections       breaker.Rejections
+	pausedTenants    breaker.Rejections
 	attemptLogs      *loglimit.Limiter
 	operatorLogs     *loglimit.Limiter
-	watchdog         *Watchdog
+	watchdog         *eventflow.Watchdog
 }
 
 // New returns a sender that does nothing until it is run.
@@ -114,19 +115,19 @@ func New(config Config) (*Sender, error) {
 	setDefaults(&config)
 	s := &Sender{
 		config:           config,
-		limiter:          &sendLimiter{fetch: config.FetchQuota},
+		limiter:          sendlimit.New(config.Store, config.FetchQuota),
 		claimSize:        newClaimSize(int32(min(config.Concurrency, math.MaxInt32/2))),
-		eventFlow:        NewFlow(config.Store),
-		watchdog:         NewWatchdog(config.Store, config.Log),
-		throttleCooldown: NewCooldown(minThrottleCooldown, maxThrottleCooldown),
-		accountCooldown:  NewCooldown(minAccountCooldown, maxAccountCooldown),
+		eventFlow:        eventflow.NewFlow(config.Store),
+		watchdog:         eventflow.NewWatchdog(config.Store, config.Log),
+		throttleCooldown: breaker.NewCooldown(minThrottleCooldown, maxThrottleCooldown),
+		accountCooldown:  breaker.NewCooldown(minAccountCooldown, maxAccountCooldown),
 		attemptLogs:      loglimit.New(time.Minute),
 		operatorLogs:     loglimit.New(operatorLogInterval),
 	}
 	s.lanes = workqueue.NewLanes(s.surveyLanes, func(err error) {
 		config.Log.Warn("looking for organizations with messages failed", "error", err)
 	})
-	s.settler = newSettler(config, s.settled, func() { s.queue.Wake() })
+	s.settler = results.New(results.Config{Store: config.Store, Now: config.Now, Log: config.Log}, s.settled, func() { s.queue.Wake() })
 	var err error
 	s.queue, err = workqueue.New(workqueue.Config[message]{
 		Name: "mail", Claim: s.claim, Handle: s.handle, Concurrency: config.Concurrency, PollInterval: config.PollInterval,
@@ -171,7 +172,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			s.settler.abort()
+			s.settler.Abort()
 		case <-stopped:
 		}
 	})
@@ -179,7 +180,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer close(stopped)
 	s.config.Store.ListenWhile(ctx, channel, s.notified, s.queue.Run)
 	s.lanes.Wait()
-	if n := s.settler.pendingCount(); n > 0 {
+	if n := s.settler.PendingCount(); n > 0 {
 		return fmt.Errorf("sending: the results of %d messages could not be stored in time", n)
 	}
 	return nil
@@ -196,6 +197,10 @@ func (s *Sender) notified(payload string) {
 	s.queue.Wake()
 }
 
+// RefreshQuota reads from SES what the account may send, and stores it. When that fails and no quota is stored
+// yet, it stores an assumed rate.
+func (s *Sender) RefreshQuota(ctx context.Context) error { return s.limiter.Refresh(ctx) }
+
 // WarnIfNoEvents logs a warning when mail has gone out for 10 minutes and SES has reported nothing.
 func (s *Sender) WarnIfNoEvents(ctx context.Context) error {
 	return s.watchdog.Check(ctx, s.config.Now())
@@ -203,19 +208,19 @@ func (s *Sender) WarnIfNoEvents(ctx context.Context) error {
 
 // settled passes a group of results that was just stored to the observer and the watchdog, and calls
 // OnDomainNotReady once for each domain that needs it.
-func (s *Sender) settled(ctx context.Context, group []*settlement) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+func (s *Sender) settled(ctx context.Context, group []*results.Settlement) {
+	ctx, cancel := context.WithTimeout(ctx, results.CommitTimeout)
 	defer cancel()
 	asked := map[uuid.UUID]bool{}
 	for _, one := range group {
 		s.observe(one)
-		if one.result.disposition == sent {
-			s.watchdog.MailSent(one.result.at)
+		if one.Result.Disposition == results.Sent {
+			s.watchdog.MailSent(one.Result.At)
 		}
-		if !one.result.recheckDomain || asked[one.domainID] || s.config.OnDomainNotReady == nil {
+		if !one.Result.RecheckDomain || asked[one.DomainID] || s.config.OnDomainNotReady == nil {
 			continue
 		}
-		asked[one.domainID] = true
-		s.config.OnDomainNotReady(ctx, one.send.OrganizationID, one.domainID)
+		asked[one.DomainID] = true
+		s.config.OnDomainNotReady(ctx, one.Send.OrganizationID, one.DomainID)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/sending/results"
 	"github.com/voostack/mailstack/impl/ses"
 )
 
@@ -13,7 +14,7 @@ import (
 // error. Where a resource is not associated with the tenant, as when its identity was made anew at SES, the associations are
 // made again, and the next attempt names no tenant: a fault of the account shows then. Where the tenant is paused, the
 // message waits for the state of the tenant to be read; when several organizations are, it is the account.
-func (s *Sender) classifyTenant(ctx context.Context, send db.SendClaimRow, err error) *attemptResult {
+func (s *Sender) classifyTenant(ctx context.Context, send db.SendClaimRow, err error) *results.Result {
 	now := s.config.Now()
 	switch ses.ClassOf(err) {
 	case ses.Misconfigured, ses.NotFound:
@@ -30,7 +31,7 @@ func (s *Sender) classifyTenant(ctx context.Context, send db.SendClaimRow, err e
 			return nil
 		}
 	case ses.Paused:
-		if s.pausedTenants.rejectedFor(send.OrganizationID, now) {
+		if s.pausedTenants.RejectedFor(send.OrganizationID, now) {
 			return nil
 		}
 	default:

@@ -1,4 +1,4 @@
-package sending
+package results
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 const (
 	// maxGroupSize bounds how many results share a transaction.
 	maxGroupSize = 200
-	// commitTimeout bounds one try to store a group. It is shorter than the end of a lease that is reserved for
+	// CommitTimeout bounds one try to store a group. It is shorter than the end of a lease that is reserved for
 	// storing.
-	commitTimeout = 10 * time.Second
+	CommitTimeout = 10 * time.Second
 	// The wait between tries to store a group doubles from minSettleRetry to maxSettleRetry.
 	minSettleRetry = 50 * time.Millisecond
 	maxSettleRetry = 2 * time.Second
@@ -27,41 +27,50 @@ const (
 	maxRefusals = 5
 )
 
-// settlement is a result that is to be stored.
-type settlement struct {
-	send      db.SendClaimRow
-	domainID  uuid.UUID
-	positions []int16 // of the recipients
-	result    attemptResult
+// Settlement is a result that is to be stored.
+type Settlement struct {
+	Send      db.SendClaimRow
+	DomainID  uuid.UUID
+	Positions []int16 // of the recipients
+	Result    Result
 	done      chan struct{}
 }
 
-// settler stores results in groups: those that arrive while one group is being committed form the next group, so
+// Settler stores results in groups: those that arrive while one group is being committed form the next group, so
 // no result waits for a timer. While Postgres is unavailable it keeps what it was given, until it is aborted. It
 // holds at most as many results as messages are in flight.
-type settler struct {
-	commit    func(ctx context.Context, group []*settlement) error
-	setAside  func(ctx context.Context, one *settlement, refusal error) error
-	after     func(ctx context.Context, group []*settlement) // called for every group that was stored
+type Settler struct {
+	commit    func(ctx context.Context, group []*Settlement) error
+	setAside  func(ctx context.Context, one *Settlement, refusal error) error
+	after     func(ctx context.Context, group []*Settlement) // called for every group that was stored
 	recovered func()                                         // called when everything is stored after a stall
 	now       func() time.Time
 	log       *slog.Logger
 	logs      *loglimit.Limiter
-	aborted   context.Context // ends with abort
-	// abort gives up the results that are not stored. The leases of their messages expire, which marks them
+	aborted   context.Context // ends with Abort
+	// Abort gives up the results that are not stored. The leases of their messages expire, which marks them
 	// ambiguous.
-	abort context.CancelFunc
+	Abort context.CancelFunc
 
 	mu       sync.Mutex
-	pending  []*settlement
-	unstored int // given to settle and not yet stored
+	pending  []*Settlement
+	unstored int // given to Settle and not yet stored
 	active   bool
 	stalled  bool
 }
 
-func newSettler(config Config, after func(ctx context.Context, group []*settlement), recovered func()) *settler {
+// Config of a [Settler].
+type Config struct {
+	Store *store.Store
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// New returns a settler that calls after for every group that it stored, and recovered when everything is stored after a
+// stall.
+func New(config Config, after func(ctx context.Context, group []*Settlement), recovered func()) *Settler {
 	aborted, abort := context.WithCancel(context.Background())
-	return &settler{
+	return &Settler{
 		commit:    newCommitFunc(config.Store, config.Now),
 		setAside:  newSetAsideFunc(config.Store, config.Now),
 		after:     after,
@@ -70,12 +79,12 @@ func newSettler(config Config, after func(ctx context.Context, group []*settleme
 		log:       config.Log,
 		logs:      loglimit.New(10 * time.Second),
 		aborted:   aborted,
-		abort:     abort,
+		Abort:     abort,
 	}
 }
 
-// settle stores a result together with others, and returns when it is stored or the settler is aborted.
-func (s *settler) settle(ctx context.Context, one *settlement) {
+// Settle stores a result together with others, and returns when it is stored or the settler is aborted.
+func (s *Settler) Settle(ctx context.Context, one *Settlement) {
 	one.done = make(chan struct{})
 	s.mu.Lock()
 	s.pending = append(s.pending, one)
@@ -91,22 +100,22 @@ func (s *settler) settle(ctx context.Context, one *settlement) {
 	}
 }
 
-// isStalled reports whether results wait that could not be stored.
-func (s *settler) isStalled() bool {
+// IsStalled reports whether results wait that could not be stored.
+func (s *Settler) IsStalled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stalled
 }
 
-// pendingCount returns how many results are not stored.
-func (s *settler) pendingCount() int {
+// PendingCount returns how many results are not stored.
+func (s *Settler) PendingCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unstored
 }
 
 // flush stores group after group while there are any.
-func (s *settler) flush(ctx context.Context) {
+func (s *Settler) flush(ctx context.Context) {
 	for {
 		group := s.next()
 		if len(group) == 0 || !s.store(ctx, group) {
@@ -115,7 +124,7 @@ func (s *settler) flush(ctx context.Context) {
 	}
 }
 
-func (s *settler) next() []*settlement {
+func (s *Settler) next() []*Settlement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := min(len(s.pending), maxGroupSize)
@@ -133,7 +142,7 @@ func (s *settler) next() []*settlement {
 }
 
 // store tries until the group is stored. It returns false when the settler is aborted first.
-func (s *settler) store(ctx context.Context, group []*settlement) bool {
+func (s *Settler) store(ctx context.Context, group []*Settlement) bool {
 	wait := minSettleRetry
 	refusals := 0
 	for {
@@ -164,19 +173,19 @@ func (s *settler) store(ctx context.Context, group []*settlement) bool {
 }
 
 // giveUp sets aside a result that Postgres refuses, so that the message is not sent again whenever its lease ends.
-func (s *settler) giveUp(ctx context.Context, one *settlement, refusal error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+func (s *Settler) giveUp(ctx context.Context, one *Settlement, refusal error) {
+	ctx, cancel := context.WithTimeout(ctx, CommitTimeout)
 	defer cancel()
 	if err := s.setAside(ctx, one, refusal); err != nil {
 		s.log.ErrorContext(ctx, "the result of a message cannot be stored: the message will be tried again",
-			"message_id", one.send.EmailID, "error", refusal, "setting_aside", err)
+			"message_id", one.Send.EmailID, "error", refusal, "setting_aside", err)
 		return
 	}
 	s.log.ErrorContext(ctx, "the result of a message cannot be stored, and was set aside: the message is not sent again",
-		"message_id", one.send.EmailID, "result", one.result.disposition.String(), "error", refusal)
+		"message_id", one.Send.EmailID, "result", one.Result.Disposition.String(), "error", refusal)
 }
 
-func (s *settler) storeIndividually(ctx context.Context, group []*settlement) bool {
+func (s *Settler) storeIndividually(ctx context.Context, group []*Settlement) bool {
 	for i := range group {
 		if !s.store(ctx, group[i:i+1]) {
 			return false
@@ -185,13 +194,13 @@ func (s *settler) storeIndividually(ctx context.Context, group []*settlement) bo
 	return true
 }
 
-func (s *settler) try(ctx context.Context, group []*settlement) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+func (s *Settler) try(ctx context.Context, group []*Settlement) error {
+	ctx, cancel := context.WithTimeout(ctx, CommitTimeout)
 	defer cancel()
 	return s.commit(ctx, group)
 }
 
-func (s *settler) complete(group []*settlement) {
+func (s *Settler) complete(group []*Settlement) {
 	s.mu.Lock()
 	s.unstored -= len(group)
 	s.mu.Unlock()
@@ -200,7 +209,7 @@ func (s *settler) complete(group []*settlement) {
 	}
 }
 
-func (s *settler) stall(ctx context.Context, n int, err error) {
+func (s *Settler) stall(ctx context.Context, n int, err error) {
 	s.mu.Lock()
 	s.stalled = true
 	s.mu.Unlock()

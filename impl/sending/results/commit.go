@@ -1,4 +1,4 @@
-package sending
+package results
 
 import (
 	"bytes"
@@ -12,15 +12,16 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/sending/eventflow"
 	"github.com/voostack/mailstack/impl/store"
 )
 
 // newCommitFunc returns the function that stores a group of results in one transaction. Doing so twice is doing so
 // once, since a commit whose response was lost may have happened. Without permanent failures it is one round trip:
 // with seven, a busy machine spent more time on waking the two sides than on the statements.
-func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Context, group []*settlement) error {
-	return func(ctx context.Context, group []*settlement) error {
-		slices.SortFunc(group, func(a, b *settlement) int { return bytes.Compare(a.send.EmailID[:], b.send.EmailID[:]) })
+func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Context, group []*Settlement) error {
+	return func(ctx context.Context, group []*Settlement) error {
+		slices.SortFunc(group, func(a, b *Settlement) int { return bytes.Compare(a.Send.EmailID[:], b.Send.EmailID[:]) })
 		return s.TxPipelined(ctx, func(tx *db.Queries) error {
 			if err := tx.SendLock(ctx, idsOf(group)); err != nil {
 				return fmt.Errorf("lock due rows: %w", err)
@@ -28,18 +29,18 @@ func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Contex
 			if err := commitSent(ctx, tx, group); err != nil {
 				return err
 			}
-			if err := commitFailed(ctx, tx, withDisposition(group, failed)); err != nil {
+			if err := commitFailed(ctx, tx, withDisposition(group, Failed)); err != nil {
 				return err
 			}
-			return commitRetries(ctx, tx, withDisposition(group, retry), now())
+			return commitRetries(ctx, tx, withDisposition(group, Retry), now())
 		})
 	}
 }
 
 // commitSent ends the work of sent and superseded messages, and stores the events of the sent ones.
-func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error {
-	taken := withDisposition(group, sent)
-	done := slices.Concat(taken, withDisposition(group, superseded))
+func commitSent(ctx context.Context, tx *db.Queries, group []*Settlement) error {
+	taken := withDisposition(group, Sent)
+	done := slices.Concat(taken, withDisposition(group, Superseded))
 	if len(done) == 0 {
 		return nil
 	}
@@ -52,11 +53,11 @@ func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error 
 	marks := db.EmailMarkSentParams{Outcome: int16(mail.OutcomeSent)}
 	var facts eventRows
 	for _, one := range taken {
-		marks.Ids = append(marks.Ids, one.send.EmailID)
-		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
-		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.result.providerMessageID)
-		marks.SentAt = append(marks.SentAt, one.result.at)
-		data := sentData{ProviderMessageID: one.result.providerMessageID, AmbiguousAttempts: one.send.AmbiguousAttempts}
+		marks.Ids = append(marks.Ids, one.Send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.Send.OrganizationID)
+		marks.ProviderMessageIds = append(marks.ProviderMessageIds, one.Result.ProviderMessageID)
+		marks.SentAt = append(marks.SentAt, one.Result.At)
+		data := sentData{ProviderMessageID: one.Result.ProviderMessageID, AmbiguousAttempts: one.Send.AmbiguousAttempts}
 		if err := facts.add(one, mail.EventKeySent, mail.EventTypeSent, data); err != nil {
 			return err
 		}
@@ -69,29 +70,29 @@ func commitSent(ctx context.Context, tx *db.Queries, group []*settlement) error 
 
 // commitFailed ends the work of messages that failed for good and stores their events, except where another
 // process has taken the message over.
-func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) error {
+func commitFailed(ctx context.Context, tx *db.Queries, group []*Settlement) error {
 	if len(group) == 0 {
 		return nil
 	}
 	ours := db.SendFailParams{EmailIds: idsOf(group)}
 	for _, one := range group {
-		ours.Attempts = append(ours.Attempts, one.send.Attempt)
+		ours.Attempts = append(ours.Attempts, one.Send.Attempt)
 	}
 	ended, err := tx.SendFail(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("end the work of failed messages: %w", err)
 	}
-	group = slices.DeleteFunc(slices.Clone(group), func(one *settlement) bool { return !slices.Contains(ended, one.send.EmailID) })
+	group = slices.DeleteFunc(slices.Clone(group), func(one *Settlement) bool { return !slices.Contains(ended, one.Send.EmailID) })
 	if len(group) == 0 {
 		return nil
 	}
 	marks := db.EmailMarkFailedParams{Outcome: int16(mail.OutcomeSendFailed)}
 	var facts eventRows
 	for _, one := range group {
-		marks.Ids = append(marks.Ids, one.send.EmailID)
-		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
-		marks.ErrorMessages = append(marks.ErrorMessages, one.result.reason)
-		data := failedData{Code: one.result.code, Reason: one.result.reason}
+		marks.Ids = append(marks.Ids, one.Send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.Send.OrganizationID)
+		marks.ErrorMessages = append(marks.ErrorMessages, one.Result.Reason)
+		data := failedData{Code: one.Result.Code, Reason: one.Result.Reason}
 		if err := facts.add(one, mail.EventKeySendFailed, mail.EventTypeFailed, data); err != nil {
 			return err
 		}
@@ -103,13 +104,13 @@ func commitFailed(ctx context.Context, tx *db.Queries, group []*settlement) erro
 }
 
 // insertEvents stores the outcome of the recipients of messages, and the events about the messages.
-func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reached mail.Outcome, facts eventRows) error {
+func insertEvents(ctx context.Context, tx *db.Queries, group []*Settlement, reached mail.Outcome, facts eventRows) error {
 	marks := db.RecipientSetOutcomeParams{Outcome: int16(reached)}
 	for _, one := range group {
-		for _, position := range one.positions {
-			marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
+		for _, position := range one.Positions {
+			marks.EmailIds = append(marks.EmailIds, one.Send.EmailID)
 			marks.Positions = append(marks.Positions, position)
-			marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+			marks.OrganizationIds = append(marks.OrganizationIds, one.Send.OrganizationID)
 		}
 	}
 	if err := tx.RecipientSetOutcome(ctx, marks); err != nil {
@@ -121,22 +122,22 @@ func insertEvents(ctx context.Context, tx *db.Queries, group []*settlement, reac
 	return nil
 }
 
-// commitRetries puts messages back. A message that awaits an event is due ExpiredLeaseWait from now at the
+// commitRetries puts messages back. A message that awaits an event is due eventflow.ExpiredLeaseWait from now at the
 // earliest: when Postgres was unavailable, its event could not be stored either.
-func commitRetries(ctx context.Context, tx *db.Queries, group []*settlement, now time.Time) error {
+func commitRetries(ctx context.Context, tx *db.Queries, group []*Settlement, now time.Time) error {
 	if len(group) == 0 {
 		return nil
 	}
 	var waits db.SendPostponeParams
 	for _, one := range group {
 		ambiguous := int32(0)
-		if one.result.ambiguous {
+		if one.Result.Ambiguous {
 			ambiguous = 1
 		}
-		waits.EmailIds = append(waits.EmailIds, one.send.EmailID)
-		waits.Attempts = append(waits.Attempts, one.send.Attempt)
-		dueAt := one.result.dueAt
-		if earliest := now.Add(ExpiredLeaseWait); one.result.awaitsEvent && dueAt.Before(earliest) {
+		waits.EmailIds = append(waits.EmailIds, one.Send.EmailID)
+		waits.Attempts = append(waits.Attempts, one.Send.Attempt)
+		dueAt := one.Result.DueAt
+		if earliest := now.Add(eventflow.ExpiredLeaseWait); one.Result.AwaitsEvent && dueAt.Before(earliest) {
 			dueAt = earliest
 		}
 		waits.DueAt = append(waits.DueAt, dueAt)
@@ -161,7 +162,7 @@ type failedData struct {
 
 type eventRows db.EventInsertParams
 
-func (f *eventRows) add(one *settlement, key, eventType string, data any) error {
+func (f *eventRows) add(one *Settlement, key, eventType string, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
@@ -170,30 +171,30 @@ func (f *eventRows) add(one *settlement, key, eventType string, data any) error 
 	if err != nil {
 		return fmt.Errorf("make the id of an event: %w", err)
 	}
-	f.EmailIds = append(f.EmailIds, one.send.EmailID)
+	f.EmailIds = append(f.EmailIds, one.Send.EmailID)
 	f.FactKeys = append(f.FactKeys, key)
 	f.Ids = append(f.Ids, id)
-	f.OrganizationIds = append(f.OrganizationIds, one.send.OrganizationID)
+	f.OrganizationIds = append(f.OrganizationIds, one.Send.OrganizationID)
 	f.Types = append(f.Types, eventType)
 	f.Data = append(f.Data, encoded)
-	f.OccurredAt = append(f.OccurredAt, one.result.at.Truncate(time.Microsecond))
+	f.OccurredAt = append(f.OccurredAt, one.Result.At.Truncate(time.Microsecond))
 	return nil
 }
 
-func withDisposition(group []*settlement, wanted disposition) []*settlement {
-	var found []*settlement
+func withDisposition(group []*Settlement, wanted Disposition) []*Settlement {
+	var found []*Settlement
 	for _, one := range group {
-		if one.result.disposition == wanted {
+		if one.Result.Disposition == wanted {
 			found = append(found, one)
 		}
 	}
 	return found
 }
 
-func idsOf(group []*settlement) []uuid.UUID {
+func idsOf(group []*Settlement) []uuid.UUID {
 	ids := make([]uuid.UUID, len(group))
 	for i, one := range group {
-		ids[i] = one.send.EmailID
+		ids[i] = one.Send.EmailID
 	}
 	return ids
 }

@@ -1,4 +1,4 @@
-package sending
+package results
 
 import (
 	"context"
@@ -19,9 +19,9 @@ var errNotSetAside = errors.New("the message was to be tried again")
 
 // newSetAsideFunc returns the function that ends the work of a message whose result Postgres refuses, and keeps the result
 // apart. It then stores what it can of it: the status, without events.
-func newSetAsideFunc(s *store.Store, now func() time.Time) func(ctx context.Context, one *settlement, refusal error) error {
-	return func(ctx context.Context, one *settlement, refusal error) error {
-		if one.result.disposition == retry {
+func newSetAsideFunc(s *store.Store, now func() time.Time) func(ctx context.Context, one *Settlement, refusal error) error {
+	return func(ctx context.Context, one *Settlement, refusal error) error {
+		if one.Result.Disposition == Retry {
 			return errNotSetAside
 		}
 		ours := false
@@ -30,8 +30,8 @@ func newSetAsideFunc(s *store.Store, now func() time.Time) func(ctx context.Cont
 				return err
 			}
 			return tx.ResultSetAside(ctx, db.ResultSetAsideParams{
-				EmailID: one.send.EmailID, OrganizationID: one.send.OrganizationID, Attempt: one.send.Attempt,
-				Result: one.result.disposition.String(), ProviderMessageID: one.result.providerMessageID, Reason: one.result.reason,
+				EmailID: one.Send.EmailID, OrganizationID: one.Send.OrganizationID, Attempt: one.Send.Attempt,
+				Result: one.Result.Disposition.String(), ProviderMessageID: one.Result.ProviderMessageID, Reason: one.Result.Reason,
 				Refusal: ses.StorableText(refusal.Error()), Now: now(),
 			})
 		})
@@ -46,34 +46,34 @@ func newSetAsideFunc(s *store.Store, now func() time.Time) func(ctx context.Cont
 }
 
 // endWork ends the work of a message. It returns false if the message failed for good, and is another attempt's by now.
-func endWork(ctx context.Context, tx *db.Queries, one *settlement) (ours bool, err error) {
-	ids := []uuid.UUID{one.send.EmailID}
+func endWork(ctx context.Context, tx *db.Queries, one *Settlement) (ours bool, err error) {
+	ids := []uuid.UUID{one.Send.EmailID}
 	if err := tx.SendLock(ctx, ids); err != nil {
 		return false, fmt.Errorf("lock a due row: %w", err)
 	}
-	if one.result.disposition != failed {
+	if one.Result.Disposition != Failed {
 		return true, tx.SendComplete(ctx, ids)
 	}
-	ended, err := tx.SendFail(ctx, db.SendFailParams{EmailIds: ids, Attempts: []int32{one.send.Attempt}})
+	ended, err := tx.SendFail(ctx, db.SendFailParams{EmailIds: ids, Attempts: []int32{one.Send.Attempt}})
 	return len(ended) > 0, err
 }
 
 // markAlone stores the status of a message and its recipients.
-func markAlone(ctx context.Context, tx *db.Queries, one *settlement) error {
-	ids, organizations := []uuid.UUID{one.send.EmailID}, []uuid.UUID{one.send.OrganizationID}
+func markAlone(ctx context.Context, tx *db.Queries, one *Settlement) error {
+	ids, organizations := []uuid.UUID{one.Send.EmailID}, []uuid.UUID{one.Send.OrganizationID}
 	var reached mail.Outcome
 	var err error
-	switch one.result.disposition {
-	case sent:
+	switch one.Result.Disposition {
+	case Sent:
 		reached = mail.OutcomeSent
 		err = tx.EmailMarkSent(ctx, db.EmailMarkSentParams{
 			Outcome: int16(reached), Ids: ids, OrganizationIds: organizations,
-			ProviderMessageIds: []string{one.result.providerMessageID}, SentAt: []time.Time{one.result.at},
+			ProviderMessageIds: []string{one.Result.ProviderMessageID}, SentAt: []time.Time{one.Result.At},
 		})
-	case failed:
+	case Failed:
 		reached = mail.OutcomeSendFailed
 		err = tx.EmailMarkFailed(ctx, db.EmailMarkFailedParams{
-			Outcome: int16(reached), Ids: ids, OrganizationIds: organizations, ErrorMessages: []string{one.result.reason},
+			Outcome: int16(reached), Ids: ids, OrganizationIds: organizations, ErrorMessages: []string{one.Result.Reason},
 		})
 	default:
 		return nil
@@ -82,9 +82,9 @@ func markAlone(ctx context.Context, tx *db.Queries, one *settlement) error {
 		return err
 	}
 	marks := db.RecipientSetOutcomeParams{Outcome: int16(reached)}
-	for _, position := range one.positions {
-		marks.EmailIds = append(marks.EmailIds, one.send.EmailID)
-		marks.OrganizationIds = append(marks.OrganizationIds, one.send.OrganizationID)
+	for _, position := range one.Positions {
+		marks.EmailIds = append(marks.EmailIds, one.Send.EmailID)
+		marks.OrganizationIds = append(marks.OrganizationIds, one.Send.OrganizationID)
 		marks.Positions = append(marks.Positions, position)
 	}
 	return tx.RecipientSetOutcome(ctx, marks)

@@ -1,4 +1,4 @@
-package sending
+package breaker
 
 import (
 	"sync"
@@ -10,27 +10,27 @@ import (
 const (
 	// rejectionWindow is how long a rejection counts.
 	rejectionWindow = time.Minute
-	// maxRejectedOrganizations is how many organizations SES may reject for good, one after the other and with no message
+	// MaxOrganizations is how many organizations SES may reject for good, one after the other and with no message
 	// accepted between them, before the fault is taken to be ours: then their mail waits instead of failing.
-	maxRejectedOrganizations = 3
+	MaxOrganizations = 3
 )
 
-// rejectionBreaker notices that SES rejects the mail of several organizations in a row. One organization's mistake is that
+// Rejections notices that SES rejects the mail of several organizations in a row. One organization's mistake is that
 // organization's; the same answer for all of them is a fault of the account or of our requests, whatever SES calls it.
-type rejectionBreaker struct {
+type Rejections struct {
 	mu       sync.Mutex
 	rejected map[uuid.UUID]time.Time
 }
 
-// accepted notes that SES took a message, which clears what was counted.
-func (b *rejectionBreaker) accepted() {
+// Accepted notes that SES took a message, which clears what was counted.
+func (b *Rejections) Accepted() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.rejected)
 }
 
-// rejectedFor notes a rejection, and reports whether too many organizations were rejected for it to be believed.
-func (b *rejectionBreaker) rejectedFor(organization uuid.UUID, now time.Time) (open bool) {
+// RejectedFor notes a rejection, and reports whether too many organizations were rejected for it to be believed.
+func (b *Rejections) RejectedFor(organization uuid.UUID, now time.Time) (open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.rejected == nil {
@@ -42,8 +42,8 @@ func (b *rejectionBreaker) rejectedFor(organization uuid.UUID, now time.Time) (o
 		}
 	}
 	// No more are counted than decide, so that the memory is bounded.
-	if _, known := b.rejected[organization]; known || len(b.rejected) < maxRejectedOrganizations {
+	if _, known := b.rejected[organization]; known || len(b.rejected) < MaxOrganizations {
 		b.rejected[organization] = now
 	}
-	return len(b.rejected) >= maxRejectedOrganizations
+	return len(b.rejected) >= MaxOrganizations
 }

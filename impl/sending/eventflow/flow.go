@@ -1,4 +1,5 @@
-package sending
+// Package eventflow watches whether SES reports what it accepted.
+package eventflow
 
 import (
 	"context"

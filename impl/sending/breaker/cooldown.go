@@ -1,4 +1,5 @@
-package sending
+// Package breaker pauses sending after SES refused what all mail shares.
+package breaker
 
 import (
 	"sync"
