@@ -19,7 +19,7 @@ const devAnswerTime = 10 * time.Second
 type devCommand struct {
 	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen address of the API. Default: 127.0.0.1:8080."`
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles; off disables them. Default: off."`
-	dataFolderFlags
+	Flags
 	components.APIFlags
 	components.WorkerFlags
 	components.WebhookFlags

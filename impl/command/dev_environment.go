@@ -30,7 +30,7 @@ const (
 // devEnvironment runs the substitutes for external services: Postgres, SES and DNS on this machine.
 type devEnvironment struct {
 	process *Process
-	folder  dataFolder
+	folder  Folder
 	log     *slog.Logger
 	watch   *components.Telemetry
 
@@ -58,7 +58,7 @@ func (dev *devEnvironment) close() error {
 
 // start starts everything that the API, which will be at url, and the workers need, and registers the first account.
 func (dev *devEnvironment) start(ctx context.Context, url string) (devAccount, error) {
-	if err := dev.folder.create(); err != nil {
+	if err := dev.folder.Create(); err != nil {
 		return devAccount{}, err
 	}
 	if err := dev.ensureSecretKey(); err != nil {
@@ -112,7 +112,7 @@ func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 
 func (dev *devEnvironment) startPostgres(ctx context.Context) error {
 	var err error
-	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.path(folderPostgres), Durable: true, Log: dev.log})
+	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.Path(Postgres), Durable: true, Log: dev.log})
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,13 @@ func (dev *devEnvironment) startPostgres(ctx context.Context) error {
 		*one.store = opened
 		dev.onClose(func() error { opened.Close(); return nil })
 	}
-	return dev.publish(fileDatabaseURL, url)
+	return dev.publish(DatabaseURL, url)
 }
 
 // publish writes a URL into the data folder, and removes it when dev ends.
 func (dev *devEnvironment) publish(name, url string) error {
-	dev.onClose(func() error { return dev.folder.remove(name) })
-	return dev.folder.write(name, url)
+	dev.onClose(func() error { return dev.folder.Remove(name) })
+	return dev.folder.Write(name, url)
 }
 
 // watchPostgres returns an error, which stops the process, when Postgres ends by itself.
@@ -147,7 +147,7 @@ func (dev *devEnvironment) watchPostgres(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-dev.postgres.Done():
-		return fmt.Errorf("the database ended unexpectedly; see %s", dev.folder.path(folderPostgres+"/postgres.log"))
+		return fmt.Errorf("the database ended unexpectedly; see %s", dev.folder.Path(Postgres+"/postgres.log"))
 	}
 }
 
@@ -168,7 +168,7 @@ func (dev *devEnvironment) startDNS(ctx context.Context) (*dns.Resolver, error) 
 func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
 	dev.simulator, err = sessim.New(sessim.Config{
 		Region: devRegion, Resolver: resolver, Now: dev.process.Now, Random: dev.process.Random,
-		Journal: dev.folder.path(fileJournal), Log: dev.log,
+		Journal: dev.folder.Path(Journal), Log: dev.log,
 	})
 	if err != nil {
 		return "", err
@@ -193,5 +193,5 @@ func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Res
 	})
 	endpoint = components.BaseURL(listener)
 	dev.simulatorHost = strings.TrimPrefix(endpoint, "http://")
-	return endpoint, dev.publish(fileSimulatorURL, endpoint)
+	return endpoint, dev.publish(SimulatorURL, endpoint)
 }

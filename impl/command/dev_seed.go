@@ -36,7 +36,7 @@ type devAccount struct {
 // ensureSecretKey reads or makes the key that production has in MAILSTACK_SECRET_KEY: dev encrypts secrets the same
 // way.
 func (dev *devEnvironment) ensureSecretKey() error {
-	kept, err := dev.folder.read(fileSecretKey)
+	kept, err := dev.folder.Read(SecretKey)
 	if err != nil {
 		return err
 	}
@@ -46,12 +46,12 @@ func (dev *devEnvironment) ensureSecretKey() error {
 			return fmt.Errorf("make a secret key: %w", err)
 		}
 		kept = base64.StdEncoding.EncodeToString(key)
-		if err := dev.folder.write(fileSecretKey, kept); err != nil {
+		if err := dev.folder.Write(SecretKey, kept); err != nil {
 			return err
 		}
 	}
 	if dev.sealer, err = (components.SecretKeyFlags{SecretKey: kept}).Sealer(dev.process.Random); err != nil {
-		return fmt.Errorf("%s: %w", dev.folder.path(fileSecretKey), err)
+		return fmt.Errorf("%s: %w", dev.folder.Path(SecretKey), err)
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (dev *devEnvironment) ensureKey(ctx context.Context, organization uuid.UUID
 		return apikey.Key{}, fmt.Errorf("make an API key: %w", err)
 	}
 	// Write the file first: a key in the database whose secret is lost is of no use.
-	if err := dev.folder.write(fileAPIKey, secret.Reveal()); err != nil {
+	if err := dev.folder.Write(APIKey, secret.Reveal()); err != nil {
 		return apikey.Key{}, err
 	}
 	return secret, dev.storeKey(ctx, organization, secret)
@@ -130,14 +130,14 @@ func (dev *devEnvironment) ensureKey(ctx context.Context, organization uuid.UUID
 
 // keptKey returns the key in the data folder, or nil if there is none or it is malformed.
 func (dev *devEnvironment) keptKey() (*apikey.Key, error) {
-	text, err := dev.folder.read(fileAPIKey)
+	text, err := dev.folder.Read(APIKey)
 	if err != nil || text == "" {
 		return nil, err
 	}
 	if kept, err := apikey.Parse(text); err == nil {
 		return &kept, nil
 	}
-	dev.log.Warn("replacing the malformed API key in the data folder", "file", dev.folder.path(fileAPIKey))
+	dev.log.Warn("replacing the malformed API key in the data folder", "file", dev.folder.Path(APIKey))
 	return nil, nil
 }
 

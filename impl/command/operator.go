@@ -17,7 +17,7 @@ import (
 // operatorFlags find the database of an operator's command.
 type operatorFlags struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Postgres URL: postgres://user:password@host/database. Default: the database of the \"mailstack dev\" that runs on the data folder."`
-	dataFolderFlags
+	Flags
 }
 
 type jsonFlags struct {
@@ -28,7 +28,7 @@ func (flags operatorFlags) url() (string, error) {
 	if flags.DatabaseURL != "" {
 		return flags.DatabaseURL, nil
 	}
-	url, err := flags.DataDir.read(fileDatabaseURL)
+	url, err := flags.DataDir.Read(DatabaseURL)
 	if err == nil && url == "" {
 		err = components.Usagef("no database URL: set DATABASE_URL, or run `mailstack dev` here first")
 	}
