@@ -2,13 +2,10 @@
 // that they name.
 //
 //   - command.go: the commands, [Run], exit codes
-//   - serve.go, worker.go, migrate.go: production; simulator.go: the simulated SES alone
-//   - dev.go: everything on this machine; dev_environment.go: its Postgres, SES and DNS; dev_seed.go: its first
-//     organization, key and domain; data_folder.go: the files it keeps between starts
-//   - ses.go, ses_tenants.go: setting up AWS; redrive.go: storing what lies in its dead-letter queue; doctor.go: checking
-//     an installation step by step
-//   - organizations.go, organization_limits.go, organization_show.go, keys.go, billing.go, secret_key.go: the operator's
-//     commands; operator.go: what they share
+//   - serve.go, worker.go, migrate.go: production; doctor.go: checking an installation step by step
+//
+// The other commands are in packages below it: dev (everything on this machine, and the simulated SES alone), operator
+// (organizations, keys, billing, the secret key) and aws (the commands "mailstack ses"). The tests here run whole commands.
 package command
 
 import (
@@ -22,6 +19,9 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/voostack/mailstack/impl/apikey"
+	"github.com/voostack/mailstack/impl/command/aws"
+	"github.com/voostack/mailstack/impl/command/dev"
+	"github.com/voostack/mailstack/impl/command/operator"
 	"github.com/voostack/mailstack/impl/components"
 )
 
@@ -46,17 +46,17 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments or environment.`
 type Process = components.Process
 
 type grammar struct {
-	Dev       devCommand          `cmd:"" help:"Run everything on this machine: API, workers, Postgres, a simulated SES."`
-	Serve     serveCommand        `cmd:"" help:"Serve the API and send mail."`
-	Worker    workerCommand       `cmd:"" help:"Send mail without serving the API."`
-	Migrate   migrateCommand      `cmd:"" help:"Migrate the database schema to the version of this binary."`
-	Org       organizationCommand `cmd:"" help:"Create, list, show, limit, suspend and resume organizations."`
-	Key       keyCommand          `cmd:"" help:"Create, list and revoke API keys."`
-	Billing   billingCommand      `cmd:"" help:"Set payment method, spend cap, allowance and price of an organization."`
-	SecretKey secretKeyCommand    `cmd:"" help:"Encrypt stored secrets anew under a new secret key."`
-	Ses       sesCommand          `cmd:"" help:"Set up SES event publishing in AWS, and print IAM policies."`
-	Doctor    doctorCommand       `cmd:"" help:"Check the installation from the database to an SES event, and say what to fix."`
-	Simulator simulatorCommand    `cmd:"" help:"Run the simulated SES alone."`
+	Dev       dev.Command            `cmd:"" help:"Run everything on this machine: API, workers, Postgres, a simulated SES."`
+	Serve     serveCommand           `cmd:"" help:"Serve the API and send mail."`
+	Worker    workerCommand          `cmd:"" help:"Send mail without serving the API."`
+	Migrate   migrateCommand         `cmd:"" help:"Migrate the database schema to the version of this binary."`
+	Org       operator.Organizations `cmd:"" help:"Create, list, show, limit, suspend and resume organizations."`
+	Key       operator.Keys          `cmd:"" help:"Create, list and revoke API keys."`
+	Billing   operator.Billing       `cmd:"" help:"Set payment method, spend cap, allowance and price of an organization."`
+	SecretKey operator.SecretKey     `cmd:"" help:"Encrypt stored secrets anew under a new secret key."`
+	Ses       aws.Command            `cmd:"" help:"Set up SES event publishing in AWS, and print IAM policies."`
+	Doctor    doctorCommand          `cmd:"" help:"Check the installation from the database to an SES event, and say what to fix."`
+	Simulator dev.Simulator          `cmd:"" help:"Run the simulated SES alone."`
 
 	// TestClockOffset is added to the clock of the machine, for drills: a process in whose eyes it is later or earlier.
 	TestClockOffset time.Duration `hidden:"" env:"MAILSTACK_TEST_CLOCK_OFFSET"`

@@ -3,13 +3,14 @@ package command
 import (
 	"context"
 
+	"github.com/voostack/mailstack/impl/command/operator"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
 )
 
 type migrateCommand struct {
-	operatorFlags
-	jsonFlags
+	operator.Flags
+	operator.JSONFlags
 	components.LogFlags
 }
 
@@ -20,7 +21,7 @@ func (*migrateCommand) Help() string {
 
 // Run migrates the database.
 func (c *migrateCommand) Run(ctx context.Context, process *Process) error {
-	url, err := c.url()
+	url, err := c.URL()
 	if err != nil {
 		return err
 	}

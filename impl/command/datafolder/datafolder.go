@@ -1,4 +1,5 @@
-package command
+// Package datafolder is the folder in which "mailstack dev" keeps its data, and where other commands find its database.
+package datafolder
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-type secretKeyCommand struct {
+// SecretKey is "mailstack secret-key".
+type SecretKey struct {
 	Rotate secretKeyRotate `cmd:"" help:"Encrypt stored secrets anew under the first key of MAILSTACK_SECRET_KEY."`
 }
 
 type secretKeyRotate struct {
-	operatorFlags
+	Flags
 	components.SecretKeyFlags
 }
 
@@ -25,12 +26,12 @@ func (*secretKeyRotate) Help() string {
 }
 
 // Run encrypts stored secrets anew.
-func (c *secretKeyRotate) Run(ctx context.Context, process *Process) error {
+func (c *secretKeyRotate) Run(ctx context.Context, process *components.Process) error {
 	sealer, err := c.Sealer(process.Random)
 	if err != nil {
 		return err
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		counts, err := (&rotation.Rotation{Store: database, Sealer: sealer}).Run(ctx)
 		said := process.Printf("%d stored secrets, %d of them encrypted anew under the first key\n", counts.Sealed, counts.Resealed)
 		if err != nil {

@@ -1,4 +1,4 @@
-package command
+package dev
 
 import (
 	"context"
@@ -15,7 +15,8 @@ import (
 // simulatorDrain bounds how long calls in flight may take after the simulator is told to stop.
 const simulatorDrain = 5 * time.Second
 
-type simulatorCommand struct {
+// Simulator is "mailstack simulator".
+type Simulator struct {
 	Addr         string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Listen address. Default: 127.0.0.1:8579."`
 	Journal      string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: none, a restart loses them."`
 	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients per second. Default: 100000."`
@@ -28,12 +29,12 @@ type simulatorCommand struct {
 }
 
 // Help is shown by --help.
-func (*simulatorCommand) Help() string {
+func (*Simulator) Help() string {
 	return `Speaks the protocols of the Amazon SES API v2, and of SNS, SQS and STS as far as SES events need them. It is for tests and benchmarks in which the simulator must outlive the other processes. Use it with AWS_ENDPOINT_URL=http://127.0.0.1:8579, AWS_REGION and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. /dev/inbox shows the mail it received; faults, account and counts are at /_sim/. With --events-url it posts SES events, signed with its own key: give the server MAILSTACK_EVENTS_TOPICS, and the host of the simulator as MAILSTACK_EVENTS_TRUSTED_HOST.`
 }
 
 // Run serves until ctx ends.
-func (c *simulatorCommand) Run(ctx context.Context, process *Process) (err error) {
+func (c *Simulator) Run(ctx context.Context, process *components.Process) (err error) {
 	log := c.JSONLogger(process)
 	listener, err := components.Listen(ctx, c.Addr, "MAILSTACK_SIMULATOR_ADDR")
 	if err != nil {

@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"context"
@@ -8,27 +8,29 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-type billingCommand struct {
-	Set billingSet `cmd:"" help:"Change payment method, spend cap, allowance or price of an organization."`
+// Billing is "mailstack billing".
+type Billing struct {
+	Set BillingSet `cmd:"" help:"Change payment method, spend cap, allowance or price of an organization."`
 }
 
-type billingSet struct {
+// BillingSet is "mailstack billing set".
+type BillingSet struct {
 	Organization    string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	PaymentMethod   *bool  `placeholder:"BOOL" help:"Whether emails beyond the allowance can be billed: --payment-method, --payment-method=false. Applies at once."`
 	CapCents        *int64 `xor:"cap" placeholder:"N" help:"Monthly spend cap, in cents. Applies at once."`
 	NoCap           bool   `xor:"cap" help:"Remove the monthly spend cap. Applies at once."`
 	Allowance       *int64 `placeholder:"N" help:"Free emails per month. Applies from the next period."`
 	PricePer1kCents *int64 `name:"price-per-1k-cents" placeholder:"N" help:"Price of 1,000 emails beyond the allowance, in cents. Applies from the next period."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Help is shown by --help.
-func (*billingSet) Help() string {
+func (*BillingSet) Help() string {
 	return `A period is a calendar month in UTC. Allowance and price of a period are fixed when its first email is accepted, so a change applies from the next period (or in this one, if no email was accepted in it yet). Payment method and cap apply at once. Omitted settings stay as they are.`
 }
 
-func (c *billingSet) check() error {
+func (c *BillingSet) check() error {
 	if c.PaymentMethod == nil && c.CapCents == nil && !c.NoCap && c.Allowance == nil && c.PricePer1kCents == nil {
 		return components.Usagef("nothing to set: give --payment-method, --cap-cents, --no-cap, --allowance or --price-per-1k-cents")
 	}
@@ -43,23 +45,24 @@ func (c *billingSet) check() error {
 }
 
 // Run changes the given settings.
-func (c *billingSet) Run(ctx context.Context, process *Process) error {
+func (c *BillingSet) Run(ctx context.Context, process *components.Process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		if err := process.Organizations(database).SetBilling(ctx, found.ID, c.change); err != nil {
+		if err := process.Organizations(database).SetBilling(ctx, found.ID, c.Change); err != nil {
 			return err
 		}
 		return c.show(ctx, process, database, found.ID)
 	})
 }
 
-func (c *billingSet) change(row db.Organization) db.OrganizationBillingUpdateParams {
+// Change returns the terms of an organization with the given settings.
+func (c *BillingSet) Change(row db.Organization) db.OrganizationBillingUpdateParams {
 	changed := db.OrganizationBillingUpdateParams{
 		ID:                   row.ID,
 		HasPaymentMethod:     row.HasPaymentMethod,

@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"context"
@@ -13,8 +13,8 @@ type organizationLimits struct {
 	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
 	Daily        string `placeholder:"N" help:"Emails in a day (UTC): a number, 0 for no limit, or default."`
 	PerSecond    string `placeholder:"N" help:"Emails in a second, in each process of the API: a number, 0 for no limit, or default."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Help is shown by --help.
@@ -23,7 +23,7 @@ func (*organizationLimits) Help() string {
 }
 
 // Run sets the given limits.
-func (c *organizationLimits) Run(ctx context.Context, process *Process) error {
+func (c *organizationLimits) Run(ctx context.Context, process *components.Process) error {
 	if c.Daily == "" && c.PerSecond == "" {
 		return components.Usagef("nothing to set: give --daily or --per-second")
 	}
@@ -35,7 +35,7 @@ func (c *organizationLimits) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err

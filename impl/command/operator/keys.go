@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"context"
@@ -18,7 +18,8 @@ import (
 	"github.com/voostack/mailstack/impl/view"
 )
 
-type keyCommand struct {
+// Keys is "mailstack key".
+type Keys struct {
 	Create keyCreate `cmd:"" help:"Create an API key and print it; it cannot be shown again."`
 	List   keyList   `cmd:"" help:"List the API keys of an organization."`
 	Revoke keyRevoke `cmd:"" help:"Revoke an API key, immediately and permanently."`
@@ -29,8 +30,8 @@ type keyCreate struct {
 	Name         string     `required:"" help:"Name of the key, 1 to 100 characters, unique among the organization's unrevoked keys."`
 	Scopes       []string   `name:"scope" enum:"${scopes}" placeholder:"SCOPE" help:"Scope of the key; repeat for several, omit for all: ${scope_list}."`
 	ExpiresAt    *time.Time `placeholder:"TIME" help:"Time at which the key expires, such as 2027-01-31T12:00:00Z. Default: never."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Help is shown by --help.
@@ -39,14 +40,14 @@ func (*keyCreate) Help() string {
 }
 
 // Run creates the key.
-func (c *keyCreate) Run(ctx context.Context, process *Process) error {
+func (c *keyCreate) Run(ctx context.Context, process *components.Process) error {
 	if err := checkName(c.Name); err != nil {
 		return err
 	}
 	if c.ExpiresAt != nil && !c.ExpiresAt.After(process.Now()) {
 		return components.Usagef("--expires-at is not in the future")
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		owner, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
@@ -85,13 +86,13 @@ func orAllScopes(given []string) []string {
 
 type keyList struct {
 	Organization string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Run lists the keys, the newest first.
-func (c *keyList) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *keyList) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
@@ -116,7 +117,7 @@ func (c *keyList) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-func listKeys(ctx context.Context, process *Process, database *store.Store, organization string) ([]db.APIKey, error) {
+func listKeys(ctx context.Context, process *components.Process, database *store.Store, organization string) ([]db.APIKey, error) {
 	owner, err := findOrganization(ctx, process, database, organization)
 	if err != nil {
 		return nil, err
@@ -127,17 +128,17 @@ func listKeys(ctx context.Context, process *Process, database *store.Store, orga
 type keyRevoke struct {
 	Organization string `name:"org" required:"" placeholder:"ORG" help:"Id or name of the organization."`
 	Key          string `arg:"" help:"Id, prefix or name of the key."`
-	operatorFlags
+	Flags
 }
 
 // Run revokes the key; repeating it changes nothing.
-func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *keyRevoke) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		rows, err := listKeys(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
 		}
-		key, found := pickKey(rows, c.Key)
+		key, found := PickKey(rows, c.Key)
 		if !found {
 			return fmt.Errorf("the organization has no key %q (see mailstack key list)", c.Key)
 		}
@@ -148,9 +149,9 @@ func (c *keyRevoke) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-// pickKey finds a key by id, prefix or name. Of several keys with the same name it picks the unrevoked one, if any:
+// PickKey finds a key by id, prefix or name. Of several keys with the same name it picks the unrevoked one, if any:
 // there is at most one.
-func pickKey(rows []db.APIKey, wanted string) (db.APIKey, bool) {
+func PickKey(rows []db.APIKey, wanted string) (db.APIKey, bool) {
 	id, notAnID := uuid.Parse(wanted)
 	var picked db.APIKey
 	found := false

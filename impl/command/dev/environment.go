@@ -1,4 +1,4 @@
-package command
+package dev
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/impl/command/datafolder"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/dns"
@@ -21,16 +22,16 @@ import (
 )
 
 const (
-	devRegion = "us-east-1"
-	devTopic  = "arn:aws:sns:" + devRegion + ":000000000000:mailstack"
-	// devEventsPath is the default of production.
-	devEventsPath = "/internal/ses/events"
+	region = "us-east-1"
+	topic  = "arn:aws:sns:" + region + ":000000000000:mailstack"
+	// eventsPath is the default of production.
+	eventsPath = "/internal/ses/events"
 )
 
-// devEnvironment runs the substitutes for external services: Postgres, SES and DNS on this machine.
-type devEnvironment struct {
-	process *Process
-	folder  Folder
+// environment runs the substitutes for external services: Postgres, SES and DNS on this machine.
+type environment struct {
+	process *components.Process
+	folder  datafolder.Folder
 	log     *slog.Logger
 	watch   *components.Telemetry
 
@@ -44,10 +45,10 @@ type devEnvironment struct {
 	closers []func() error
 }
 
-func (dev *devEnvironment) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
+func (dev *environment) onClose(closer func() error) { dev.closers = append(dev.closers, closer) }
 
 // close ends what was started, in reverse order.
-func (dev *devEnvironment) close() error {
+func (dev *environment) close() error {
 	var failures []error
 	for i := len(dev.closers) - 1; i >= 0; i-- {
 		failures = append(failures, dev.closers[i]())
@@ -57,32 +58,32 @@ func (dev *devEnvironment) close() error {
 }
 
 // start starts everything that the API, which will be at url, and the workers need, and registers the first account.
-func (dev *devEnvironment) start(ctx context.Context, url string) (devAccount, error) {
+func (dev *environment) start(ctx context.Context, url string) (account, error) {
 	if err := dev.folder.Create(); err != nil {
-		return devAccount{}, err
+		return account{}, err
 	}
 	if err := dev.ensureSecretKey(); err != nil {
-		return devAccount{}, err
+		return account{}, err
 	}
 	if err := dev.startPostgres(ctx); err != nil {
-		return devAccount{}, err
+		return account{}, err
 	}
 	if err := dev.startSES(ctx, url); err != nil {
-		return devAccount{}, err
+		return account{}, err
 	}
 	return dev.register(ctx)
 }
 
-func devEvents() components.EventsFlags {
-	return components.EventsFlags{EventsTopics: []string{devTopic}}
+func eventsFlags() components.EventsFlags {
+	return components.EventsFlags{EventsTopics: []string{topic}}
 }
 
 // events returns the event settings of production, which also trust events signed by the simulator.
-func (dev *devEnvironment) events() (components.EventsFlags, components.EventsRouteFlags) {
-	return devEvents(), components.EventsRouteFlags{EventsPath: devEventsPath, EventsTrustedHost: dev.simulatorHost}
+func (dev *environment) events() (components.EventsFlags, components.EventsRouteFlags) {
+	return eventsFlags(), components.EventsRouteFlags{EventsPath: eventsPath, EventsTrustedHost: dev.simulatorHost}
 }
 
-func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
+func (dev *environment) startSES(ctx context.Context, url string) error {
 	resolver, err := dev.startDNS(ctx)
 	if err != nil {
 		return err
@@ -92,12 +93,12 @@ func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 		return err
 	}
 	// Mail to ordinary addresses stays Sent, since nothing is delivered; SES's mailbox simulator addresses get events.
-	err = dev.simulator.Publish(sessim.Events{URL: url + devEventsPath, TopicARN: devTopic, Own: endpoint})
+	err = dev.simulator.Publish(sessim.Events{URL: url + eventsPath, TopicARN: topic, Own: endpoint})
 	if err != nil {
 		return err
 	}
 	client, err := ses.New(ctx, ses.Config{
-		Region: devRegion, Endpoint: endpoint, ConfigurationSet: "mailstack",
+		Region: region, Endpoint: endpoint, ConfigurationSet: "mailstack",
 		StaticAccessKey: "development", StaticSecretKey: "development", Timeout: components.SendTimeout, Log: dev.log,
 	})
 	if err != nil {
@@ -110,9 +111,9 @@ func (dev *devEnvironment) startSES(ctx context.Context, url string) error {
 	return nil
 }
 
-func (dev *devEnvironment) startPostgres(ctx context.Context) error {
+func (dev *environment) startPostgres(ctx context.Context) error {
 	var err error
-	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.Path(Postgres), Durable: true, Log: dev.log})
+	dev.postgres, err = devdb.Start(ctx, devdb.Options{DataDir: dev.folder.Path(datafolder.Postgres), Durable: true, Log: dev.log})
 	if err != nil {
 		return err
 	}
@@ -132,27 +133,27 @@ func (dev *devEnvironment) startPostgres(ctx context.Context) error {
 		*one.store = opened
 		dev.onClose(func() error { opened.Close(); return nil })
 	}
-	return dev.publish(DatabaseURL, url)
+	return dev.publish(datafolder.DatabaseURL, url)
 }
 
 // publish writes a URL into the data folder, and removes it when dev ends.
-func (dev *devEnvironment) publish(name, url string) error {
+func (dev *environment) publish(name, url string) error {
 	dev.onClose(func() error { return dev.folder.Remove(name) })
 	return dev.folder.Write(name, url)
 }
 
 // watchPostgres returns an error, which stops the process, when Postgres ends by itself.
-func (dev *devEnvironment) watchPostgres(ctx context.Context) error {
+func (dev *environment) watchPostgres(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-dev.postgres.Done():
-		return fmt.Errorf("the database ended unexpectedly; see %s", dev.folder.Path(Postgres+"/postgres.log"))
+		return fmt.Errorf("the database ended unexpectedly; see %s", dev.folder.Path(datafolder.Postgres+"/postgres.log"))
 	}
 }
 
-func (dev *devEnvironment) startDNS(ctx context.Context) (*dns.Resolver, error) {
-	zone := &domain.DevZone{Store: dev.apiStore, Region: devRegion}
+func (dev *environment) startDNS(ctx context.Context) (*dns.Resolver, error) {
+	zone := &domain.DevZone{Store: dev.apiStore, Region: region}
 	server, err := dns.Serve(ctx, zone, "", dev.log)
 	if err != nil {
 		return nil, err
@@ -165,10 +166,10 @@ func (dev *devEnvironment) startDNS(ctx context.Context) (*dns.Resolver, error) 
 	return dns.New(dns.Config{Server: server.Addr(), Log: dev.log})
 }
 
-func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
+func (dev *environment) startSimulator(ctx context.Context, resolver *dns.Resolver) (endpoint string, err error) {
 	dev.simulator, err = sessim.New(sessim.Config{
-		Region: devRegion, Resolver: resolver, Now: dev.process.Now, Random: dev.process.Random,
-		Journal: dev.folder.Path(Journal), Log: dev.log,
+		Region: region, Resolver: resolver, Now: dev.process.Now, Random: dev.process.Random,
+		Journal: dev.folder.Path(datafolder.Journal), Log: dev.log,
 	})
 	if err != nil {
 		return "", err
@@ -193,5 +194,5 @@ func (dev *devEnvironment) startSimulator(ctx context.Context, resolver *dns.Res
 	})
 	endpoint = components.BaseURL(listener)
 	dev.simulatorHost = strings.TrimPrefix(endpoint, "http://")
-	return endpoint, dev.publish(SimulatorURL, endpoint)
+	return endpoint, dev.publish(datafolder.SimulatorURL, endpoint)
 }

@@ -1,4 +1,10 @@
-package command
+// Package dev runs everything on this machine: "mailstack dev", and "mailstack simulator" for the simulated SES alone.
+//
+//   - dev.go: the command
+//   - environment.go: its Postgres, SES and DNS
+//   - seed.go: its first organization, key and domain
+//   - simulator.go: the simulated SES alone
+package dev
 
 import (
 	"context"
@@ -9,17 +15,19 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/command/datafolder"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/httpserver"
 )
 
-// devAnswerTime bounds the wait for the first response of our own server, which only has to be scheduled.
-const devAnswerTime = 10 * time.Second
+// answerTime bounds the wait for the first response of our own server, which only has to be scheduled.
+const answerTime = 10 * time.Second
 
-type devCommand struct {
+// Command is "mailstack dev".
+type Command struct {
 	Addr      string `env:"MAILSTACK_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Listen address of the API. Default: 127.0.0.1:8080."`
 	AdminAddr string `env:"MAILSTACK_ADMIN_ADDR" default:"off" placeholder:"HOST:PORT" help:"Listen address of metrics and profiles; off disables them. Default: off."`
-	Flags
+	datafolder.Flags
 	components.APIFlags
 	components.WorkerFlags
 	components.WebhookFlags
@@ -29,14 +37,14 @@ type devCommand struct {
 }
 
 // Help is shown by --help.
-func (*devCommand) Help() string {
+func (*Command) Help() string {
 	return `Needs only the Postgres binaries. It starts a private Postgres, a simulated SES and a small DNS server, registers an organization "dev" with the verified domain mail.test and a key with every scope, and prints what to paste to send a first email. Nothing leaves this machine. An email stays at Sent, except to success@, bounce@, complaint@ and suppressionlist@simulator.amazonses.com, which get their events as from SES. /dev/inbox shows every email, without authentication. AWS variables are ignored.
 
 Webhooks may use plain http to addresses of this machine. Every domain below .test is verified, since the DNS server publishes its records; all others stay pending. The data folder keeps all data, including the key; remove it to start over. The commands org, key and billing find the database there while dev runs.`
 }
 
 // Run runs everything until ctx ends.
-func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
+func (c *Command) Run(ctx context.Context, process *components.Process) (err error) {
 	for _, check := range []func() error{c.APIFlags.Check, c.WorkerFlags.Check, c.WebhookFlags.Check, c.DrainFlags.Check, c.TracingFlags.Check} {
 		if err := check(); err != nil {
 			return err
@@ -46,7 +54,7 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	if err != nil {
 		return err
 	}
-	dev := &devEnvironment{process: process, folder: c.DataDir, log: c.TextLogger(process)}
+	dev := &environment{process: process, folder: c.DataDir, log: c.TextLogger(process)}
 	dev.onClose(components.IgnoreClosed(listener.Close))
 	defer func() { err = errors.Join(err, dev.close()) }()
 	if dev.watch, err = components.NewTelemetry(ctx, c.AdminAddr, c.TracingFlags, dev.log); err != nil {
@@ -70,7 +78,7 @@ func (c *devCommand) Run(ctx context.Context, process *Process) (err error) {
 	return running.Run(ctx)
 }
 
-func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*components.Service, error) {
+func (c *Command) service(dev *environment, listener net.Listener) (*components.Service, error) {
 	running := &components.Service{
 		Listener: listener, MaxConnections: c.MaxConnections, Telemetry: dev.watch, Ready: func(context.Context) error { return nil }, DrainTimeout: c.DrainTimeout, Log: dev.log,
 		Background: []func(context.Context) error{dev.watchPostgres},
@@ -92,12 +100,12 @@ func (c *devCommand) service(dev *devEnvironment, listener net.Listener) (*compo
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	running.Worker, err = dev.parts.Worker(dev.workerStore, dev.sealer, c.WorkerFlags, devEvents(), c.DrainFlags, policy)
+	running.Worker, err = dev.parts.Worker(dev.workerStore, dev.sealer, c.WorkerFlags, eventsFlags(), c.DrainFlags, policy)
 	return running, err
 }
 
 // announce prints what to paste once the server is ready.
-func (dev *devEnvironment) announce(ctx context.Context, url string, account devAccount) error {
+func (dev *environment) announce(ctx context.Context, url string, account account) error {
 	err := awaitAnswer(ctx, url+"/readyz")
 	select {
 	case <-ctx.Done():
@@ -112,11 +120,11 @@ export MAILSTACK_API_KEY=%s
 curl -sS "$MAILSTACK_URL/v1/emails" -H "Authorization: Bearer $MAILSTACK_API_KEY" -H "Content-Type: application/json" -d '{"from":"hello@%s","to":"you@example.com","subject":"Hello","html":"<p>It works.</p>"}'
 # what was sent: %s/dev/inbox
 # API reference: %s/docs
-`, url, account.key.Reveal(), devDomain, url, url)
+`, url, account.key.Reveal(), domainName, url, url)
 }
 
 func awaitAnswer(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, devAnswerTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {

@@ -1,4 +1,9 @@
-package command
+// Package aws has the commands "mailstack ses", which work on an AWS account.
+//
+//   - setup.go: creating or repairing what SES events need, and the IAM policies for it
+//   - tenants.go: a tenant at SES for each organization, on and off
+//   - redrive.go: storing what lies in a dead-letter queue
+package aws
 
 import (
 	"context"
@@ -12,14 +17,15 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 )
 
-type sesCommand struct {
-	Redrive sesRedrive `cmd:"" help:"Store the events that lie in the dead-letter queue."`
-	Setup   sesSetup   `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
-	Tenants sesTenants `cmd:"" help:"Give every organization a tenant of its own at SES, or stop using tenants."`
-	Policy  sesPolicy  `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
+// Command is "mailstack ses".
+type Command struct {
+	Redrive redrive `cmd:"" help:"Store the events that lie in the dead-letter queue."`
+	Setup   setup   `cmd:"" help:"Create, find or repair configuration set, topic, queue, subscription and event destination."`
+	Tenants tenants `cmd:"" help:"Give every organization a tenant of its own at SES, or stop using tenants."`
+	Policy  policy  `cmd:"" help:"Print the least IAM policy for running MailStack, or for setting it up."`
 }
 
-type sesSetup struct {
+type setup struct {
 	components.SESFlags
 	Topic    string `default:"mailstack" placeholder:"NAME" help:"Name of the SNS topic. Default: mailstack."`
 	Queue    string `placeholder:"NAME" help:"Name of the SQS queue that receives events: events wait there while the server is down."`
@@ -28,7 +34,7 @@ type sesSetup struct {
 }
 
 // Help is shown by --help.
-func (*sesSetup) Help() string {
+func (*setup) Help() string {
 	return `Works in the account and region of the AWS credentials and AWS_REGION. It is safe to repeat: settings that are right stay, and so do statements that others added to a policy. It prints the variables to export and the least policy for running MailStack; "mailstack ses policy --setup" prints the least policy for running this command.
 
 Prefer a queue, which needs no confirmation: events wait in it for up to 14 days, and messages that cannot be read go to a second queue, whose name ends in -dead.
@@ -36,7 +42,7 @@ Prefer a queue, which needs no confirmation: events wait in it for up to 14 days
 An endpoint must confirm its subscription, which "mailstack serve" does once it knows the topic: export what is printed, start it, and run this command again. SNS posts an event again for an hour, the longest that it offers, and then puts it into a queue that is named like the topic and ends in -dead, for up to 14 days; "mailstack ses redrive" stores it from there.`
 }
 
-func (c *sesSetup) check() error {
+func (c *setup) check() error {
 	if (c.Endpoint == "") == (c.Queue == "") {
 		return components.Usagef("give either --queue NAME or --endpoint https://…/internal/ses/events")
 	}
@@ -64,7 +70,7 @@ func (c *sesSetup) check() error {
 }
 
 // Run sets everything up. The event destination comes last: SES then checks that it may publish to the topic.
-func (c *sesSetup) Run(ctx context.Context, process *Process) error {
+func (c *setup) Run(ctx context.Context, process *components.Process) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -113,7 +119,7 @@ type way struct {
 	confirmed          bool
 }
 
-func (c *sesSetup) subscribe(
+func (c *setup) subscribe(
 	ctx context.Context, client *awsevents.Client, topic string, report func(ses.Change, string, string) error,
 ) (way, error) {
 	found := way{}
@@ -153,7 +159,7 @@ func (c *sesSetup) subscribe(
 	return found, report(state, "subscription", endpoint)
 }
 
-func (c *sesSetup) explain(process *Process, topic string, by way) error {
+func (c *setup) explain(process *components.Process, topic string, by way) error {
 	resources := awsevents.Resources{Topic: topic, Queue: by.queueARN, DeadQueue: by.deadARN}
 	if by.queueARN != "" {
 		resources.DeadQueue = by.queueARN + awsevents.DeadLetterSuffix
@@ -173,7 +179,7 @@ func (c *sesSetup) explain(process *Process, topic string, by way) error {
 	return process.Printf("%s", text)
 }
 
-type sesPolicy struct {
+type policy struct {
 	Setup    bool   `help:"Print the policy for \"mailstack ses setup\"."`
 	Endpoint bool   `help:"SNS posts events to an endpoint: the only queue is for its dead letters."`
 	TopicARN string `name:"topic-arn" placeholder:"ARN" help:"Topic that the policy is limited to. Default: any."`
@@ -181,7 +187,7 @@ type sesPolicy struct {
 }
 
 // Run prints the policy, without calling AWS.
-func (c *sesPolicy) Run(process *Process) error {
+func (c *policy) Run(process *components.Process) error {
 	policyOf, resources := awsevents.RuntimePolicy, awsevents.Resources{Topic: c.TopicARN, Queue: c.QueueARN}
 	if c.Setup {
 		policyOf = awsevents.SetupPolicy

@@ -1,4 +1,4 @@
-package command
+package aws
 
 import (
 	"context"
@@ -7,26 +7,27 @@ import (
 	"log/slog"
 
 	"github.com/voostack/mailstack/impl/awsevents"
+	"github.com/voostack/mailstack/impl/command/operator"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
 )
 
-type sesRedrive struct {
-	operatorFlags
+type redrive struct {
+	operator.Flags
 	components.SESFlags
 	components.EventsFlags
 	components.EventsRouteFlags
 }
 
 // Help is shown by --help.
-func (*sesRedrive) Help() string {
+func (*redrive) Help() string {
 	return `Reads the dead-letter queue of the subscriptions of the topics in MAILSTACK_EVENTS_TOPICS, or of the queue MAILSTACK_EVENTS_QUEUE, and stores each event before deleting it; the workers do the rest. What an endpoint could not take must have SNS's signature, as at the endpoint. What cannot be stored stays in the dead-letter queue. It is safe to repeat, and while "mailstack serve" runs.`
 }
 
 // Run drains every dead-letter queue.
-func (c *sesRedrive) Run(ctx context.Context, process *Process) error {
+func (c *redrive) Run(ctx context.Context, process *components.Process) error {
 	if !c.Expected() {
 		return components.Usagef("set MAILSTACK_EVENTS_TOPICS or MAILSTACK_EVENTS_QUEUE, as for `mailstack serve`")
 	}
@@ -37,7 +38,7 @@ func (c *sesRedrive) Run(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		config := sqsconsumer.Config{
 			Store: database, Topics: c.EventsTopics, Now: process.Now, Log: slog.New(slog.NewTextHandler(process.Stderr, nil)),
 		}
@@ -55,8 +56,8 @@ func (c *sesRedrive) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-func (c *sesRedrive) drainSubscriptions(
-	ctx context.Context, process *Process, client *awsevents.Client, config sqsconsumer.Config,
+func (c *redrive) drainSubscriptions(
+	ctx context.Context, process *components.Process, client *awsevents.Client, config sqsconsumer.Config,
 ) error {
 	drained := map[string]bool{}
 	for _, topic := range c.EventsTopics {
@@ -91,7 +92,7 @@ func (c *sesRedrive) drainSubscriptions(
 	return nil
 }
 
-func drain(ctx context.Context, process *Process, dead *awsevents.Queue, config sqsconsumer.Config) error {
+func drain(ctx context.Context, process *components.Process, dead *awsevents.Queue, config sqsconsumer.Config) error {
 	config.Queue = dead.Impatient()
 	stored, left, err := sqsconsumer.New(config).Drain(ctx)
 	if err != nil {

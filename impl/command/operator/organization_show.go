@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"cmp"
@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/store"
 )
 
 type organizationShow struct {
 	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Help is shown by --help.
@@ -34,8 +35,8 @@ type shownReputation struct {
 }
 
 // Run shows the organization.
-func (c *organizationShow) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *organizationShow) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package command
+package operator
 
 import (
 	"context"
@@ -15,7 +15,8 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-type organizationCommand struct {
+// Organizations is "mailstack org".
+type Organizations struct {
 	Create  organizationCreate  `cmd:"" help:"Create an organization."`
 	List    organizationList    `cmd:"" help:"List the organizations."`
 	Suspend organizationSuspend `cmd:"" help:"Suspend an organization: its requests get 403, and its queued messages stay queued."`
@@ -41,19 +42,19 @@ type shownOrganization struct {
 
 type organizationCreate struct {
 	Name string `arg:"" help:"Name of the organization, 1 to 100 characters, unique."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Run creates the organization.
-func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
+func (c *organizationCreate) Run(ctx context.Context, process *components.Process) error {
 	if err := checkName(c.Name); err != nil {
 		return err
 	}
 	if _, err := uuid.Parse(c.Name); err == nil {
 		return components.Usagef("the name has the form of an id, and could be taken for one")
 	}
-	return c.withDatabase(ctx, func(database *store.Store) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		id, err := process.Organizations(database).Create(ctx, c.Name)
 		if errors.Is(err, organization.ErrName) {
 			return fmt.Errorf("there is an organization %q already", c.Name)
@@ -65,7 +66,7 @@ func (c *organizationCreate) Run(ctx context.Context, process *Process) error {
 	})
 }
 
-func (flags jsonFlags) show(ctx context.Context, process *Process, database *store.Store, id uuid.UUID) error {
+func (flags JSONFlags) show(ctx context.Context, process *components.Process, database *store.Store, id uuid.UUID) error {
 	row, err := process.Organizations(database).Get(ctx, id)
 	if err != nil {
 		return err
@@ -77,13 +78,13 @@ func (flags jsonFlags) show(ctx context.Context, process *Process, database *sto
 }
 
 type organizationList struct {
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Run lists the organizations, the oldest first.
-func (c *organizationList) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *organizationList) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		rows, err := process.Organizations(database).List(ctx)
 		if err != nil {
 			return err
@@ -103,13 +104,13 @@ func (c *organizationList) Run(ctx context.Context, process *Process) error {
 
 type organizationSuspend struct {
 	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Run suspends the organization; repeating it keeps the time of the first suspension.
-func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *organizationSuspend) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err
@@ -123,13 +124,13 @@ func (c *organizationSuspend) Run(ctx context.Context, process *Process) error {
 
 type organizationResume struct {
 	Organization string `arg:"" name:"organization" help:"Id or name of the organization."`
-	operatorFlags
-	jsonFlags
+	Flags
+	JSONFlags
 }
 
 // Run lifts the suspension and every pause, begins the rates anew, and wakes the workers for the organization's queued messages.
-func (c *organizationResume) Run(ctx context.Context, process *Process) error {
-	return c.withDatabase(ctx, func(database *store.Store) error {
+func (c *organizationResume) Run(ctx context.Context, process *components.Process) error {
+	return c.WithDatabase(ctx, func(database *store.Store) error {
 		found, err := findOrganization(ctx, process, database, c.Organization)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package command
+package aws
 
 import (
 	"context"
@@ -10,38 +10,38 @@ import (
 	"github.com/voostack/mailstack/impl/tenancy"
 )
 
-type sesTenants struct {
-	On  sesTenantsOn  `cmd:"" help:"Give every organization a tenant of its own at SES, through which its mail is sent."`
-	Off sesTenantsOff `cmd:"" help:"Send without tenants again; the tenants stay at SES."`
+type tenants struct {
+	On  tenantsOn  `cmd:"" help:"Give every organization a tenant of its own at SES, through which its mail is sent."`
+	Off tenantsOff `cmd:"" help:"Send without tenants again; the tenants stay at SES."`
 }
 
-type sesTenantsOn struct {
+type tenantsOn struct {
 	components.DatabaseFlags
 	components.SESFlags
 }
 
 // Help is shown by --help.
-func (*sesTenantsOn) Help() string {
+func (*tenantsOn) Help() string {
 	return `Makes a tenant named org-<id> for every organization that has a verified domain, and associates it with its domains and the configuration set; workers do so for those that come. SES then watches the reputation of each organization apart, and can stop one without stopping the account: the organization's mail waits until SES lets its tenant send again. It is safe to repeat. AWS charges for tenants, and allows 10,000 of them in a region unless it is asked for more.`
 }
 
 // Run makes the tenants and switches them on.
-func (c *sesTenantsOn) Run(ctx context.Context, process *Process) error {
+func (c *tenantsOn) Run(ctx context.Context, process *components.Process) error {
 	return withTenants(ctx, process, c.DatabaseFlags, c.SESFlags, (*tenancy.Service).SwitchOn)
 }
 
-type sesTenantsOff struct {
+type tenantsOff struct {
 	components.DatabaseFlags
 	components.SESFlags
 }
 
 // Run switches the tenants off.
-func (c *sesTenantsOff) Run(ctx context.Context, process *Process) error {
+func (c *tenantsOff) Run(ctx context.Context, process *components.Process) error {
 	return withTenants(ctx, process, c.DatabaseFlags, c.SESFlags, (*tenancy.Service).SwitchOff)
 }
 
 func withTenants(
-	ctx context.Context, process *Process, database components.DatabaseFlags, account components.SESFlags,
+	ctx context.Context, process *components.Process, database components.DatabaseFlags, account components.SESFlags,
 	do func(*tenancy.Service, context.Context) error,
 ) error {
 	if err := database.Check(); err != nil {
