@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"go/build"
@@ -68,13 +69,13 @@ func ours(imports []string) []string {
 // isWithin reports whether a package is the other or below it.
 func isWithin(name, other string) bool { return name == other || strings.HasPrefix(name, other+"/") }
 
-// reaches reports whether a package imports another, directly or through others of this module.
+// reaches reports whether a package imports another or one below it, directly or through others of this module.
 func reaches(all map[string][]string, from, to string) bool {
 	seen := map[string]bool{}
 	var visit func(string) bool
 	visit = func(name string) bool {
 		for _, next := range ours(all[name]) {
-			if next == to {
+			if isWithin(next, to) {
 				return true
 			}
 			if !seen[next] {
@@ -89,17 +90,20 @@ func reaches(all map[string][]string, from, to string) bool {
 	return visit(from)
 }
 
-// laws are the allowed directions of imports. Each is one that would otherwise be given up by accident.
+// laws are the allowed directions of imports. Each is one that would otherwise be given up by accident. A package stands
+// for those below it as well, except in pure and only.
 type laws struct {
 	// entryPoints import no worker package and no other entry point; workers import no entry point.
 	entryPoints, workers []string
 	// apart holds pairs of packages; the first never reaches the second.
 	apart [][2]string
+	// groups maps a package to those below it that its other parts may import; they import no other of each other.
+	groups map[string][]string
 	// pure packages import no package of this module and do no I/O.
 	pure []string
 	// without maps a package to the imports that it must not name.
 	without map[string][]string
-	// only maps a package or module to the packages that may import it.
+	// only maps a package or module to the packages that may import it. The parts of a package may import each other.
 	only map[string][]string
 }
 
@@ -127,6 +131,7 @@ func lawsOfImports() laws {
 			{"impl/deliveries", "impl/sending"},
 			{"impl/organization", "impl/auth"},
 		},
+		groups: map[string][]string{"impl/rest": {"impl/rest/lists"}},
 		pure: []string{
 			"gen/api", "gen/db", "impl/mail", "impl/apikey", "impl/sealed", "impl/billing", "impl/template", "impl/backoff",
 			"impl/loglimit",
@@ -178,8 +183,19 @@ func (l laws) broken(all map[string][]string) []string {
 				broken("there is no %s", name)
 			}
 		}
-		if reaches(all, pair[0], pair[1]) {
-			broken("%s reaches %s", pair[0], pair[1])
+		for name := range all {
+			if isWithin(name, pair[0]) && reaches(all, name, pair[1]) {
+				broken("%s reaches %s", name, pair[1])
+			}
+		}
+	}
+	for group, shared := range l.groups {
+		for name, imports := range all {
+			for _, other := range ours(imports) {
+				if name != group && isWithin(name, group) && isWithin(other, group) && !slices.Contains(shared, other) {
+					broken("%s imports %s: the parts of %s may import only %q", name, other, group, shared)
+				}
+			}
 		}
 	}
 	for _, pure := range l.pure {
@@ -196,10 +212,12 @@ func (l laws) broken(all map[string][]string) []string {
 			}
 		}
 	}
-	for name, forbidden := range l.without {
-		for _, prefix := range forbidden {
-			if slices.ContainsFunc(all[name], func(i string) bool { return strings.HasPrefix(i, prefix) }) {
-				broken("%s imports %s", name, prefix)
+	for top, forbidden := range l.without {
+		for name, imports := range all {
+			for _, prefix := range forbidden {
+				if isWithin(name, top) && slices.ContainsFunc(imports, func(i string) bool { return strings.HasPrefix(i, prefix) }) {
+					broken("%s imports %s", name, prefix)
+				}
 			}
 		}
 	}
@@ -232,6 +250,10 @@ func TestForbiddenImportsAreNoticed(t *testing.T) {
 		{"impl/mail", "net"},
 		{"impl/rest", "github.com/jackc/pgx/v5"},
 		{"impl/worker", module + "/impl/sessim"},
+		{"impl/rest/emails", module + "/impl/deliveries"},
+		{"impl/rest/emails", module + "/impl/rest/templates"},
+		{"impl/rest/emails", "github.com/labstack/echo/v4"},
+		{"impl/sending/results", module + "/impl/rest/lists"},
 	} {
 		all := packages(t)
 		all[forbidden.from] = append(slices.Clone(all[forbidden.from]), forbidden.to)
@@ -282,6 +304,45 @@ func TestFileListsAreTrue(t *testing.T) {
 		for file := range named {
 			t.Errorf("%s: the list names %s, which is not there", name, file)
 		}
+	}
+}
+
+// What is larger is parted before it is hard to find one's way in. The simulator of SES is as large as what it simulates.
+const maxPackageFiles, maxPackageLines, maxFileLines = 25, 2000, 400
+
+func TestPackagesStaySmall(t *testing.T) {
+	t.Parallel()
+	files, lines := map[string]int{}, map[string]int{}
+	err := filepath.WalkDir(filepath.Join("..", "impl"), func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path.Ext(file) != ".go" {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		length := bytes.Count(content, []byte("\n"))
+		if length > maxFileLines {
+			t.Errorf("%s has %d lines, more than %d", file, length, maxFileLines)
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			files[filepath.Dir(file)]++
+			lines[filepath.Dir(file)] += length
+		}
+		return nil
+	})
+	must(t, err)
+	if files[filepath.Join("..", "impl")] > 0 {
+		t.Error("there is source directly in impl: give it a package")
+	}
+	delete(files, filepath.Join("..", "impl", "sessim"))
+	for name := range files {
+		if files[name] > maxPackageFiles || lines[name] > maxPackageLines {
+			t.Errorf("%s has %d files and %d lines, more than %d or %d", name, files[name], lines[name], maxPackageFiles, maxPackageLines)
+		}
+	}
+	if len(files) < 40 {
+		t.Errorf("found %d packages", len(files))
 	}
 }
 

@@ -11,5 +11,5 @@
 //   - spec_test.go, examples_test.go: openapi.yaml itself; published_test.go: what is served of it; generated_test.go:
 //     requests made from it
 //   - one file per tag for its operations; error_precedence_test.go, body_test.go and outage_test.go for rules of all
-//   - architecture_test.go: which package may import which, and the file lists of package docs
+//   - architecture_test.go: which package may import which, how large one may be, and the file lists of package docs
 package contracttests
