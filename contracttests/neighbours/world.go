@@ -177,10 +177,12 @@ func (a *attacking) end() string {
 	return strings.TrimSpace(a.output.String())
 }
 
-// cleanUp removes the work that attackers leave behind, so that it does not count for the next attack.
+// cleanUp removes the work that attackers leave behind, so that it does not count for the next attack, except what the server
+// has in hand.
 func (w *world) cleanUp(ctx context.Context) error {
 	for _, table := range []string{"sends", "deliveries"} {
-		if _, err := w.store.Pool().Exec(ctx, "DELETE FROM "+table+" WHERE organization_id <> $1", w.quiet.tenant.ID); err != nil {
+		free := "SELECT ctid FROM " + table + " WHERE organization_id <> $1 FOR UPDATE SKIP LOCKED"
+		if _, err := w.store.Pool().Exec(ctx, "DELETE FROM "+table+" WHERE ctid = ANY (ARRAY("+free+"))", w.quiet.tenant.ID); err != nil {
 			return fmt.Errorf("remove the attackers' %s: %w", table, err)
 		}
 	}

@@ -51,6 +51,16 @@ func (submitted *submission) organization() uuid.UUID {
 	return submitted.messages[0].OrganizationID
 }
 
+// organizationsOf returns the organizations of a group, each once.
+func organizationsOf(group []*submission) (organizations []uuid.UUID) {
+	for _, submitted := range group {
+		if organization := submitted.organization(); !slices.Contains(organizations, organization) {
+			organizations = append(organizations, organization)
+		}
+	}
+	return organizations
+}
+
 func (submitted *submission) finish(err error) {
 	submitted.err = err
 	close(submitted.done)

@@ -47,9 +47,6 @@ func (intake *Intake) insert(ctx context.Context, tx *db.Queries, all []*candida
 	if err := tx.SendInsert(ctx, due); err != nil {
 		return fmt.Errorf("insert due rows: %w", err)
 	}
-	if err := tx.SendNotify(ctx, db.SendNotifyParams{DueAt: now, OrganizationIds: due.OrganizationIds}); err != nil {
-		return fmt.Errorf("notify the workers: %w", err)
-	}
 	return nil
 }
 

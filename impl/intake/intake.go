@@ -25,6 +25,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/idempotency"
 	"github.com/voostack/mailstack/impl/store"
@@ -37,6 +39,8 @@ var ErrOverloaded = errors.New("too many messages are waiting to be accepted")
 type Store interface {
 	// TxPipelined runs a transaction; see store.Store.
 	TxPipelined(ctx context.Context, work func(tx *db.Queries) error) error
+	// NotifySends wakes the workers; see store.Store.
+	NotifySends(dueAt time.Time, organizations []uuid.UUID)
 }
 
 // Config of an [Intake]. Store, Now and Random are required.
@@ -188,16 +192,23 @@ func (intake *Intake) runTransaction(ctx context.Context, queue *commitQueue, gr
 		}
 	}()
 	order := &reserveOrder{reserveFirst: queue.reserveFirst.Load()}
+	var clock time.Time
 	for {
-		err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error { return intake.accept(ctx, tx, group, order) })
+		err = intake.config.Store.TxPipelined(ctx, func(tx *db.Queries) error {
+			clock = intake.config.Now().UTC()
+			return intake.accept(ctx, tx, group, clock, order)
+		})
 		if !errors.Is(err, errAllowanceExceeded) {
 			break
 		}
 		order.reserveFirst = true
 	}
 	queue.reserveFirst.Store(!order.fitted)
-	if errors.Is(err, errNothingAccepted) {
+	switch {
+	case errors.Is(err, errNothingAccepted):
 		return nil
+	case err == nil:
+		intake.config.Store.NotifySends(clock.Truncate(time.Millisecond), organizationsOf(group))
 	}
 	return err
 }
@@ -218,8 +229,7 @@ var errNothingAccepted = errors.New("nothing was accepted")
 
 // accept acquires idempotency keys, checks, inserts and reserves. It is called again when the transaction is
 // repeated, so it resets what an earlier call has set.
-func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, order *reserveOrder) error {
-	clock := intake.config.Now().UTC()
+func (intake *Intake) accept(ctx context.Context, tx *db.Queries, group []*submission, clock time.Time, order *reserveOrder) error {
 	// Times are stored to the millisecond, as in the id: lists by time are ordered by id.
 	now := clock.Truncate(time.Millisecond)
 	working, err := acquireKeys(ctx, tx, group, clock)

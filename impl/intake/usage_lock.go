@@ -17,7 +17,7 @@ import (
 
 const (
 	// usageLockWait bounds how long a transaction, and with it every request in it, waits for usage rows.
-	usageLockWait = 300 * time.Millisecond
+	usageLockWait = 100 * time.Millisecond
 	// usageLockGrace is how long the requests of an organization then wait by themselves for its row: a commit of another
 	// process may take that long when a disk stalls.
 	usageLockGrace = time.Second
@@ -148,13 +148,7 @@ func (intake *Intake) lockedAmong(ctx context.Context, organizations []uuid.UUID
 // setAsideLocked ends the submissions of a group whose organization's usage row is locked, and returns the others. These are
 // all of them where what held the transaction up is over, as after a slow commit of another process.
 func (intake *Intake) setAsideLocked(ctx context.Context, group []*submission) (others []*submission, err error) {
-	var organizations []uuid.UUID
-	for _, submitted := range group {
-		if organization := submitted.organization(); !slices.Contains(organizations, organization) {
-			organizations = append(organizations, organization)
-		}
-	}
-	locked, err := intake.lockedAmong(ctx, organizations)
+	locked, err := intake.lockedAmong(ctx, organizationsOf(group))
 	if err != nil {
 		return nil, err
 	}
