@@ -78,7 +78,7 @@ func run(ctx context.Context, set settings) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, keepLogs(w.harness.Folder, set.logs), w.close()) }()
+	defer func() { err = errors.Join(err, w.harness.KeepLogs(set.logs), w.close()) }()
 	// The first requests fill caches and pools.
 	if _, err := w.quiet.live(ctx, set.each/4); err != nil {
 		return fmt.Errorf("warm up: %w", err)

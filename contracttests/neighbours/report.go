@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -94,20 +92,3 @@ func (r *report) excesses(found lived) (excesses []error) {
 func (r *report) verdict() error { return errors.Join(r.faults...) }
 
 func short(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
-
-// keepLogs copies the logs of a run into the folder to, unless to is empty.
-func keepLogs(from, to string) error {
-	if to == "" {
-		return nil
-	}
-	logs, err := filepath.Glob(filepath.Join(from, "*.log"))
-	if err != nil {
-		return fmt.Errorf("find the logs: %w", err)
-	}
-	failures := []error{os.MkdirAll(to, 0o700)}
-	for _, log := range logs {
-		content, err := os.ReadFile(log)
-		failures = append(failures, err, os.WriteFile(filepath.Join(to, filepath.Base(log)), content, 0o600))
-	}
-	return errors.Join(failures...)
-}

@@ -63,7 +63,7 @@ func (u *unknownKeys) lookUp(
 	if u.isKnown(presented) {
 		return find(ctx, presented.Prefix)
 	}
-	failures, counted := u.failures.Get(host(address))
+	failures, counted := u.failures.Get(HostOf(address))
 	if counted && failures.TokensAt(now) < 1 {
 		return db.APIKeyGetByPrefixRow{}, tooManyUnknown()
 	}
@@ -128,10 +128,10 @@ func (u *unknownKeys) isKnown(presented apikey.Key) bool {
 
 // failed notes that an address came with a key that does not exist.
 func (u *unknownKeys) failed(address string, now time.Time) {
-	counted, found := u.failures.Get(host(address))
+	counted, found := u.failures.Get(HostOf(address))
 	if !found {
 		counted = rate.NewLimiter(failuresPerSecond, failureBurst)
-		u.failures.Add(host(address), counted)
+		u.failures.Add(HostOf(address), counted)
 	}
 	counted.AllowN(now, 1)
 }
@@ -148,7 +148,8 @@ func tooManyUnknown() *problem.Problem {
 	}
 }
 
-func host(address string) string {
+// HostOf returns the host of a remote address, without its port.
+func HostOf(address string) string {
 	if only, _, err := net.SplitHostPort(address); err == nil {
 		return only
 	}

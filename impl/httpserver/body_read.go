@@ -3,12 +3,12 @@ package httpserver
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/auth"
 	"github.com/voostack/mailstack/impl/problem"
 )
 
@@ -131,11 +131,7 @@ func NewBodyBudget(limit int64, pace BodyPace) *BodyBudget {
 // Read reads the body of a request, of at most limit bytes; release gives them back. It returns a problem if the body is too
 // large, too slow or incomplete, or if the budget is full.
 func (b *BodyBudget) Read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), err error) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	reservation, err := b.budget.open(host, min(r.ContentLength, limit))
+	reservation, err := b.budget.open(auth.HostOf(r.RemoteAddr), min(r.ContentLength, limit))
 	if err != nil {
 		return nil, nil, err
 	}
