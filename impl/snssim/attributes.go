@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/voostack/mailstack/impl/snssim/policies"
 )
 
 const (
@@ -58,7 +60,9 @@ func (s *Simulator) checkSubscriptionAttribute(name, value string) error {
 			return invalid("RedrivePolicy: the dead-letter queue is none of this account and region")
 		}
 	case attributeDelivery:
-		return checkDeliveryPolicy(value)
+		if err := policies.CheckDelivery(value); err != nil {
+			return invalid(err.Error())
+		}
 	case "FilterPolicy", "FilterPolicyScope", "ReplayPolicy", "SubscriptionRoleArn":
 	default:
 		return invalid("AttributeName")

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/voostack/mailstack/impl/snssim/policies"
 )
 
 const (
@@ -146,7 +148,7 @@ func (s *Simulator) enqueue(to Subscription, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.queues[nameOfARN(to.Endpoint)]
-	if !ok || !allows(q.attributes[attributePolicy], "sns.amazonaws.com", "sqs:SendMessage", to.Endpoint, to.TopicARN) {
+	if !ok || !policies.Allows(q.attributes[attributePolicy], Account, "sns.amazonaws.com", "sqs:SendMessage", to.Endpoint, to.TopicARN) {
 		s.config.Log.Warn("topic not allowed to send to its queue")
 		return
 	}

@@ -3,10 +3,12 @@
 //
 //   - simulator.go: Config, New, the routes, the state
 //   - topics.go, subscriptions.go: topics and their subscriptions; query.go: the query protocol of SNS and STS
-//   - attributes.go: which attributes topics, subscriptions and queues take; delivery_policy.go: when SNS posts again
+//   - attributes.go: which attributes topics, subscriptions and queues take
 //   - queues.go, receive.go: the operations of SQS, in its JSON protocol; queue.go: the messages of a queue
-//   - policy.go: the policies that allow publishing to a topic and sending to a queue
-//   - subscriber.go: delivery to web servers and queues; sign.go: signatures as SNS makes them
+//   - subscriber.go: delivery to web servers and queues
+//   - certificate.go: the certificate of the signing key
+//
+// Packages below it read policies (policies) and sign messages (signing).
 //
 // Published messages wait in memory for their subscribers, and so do the messages of a queue.
 package snssim
@@ -25,6 +27,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/voostack/mailstack/impl/snssim/signing"
 )
 
 // Account is the id of the simulated account.
@@ -65,7 +68,7 @@ type Change struct {
 // Simulator is the topics and queues of one account in one region. It is safe for concurrent use.
 type Simulator struct {
 	config Config
-	keys   func() (*signer, error)
+	keys   func() (*signing.Signer, error)
 	client *http.Client
 	// skipping is closed when retries no longer wait.
 	skipping chan struct{}
@@ -86,7 +89,7 @@ func New(config Config) *Simulator {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{
 		config: config, context: ctx, cancel: cancel, skipping: make(chan struct{}),
-		keys:   sync.OnceValues(func() (*signer, error) { return newSigner(config.Now()) }),
+		keys:   sync.OnceValues(func() (*signing.Signer, error) { return signing.New(config.Now()) }),
 		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: workers}},
 		topics: map[string]Topic{}, subscriptions: map[string]Subscription{},
 		subscribers: map[string]*subscriber{}, queues: map[string]*queue{},

@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/voostack/mailstack/impl/snssim/policies"
+	"github.com/voostack/mailstack/impl/snssim/signing"
 )
 
 const (
@@ -27,7 +30,7 @@ type subscriber struct {
 	arn string
 
 	mu        sync.Mutex
-	pending   []message
+	pending   []signing.Message
 	inHand    int
 	changed   *sync.Cond
 	confirmed bool // until then everything waits
@@ -62,7 +65,7 @@ func (one *subscriber) stop() {
 	one.changed.Broadcast()
 }
 
-func (one *subscriber) add(m message) {
+func (one *subscriber) add(m signing.Message) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	one.pending = append(one.pending, m)
@@ -87,7 +90,7 @@ func (one *subscriber) work() {
 		one.mu.Lock()
 		one.inHand--
 		if !delivered {
-			one.pending = append([]message{m}, one.pending...)
+			one.pending = append([]signing.Message{m}, one.pending...)
 		}
 		one.mu.Unlock()
 	}
@@ -119,7 +122,7 @@ func (one *subscriber) waiting() []Published {
 
 // deliver signs a message and delivers it to the subscription's web server or queue. It returns false if the simulator was
 // closed while retries were left.
-func (s *Simulator) deliver(to Subscription, m message) bool {
+func (s *Simulator) deliver(to Subscription, m signing.Message) bool {
 	body, err := s.encode(&m, to.raw())
 	if err != nil {
 		s.config.Log.Error("publish an event", slog.Any("error", err))
@@ -133,16 +136,16 @@ func (s *Simulator) deliver(to Subscription, m message) bool {
 }
 
 // encode returns a message as its subscriber gets it: signed and in its envelope, or raw.
-func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
-	if raw && m.Type == typeNotification {
+func (s *Simulator) encode(m *signing.Message, raw bool) ([]byte, error) {
+	if raw && m.Type == signing.TypeNotification {
 		return []byte(m.Message), nil
 	}
 	keys, err := s.keys()
 	if err != nil {
 		return nil, err
 	}
-	m.SigningCertURL += keys.path
-	if err := keys.sign(m); err != nil {
+	m.SigningCertURL += keys.Path
+	if err := keys.Sign(m); err != nil {
 		return nil, err
 	}
 	return json.Marshal(m)
@@ -153,7 +156,7 @@ func (s *Simulator) encode(m *message, raw bool) ([]byte, error) {
 // if the simulator was closed first.
 //   - https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 //   - https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
-func (s *Simulator) post(to Subscription, m message, body []byte) bool {
+func (s *Simulator) post(to Subscription, m signing.Message, body []byte) bool {
 	for wait := range s.waits(to) {
 		if s.pause(wait) != nil {
 			return false
@@ -170,7 +173,7 @@ func (s *Simulator) post(to Subscription, m message, body []byte) bool {
 	if s.context.Err() != nil {
 		return false
 	}
-	if m.Type == typeNotification {
+	if m.Type == signing.TypeNotification {
 		s.bury(to, body)
 	}
 	return true
@@ -188,11 +191,11 @@ func (s *Simulator) waits(to Subscription) iter.Seq[time.Duration] {
 			}
 			return
 		}
-		policy, err := retryPolicyOf(to.Attributes[attributeDelivery])
+		policy, err := policies.RetriesOf(to.Attributes[attributeDelivery])
 		if err != nil { // it was read when it was set
 			return
 		}
-		for _, wait := range policy.delays() {
+		for _, wait := range policy.Delays() {
 			if !yield(wait) {
 				return
 			}
@@ -234,7 +237,7 @@ func (s *Simulator) bury(to Subscription, body []byte) {
 	s.enqueue(to, body)
 }
 
-func (s *Simulator) try(endpoint string, m message, body []byte) (status int, err error) {
+func (s *Simulator) try(endpoint string, m signing.Message, body []byte) (status int, err error) {
 	request, err := http.NewRequestWithContext(s.context, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("make a request: %w", err)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/voostack/mailstack/impl/snssim/signing"
 )
 
 const subscriptionsPerPage = 100
@@ -90,7 +92,7 @@ func (s *Simulator) subscribed(wanted Subscription) (Subscription, error) {
 
 // ask posts the request for a confirmation. The caller holds mu.
 func (s *Simulator) ask(of Subscription) {
-	m := s.message(typeSubscription, of, "You have chosen to subscribe to the topic "+of.TopicARN+
+	m := s.message(signing.TypeSubscription, of, "You have chosen to subscribe to the topic "+of.TopicARN+
 		".\nTo confirm the subscription, visit the SubscribeURL included in this message.")
 	m.Token = of.Token
 	m.SubscribeURL = of.Base + "/?" + url.Values{

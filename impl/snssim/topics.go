@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/voostack/mailstack/impl/snssim/policies"
+	"github.com/voostack/mailstack/impl/snssim/signing"
 )
 
 const (
@@ -128,7 +131,7 @@ func (s *Simulator) CanPublish(topicARN, source string) error {
 	if !ok {
 		return noTopic()
 	}
-	if !topic.Open && !allows(topic.Attributes[attributePolicy], "ses.amazonaws.com", "sns:Publish", topicARN, source) {
+	if !topic.Open && !policies.Allows(topic.Attributes[attributePolicy], Account, "ses.amazonaws.com", "sns:Publish", topicARN, source) {
 		return errors.New("the policy of the topic does not let SES publish")
 	}
 	return nil
@@ -144,7 +147,7 @@ func (s *Simulator) Publish(topicARN, text string) {
 		if subscription.TopicARN != topicARN {
 			continue
 		}
-		m := s.message(typeNotification, subscription, text)
+		m := s.message(signing.TypeNotification, subscription, text)
 		m.MessageId = id // the same for all subscriptions
 		m.UnsubscribeURL = subscription.Base + "/?Action=Unsubscribe"
 		one.add(m)
@@ -152,12 +155,12 @@ func (s *Simulator) Publish(topicARN, text string) {
 }
 
 // message returns an unsigned message for a subscription. The caller holds mu.
-func (s *Simulator) message(kind string, to Subscription, text string) message {
+func (s *Simulator) message(kind string, to Subscription, text string) signing.Message {
 	version := s.topics[to.TopicARN].Attributes["SignatureVersion"]
 	if version == "" {
 		version = "1"
 	}
-	return message{
+	return signing.Message{
 		Type: kind, MessageId: newID(), TopicArn: to.TopicARN, Message: text,
 		Timestamp:        s.config.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		SignatureVersion: version, SigningCertURL: to.Base, // encode adds the path

@@ -1,7 +1,8 @@
-package snssim
+package policies
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -9,9 +10,9 @@ import (
 // https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 const longestRetry = time.Hour
 
-// retryPolicy says when SNS posts again what a web server did not accept. The page names defaults and bounds:
+// Retries says when SNS posts again what a web server did not accept. The page names defaults and bounds:
 // https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html#creating-delivery-policy
-type retryPolicy struct {
+type Retries struct {
 	MinDelayTarget     int `json:"minDelayTarget"`
 	MaxDelayTarget     int `json:"maxDelayTarget"`
 	NumRetries         int `json:"numRetries"`
@@ -20,11 +21,11 @@ type retryPolicy struct {
 	NumMaxDelayRetries int `json:"numMaxDelayRetries"`
 }
 
-// retryPolicyOf returns the policy of a subscription, without one SNS's own: three retries, 20 seconds apart.
-func retryPolicyOf(deliveryPolicy string) (retryPolicy, error) {
+// RetriesOf returns the policy of a subscription, without one SNS's own: three retries, 20 seconds apart.
+func RetriesOf(deliveryPolicy string) (Retries, error) {
 	policy := struct {
-		Healthy retryPolicy `json:"healthyRetryPolicy"`
-	}{retryPolicy{MinDelayTarget: 20, MaxDelayTarget: 20, NumRetries: 3}}
+		Healthy Retries `json:"healthyRetryPolicy"`
+	}{Retries{MinDelayTarget: 20, MaxDelayTarget: 20, NumRetries: 3}}
 	if deliveryPolicy == "" {
 		return policy.Healthy, nil
 	}
@@ -32,32 +33,33 @@ func retryPolicyOf(deliveryPolicy string) (retryPolicy, error) {
 	return policy.Healthy, err
 }
 
-func checkDeliveryPolicy(value string) error {
-	p, err := retryPolicyOf(value)
+// CheckDelivery returns an error that says what is wrong with a delivery policy.
+func CheckDelivery(value string) error {
+	p, err := RetriesOf(value)
 	phases := p.NumNoDelayRetries + p.NumMinDelayRetries + p.NumMaxDelayRetries
 	switch {
 	case err != nil || value == "":
-		return invalid("DeliveryPolicy: it is not JSON")
+		return errors.New("DeliveryPolicy: it is not JSON")
 	case p.MinDelayTarget < 1 || p.MinDelayTarget > p.MaxDelayTarget || p.MaxDelayTarget > int(longestRetry/time.Second):
-		return invalid("DeliveryPolicy: minDelayTarget and maxDelayTarget")
+		return errors.New("DeliveryPolicy: minDelayTarget and maxDelayTarget")
 	case p.NumRetries < 0 || p.NumRetries > 100:
-		return invalid("DeliveryPolicy: numRetries must be 0 to 100")
+		return errors.New("DeliveryPolicy: numRetries must be 0 to 100")
 	case min(p.NumNoDelayRetries, p.NumMinDelayRetries, p.NumMaxDelayRetries) < 0 || phases > p.NumRetries:
-		return invalid("DeliveryPolicy: numRetries must cover the retries of all phases")
+		return errors.New("DeliveryPolicy: numRetries must cover the retries of all phases")
 	}
 	total := time.Duration(0)
-	for _, delay := range p.delays() {
+	for _, delay := range p.Delays() {
 		total += delay
 	}
 	if total > longestRetry {
-		return invalid("DeliveryPolicy: Total policy retry time cannot be greater than 3600 seconds")
+		return errors.New("DeliveryPolicy: Total policy retry time cannot be greater than 3600 seconds")
 	}
 	return nil
 }
 
-// delays returns the wait before each retry, without SNS's jitter. In the backoff phase the delays grow evenly from the least to
+// Delays returns the wait before each retry, without SNS's jitter. In the backoff phase the delays grow evenly from the least to
 // the greatest, as the function "linear" is drawn; the other functions differ only between the same ends.
-func (p retryPolicy) delays() []time.Duration {
+func (p Retries) Delays() []time.Duration {
 	least, most := time.Duration(p.MinDelayTarget)*time.Second, time.Duration(p.MaxDelayTarget)*time.Second
 	var found []time.Duration
 	for range p.NumNoDelayRetries {

@@ -1,4 +1,5 @@
-package snssim
+// Package policies reads the policies of topics, queues and subscriptions: who may act, and when SNS posts again.
+package policies
 
 import (
 	"encoding/json"
@@ -28,9 +29,9 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(o))
 }
 
-// allows reports whether a policy lets a service act on a resource on behalf of a source. Statements about
+// Allows reports whether a policy of an account lets a service act on a resource on behalf of a source. Statements about
 // principals other than services allow nothing here.
-func allows(policy, service, action, resource, source string) bool {
+func Allows(policy, account, service, action, resource, source string) bool {
 	var document struct{ Statement []json.RawMessage }
 	if json.Unmarshal([]byte(policy), &document) != nil {
 		return false
@@ -39,17 +40,17 @@ func allows(policy, service, action, resource, source string) bool {
 		var one statement
 		return json.Unmarshal(raw, &one) == nil && one.Effect == "Allow" && slices.Contains(one.Principal.Service, service) &&
 			slices.ContainsFunc(one.Action, func(a string) bool { return strings.EqualFold(a, action) }) &&
-			slices.Contains(one.Resource, resource) && one.holds(source)
+			slices.Contains(one.Resource, resource) && one.holds(account, source)
 	})
 }
 
 // holds reports whether the conditions about the origin of a call hold. Any other condition counts as not holding.
-func (s statement) holds(source string) bool {
+func (s statement) holds(account, source string) bool {
 	for _, keys := range s.Condition {
 		for key, wanted := range keys {
 			switch strings.ToLower(key) {
 			case "aws:sourceaccount":
-				if !slices.Contains(wanted, Account) {
+				if !slices.Contains(wanted, account) {
 					return false
 				}
 			case "aws:sourcearn":

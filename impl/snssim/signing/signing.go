@@ -1,4 +1,5 @@
-package snssim
+// Package signing signs messages as Amazon SNS does.
+package signing
 
 import (
 	"crypto"
@@ -12,23 +13,22 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
-	"log/slog"
 	"math/big"
-	"net/http"
 	"strings"
 	"time"
 )
 
 const certificateAge = 10 * 365 * 24 * time.Hour
 
+// The types of messages.
 const (
-	typeNotification = "Notification"
-	typeSubscription = "SubscriptionConfirmation"
+	TypeNotification = "Notification"
+	TypeSubscription = "SubscriptionConfirmation"
 )
 
-// message is an SNS message as subscribers get it.
+// Message is an SNS message as subscribers get it.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
-type message struct {
+type Message struct {
 	Type             string
 	MessageId        string
 	Token            string `json:",omitempty"`
@@ -42,16 +42,17 @@ type message struct {
 	UnsubscribeURL   string `json:",omitempty"`
 }
 
-// signer holds the signing key of all topics.
-type signer struct {
+// Signer holds the signing key of all topics.
+type Signer struct {
 	key         *rsa.PrivateKey
-	certificate []byte
-	// path is where the certificate is served. As with SNS, each certificate has its own path: a restarted
+	Certificate []byte
+	// Path is where the certificate is served. As with SNS, each certificate has its own path: a restarted
 	// simulator has another key, and a verifier that cached the old certificate must not use it for the new one.
-	path string
+	Path string
 }
 
-func newSigner(now time.Time) (*signer, error) {
+// New returns a signer with a key and a certificate of its own.
+func New(now time.Time) (*Signer, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("make the key of the simulated SNS: %w", err)
@@ -65,21 +66,21 @@ func newSigner(now time.Time) (*signer, error) {
 		return nil, fmt.Errorf("make the certificate of the simulated SNS: %w", err)
 	}
 	sum := sha256.Sum256(der)
-	return &signer{
-		key: key, certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		path: "/SimpleNotificationService-" + hex.EncodeToString(sum[:16]) + ".pem",
+	return &Signer{
+		key: key, Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		Path: "/SimpleNotificationService-" + hex.EncodeToString(sum[:16]) + ".pem",
 	}, nil
 }
 
-// sign signs what SNS signs: the fields in the order of their names.
+// Sign signs what SNS signs: the fields in the order of their names.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
-func (s *signer) sign(m *message) error {
+func (s *Signer) Sign(m *Message) error {
 	parts := []string{"Message", m.Message, "MessageId", m.MessageId}
-	if m.Type != typeNotification {
+	if m.Type != TypeNotification {
 		parts = append(parts, "SubscribeURL", m.SubscribeURL)
 	}
 	parts = append(parts, "Timestamp", m.Timestamp)
-	if m.Type != typeNotification {
+	if m.Type != TypeNotification {
 		parts = append(parts, "Token", m.Token)
 	}
 	parts = append(parts, "TopicArn", m.TopicArn, "Type", m.Type, "")
@@ -95,21 +96,4 @@ func (s *signer) sign(m *message) error {
 	}
 	m.Signature = base64.StdEncoding.EncodeToString(signature)
 	return nil
-}
-
-func (s *Simulator) serveCertificate(w http.ResponseWriter, r *http.Request) {
-	keys, err := s.keys()
-	if err != nil {
-		s.config.Log.Error("serve the certificate", slog.Any("error", err))
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	if r.URL.Path != keys.path {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-x509-ca-cert")
-	if _, err := w.Write(keys.certificate); err != nil {
-		s.config.Log.Debug("write the certificate", slog.Any("error", err))
-	}
 }
