@@ -75,7 +75,8 @@ WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id;
 -- EventInsert stores events, each once, and inserts the deliveries of the new ones for every enabled webhook that
 -- subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
 -- implies, or a higher stored one, so that the order of the two writes does not matter; impl/mail defines what each
--- event means. If the event raises the status, the stored error belongs to a lower one and is left out.
+-- event means. If the event raises the status, the stored error belongs to a lower one and is left out. Package store
+-- notifies what it returns after the commit.
 -- name: EventInsert :exec
 WITH stored AS (
     INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
@@ -135,7 +136,7 @@ told AS (
     ) AS message
     RETURNING id
 )
-SELECT pg_notify('deliveries', '') FROM told LIMIT 1;
+SELECT 'deliveries'::text AS notify_after_commit FROM told LIMIT 1;
 
 -- TagInsert indexes messages by their tags.
 -- name: TagInsert :exec

@@ -686,7 +686,7 @@ told AS (
     ) AS message
     RETURNING id
 )
-SELECT pg_notify('deliveries', '') FROM told LIMIT 1
+SELECT 'deliveries'::text AS notify_after_commit FROM told LIMIT 1
 `
 
 type EventInsertParams struct {
@@ -702,7 +702,8 @@ type EventInsertParams struct {
 // EventInsert stores events, each once, and inserts the deliveries of the new ones for every enabled webhook that
 // subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
 // implies, or a higher stored one, so that the order of the two writes does not matter; impl/mail defines what each
-// event means. If the event raises the status, the stored error belongs to a lower one and is left out.
+// event means. If the event raises the status, the stored error belongs to a lower one and is left out. Package store
+// notifies what it returns after the commit.
 func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error {
 	_, err := q.db.Exec(ctx, eventInsert,
 		arg.EmailIds,

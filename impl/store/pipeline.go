@@ -17,10 +17,15 @@ import (
 // is: these transactions hold rows for which the other processes wait, and never wait for anything but Postgres themselves.
 const endWhenIdle = "set local idle_in_transaction_session_timeout = '3s'"
 
+// notifyColumn is the name of the only column of a statement that returns channels to notify after the commit.
+const notifyColumn = "notify_after_commit"
+
 // TxPipelined is Tx with one round trip per statement that returns rows. Statements that return none are queued, and
 // sent together with the next statement that does, or with the commit. The error of a queued statement is returned by
 // the statement it was sent with, so do must not attribute an error to a statement; nor may do use a statement that
 // counts the rows it touched. It makes a transaction of one message about as fast as a stored procedure.
+//
+// A queued statement that returns a column notify_after_commit names channels for [Store.NotifySoon].
 func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) error {
 	revived := false
 	for attempt := 1; ; attempt++ {
@@ -28,6 +33,9 @@ func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) 
 		err := s.runTxPipelined(ctx, run, do)
 		switch {
 		case err == nil:
+			for channel := range run.notify {
+				s.NotifySoon(channel)
+			}
 			return nil
 		case !revived && ctx.Err() == nil && run.conn != nil && !run.committing && connectionDied(err):
 			// The pooled connection was dead: nothing has been stored through it.
@@ -69,6 +77,7 @@ type pipeline struct {
 	conn       *pgxpool.Conn
 	batch      pgx.Batch
 	committing bool
+	notify     map[string]bool // channels
 }
 
 var _ db.DBTX = (*pipeline)(nil)
@@ -127,12 +136,36 @@ func (p *pipeline) send(ctx context.Context) (pgx.BatchResults, error) {
 	p.batch = pgx.Batch{}
 	results := p.conn.SendBatch(ctx, &sent)
 	for range sent.Len() - 1 {
-		if _, err := results.Exec(); err != nil {
+		if err := p.readQueued(results); err != nil {
 			_ = results.Close() // repeats the error
 			return nil, err
 		}
 	}
 	return results, nil
+}
+
+// readQueued reads the result of a queued statement.
+func (p *pipeline) readQueued(results pgx.BatchResults) error {
+	rows, err := results.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns := rows.FieldDescriptions()
+	if len(columns) == 1 && columns[0].Name == notifyColumn {
+		for rows.Next() {
+			var channel string
+			if err := rows.Scan(&channel); err != nil {
+				return err
+			}
+			if p.notify == nil {
+				p.notify = map[string]bool{}
+			}
+			p.notify[channel] = true
+		}
+	}
+	rows.Close()
+	return rows.Err()
 }
 
 // rollback makes the connection reusable. If it fails, the pool closes the connection.
