@@ -1,41 +1,40 @@
--- NotificationInsert stores a notification of SES once. It affects one row if the notification is new. The caller wakes the
--- workers after the commit.
+-- NotificationInsert stores notifications of SES, each once, and returns how many are new. It inserts in the order of their
+-- ids, so that two transactions that store the same ones never deadlock. The caller wakes the workers after the commit.
 -- name: NotificationInsert :execrows
-INSERT INTO notifications (message_id, body, received_at, due_at)
-VALUES (@message_id, @body::text, @now::timestamptz, @now::timestamptz)
-ON CONFLICT (message_id) DO NOTHING;
-
--- NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
--- transactions that store the same ones never deadlock.
--- name: NotificationInsertMany :execrows
 INSERT INTO notifications (message_id, body, received_at, due_at)
 SELECT given.message_id, given.body, @now::timestamptz, @now::timestamptz
 FROM (SELECT unnest(@message_ids::text[]) AS message_id, unnest(@bodies::text[]) AS body) AS given
 ORDER BY given.message_id
 ON CONFLICT (message_id) DO NOTHING;
 
--- NotificationClaim leases due notifications. They have no lanes: their organization is known only after they are
--- parsed.
--- name: NotificationClaim :many
-WITH taken AS (
-    SELECT n.message_id FROM notifications n
+-- NotificationTake locks due notifications and returns them, the longest due first. The lock is the lease: it ends with
+-- the transaction, also where the process dies. They have no lanes: their organization is known only after they are
+-- parsed. What exceeds max_bytes of bodies is left out, but for the first.
+-- name: NotificationTake :many
+WITH due AS MATERIALIZED (
+    SELECT n.message_id, n.body, n.received_at, n.attempt FROM notifications n
     WHERE n.due_at <= @now::timestamptz
     ORDER BY n.due_at
     LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 )
-UPDATE notifications
-SET attempt = notifications.attempt + 1,
-    due_at = @leased_until::timestamptz,
-    leased_until = @leased_until::timestamptz
-FROM taken
-WHERE notifications.message_id = taken.message_id
-RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS body, notifications.received_at,
-    notifications.attempt;
+SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.attempt
+FROM (
+    SELECT due.*, sum(octet_length(due.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - octet_length(due.body) AS bytes_before
+    FROM due
+) AS taken
+WHERE coalesce(taken.bytes_before, 0) < @max_bytes::bigint;
 
--- NotificationSettle ends the work of a notification. Doing so twice is doing so once.
+-- NotificationTakeAgain does the same for some of those that were taken before.
+-- name: NotificationTakeAgain :many
+SELECT message_id, coalesce(body, '')::text AS body, received_at, attempt FROM notifications
+WHERE message_id = ANY (@message_ids::text[]) AND due_at <= @now::timestamptz
+ORDER BY due_at
+FOR UPDATE SKIP LOCKED;
+
+-- NotificationSettle ends the work of notifications. Doing so twice is doing so once.
 -- name: NotificationSettle :exec
-UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = @message_id;
+UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = ANY (@message_ids::text[]);
 
 -- NotificationSettleProbe ends the work of a notification about a probe. It leaves the probe id in the body, for
 -- the process that waits for it, as long as the notification is retained.
@@ -49,10 +48,18 @@ SELECT EXISTS (
     SELECT FROM notifications WHERE received_at >= @since::timestamptz AND position(@probe::text IN body) > 0
 );
 
--- NotificationPostpone puts a notification back if the attempt is still ours.
+-- NotificationPostpone puts notifications back, and counts that, unless they were put back meanwhile.
 -- name: NotificationPostpone :exec
-UPDATE notifications SET due_at = @due_at::timestamptz, leased_until = NULL
-WHERE message_id = @message_id AND attempt = @attempt AND leased_until IS NOT NULL;
+UPDATE notifications SET due_at = postponed.due_at, attempt = notifications.attempt + 1, leased_until = NULL
+FROM (
+    SELECT
+        unnest(@message_ids::text[]) AS message_id,
+        unnest(@attempts::integer[]) AS attempt,
+        unnest(@due_at::timestamptz[]) AS due_at
+) AS postponed
+WHERE notifications.message_id = postponed.message_id
+  AND notifications.attempt = postponed.attempt
+  AND notifications.due_at IS NOT NULL;
 
 -- NotificationDeleteExpired deletes some of the settled notifications that are too old to be delivered again.
 -- name: NotificationDeleteExpired :execrows
@@ -69,55 +76,92 @@ WHERE message_id IN (
 -- name: NotificationLatest :one
 SELECT received_at FROM notifications ORDER BY received_at DESC LIMIT 1;
 
--- The following statements store the events of one message. We set the tag that names the message, and it came back
--- in a verified notification, so the message determines the organization.
+-- The following statements store the events of messages. We set the tag that names the message, and it came back in a
+-- verified notification, so the message determines the organization.
 
--- EmailLockForEvent finds and locks the message that a notification names, so that its events are stored one after
--- the other.
--- name: EmailLockForEvent :one
-SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = @id FOR NO KEY UPDATE;
+-- EmailLockForEvents finds and locks the messages that notifications name, by our ids or by SES's, with a row for each of
+-- their recipients, of which a message has at most 50; position is -1 where it has none. While a message is locked, no
+-- other transaction stores events about it. All transactions lock messages in the order of their ids, so that they never
+-- deadlock. Each message is looked up by itself, whatever Postgres knows about the tables.
+-- name: EmailLockForEvents :many
+WITH named AS (
+    SELECT unnest(@ids::uuid[]) AS id
+    UNION ALL
+    SELECT found.id
+    FROM (SELECT unnest(@provider_message_ids::text[]) AS provider_message_id) AS given
+    CROSS JOIN LATERAL (
+        SELECT e.id FROM emails e WHERE e.provider_message_id = given.provider_message_id ORDER BY e.id LIMIT 1
+    ) AS found
+)
+SELECT locked.id, locked.organization_id, locked.outcome, locked.provider_message_id, locked.has_sent_at::boolean AS has_sent_at,
+    coalesce(known.position, -1)::smallint AS position, coalesce(known.address, '')::text AS address,
+    coalesce(known.address_key, '')::text AS address_key, coalesce(known.outcome, 0)::smallint AS recipient_outcome
+FROM (SELECT DISTINCT named.id FROM named ORDER BY named.id) AS wanted
+CROSS JOIN LATERAL (
+    SELECT e.id, e.organization_id, e.outcome, e.provider_message_id, e.sent_at IS NOT NULL AS has_sent_at
+    FROM emails e WHERE e.id = wanted.id LIMIT 1
+    FOR NO KEY UPDATE
+) AS locked
+LEFT JOIN LATERAL (
+    SELECT r.position, r.address, r.address_key, r.outcome FROM recipients r
+    WHERE r.email_id = locked.id AND r.organization_id IS NOT DISTINCT FROM locked.organization_id
+    ORDER BY r.email_id, r.position
+    LIMIT 50
+) AS known ON true;
 
--- name: EmailLockForEventByProviderID :one
-SELECT id, organization_id, outcome, provider_message_id FROM emails
-WHERE provider_message_id = @provider_message_id::text
-ORDER BY id
-LIMIT 1
-FOR NO KEY UPDATE;
-
--- EventListKnown returns which of the given events are stored.
--- name: EventListKnown :many
-SELECT fact_key FROM events
-WHERE organization_id = @organization_id AND email_id = @email_id AND fact_key = ANY (@fact_keys::text[]);
-
--- EventListFailures returns the stored events that say why a message failed, earliest first.
--- name: EventListFailures :many
-SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
-WHERE organization_id = @organization_id AND email_id = @email_id
-  AND type IN ('email.failed', 'email.bounced', 'email.complained')
-ORDER BY occurred_at, fact_key
-LIMIT 200;
+-- EmailSetProviderID stores the ids that SES gave messages, unless one is stored.
+-- name: EmailSetProviderID :exec
+UPDATE emails SET provider_message_id = given.provider_message_id
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@provider_message_ids::text[]) AS provider_message_id
+) AS given
+WHERE emails.id = given.id AND emails.organization_id = given.organization_id AND emails.provider_message_id IS NULL;
 
 -- RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 -- name: RecipientRaiseOutcome :exec
 UPDATE recipients
-SET outcome = higher_outcome(recipients.outcome, marked.outcome)
-FROM (SELECT unnest(@positions::smallint[]) AS position, unnest(@outcomes::smallint[]) AS outcome) AS marked
-WHERE recipients.email_id = @email_id
-  AND recipients.organization_id IS NOT DISTINCT FROM @organization_id
-  AND recipients.position = marked.position;
+SET outcome = marked.outcome
+FROM (
+    SELECT
+        unnest(@email_ids::uuid[]) AS email_id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@positions::smallint[]) AS position,
+        unnest(@outcomes::smallint[]) AS outcome
+) AS marked
+WHERE recipients.email_id = marked.email_id
+  AND recipients.organization_id IS NOT DISTINCT FROM marked.organization_id
+  AND recipients.position = marked.position
+  AND higher_outcome(recipients.outcome, marked.outcome) <> recipients.outcome;
 
--- EmailSetProviderID stores the id that SES gave the message, unless one is stored.
--- name: EmailSetProviderID :exec
-UPDATE emails SET provider_message_id = @provider_message_id::text
-WHERE id = @id AND organization_id = @organization_id AND provider_message_id IS NULL;
-
--- EmailRaiseOutcome stores the outcome of a message. The highest outcome stands.
+-- EmailRaiseOutcome stores the outcome of messages. The highest outcome stands, and its reason is the reason of the
+-- earliest event with that outcome, in whatever order the events arrived. What was sent or delivered has none. The zero time
+-- of Go stands for none.
 -- name: EmailRaiseOutcome :exec
 UPDATE emails
-SET outcome = higher_outcome(outcome, @outcome::smallint),
-    sent_at = coalesce(sent_at, sqlc.narg(sent_at)::timestamptz),
-    error_message = nullif(@error_message::text, '')
-WHERE id = @id AND organization_id = @organization_id;
+SET outcome = higher_outcome(emails.outcome, raised.outcome),
+    sent_at = coalesce(emails.sent_at, raised.sent_at),
+    error_message = CASE WHEN higher_outcome(emails.outcome, raised.outcome) >= 4 THEN (
+        SELECT nullif(events.data ->> 'reason', '') FROM events
+        WHERE events.email_id = raised.id AND events.organization_id = raised.organization_id
+          AND CASE events.type
+                WHEN 'email.bounced' THEN CASE WHEN events.fact_key LIKE 'softBounced/%' THEN 7 ELSE 5 END
+                WHEN 'email.complained' THEN 6
+                WHEN 'email.failed' THEN CASE WHEN events.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
+            END = higher_outcome(emails.outcome, raised.outcome)
+        ORDER BY events.occurred_at, events.fact_key
+        LIMIT 1
+    ) END
+FROM (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@organization_ids::uuid[]) AS organization_id,
+        unnest(@outcomes::smallint[]) AS outcome,
+        nullif(unnest(@sent_at::timestamptz[]), '0001-01-01 00:00:00+00') AS sent_at
+) AS raised
+WHERE emails.id = raised.id AND emails.organization_id = raised.organization_id;
 
 -- EventList reads a page of the events of a message, newest first, with the two limits of EmailList.
 -- name: EventList :many

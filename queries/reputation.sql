@@ -1,6 +1,7 @@
--- ReputationFactInsert stores to whom messages bounced for good, or who complained, each once. recipients are address
--- keys, or anything else that tells recipients apart. All transactions insert in the same order, so that they never
--- deadlock. Addresses of the mailbox simulator of SES do not count.
+-- ReputationFactInsert stores to whom messages bounced for good, or who complained, each once, but for events (fact_keys)
+-- that are stored already: what followed from them may have expired. recipients are address keys, or anything else that
+-- tells recipients apart. All transactions insert in the same order, so that they never deadlock. Addresses of the mailbox
+-- simulator of SES do not count.
 -- name: ReputationFactInsert :exec
 INSERT INTO reputation_facts (organization_id, email_id, kind, recipient_hash, domain, recorded_at)
 SELECT given.organization_id, given.email_id, given.kind, hashtextextended(given.recipient, 0), coalesce(sender.name, ''), @now::timestamptz
@@ -9,14 +10,20 @@ FROM (
         unnest(@organization_ids::uuid[]) AS organization_id,
         unnest(@email_ids::uuid[]) AS email_id,
         unnest(@kinds::text[]) AS kind,
-        unnest(@recipients::text[]) AS recipient
+        unnest(@recipients::text[]) AS recipient,
+        unnest(@fact_keys::text[]) AS fact_key
 ) AS given
 LEFT JOIN LATERAL (
     SELECT domains.name FROM emails JOIN domains ON domains.id = emails.domain_id
     WHERE emails.id = given.email_id AND domains.organization_id = given.organization_id
     LIMIT 1
 ) AS sender ON true
-WHERE given.recipient NOT LIKE '%@simulator.amazonses.com'
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM events
+    WHERE events.email_id = given.email_id AND events.organization_id = given.organization_id AND events.fact_key = given.fact_key
+    LIMIT 1
+) AS stored ON true
+WHERE stored.known IS NULL AND given.recipient NOT LIKE '%@simulator.amazonses.com'
 ORDER BY given.organization_id, given.email_id, given.kind, given.recipient
 ON CONFLICT DO NOTHING;
 

@@ -204,6 +204,13 @@ WHERE recipients.email_id = marked.email_id
 -- name: SendLock :exec
 SELECT email_id FROM sends WHERE email_id = ANY (@email_ids::uuid[]) ORDER BY email_id FOR UPDATE;
 
+-- EmailLock locks messages in the order of their ids, after their due rows, as EmailLockForEvents does: a statement that
+-- updates several locks them in the order of its plan.
+-- name: EmailLock :exec
+SELECT locked.id
+FROM (SELECT DISTINCT unnest(@ids::uuid[]) AS id ORDER BY id) AS wanted
+CROSS JOIN LATERAL (SELECT e.id FROM emails e WHERE e.id = wanted.id LIMIT 1 FOR NO KEY UPDATE) AS locked;
+
 -- SendComplete ends the work of messages that SES accepted, whichever worker holds the lease by now: another
 -- attempt could only send them twice.
 -- name: SendComplete :exec

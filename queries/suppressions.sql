@@ -1,5 +1,6 @@
--- SuppressionInsert suppresses addresses that bounced or complained. An address that is suppressed already keeps
--- its reason. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
+-- SuppressionInsert suppresses addresses that bounced or complained, but for events (fact_keys) that are stored already: a
+-- user may have removed the address since. An address that is suppressed already keeps its reason, and of several events
+-- the first suppresses. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
 -- name: SuppressionInsert :execrows
 INSERT INTO suppressions (id, organization_id, address_key, reason, detail, email_id, created_at)
 SELECT given.id, given.organization_id, given.address_key, given.reason, nullif(given.detail, ''), given.email_id, given.created_at
@@ -11,9 +12,17 @@ FROM (
         unnest(@reasons::text[]) AS reason,
         unnest(@details::text[]) AS detail,
         unnest(@email_ids::uuid[]) AS email_id,
-        unnest(@created_at::timestamptz[]) AS created_at
+        unnest(@created_at::timestamptz[]) AS created_at,
+        unnest(@fact_keys::text[]) AS fact_key,
+        generate_subscripts(@ids::uuid[], 1) AS place
 ) AS given
-ORDER BY given.organization_id, given.address_key
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM events
+    WHERE events.email_id = given.email_id AND events.organization_id = given.organization_id AND events.fact_key = given.fact_key
+    LIMIT 1
+) AS stored ON true
+WHERE stored.known IS NULL
+ORDER BY given.organization_id, given.address_key, given.place
 ON CONFLICT (organization_id, address_key) DO NOTHING;
 
 -- SuppressionAdd suppresses addresses by hand, in the order of SuppressionInsert, and returns them all. The update

@@ -12,103 +12,152 @@ import (
 	"github.com/google/uuid"
 )
 
-const emailLockForEvent = `-- name: EmailLockForEvent :one
+const emailLockForEvents = `-- name: EmailLockForEvents :many
 
-SELECT id, organization_id, outcome, provider_message_id FROM emails WHERE id = $1 FOR NO KEY UPDATE
+WITH named AS (
+    SELECT unnest($1::uuid[]) AS id
+    UNION ALL
+    SELECT found.id
+    FROM (SELECT unnest($2::text[]) AS provider_message_id) AS given
+    CROSS JOIN LATERAL (
+        SELECT e.id FROM emails e WHERE e.provider_message_id = given.provider_message_id ORDER BY e.id LIMIT 1
+    ) AS found
+)
+SELECT locked.id, locked.organization_id, locked.outcome, locked.provider_message_id, locked.has_sent_at::boolean AS has_sent_at,
+    coalesce(known.position, -1)::smallint AS position, coalesce(known.address, '')::text AS address,
+    coalesce(known.address_key, '')::text AS address_key, coalesce(known.outcome, 0)::smallint AS recipient_outcome
+FROM (SELECT DISTINCT named.id FROM named ORDER BY named.id) AS wanted
+CROSS JOIN LATERAL (
+    SELECT e.id, e.organization_id, e.outcome, e.provider_message_id, e.sent_at IS NOT NULL AS has_sent_at
+    FROM emails e WHERE e.id = wanted.id LIMIT 1
+    FOR NO KEY UPDATE
+) AS locked
+LEFT JOIN LATERAL (
+    SELECT r.position, r.address, r.address_key, r.outcome FROM recipients r
+    WHERE r.email_id = locked.id AND r.organization_id IS NOT DISTINCT FROM locked.organization_id
+    ORDER BY r.email_id, r.position
+    LIMIT 50
+) AS known ON true
 `
 
-type EmailLockForEventRow struct {
+type EmailLockForEventsParams struct {
+	Ids                []uuid.UUID
+	ProviderMessageIds []string
+}
+
+type EmailLockForEventsRow struct {
 	ID                uuid.UUID
 	OrganizationID    uuid.UUID
 	Outcome           int16
 	ProviderMessageID *string
+	HasSentAt         bool
+	Position          int16
+	Address           string
+	AddressKey        string
+	RecipientOutcome  int16
 }
 
-// The following statements store the events of one message. We set the tag that names the message, and it came back
-// in a verified notification, so the message determines the organization.
-// EmailLockForEvent finds and locks the message that a notification names, so that its events are stored one after
-// the other.
-func (q *Queries) EmailLockForEvent(ctx context.Context, id uuid.UUID) (EmailLockForEventRow, error) {
-	row := q.db.QueryRow(ctx, emailLockForEvent, id)
-	var i EmailLockForEventRow
-	err := row.Scan(
-		&i.ID,
-		&i.OrganizationID,
-		&i.Outcome,
-		&i.ProviderMessageID,
-	)
-	return i, err
-}
-
-const emailLockForEventByProviderID = `-- name: EmailLockForEventByProviderID :one
-SELECT id, organization_id, outcome, provider_message_id FROM emails
-WHERE provider_message_id = $1::text
-ORDER BY id
-LIMIT 1
-FOR NO KEY UPDATE
-`
-
-type EmailLockForEventByProviderIDRow struct {
-	ID                uuid.UUID
-	OrganizationID    uuid.UUID
-	Outcome           int16
-	ProviderMessageID *string
-}
-
-func (q *Queries) EmailLockForEventByProviderID(ctx context.Context, providerMessageID string) (EmailLockForEventByProviderIDRow, error) {
-	row := q.db.QueryRow(ctx, emailLockForEventByProviderID, providerMessageID)
-	var i EmailLockForEventByProviderIDRow
-	err := row.Scan(
-		&i.ID,
-		&i.OrganizationID,
-		&i.Outcome,
-		&i.ProviderMessageID,
-	)
-	return i, err
+// The following statements store the events of messages. We set the tag that names the message, and it came back in a
+// verified notification, so the message determines the organization.
+// EmailLockForEvents finds and locks the messages that notifications name, by our ids or by SES's, with a row for each of
+// their recipients, of which a message has at most 50; position is -1 where it has none. While a message is locked, no
+// other transaction stores events about it. All transactions lock messages in the order of their ids, so that they never
+// deadlock. Each message is looked up by itself, whatever Postgres knows about the tables.
+func (q *Queries) EmailLockForEvents(ctx context.Context, arg EmailLockForEventsParams) ([]EmailLockForEventsRow, error) {
+	rows, err := q.db.Query(ctx, emailLockForEvents, arg.Ids, arg.ProviderMessageIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EmailLockForEventsRow
+	for rows.Next() {
+		var i EmailLockForEventsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrganizationID,
+			&i.Outcome,
+			&i.ProviderMessageID,
+			&i.HasSentAt,
+			&i.Position,
+			&i.Address,
+			&i.AddressKey,
+			&i.RecipientOutcome,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const emailRaiseOutcome = `-- name: EmailRaiseOutcome :exec
 UPDATE emails
-SET outcome = higher_outcome(outcome, $1::smallint),
-    sent_at = coalesce(sent_at, $2::timestamptz),
-    error_message = nullif($3::text, '')
-WHERE id = $4 AND organization_id = $5
+SET outcome = higher_outcome(emails.outcome, raised.outcome),
+    sent_at = coalesce(emails.sent_at, raised.sent_at),
+    error_message = CASE WHEN higher_outcome(emails.outcome, raised.outcome) >= 4 THEN (
+        SELECT nullif(events.data ->> 'reason', '') FROM events
+        WHERE events.email_id = raised.id AND events.organization_id = raised.organization_id
+          AND CASE events.type
+                WHEN 'email.bounced' THEN CASE WHEN events.fact_key LIKE 'softBounced/%' THEN 7 ELSE 5 END
+                WHEN 'email.complained' THEN 6
+                WHEN 'email.failed' THEN CASE WHEN events.fact_key LIKE 'rejected/%' THEN 4 ELSE 1 END
+            END = higher_outcome(emails.outcome, raised.outcome)
+        ORDER BY events.occurred_at, events.fact_key
+        LIMIT 1
+    ) END
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS organization_id,
+        unnest($3::smallint[]) AS outcome,
+        nullif(unnest($4::timestamptz[]), '0001-01-01 00:00:00+00') AS sent_at
+) AS raised
+WHERE emails.id = raised.id AND emails.organization_id = raised.organization_id
 `
 
 type EmailRaiseOutcomeParams struct {
-	Outcome        int16
-	SentAt         *time.Time
-	ErrorMessage   string
-	ID             uuid.UUID
-	OrganizationID uuid.UUID
+	Ids             []uuid.UUID
+	OrganizationIds []uuid.UUID
+	Outcomes        []int16
+	SentAt          []time.Time
 }
 
-// EmailRaiseOutcome stores the outcome of a message. The highest outcome stands.
+// EmailRaiseOutcome stores the outcome of messages. The highest outcome stands, and its reason is the reason of the
+// earliest event with that outcome, in whatever order the events arrived. What was sent or delivered has none. The zero time
+// of Go stands for none.
 func (q *Queries) EmailRaiseOutcome(ctx context.Context, arg EmailRaiseOutcomeParams) error {
 	_, err := q.db.Exec(ctx, emailRaiseOutcome,
-		arg.Outcome,
+		arg.Ids,
+		arg.OrganizationIds,
+		arg.Outcomes,
 		arg.SentAt,
-		arg.ErrorMessage,
-		arg.ID,
-		arg.OrganizationID,
 	)
 	return err
 }
 
 const emailSetProviderID = `-- name: EmailSetProviderID :exec
-UPDATE emails SET provider_message_id = $1::text
-WHERE id = $2 AND organization_id = $3 AND provider_message_id IS NULL
+UPDATE emails SET provider_message_id = given.provider_message_id
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::uuid[]) AS organization_id,
+        unnest($3::text[]) AS provider_message_id
+) AS given
+WHERE emails.id = given.id AND emails.organization_id = given.organization_id AND emails.provider_message_id IS NULL
 `
 
 type EmailSetProviderIDParams struct {
-	ProviderMessageID string
-	ID                uuid.UUID
-	OrganizationID    uuid.UUID
+	Ids                []uuid.UUID
+	OrganizationIds    []uuid.UUID
+	ProviderMessageIds []string
 }
 
-// EmailSetProviderID stores the id that SES gave the message, unless one is stored.
+// EmailSetProviderID stores the ids that SES gave messages, unless one is stored.
 func (q *Queries) EmailSetProviderID(ctx context.Context, arg EmailSetProviderIDParams) error {
-	_, err := q.db.Exec(ctx, emailSetProviderID, arg.ProviderMessageID, arg.ID, arg.OrganizationID)
+	_, err := q.db.Exec(ctx, emailSetProviderID, arg.Ids, arg.OrganizationIds, arg.ProviderMessageIds)
 	return err
 }
 
@@ -153,136 +202,6 @@ func (q *Queries) EventList(ctx context.Context, arg EventListParams) ([]Event, 
 			&i.Type,
 			&i.Data,
 			&i.OccurredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const eventListFailures = `-- name: EventListFailures :many
-SELECT fact_key, type, coalesce(data ->> 'reason', '')::text AS reason FROM events
-WHERE organization_id = $1 AND email_id = $2
-  AND type IN ('email.failed', 'email.bounced', 'email.complained')
-ORDER BY occurred_at, fact_key
-LIMIT 200
-`
-
-type EventListFailuresParams struct {
-	OrganizationID uuid.UUID
-	EmailID        uuid.UUID
-}
-
-type EventListFailuresRow struct {
-	FactKey string
-	Type    string
-	Reason  string
-}
-
-// EventListFailures returns the stored events that say why a message failed, earliest first.
-func (q *Queries) EventListFailures(ctx context.Context, arg EventListFailuresParams) ([]EventListFailuresRow, error) {
-	rows, err := q.db.Query(ctx, eventListFailures, arg.OrganizationID, arg.EmailID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EventListFailuresRow
-	for rows.Next() {
-		var i EventListFailuresRow
-		if err := rows.Scan(&i.FactKey, &i.Type, &i.Reason); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const eventListKnown = `-- name: EventListKnown :many
-SELECT fact_key FROM events
-WHERE organization_id = $1 AND email_id = $2 AND fact_key = ANY ($3::text[])
-`
-
-type EventListKnownParams struct {
-	OrganizationID uuid.UUID
-	EmailID        uuid.UUID
-	FactKeys       []string
-}
-
-// EventListKnown returns which of the given events are stored.
-func (q *Queries) EventListKnown(ctx context.Context, arg EventListKnownParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, eventListKnown, arg.OrganizationID, arg.EmailID, arg.FactKeys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var fact_key string
-		if err := rows.Scan(&fact_key); err != nil {
-			return nil, err
-		}
-		items = append(items, fact_key)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const notificationClaim = `-- name: NotificationClaim :many
-WITH taken AS (
-    SELECT n.message_id FROM notifications n
-    WHERE n.due_at <= $2::timestamptz
-    ORDER BY n.due_at
-    LIMIT $3
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE notifications
-SET attempt = notifications.attempt + 1,
-    due_at = $1::timestamptz,
-    leased_until = $1::timestamptz
-FROM taken
-WHERE notifications.message_id = taken.message_id
-RETURNING notifications.message_id, coalesce(notifications.body, '')::text AS body, notifications.received_at,
-    notifications.attempt
-`
-
-type NotificationClaimParams struct {
-	LeasedUntil time.Time
-	Now         time.Time
-	MaxRows     int32
-}
-
-type NotificationClaimRow struct {
-	MessageID  string
-	Body       string
-	ReceivedAt time.Time
-	Attempt    int32
-}
-
-// NotificationClaim leases due notifications. They have no lanes: their organization is known only after they are
-// parsed.
-func (q *Queries) NotificationClaim(ctx context.Context, arg NotificationClaimParams) ([]NotificationClaimRow, error) {
-	rows, err := q.db.Query(ctx, notificationClaim, arg.LeasedUntil, arg.Now, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []NotificationClaimRow
-	for rows.Next() {
-		var i NotificationClaimRow
-		if err := rows.Scan(
-			&i.MessageID,
-			&i.Body,
-			&i.ReceivedAt,
-			&i.Attempt,
 		); err != nil {
 			return nil, err
 		}
@@ -341,44 +260,22 @@ func (q *Queries) NotificationGetByProbe(ctx context.Context, arg NotificationGe
 
 const notificationInsert = `-- name: NotificationInsert :execrows
 INSERT INTO notifications (message_id, body, received_at, due_at)
-VALUES ($1, $2::text, $3::timestamptz, $3::timestamptz)
-ON CONFLICT (message_id) DO NOTHING
-`
-
-type NotificationInsertParams struct {
-	MessageID string
-	Body      string
-	Now       time.Time
-}
-
-// NotificationInsert stores a notification of SES once. It affects one row if the notification is new. The caller wakes the
-// workers after the commit.
-func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsertParams) (int64, error) {
-	result, err := q.db.Exec(ctx, notificationInsert, arg.MessageID, arg.Body, arg.Now)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const notificationInsertMany = `-- name: NotificationInsertMany :execrows
-INSERT INTO notifications (message_id, body, received_at, due_at)
 SELECT given.message_id, given.body, $1::timestamptz, $1::timestamptz
 FROM (SELECT unnest($2::text[]) AS message_id, unnest($3::text[]) AS body) AS given
 ORDER BY given.message_id
 ON CONFLICT (message_id) DO NOTHING
 `
 
-type NotificationInsertManyParams struct {
+type NotificationInsertParams struct {
 	Now        time.Time
 	MessageIds []string
 	Bodies     []string
 }
 
-// NotificationInsertMany does the same for several notifications, in the order of their ids, so that two
-// transactions that store the same ones never deadlock.
-func (q *Queries) NotificationInsertMany(ctx context.Context, arg NotificationInsertManyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, notificationInsertMany, arg.Now, arg.MessageIds, arg.Bodies)
+// NotificationInsert stores notifications of SES, each once, and returns how many are new. It inserts in the order of their
+// ids, so that two transactions that store the same ones never deadlock. The caller wakes the workers after the commit.
+func (q *Queries) NotificationInsert(ctx context.Context, arg NotificationInsertParams) (int64, error) {
+	result, err := q.db.Exec(ctx, notificationInsert, arg.Now, arg.MessageIds, arg.Bodies)
 	if err != nil {
 		return 0, err
 	}
@@ -398,29 +295,37 @@ func (q *Queries) NotificationLatest(ctx context.Context) (time.Time, error) {
 }
 
 const notificationPostpone = `-- name: NotificationPostpone :exec
-UPDATE notifications SET due_at = $1::timestamptz, leased_until = NULL
-WHERE message_id = $2 AND attempt = $3 AND leased_until IS NOT NULL
+UPDATE notifications SET due_at = postponed.due_at, attempt = notifications.attempt + 1, leased_until = NULL
+FROM (
+    SELECT
+        unnest($1::text[]) AS message_id,
+        unnest($2::integer[]) AS attempt,
+        unnest($3::timestamptz[]) AS due_at
+) AS postponed
+WHERE notifications.message_id = postponed.message_id
+  AND notifications.attempt = postponed.attempt
+  AND notifications.due_at IS NOT NULL
 `
 
 type NotificationPostponeParams struct {
-	DueAt     time.Time
-	MessageID string
-	Attempt   int32
+	MessageIds []string
+	Attempts   []int32
+	DueAt      []time.Time
 }
 
-// NotificationPostpone puts a notification back if the attempt is still ours.
+// NotificationPostpone puts notifications back, and counts that, unless they were put back meanwhile.
 func (q *Queries) NotificationPostpone(ctx context.Context, arg NotificationPostponeParams) error {
-	_, err := q.db.Exec(ctx, notificationPostpone, arg.DueAt, arg.MessageID, arg.Attempt)
+	_, err := q.db.Exec(ctx, notificationPostpone, arg.MessageIds, arg.Attempts, arg.DueAt)
 	return err
 }
 
 const notificationSettle = `-- name: NotificationSettle :exec
-UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = $1
+UPDATE notifications SET due_at = NULL, leased_until = NULL, body = NULL WHERE message_id = ANY ($1::text[])
 `
 
-// NotificationSettle ends the work of a notification. Doing so twice is doing so once.
-func (q *Queries) NotificationSettle(ctx context.Context, messageID string) error {
-	_, err := q.db.Exec(ctx, notificationSettle, messageID)
+// NotificationSettle ends the work of notifications. Doing so twice is doing so once.
+func (q *Queries) NotificationSettle(ctx context.Context, messageIds []string) error {
+	_, err := q.db.Exec(ctx, notificationSettle, messageIds)
 	return err
 }
 
@@ -440,27 +345,136 @@ func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationS
 	return err
 }
 
+const notificationTake = `-- name: NotificationTake :many
+WITH due AS MATERIALIZED (
+    SELECT n.message_id, n.body, n.received_at, n.attempt FROM notifications n
+    WHERE n.due_at <= $2::timestamptz
+    ORDER BY n.due_at
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+)
+SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.attempt
+FROM (
+    SELECT due.message_id, due.body, due.received_at, due.attempt, sum(octet_length(due.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - octet_length(due.body) AS bytes_before
+    FROM due
+) AS taken
+WHERE coalesce(taken.bytes_before, 0) < $1::bigint
+`
+
+type NotificationTakeParams struct {
+	MaxBytes int64
+	Now      time.Time
+	MaxRows  int32
+}
+
+type NotificationTakeRow struct {
+	MessageID  string
+	Body       string
+	ReceivedAt time.Time
+	Attempt    int32
+}
+
+// NotificationTake locks due notifications and returns them, the longest due first. The lock is the lease: it ends with
+// the transaction, also where the process dies. They have no lanes: their organization is known only after they are
+// parsed. What exceeds max_bytes of bodies is left out, but for the first.
+func (q *Queries) NotificationTake(ctx context.Context, arg NotificationTakeParams) ([]NotificationTakeRow, error) {
+	rows, err := q.db.Query(ctx, notificationTake, arg.MaxBytes, arg.Now, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationTakeRow
+	for rows.Next() {
+		var i NotificationTakeRow
+		if err := rows.Scan(
+			&i.MessageID,
+			&i.Body,
+			&i.ReceivedAt,
+			&i.Attempt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const notificationTakeAgain = `-- name: NotificationTakeAgain :many
+SELECT message_id, coalesce(body, '')::text AS body, received_at, attempt FROM notifications
+WHERE message_id = ANY ($1::text[]) AND due_at <= $2::timestamptz
+ORDER BY due_at
+FOR UPDATE SKIP LOCKED
+`
+
+type NotificationTakeAgainParams struct {
+	MessageIds []string
+	Now        time.Time
+}
+
+type NotificationTakeAgainRow struct {
+	MessageID  string
+	Body       string
+	ReceivedAt time.Time
+	Attempt    int32
+}
+
+// NotificationTakeAgain does the same for some of those that were taken before.
+func (q *Queries) NotificationTakeAgain(ctx context.Context, arg NotificationTakeAgainParams) ([]NotificationTakeAgainRow, error) {
+	rows, err := q.db.Query(ctx, notificationTakeAgain, arg.MessageIds, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NotificationTakeAgainRow
+	for rows.Next() {
+		var i NotificationTakeAgainRow
+		if err := rows.Scan(
+			&i.MessageID,
+			&i.Body,
+			&i.ReceivedAt,
+			&i.Attempt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const recipientRaiseOutcome = `-- name: RecipientRaiseOutcome :exec
 UPDATE recipients
-SET outcome = higher_outcome(recipients.outcome, marked.outcome)
-FROM (SELECT unnest($3::smallint[]) AS position, unnest($4::smallint[]) AS outcome) AS marked
-WHERE recipients.email_id = $1
-  AND recipients.organization_id IS NOT DISTINCT FROM $2
+SET outcome = marked.outcome
+FROM (
+    SELECT
+        unnest($1::uuid[]) AS email_id,
+        unnest($2::uuid[]) AS organization_id,
+        unnest($3::smallint[]) AS position,
+        unnest($4::smallint[]) AS outcome
+) AS marked
+WHERE recipients.email_id = marked.email_id
+  AND recipients.organization_id IS NOT DISTINCT FROM marked.organization_id
   AND recipients.position = marked.position
+  AND higher_outcome(recipients.outcome, marked.outcome) <> recipients.outcome
 `
 
 type RecipientRaiseOutcomeParams struct {
-	EmailID        uuid.UUID
-	OrganizationID uuid.UUID
-	Positions      []int16
-	Outcomes       []int16
+	EmailIds        []uuid.UUID
+	OrganizationIds []uuid.UUID
+	Positions       []int16
+	Outcomes        []int16
 }
 
 // RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 func (q *Queries) RecipientRaiseOutcome(ctx context.Context, arg RecipientRaiseOutcomeParams) error {
 	_, err := q.db.Exec(ctx, recipientRaiseOutcome,
-		arg.EmailID,
-		arg.OrganizationID,
+		arg.EmailIds,
+		arg.OrganizationIds,
 		arg.Positions,
 		arg.Outcomes,
 	)

@@ -162,14 +162,20 @@ FROM (
         unnest($2::uuid[]) AS organization_id,
         unnest($3::uuid[]) AS email_id,
         unnest($4::text[]) AS kind,
-        unnest($5::text[]) AS recipient
+        unnest($5::text[]) AS recipient,
+        unnest($6::text[]) AS fact_key
 ) AS given
 LEFT JOIN LATERAL (
     SELECT domains.name FROM emails JOIN domains ON domains.id = emails.domain_id
     WHERE emails.id = given.email_id AND domains.organization_id = given.organization_id
     LIMIT 1
 ) AS sender ON true
-WHERE given.recipient NOT LIKE '%@simulator.amazonses.com'
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM events
+    WHERE events.email_id = given.email_id AND events.organization_id = given.organization_id AND events.fact_key = given.fact_key
+    LIMIT 1
+) AS stored ON true
+WHERE stored.known IS NULL AND given.recipient NOT LIKE '%@simulator.amazonses.com'
 ORDER BY given.organization_id, given.email_id, given.kind, given.recipient
 ON CONFLICT DO NOTHING
 `
@@ -180,11 +186,13 @@ type ReputationFactInsertParams struct {
 	EmailIds        []uuid.UUID
 	Kinds           []string
 	Recipients      []string
+	FactKeys        []string
 }
 
-// ReputationFactInsert stores to whom messages bounced for good, or who complained, each once. recipients are address
-// keys, or anything else that tells recipients apart. All transactions insert in the same order, so that they never
-// deadlock. Addresses of the mailbox simulator of SES do not count.
+// ReputationFactInsert stores to whom messages bounced for good, or who complained, each once, but for events (fact_keys)
+// that are stored already: what followed from them may have expired. recipients are address keys, or anything else that
+// tells recipients apart. All transactions insert in the same order, so that they never deadlock. Addresses of the mailbox
+// simulator of SES do not count.
 func (q *Queries) ReputationFactInsert(ctx context.Context, arg ReputationFactInsertParams) error {
 	_, err := q.db.Exec(ctx, reputationFactInsert,
 		arg.Now,
@@ -192,6 +200,7 @@ func (q *Queries) ReputationFactInsert(ctx context.Context, arg ReputationFactIn
 		arg.EmailIds,
 		arg.Kinds,
 		arg.Recipients,
+		arg.FactKeys,
 	)
 	return err
 }

@@ -12,6 +12,19 @@ import (
 	"github.com/google/uuid"
 )
 
+const emailLock = `-- name: EmailLock :exec
+SELECT locked.id
+FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY id) AS wanted
+CROSS JOIN LATERAL (SELECT e.id FROM emails e WHERE e.id = wanted.id LIMIT 1 FOR NO KEY UPDATE) AS locked
+`
+
+// EmailLock locks messages in the order of their ids, after their due rows, as EmailLockForEvents does: a statement that
+// updates several locks them in the order of its plan.
+func (q *Queries) EmailLock(ctx context.Context, ids []uuid.UUID) error {
+	_, err := q.db.Exec(ctx, emailLock, ids)
+	return err
+}
+
 const recipientSetOutcome = `-- name: RecipientSetOutcome :exec
 UPDATE recipients
 SET outcome = greatest(recipients.outcome, $1::smallint)

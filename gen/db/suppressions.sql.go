@@ -115,9 +115,17 @@ FROM (
         unnest($4::text[]) AS reason,
         unnest($5::text[]) AS detail,
         unnest($6::uuid[]) AS email_id,
-        unnest($7::timestamptz[]) AS created_at
+        unnest($7::timestamptz[]) AS created_at,
+        unnest($8::text[]) AS fact_key,
+        generate_subscripts($1::uuid[], 1) AS place
 ) AS given
-ORDER BY given.organization_id, given.address_key
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM events
+    WHERE events.email_id = given.email_id AND events.organization_id = given.organization_id AND events.fact_key = given.fact_key
+    LIMIT 1
+) AS stored ON true
+WHERE stored.known IS NULL
+ORDER BY given.organization_id, given.address_key, given.place
 ON CONFLICT (organization_id, address_key) DO NOTHING
 `
 
@@ -129,10 +137,12 @@ type SuppressionInsertParams struct {
 	Details         []string
 	EmailIds        []uuid.UUID
 	CreatedAt       []time.Time
+	FactKeys        []string
 }
 
-// SuppressionInsert suppresses addresses that bounced or complained. An address that is suppressed already keeps
-// its reason. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
+// SuppressionInsert suppresses addresses that bounced or complained, but for events (fact_keys) that are stored already: a
+// user may have removed the address since. An address that is suppressed already keeps its reason, and of several events
+// the first suppresses. All transactions insert in the same order, so that they never deadlock. An empty detail means none.
 func (q *Queries) SuppressionInsert(ctx context.Context, arg SuppressionInsertParams) (int64, error) {
 	result, err := q.db.Exec(ctx, suppressionInsert,
 		arg.Ids,
@@ -142,6 +152,7 @@ func (q *Queries) SuppressionInsert(ctx context.Context, arg SuppressionInsertPa
 		arg.Details,
 		arg.EmailIds,
 		arg.CreatedAt,
+		arg.FactKeys,
 	)
 	if err != nil {
 		return 0, err

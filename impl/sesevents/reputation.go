@@ -1,10 +1,10 @@
 package sesevents
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/mail"
@@ -31,22 +31,20 @@ func (f emailEvent) countedAs() string {
 	return countedBounce
 }
 
-// countAgainstSender stores the bounces and complaints for package reputation. Where the recipient is unknown, the message
+// countAgainstSenders stores the bounces and complaints for package reputation. Where the recipient is unknown, the message
 // stands for it.
-func countAgainstSender(ctx context.Context, tx *db.Queries, target db.EmailLockForEventRow, facts []emailEvent, now time.Time) error {
-	rows := db.ReputationFactInsertParams{Now: now}
-	for _, fact := range facts {
-		kind, recipient := fact.countedAs(), fact.addressKey
+func (g *group) countAgainstSenders(ctx context.Context, tx *db.Queries) error {
+	rows := db.ReputationFactInsertParams{Now: g.now}
+	for _, one := range g.facts {
+		kind := one.countedAs()
 		if kind == "" {
 			continue
 		}
-		if recipient == "" {
-			recipient = target.ID.String()
-		}
-		rows.OrganizationIds = append(rows.OrganizationIds, target.OrganizationID)
-		rows.EmailIds = append(rows.EmailIds, target.ID)
+		rows.OrganizationIds = append(rows.OrganizationIds, one.target.organizationID)
+		rows.EmailIds = append(rows.EmailIds, one.target.id)
 		rows.Kinds = append(rows.Kinds, kind)
-		rows.Recipients = append(rows.Recipients, recipient)
+		rows.Recipients = append(rows.Recipients, cmp.Or(one.addressKey, one.target.id.String()))
+		rows.FactKeys = append(rows.FactKeys, one.key)
 	}
 	if len(rows.Kinds) == 0 {
 		return nil

@@ -2,32 +2,45 @@
 // suppressions.
 //
 //   - sesevents.go: [Recorder], its configuration, running and stopping
-//   - notifications.go: claiming a notification, finding its message, storing what is new
+//   - loop.go: what is due, group after group
+//   - group.go: the transaction of a group: take notifications, find their messages, collect what they say
+//   - refused.go: groups that Postgres refuses, down to the notification that it is about
+//   - facts.go: the rows that follow from the events of a group; settle.go: what becomes of its notifications
 //   - email_events.go: which email events follow from an event of SES
 //   - reputation.go: bounces and complaints, for package reputation
+//   - expired.go: what is kept, and for how long
+//
+// Storing a group is the same as storing its notifications one after the other, in any order, with any repetition, by any
+// number of processes: events are facts about a message, each stored once, and the highest outcome stands.
 package sesevents
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/loglimit"
 	"github.com/voostack/mailstack/impl/store"
-	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
-	defaultConcurrency = 16
-	pollInterval       = time.Second
-	matchTimeout       = 15 * time.Second
+	// maxGroupSize bounds how many notifications share a transaction, maxGroupBytes the memory for their bodies.
+	maxGroupSize  = 256
+	maxGroupBytes = 8 << 20
+	// loops is how many groups are stored at once. While one is in Postgres, the other is read.
+	loops        = 2
+	pollInterval = time.Second
+	// groupTimeout bounds the transaction of a group.
+	groupTimeout = 15 * time.Second
 	// settleTimeout bounds putting a notification back.
 	settleTimeout = 10 * time.Second
+	// The pause after a group that failed doubles from minRetryDelay to maxRetryDelay.
+	minRetryDelay = 100 * time.Millisecond
+	maxRetryDelay = 5 * time.Second
 	// matchWindow is how long an event waits for its message to exist: it may arrive before our own commit.
 	matchWindow = 7 * 24 * time.Hour
 	// notificationRetention is how long the id of a settled notification is kept. SNS repeats for an hour at most; a
@@ -50,7 +63,7 @@ type Observer interface {
 // Config of a [Recorder]. Store is required.
 type Config struct {
 	Store *store.Store
-	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until its lease ends.
+	// DrainTimeout bounds how long work goes on after the context of Run ended. Zero means until it ends by itself.
 	DrainTimeout time.Duration
 	// Observer receives what metrics need. Nil means none.
 	Observer Observer
@@ -65,7 +78,7 @@ type Config struct {
 // Recorder stores what notifications say. It can be run once.
 type Recorder struct {
 	config      Config
-	queue       *workqueue.Runner[db.NotificationClaimRow]
+	wake        chan struct{}
 	discardLogs *loglimit.Limiter
 	discarded   discardCounts
 }
@@ -87,25 +100,31 @@ func New(config Config) (*Recorder, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Recorder{config: config, discardLogs: loglimit.New(logInterval)}
-	var err error
-	r.queue, err = workqueue.New(workqueue.Config[db.NotificationClaimRow]{
-		Name: "events", Claim: r.claim, Handle: r.handle, Concurrency: defaultConcurrency, PollInterval: pollInterval,
-		DrainTimeout: config.DrainTimeout, Now: config.Now, Random: config.Random, Log: config.Log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("set up the recording of events: %w", err)
-	}
-	return r, nil
+	return &Recorder{config: config, wake: make(chan struct{}, 1), discardLogs: loglimit.New(logInterval)}, nil
 }
 
-// Run records events until ctx ends, and then finishes what is in flight.
+// Run records events until ctx ends, and then finishes the groups in hand.
 func (r *Recorder) Run(ctx context.Context) {
-	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, func(string) { r.queue.Wake() }, r.queue.Run)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	if r.config.DrainTimeout > 0 {
+		stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.config.DrainTimeout, cancel) })
+		defer stop()
+	}
+	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, func(string) { r.signal() }, func(ctx context.Context) {
+		var running sync.WaitGroup
+		for range loops {
+			running.Go(func() { r.loop(ctx, work) })
+		}
+		running.Wait()
+	})
 }
 
-// RunOnce makes one claim, waits until its notifications are done, and returns how many there were.
-func (r *Recorder) RunOnce(ctx context.Context) (int, error) { return r.queue.RunOnce(ctx) }
+// RunOnce records one group, and returns how many notifications it had.
+func (r *Recorder) RunOnce(ctx context.Context) (int, error) {
+	taken, _, err := r.recordDue(ctx, maxGroupSize)
+	return taken, err
+}
 
 // Discarded returns how many events of SES were discarded since the process began, by reason.
 func (r *Recorder) Discarded() map[string]int64 {

@@ -81,7 +81,7 @@ func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) 
 	switch message.Type {
 	case sns.TypeNotification:
 		added, err := receiver.config.Store.Queries().NotificationInsert(request.Context(), db.NotificationInsertParams{
-			MessageID: message.MessageId, Body: strings.ReplaceAll(message.Message, "\x00", ""), Now: receiver.config.Now(),
+			MessageIds: []string{message.MessageId}, Bodies: []string{strings.ReplaceAll(message.Message, "\x00", "")}, Now: receiver.config.Now(),
 		})
 		if err != nil {
 			return fmt.Errorf("store a notification: %w", err)

@@ -167,7 +167,7 @@ func (c *Consumer) store(ctx context.Context, messages []awsevents.QueueMessage)
 	if len(readable) == 0 {
 		return 0, nil
 	}
-	added, err := c.config.Store.Queries().NotificationInsertMany(finish, rows)
+	added, err := c.config.Store.Queries().NotificationInsert(finish, rows)
 	if err != nil {
 		return 0, fmt.Errorf("store notifications: %w", err)
 	}
@@ -180,8 +180,8 @@ func (c *Consumer) store(ctx context.Context, messages []awsevents.QueueMessage)
 // read returns the messages that can be stored, and their rows.
 func (c *Consumer) read(
 	ctx context.Context, messages []awsevents.QueueMessage,
-) ([]awsevents.QueueMessage, db.NotificationInsertManyParams, error) {
-	rows := db.NotificationInsertManyParams{Now: c.config.Now()}
+) ([]awsevents.QueueMessage, db.NotificationInsertParams, error) {
+	rows := db.NotificationInsertParams{Now: c.config.Now()}
 	var readable []awsevents.QueueMessage
 	for _, message := range messages {
 		id, body, err := c.unwrap(ctx, message)

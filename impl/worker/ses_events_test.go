@@ -58,14 +58,14 @@ func clickEvent(id uuid.UUID) string {
 // notify stores notifications as the API does, each with an id of its own.
 func (h *house) notify(t testing.TB, bodies ...string) {
 	t.Helper()
-	for _, body := range bodies {
-		stored, err := h.store.Queries().NotificationInsert(t.Context(), db.NotificationInsertParams{
-			MessageID: uuid.NewString(), Body: body, Now: h.clock.Now(),
-		})
-		must(t, err)
-		if stored != 1 {
-			t.Fatalf("%d notifications were stored", stored)
-		}
+	rows := db.NotificationInsertParams{Bodies: bodies, Now: h.clock.Now()}
+	for range bodies {
+		rows.MessageIds = append(rows.MessageIds, uuid.NewString())
+	}
+	stored, err := h.store.Queries().NotificationInsert(t.Context(), rows)
+	must(t, err)
+	if stored != int64(len(bodies)) {
+		t.Fatalf("%d notifications were stored", stored)
 	}
 }
 

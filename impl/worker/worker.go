@@ -4,9 +4,9 @@
 //   - worker.go: [Worker], its configuration, running and stopping
 //   - domain_checks.go: domains that are due for a check, or that SES refuses
 //
-// The four queues share one mechanism, package workqueue, over tables of their own. A job queue library would add
-// a second mechanism, with its own tables and rules of recovery, and replace little: two due tables and some
-// periodic jobs.
+// Three queues share one mechanism, package workqueue, over tables of their own; SES events need no lease. A job queue
+// library would add a second mechanism, with its own tables and rules of recovery, and replace little: two due tables and
+// some periodic jobs.
 package worker
 
 import (

@@ -26,6 +26,9 @@ func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Contex
 			if err := tx.SendLock(ctx, idsOf(group)); err != nil {
 				return fmt.Errorf("lock due rows: %w", err)
 			}
+			if err := lockMessages(ctx, tx, group); err != nil {
+				return err
+			}
 			if err := commitSent(ctx, tx, group); err != nil {
 				return err
 			}
@@ -35,6 +38,18 @@ func newCommitFunc(s *store.Store, now func() time.Time) func(ctx context.Contex
 			return commitRetries(ctx, tx, withDisposition(group, Retry), now())
 		})
 	}
+}
+
+// lockMessages locks the messages whose status changes, if there are several.
+func lockMessages(ctx context.Context, tx *db.Queries, group []*Settlement) error {
+	changed := slices.Concat(withDisposition(group, Sent), withDisposition(group, Failed))
+	if len(changed) < 2 {
+		return nil
+	}
+	if err := tx.EmailLock(ctx, idsOf(changed)); err != nil {
+		return fmt.Errorf("lock messages: %w", err)
+	}
+	return nil
 }
 
 // commitSent ends the work of sent and superseded messages, and stores the events of the sent ones.
