@@ -1,12 +1,14 @@
 package contracttests
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -66,6 +68,9 @@ func TestMethodNotAllowed(t *testing.T) {
 		method, path, _ := strings.Cut(route, " ")
 		path = strings.NewReplacer(":id", id, ":deliveryId", id, ":address", "a@example.com", ":code", "draining", "*", "index.html").Replace(path)
 		allowed[path] = append(allowed[path], method)
+		if method == http.MethodGet {
+			allowed[path] = append(allowed[path], http.MethodHead)
+		}
 	}
 	for path, methods := range allowed {
 		slices.Sort(methods)
@@ -177,5 +182,37 @@ func TestProblemsHavePages(t *testing.T) {
 		if strings.Contains(string(page.body), "<script>") {
 			t.Errorf("%s: %s", unknown, page.body)
 		}
+	}
+}
+
+// HEAD answers as GET does, without the body (RFC 9110, section 9.3.2).
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(time.Hour))
+	w.furnish()
+	check := func(path, key string) {
+		get := s.exchange(http.MethodGet, path, key, nil, "X-Request-Id", "head")
+		head := s.exchange(http.MethodHead, path, key, nil, "X-Request-Id", "head")
+		get.header.Del("Date")
+		head.header.Del("Date")
+		if head.status != get.status || len(head.body) != 0 || !maps.EqualFunc(head.header, get.header, slices.Equal) {
+			t.Errorf("%s: GET %d %v, HEAD %d %v with %d bytes", path, get.status, get.header, head.status, head.header, len(head.body))
+		}
+	}
+	for _, op := range operations(t) {
+		if op.method != http.MethodGet {
+			continue
+		}
+		r := w.succeeding(op)
+		path := op.within(r.id, r.deliveryID)
+		for _, path := range []string{path, path + "?x=1", op.absent()} {
+			check(path, r.key)
+		}
+		check(path, "")
+	}
+	for _, path := range []string{"/openapi.yaml", "/openapi.json", "/docs", "/docs/", "/docs/webhooks", "/problems", "/problems/draining", "/problems/none"} {
+		check(path, "")
 	}
 }

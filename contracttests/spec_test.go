@@ -85,7 +85,7 @@ var successes = map[string]string{
 // statuses returns the statuses that an operation must list. They follow from what it is, so that the spec cannot
 // promise less by listing less.
 func statuses(op operation) []string {
-	want := []string{"500"}
+	want := []string{"400", "500"}
 	add := func(when bool, statuses ...string) {
 		if when {
 			want = append(want, statuses...)
@@ -95,8 +95,7 @@ func statuses(op operation) []string {
 	add(found, success)
 	add(!found, "200")
 	add(op.secured, "401", "403", "429", "503")
-	add(op.spec.RequestBody != nil, "400", "408", "413", "415")
-	add(op.parameters, "400")
+	add(op.spec.RequestBody != nil, "408", "413", "415")
 	add(named(op), "404")
 	add(slices.Contains(creates, op.id), "409")
 	add(slices.Contains(sends, op.id), "402")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/api"
@@ -139,9 +138,7 @@ func derived(op operation) []row {
 		add(429, api.ProblemCodeRateLimited, limited, nil)
 		add(503, api.ProblemCodeDependencyUnavailable, cutOff, nil)
 	}
-	if slices.ContainsFunc(op.spec.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
-		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.query = "?statsu=Sent" })
-	}
+	add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.query = "?statsu=Sent" })
 	if named(op) {
 		add(400, api.ProblemCodeValidationFailed, anywhere, func(_ *scene, r *request) { r.id = "zzz" })
 		add(404, api.ProblemCodeNotFound, anywhere, func(_ *scene, r *request) { r.id = op.name(uuid.New()) })

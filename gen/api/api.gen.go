@@ -2293,6 +2293,9 @@ type TooManyRequests = Problem
 // Unauthorized A problem document (RFC 9457).
 type Unauthorized = Problem
 
+// UnexpectedQuery A problem document (RFC 9457).
+type UnexpectedQuery = Problem
+
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
 
@@ -2844,7 +2847,7 @@ type ClientInterface interface {
 	//
 	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-	// arrive. A query parameter that is not listed here, or given twice, is refused.
+	// arrive.
 	//
 	// Corresponds with GET /v1/emails (the `ListEmails` operationId).
 	ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2934,8 +2937,7 @@ type ClientInterface interface {
 	// ListSuppressions List suppressed addresses
 	//
 	// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
-	// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
-	// given twice, is refused.
+	// Pages neither skip nor repeat an address while others arrive.
 	//
 	// Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
 	ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2974,7 +2976,6 @@ type ClientInterface interface {
 	// ListTemplates List templates
 	//
 	// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
-	// A query parameter that is not listed here is refused.
 	//
 	// Corresponds with GET /v1/templates (the `ListTemplates` operationId).
 	ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3427,7 +3428,7 @@ func (c *Client) VerifyDomain(ctx context.Context, id DomainID, reqEditors ...Re
 //
 // Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 // may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-// arrive. A query parameter that is not listed here, or given twice, is refused.
+// arrive.
 //
 // Corresponds with GET /v1/emails (the `ListEmails` operationId).
 func (c *Client) ListEmails(ctx context.Context, params *ListEmailsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3587,8 +3588,7 @@ func (c *Client) ListEmailEvents(ctx context.Context, id EmailID, params *ListEm
 // ListSuppressions List suppressed addresses
 //
 // Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
-// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
-// given twice, is refused.
+// Pages neither skip nor repeat an address while others arrive.
 //
 // Corresponds with GET /v1/suppressions (the `ListSuppressions` operationId).
 func (c *Client) ListSuppressions(ctx context.Context, params *ListSuppressionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3667,7 +3667,6 @@ func (c *Client) DeleteSuppression(ctx context.Context, address SuppressedAddres
 // ListTemplates List templates
 //
 // Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
-// A query parameter that is not listed here is refused.
 //
 // Corresponds with GET /v1/templates (the `ListTemplates` operationId).
 func (c *Client) ListTemplates(ctx context.Context, params *ListTemplatesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6045,7 +6044,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 	// may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-	// arrive. A query parameter that is not listed here, or given twice, is refused.
+	// arrive.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6141,8 +6140,7 @@ type ClientWithResponsesInterface interface {
 	// ListSuppressionsWithResponse List suppressed addresses
 	//
 	// Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
-	// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
-	// given twice, is refused.
+	// Pages neither skip nor repeat an address while others arrive.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6185,7 +6183,6 @@ type ClientWithResponsesInterface interface {
 	// ListTemplatesWithResponse List templates
 	//
 	// Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
-	// A query parameter that is not listed here is refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6424,6 +6421,13 @@ type GetHealthResponse200Headers struct {
 	XRequestID *string
 }
 
+// GetHealthResponse400Headers the declared response headers of an HTTP 400 response for GetHealth
+type GetHealthResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // GetHealthResponse500Headers the declared response headers of an HTTP 500 response for GetHealth
 type GetHealthResponse500Headers struct {
 	XRequestID *string
@@ -6434,10 +6438,14 @@ type GetHealthResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *UnexpectedQuery
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetHealthResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetHealthResponse400Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetHealthResponse500Headers
 }
@@ -6445,6 +6453,11 @@ type GetHealthResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHealthResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -6486,6 +6499,13 @@ type GetReadinessResponse200Headers struct {
 	XRequestID *string
 }
 
+// GetReadinessResponse400Headers the declared response headers of an HTTP 400 response for GetReadiness
+type GetReadinessResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // GetReadinessResponse500Headers the declared response headers of an HTTP 500 response for GetReadiness
 type GetReadinessResponse500Headers struct {
 	XRequestID *string
@@ -6502,12 +6522,16 @@ type GetReadinessResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *UnexpectedQuery
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetReadinessResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetReadinessResponse400Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetReadinessResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6517,6 +6541,11 @@ type GetReadinessResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetReadinessResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -6565,6 +6594,13 @@ type ListAPIKeysResponse200Headers struct {
 	XRequestID      *string
 }
 
+// ListAPIKeysResponse400Headers the declared response headers of an HTTP 400 response for ListAPIKeys
+type ListAPIKeysResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // ListAPIKeysResponse401Headers the declared response headers of an HTTP 401 response for ListAPIKeys
 type ListAPIKeysResponse401Headers struct {
 	WWWAuthenticate string
@@ -6602,6 +6638,8 @@ type ListAPIKeysResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *APIKeyList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *UnexpectedQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -6614,6 +6652,8 @@ type ListAPIKeysResponse struct {
 	ApplicationProblemJSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAPIKeysResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListAPIKeysResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListAPIKeysResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -6629,6 +6669,11 @@ type ListAPIKeysResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListAPIKeysResponse) GetJSON200() *APIKeyList {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListAPIKeysResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -7052,6 +7097,13 @@ type GetUsageResponse200Headers struct {
 	XRequestID      *string
 }
 
+// GetUsageResponse400Headers the declared response headers of an HTTP 400 response for GetUsage
+type GetUsageResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // GetUsageResponse401Headers the declared response headers of an HTTP 401 response for GetUsage
 type GetUsageResponse401Headers struct {
 	WWWAuthenticate string
@@ -7089,6 +7141,8 @@ type GetUsageResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Usage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *UnexpectedQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -7101,6 +7155,8 @@ type GetUsageResponse struct {
 	ApplicationProblemJSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetUsageResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetUsageResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetUsageResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -7116,6 +7172,11 @@ type GetUsageResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetUsageResponse) GetJSON200() *Usage {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetUsageResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -7179,6 +7240,13 @@ type ListDomainsResponse200Headers struct {
 	XRequestID      *string
 }
 
+// ListDomainsResponse400Headers the declared response headers of an HTTP 400 response for ListDomains
+type ListDomainsResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
 // ListDomainsResponse401Headers the declared response headers of an HTTP 401 response for ListDomains
 type ListDomainsResponse401Headers struct {
 	WWWAuthenticate string
@@ -7216,6 +7284,8 @@ type ListDomainsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DomainList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *UnexpectedQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -7228,6 +7298,8 @@ type ListDomainsResponse struct {
 	ApplicationProblemJSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListDomainsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListDomainsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListDomainsResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
@@ -7243,6 +7315,11 @@ type ListDomainsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListDomainsResponse) GetJSON200() *DomainList {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListDomainsResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -12830,7 +12907,7 @@ func (c *ClientWithResponses) VerifyDomainWithResponse(ctx context.Context, id D
 //
 // Messages, newest first, without their bodies and recipients. At most one of `status`, `to`, `from` and `tag`
 // may be given, besides `createdAfter` and `createdBefore`. Pages neither skip nor repeat a message while others
-// arrive. A query parameter that is not listed here, or given twice, is refused.
+// arrive.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12968,8 +13045,7 @@ func (c *ClientWithResponses) ListEmailEventsWithResponse(ctx context.Context, i
 // ListSuppressionsWithResponse List suppressed addresses
 //
 // Addresses that the organization does not send to, newest first. `address` and `reason` may both be given.
-// Pages neither skip nor repeat an address while others arrive. A query parameter that is not listed here, or
-// given twice, is refused.
+// Pages neither skip nor repeat an address while others arrive.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13036,7 +13112,6 @@ func (c *ClientWithResponses) DeleteSuppressionWithResponse(ctx context.Context,
 // ListTemplatesWithResponse List templates
 //
 // Templates, newest first, without their content. Pages neither skip nor repeat a template while others arrive.
-// A query parameter that is not listed here is refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13428,6 +13503,13 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest UnexpectedQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13448,6 +13530,30 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetHealthResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetHealthResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -13484,6 +13590,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest UnexpectedQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13511,6 +13624,30 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetReadinessResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetReadinessResponse500Headers
 		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
@@ -13563,6 +13700,13 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest UnexpectedQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
@@ -13626,6 +13770,30 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListAPIKeysResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ListAPIKeysResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -14345,6 +14513,13 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest UnexpectedQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14407,6 +14582,30 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetUsageResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetUsageResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -14532,6 +14731,13 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest UnexpectedQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14594,6 +14800,30 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListDomainsResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ListDomainsResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -24921,6 +25151,17 @@ type UnauthorizedApplicationProblemPlusJSONResponse struct {
 	Headers UnauthorizedResponseHeaders
 }
 
+type UnexpectedQueryResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type UnexpectedQueryApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnexpectedQueryResponseHeaders
+}
+
 type UnsupportedMediaTypeResponseHeaders struct {
 	RateLimit       *string
 	RateLimitPolicy *string
@@ -24998,6 +25239,31 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth400ApplicationProblemPlusJSONResponse struct {
+	UnexpectedQueryApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth400ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealth500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -25044,6 +25310,31 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness400ApplicationProblemPlusJSONResponse struct {
+	UnexpectedQueryApplicationProblemPlusJSONResponse
+}
+
+func (response GetReadiness400ApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25122,6 +25413,31 @@ func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.Respo
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys400ApplicationProblemPlusJSONResponse struct {
+	UnexpectedQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListAPIKeys400ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -25744,6 +26060,31 @@ func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWri
 	return err
 }
 
+type GetUsage400ApplicationProblemPlusJSONResponse struct {
+	UnexpectedQueryApplicationProblemPlusJSONResponse
+}
+
+func (response GetUsage400ApplicationProblemPlusJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUsage401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -25889,6 +26230,31 @@ func (response ListDomains200JSONResponse) VisitListDomainsResponse(w http.Respo
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDomains400ApplicationProblemPlusJSONResponse struct {
+	UnexpectedQueryApplicationProblemPlusJSONResponse
+}
+
+func (response ListDomains400ApplicationProblemPlusJSONResponse) VisitListDomainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -34199,427 +34565,429 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchtHti76Knlx+oalbgAEwJkMx920hm5tm7JapCy3TG0jUZUgyqzKLFdmEYQdOrHf4bzB+XH+31e4",
-	"j9JPciPXyszKKlRhIEFrMHfsaFOoKYeVa17f+r0ViCQVnHElW0e/t9gNTdKYwd8vQpakQjEezF7wV5m4",
-	"zJiECzJPEprNWket8wkj4yiTimTs15xJRSJJpIrimFBFpiK7arVb1zTOmX4uECFrHbWi4r2diHdS++Z2",
-	"K2SKRnHrqHXi3jeN1ISoCSOSJox4Q+p8y2b6a+Y7x0RlM0IvacQJHSuWwUOX0TXjREUJ67baLfPOF2Hr",
-	"qNXrH+6PBsFOZ5f2xp192u93DoLBoNML+2ww3qY7o92g1W5JRVUuW0c7vcN2S0UqZnWjiyTxJkWuSiPT",
-	"X1azVD+4lWZiFLNEbjWtwYcP7dYrxsOIXz4VCY14eb1PSAi/kl9yWPPLSCqWsbC0yhmjioUnqnXUGvQG",
-	"e53eXqd/cN7vHfX0/79rtVtBLpVITmkUP89EYj/USmgUd2ciz/Aj3UAkelO4fM0CkYWydfTT7y1OEz2V",
-	"n/XNUtHgav4JMZIsu2Zh6+in9+1WmmepkPqZ76ecZXISpWYvIj3yI5XlrFhoO3u9aCpuHfUPej23fuc/",
-	"nhczbbkRdK5ZFo2jgKpI8K9/HSS71ze/bc9Ge1OuDoJfsv74UtJDlu9M0nD/qvWh7WaBvzQ/0f0ZJ3bF",
-	"ZqtP8+m3L05vO8MnL09On3lzXDrA8CpKujShvwkumYSRefOr39GmgZ+evPiOPH/9/a1Hf/qjN/R+j4wZ",
-	"C0d6g2Si0m4uO4xK1elvarxnr55vhpKuv5bpuE8iHsR5yI5KwyP/k8axP8afw4RmwRrkcHry+klpnGMa",
-	"y9sOFN7WPybp11xwdtz68L7dCu0BnhtTVGJ1e6NBv7Mf7tLOAdsedwa0P+oFh+EB2x+32q2YSvVkwoIr",
-	"5B08j+PaMeJPrxmVgtvb8AAWD2o29oP5bSEfm06EZCRD/kKmLGNkLHL+6TK0W3Od9TmhXcDPixXeimWt",
-	"xT8XrssfzUBXZ3Prs9qFE71/XrsCW1yHHa9BzpvmxzV8c00Wvdbg/zAeXWGH25Yd1g17Gduuf9cHzckn",
-	"jIYsA9X/ieDjOArUa6ay2YnWs/WvIZNBFqWa52g6YIHgoSRKkCmNFBmxsciY1s8jfokqepe8yphkXJHp",
-	"RPN8fZ++OGFxKttkOomCiVahhw168lAr1cZWaR312y0ZTFhC9ViSiEdJnsCvZn8irtgly0C5dhaEes3S",
-	"mM70ZlcnMNSUOzRD02YE5XLKMpKxlFEl/Z+UIJQTRrM4ghvqjJZhxWoZdsnJCCYv1IRl00iy7gX3J9TS",
-	"A2j5s2JcT+knvPDezUyqDIXyTedSdMo/6tl+J1ASzM9RW24pVRMixjDSjEmRZ4Ger7ZbqCRG7JZWurV1",
-	"3d9C6pVbK9LsHENwkxqLLKGa9PIs6mRszDLGA9aqzk5P5DVV7LsoidT8TN7qAUeSxGys7Gyu2OwrSTKq",
-	"GIk4/JJmImBS4vRw81h4RIbZ0O6abBPKQ0Lj2L7l11wo6tuUF3yohkQa+n4UZnSsOhFT485EqZSmUUd/",
-	"Mtbj7JhD0+n3HnfJCRlRFUxIIHKuJKGSCM4cuYxFRhgNJqTfI5FiiSQjdpnzYzKdUHXBI0UUvWL615ng",
-	"IfzqJhxJktIoJKOZ2Uaci7GBI+VoDamZCwLDAzudqSrdXbSu2OyidZx93T88PDxWX/dLVJhSpVimF/2/",
-	"ijt/6nUO3//tWJk//rJ4/16JOApm9fRY3jVYEbNtR2T4a7FR+iol04iHYqr3ajh1m3LB19mVW6zMr18P",
-	"er3e8fTrwbKV+dWuzHTxytyRk1YYYfNpW8IYz/I01aw1Enx1riHNQywkNAz1X20iMns1jqQquGjGCM0Y",
-	"keyaZTSeZyuyGIDcyiXL/sNcN3JyI3zk7du3J7maMK60jszqZwhvZsDbvXuBq7f12X39/AnZ29/tkQmV",
-	"+oiVpvINoxnLFo53flg/vi5cU9URvaQJk+hkYjfBhPJLx9RAwcm+kiQWl5rJTFkcd/RqsJAMf+yYl3Ze",
-	"hMOCzSPLedT/93//r/7ggIjxBY+ZJl7ZJmF0GWk+OOwO22T4s/6fzvCxPhFXLJ07Equ60AoKpDffMX6p",
-	"Jq2j/uCgrSnS/Xt+sz60WynNaMKU0T1O0uhbNqtbIr1pUegx/279QPeD7UFnn+2NOofjnV5nezQI+mGP",
-	"HY4PeloR06/S1N1qW90yClckvBzunN/YJ3kmRVY/4iFnNwpvcPuT0ktmjnkb5IL7sWDoLzQjiAW/BMag",
-	"BQkcNDGGv0V2SXn0GxxgINkLrYRqlqbvGEexXs7qVp788+bq3Y//Uv/a/mEWDA5n3/34Wvzrx3+qUXIY",
-	"jQavd797+3Iyivqzd2+fX9mV+jVn2axYqgBn2rDfu/1Bdb89lvnTSecd7fzW6xz+3Gnik09ZHF2zbIX9",
-	"D82dDURAx3u7nf3+IescDPa3O3tsd7xDkRTqiSAsvnw3YkC/xAoTQPOgfviLla37oOFn2lJcPuqESUkv",
-	"GXBIT0O2koLxkFzSazbHMD020u919oNgu3MY7rBOf9yjg9F2sBPusnuamaeYf8tqlJJTULsiRSQdgzxA",
-	"C8DnpEeEEsVu4HBp046IKSfBREQBI4+uIxmNYkZOzp68eNHWKoZMacDk4zahhLMpHFin/alJxC8vuDLq",
-	"nRJkxKwW3iYyDyZ6aSnJKA9FQt68efG0S84YIxeoROinW4SOxPWcPbFH++Ne0GedQ9oPOzvB9n7nYLzD",
-	"OoPxHu2NDoP9cLdv1xhVpGKVK9ZL0wkf7O4uOuH/V+d/Np3sBr3+H2JKEspnhHGVRUzPHBihFrpUkUTI",
-	"MiHt9uoZE2h1pVGHbEzzWOEjCb0xapG26FdUklh4gupOgwJRoxalLAsYVx3GAxHqDZ2IqVaFCKqc0yxS",
-	"ilUOfY0WVHMMzCdWOwv6LI/ETavt7932oFfau+26bTpnSRpTxZZzAmXubDjnB+HOdmd/vB90aG+3r6kx",
-	"HDB92g/793TOf2CZVitf5smINQhjDtf0DCi5xtvbZJyJhPSrKnbNCM0Tqw0z4mp70PIob9Df2d852N7b",
-	"2V9KgG/ZaCLE1fI9mOKNDVtwyHZ3Ovu9g7Az6u8NOrvhDtseoyi5ly34oB+WKTjxClXOOpMwNswV4/An",
-	"TdPYeLBtwPRvv0g0R/z4NLuJpKoEpLWyrLXjXLKayPMVm3X0hDrmUT/izEnOM3YtrlgIAVzHz319akKN",
-	"Jq7fQmicMRrONhtaNt8uvoJj9T82F02uzkuvd2y5qhetFwI56hWbyYblQTM50wIJ3Ib+ApWWIqEzMtHy",
-	"3PBi0u/1yksoN7kwmrrntoLKYj4EbDE3rMZ1Kk8QSLOg479kbNw6av2PrSIrYguvyq1X+BZ8pHz06ohH",
-	"1Q3Y7SqYyYVRrNcOn0n0wD2Ha8nxVTc8c+9WcaPvbukU/paVHja3a5PUMx+XPe6Zr7A6eLyfi2wUhSHj",
-	"tz7fAWNh5YCfikwb6CIFm5iiHQxKUsQvYe0ntIm2zQs7cDvYKo66z6tvCQWThAuFNA4arP6o0c3lkZbX",
-	"d08q2a6e/IBy/VHU+kA9BHXQjNzozrV0XZ0cErZIWWX9Iin1HPHS/DoleL1jr3srFEkiUpYhNXMYT7Eu",
-	"NI06+hhufmH01py8egHLE9PgSiuC8M3apSiPfzPH2/gmzdfdnNvzZzxCmqGBiq7dGQdNXz8/FXkcIkEl",
-	"moxTAQZSRugF1/Y8y0gcjVlB127/kR5g/0Gz/9wZxDc0/C6Syvx6S/4QON+Kn1iAv6LqxmLJwP9YQ+jX",
-	"NI5C+EhnTKO4LOyAHeCLjKsNjAq7v+BnMTI6jtAOuRO598rk7iXT6c/BUGupfX4SenUTGqMTsKIbacoE",
-	"s/E2yxGFLpRC1cRROpqhn9L8N3Xi5yfs1hVONjU04ZyU+pacX3Ex5eAEz8EpECmJgQXZ/TIO7j/BvH44",
-	"sp8FyZqpLyXY9jy5wjNODboURVQbwtZfCjnfTQZFHPazomOxZMQyE2seZYxeGaUBtnhNuk4zrXSpGblo",
-	"yfyXEQvURcvbOG3fZ5nIMJdtjadSEXEIOra2zB2Qp/J5iDF9mv/z7PuXJBRBnug9q9Fk7eMd2LgKqxiJ",
-	"cEYYD1nooqqTyjsxC0LovVaMPBrNFCP9x5tmHDAQj0mVhlCv4pYntjn24e3XNBP8sq25iZzQVGu5+u+E",
-	"UR7xy2M92Im2IvQKhYKzL4EXYHTmHnxSr12avnXi1FAr2pU1jql/1TqhitR/FGkmnfYePFLnLiCl6SKb",
-	"m0stiZZno1c3KlWQ1O2LXcat+rqTJS4tY5c3r+zdHFvm9X+YR8t8bxWnVu38NscU6n1YZXoDVUFf85bK",
-	"qBz1KXELqmU+GfsWYmodl5mz6OmarMg7MqO7+s4ijj6I8mn53t/LwlFRc2j8Xe+4l1VkaIk0rHJtXTWR",
-	"JDKXKYjYTbuDmn0utSekfjJ/sIOMQY7+kWQ8/JN4x4z3a/Fmfe5agyes7qg63F1CbiSUsT7HfuDX1UyS",
-	"1yyXaLbcgg4y97DnI+Fgc6OxkPPQlLfCzlyx2ZIi2ys265i3VvlVtaA20G+Enafmkz45GOdCTKUigx0y",
-	"EXl2Z5VoMCgzsyqhealulSEtLaz15r1JH0t5fLBiNmOvbuW65OUXaC294IplnMbPsgwderfiePiOudpA",
-	"NmZBnUlvH+iAy6OqjmA2LEEPAtKLnLLsuJT4GoUQf0VBFfEgCo2ZfQca3q3a9KWR1JNpeSYbCkOblSty",
-	"7vQwCvqLJEHvtBJo4YwY43UUeRfCOLXeCS9D6ha0sTCGoVUpUqQ9re0nNo/WOUudk+qLcw4vmPQXwpMc",
-	"6b0I74PqHiJndwpDFBP+3OnspVDPoUj9lkSGRliVxDDD19bh1RAaF6pji+N9AssYLnH5BXoL5hLY7kxu",
-	"OyVyq/9yLb0Vg98MnekjCflT6GcyKpc/168kSn41tZqAhFwrkPhRgCVInzspvqKzWNDwXIjvaHbJbkmR",
-	"sX3WcxVdGxvDpk9XqTHFL3eUEB18vi7CYr1ChV8kMvFFVNH6vZ2D3f29HhnNFLuzLdHfro+tKCEIjLGW",
-	"NOdnsjlWaEcA781sZk9pQaC28wuhxQTqqm2W8O1SBGiaVuXvWcp4SAKaksJ/X6VHcDV2AprW+viDgKWQ",
-	"2weLj4lYmDGHtSuCq0k8I9J+6M6MsmLVzn0Agykw0FqinJ+OXmJ2M6G5VHPugTgWU8oDRrSxC4UmKW4G",
-	"SZiaiLr1GmeMdVTEsk7x0soJ1rcQ6t5tz3LKskiEEE2WLCR5CnXTyhMH5Y9vei0rwyrGUbuQdfPc3Plu",
-	"HAu6AubWwnlFmwjhc2cC5p/nUcJEfltXqIzFdE498nDiqrRsqKujzFfrJFFCQ4aCIFIqZu51x1iaFqGH",
-	"S+SKpDSXd5dFvYMaWRRGIerCWRZdYxmvwaabo9vqnDYsk8ojOXIRfUgBss6+XVtWD6munMQGQYGTHfJt",
-	"9A2h5jpQNbwNwROKN+z17Cu6xPOMmK/DFzXzCGIhjU8mEJyzwCqrn/txOGM8vHOSUVFOVvWUZSyI0kiz",
-	"Fwi3udvqjoi5s1O6zZ2T1/Vv6jbkFy243UssUmKjOUWN8204QDUz1nuSc4t7UwNmmYmkU6Q7gA1dYOg0",
-	"pBZo28a7q8R7zLvEmFy09MsxDQvtYfuMd1OtxVa3AZt6t7db+hUbzwFbsKCLshlKS7o51mdqlNfMcPo1",
-	"Z/mXIZ01O3pILfhDUgtAiwgbspVGIucBk5roIMGQRlzVKTYSURc75mXeIp3hFcT/AZ0T0CIWfmCTazX3",
-	"/Xorpjz+h5SLj1+QJG9DOF9E0ZEm2XMhTimfmSu3DU4ZB1YlzZMqZl1bdQoYVaxTXC7TsN5MvTGywLga",
-	"U6msxwhTAO8b4nrgJydaerDjqVex/DnpJfZpb165KntnC7itZqdOib1aT+TS1Fh4GywOcgBMxDd5lGjt",
-	"cUJJSGdG6ls75g9d4eULslzi4JJslqkspcP6zK7q0heACs2bcMFxFx69OX/yuLIXn2Ui6OYSis5Ydh0F",
-	"7A2n1zSK6Si+rW8/ZKAocZx6Oc3CXiGQ0QtlIXMmjrupk3tjqVo5VNERlczJG3vjPZ+o3XIFdXlGpYHU",
-	"Gxv1k4OzkdGIz0XpPBeGVkInuQKnctPa2XdU2X3DK7zF2uS6LBh0/arYYW+Gr3x/zbJYUMC8sa82yeHz",
-	"FFhKVpnQeNyRSmQsrCyNzxY+xum0WDh3du2wJFWVg/mSRRDLnKgkJlyzWnaj1s07oIrEjEpX9wgvAzc9",
-	"uzEixkRp6t0L6zxfuBA+tQqymoKRE07YTUq5hNCbg9oy8cGaZbZgRh1b6uetsl6VI5NexkOsxjHrY+r5",
-	"0VnaP9zZ7u0QESgGZl7dit/2XZ4D55pmkWZgcuP7YBfB4lOMilHWbsfcogEnmXFFb6pSSKKz1+0FwF/E",
-	"ot6LuWgz4ogz0j8ymW/40osW4OkWjjH35rotWO8N3sLrvfsU1/z+CgMpSWmmvKGlNJOmMB5HCTy8QC6h",
-	"qN2WHWvI278Ex5oVCH84pJXb9SZcq4KOPhailT+AtWCtauf2RxQT2g/LRQt+h4LCdq/XKz7yhxUVui+u",
-	"UlbYMM9NZSqXiWIdqCxYPAOWtU6R4QV/qDJs4FrPwkg9cK4/gnMZoEjZwHjc5QXLZe5ZwH+KcTewHvuZ",
-	"TXMe912f69iPrcV06ie5KbQ+TBZdmwVF2LYBCp3n1vGz12AePOP35xn/Q/2z3T+z3/QNp7maiCz67dYZ",
-	"qHnlFaUstFxqC7uh6LL0ZCVYSyi6L1zokEpy0Tox98Oojgg2jyCJ/DmOrtnP//7v/3PRujOT7teHLiNJ",
-	"TGzSZm81u1dKE9tUAr8eBbYLsTCHZYw1B03FbtIoYyHalgCyWiHxt2/fdqptPRYRTbULyJ1pTuZpKjLF",
-	"wlMWRvR8lt7WW69m1eD4S6EAE6iW3Nx3O4n+MHaAqhKesjl/QHFPcFAdPcgj4o9Lj+ei1XZ5kJSYCRDA",
-	"LI/45Z3z83ebsY9CFsQUcGUkzLeBDmtnvPl8/boRaVX2zfnzzgEQLUbqzApZVPcvQREwEONPI+B04R3t",
-	"gtC8Zp6oGccL83RtsMs77tlKtMlct/tkXnRs/tA7Az2pN63d1n+2lk7nZrA5Cm0exRdCePDGj46lsdhB",
-	"ZDZBLiDe27uHBj33/j/MNWQ/uIqRVj/De0Sc8hbktqhSD94ed77OmVQPTH0zTL39iaD2NM/k4cDc9sC4",
-	"ffE6ljR0H9XscsQMuAa0kLlis2PCTX8fSSQLMga0a4BZI1PsWLQ2n38x47adXXM/Vmzau9PpDc77g6If",
-	"uuvHElLFoIRovimLfo22q+TSr0slUglkganxeRxD0ijMr9v0OX0b5i1ht5i5z0f31slvSTuadiuSJy6H",
-	"vWKWmuwL282Di8zan6WhlOY0EiJmlOs3X7HZq4yNo5um5pmZ36TWmL1QkT6O2Hw3SToK+oOb2W91k4ip",
-	"VG/kitQDmE251BxVU2tML8loRqRImCvQqiEs6AbdOzza3V1EWEt3OqHyioW158d6tYAxFUeF4CPlMVm3",
-	"iF2Un//93//b/X/dCmHzotp2T8D+EOIX/ITlL73KRJhDAkDdaw1trLTu5l5zaqKx/SgX6vYnB/ufNDAj",
-	"+3W9zaHQH4EMhmXS5Qzz093XaJbRWQs7N9mC7p+wDxQsq0/q/g670ZUI1Gc2/gJ6R7HtccOiw7UY/QLQ",
-	"1LapzHeRrFl249OSbcLZFFoqW11hpbkb5j43+XbrG6qCyQvFktdMQsu42iUfMUABMx049SdrWD2oQStJ",
-	"+Cf61g8mR6Xuk9jrWX/H0JheI01kadFVnRtKKxP266UFdJ54MCkyv9cWUnkQ5zRjNi/EJMXoMcVUbytR",
-	"wg125f0w64DYYjW7Eq3ajLJ2Rbx6rrW7UC6XLDxkDbxfT/0rSdKYBq6Dr9HLTKu5XmlMfnPCw0OvNVxv",
-	"vjVcoeEuOeWMh2d459zRhpG7F9UdQTgNTSfhe+horq+RFNQellS6DkO1nchCVBrKx4MCQkNdN37XBxJb",
-	"o09Zxup2sN/YyrF2ueyZWe179u67fVGvjaxfOMZVNnPr1rbkAYtVWcWVT1GVd4EgvnmBj9oB238u4ftu",
-	"e7yVK6ZURytPgJkjZ/VyZGkYRnreNH7l7f+YxpI1BbyUMLrvPNXcSoN1qzvOVZ6xzSm09eqGNotHMeVX",
-	"xyTn0a85IzQRgEQyVwBSaZ9HXgpwMGciJsGEZjRQpu9Gg6biN9ju9RY32G63bjqQWew6vq6nWBwT7uI2",
-	"amH3tPVVEI9MtxdRabuFK2ou622pEq7RVczEmgkV0f9vT6imxBl6BCNE/jy14j012ot5JgNPB6imJio2",
-	"YrGYkkgdk1hMWdYJKPSU5SFRecYRQinN+UwrF21CyTjiNCahUIAqpG3RMVDRi1cXvOhEm4/iKCAyH4+j",
-	"G/2laRSHAc3CLjlxLshDj+JAwMdsDBvN22Q6iYIJiRm9ZpJkQiS2U/kFR2xN00cmY4HIQtmGATvv5u6A",
-	"KHHJwMoCrX+Y0Ch+nonkLB/hEg2bSL/S1ngm8sw0y8buuO7c2sJTs+SlozHoL+l2W3s05gZZL+RjOmKx",
-	"5dinJy++I89ff39qyQP302aSHOPUh6icwAKLvGIA6htKDInLDnyjPKe97eppr3Kr2nbr7x8Vf3fe/9W7",
-	"8Pj/mW/WrNflUkDIrSOvorQjUjwhHZcLXXcEzXI1nz3bVTkSXN7+BBr6ZgAVbFXbGkXD3ja/f99oOnfX",
-	"u+QFN6Suj53e0JlRdaFVc8HkEljaBezacb+FrZ3v2KO5gWo9gb+exHfr1LxxNn/w9pvmcrAKIa+ZUKn2",
-	"ZDhRSTwEJjLUExz69SfzGwzJ+LVnE4pYRiKcdcnw9981q/rwYUikojyUwMIosSUUbcJkQFMWNuwqGeWa",
-	"x44kDAsKB6DRU0U6X+S93naQwn/YPyJiv4q/b5kLVckNkHjL9I0VD6NHFXrmzWrKmyW6SZGuvIpa8pbF",
-	"gUjYRnSSHKmuRmyaS7B3acauIzbFDYEfmNBni7w1mSXSWL16bkPz5LCASubhOhNru60sT/Hw8GAZI77r",
-	"NhYrgz/8XnusbtTKlH7NshFVUXI3Uveo+w+l5zp9r5ljmRjY7RmWjbIsMkqutVbbsDGzFPUjvAn0N7GG",
-	"TWfG/0w/DWlGFR6/rrbcbuVZXGs8ZcyOkUKrWqlYeEQoJ3QkRZwrpvmySuWQvHn9XZE0pOWaycjW5zCj",
-	"l9DHjHzP4xm5jMWIxvGMZCJXmhScVsrwMwb8CxRbkL/DkF0P2wRwKPCDQ0B2J7EQ6YgGVwWstUQcPnhW",
-	"dC/4ShokTOFoa8uTxFtecL9w92RRRYns7ZRP+sEKzKxCq3rp25Zcmmk2bIo9GQP5K0kSpmhIFW1bKEYy",
-	"1jatiZ+UyVNfaXyde4y8QKY5Abx4VFgD3FSt8hSVWwvc8++S59m7H1/G/9r+zzj8+7sJHfzw27u3L2fv",
-	"fnyd/OutioPBD78EyQ+90/MXda60KzZb1XFbWVjMzrQTXbCyvuZZI2AKjVLLEPAEgZ9bk+CIef7TNmE0",
-	"mMAS1Zh9VNH61XbEX3H4RFbxBJ0TvgsObThY4er2dDG7u+mCMIO6ZXyqFXZt5NVJ56cvz4wJiGbqKI7k",
-	"ZH55moM0QIyYf1/kJKqMRjHWr1dMpZ1JGu5f/TpIdq9vftuejfamXB0Ev2T98aWkhyzv/oyWiCbvOctx",
-	"jvrECGrmGzzNkN1gomqSYfioRstfOqTwKkq6NKG/Ca5NjoaxFDs36M17w9M8S4VcGlxwe/XK3F/a5BoJ",
-	"gEUShW+Dmxb0SP1aCyLDHwxG23Cl4OhqPmo3UOuobreUalDpVZSA7RCbUIOhMotAifhuNfHN/kHPd68P",
-	"+jv7Owfbezv7nhe3X+fFtQm6K03ASmiXC9NASJXzsWH6qRxmkyNsHGM4NFzhgpS8J9yueUdiISt4VZBj",
-	"gxPRMIUIVNEuORWZO1AJnRFNWbAMXO/CT62n3744bbVbzpnSarfOXj1vtVvfTznL5CRKW+3W09OT10/0",
-	"wIrFM8/NnaYqfc0NdPgKvUdDvzUsMuBYiKtOnrbJ0ICWGecN1idiYJczvJxQFUzK1/X/YPfk9gUfvsEE",
-	"9+IW+3rbOaZ+aVCFMYtjhtpqt34oECjN2PAvGEar3TJfK69R8XjzMtl09rq6cH1dG4ezlC3fyCcvT06f",
-	"6UH92Gq3zn88Lw/FXp0fSKPb1GKZGQblkpsKyWNEd5qJa2aSK9bPwLGvL/VdbUyX6PfWzcMJcqlEcmoc",
-	"jE8XeBfnHIqPAOWKX7NYpGjFsuwr+VhbvaCt1PRFcMWMBhNmQiWuD7/gLjPM+SuxrxWoJhyilmORBayq",
-	"Ric0ileQqaElKbmInmSFHa6k6xSaSE28eJHDFvWLwr0OIsP61LuL3c23SGkyz9fHnvdGg35nP9ylnQO2",
-	"Pe4MaH/UCw7DA7Y/XiX2rLWRJxMWLMpN8fzyyI5AhdF8x0Go3zInZTXZDtMvBDs+9ZpRk2VaIzGM12LE",
-	"1JSVDyR4BJ0G0va9PquM2OLLrnr2YaWgh0mBrovVhoiBARCW4rYrWJdo46IXTgSX1quBc5TOWWmaVRJZ",
-	"lnKDL6xPuTkr8d7bZt6YIdec2RKlLBDROVdRTNg1y2bOKWw1jIxJEV9r82r4HCTq0GzY/gCbFzq7QuZB",
-	"wKTskhO3txfcxvQ0FSJAuX96xjSOJQEfhBKkGBB+wbVHvK0MxwGvLK2fQaCoRkaaTJjChNJzGIkwYjXB",
-	"kVEQNHJmzBuSmN86iiMekkCkszaRLKWZpiIygtklmHS09Pyt+q07fmUFAW9hofUpt5kOG5TvkEh1it9o",
-	"Tueyg0Ddb21uNs5E0kAE55NCNbA+h/L0JtF/zETeJNX0q182WunuzWEk05jOQKKWX38SbCoj2CzS/eRu",
-	"aS0oCpndqhdhU+6bAREPkTWcgPlFzp6dkUuT7uCPrTfQ4zsY78FYOrvhDtseD2hHy/aOHlrnYHxIO71R",
-	"PxiE22xnvEs7Pfi/VZYMM6FWpu661Lc70XZxWOdH8MwwZZty6HJ8xZQTlGQrCwogbZe9WHaK7C52ZulB",
-	"pvHsXDT5ufXliElyKW7PZiTjqnEXPApREDxoouT5rRi8u2eNDBbWU8iaom1w1E28LY60jeujkdVF/uYG",
-	"pOhlU1iEXsrGtS/ePXXvXjp5JRYww4JoV/hoTaR+BdWtYMce/yyGBdKvDfK2IM9i9T2Nb54pVQSKWdfS",
-	"UfT4giPNZcoeDAwCS3VqxJgGitAR+mA92q13dS8lOPjOU333h6IOrFb9n9A0ZXxeIBYbVNrRryR2hy03",
-	"moF0KP/YHRGZqPSY7O72yG633+1j4MpADmxGVkFgp0FSHYQ725398X7QOaC7/c5OsB0OmJZXh/1VJJUI",
-	"gjzLFpp5buGWcZjdWzD7JcfKYT0Hggcs49LkWNokbPszLNN0ImJWqKmQSYYRe7MbS4/jcmawgtO2IEv0",
-	"2tYdauM6LZbB0W4bSb+0M4sP2dPaqBCQPIsRSbmoJ+NITMcmLFRk31tUNETSlUSghQ/+uPnUp2QUXeYi",
-	"lydKsSStzUUekyHgdXc11xgeGWtmYnOiqXlSj8qFqEx7TTSShVRd8ozqUdrCZokkUWgiSohqJvW8p53m",
-	"SiS0NkW7GKUAEjfJQfhTEEfavB0eaXID7xfFZl80aWOjUoodGyjnmFwdR/xKYp1kmombmbX4aCgveJTQ",
-	"SwZdk2l4TXmgBR81oRHK9SMsk4LrJ0d0FGNnLSna+iue3P8lDy+Z7JLvTJafHlzG4JLLI5N0VnGsNQVS",
-	"sEvDWT6q980W64M34mJQBZ/TVCUtjwpoLivs9O+Ms4zGdecf37b6N4evWJZQfc6GbTI8zyiX+tgM9VoP",
-	"3/CQKZYlEa+Gj1rusVpvqSmkafo82k8w45kRGrj7Fbluqvpq/ZQsprNl04Sb4ENuIQv6Gp5iDt/zPI4r",
-	"k/Ou1H47opdcSBUFT5ZM1K6zT/zFoKZetMWJRiMVJY0qYmGJNJw3CRkLRzS4WrZItoeIW6eriIOAdM1F",
-	"vDWjo1yyYbUAEtED5+Vv6jWYvy17yLBBVfmT/cNBt9cddPu1PtaIXy2csHs9Ns/lVyZ5gEoyFpig0l0h",
-	"BaVRiV7BSJ1j4noo+ugXlutGjdR5yyNR6WsmU8HlsiMUXWsTYm16Hez2yKC71+0Rsw76MRZd159nVKbv",
-	"dp4w0DLREiA0xivRrIg8ev38Cdne2dt+XB4iHKS60eizdXJZq0WtSLnQWh2ZGlIXypwKnxG/RXFMt3a7",
-	"vVqTZYFu0lBkSVK90C55rQgLOQqPGYWyBHSVW0/wqukw+Nr1XAJosMyXNlVdAJzdqCd5JusKKvW3A7hm",
-	"xaK+G2ZrFFdhwrMUJ7SeK99oht4IFmuG9Ty1ZAwd1foSyCP/2D9uNx0neC5S7vbiGD4mIrvgGRtDYyjv",
-	"Fns2qi8lGUM4Ln0z1Sr7lHL9z0fzAuBxu1RxTfIUvqZn4n0RFU4ax+4VRqDD45KYwWLHCDyd/kTgtBZf",
-	"wmN0wR+Vj9Vj1PaAPUeuLtTy52Lw5sQ9xualQNVqkjFGggnllwxa3wMrwMS7odNZhxfcZHTp3bdkhS+Y",
-	"CqJYHEunl2Dxp81XXh4vKDZZ/1jeQveL2TH372Ij3E+ubURp9dy/ca2KF+BilCMS1W/VxyWW8RNDvzVB",
-	"pFVZh33DeszjzGDXfCns43WzfY7VufbUQlyl0YvDmj1ntdGD5R6ydkvrfev5eL/VT9zOjVlZQWZcbjCG",
-	"hQXONSOoz0yMWGy8/5CSWWaKyzNhlPA9gKUTBZfqj1FTMNRWOKC/QAm0uk2KXiVwQlxEEHJ70QUziS4n",
-	"+tgVdXvGkfiVYW9Mdi/4BT8x7QFN3V5hDg5L1h2wwpKJOiRDY1YOLViOtp2RW0YBeOBnSJVeuGAiLvil",
-	"KLkOPAueazO6I8YdMR5HgebFKgrYkQFmHH5jtTkMEKty91e3VCNGHO8EJn7Bh0+dPETODL2vBW9jXi5V",
-	"AOuDmbr6tZqhY4UkKD9dgnEPzLwxC4ZJDLCIw7NgwsI8dtrdE61T4j8zRtKYcg4wLUvlwD/Bx9uCzoZa",
-	"FDz1hMA3jiU/8Rn/c8vy3SD0HWYAZUI8a7C/S5xzvYAzzLegrof480P8+SH+/BB/vlv8+SG0+xDa/dJD",
-	"u+tHc//BaKwmTRwzuwaOafMwamyA1SgMv9Kgdi/Qs0vPzSf3iavhch1aXJX1FXFVR5ivsCz4bpXqWLkg",
-	"zLEgtChb1zrO/OIVjfgav4O0XUmpzEdSRSrX/5RtE6YCBHd6BUVoLDkmdAThNJGhaZkwyrHooETatqyq",
-	"dUYTY976X8cCsIaTVmyT6W/SULmCF4t1OTZGrgKgUc0cy2MtDXDgsb6Iq+1Bq4ym1CsX4jQM1YUL6/yZ",
-	"Fi+1zvGAl0gogjzRQwQn7uHO7v7jjSC3LcxomIJxk2GdfSShhqk5u8GMZUYuWjL/ZcQChb0IFwRn1gdu",
-	"K3DS9DAAFXKn17s1XtsSZ4qH31s3xKGP2eoq9NkN+twaVa9F8L8LBOj89/9xfv7KS09zH9splYztliDZ",
-	"dnq1mF8Gabi2cNcEwgwp+gRwXCD06h8xt9mSrLHR56sTVuiXOp8RUYdQqiZo94B3DlN+gE4rIy5/fVEr",
-	"1nIddSdjY5YxHrBVS9VwFT3B6ZIu4Gj6BPW+mQ/Uh3+at8IGjZcKIteypPMLZuXXduaFXPIOF6pzXSR5",
-	"O22lU9QS6wm79mFCdUwlTPlC0f/UyppO4oq+Km1oxhnTmiXLOuxmQnOJ2G0yZTzsBDT1MOrNKzqAltUq",
-	"t/PvRJxaoE6LrpTSHAd8xWYd0+mzA3qJyLQmJ1QH6iX0TEVu5mN/SZiaiBB+MoX7xTIV3eDw31Uwff29",
-	"cts4/Uv1riYo/hoo8oZmdI3NHpd2Y/OgtTsR76QW7rt8RY86Y2YRDRWDESByreKldBYLGnaUEB3bn7ix",
-	"6UuljVZp77CXQRtYU8Zp3EFo0faC9u5F73LhGniXFa46Mq/RvzzRUOuVRonkkr5AHtW4/hdJVPuYzTBu",
-	"lqa2LTwmCRpfRK0tbkFHmoWo0dCgNcwrvB31iL3DXv/xMYHe3hYazaS5ASZLmXHWOXwrfNAOxnG+OjaH",
-	"3sBldSBFrNZ3NJXX+iO7Qe6OZLrEy484g/WkRH3s5FrWD6lgkPAmu9WgnDzSrNGGzORRxmjB1eb+Oc0i",
-	"pVeEppHmBO66+7e9YRTFccQv7XULUDL3b3u/w2qydxQ/2Fukh3xh7yr9hjfOB/vcFOf2Te+IQYi9jZH1",
-	"JtWmRL/X88KBgKoRYL2aNuIjJVk8bohYySWhwSIrccRIbr5GTqNv2hBudqCEA/hxdZQNxkMTN8Jpr4Oz",
-	"2m7ddAwfZR3zuZaedX0Qq4GeqyNYb+GRCdvwUC34WtsirxkQNqQmrZ0vhGKrdee/XuDKt8CsIgNFd6jE",
-	"cCVULpoFk+iaLQHU68SRVBVwqr3tg537xOhaZQXuNnf99Cc48XEmknqBP/JgFrVYlK7KNtLy1NXWmh9r",
-	"urNCljhiaQrOVlqlCYtj8R/NgKEbxFy8TbhilSmYKEYJhKp3n1v4CSMprgCg2Ls/BMU1gg63PdVGyV9O",
-	"sR/jbK8cSdgA/OAKuJI1oIsrHNP6kMUTkSS04yIH7aJzds+CfI1J/9///b/2dkjMlB5hm4TRZaRkmwx/",
-	"1pKyo/+nO+ySMwBJIyqLkoSFq0LSFZEQt9WKXtZtc2+wc7/wklbM17pQrVtiYR/tLjnhJOJwrA2Oq8is",
-	"MqENyywKTV19SrPl1VK0t7xaankA6dPCzfyjuZcS9XLZAYSLjEh2zTIa14XQ8HISBSKGMAXY3CLzINpK",
-	"ku2CW1Dx3Z6fWhFxYIZtMgwCmzKk/7Jq+IoQ4CvgKDdzyLVF+yYCO0cEvyDbhOfgjG8TU9pj0kj1eGGZ",
-	"UcVHynMmHFrwOSJSJ8eOQR1c8Jhds1iSkLG0TQY97FGP1qs2WuO4S14CQDskiPW1BTTo9YgIFFNS8ysY",
-	"F5mIOCS8iaYveB1RtwlCv3PANTcTI3HEHHDL//f/Dv5rd7tL3kLumFvJYTWiRS3DuOC2Gy9cx86UkV6t",
-	"jAYmmUjPqUwRm4h8VUwvUGXbmJlnRV+THbYwR6/oEwTN2tGbTw348DI3868228s14CgZ5+7yvF3uwUDO",
-	"M3LuVHHXyqGEFlVUp0EkUjQiqtdz1JKy7ytDDuOyigCbpBRz8eJY3wTITMQgMynpTIUmkKZVklEX5GSd",
-	"RZDfaHNXPHTZcrekDVXULnRrgqcNiplnUhOLpFFoAjKRVzcFWeauasxKYUw8XKvKa6ngBB/EsrQkICOT",
-	"EQ5ygUpSJJ/j+AFeVhM5FyQW/JJl0D+RpWojLsWlE8kc4NSK+KkGcakBJL/l3ujFpuxiLcvU8L6yLE++",
-	"IEEfOva2OfNFp4NNAMp+hjnz8/s7n4qCebTDoyJf3nY0s6zBkroW0pdChF0ytCm3anhk8U6gpaQplSle",
-	"RSWRKU26F3x4SnlOY3gAjoy31+LaZBqfvHqxSn0IjtlL/dXaD76/LDPcjXMHxObL1FFjKfkFi1+xhbCN",
-	"TZsUEBMaux3mYvGRxa1Pb5k2uIpr43adHDaQZGrn3i67WgtdYRNWUg16oN61Hxal/KBaV5zYqbfNba34",
-	"Z3SsSM5jEJmu20JhKlbTlGqzgBbi7966peeC5EU3vjUm77KfAKIQsBdyaXkXlhwAYKYsZl+FPFg482UJ",
-	"Tys6YRZ0xjjGktuVOmMsbYGxEZt7QT+Jpe/P03AhTzGEARV4LIzAtZMxLN7RS1K7SSUe01+PxyxonFo+",
-	"aTX052eLAqcy6+erEv6U64Sb5eDLdApnV95ekShaw6yqSNjBfUEFeHZKJuG0vssbZlW7BbtV86IiO9tH",
-	"1fF50oTWZITOSbAzmqwvvGySUSMHhpCWM+69xgkmNQaYELgfuEAtpk0kqEVeD4VjMuxCaLFkJseRRGSh",
-	"Cx5JzCgl57YpF3RPw4yLCcvYsU2dnYo8DrVxYUqMu+SESAYNEz2PFaKwRwDqKYsuF9AMCVCRE9SwaiD+",
-	"zZluyLDzUPpjGrCJiG1L/QXLpy3fYgn1YMyIZc1atR3MTdEswq61yGyf6TsMfBU5c1uadKLkjCYbkiK3",
-	"HQqeiBVxg1fIirZpNrWlFOvqPRWOdL1UTpSorTi2ixjXgpK+QiH1a/qM1v9J6vcPSvaDkr0JJfsLUyvX",
-	"Vx8bd+vE7Q4cmbJT4M7swbz7K/caWGbTefML8QPIVy6zu7H9TnG+68/Cam13HizFVcV3Lf8x3fn7a/GW",
-	"lUW4TwerGH4rnNZlNp/5+B1MPvuGtS0+M8Iv0PCrzGxVhlnWqYDrQA8/dvOJs84H/vV585fFHOUNaAeb",
-	"KZs1hXsAPVOq9bAtz4lUdCa9CL8DlTOGPqYZJ+JaW3VzeURJLtUFH6ETAA31P3tLaG3fm3u7L80fP+Ft",
-	"70upQ1GSigw2NqX6U63LSE3yEaBQCppGnUCE7JLxLffpDw+dp7+0ztOfFrV8+Q2uP8XT+aFRCNy5Z7ar",
-	"ObeioBDIZQlQU9jDsUKzUcGY61G9kkbx0KL7oUV3Y4vu+WNQD5z1BlM4eEhMfR5iqTho9TzLNONPWRaJ",
-	"uuKoCI/ss4baNfydjNhMmJ7esHi0mtXVhyoQX1fc2/F1xVpgAqwmO6uFijQftvWhNmsP53HsWq1ZmL5A",
-	"5ECCcs7xuHObkY0zxk4FV5N4dmLn2zhG0BEDIRXhQk30FpQGWxrNdu+Wo3mtF4vXRr3eltjYeMEurf/p",
-	"CZWv6EwfzVOolF/AA5sphQSUkxEDCl2RNya4+Gcp4+ETmj5p5pSQduyyRnHJTUqSVFD6EuiHjSk+hmgU",
-	"CWhaGsbu8m1Z7qbFbz/j4QK7GF0DOMgRu4y4rDOG9zu9/nlvbWMY39vYVj+gMeMhzQgsrl6ZN+dPam1x",
-	"qPpXimX60f/6qdc5fP/7zocO/jH48Jfmj58pmi3yCxRTpw1ugNvNPIsC9opl/asFlAI3QeUM5KRb1mco",
-	"tyCVCt7KmmemWjXv9qS8RD65lDhhA/OpcoF2lXXPL0LN6W04WHW2t9Eg6uyON6+/wxM3J/hrU7NX8RcZ",
-	"WXpPgTiLsdHc4nVW6kZs7/eHVsbGKXUSMv2dVsLx+xR0SYu6VLx/Qzpl1W26PABqFrchznnIdnc6+72D",
-	"sDPq7w0camR/1AtWg7Jk15HI5RkLMqaeQasVWUeGbyCKB9tpcHgjo2jSWAoio0vOwiLTVML7ir7sEWgd",
-	"lUg/ZoQYsrgdwOI6cT+0aTZ5aNZR+LvrKMsrBBP1tx1RF4dm7iQ37/E6YUZD2KYhVUNdGl7URoUhEdcQ",
-	"q6YYZcGOLRB9tyreoE2jfqGk8fQ61y45sb5f69c0ORlQx84vwc7UppuZLCJwZSJwlTlhBDWkd/ERt1th",
-	"noFb7bSGYf1DTKEYQy+VArYbcZJo00ayQPCwLJ0P9tc3OupBgCwAsZ36PABxhelDs2YWVmkfWojwENwc",
-	"BqGFhWQXcexWKAnBfjXPbgKWpQ1uJ9AbtRJgmah9yqQe7ZBvo29sRR7gA4Gjylre88ZuhXNlmA8D2UkV",
-	"Mzikio4oNoYLV6zXWdT3poJ0Z0wpmjBoae2PS49GC9qq2l5DfCvANJbKZ8wB0kepVSLO0tjnN8fS0gKW",
-	"YsDQZ7Ulb8A8bLO8KZ2hw8KTiFWm0tQv77xAvLQ3YYcUiKgaKknWbIpeYYolWT+okfWraHk443voCQkv",
-	"frFaM8y2KfkbWgS2KBySgGaZaUa++UaZrLmhjtXPFrTrXNrdZBxxCKwt0xO8FgMic+1vSolMaoLR2dvp",
-	"K8vVPds3p2Gd6Xhvt7PfP2Sdg8H+dmeP7Y536PZoEPTDVdZZG9eGXhetRSTtMWEhGOSArwCrT7M4YlJV",
-	"WH0kyYhpfls8BqXmcQwJuiOIskQx8zVaSA92doRzDHmfrvLWuQPQ798Nm5uteMQtkzqDZ2r1MXu+fFq2",
-	"H6mue1nz8oizXbCwFVjmsvSRQlFfJ2WkeGo+7WQdtugY+xeQO1JLBvNFiK8Qb9P2MvHURKcKkUde25LH",
-	"xIAOxhbJC3Uq8mj43DTTWqWO0Hy20lnEtBB5X27Yae+cOw52ilC2/bSZOuB62+QAAD4hNAIrceYKqcEj",
-	"zXmqZU43B6RzGx6Kz9dz0L3RoN/ZD3dp54BtjztoKx+GB2x/vDnUQ1xGD9Mf/mp2rlBlg6IWhqGYB4Ju",
-	"/GDgtoZrdvyo41VmRzyk3tL4Fp0AeLKh+zik+aCW6tKzNUs30/Ds7/W8X+s0ye5iS4w1HF8rtEKfPxur",
-	"Nxav1aUyljKqpAcgLbgJ2BiOcT9q1ioNtud3emmjbV+awXquRkHL9T3rP3Ad7c3JXgrCYe7zIJzNLzmf",
-	"/21cwynnX9DEMcG5/HRZxzufYwoeME/Z1z+5Bup1aLprotjU9yb3CBIBOmGRjwxMLAb+xZgMy53Ph37b",
-	"X9c00WyNSBm/4JDEAU0HjdvUtTx1rbah6XI4BwDjt6n2eknXhXaXtUYqwfU3uSSsilm1kcsNSb6SBswD",
-	"Hd225aUHp3tE7grQcY9NmD673khi7DXnaePhAI4/H6i+9y5J992vB/zjRcngl9G+x0Db2J4Gl/QaIa82",
-	"3cOnaNxTJMeavjtOj6m05anr3GN56gIZ5XUsngceEglDNmJ1EnRKNXbp/Fy0m0KOffnKTaWJ86Z0m2W9",
-	"oReqNg7aeZluc09thTfSRtgPgDan4bhIeOHMPSZDBQ1IseUykhU4lsyCYIi2bACHkX57EnFoZHH0eyuh",
-	"aWoTgEq63cq6bq2meIunb/VseXlXJeG5LVv/wYI41n62IL21H11pb2qeM5S69nNwZNZ4qgSQOqUZ5pYt",
-	"fP577xH7GhuuUJCVu/DxcyaV65RvO0ohRjWetQ/tluDs+3Hr6Kc1GV3rQ3tdu2/VR+YnveKD3nTfV5jH",
-	"gub6jmdA0pzMR/qOEYM8V2zpKxHQd0yDOfZKMBPBii/9H20cZAxMIuO9wCRncnLBC8Dz4XXhgImFNGC4",
-	"+GOAEIyPhgXPGD6GEILJeyGX1LSvj7TuQPYHZCLyTJJHQ9s1v3vBh3UENySSzizooxAkyRHbuKYAA8wW",
-	"5B4ASxrVAPpd8GW9Mv6IFvYNsqZ9K7u94aDeSnAtc6nbHI11HOr2mbu5078gN7rPL+odJyck8zK0wTu+",
-	"T0I6k0cWd8U3QEDPnNAMIP+mE5H4J6EA/IOI1ER4ZwLhWS44pEYDIkMA5W+GhKAWSMShwW8BHFs4yIXL",
-	"O7PQGNjlAAArJhmTAM0bcevNrSt2o+MxwsMua25dN6n2/GTKOZm7NVkfNWkmC1zzFe8tNoCA+YJa5mUL",
-	"u4WwGWvQQql0KBe7+JfDGTEq82xV7f41S3OFGQrmOS1NsQdaY1Khna5WT+FWwsW07eZnm1xk7pdyo4ui",
-	"e73eY62PFoVj2TXLLnjGZJ6A2DjSjMD1u4EcMetlwob95b5tQyQ9BA7WwkuSKY1UxZ1mqnrm8x6z2ljV",
-	"uTszYlw6TJAH1YOmO+XE+G6vRFShyLEDmSuUSkZIVMXblpO2TUpHuoJGqmZQ5dqJ+uTzmkaO9vAtmjFV",
-	"xr6AvES0wsxRn5vyCjOuskIbXLFEa7bAH1xpkdoFK3BkuiL3bArE3F1P+GzdGHPC5cv3ZsxRxEadGvVv",
-	"X8e3Md9sYmnP6KUKXe0dzXrdvEhodE4YZWD5IM0JgvamBr9XlgdZ3NE0Lm0BPV2mObpUVG1B3q4R4D0m",
-	"kc+T2QJiKiy+WvgyaRJqGzP8Phcu5Pb1y+c+bks3ynXKb13MbYBwlp/Xkh/mfTkq4l1pPqxvIzXBJPo6",
-	"6rWHVetq4EuAOx9qfR5qfR5qfTZS66O/G/HLphN4XgwF6zDKQ/dGjdz0is0s2MeISra30wlZIEIWQocr",
-	"Y+MPpxPJgp+H0AhDn4iJmHKY4wUvvAIQyNCsWkGKRlF0gBHRnIcAsSSJ11Naf3+upRh87F3yPHv348v4",
-	"X9v/GYd/fzehgx9+e/f25ezdj6+Tf71VcTD44Zcg+aF3ev7i63IZKj7/00nnHe381usc/m3r/d++/mtt",
-	"LepD4dTmC6eqJPq+rmGRZEGeRWp2ptmI8QSlkalIHjGasey5a4wlf9Y0/LPBIsrYOLpB3CHzE9K7gyKa",
-	"q584efUC6Ly2N6ft1jQ8MV3o4fcj8g0MgtiP//u//89Q7wHwPeCzcL1YbL0lrQ96bhEfQ8+yQHBFMSPC",
-	"NHk6xYyJ4MpsQLGRUJqrr3SvhcA/ApFgz53S8c4olzTAFCgsSMaGG5S8fnZ2Ps5j7PANvTf0jBhXUUAV",
-	"c0AIeBiBbVE7SbNAjiOAm0bE1wzcbjORZ5VF08fdvlCKPAvAbQGN+IEPgF/mgv/1rwaGRf71r0DLMDao",
-	"J3/eOeiSN5grZDOv2i4FC2sO1DQKELJCZTQCzAqtMM25ii74cKfXG7YJZyCoM5GmiAQho5gZb+Y4YnGI",
-	"PNE0VR5qXjuEfwFHN5BcBDr+nECNFOF68K5p2fbAdS0DYHARh8XFQQ9bmNk5oAbEEnlsW6hhqzL0C77h",
-	"kWazZSQRvWLn7EZ1//pXgnyAmnHr1aURrG1zvzPwAUvmr88RefM3rd7rB/Vf/edt+O/+c/vL4fP2BacG",
-	"iQHghEz6jMgkefO3QW9wAFOBPw+7Zlx1AETwXXaDOBzVD/cO8MO9b8x/n7QvOPzxzB8bfkmPD9DSiVEz",
-	"SCj4V8rYAShcqSSG58s2tCrLJTSWiqEHHbjzLvOYZoTduDbhJGM0vOCQy2cfJmE0HrOMcRWbA+CuWL/c",
-	"jIQCUeATRnlhhGCXOls2ZfbvWZaJzNJ7molRzBISiiBPgKNDy/3Dnd39NhnSNI1N1GzL3Pm3X6Tgw8f2",
-	"fEqFmFAJDSYRZx09foS5GWrqGZou4SZpADyHqetq5Suv8B/pDqXKZhG/1GR2Qoavvj87H5qKOuDokkiX",
-	"3qPoFaC6k+GLQmp3vmWzYZtIYXMdHVsB9zjG0FByCqkuuIH1wO1joZ82z0P3UZuYCMe+S75lM2nKTW0T",
-	"o1KrNwhEZNiHC9TwwQ6GEw3l0IRpPuYrH27ntDS4ZEr6xW+cfSXt0DHA8QgDoW1kBZB//p3A/Rq2Ledx",
-	"y6I6r1ka05mmfa27DR+3ATgKeNJEmzCoQBAZQdMAqufLMojDwliGO4PB8Fjbv6ZCCAemN1FFcQwOW5Fd",
-	"tYHdHQ6Nlxw2s3Oi9bShQUUyMUzswRVATa5dqCNvszzQd+SlxmTRm2A0ukJBHGeMXXDEKhtBJ1lsZl2I",
-	"16+ssQcwiDBrjEADocAmQykqZ4aouKhqgseEi0wfNsCeA7qUpocCEomjkUcGLhqGCjHRGfxp0O3g7wy2",
-	"A/8UCr7+2JyAE7NCmvdfZmKqT8JLiEYUvJuzKdFGszWmNRHTNGU08+LEelMonxGt4h2TIAZf9gWXE2jk",
-	"EF1yNAYYBiwsL+FCQUoyar5xFDAu/WaQpy/O5zQEkTKOorYrssst89BWEmGqcKTikoahd6XlwXu2+t1e",
-	"tweZEynjNI1aR63tbq+7jbrzBFSwrQmjsZr8pv++rLXvzawHvR6B080vbeKjrf5GTmOJTHpnAPohspTx",
-	"kPFAGyQhYIBgpCgS/EXYOtKf/QcMwqujhbENej2rVBnHmc8+fzEmvFGI4QnEJJEW4bZ1ohU5vSZ6P+GS",
-	"yXPVd4LmhtJmmclrxgdP1IHH4Droj0GAHLG6YEQ/dow+1MGM4LqvmNu3fjS3vgjxS7s4/7pH3DptveBa",
-	"ctEYhFBJ0W4d/fS+7S3G26INR3nINp306KcWUkPrvX7PlhY9s9Uow/WwcFXg7rRYrxAspTU8HX6qL7E4",
-	"Y1jDP0cfrxkNI24bGW6URPSrZ/dOImaGmqFoTghc/SNTin5qe/lTZyy7jgL2htNrGhkIxxWJrG7STbR2",
-	"3d+iadS5YjPZSHDnKJtkvVXn55hYu0BNWJQZGSW75DW7FlcsxJdIRWcWjQ0694xFdsEPe5BugWy6TIf6",
-	"phOwWDdBhpyV6RCARAIVXcMcC4L8qeQ4Nd6HnU5vcN4fFN4HVji1tImDLrfCgbYfbA86+2xv1Dkc7/Q6",
-	"WDbdY4fjgx4AMJ/Ah60D6orNXoHJ3Tpq0VHQH9zMfoP2DVK9kaVxgBekd3i0u2vGkVB5xRBmzBnx9hU/",
-	"//u//7f7f9sV4qh1EiYRj6TClYaVhV0q5gJGJpCMJZEjzZpa7eLf0yxSrPX+w/vVDyxuJeQ9NRxa/ebK",
-	"IX0NDcu0BF5yQosbP7SLpzqvRBwFs5UfNrd/aN+JO+z0+svP+RtOjTeEhS14aAXm8FxkoygMGfiedwaH",
-	"y584F+KU8pl1ErQ+DvNyp05vv9VmfTnoeNH7duumY11pnSZKfP+h3UpFXQbdE2PpUNCqwYAxgtH1IRnn",
-	"cWx4VNt6kdGBoR8JKNe6o1GGtdy0hqIei203poo22GC1RkqyeNwG5drJWpErkPckUl1im973ez2S88zn",
-	"jCkrO3/qmCGOB89QC52NTKpvRDhbkxFiyVdFbYOZO8eN0BaOvs8X03Mcz7CTV5kI88CwkmK/EEXvCN7y",
-	"fg2x/sSbpwUYbmYXgCAMT3RbvgfW4ORWZEZ/zaUycqC8VufYg6ksNH5vaaJqYMNruNlbIAwqwbtPRQbh",
-	"R24hcUokskDaVGlmTaIJzeloJpevJEmYolpnLqxvYAdXbNY2MRdhkFo9KWRdEssEgbvPl0Gfl+RaQTR8",
-	"Q0N3Mu9T2OF2lkVe72D5c2Zw51HCRG7GeLjq554IPo4jzBDY6a8wyld0FgsangvxHc0uGT63u8qSyDzF",
-	"/t+nLIyojex+jlIdzx+hzlHVKNkTetMZiXDWGc2UPvR7u7vbe8tEvlU2K3bL1u9R+AE1gJjVpZ6i+SGd",
-	"j02LZAilutQWtJjmPHZS0Uz5gCPDQW9niD1HXNNQw8guuKc1jLDVpoquNT86xnsiRNBDh2ckzcsQ8HxO",
-	"zuNbPTlfkmA7jUYaDg5G9GWo0CtQ8ymNxyJLWPgibP2BajfuwuInXgr1XOQ8/FxPNB4d1KJvpabbM9tu",
-	"pTSjCVNAjQ21ZMUthgvrDX1vjrvB0t/KLSRDo6/Cou4bYGvj+qqH2oYABmZgQl4yu6GBOjIIYxkDxmCR",
-	"7i+4KmLCJh4DWPjSq6atOcuXTL0x9eF39F78klfdF6+oxHzXccY8ePe2tVZSxJrW+g6CTTtNtdpmANsF",
-	"+Pj/Bqa/FnffgOaXUfB7deD0qFfWg8cjxrsH0t4Etu7BqPuA6D6+eRNa+RwO+U5vDZUSN65BlZzv5PDg",
-	"svhiXRZPcLM7hqvk1SYfHnu0vzRxR3Pd+jAMg8M6jmY3rCk1LVdJ1bhkyaN+r2dzJR5XHbTO/fH05RnJ",
-	"WCCyOt9/HEn11IznfnyuaWkeS/yuc1lfQS6VSE5pFD/PRPLUVJW1oOhyrtor5PI1ThReb6zRn4tEoLkn",
-	"xAgZP3rZ0zxLhdTPfD/lLJOTKJ3zMhRQLj7mnYpbR/0Dr3Ty/MfzYqotN4KOX9b79a+DZPf65rft2Whv",
-	"ytVB8EvWH19KesjynUka7l9BtbOZBf7S/ET3Z5zYFZutPs2n3744ve0Mn7w8OX3mzXHpAMOrKOlSAOSR",
-	"TJpcLDe/+h1tGvjpyYvvyPPX39969Kc/ekPv98iYsXCkN0gmKu3mssOoVJ3+psZ79ur5Zijp+muZjvsk",
-	"4kGch+yoNDzyP2kc+2P8OUxoFqxBDqcnr5+Uxmlq/241UHhb/5ikX3PB2XHrw/uiLHS+UrPsy1oMpRhT",
-	"qZ5MWFB2K82PsYyNiLfZYm/74DoRDWQ/iyIahrU/aAhfflCjLJ/92Ib9pUkrMNeXRTZes8tIQntCH7FT",
-	"kgIMdi7aoW/0xD10rsOknnI8wozggs9FIsBMGjrxNzSvAsx5m9QHmWHoT/GfPTZwF95o44jJC44V7C43",
-	"q1wyas+jw3+FOXz74tRNwiQI+fBtI8Y4ka78vS5y8tSqG+uZo15GHriW398l9FIUwfuhF1v2jnabk2RE",
-	"5qOqjvT7AoaZGJ3ozD2GQqm1th8dl2pJ8MWMWgmSGbq8jwiMURabxm1v3TJHwGzyuhx88RzbxVmqOUdl",
-	"zl6TqbiMzxaPuCc+tB8iDh8l4vCHxRqQ7j6BWMNgBaFZYoGvGcAGfLZuTeRVc5jRTeJ6nXiFleOVcIX5",
-	"eYVoRSKumS/du+TUQndgerJB5gDkjEgRxiHP20K4+3xKq7jz1j1+2onC1YILBTLVpYFJfQguPAQX7nIK",
-	"nwIZOpDtW6jKRXShMRhQKMjlCkMwE4/9LiCxgFScPCVcTGvTYZtOTO8zVGceDvDDAb7rAf47wyYivulS",
-	"cS3fyf5dy0RDovcjhr7E3cLKFeyYf8vXNlnk3wlxJYv219ouRiZSb4kXHGmsN79tMRr7PWL76RGvs8WI",
-	"BSLR9nLRkQONXkSlw2V0JompJoUvnz3T26D1PdQmopBxFamZ/jR02VUC1J/uBf/B1vUQWugRZqAmC0Jv",
-	"rIORFNcs6xJntNpsiRkLi8fHIiPbmNaNVVecTUsmPFa0w4uF9SzYBbRVsXWWPG7lpphxAZy7hBvb5b8n",
-	"69LSA/klh7bl0wcO/cCh727odEDVAZaseYJhg7dXtQxvZYntE1KreVmDpS76aBC6ooyMRAhoGTz0MPoK",
-	"l6QWLWJMhsgIh20yVEL/r7Z70Ms5VPRyeMFNlTmUsrfJiMkoZJIMbRwRCjbxfvPTNwAdMuySV2BVcRYh",
-	"JONVlELqtql+LkB8sVIUPJXygtMsi64hU/zXXDN9Jy4ccBYXCopbWEgmLGNedz8ouW37OWQNJS9FD/G1",
-	"5JU9+UtvNLCp+s5qa914VoBFImufANZoZAGLyxAZpkc6uBphQYqU36Lf00qcstToYunIhClPx54lbTI1",
-	"NVARt5QSBEO98sNREAyXdoeoG78SpbE7sBE9zpG4AX/rzXeMX6pJ62h70INOt+7fNfAgi6cEFr0/qQWN",
-	"WOqGq5//QwdslJpIEkUvmzp/1C4svSwN1AOVKeBkfu523v/eb+/tfPhLa+2hYWoWC4mtdlRRwjQ1xNR4",
-	"qeexZSqpQ3UD95lK/VIvAKJZecw+tpF+Vd1w99cYLjK89cf7/s7qlTa35ysnwAhPMSeuCGoA3N1Pv7dG",
-	"QWDjst5fy7NCyk2b8DGv81H5/OgLBun+JEA6DVfvS1TTduiuzYLQq7dofhlL49m5cKFtxlXD7YN3LS/0",
-	"bRi06xvkd/wBNcA7rK4LzzyL1NTgQ35DnHx1NRje2xQlLxDP7WH406i/39Dwn7npW/oQXV8cXbfE4Smw",
-	"RhNt0l9NMdGyckGtJEu/W1nbZv+i5ethSJva5UqWsVYvAYRDYpv8S9RFrNV/waciuwKcEIv7DdBHw0Fv",
-	"ABUFYZ7pSR/5YzBAyUmkSjLBwb5Ekmi1XEHA+5n1P+A4yaNCB2qjBvQYE50B0AdaUkCyUo36qYdoW199",
-	"xDj5RCVxNUruFHK9rvoGrN9iN6qU21wnQEA5OmpNWByL/5iLm8+LA/x8y2ChIebZPyL851bqMNCqTHkl",
-	"JsuSVKsherXxMZjBUesfEbDgegXV9XGzrLf0k79OZ/lIqkjlCqCYAEOFRBwBpEQZdmHxqszNpk1+/12r",
-	"Fh8+tLxBl37Uoz+jCcGVqs4D161NTkJq7qAhnb+hVZmbUWfOaNJapyLwzFLykjQGS1bWI7ZCDsNgTWpG",
-	"8V6hZ6Pv+RuyjhbiJLx5+Ror80944lmRGrKgZ6K0DW70WYMe6yNo16DuK+3h8xP27VYc8StYBdbcxdCu",
-	"KKyjNqxHLACM5bEWB3Uhpzo2bGjkL5Ygu/pM/4+tKDRHYyWtQ5+MjeRTDFbKV0hgh82JWlVn0WP8w3Ix",
-	"PNH1J0jI0Ev7iSl4wJEIJTLil7HRThr0vGo6Rr+3c7C7v9dbrAPagnLfg7k1oiqYgAeiVjFErSpSLAFl",
-	"DMPGpqExi8dHBcqDRWYkWR4Dzxxm7BfosjEsImOYkYHZjIU3kZmMjq5+RuaxkkODeAlqGlfZDMAh9DDa",
-	"BLrChBB/4YTxaxZbQApUCAW/JI+4QETMNklExi64mlBO+r1eW6sCeQkM9LHnjDSQmYh3t9PrDQHF7bxA",
-	"yNMLgWjHFvdiHGEBmqs9I6ZfjUwZD0lAUxJg/zJMSZGqq189GLrGNvDNCx5ZTEBoOhPPENyKKhIzarzB",
-	"8PmUSj1Sk2kKWjb6uAFKTt8WACQcFOFiRjvMYrjT2x7WN7wx07fgzCqYGI/vfJOeum48FqoTqwbxRovg",
-	"5+evwo5YJx+sIUYCAUQUaaXAI8BhlLYGWkpz1/YICUjfYshHz/KExFqk1RYGGfXfHAebymjtGtPoCgaJ",
-	"EUhvz0dsJszAQhrFM/MV3FlNXri1OPzhzsCBJvoD6MBD9att5+Zmc2wQovRnUsDVDAQECvDZSF1wIJwm",
-	"A+YbONgf1YBRU1FxfU2Fb8IWoCommvLT2vp4axXT4UN7I+/Vsipj+vBV3EJrKuSwM6sp5PI+NfIkuqkq",
-	"5N9zy4vbwHDssfQ3yzppW0d9PQRzA/4DmDfs4zpqfMRDdgPls3MKfVvPKGSACGBOaqfYB+vzhEifNfy1",
-	"uu7u6NpbcFTYi3rx7amItIBvHbW2lIATYMbX98bn5r3W7pud16tUt/Fvyyoxc7L3wc74KKnSD6r9g2q/",
-	"QdU+T6HLX69nNJAVlftB73C/vzu4jXJvc60bs0OdQV7AZNsQ3CObq6D1dsxUeNz2m/ZaRc380zEsx6i7",
-	"WhsrIarpQRYo+BmjNW4AWURA6rEkrEvgjoE5ae6r867CgM+enUFVlaJXjC/1rj6E50p9KH9yfqA6T+5V",
-	"BGAXmF1QitKhwvlxw3xrhvSWqHAPaWwPaWybSDSmJe9pwYdvFwpsV+TGunYiUL6fbOxJnK2iG9gCIA9o",
-	"Fm+9NuiPqbSObxuYshJwN5QwMJpxFmIWBRjpR+ZNeF1zjPYFd43T20UX52rf1TbBpuZtEjJQi9sEe6UT",
-	"kRHTJr1LntPAtEgqPq3MRnBC+eyCg0vqiAxFAKg44YkaEsXiWKJtz2gwKTol+vnNxlFhN3cs4lhMjZfE",
-	"7/lBClmKGX93F6Yuze6Zbc50z7l2d0+nsR3lFwnuouv8fGqNbSmJ95zlI2x32Po74yyjWq3AK+bnVyxL",
-	"KEe5Ekb0kgupouAJWqQyUekx2d3tkd1uv9snWpJY36KTS+ZeuAObLBkLtNSZ2TYJdg0AoT0Gwpd71HFE",
-	"lnyzrCMs7klZUGp9u86SSHfNVf9DRkkeUyWyCgiIS54qt/6HlC+z6BvXSrz1rIN+3RtrHYn2+53D0aBX",
-	"7d+3ZP6DyvxNnNqfo7Qay12zguD8LU8NQr76kBj0oE3cPZMIRIUVSNhQ0TCZT0ShsE65SCzABDvBNGHm",
-	"dbYvefxdlAaEpRLlfPwuGZo8Y5Mej+EpbNQ2Emrisuq7F3xJqjy3KculXHlyq1T5C75mrvyZv1YfKWO+",
-	"nIs+EVPTicfP0iIvOKFmJSgZ/m2olSAeSoKxIpnSgB3B3RBMopIM/+/BN8Nq284Vk9fNYP6IhHDq6LDw",
-	"JZtQWSS9OvRiDt+AfGwYeWY7Yq4YVCi236A6fazMZbvktXu02EUC+obTjpboOcxwi5UdImZF3brrfSwG",
-	"GzN6vdpw9897B0fb1uNRVj7coPCf7pOnlOc0vqui4G3yck3Bo0JHmg96w0NC8TxcVw2heApASQg3qQH+",
-	"TcsSjS0VM2nd4dDJ1H27jTZv1jaoWUW4P7HCshC1bQiZd8lzzCgAfPL+kAhOuLjgXk4j5TP/LdbHjdF6",
-	"51pAcJEp1WazEjbHDxwEEpJNrIS3ortYvAtOY2hbBlXA0vjTI9mupr4cF5/T06EJC4nUkpLGUOgibZIC",
-	"tF9ohPG6k8C//xi/T0pF3Nj9ePQTyOE5jlvDhtfvmeIvzZIgeyG1lXCbeR/4XXOL9D1n6Kkqjh+mt2PY",
-	"HdpaTpdI2Nol/BJk7OFdZOz67VJKZ2kppVBZdNf3do+LadtWRoArsNKT/mMDpPnawwNW2ueIlfbnCuJ/",
-	"YrqSPT4rKkkN+bmr6E8VnAH/2tbv5usL8dPOqe31YtUVMZ7PhfxKYvNJUIDMde9beNGwsBPw80I8nAag",
-	"nriG3E7LktiLH9hiUXnMQ1ShoOdLl5xhr2LvfaZZjFv2dqW8a7jb2x7aTIMLbmeESpaXtlWjKOH6eHxv",
-	"ZaQ3+xXQN6HzMMsqOWJ/roCu8bI9+GE3zFTQJ+n7DuGg3Mn+um3DGWeYFbttPbG2Wm9Bh1x7x2K8E6Mx",
-	"L4cdsV+s9aVe8JWdqSu4Tt3QP4fo521cciskJjVFDWlvPmoIa6V+sM3eB85nWSTbGExgFrq7+u1Wnoa1",
-	"w+jbYdzRPWb3cblvzJHzg0PswSE25xBTHj+wXLj4rYkFuzuW+r+wRL5gcW0ynQhpa02u8cSAk4qEGR2r",
-	"IwhdSdtZL5cQGTG18Kbgxp43gI4qqoXE+IIPJyqJLVgUu1Gmex9OoEswFSelmancyVyhDb4a616P9Hjp",
-	"ZYnLQuULZMlAeM2aCRf8kX5bRGPZJjFNRiGVbRJMKL9kIQkZ1LOwTLZJzpkMaMpCAjwLyrT1YB9jyRYx",
-	"FVvgHtQbARhSkgVY080ZMHm/uGuPxOyaxZKEjKWgiEIFV1tPHNe6E/FrGkfh0IP9x/fb7VujB7FlOB/X",
-	"/WYzGiv5MOZnYlJlnVSor+l35etzxf1zvH3tgvi1/TF2XZf47pyK8PFaH6uCAtwCryBt192DO0jn/krS",
-	"uQG4YTnUQZNMd5O9hfxett9tyxgfWg5sqF7fkXGtMezOmU33N6fH5hcixVnBVVvD38ApN1LGb9/9xbn7",
-	"7MQefH0fq4uzz98bNMGqn2+nf7iz3dtZqiRWnHzuwtLmCAgZj+69wkiGljlQuiztQZRe0wTMm2a+Z87o",
-	"j1pJyjkdj6GW8QgjGxMRYybxBZ9SrSzykGWLfGze+V7NweZG/tBM4cGZtulmCstP7UpHc0FLhfLBWy4T",
-	"DTrCsKScDa0hNawqZMO2ca3btxbG4DEZ/v3ZOZnnGVv22G/9bv76MISSAFmunkBbMpdNfZqbj/K6rioY",
-	"b9UscVOtMi+c3qerSK/s5tqgFt2/Ry36geM+cNzNFKXdkd3estnFeQEgCH0pLIhRFdWSckBpNn4rzKrW",
-	"hgwko/iIPE8Mr1WmgkokzG/tmEBQ1bCpNplOomBSMFPbhBEwfBxbOCIU3ATWpwduNcB0QfFgEn3c/W2M",
-	"c0wjaZpF6m+huy6NacDCLnnNOE0ifgmJa4WAcO0ncEaSarajh0y4KKRQ2eVlBQZ4vBxbqJEKyJ5KguHW",
-	"uWLA/koiwXS/1FfaerSWf3qSwLHUMlIki2NxKzfTm9KEFriZAI5DCeO9XMW9tBEhifuOKP6wn4XUNJv2",
-	"JcnJRZv6cWSjS978UzUh+ciOlHXl5R/geXkWRuoT8L58foqBXjgC4Xx9jj+eI2Urzdh1xKbrN72qqhcN",
-	"jai5Pm4gxw1jbvvyPecxpHQYEWfTvb0+uqiPOJzfLjlx/3CxtozRYIK5VBd8QiElCZg/tOxjY0VYkqoZ",
-	"ajWY+RBxMkwiKSN+OTw2LT6Lj2rtoPgmmRZYgZgnQU6cy+eCQ2QwoTMyodeMUKNB7JDT6Ju26Vujb0U8",
-	"b3d90MOwnVQsleSR3nM3PgMCaKb1+BiDfZE0wboLXhOtq9FKzNZuRC3B/arLq/DNeF/obgKa+VV5Bivo",
-	"IbjWAHIQqcl96CN248tr8dr8am11mPDyoOIZTeZUC0OWraOf9LHSWu1ExChcf8KFfF9rQ+vF9c1n/Pe1",
-	"UztuoQaY9W/SBuxS/PlM5j+HJvAgzFftoAZMh5Y9diJXXiOH1eX64kToObdAg1hHg+KexPqpy58u8/8G",
-	"R2rb4tkywtmNKTTX5vYrHKVeIet/KAw5Uy12wQPjojB9eGtFHT61OdesG8Zy9+znbmkONuqRHdxrXoOr",
-	"FKzQXZHe9eC0fXDa3pGdG65Uw9/uGC+rZ9XWy7gQhNK5IsW4lBi5KJW81PqmuzCz+wc7hs8ywdv6A236",
-	"zUJn4NKk776X9C1fFXJgTGPJlvFKT91ur5ZX7n9CWygrf6G/oWxws/fLk8Jd2sSfKCdcr8rnoOF/tqnk",
-	"jbztIwbLFvPpIn2gGXKpCGhZhcXV9VhW66UcFfwKgmQcUIGKiEpjBsIPjrvdj7Z7/jECK+vyw1rt1GOS",
-	"t2aITdqol8b5oGk+sMC7pgd4rvFPhQEu1+bMEXmZJyOWFRxzykYTIa4Wq7L2ptr2M48GPesif1wFojtj",
-	"QcYMxiwU1EwAEBfqpmu127d2OH/essUwkpruQoN5ZhFCOPxoGazFIv6pgktqoES6BSCwpr+yQ+KQ7e50",
-	"9nsHYWfU3xtU8UMhBCFyiVv37CaNMiZPXEh7aXFEu5VnAPuuVCqPtrY8ZJSC2O6oBxsqWa7/2g8+1EQ+",
-	"1ETOY4UWvMZybfdTE9O2N8wXRAY0jkc0MM0irw0P+f0vFikHy0DyLP7Q3JYOQ2KTSFrEZH0bYFBorvvm",
-	"9XcobswguuSEz8jg5gZU1oiT/q5pp4XdHdDdC0M5JpTPwBVLmDaJLzglGQujDAsPScSDOA9ZCKicKotY",
-	"iEya0LFimUEwd29vk12SRDyHyvjtXvH3gExEnsF1/OOC93v4J1j69h9dMtzp94bEsDocqJmVliUIkL5L",
-	"QjoDmWPcyGSUI25ZnjFJQkGoJFMWx13sZQchYJguCSg3dfVe1SW+tRwxHpqvdqJwiKFf5Kz+GxAL3XTn",
-	"q/FkC274EeAdz0uueXkahVaSwtfaxXgEN+1GqNL6gSqja64IgQ3Ym8hGimLHYqJzEdZaJNE8hzuXAoW+",
-	"tfl/ZsQAAJbQkAFwlKVHGWkzqX+439O/vjl/Up5Yf/+gv7+/d9DbXTZ8QJNTNEkXzsIDPx30IJFSs5HW",
-	"Ueu/fup1Dt//7S+rzGx43W8PvcZ9ku3tkH+cnjzpnP3jZLC7p/dwiNZQsbhoFXXLP7tBl65qjoA/aNKT",
-	"5ExRHtIsJFYJIhMqL3ikuuQtAEZQvZwZg6DLiOkDkQmlpbEeoKl7UVPRJpJpElTY0tIA0FbRZq/77W93",
-	"xbvxby8Pd98dvvkh7z+T438m4x9e/nPCr94N0l8OxeHLpy+3/rGVvtj5etm+yOiSU5VnbNV96fd6vRU2",
-	"QR+XCbuprjvsiAhnJIc4njs/uEBd8kKRQGgdnXBB3PIjdI8o8JPTTCgWqAsO3E4qTEqdHZM0Y2OWFezB",
-	"TW8OtXcwOqR7B+EBG4z3xzv9sD8K92mf7dEd2h/v0W26HfZHu7THdsIe7Qe7o326P95me8FheDDq017T",
-	"wv7YOaVRfKZocNU5W2lxK1ROO+P3v+/tfKij9TsVZ9+yWcESDL8ugt+DBmyA9REjz/vmXPuCD9X2Qwv7",
-	"D9iWm+u0HmjsZPSR+xa59kDfuJW+c4eg9Rot1PdFWFuJR6HZ4LgB8bhySlDFCjDKUUUV6mK+Q6/e0mU8",
-	"hEaJZEq1FsAF6g+oFByX9JRIWv0l7KJ6yYI8i9QM04D8bHB8vlbP/FAz838gGqNJpDMKiVYFEdLe6IJt",
-	"oplSkb9kZINDcQVTG5RJAF2F5iyXeRRqSX3Bh1uhCKSzyIZEal1rIqb6C9csi8YgOSzjKfLsB73CHbA6",
-	"rITZ7I+LKmFVxzLn0mzWNO41/UlQ7yt1cl3L3F7FAF4XP8Is4BL4CEub94oeYT4yD85h9HfbxwnocU3f",
-	"86ft/NDHIeKXeFWz1Ylkwc/vkufZux9fxv/a/s84/Pu7CR388Nu7ty9n7358nfzrrYqDwQ+/BMkPvdPz",
-	"F1+3NuZBWZvRvo3UxIx8MfV4ORu4h23DTICPPOBTPMC8rl994Dx2ySdRffBnxX6YOjFc7/GqJjbu7e5u",
-	"7y1zhZlcGX0b8osOIp0aeVMJNKwFBuE8XW+xSZ7mSWORuUImRVw3vGOXj4imsbtAqFGKEpFg0ePMYOIb",
-	"5MUG/IdCZVkN/sHXC+EFD5ltD/HGzQFALDu6K5zQRegP5t5jT+zbI7YwaHfJVONB6W1UsfyiNMmPpQQu",
-	"Uf0eONYDx9oMgMJd2NUt8yEMia8GnoA+wGTEMpPWRTPbFI8UtqwPDWpYB7lk6BjibGp8M20TJBDSdfON",
-	"lNZTLrgtkyyCI5EigpOcqyg2aox9sYGTf6b/aUoPxyKDz+nRusAXfAKa4SLeVTO8gc+Zb+s0wdGVeTIM",
-	"EXvZGWTvwlPiM9i14QuWeznuH73gQQp9bCn054QqeChMfChMtPLpnk31Wpt8y1jM0YKOCG9tr/rCujYB",
-	"Cec7FIAJAI3mqrUu0C2+Wg8G2YMgHGWXPHVDAHl8xVJ1wbXBv92DZJCmdgeGrxSPf7ZVMTiDWQk+3SoP",
-	"2NO/vn+aWULzj+Y2aeZGQKsJc1zGU9k6Otg3odRqIAx9OSwku71e17Pxnt0ELNMvgkGMqAS4g3C+Sfxu",
-	"r6cXa4UWbiAHX6wRgoQHzuvikO3WOOKQkl5Iu7LgpOO93c5+/5B1Dgb72509tjveodujQdDXT3N2o05w",
-	"qepH3O+/M/PEiDQUDW8or9GQ8Wx5fmNxZB8yHB/MtrunRIY+A/0ohtsSybT1u+WQL8IPW5its37FvPfB",
-	"5Qz/qfvg0vJ6WvDvMGfYPXE6oQqqg0YMbDYAU22X0Y0t9/YaYBhj0CVBkCvGUgl3RwY2R/8Nwr9Lvve6",
-	"r6L727zSur8jad3fFl9HCWP3mkRDcsLLef0JnZl0KNLv9S546Mlmm6JpkjqpyfNrkzGbssz0N9KziKUw",
-	"oAIg7G0exYjNBJjMpru9pVM9up3BYZ2Yx6FUOOS8z3GwphD+NWd5NZfpKe5dqctrIV+/PFmGI56TZbeW",
-	"W03mnTscWlHIH9BaPznTbvVA7lPj1yjFcj/P8IomybkOdevHVmoFF+bnmrDoneTUUsnD2bSSruHlfj0X",
-	"GRnsmEx8j5EHNMtmRE1Fkekl2153cu+ttqn4BTeXzM9OZB0TivnIWFBgmHuUgC1hALtjaCHMmZUgtYwe",
-	"1sxM/cwmEd2rU+/LzFnyW0/7EAn3msXU/wSzmAoifhA5D4bSnaHDgD8hC8STVLCNDYsPC+C4eanxT632",
-	"SkJNejGw+1la1EN19aeHkGsDYsQxylhw5hk1kSIyH+k3j6BZcpe8UCUJo1gcm7YrvgFUb26AMk4GPd9Y",
-	"KBsbA2dr3MqI0O/daCryl2d7+ATwZzE9NpbF+iBQPiMb5pzJci7qn679P+MhoFdYZns3CVYugdHsL9KM",
-	"8uin95pXYg1WU0XsBKtbJA65O6c90jTqaj1ZKhpcda+FwD+wbKnuhabkS7mK6lAEeYK1wQkDdMviK1vA",
-	"zc3U53rbGkDQxDYeQ4BoGjoMzEKwqQmD15oaPlDtZcMIQ5HQyIIKFS/P9Ni5ghF61cpPX56RjAUiC80T",
-	"aSauWfWD5p0NX7xiM5vsUkgmSfQhZfz/VwmInwo/gxlqYGJBpi5IGw4ToRe8wxalYJwNAt9oWQy5FB7J",
-	"ZJQ74DFND4ZsZoOEdlJ+CqgtAQ4M5OOVwVuMkc+igtxggn4FCZKtiGNZMK10hbQ34KuBUHdcIftLvVgB",
-	"1MEODfIphu3C0sPYEovNilDwDkmwlzJzwIt8wFUfrLedXFoEvpelILUoMx/ZSKhqJazbryFXjWSkgpJE",
-	"cmpxsQKoqoMuSiqHSmdC9sSDcwWSuRmpiTklGUq1sbWAAAAA//8=",
+	"7L3pchvHli76Knlx+oalvQsgAM5kOG7TGrbVNmVtkbK8ZaqNRFWCKLOQWa7MIgg7dKLf4bzB+XH+31e4",
+	"j9JPciPXyszKKlRhIEFrMDs6tinUlMPKNa9v/dEKxSQVnHElW0d/tNgNnaQJg79fRGySCsV4OHvBX2Xi",
+	"MmMSLsh8MqHZrHXUOh8zMoozqUjGfsuZVCSWRKo4SQhVZCqyq1bQuqZJzvRzoYhY66gVF+9tx7yd2jcH",
+	"rYgpGieto9aJe980VmOixoxIOmHEG1L7OzbTXzPfOSYqmxF6SWNO6EixDB66jK8ZJyqesE4raJl3voha",
+	"R61u73B/2A932ru0O2rv016vfRD2++1u1GP90TbdGe6GraAlFVW5bB3tdA+DlopVwupGF0viTYpclUam",
+	"v6xmqX5wK83EMGETudW0Bh8+BK1XjEcxv3wqJjTm5fU+IRH8Sn7NYc0vY6lYxqLSKmeMKhadqNZRq9/t",
+	"77W7e+3ewXmve9TV//+uFbTCXCoxOaVx8jwTE/uh1oTGSWcm8gw/0gnFRG8Kl69ZKLJIto5+/qPF6URP",
+	"5Rd9s1Q0vJp/Qgwly65Z1Dr6+X3QSvMsFVI/88OUs0yO49TsRaxHfqSynBULbWevF00lraPeQbfr1u/8",
+	"p/Nipi03gvY1y+JRHFIVC/71b/3J7vXN79uz4d6Uq4Pw16w3upT0kOU74zTav2p9CNws8JfmJzq/4MSu",
+	"2Gz1aT797sXpbWf45OXJ6TNvjksHGF3Fkw6d0N8Fl0zCyLz51e9o08BPT158T56//uHWoz/9yRt6r0tG",
+	"jEVDvUFyotJOLtuMStXubWq8Z6+eb4aSrr+W6ahHYh4mecSOSsMj/5MmiT/GX6IJzcI1yOH05PWT0jhH",
+	"NJG3HSi8rXdM0q+54Oy49eF90IrsAZ4bU1xidXvDfq+9H+3S9gHbHrX7tDfshofRAdsftYJWQqV6Mmbh",
+	"FfIOnidJ7Rjxp9eMSsHtbXgAiwc1G/vR/LaQj03HQjKSIX8hU5YxMhI5/3QZ2q25zvqc0C7g58UKb8Wy",
+	"1uKfC9flz2agq7O59VntwoneP69dgS2uw47XIOdN8+Mavrkmi15r8H8aj66ww23LDuuGvYxt17/rg+bk",
+	"Y0YjloHq/0TwURKH6jVT2exE69n614jJMItTzXM0HbBQ8EgSJciUxooM2UhkTOvnMb9EFb1DXmVMMq7I",
+	"dKx5vr5PXxyzJJUBmY7jcKxV6EGDnjzQSrWxVVpHvaAlwzGbUD2WSczjST6BX83+xFyxS5aBcu0sCPWa",
+	"pQmd6c2uTmCgKXdghqbNCMrllGUkYymjSvo/KUEoJ4xmSQw31Bktg4rVMuiQkyFMXqgxy6axZJ0L7k+o",
+	"pQfQ8mfFuJ7Sz3jhvZuZVBkK5Zv2pWiXf9Sz/V6gJJifo7bcUqrGRIxgpBmTIs9CPV9tt1BJjNgtrXRr",
+	"67q3hdQrt1ak2TmG4CY1EtmEatLLs7idsRHLGA9Zqzo7PZHXVLHv40ms5mfyVg84liRhI2Vnc8VmX0mS",
+	"UcVIzOGXNBMhkxKnh5vHoiMyyAZ212RAKI8ITRL7lt9yoahvU17wgRoQaej7UZTRkWrHTI3aY6VSmsZt",
+	"/clEj7NtDk27133cISdkSFU4JqHIuZKESiI4c+QyEhlhNByTXpfEik0kGbLLnB+T6ZiqCx4rougV07/O",
+	"BI/gVzfhWJKUxhEZzsw24lyMDRwrR2tIzVwQGB7Y6UxV6e6idcVmF63j7Ove4eHhsfq6V6LClCrFMr3o",
+	"/1nc+XO3ffj+78fK/PFvi/fvlUjicFZPj+VdgxUx23ZEBr8VG6WvUjKNeSSmeq8GU7cpF3ydXbnFyvz2",
+	"db/b7R5Pv+4vW5nf7MpMF6/MHTlphRE2n7YljPEsT1PNWmPBV+ca0jzEIkKjSP8VEJHZq0ksVcFFM0Zo",
+	"xohk1yyjyTxbkcUA5FYuWfbv5rqRkxvhI2/fvj3J1ZhxpXVkVj9DeDMD3u7dC1w90Gf39fMnZG9/t0vG",
+	"VOojVprKN4xmLFs43vlh/fS6cE1VR/SSTphEJxO7CceUXzqmBgpO9pUkibjUTGbKkqStV4NFZPBT27y0",
+	"/SIaFGweWc6j3n//1//q9Q+IGF3whGnilQGJ4stY88FBZxCQwS/6f9qDx/pEXLF07kis6kIrKJDefM/4",
+	"pRq3jnr9g0BTpPv3/GZ9CFopzeiEKaN7nKTxd2xWt0R60+LIY/6d+oHuh9v99j7bG7YPRzvd9vawH/ai",
+	"LjscHXS1IqZfpam7FVjdMo5WJLwc7pzf2Cd5JkVWP+IBZzcKb3D7k9JLZo55AHLB/Vgw9BeaESSCXwJj",
+	"0IIEDpoYwd8iu6Q8/h0OMJDshVZCNUvTd4ziRC9ndStP/nlz9e6nf6l/bf84C/uHs+9/ei3+9dM/1XBy",
+	"GA/7r3e/f/tyPIx7s3dvn1/ZlfotZ9msWKoQZ9qw37u9fnW/PZb580n7HW3/3m0f/tJu4pNPWRJfs2yF",
+	"/Y/MnQ1EQEd7u+393iFrH/T3t9t7bHe0Q5EU6okgKr58N2JAv8QKE0DzoH74i5Wt+6DhZ9pSXD7qCZOS",
+	"XjLgkJ6GbCUF4xG5pNdsjmF6bKTXbe+H4Xb7MNph7d6oS/vD7XAn2mX3NDNPMf+O1Sglp6B2xYpIOgJ5",
+	"gBaAz0mPCCWK3cDh0qYdEVNOwrGIQ0YeXccyHiaMnJw9efEi0CqGTGnI5OOAUMLZFA6s0/7UOOaXF1wZ",
+	"9U4JMmRWCw+IzMOxXlpKMsojMSFv3rx42iFnjJELVCL00y1Ch+J6zp7Yo71RN+yx9iHtRe2dcHu/fTDa",
+	"Ye3+aI92h4fhfrTbs2uMKlKxyhXrpemE93d3F53w/6v9P5tOdoNe/62YkgnlM8K4ymKmZw6MUAtdqshE",
+	"yDIh7XbrGRNodaVRR2xE80ThIxN6Y9QibdGvqCSx6ATVnQYFokYtSlkWMq7ajIci0hs6FlOtChFUOadZ",
+	"rBSrHPoaLajmGJhPrHYW9FkeiptW4O/ddr9b2rvtum06Z5M0oYot5wTK3Nlwzg+ine32/mg/bNPubk9T",
+	"Y9Rn+rQf9u7pnP/IMq1WvswnQ9YgjDlc0zOg5BpvD8goExPSq6rYNSM0T6w2zJir7X7Lo7x+b2d/52B7",
+	"b2d/KQG+ZcOxEFfL92CKNzZswSHb3Wnvdw+i9rC312/vRjtse4Si5F624IN+WKbgxCtUOetMwtgwV4zD",
+	"nzRNE+PBtgHTv/8q0Rzx49PsJpaqEpDWyrLWjnPJaiLPV2zW1hNqm0f9iDMnOc/YtbhiEQRwHT/39akx",
+	"NZq4fguhScZoNNtsaNl8u/gKjtX/2Fw0uTovvd6J5apetF4I5KhXbCYblgfN5EwLJHAb+gtUWooJnZGx",
+	"lueGF5Net1teQrnJhdHUPbcVVBbzIWCLuWE1rlN5gkCaBR3/W8ZGraPW/9gqsiK28KrceoVvwUfKR6+O",
+	"eFTdgN2ugplcGMV67fCZiR6453AtOb7qhmfu3Spu9N0t7cLfstLD5nZtknrm47LHPfMVVgeP93ORDeMo",
+	"YvzW5ztkLKoc8FORaQNdpGATU7SDQUmK+SWs/Zg20bZ5YRtuB1vFUfd59S2RYJJwoZDGQYPVHzW6uTzS",
+	"8vruSSXb1ZMfUq4/ilofqIegDpqRG925lq6rk0PCFimrrF8spZ4jXppfpwleb9vr3grFkoiUZUjNHMZT",
+	"rAtN47Y+hptfGL01J69ewPIkNLzSiiB8s3YpyuPfzPE2vknzdTfnYP6Mx0gzNFTxtTvjoOnr56ciTyIk",
+	"qIkm41SAgZQResG1Pc8yksQjVtC123+kB9h/0Ow/dwbxDY2+j6Uyv96SP4TOt+InFuCvqLqxRDLwP9YQ",
+	"+jVN4gg+0h7ROCkLO2AH+CLjagOjwu4v+FmMjE5itEPuRO7dMrl7yXT6czDUWmqfn4Re3QlN0AlY0Y00",
+	"ZYLZeJvliCMXSqFq7CgdzdBPaf6bOvHzE3brCiebGppwTkp9S86vuJhycILn4BSIlcTAgux8GQf3n2Be",
+	"PxzZz4JkzdSXEmwwT67wjFODLkUR1Yaw9ZdCzneTQTGH/azoWGwyZJmJNQ8zRq+M0gBbvCZdp5lWutSM",
+	"XLRk/uuQheqi5W2ctu+zTGSYy7bGU6mIOQQdW1vmDshT+TzEmD7N/3H2w0sSiTCf6D2r0WTt423YuAqr",
+	"GIpoRhiPWOSiquPKOzELQui9Vow8Gs4UI73Hm2YcMBCPSZWGUK/ilie2Ofbh7dc0E/wy0NxEjmmqtVz9",
+	"94RRHvPLYz3YsbYi9ApFgrMvgRdgdOYefFKvXZq+deLUUCvalTWOqX/VOqGK1H8UaSad9h48UucuIKXp",
+	"IpubSy2JlmejVzcuVZDU7Ytdxq36upMlLi1jlzev7N0cW+b1f5pHy3xvFadW7fw2xxTqfVhlegNVQV/z",
+	"lsqoHPUpcQuqZT4Z+xZiam2XmbPo6ZqsyDsyo7v6zmKOPojyafnB38vCUVFzaPxdb7uXVWRoiTSscm1d",
+	"NbEkMpcpiNhNu4OafS61J6R+Mn+yg4xBjv6RZDz6i3jHjPdr8WZ97lqDJ6zuqDrcXUJuJJSxPsd+4NfV",
+	"TJLXLJdottyCDjL3sOcj4WBzo7GQ88iUt8LOXLHZkiLbKzZrm7dW+VW1oDbUb4Sdp+aTPjkY50JCpSL9",
+	"HTIWeXZnlajfLzOzKqF5qW6VIS0trPXmvUkfS3l8sGI2Y69u5Trk5RdoLb3gimWcJs+yDB16t+J4+I65",
+	"2kA2YmGdSW8faIPLo6qOYDYsQQ8C0oucsuy4lPgaRxB/RUEV8zCOjJl9Bxrerdr0pZHUk2l5JhsKQ5uV",
+	"K3Lu9DAK+oslQe+0EmjhDBnjdRR5F8I4td4JL0PqFrSxMIahVSlSpD2t7Sc2j9Y5S52T6otzDi+YtPUQ",
+	"Y0KCFu1VV/GXwLIcZb6I7oMoHwJrd4pS4IT/AmT4UqjnUOJ+SxpEE65KgZgfbKv4auiQC9W2pfU+/eFK",
+	"88oL9A7Npb/dmRp3StRY/+VaciwGvxky1CcWqAy9VEZh8+f6lUS9QU2tHiEhUwv0hTjEAqbPnRRf0Vki",
+	"aHQuxPc0u2S3pMjEPus5mq6NhWKTr6vUmOKX20qINj5fF5+xPqXCqxKb6CQqeL3uzsHu/l6XDGeK3dkS",
+	"6W3XR2aUEATGWEua8zPZHKe0I4D3ZjYvqLQgUBn6hdDiBKqybY7x7RIMaJpWxfNZynhEQpqSwvtfpUdw",
+	"VLZDmtZGCMKQpZAZCIuPaVyYb4eVL4KrcTIj0n7ozoyyYhPPfQBDMTDQWqKcn45eYnYzprlUc86FJBFT",
+	"ykNGtKkMZSopbgaZMDUWdes1yhhrq5hl7eKllROsbyHUvdue5ZRlsYggFi1ZRPIUqq6VJw7KH9/0WlaG",
+	"VYyjdiHr5rm58904FnQkzK2F86k2EcLnzgTMP8/jCRP5bR2pMhHTOfXIQ5mr0rKhrrYyX62TRBMaMRQE",
+	"sVIJc687xsK2GP1jIlckpbm8uyzqHtTIoiiOUFXOsvgai4ANst0c3VbntGGZVB7JkcsHgAQi6yrctUX5",
+	"kCjLSWLwFzjZId/F3xBqrgNVw9sQeqF4w17XvqJDPL+K+Tp8UTOPMBHSeHRCwTkLrbL6uR+HM8ajO6co",
+	"FcVoVT9bxsI4jTV7gWCdu63uiJg726Xb3Dl5Xf+mTkN20oLbvbQkJTaakdQ434YDVDNjvSc5t6g5NVCY",
+	"mZi0i2QJMLELBJ6GxARt23h3lXiPeZcYkYuWfjkmcaG5bJ/xbqq12Oo2YFPv9nZLv2LjGWQLFnRRLkRp",
+	"STfH+kyF85r5Ub/lLP8ypLNmRw+JCX9KYgJoEVFDrtNQ5DxkUhMdpCfSmKs6xUYiZmPbvMxbpDO8guhB",
+	"oHMC1sTCD2xyrea+X2/FlMf/kLDx8cuZ5G0I54soWdIkey7EKeUzc+W2oS3jwKokiVLFrGurTgGjirWL",
+	"y2Ua1pupN0YWCFkjKpX1GGEC4X0DZPf91EZLD3Y89SqWPye9xD7tzStXZe9sAdbV7NQpsVfriVyaWAtv",
+	"g8VBDoBp/CYLE609TiiJ6MxIfWvH/KkrvHxBlkscXJLNMpWldFifF1Zd+gKOoXkTLjjuwqM3508eV/bi",
+	"s0wj3Vw60hnLruOQveH0msYJHSa39e1HDBQljlMvJ2nYKwTygaGoZM7EcTe1c28sVSuHKjqkkjl5Y2+8",
+	"5xO1W66/Ls+oNJB6Y6N+cnA2MhrzuSid58LQSug4V+BUblo7+44qu294hbdYm1yXBYOuXxU77M3wlR+u",
+	"WZYICog59tUmtXyeAkupLmOajNpSiYxFlaXx2cLHOJ0WSefOrh02SVXlYL5kMcQyx2qSEK5ZLbtR66Yl",
+	"UEUSRqWrmoSXgZue3RgRY6I09e6FdZ4vXAifWv1ZTbnJCSfsJqVcQujNAXWZ+GDNMlsopLYtFPRWWa/K",
+	"kUlO4xHW8pj1MWgA6CztHe5sd3eICBUDM69uxW/7Ls+Bc02zWDMwufF9sItg0S2GxShrt2Nu0YCTzLii",
+	"N1UpJNHZ6/YCwDMSUe/FXLQZScwZ6R2ZvDl86UUL0HgLx5h7c90WrPcGb+H13n2Ka35/ZYWUpDRT3tBS",
+	"mklTVo+jBB5e4J5Q1G7LjjXk7V+CY80KhD8dEMvtehMqVkFHHwsPyx/AWqBYtXP7M0oR7YflogW/Qzli",
+	"0O12i4/8aSWJ7ourFCU2zHNTec5lolgHaAsWz0BtrVOieMEfahQbuNazKFYPnOvP4FwGZlI2MB53ecFy",
+	"mXsW8J9i3A2sx35m05zHfdfnOvZjazGd+kluCusPk0XXZkExNn2AMum5dfzsNZgHz/j9ecb/VP9s56/s",
+	"N33Daa7GIot/v3UGal55RSkLLZfawm4o2Sw9WQnWEoruCxc6pJJctE7M/TCqI4KtJ8hE/pLE1+yX//6v",
+	"/3PRujOT7tWHLmNJTGzSZm81u1dKE9tUAr8eBTYbsSCJZYQ2B2zFbtI4YxHalgDRWiHxt2/ftqtNQRYR",
+	"TbWHyJ1pjt2kLFTsTshqFtip4h+pIn75fpIklvUsdWnJUvWtF0AvMi9hTH2JtUsNZUmBzWGuJuYT/oWU",
+	"+77hMk9TkSkWnbIopuez9LYhJTWrZnC8FApgr2p5ovtue6I/jE3OqtxR2cRUYItPcFBtPcgj4o9Lj+ei",
+	"FbhkXUrMBAjA8sf88s5FJLvN8F4RCxMK0EkS5tvALGtnvPmikroRaXvrzfnz9gFwVgwnmxWyjQu+BGo2",
+	"KPpPYxDH0R2N18i8Zp6oGccL83Rt4Pnb7tkKhzXX7T6ZFx2bP/TOQNv1TZtg9Z+tpdO5GWyOQptH8YUQ",
+	"Hrzxo8PFLPZimk2QC4j39j7Mfte9/0/zX9oPruJJqJ/hPYKqeQtyW+C0B5ekO1/nTKoHpr4Zph58IsBU",
+	"zTN5ODC3PTBuX7ymPA0NdjW7HDKDHwNdkq7Y7Jhw08JKEsnCjAHtGuzh2FTkFt3751/MuO3Y2NxyGPtS",
+	"77S7/fNev2j571oORVQxqHOb7zukX6ONf7n061KJVAJZYP1GniSQ2Qzz6zR9Tt+GyXXYEGnu8/G9Natc",
+	"0nEpaMXyxBVaVHwnJkXINqzhIrNOktJQSnMaCpEwyvWbr9jsVcZG8U1Tf9jM78NsXA4AmzCK2XzDVDoM",
+	"e/2b2e91k0ioVG/kitQDsGS51BxVU2tCL8lwRqSYMFdFWENY0PC8e3i0u7uIsJbu9ITKKxbVnh/regXG",
+	"VBwVgo+Ux2R9d3ZRfvnv//rf7v/rVgj7c9V2NAP2hyjW4Mwuf+lVJqIcslTqXmtoY6V1N/eaUxOP7Ee5",
+	"ULc/Odjip4EZ2a/rbY6E/gik2SyTLmdYROG+RrOMzlrYnMyiDvyMrc5gWX1S93fYja5EoD6z8RfQO4qB",
+	"xw2LJu5i+Cugr9u+Sd/HsmbZjeNVBoSzKXQNt7rCSnM3zH1u8kHrG6rC8QvFJq+ZhK6ItUs+ZAB0Z5rM",
+	"6k/WsHpQg1aS8E/0rR9MIlXdJ7Gduf6OobFfwUV6TNKM2a7d3FBambBfL63y9MSDyeP6o7baz0Pxpxmz",
+	"yUsmc0uPKaF6W4kSbrAr74dZB4TPq9mVeNV+q7Ur4hUdrt1odblk4RFr4P166l9JkiY0dE2qjV5muil2",
+	"S2Py+28eHnrdD7vz3Q8LDXfJKWc8OsM75442jNy9qO4IwmloOgk/QNN+fY2koPawSaWxNpSEiixCpaF8",
+	"PCjAiLBoQatT7P4/ZRmr28FeY7fS2uWyZ2a179m77/ZFvTayfuEYV9nMrVtgyQMWq7KKK5+iKu8CQXzz",
+	"Ah+1A7b/XML33fZ4K1dMqY5WngAzR87qJXLTKIr1vGnyytv/EU0ka4rKKmF033mquZUG61Z3lKs8Y5tT",
+	"aOvVDW0WDxPKr45JzuPfckboRABczlyVUqVDJHkpwMGciYSEY5rRUJnWMg2ait9Dvttd3EM+aN20If3d",
+	"NTVeT7E4hvANCgC1sEHg+iqIR6bbi6g0aOGKmst6W6qEa3QVM7FmQsUGF7cnVFOHD22wsQvEPLXiPTXa",
+	"i3kmA08HqKYmdDtkiZiSWB2TRExZ1g4ptE3mEVF5xhHnK835TCsXAaFkFHOakEgoiLBpW3QEVPTi1QUv",
+	"mi3nwyQOicxHo/hGf2kaJ1FIs6hDTpwL8tCjOBDwCRvBRvOATMdxOCYJo9dMkkyIiW3Gf8ERPta0SspY",
+	"KLJIYgDQeTd3+0SJSwZWFmj9gwmNk+eZmJzlQ1yiQRPpVzp3z0SemX7w2ADanVtbHW2WvHQ0+r0lDZ1r",
+	"j8bcIOuFfEKHLLEc+/Tkxffk+esfTi154H7adKdjnPoAlRNYYJFXDEB9Q4khcdmGb5TntLddPe1VbuX3",
+	"Gz9pv6Pt37vtw/ePir/b7//mXXj8/8z3I9frcikg5NaWV3HaFimekLZL2K87gma5ms+ebRweCy5vfwIN",
+	"fTNAw7aqbY2iYW+b379vNJ276x3yghtS18dOb+jMqLrQjbxgchNY2gXs2nG/hd3L79iGvIFqPYG/nsR3",
+	"69S8cTbJ9fab5hIFCyGvmVCpQGowVpNkAExkoCc48Iuk5jcYKkZqzyZUWg1FNOuQwR9/aFb14cOASEV5",
+	"JIGFUWLrfALCZEhTFjXsKhnmmscOJQwLqlugl1lFOl/k3e52mMJ/2LcxsV/F37fMharkBtzGZfrGiofR",
+	"owo982Y15c0S3aTIqV9FLXnLklBM2EZ0khyprkZsmkuwd2nGrmM2xQ2BH5jQZ4u8NVk90li9em4D8+Sg",
+	"QAPn0ToTC9xWlqd4eHiwjBHfdRuLlcEf/qg9VjdqZUq/ZtmQqnhyN1L3qPtPpec6fa+ZY5kY2O0Zlo2y",
+	"LDJKrrVW27AxsxT1I7wJ9Dexhk1nxv9MPw1pRhUev662HLTyLKk1njJmx0ihG7NULDoilBM6lCLJFdN8",
+	"WaVyQN68/r5IGtJyzZQN6HOY0Uto1Ud+4MmMXCZiSJNkRjKRK00KTitl+BmDUAeKLcjfQcSuBwEBsBT8",
+	"4ACaF5BEiHRIw6sCuV0iWCQ8KzoXfCUNEqZwtLXlSeItL7hfuHuyuKJEdnfKJ/1gBWZWoVW99IEll2aa",
+	"jZpiT8ZA/kqSCVM0oooWuXYjbdOa+EmZPPWVxte5x8gLZJpjaImACmuIm6pVnqK8cIF7/t3kefbup5fJ",
+	"v7b/I4n+8W5M+z/+/u7ty9m7n15P/vVWJWH/x1/DyY/d0/MXda60KzZb1XFbWVhMIbYTXbCyvuZZI2AK",
+	"jVLLEPAEgZ9bk+CQef7TgDAajmGJasw+qmj9ajvirzh8Yqt4gs4J3wWHNhysaHV7upjd3XRBmEHdMj7V",
+	"Crs28uqk89OXZ8YERDN1mMRyPL88zUEaIEYsEilyElVG4wRBFiqm0s44jfavfutPdq9vft+eDfemXB2E",
+	"v2a90aWkhyzv/IKWiCbvOctxjvrEEIAdGjzNkN1gomqSYfioRstfOqToKp506IT+Lrg2ORrGUuxcvzvv",
+	"DU/zLBVyaXDB7dUrc39pk2skAFbyFL4NxACLFVK/1oLI4EcDJDhYKTi6mo/aDdQ6qoOWUg0qvYonYDsk",
+	"JtRgqMzCpCIIYU18s3fQ9d3r/d7O/s7B9t7OvufF7dV5cW2C7koTsBLa5cI0EFLlfGyYfiqH2eQIG8cY",
+	"Dg1XuCAl7wm3a96RWMgKXhXk2OBENEwhBlW0Q05F5g7UhM6IpixYBq534efW0+9enLaClnOmtILW2avn",
+	"raD1w5SzTI7jtBW0np6evH6iB1Ysnnlu7jRV6WtuoINX6D0a+N2PkQEnQly18zQgA4OsZ5w3WESLgV3O",
+	"8PKEqnBcvq7/BxuEBxd88AZrAYpb7Ottc6T6pUEVxiyOGWoraP1YwKSaseFfMIxW0DJfK69R8XjzMtl0",
+	"9jrwAn1dG4ezlC3fyCcvT06f6UH91Apa5z+dl4dir84PpNFtagH3DINyyU2F5DGiO83ENTPJFetn4NjX",
+	"l1oLN6ZL9Lrr5uGEuVRicmocjE8XeBfnHIqPAIqNX7NEpGjFsuwr+VhbvaCt1DTvcBW3BrhoTCWuD7/g",
+	"LjPM+SuxdRuoJhyiliORhayqRk9onKwgUyNLUnIRPckKO1xJ1yk0kZp48SKHLeoXhXsdRIb1qXcWu5tv",
+	"kdJknq+PPe8N+732frRL2wdse9Tu096wGx5GB2x/tErsWWsjT8YsXJSb4vnlkR2BCqP5jsP5v2VOymqy",
+	"HaZfCHZ86jWjJsu0RmIYr8WQqSkrH0jwCDoNJPC9PquM2IIgr3r2YaWg0U4BAY0lsQjUAjir4rYrWJdo",
+	"46IXTgSX1quBc5TOWWmaVRJZlnKDL6xPuTkr8d7bZt6YIdec2RKlLBDROVdxQtg1y2bOKWw1jIxJkVxr",
+	"82rwHCTqwGzYfh/7czq7QuZhyKTskBO3txfcxvQ0FSKKvn96RjRJJAEfhBKkGBB+wXUAva0MxwGvLK2f",
+	"QaCoRkaaTJjChNJzGIooZjXBkWEYNnJmzBuSmN86TGIekVCks4BIltJMUxEZwuwmmHS09Pyt+q07fmUF",
+	"AW+xy/Upt5kOG5TvkEh1it9oTueyg0Ddb21uNsrEpIEIzseFamB9DuXpjeN/n4m8SarpV79stNLdm6NY",
+	"pgmdgUQtv/4k3FRGsFmk+8nd0lpQHDG7VS+iptw3g3QfIWs4AfOLnD07I5cm3cEfW7evx3cw2oOxtHej",
+	"HbY96tO2lu1tPbT2weiQtrvDXtiPttnOaJe2u/B/qywZZkKtTN11qW93ou3isM6P4Jlhyjbl0OX4iikn",
+	"KMlWFhRA2i57sewU2V3szNKDTJPZuWjyc+vLMZPkUtyezUjGVeMueBSiIHjQRMnzW9F/d88aGSysp5A1",
+	"RdvgqJt4WxJrG9eHzKuL/M0NSNHLprAIvZSNa1+8e+revXTySixghgXRrvDRmkj9CqpbwY49/lkMC6Rf",
+	"APK2IM9i9T2Nb54pVQSKWdfSUfT4giPNZcoeDAwCS3VqxIiGitAh+mA92q13dS8lOPjOU333h6IOrFb9",
+	"H9M0ZXxeIBYbVNrRryQ2QC53Q4J0KP/YHRE5Uekx2d3tkt1Or9PDwJUFitiIrILAToOkOoh2ttv7o/2w",
+	"fUB3e+2dcDvqMy2vDnurSCoRhnmWLTTz3MIt4zC7t2D2S46VAyQPBQ9ZxqXJsbRJ2PZnWKbpWCSsUFNF",
+	"gcPhYWUsPI7LmcEKTtuCLNFrW3eojeu0WAZHuwGSfmlnFh+yp7VRISB5liDcd1FPxpGYjk1YqMi+t9B9",
+	"CPcsiUALH/xx86lPk2F8mYtcnijFJmltLvKIDABUvqO5xuDIWDNjmxNNzZN6VC5EZXrAopEspOqQZ1SP",
+	"0hY2SySJQhNRQlQzqec97TRXYkJrU7SLUQogcZMchD+FSazN28GRJjfwflHsSEcnAXbTpdhWhHKOydVJ",
+	"zK8k1kmmmbiZWYuPRvKCxxN6yaAxOI2uKQ+14KMmNEK5foRlUnD95JAOE2z/JkWgv+LJ/V/z6JLJDvne",
+	"ZPnpwWUMLrk8MklnFcdaUyAFW4mc5cN632yxPngjLgZV8DlNVdLyqJDmssJO/8E4y2hSd/7xbat/c/CK",
+	"ZROqz9kgIIPzjHKpj81Ar/XgDY+YYtkk5tXwUcs9VustNYU0TZ9H+wlmPDNCA3e/ItdNVV+tn5IldLZs",
+	"mnATfMgtZEFfg1PM4XueJ0llct6V2m/H9JILqeLwyZKJ2nX2ib8Y1NSLtjjRaKSipHFFLCyRhvMmIWPR",
+	"kIZXyxbJNrpx63QVcxCQrgOOt2Z0mEs2qBZAIsTlvPxNTXj+Luwhwy5q5U/2Dvudbqff6dX6WGN+tXDC",
+	"7vXY4ZlfmeQBKslIYIJKZ4UUlEYlegUjdY6J66Hoo19Yrhs1Uuctj4lKXzOZCi6XHaH4WpsQa9Nrf7dL",
+	"+p29TpeYddCPsfi6/jyjMn2384SBlrGWAJExXolmReTR6+dPyPbO3vbj8hDhINWNRp+tk8taLWpFytVj",
+	"MUwNqQtlToXPiN/jJKFbu51urcmyQDdpKLIkqV5ol7xWhIUchSeMQlkCusqtJ3jVdBh87XouATRY5kub",
+	"qi4Azm7UkzyTdQWV+tshXLNiUd8NszWKqzDhWYoTWs+VbzRDbwSLNcN6nloyho5qfQnkkX/sHwdNxwme",
+	"i5W7vTiGj4nILnjGRtC9zLvFno3qS0nGEI5L30y1yj6lXP/z0bwAeByUKq5JnsLX9Ey8L6LCSZPEvcII",
+	"dHhcEjNYbGuCp9OfCJzW4kt4jC74o/KxeozaHrDn2NWFWv5cDN6cuMfYYReoWo0zxkg4pvySES4MK8DE",
+	"u4HTWQcX3GR06d23ZIUvmAqiWJJIp5dg8afNV14eLyg2Wf9Y3kL3i9kx9+9iI9xPDr+wtHru37hWxQtw",
+	"McoRieq36uMSy/iJod+aINKqrMO+YT3mcWawa74U9vG62T7H6lx7aiGu0ujFYc2es9rowXIPWdDSet96",
+	"Pt7v9BO3c2NWVpAZlxuMYWGBc80I6jMTY5YY7z+kZJaZ4vJMGCV8D2DpRMGl+mPUFAy1FQ7oL1ACrW6T",
+	"olcJnBAXEYTcXnTBjOPLsT52Rd2ecSR+Zdgbk50LfsFPTA9LU7dXmIODknUHrLBkog7IwJiVAwuWo21n",
+	"5JZxCB74GVKlFy4Yiwt+KUquA8+C59qMbotRW4xGcah5sYpDdmSAGQffWG0OA8Sq3KLYLdWQEcc7gYlf",
+	"8MFTJw+RM0ODdsEDzMulCmB9MFNXv1YzdKyQBOWnQzDugZk3ZsEwiQEWcXAWjlmUJ067e6J1Svxnxkia",
+	"UM4BpmWpHPgn+Hhb0H5Ti4KnnhD4xrHkJz7jf25ZvhuEvsMMoEyIZw32d4lzrhdwhvkW1PUQf36IPz/E",
+	"nx/iz3eLPz+Edh9Cu196aHf9aO63jCZq3MQxs2vgmDYPo8YGWI3C8CsNavcCPbv03Hxyn7gaLNehxVVZ",
+	"XxFXdYT5CsuC71apjpULwhwLQouyda3jzC9e0S2y8TtI25WUynwoVaxy/U8ZmDAVILgDXL4as8kxoUMI",
+	"p4kMTcsJo7xA0nerYcuqWmd0Ysxb/+tYANZw0optMk14GipX8GKxLsfGyFUANKqZY3mspQH2PdYXc7Xd",
+	"b5XRlLrlQpyGobpwYZ0/0+Kl1jke8BKJRJhP9BDBiXu4s7v/eCPIbQszGqZg3GRYZx9LqGFqzm4wY5mR",
+	"i5bMfx2yUJUaSWwGuK3ASdPDAFTInW731nhtS5wpHn5v3RAHPmarq9BnN+hza1S9FsH/LhCg89//9vz8",
+	"lZee5j62UyoZ2y1Bsu10azG/DNJwbeGuCYQZUvQJ4LhA6NU/Ym6zJVljo89XJ6zQBmQ+I6IOoVSN0e4B",
+	"7xym/ACdVkZc/vqiDiPlOup2xkYsYzxkq5aq4Sp6gtMlXcDR9AnqfTMfqA//NG+FDRovFUSur077V8zK",
+	"r20RA7nkbS5U+7pI8nbaSruoJdYTdj3uhGqbSpjyhaJJr5U17Ykr+qr0ShplTGuWLGuzmzHNTV8bmTIe",
+	"tUOaehj15hVtQMtqBS2/bKgdc2qBOi26UkpzHPAVm7VNO9o26CUi05qcUG2ol9AzFbmZj/1lwtRYRPCT",
+	"KdwvlqloWYj/roLp6++VexvqX6p3NUHx10CRN3RMbOxIurRloAet3Y55O7Vw3+UretQZM4toqBiMAJFr",
+	"FS+ls0TQqK2EaNsm2o1NXyq93kp7h70MAmBNGadJG6FF9UmqbdMf+A32hesyX1a46si8Rv/yREOtVxol",
+	"kkv6AnlU4/pfJFHtYzbDuFmaGsZIMUnQ+CJqbXELOtIsRI2GBq1hXuHtqEfsHXZ7j48JNKC30GgmzQ0w",
+	"WcqMs87hW+GDdjCO89WxOfQGLqsDKWK1vqOpvNYf2Q1ydyTTJV5+xBmsJyXqYyfXsn5IBYOEN9mpBuXk",
+	"kWaNNmQmjzJGC642989pFiu9IjSNNSdw192/7Q3DOElifmmvW4CSuX/b+x1Wk72j+MHeIj3kC3tX6Te8",
+	"cT7Y56Y4t296RwxC7G2MrDepNiV63a4XDgRUjRDr1bQRHyvJklFDxEouCQ0WWYlDRnLzNXIafxNAuNmB",
+	"Evbhx9VRNhiPTNwIp70OzmrQumkbPsra5nMtPev6IFYDPVdHsN7CIxO24aFa8LXAIq8ZEDakJq2dL4Ri",
+	"q3Xnv17gyrfArCIDRXegxGAlVC6aheP4mi0B1GsnsVQVcKq97YOd+8ToWmUF7jZ3/fQnOPFRJib1An/o",
+	"wSxqsShdlS20D3S1tebHmhbCkCWOWJqCs5VWacySRPx7M2DoBjEXbxOuWGUKJopRAqHq3ucWfsJIiisA",
+	"KHbvD0FxjaDDbU+1UfKXU+zHONsrRxI2AD+4Aq5kDejiCse0PmTxREwmtO0iB0HR3r1rQb5GpPff//W/",
+	"9nZIwpQeYUCi+DJWMiCDX7SkbOv/6Qw65AxA0ojK4smERatC0hWRELfVil7WbXO3v3O/8JJWzNe6UK1b",
+	"YmGz9w454STmcKwNjqvIrDKhDcssjkxdfUqz5dVStLu8Wmp5AOnTws38s7mXEvVy2QGEi4xIds0ymtSF",
+	"0PDyJA5FAmEKsLlF5kG0lSTbBbeg4rtdP7Ui5sAMAzIIQ5sypP+yaviKEOAr4Cg3c8i1RfsmAjtHBL8g",
+	"A8JzcMYHxJT2mDRSPV5YZlTxkfKcCYcWfI6I1JNjx6AOLnjCrlkiScRYGpB+N+h2u9Z61UZrknTISwBo",
+	"hwSxnraA+t0uEaFiSmp+BeMiY5FEhDfR9AWvI+qAIPQ7B1xzMzGSxMwBt/x//2//P3e3O+Qt5I65lRxU",
+	"I1rUMowLbrvxwnXsTBnr1cpoaJKJ9JzKFLGJyFfF9AJVNsDMPCv6muywhTl6RZ8gPUnTIIUa8OFlbubf",
+	"bLaXa8BRMs7d5Xm73IOBnGfk3KnirpVDCS2qqE6DSKRoRFSv56glZd9XhhzGZRUBdpJSzMVLEn0TIDMR",
+	"g8ykpDMVmkCaVklGXZCTdRZDfqPNXfHQZcvdkjZUUbvQrQmeNihmnklNLJLGkQnIxF7dFGSZu6oxK4Ux",
+	"8XCtKq+lghN8EMvSkoCMTEY4yAUqSZF8juMHeFlN5FyQRPBLlkH/RJaqjbgUl04kc4BTK+KnGsSlBpD8",
+	"lnujF5uyi7UsU8P7yrI8+YIEfejY2+bMF50ONgEo+xnmzM/v73wqCubRDo6KfHnb0cyyBkvqWkhfChF1",
+	"yMCm3KrBkcU7gZaSplSmeBWVRKZ00rngg1PKc5rAA3BkvL0W1ybT+OTVi1XqQ3DMXuqv1n7w/WWZ4W6c",
+	"OyA2X6aOGkvJL1j8ii2EbWzapICY0NjtMBeLjyxufXrLtMFVXBu36+SwgSRTO/eg7GotdIVNWEk16IF6",
+	"135clPKDal1xYqfeNgda8c/oSJGcJyAyXbeFwlSspinVZgEtxN+9dUvPBcmLbnxrTN5lPwFEIWAv5NLy",
+	"Liw5AMBMWcy+CnmwcObLEp5WdMIs6IxxjCW3K3XGWNoCYyM294J+Ekvfn6fRQp5iCAMq8FgUg2snY1i8",
+	"o5ekdpNKPKa3Ho9Z0Di1fNJq6M/PFgVOZdbPVyX8KdcJN8vBl+kUzq68vSJRtIZZVZGwg/uCCvDslEzC",
+	"aX2XN8yqdgt2q+ZFRXa2j6rj86QxrckInZNgZ3SyvvCySUaNHBhCWs649xonmNQYYELgfuACtZiASFCL",
+	"vB4Kx2TQgdBiyUxOYonIQhc8lphRSs5tUy7onoYZF2OWsWObOjsVeRJp48KUGHfICZEMGiZ6HitEYY8B",
+	"1FMWXS6gGRKgIk9Qw6qB+DdnuiHDzkPpT2jIxiKxLfUXLJ+2fIsl1IMxI5Y1axU4mJuiWYRda5HZPtN3",
+	"GPgqcua2NOlEyRmdbEiK3HYoeCJWxA1eISvaptnUllKsq/dUONL1UjlRorbi2C5iXAtK+gqF1K/pM1r/",
+	"J6nfPyjZD0r2JpTsL0ytXF99bNytE7c7cGTKToE7swfz7q/ca2CZTefNL8QPIF+5zO7G9jvF+a4/C6u1",
+	"3XmwFFcV37X8x3Tn763FW1YW4T4drGL4rXBal9l85uN3MPnsG9a2+MwIv0DDrzKzVRlmWacCrgM9/NjN",
+	"J846H/jX581fFnOUN6AdbKZs1hTuAfRMqdbDtjwnUtGZ9CL8DlTOGPqYZjwR19qqm8sjmuRSXfAhOgHQ",
+	"UP+rt4TW9r25t/PS/PEz3va+lDoUT1KRwcamVH+qdRmrcT4EFEpB07gdiohdMr7lPv3hofP0l9Z5+tOi",
+	"li+/wfWneDo/NAqBO/fMdjXnVhQUArksAWoKezhWaDYqGHM9qlfSKB5adD+06G5s0T1/DOqBs95gCgeP",
+	"iKnPQywVB62eZ5lm/CnLYlFXHBXjkX3WULuGv5MhmwnT0xsWj1azunpQBeLrins7vq5YC0yA1WRntVCR",
+	"5sO2PtRm7eE8jl2rNQvTF4ocSFDOOR53bjOyUcbYqeBqnMxO7Hwbxwg6YiikIlyosd6C0mBLo9nu3nI0",
+	"r/Vi8dqo19sSGxst2KX1Pz2m8hWd6aN5CpXyC3hgM6WQkHIyZEChK/LGCS7+Wcp49ISmT5o5JaQdu6xR",
+	"XHKTkiQVlL6E+mFjio8gGkVCmpaGsbt8W5a7afHbz3i0wC5G1wAOcsguYy7rjOH9drd33l3bGMb3NrbV",
+	"D2nCeEQzAourV+bN+ZNaWxyq/pVimX70P3/utg/f/7HzoY1/9D/8W/PHzxTNFvkFiqnTBjfA7WaexSF7",
+	"xbLe1QJKgZugcgZy0i3rM5RbkEoFb2XNM1Otmnd7Ul4in1xKnLCB+VS5QFBl3fOLUHN6Gw5Wne1tNIg6",
+	"u+PN6+/xxM0J/trU7FX8RUaW3lMgzmJsNLd4nZW6Edv7/aGVsXFKnYRMf6eVcPw+BV3Soi4V79+QTll1",
+	"my4PgJrFbYhzHrLdnfZ+9yBqD3t7fYca2Rt2w9WgLNl1LHJ5xsKMqWfQakXWkeEbiOLBdhoc3tgomjSR",
+	"gsj4krOoyDSV8L6iL3sMWkcl0o8ZIYYsbgewuE7cD22aTR6adRT+zjrK8grBRP1tR9TFoZk7yc17vE6Y",
+	"0RC2aUjVUJeGF7VRYUjENcSqKUZZsGMLRN+tijdo06hfKGk8vc61S06s79f6NU1OBtSx80uwM7XpZiaL",
+	"CFyZCF1lThRDDeldfMRBK8ozcKud1jCsb8UUijH0UilguzEnE23aSBYKHpWl88H++kZHPQiQBSC2U58H",
+	"IK4wfWjWzKIq7UMLER6Bm8MgtLCI7CKO3QolIdiv5tlNyLK0we0EeqNWAiwTtU+Z1KMd8l38ja3IA3wg",
+	"cFRZy3ve2K1wrgzzYSA7qWIGR1TRIcXGcNGK9TqL+t5UkO6MKUUnDFpa++PSo9GCtqq21xDfCjCNpfIZ",
+	"c4D0UWqViLM09vnNsbS0gKUYMPRZbckbMA/bLG9KZ+iw8CRilak09cs7LxAv7U3YIQUiqoZKJms2Ra8w",
+	"xZKs79fI+lW0PJzxPfSEhBe/WK0ZZmBK/gYWgS2OBiSkWWaakW++USZrbqhj9bMF7TqXdjcZxRwCa8v0",
+	"BK/FgMhc+5tSIpMaY3T2dvrKcnXP9s1pWGc62ttt7/cOWfugv7/d3mO7ox26PeyHvWiVddbGtaHXRWsR",
+	"S3tMWAQGOeArwOrTLImZVBVWH0syZJrfFo9BqXmSQILuEKIsccJ8jRbSg50d4RxD3qervHXuAPR6d8Pm",
+	"ZiseccukzuCZWn3Mni+flu1Hqute1rw84gwKFrYCy1yWPlIo6uukjBRPzaedrMMWHWP/AnJHaslgvgjx",
+	"FeJt2l4mnproVCHyyGtb8pgY0MHEInmhTkUeDZ6bZlqr1BGaz1Y6i5gWIu/LDTvtnXPHwU4RyrafNlMH",
+	"XA9MDgDgE0IjsBJnrpAaPNKcp1rmdHNAOrfhofh8PQfdG/Z77f1ol7YP2PaojbbyYXTA9kebQz3EZfQw",
+	"/eGvZucKVTYoamEYinkg6MaPBm5rsGbHjzpeZXbEQ+otjW/RCYAnG7qPQ5oPaqkuPVuzdDMNz/5ez/u1",
+	"TpPsDrbEWMPxtUIr9PmzsXpj8VpdKmMpo0p6ANKCm4CN4Rj3o2at0mB7fqeXNtr2pRms52oUtFzfs/4D",
+	"19HenOylIBzmPg/C2fyS8/nfRjWccv4FTRwTnMtPl3W88zmm4CHzlH39k2ugXoemuyaKTX1vco8gEaAT",
+	"FvnIwMRi4F+MyKDc+Xzgt/11TRPN1oiU8QsOSRzQdNC4TV3LU9dqG5ouR3MAMH6baq+XdF1od1lrpBJc",
+	"f5NLwqqYVRu53JDkK2nAPNDRbVteenC6R+SuAB332ITps+uNJEZec54ADwdw/PlA9b13Sbrvfj3gHy9K",
+	"Br+M9j0G2sb2NLik1wh5tekePkXjniI51vTdcXpMpS1PXecey1MXyCivY/E88JCYMGQjVidBp1Rjl87P",
+	"Rbsp5NiXr9xUmjhvSrdZ1ht6oWrjoJ2X6Tb31FZ4I22E/QBocxqOi4QXztxjMlDQgBRbLiNZgWPJLAiG",
+	"aMsGcBTrt09iDo0sjv5oTWia2gSgkm63sq5bqyne4ulbPVte3lVJeG7L1n+wII61ny1Ib+1HV9qbmucM",
+	"pa79HByZNZ4qAaROaYa5ZQuf/8F7xL7GhisUZOUufPycSeU65duOUohRjWftQ9ASnP0wah39vCaja30I",
+	"1rX7Vn1kftIrPuhN932FeSxoru94BiTNyXyo7xgyyHPFlr4SAX1HNJxjrwQzEaz40v/RxkHGwCQy3gtM",
+	"ciYnF7wAPB9cFw6YREgDhos/hgjB+GhQ8IzBYwghmLwXcklN+/pY6w5kv0/GIs8keTSwXfM7F3xQR3AD",
+	"IunMgj4KQSY5YhvXFGCA2YLcA2BJ4xpAvwu+rFfGn9HCvkHWBLey2xsO6q0E1zKXus3RWMehbp+5mzv9",
+	"C3Kj+/yi3nFyQjIvQxu84/skojN5ZHFXfAME9MwxzQDybzoWE/8kFIB/EJEaC+9MIDzLBYfUaEBkCKH8",
+	"zZAQ1AKJJDL4LYBjCwe5cHlnFhoDuxwAYMU4YxKgeWNuvbl1xW50NEJ42GXNresmFcxPppyTuVuT9VGT",
+	"ZrLANV/x3mIDCJgvqGVetrBbCJuxBi2USodysYt/OZwRozLPVtXuX7M0V5ihYJ7T0hR7oDUmFdrpavUU",
+	"biVcTAM3P9vkInO/lBtdFN3r9R5rfbQoHMuuWXbBMybzCYiNI80IXL8byBGzXiZs2F/u2zZA0kPgYC28",
+	"JJnSWFXcaaaqZz7vMauNVZ27MyNGpcMEeVBdaLpTTozvdEtEFYkcO5C5QqnJEImqeNty0rZJ6UhX0EjV",
+	"DKpcO1GffF7TyNEevkUzpsrYF5CXiFaYOepzU15hxlVWaIMrlmjNFviDKy1SULACR6Yrcs+mQMzd9YTP",
+	"1o0xJ1y+fG/GHEVs1KlR//Z1fBvzzSaW9oxeqtDV3tGs182LhEbnhFEGlg/SnCBob2rwe2V5kMUdTePS",
+	"FtDTZZqjS0XVFuTtGgHeYxL5PJktIKbC4quFL5MmobYxw+9z4UJuX7987uO2dKNcp/zWxdwGCGf5eS35",
+	"Yd6XoyLelebD+jZWY0yir6Nee1i1rga+BLjzodbnodbnodZnI7U++rsxv2w6gefFULAOozx0b9TITa/Y",
+	"zIJ9DKlkezvtiIUiYhF0uDI2/mA6liz8ZQCNMPSJGIsphzle8MIrAIEMzaoVpGgURQcYEc15BBBLkng9",
+	"pfX351qKwcfeTZ5n7356mfxr+z+S6B/vxrT/4+/v3r6cvfvp9eRfb1US9n/8NZz82D09f/F1uQwVn//5",
+	"pP2Otn/vtg//vvX+71//rbYW9aFwavOFU1USfV/XsEiyMM9iNTvTbMR4gtLYVCQPGc1Y9tw1xpK/aBr+",
+	"xWARZWwU3yDukPkJ6d1BEc3VT5y8egF0Xtub03ZrGpyYLvTw+xH5BgZB7Mf/+7/+z0DvAfA94LNwvVhs",
+	"vSWtD3puMR9Bz7JQcEUxI8I0eTrFjInwymxAsZFQmquvdK6FwD9CMcGeO6XjnVEuaYgpUFiQjA03KHn9",
+	"7Ox8lCfY4Rt6b+gZMa7ikCrmgBDwMALbonaSZoEcRwA3jUiuGbjdZiLPKoumj7t9oRR5FoLbAhrxAx8A",
+	"v8wF/9vfDAyL/NvfgJZhbFBP/rx90CFvMFfIZl4FLgULaw7UNA4RskJlNAbMCq0wzbmKLvhgp9sdBIQz",
+	"ENSZSFNEgpBxwow3cxSzJEKeaJoqDzSvHcC/gKMbSC4CHX9OoEaKcD1417Rsu++6lgEwuEii4mK/iy3M",
+	"7BxQA2ITeWxbqGGrMvQLvuGxZrM+kgg5Ib/lek1TmtEJU7b6To3ZBUd/WqnFVRJLFWDuNBpGCCjuSjZg",
+	"+QIEI8PFSuIrNo0l65DBt89Ong7IVGRXEiM/euUG/3h2PoAPBGZhncKNcREAH9Iqj2bjAGiE23zOblTn",
+	"b38jyLyoWWxNEjQGgmhu0gaOa8n8TT0ib/6ubRL9oP6r9zyA/+4/t78cPg8uODXwEYCBZHJ+RCbJm7/3",
+	"u/0DWH/487BjxlWHmgTfZTcIHlL9cPcAP9z9xvz3SXDB4Y9n/tjwS3p8APFOjG5EIsG/UsZ4QY2ASmIE",
+	"lQygv1ouoRtWAo3zwAd5mSc0I+zG9TYnGaPRBYcERPswieLRiGWMq8ScWnfFksyMRAKh6yeM8sJywtZ6",
+	"ttbL7N+zLBOZPaRpJoYJm5BIhPkExNCj18+fkMOd3f2ADGiaJibUt2Xu/PuvUvDBY8tUpEIgqwkNxzFn",
+	"bT1+xOYZaJIfmNbmJtMB3J2pa8Xla9zwH+k4icpmMb/UZHZCBq9+ODsfmDJAEEOSSJeTpOgVQNGTwYtC",
+	"1Wh/x2aDgEhhEzQdLwSfviFwEPdCqgtusEhw+1jk5/rzyH3UZlPCYeuQ79hMmhpZ23mp1J8OoicZNg+D",
+	"g9TfwRiooRw6YZr5+hqT2zktwi6Zkn7FHmdfSTt0jMo8wuhtgPwLkua/F7hfA3uqi2VR7dcsTehM075W",
+	"OAePA0C7AnYw1nYXaj1ExtDpgOr5sgyCxzCWwU6/PzjWRrspa8KB6U1UcZKAl1lkVwHw6MOBce3DZrZP",
+	"tHI5MFBOJvCKjcNCKCS2C3XkbZaHVI88zdhZehOMGlpotaOMsQuOAGtDaH+LHbgLneAra6ECdiPMGsPm",
+	"QCiwyVA/y5khKi6q6usx4SLThw0A84AupWn8gETiaOSRwbiGoUIgdwZ/Gkg++DuD7cA/hYKvPzYn4MSs",
+	"kBZYl5mY6pPwEkIohcDhbEq0pW89AJqIaZoymnnBbb0plM+I1kuPSZiAA/6CyzF0n4gvOVowDKMslpdo",
+	"kaPFNarrSRwyLv0OlqcvzufUGpEyjvpBR2SXW+ahrUmM+c2xSkpqkd6VlodJ2up1up0upHukjNM0bh21",
+	"tjvdzjYq/GPQG7fGjCZq/Lv++7LWKWFm3e92CZxufmmzNW3JOnIaS2TSOwPQxJGljEeMh9qKigC4xInj",
+	"F1HrSH/2WxiEV/wLY+t3u1YTNN4+n33+avwORouHJxBIRVpY3taJ1j71muj9hEsmOVffCeomSptldroZ",
+	"HzxRh3iD66A/BlF9BBiDEf3UNkpcG9OY675ibt/6ydz6IsIv7eD86x5x67T1hrObFCI//8xNpdzuKs+9",
+	"4Fri0QSEV8mqaB39/D7wFvFt0XOkPFWbO3v0cwupqPVev2dLi6zZahTlGna4knd3yqwLDLbAWtkOLNaX",
+	"dJwxBCyYo6vXjEYxt10bN0pa+tWzeyctM0PNiDQHBWnwmVKYfmp7+VNnLLuOQ/aG02saG5zLFYmzbrGa",
+	"aPS6t0XTuH3FZrKRUM9RFsp609dPxLHGkxqzODMyUXbIa3YtrliEL5GKzixkHbQ3Gonsgh92IScFxUKZ",
+	"fvVNJ2DWb4J8OSvTL6CthCq+hjkWhPxzybtsXDQ77W7/vNcvXDSs8PxpOxD9koWXcT/c7rf32d6wfTja",
+	"6baxtrzLDkcHXUCpPoEPWy/dFZu9Ar9E66hFh2GvfzP7HXpcSPVGlsYBrqLu4dHurhnHhMorhlhsztNh",
+	"X/HLf//X/3b/b1tnHLVOoknMY6lwpWFlYZeKuYAlDiRjSeRIs7RWUPx7msWKtd5/eL/6QcethOSwhsOu",
+	"31w53K+hq5uW+EtOdnHjh6B4qv1KJHE4W/lhc/uH4KNwlZ1ub5XnqHE1sQgfWoGpPBfZMI4iBo79nf7h",
+	"8ifOhTilfGY9MB+J6bnTqsnGat2+3HU87H3QumlbP2W7iYLffwhaqahLT3xiLDIK2j8YWkYQuyYvozxJ",
+	"DG8LrIsevUP6kZByreMapV3LaWvQ6rHYXm6qcMCAdR0ryZJRAEaAk+0iV6BfkFh1yIlxEPW6XZLzzOeo",
+	"KSt71uqYKI4Hz14LPblMqm9ENFuTgWI9XUW9hJk7r5jQlpi+z1cL5jilYUOvMhHloWFBxX4hROERvOX9",
+	"GmrEE2+eFr25mc0APDM80Wn57m0DQlyRNb01l8rIj/JanWODq7Kw+aOliaqBfa8Rw2iBEKlERj8V2YUf",
+	"uYWkKpHIAilVpZk1iSYyp6OZXL6SZMIU1Tp64SUAdnDFZoEJaAkDg+tJL+s6WSZA3H2+7PriJN43NHIn",
+	"8z6FHW5nWeR1D5Y/ZwZ3Hk+YyM0YD1f93BPBR0mM6Rc7vRVG+YrOEkGjcyG+p9klw+d2V1kSmafYXP2U",
+	"RTG1YfPPUarj+SPUOdQaJfuE3rSHIpq1hzOlD/3e7u723jKRb5XUir2z9UccfUANIGF1eb1otkjnC9Qi",
+	"GeLULm8ILa05z6JUNFM+msug390ZeDEUrSwYRnbBPa1hiH1MVXyt+dEx3hMjPCE6ZmNpXoZo8nNyHt/q",
+	"yfmSBNtpNO5wcDCiv4zqfUqTkcgmLHoR/ZlqN+7C4ideCvVc5Dz6XE80Hh3Uom+lptszG7RcHFM2FuoV",
+	"txgurDf0vTnuplHBVm7xLhp9HLalgUENN662ehxzCLRgeiskfbMbGqojA9+WMWAMto3ABVdFwN3EjaDR",
+	"gPRKlWvO8iVTb0zx/R29Hr/mVbfHKyoxmXiUMQ87P7DWSopA3lrfQSRvp6lWezhgLwa/uYLpgVDb1MB0",
+	"JCi3GOjWIf+jXlmPzI8A+h4CfhOSvYdR76PN++DxTVDwcyDvO901VErcuAZVcr5NxoOr48HVUVWKkEja",
+	"hhvl1c4rHlu1vzRxVXPd+j4MY8Timma3r6n/LZeu1biAyaNet2sTWB5XHcLObfL05RnJWCiyuhhFEkv1",
+	"1Iznfny8aWkeS/y8c6l4YS6VmJzSOHmeiclTU+rXgkrYuRK8iMvXOFF4vbFifymys+aeEEMUGOjVT/Ms",
+	"FVI/88OUs0yO43TOO1Hg6/hAhCppHfUOvHrW85/Oi6m23Ajafq3117/1J7vXN79vz4Z7U64Owl+z3uhS",
+	"0kOW74zTaP8KStDNLPCX5ic6v+DErths9Wk+/e7F6W1n+OTlyekzb45LBxhdxZMOBZQkyaRJkHPzq9/R",
+	"poGfnrz4njx//cOtR3/6kzf0XpeMGIuGeoPkRKWdXLYZlard29R4z1493wwlXX8t01GPxDxM8ogdlYZH",
+	"/idNEn+Mv0QTmoVrkMPpyesnpXGagsxbDRTe1jsm6ddccHbc+vC+qNWdL58t+8AW41smVKonYxaW3VHz",
+	"YywDVuJttgLfPrhOBAXZz6IIimHtD5rFg2bRFEQpy3U/lmJ/adImzPVlkZTX7DKW0GvSh1+VpED2nYuu",
+	"6Bs9NQHaEGKyUzn+YUZwweciH2CWDZzYHJhXQQMBm+wIGXPov/GfPTbYJd5ok5jJC45wBC5nrVz/a8+x",
+	"A/OFOXz34tRNwiRO+Vh8Q8Y4kQ7LoC5S89SqKeuZv16mIriy398l1FMgGvihHothgHaik4BE5sOqbvXH",
+	"AkY7MbrUmXsMhVlrbb89LtWSYI8ZtRIkM3R5HxEfo2Q2jdveumWOgNnkdTn/4jkGxVmqOUdliVCTwbmM",
+	"PxePuCc+BA8Rjo8S4fjTYhtId59AbKO/gtAsscDXDDAgPls3KvKqOQDwJnG9TnzEyvFKeMT8vEJ0ZCKu",
+	"mS/dO+TU4rBg2raBWQEYlFgRxiH/3eLx+3xKq8bzXgH8tBOFqwUzCpixS4N5+xDMeAhm3OUUPgUydIjp",
+	"t1CVi2hGY/ChUJDL5aJgXh77LV0SAak/eUq4mNam+zadmO5nqM48HOCHA3zXA/wPhh1hfNOl4pK+k/27",
+	"lomGRO9HKH2Ju4UVPXD6bvvaJov8eyGuZNHLXNvFyETqLfGCI4305gcWcLPXJbY5IvHalAxZKCbaXi7a",
+	"q6DRixCDuIzOJDGlwfDls2d6G7S+h9pEHDGuYjXTn4aWyUqA+tO54D/aeidCCz3CDNRkXeiNdZig4ppl",
+	"HeKMVpudMWNR8fhIZGQb08+xGo2zacmER3gCeLGwngW7gLbEuc6Sx63cFDMuUJCXcGO7/PdkXVp6IL/m",
+	"0IN++sChHzj03Q2dNqg6wJI1TzBs8PaqluGtbGKbvtRqXtZgqYtaGri1OCNDEQH0CY88wMXCJalFixiR",
+	"ATLCQUAGSuj/1XYPejkHil4OLriBDIDC+oAMmYwjJsnAxh+hkBXvNz99Azgwgw55BVYVZzHia17FKaSK",
+	"m6rwApEZK2jBUykvOM2y+Jo11dQUndzXEjT2yC690YDX6jurDY6TWQHZiTx5DIivsYWNLgOVmE714CME",
+	"cIMiN7jourUSiyu1G1k6MmHq7bFzTECmpsgq5naLw3BAREYGwzAcLO3RUTd+JUpjd5AvepxDcQOO0pvv",
+	"Gb9U49bRdr8L/Ybdv2tAWhZPCUxxf1IL2uHUDVc//6cO2GgjsSSKXjb1X6ldWHpZGqgH7VOA+vzSab//",
+	"oxfs7Xz4t9baQ8McLhYRW4ap4gnT1JBQ416eR/ip5BjVDdznBvVLvQAOaOUx+whT+lV1w91fY7jIqdYf",
+	"7/s760XaTp4vsQDrOcXkuSIaAaCDP//RGoahDcR6fy1PAym3zsLHvP5T5fOjL5h+Aych0mm0eneomuZP",
+	"d23ZhO64RfPLWJrMzoWLZTOuGm7vv2t5sW7DoF33Jr/vEshv77C6XkjzLFJTgw+8DoHx1fVXeG9TWLzA",
+	"nbeH4S+jt35DH8Liq4bFLXF4mqdRIZsUT1N1tKyuUGu30u8ZF9g0YTRZPSRvUxxdSUfWeiGgioCHUIlL",
+	"1EWsuX7BpyK7AuATi74OAFSDfrcPpQdRnulJH/ljMHDVk1iVZILDsYkl0fq0gkj1M+s4wHGSR4UOFKAG",
+	"9BgzogGhCBqDQHZSjfqph2gbkH3EAPdYTZJqeNtp0npd9Q1Y6MVuVCkJuk6AgHJ01BqzJBH/PhfwnhcH",
+	"+PmWQaRD5LlvY/znVuqQ6KpMeSUmyyapVkP0auNjMIOj1rcxsOB6BdV107Ost/STv05n+VCqWOUKsKUA",
+	"FIbEHBGxRBkPYvGqzM0mIH/8oVWLDx9a3qBLP+rRn9EJwZWqzgPXLSAnETV30IjO39CqzM2oM2d00lqn",
+	"dPDMUvKS/ANLVtaVtULyQX9NakbxXqFno+/5G7KOFuIkvHn5GivzT3jiWZHTsaBzpbRthvRZg073Q2ia",
+	"oe4rX+HzE/ZBK4n5FawCa+4laVcU1lEb1kMWAtL1SIuDulhRHRs2NPJvliA7+kz/j604MkdjJa1Dn4yN",
+	"JEL0V0o0mMAOmxO1qs6ix/inJVF4ousvkEmhl/YTU/CAIxFKZMwvE6OdNOh51TyKXnfnYHd/r7tYB7SV",
+	"577rcWtIVTgGD0StYohaVazYBJQxjPeattIsGR0VcBAWapJkeQI8c5CxXyHpdVCEtDCVAtMQCzcgM6kY",
+	"Hf2MzBMlBwZ3FNQ0rrIZoEjoYQQEevNEEDjhhPFrlljkClQIBb8kj7hAXNKATETGLrgaU0563W6gVYG8",
+	"BMn62EcPReBSBPDb6XYHAEt3XkD+6YVAzGkLkDGKsVLNFakR0zVIpoxHJKQpCbGLHOaSSNXRr+4PXHsh",
+	"+OYFjy3IIbT+SWaIukUVSRg1blz4fEqlHqlJEQUtG53TgI2nbwsB4w6qdTGFHWYx2OluD+rbDpnpW4hs",
+	"FY6Nq3a+VVJdTySLPYrlhXijhST0E09hR6yTD9YQQ3iAioq0UgAX4DBKWwONvblrPoUEpG8x5KNneUIS",
+	"LdJqK4GM+m+Og81BtHaNaTcGg8TQobfnQzYTZmARjZOZ+QruLELI6q3F4Q92+g4F0h9AGx6qX207Nzeb",
+	"YwNBpT+TAlBoKMDDj8/G6oID4TQZMN/Awf6oBoyaiorrayp8E7ZAXzFhkJ/X1sdbq5gOH4KNvFfLqozp",
+	"w1dxC62pkMPOrKaQy/vUyCfxTVUh/4FbXhwAw7HH0t8s66RtHfX0EMwN+A9g3rCP66jxMY/YDdTZzin0",
+	"gZ5RxAA6wJzUdrEP1ucJITpr+Gt13d3RsbfgqLAj+OLbUxFrAd86am0pASfAjK/njc/Ne63dNzuvV6lu",
+	"49+WVWLmZO+DnfFRcpwfVPsH1X6Dqn2eQq/FbtdoICsq9/3u4X5vt38b5d4mSTemdTqDvMD9tiG4RzbJ",
+	"wMDgx0w+DvzWyVZRM/90DMsx6o7WxkrQa3qQRS+CjNEaN4AsIiD1oBPWJXDHwJw099V5V2HAZ8/OoBxK",
+	"0SvGl3pXH8JzpW6gPzs/UJ0n9yoGVAzMLihF6VDh/LhhvjVDektUuIf8s4f8s01kCNOS97Tgw7cLBQYV",
+	"ubGunQiU72cJexJnq+jJtgC5A1r2W68N+mMqDfwDg2dWQhSH2gNGM84izKIAI/3IvAmva44RXHDXvj4o",
+	"emlXu98GBFvLByRioBYHBDvWE5ER06y+Q57T0DSqKj6tzEZwQvnsgoNL6ogMRAjwOdGJGhDFkkSibc9o",
+	"OC76VfqJycZRYTd3JJJETI2XxG9iQgpZiql6dxemLs3umW2Rdc+5dndPp7F9/RcJ7qL3/3xqjW3sifec",
+	"5UNsOtn6B+Mso1qtwCvm51csm1COciWK6SUXUsXhE7RI5USlx2R3t0t2O71Oj2hJYn2LTi6Ze+EObHVl",
+	"LNBSf2zbqtm1YYR+H4iP7lHHEVnyzbKOsLgzaEGp9U1TSyLdtbj9dxlP8oQqkVVQP1zyFIbV7SZAypdZ",
+	"9I1rJd561mHE7o20jkR7vfbhsN+tdlFcMv9+Zf4mTu3PUVqN5a5ZQXD+lqcGIV99SAx60CbunkkEosIK",
+	"JGxraZjMJ6JQWKdcLBaAgJ1gmjArWoKVPf4uSgPCUolyIn2HDEyesclrx/AUtssbCjV26fCdC74kx53b",
+	"lOVSkjtZnON+5s/xI2W6l3PIx2JqWgL52VXkBSfUNO6jZPD3gVZeeCQJxnhkSkN2BHdDEIhKMvi/+98M",
+	"qk1PV0w6N4P5MxK5qaOfwgdsQlyx9Aq/izl8A3KtYeSZ7Se6YjCg2H4Dv/SxMo7tktfu0WLXBugJTqtZ",
+	"op8wc8pXdmSYFXXrrvexGGzC6PVqw90/7x4cbVtPRVlpcIPCf7pPnlKe0+SuAt7b5OUS3qNCR5oP8v4h",
+	"EXgeH6uGUDzBXRKeTeLbv2lZgrClYiatGxv6wLpvB2irZoGBqSrC9JA4okVwISIDCHV3yHPMBAAA8t6A",
+	"CE64uOBeLiLlM/8t1jeNUXbnEkA0jynV5q4SNjcPDHsJSSJWMltvQ7F4F5wm0AcNym6l8YPHMqimrBwX",
+	"n9PToRMWEaklJU2gQEXa5ALor9CIm3UngX//sXmflIp4r/vx6GeQw3Mct4YNr98UxV+aJcHxQmor4Tbz",
+	"PgCz5hbpB87Qw1QcP0xLx3A59NecLpGwtUv4JcjYw7vI2PX7oZTO0lJKoabJJ82Yv3tcTANb0QAuvEpH",
+	"/4+NSOZrDw/gZJ8jONlfK/j+ielK9visqCQ15NWuoj9VCvv9a1t/mK8vBCw7p7aZi1VXxGg+h/EriV0p",
+	"QQEy171v4UXDwk7APwtxbBqCeuI6gzstC0SoNtkz5lUM8whVKGjq0iFn2DTZe5/pBuOWPaiUZQ12u9sD",
+	"myFwwe2MUMny0q1qFCVcH4/vrQytZr8C+ia0QGZZJbfrrxWINd6xB//phpkK+hJ9nx8clDvZX7ftKOMM",
+	"s2K3rQfVVtktaJ1r71gMMGI05uU4H/aL6/hA3Rg+h/DjbXxrK2QGNYXtaHc+bAdrpX607eP7zvlYZLsY",
+	"NF0Wubt6QStPo9ph9Oww7ujnsvu43Mnl6PLBs/Xg2ZrzbCmPH1h2WvzWxEvdHUsdWVijXvCqgEzHQtpi",
+	"j2s8MeBtIlFGR+oIYkfS9sDLJYQ4TDG6qXix5w1Al4pyHTG64IOxmiQWZondKNNnDyfQIZgLk9LMlM5k",
+	"rtIFX42Fp0d6vPSy8D8JU3oCaSoQ37L6/gV/pN8W00QGJKGTYURlQMIx5ZcsIhGDghKWyYDknMmQpiwi",
+	"wLOgTloP9jHWTBFTMgV+Pr0Rgf6WZCEWVXMmtaroV1ftkYRds0SSiLEUNEoooQr0xHGt2zG/pkkcDTzA",
+	"fHy/3b41ugVbhvNx/Wg2pbCSkGJ+JiZX1UmF+qJ6Vz8+V10/x9vXrkhf27Fi13WJE87J+o/XpFgVFOAW",
+	"eAVpu+4e3EE691aSzg3ICcuxBppkupvsLeT3sv0OLGN8AOvfUMG8I+Naq9adM5tvb06PTfBDirOCq7aI",
+	"voFTbqSO3r77i/Pb2Yk9OO0+Vr9ln783aIJVh91O73Bnu7uzVEmseOvchaVtBRBsHf10hbULzWagdlja",
+	"gyi9dgOYuMx8F5vRH7WSlHM6GkEx4RGGKMYiwVTeCz6lWlnkEcsWOcu8872ap8yN/KENwYNXbNNtCJaf",
+	"2pWO5oJmBOWDt1wmGniCQUk5G1hDalBVyAaB8ZHbtxbG4DEZ/OPZOZnnGVv22G/9Yf76MICcfFkuX0Bb",
+	"MpdNHZWbj/K6rioYb9UscVOtMi+c3qerSK/s5tqgFt27Ry36geM+cNzNVIXdkd3esk3EeYHgBx0dLIpQ",
+	"FVaScoBJNn4ryKUGQwaySnxInCeG1ypTwiQmzG+KOIHoqGFTAZmO43BcMFPbvhBAdBxbOCIU3ATWpwdu",
+	"NQBVQfFgMnbc/QEGLKaxNG0W9bfQXZcmNGRRh7xmnE5ifgkZaIWAcI0bcEaSarajh0y4KKRQ2eVlBQZ4",
+	"vBxbqJEKyJ5KguHWSV/A/koiwfSN1FcCPVrLPz1J4FhqGaqRJYm4lZvpTWlCC9xMgIehhPFeruJe2oiQ",
+	"xH1H/HvYz0Jqmk37kuTkok39OLLRZWH+pdp3fGRHyrry8k/wvDyLYvUJeF8+P8VALxyBuLw+xx/PkbKV",
+	"Zuw6ZtP120VV1YuGFs5cHzeQ44YxB758z3kCuRlGxNm8ba8DLeojDmi3Q07cP1ysLWM0HGNS1AUfU8gt",
+	"AuYPze7YSBE2SdUMtZoYgmIxJ4NJLGXMLwfHpjlm8VGtHRTfJNMCrA9w7vQgrMvngkNkcEJnZEyvGaFG",
+	"g9ghp/E3gen4om9FQG13vd/FsJ1ULJXkkd5zNz6Dwmem9fgYg32xNMG6C14TravRSszWbkQtwf2qy6vw",
+	"zXhf6G4CG/lVeQYr6CG41oAyEKvxfegjduPLa/Ha/GptdZjw8qDiGZ3MqRaGLFtHP+tjpbXasUhQuP6M",
+	"C/m+1obWi+ubz/jva6d23EINMOvfpA3Ypfjrmcx/DU3gQZiv2nsMmA4te+xErrxOCqvL9cUZzXNugQax",
+	"jgbFPYn1U5cIXeb/DY7UwALKMsLZjan01ub2KxylXiHrfygMOVP2dcFD46IwHWxrRR0+tTnXrBvGcvfs",
+	"525p9jfqke3fa16DK/mr0F2R3vXgtH1w2t6RnRuuVMPf7hgvq2fV1su4EAXSuSLFqJQYuSgnvNR7prMw",
+	"s/tHO4bPMsHb+gNt+s1CZ+DSpO+el/QtXxVyYEQTyZbxSk/dDlbLK/c/oS2Ulb/Q21A2uNn75UnhLm3i",
+	"L5QTrlflc9DwP9tU8kbe9hGDZYv5dJE+0Ix5VAS0rMLiCnQsq/VSjgp+BUEyDvA+RUSlMQPhR8fd7kfb",
+	"Pf8YgZV1+WGtduoxyVszxCZt1EvjfNA0H1jgXdMDPNf4p8IAl2tz5oi8zCdDlhUcc8qGYyGuFquy9qba",
+	"/i+P+l3rIn9cRYI7Y2HGDMgrFNSMAZEWCqBrtdu3djh/3bLFKJaa7iIDXmahPjj8aBmsBQP+uQIMajBB",
+	"OgUir6a/skPikO3utPe7B1F72NvrVwE8IQQhcolb9+wmjTMmT1xIe2lxRNDKM8BdVyqVR1tbHsRJQWx3",
+	"1IMNlSzXf+0HH2oiH2oi58E6C15jubb7qYlp2xvmCyJDmiRDGppujdeGh/zxbxbyBstA8iz50NwXDkNi",
+	"41hayGJ9G4BJaK775vX3KG7MIDrkhM9I/+YGVNaYk96u6WeF7RXQ3QtDOSaUz8AVS5g2iS84JRmL4gwL",
+	"D0nMwySPWBSQWBKVxSxCJk3oSLHMQIi7twdkl0xinkOJ+3a3+LtPxiLP4Dr+ccF7XfwTLH37jw4Z7PS6",
+	"A2JYHQ7UzErLEkQo3yURnYHMMW5kMswRgCzPmCSRIFSSKUuSDjaTgxAwTJeElJsCea/qEt9ajhgPzFfb",
+	"cTTA0C9yVv8NCEZu2uPVeLIFN/wIAIfnJde8PI0jK0nha0ExHsFNvw+qtH6gyjCZK2JQA4gmspGi2LGY",
+	"6FyEtRYSNM/hzqWIn29t/p8ZMSB5TWjEAAHK0qOMtZnUO9zv6l/fnD8pT6y3f9Db39876O4uGz7Awik6",
+	"SRfOwkMx7XchkVKzkdZR6z9/7rYP3//931aZ2eC6Fwy8znmS7e2Qb09PnrTPvj3p7+7pPRygNVQsLlpF",
+	"nfLPbtClq5oj4A+a9CQ5U5RHNIuIVYLImMoLHqsOeQvID1QvZ8Yg6DJk+kBkQmlprAdo6l7UVAREMk2C",
+	"CntKGiTZKmzsdS/4ble8G/3+8nD33eGbH/PeMzn652T048t/jvnVu37666E4fPn05da3W+mLna+X7YuM",
+	"LzlVecZW3Zdet9tdYRP0cRmzm+q6w46IaEZyiOO584ML1CEvFAmF1tEJF8QtP2LwiALAOM2EYqG64MDt",
+	"pMKk1NkxSTM2YlnBHtz05uB3+8NDuncQHbD+aH+004t6w2if9tge3aG90R7dpttRb7hLu2wn6tJeuDvc",
+	"p/ujbbYXHkYHwx7tNi3sT+1TGidnioZX7bOVFrdC5bQ9ev/H3s6HOlq/U3H2LbsFLAHj6yD6PGjABtke",
+	"we68b871D/hQ7f+zsAGA7Xm5DvZ/Yyuhj9w4yPXn+cat9J1b9KzX6aC+McHaSjwKzQbHDYjHlVOCKlaA",
+	"UY4qqlAH8x269ZYu4xF0KiRTqrUALlB/QKXguKSnxNLqL1EH1UsW5lmsZpgG5GeD4/O1euaHmpl/i7CK",
+	"JpHOKCRaFURMeaMLBkQzpSJ/ycgGB8cKpjYok4CeCt1RLvM40pL6gg+2IhFKZ5ENiNS61lhM9ReuWRaP",
+	"QHJYxlPk2fe7hTtgdVgJs9kfF1XCqo5lzqXZrOmcaxqEoN5XaqW6lrm9igG8Ln6EWcAl8BGWNu8VPcJ8",
+	"ZB6cw+jvtpES0OOavudP2/mhj0PML/GqZqtjycJf3k2eZ+9+epn8a/s/kugf78a0/+Pv796+nL376fXk",
+	"X29VEvZ//DWc/Ng9PX/xdWtjHpS1Ge3bWI3NyBdTj5ezgXsYGGYCfOQBn+IBr3X96gPnsZt8EtUHf1Xs",
+	"h6kTw/Uer2pi497u7vbeMleYyZXRtyG/aCNkqZE3lUDDWmAQztP1FrvUaZ40EpkrZFLEtaM7dvmIaBq7",
+	"C4QapWgiJlj0ODPg9gZCsQH/oVBZVoN/8PVCeMFDZttDvHFzABDLju4KJ3QR+oO599gT+/aILQzaXTLV",
+	"eFC6G1UsvyhN8mMpgUtUvweO9cCxNgOgcBd2dct8CEPiq4EnoA9wMmSZSeuime1KRwpb1ocGNayDXDJ0",
+	"DHE2Nb6ZwAQJhHTtdGOl9ZQLbsski+BIrIjgJOcqTowaY19scOGf6X+a0sORyOBzerQu8AWfgG60iHfV",
+	"DG/gc+bbOk1wdGWeDEPEpnQGorvwlPgMdm34guVejvtHL3iQQh9bCv01oQoeChMfChOtfLpnU73WJt8y",
+	"FnO8oLXBW9ssvrCuTUDC+Q4FYAJAx7hqrQu0a6/Wg0H2IAhH2SFP3RBAHl+xVF1wbfBvdyEZpKndgeEr",
+	"xeOfbVUMzmBWgk+3ygM21a9vhGaW0Pyjud+ZuRHQaqIcl/FUto4O9k0otRoIQ18Oi8hut9vxbLxnNyHL",
+	"9ItgEEMqAe4gmu/Svtvt6sVaoRcbyMEXa4Qg4YHzujhk0BrFHFLSC2lXFpx0tLfb3u8dsvZBf3+7vcd2",
+	"Rzt0e9gPe/ppzm7UCS5V/Yh7vXdmnhiRhqLhDeU1GjKeLc9vLI7sQ4bjg9l295TIyGegH8VwWyKZtv6w",
+	"HPJF9GELs3XWr5j3Pric4T91H1xaXk8L/h3lDNsgTsdUQXXQkIHNBmCqQRnd2HJvrwGGMQZdEgS5YiyV",
+	"cHdsYHP03yD8O+QHr40qur/NK637O5bW/W3xdZQwdq9JNCQnvJzXP6Ezkw5Fet3uBY882WxTNE1SJzV5",
+	"fgEZsSnLTKMiPYtECgMqAMLe5lEM2UyAyWzay1s61aPb6R/WiXkcSoVDzvsc+2sK4d9ylldzmZ7i3pXa",
+	"tRby9cuTZTjiOVl2a7nVZN65w6EVhfwBrfWTM+1WD+Q+NX6NUiz38wyvaJKcazW3fmylVnBhfq4Ji95J",
+	"Ti2VPJxNK+kaXu7Xc5GR/o7JxPcYeUizbEbUVBSZXjLw2ox7b7XdwS+4uWR+diLrmFDMR8aCAsPc4wnY",
+	"EgawO4FewJxZCVLL6GHNzNTPbBLRvTr1vsycJb+HtA+RcK9ZTL1PMIupIOIHkfNgKN0ZOgz4E7JAPEkF",
+	"29iw+LAAjpuXGv/Uaq8k1KQXA7ufpUU9VEd/egC5NiBGHKNMBGeeURMrIvOhfvMQuh53yAtVkjCKJYlp",
+	"u+IbQPXmBijjpN/1jYWysdF3tsatjAj93o2mIn95todPAH8V02NjWawPAuUzsmHOmSznov7l+vgzHgF6",
+	"hWW2/z9p567bOgyD4VcxspzpuHvndis6NMhUZFAlAhISR4akpOiQdy940cWRPXVrkfinZMQiDfD7+bcM",
+	"tkRg8PhzeFA+fx7xrGQGa4uItUy3RF7y2FWPanYj1skxKX0ab97zH4wtrQkK8pUKUW28vk7MBk9A7pY1",
+	"yhOd5rL1bratGIKW2f5sEK1M8cCsiS1ZIFlh+Ki0jxsrNH5SLpsKVfGAa78kWmFDK7+874cA2gcjV8zB",
+	"3+AxoGhuRDzBT252qZkpDviQwiXh/1A8mEVQze4/XrahKJPac1NK5w1SQMvI090b5cUw9159zzAb3+0v",
+	"b7CWoJvR2isTYtx6UfEEk8cRJE3UasvSh3zleqN0Ay2Jq3Zf/+KAL9iHj7eYKayxQ2LXQhyIkKQtuTM1",
+	"+VDqy2/b+hpoLssMwflWUr69W8WvedSIBfxJaIhxwFQnTUnf8rFjJp6eikbXgjonu7sf778BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -195,7 +195,8 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 	return c.Blob(response.Status(), "application/problem+json", body)
 }
 
-// allowed returns the methods of a route. The router adds OPTIONS, which no route of ours has.
+// allowed returns the methods of a route. The router adds OPTIONS, which no route of ours has, and does not know HEAD,
+// which each route with GET has.
 func allowed(c echo.Context) string {
 	listed, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
 	if listed == "" {
@@ -205,6 +206,9 @@ func allowed(c echo.Context) string {
 	for _, method := range strings.Split(listed, ",") {
 		if method = strings.TrimSpace(method); method != "" && method != http.MethodOptions {
 			methods = append(methods, method)
+		}
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
 		}
 	}
 	return strings.Join(methods, ", ")

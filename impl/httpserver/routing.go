@@ -57,6 +57,17 @@ func methodsOf(routes []*echo.Route) map[string]string {
 	return methods
 }
 
+// headAsGet has HEAD answered as GET is: the same checks, status and fields (RFC 9110, section 9.3.2). net/http leaves out
+// the body, because it knows the method that was sent.
+func headAsGet(r *http.Request) *http.Request {
+	if r.Method != http.MethodHead {
+		return r
+	}
+	asGet := r.WithContext(r.Context())
+	asGet.Method = http.MethodGet
+	return asGet
+}
+
 // strictRouting refuses what the router matches too loosely. The router lets a parameter be empty, and lets the
 // last parameter of a pattern hold slashes: 404. It also takes a concrete path of the spec as the parameter of
 // another path if only that path has the method: 405 (OpenAPI, Path Templating Matching: concrete paths come

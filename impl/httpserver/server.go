@@ -159,7 +159,9 @@ func New(config Config) (*Server, error) {
 }
 
 // ServeHTTP responds to one request.
-func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { server.echo.ServeHTTP(w, r) }
+func (server *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	server.echo.ServeHTTP(w, headAsGet(r))
+}
 
 // LameDuck makes the server not ready and has it close connections after their next response, while it answers everything.
 func (server *Server) LameDuck() { server.lameDuck.Store(true) }

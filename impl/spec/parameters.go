@@ -18,9 +18,6 @@ import (
 
 // CheckParameters validates the parameters in the path, the query and the header.
 func (op *Operation) CheckParameters(request *http.Request, path map[string]string) error {
-	if len(op.parameters) == 0 {
-		return nil
-	}
 	if err := op.checkQuery(request.URL.RawQuery); err != nil {
 		return err
 	}
@@ -69,10 +66,9 @@ func parameterFault(err error) string {
 }
 
 // checkQuery refuses what would otherwise be dropped silently, and a filter with it: an unknown parameter, one
-// that is given twice or without a value, and a query that cannot be parsed. Operations without query parameters
-// check nothing.
+// that is given twice or without a value, and a query that cannot be parsed.
 func (op *Operation) checkQuery(raw string) error {
-	if !slices.ContainsFunc(op.parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" }) {
+	if raw == "" {
 		return nil
 	}
 	wrong := func(format string, args ...any) error {
