@@ -293,6 +293,36 @@ func TestRevokingAPIKey(t *testing.T) {
 	owner.call(http.MethodDelete, id, nil).is(http.StatusNoContent)
 }
 
+// However many keys were revoked, the list holds the unrevoked ones and the last hundred of the others.
+func TestAPIKeyListIsBounded(t *testing.T) {
+	t.Parallel()
+	owner := newStack(t).newTenant()
+	earliest, _ := owner.insertKey("earliest", []string{"emails:send"}, nil)
+	owner.execute("UPDATE api_keys SET revoked_at = $2 WHERE id = $1", earliest, owner.clock.now().Add(-2*time.Hour))
+	owner.execute(`INSERT INTO api_keys (id, organization_id, name, prefix, secret_hash, scopes, created_at, revoked_at)
+		SELECT gen_random_uuid(), $1, 'revoked ' || n, 'p' || n, sha256(n::text::bytea), '{emails:send}', $2::timestamptz, $2::timestamptz + n * interval '1 second'
+		FROM generate_series(1, 300) AS n`, owner.id, owner.clock.now().Add(-time.Hour))
+	listed := owner.keys()
+	if len(listed) != 101 || !listed["revoked 300"].RevokedAt.After(*listed["revoked 201"].RevokedAt) {
+		t.Errorf("%d keys are listed", len(listed))
+	}
+	if _, found := listed["earliest"]; found {
+		t.Error("a key that was revoked before a hundred others is listed")
+	}
+	left := decoded[api.APIKey](owner.call(http.MethodGet, keysPath+"/"+earliest.String(), nil).is(http.StatusOK))
+	if left.Name != "earliest" || left.IsActive {
+		t.Errorf("a key that is left out is read as %+v", left)
+	}
+	unrevoked := decoded[api.APIKeyList](owner.call(http.MethodGet, keysPath+"?includeRevoked=false", nil).is(http.StatusOK))
+	if len(unrevoked) != 1 || unrevoked[0].ID != owner.keyID {
+		t.Errorf("without revoked keys: %+v", unrevoked)
+	}
+	all := decoded[api.APIKeyList](owner.call(http.MethodGet, keysPath+"?includeRevoked=true", nil).is(http.StatusOK))
+	if len(all) != 101 {
+		t.Errorf("with revoked keys: %d", len(all))
+	}
+}
+
 // A prefix that is taken is drawn again.
 func TestAPIKeyPrefixIsTaken(t *testing.T) {
 	t.Parallel()

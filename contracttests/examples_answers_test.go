@@ -141,10 +141,15 @@ func keyAnswers(t *testing.T) happenings {
 
 	must(t, s.server.FlushLastUsed(t.Context()))
 	owner.execute("DELETE FROM api_keys WHERE organization_id = $1", owner.id)
-	_, owner.key = owner.insertKey("Production", []string{"api-keys:read", "api-keys:write"}, nil)
-	owner.call(http.MethodGet, keysPath, nil).is(http.StatusOK)
+	earlier, _ := owner.insertKey("Production", []string{"api-keys:read", "api-keys:write"}, nil)
+	owner.execute("UPDATE api_keys SET revoked_at = $2 WHERE id = $1", earlier, owner.clock.now())
+	id, current := owner.insertKey("Production", []string{"api-keys:read", "api-keys:write"}, nil)
+	owner.key = current
+	found.add("getApiKey", owner.call(http.MethodGet, keysPath+"/"+id.String(), nil))
 	must(t, s.server.FlushLastUsed(t.Context()))
-	found.add("listApiKeys", owner.call(http.MethodGet, keysPath, nil))
+	for _, query := range []string{"", "?includeRevoked=false", "?includeRevoked=maybe"} {
+		found.add("listApiKeys", owner.call(http.MethodGet, keysPath+query, nil))
+	}
 
 	for i := range 99 {
 		owner.insertKey(fmt.Sprint(i), []string{"emails:send"}, nil)

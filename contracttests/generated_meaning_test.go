@@ -66,6 +66,7 @@ func newWorld(s *stack) *world {
 		"getDomain":    func(*world) uuid.UUID { return pending },
 		"verifyDomain": func(*world) uuid.UUID { return pending },
 		"deleteDomain": (*world).shortLived,
+		"getApiKey":    func(*world) uuid.UUID { return gone },
 		"revokeApiKey": func(*world) uuid.UUID { return gone },
 	}
 	for _, operation := range []string{

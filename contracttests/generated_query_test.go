@@ -47,6 +47,9 @@ func (g *generated) queryParameter(parameter *openapi3.Parameter) {
 // misspelt in ways of their own.
 func (g *generated) queryValue(schema *openapi3.Schema) (value string, verdict generate.Verdict, what string) {
 	maker := g.world.maker()
+	if schema.Type.Is("boolean") {
+		return g.queryFlag()
+	}
 	valid := maker.Valid(schema).Draw(g.drawn, "value")
 	if rapid.IntRange(0, 3).Draw(g.drawn, "near") == 3 {
 		number := schema.Type.Is("integer") || schema.Type.Is("number")
@@ -65,6 +68,15 @@ func (g *generated) queryValue(schema *openapi3.Schema) (value string, verdict g
 		return number.String(), verdict, what
 	}
 	return valid.(string), verdict, what
+}
+
+// queryFlag makes the text of a flag in a query.
+func (g *generated) queryFlag() (value string, verdict generate.Verdict, what string) {
+	if rapid.IntRange(0, 3).Draw(g.drawn, "near") == 3 {
+		misspelt := []string{"1", "0", "TRUE", "True", "yes", "null", "true ", "t", "\uff54rue"}
+		return rapid.SampledFrom(misspelt).Draw(g.drawn, "flag"), generate.Wrong, "misspelt"
+	}
+	return rapid.SampledFrom([]string{"true", "false"}).Draw(g.drawn, "flag"), generate.Right, ""
 }
 
 // withQuery evaluates the meaning of the query and writes it.

@@ -1,6 +1,7 @@
 package contracttests
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -214,5 +215,34 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 	for _, path := range []string{"/openapi.yaml", "/openapi.json", "/docs", "/docs/", "/docs/webhooks", "/problems", "/problems/draining", "/problems/none"} {
 		check(path, "")
+	}
+}
+
+// Location names what was created: GET answers with it.
+func TestLocationLeadsToWhatWasCreated(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(time.Hour))
+	w.furnish()
+	for _, op := range operations(t) {
+		if op.method != http.MethodPost {
+			continue
+		}
+		success := op.spec.Responses.Value(cmp.Or(successes[op.id], "200")).Value
+		if success.Headers["Location"] == nil {
+			if successes[op.id] == "201" {
+				t.Errorf("%s creates something and does not say where it is", op.id)
+			}
+			continue
+		}
+		created := w.create(op.id)
+		found := s.exchange(http.MethodGet, created.answer.header.Get("Location"), owner.key, nil).is(http.StatusOK)
+		if !strings.Contains(string(found.body), created.id) {
+			t.Errorf("%s: %s is %s", op.id, created.answer.header.Get("Location"), found.body)
+		}
+	}
+	if sent := w.create("sendEmail"); sent.answer.header.Get("Location") != singlePath+"/"+sent.id {
+		t.Errorf("a message is at %q", sent.answer.header.Get("Location"))
 	}
 }

@@ -72,10 +72,12 @@ func table(ops []operation) []row {
 		{"createApiKey", 201, "", anywhere, nil},
 		{"createApiKey", 403, api.ProblemCodeKeyExceedsCreator, anywhere, func(w *scene, r *request) { r.key = w.keyMaker }},
 		{"createApiKey", 409, api.ProblemCodeKeyNameExists, anywhere, func(w *scene, r *request) { r.body = w.apiKey.request }},
+		{"getApiKey", 200, "", anywhere, nil},
 		{"revokeApiKey", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createApiKey").id }},
 
 		{"listSuppressions", 200, "", anywhere, nil},
 		{"createSuppressions", 201, "", anywhere, nil},
+		{"getSuppression", 200, "", anywhere, nil},
 		{"deleteSuppression", 204, "", anywhere, func(w *scene, r *request) { r.id = w.create("createSuppressions").id }},
 
 		{"listTemplates", 200, "", anywhere, nil},

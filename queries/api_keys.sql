@@ -10,11 +10,19 @@ FROM api_keys
 JOIN organizations ON organizations.id = api_keys.organization_id
 WHERE api_keys.prefix = @prefix;
 
+-- APIKeyList reads all unrevoked keys, and the latest of those revoked after a time, newest first.
 -- name: APIKeyList :many
 SELECT * FROM api_keys
-WHERE organization_id = @organization_id
-  AND (revoked_at IS NULL OR revoked_at > @revoked_after::timestamptz)
-ORDER BY id DESC;
+WHERE api_keys.organization_id = @organization_id
+  AND (api_keys.revoked_at IS NULL OR api_keys.id = ANY (ARRAY(
+      SELECT revoked.id FROM api_keys AS revoked
+      WHERE revoked.organization_id = @organization_id AND revoked.revoked_at > @revoked_after::timestamptz
+      ORDER BY revoked.revoked_at DESC
+      LIMIT @max_revoked)))
+ORDER BY api_keys.id DESC;
+
+-- name: APIKeyGet :one
+SELECT * FROM api_keys WHERE organization_id = @organization_id AND id = @id;
 
 -- name: APIKeyCountUnrevoked :one
 SELECT count(*) FROM api_keys WHERE organization_id = @organization_id AND revoked_at IS NULL;

@@ -2224,6 +2224,9 @@ type APIKeyConflict = Problem
 // APIKeyForbidden A problem document (RFC 9457).
 type APIKeyForbidden = Problem
 
+// BadFlag A problem document (RFC 9457).
+type BadFlag = Problem
+
 // BadListRequest A problem document (RFC 9457).
 type BadListRequest = Problem
 
@@ -2307,6 +2310,12 @@ type WebhookLimitConflict = Problem
 
 // WebhookTestConflict A problem document (RFC 9457).
 type WebhookTestConflict = Problem
+
+// ListAPIKeysParams defines parameters for ListAPIKeys.
+type ListAPIKeysParams struct {
+	// IncludeRevoked Whether revoked keys are listed too.
+	IncludeRevoked *bool `form:"includeRevoked,omitempty" json:"includeRevoked,omitempty"`
+}
 
 // CreateDomainParams defines parameters for CreateDomain.
 type CreateDomainParams struct {
@@ -2748,11 +2757,12 @@ type ClientInterface interface {
 
 	// ListAPIKeys List API keys
 	//
-	// The keys of the organization, newest first, never their secrets. Revoked keys stay in the list for
-	// 90 days.
+	// The keys of the organization, newest first, never their secrets: every unrevoked key (100 at most), and of the
+	// keys that were revoked in the last 90 days the 100 that were revoked last. Other revoked keys are left out;
+	// `GET /v1/api-keys/{id}` still reads each.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
-	ListAPIKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateAPIKeyWithBody Create an API key
 	//
@@ -2781,6 +2791,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/api-keys/{id} (the `RevokeAPIKey` operationId).
 	RevokeAPIKey(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAPIKey Get an API key
+	//
+	// What may be known of a key, revoked or not; never its secret.
+	//
+	// Corresponds with GET /v1/api-keys/{id} (the `GetAPIKey` operationId).
+	GetAPIKey(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetUsage Current-period usage and billing
 	//
@@ -2972,6 +2989,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 	DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSuppression Get a suppressed address
+	//
+	// Whether and why the organization does not send to an address; `404` where nothing stops a message to it.
+	//
+	// Corresponds with GET /v1/suppressions/{address} (the `GetSuppression` operationId).
+	GetSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTemplates List templates
 	//
@@ -3219,12 +3243,13 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 
 // ListAPIKeys List API keys
 //
-// The keys of the organization, newest first, never their secrets. Revoked keys stay in the list for
-// 90 days.
+// The keys of the organization, newest first, never their secrets: every unrevoked key (100 at most), and of the
+// keys that were revoked in the last 90 days the 100 that were revoked last. Other revoked keys are left out;
+// `GET /v1/api-keys/{id}` still reads each.
 //
 // Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
-func (c *Client) ListAPIKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListAPIKeysRequest(c.Server)
+func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAPIKeysRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3283,6 +3308,23 @@ func (c *Client) CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestB
 // Corresponds with DELETE /v1/api-keys/{id} (the `RevokeAPIKey` operationId).
 func (c *Client) RevokeAPIKey(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeAPIKeyRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAPIKey Get an API key
+//
+// What may be known of a key, revoked or not; never its secret.
+//
+// Corresponds with GET /v1/api-keys/{id} (the `GetAPIKey` operationId).
+func (c *Client) GetAPIKey(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAPIKeyRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -3654,6 +3696,23 @@ func (c *Client) CreateSuppressions(ctx context.Context, params *CreateSuppressi
 // Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 func (c *Client) DeleteSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSuppressionRequest(c.Server, address)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSuppression Get a suppressed address
+//
+// Whether and why the organization does not send to an address; `404` where nothing stops a message to it.
+//
+// Corresponds with GET /v1/suppressions/{address} (the `GetSuppression` operationId).
+func (c *Client) GetSuppression(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSuppressionRequest(c.Server, address)
 	if err != nil {
 		return nil, err
 	}
@@ -4158,7 +4217,7 @@ func NewGetReadinessRequest(server string) (*http.Request, error) {
 }
 
 // NewListAPIKeysRequest constructs an http.Request for the ListAPIKeys method
-func NewListAPIKeysRequest(server string) (*http.Request, error) {
+func NewListAPIKeysRequest(server string, params *ListAPIKeysParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4174,6 +4233,33 @@ func NewListAPIKeysRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.IncludeRevoked != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "includeRevoked", *params.IncludeRevoked, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4251,6 +4337,40 @@ func NewRevokeAPIKeyRequest(server string, id APIKeyID) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetAPIKeyRequest constructs an http.Request for the GetAPIKey method
+func NewGetAPIKeyRequest(server string, id APIKeyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4996,6 +5116,40 @@ func NewDeleteSuppressionRequest(server string, address SuppressedAddress) (*htt
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSuppressionRequest constructs an http.Request for the GetSuppression method
+func NewGetSuppressionRequest(server string, address SuppressedAddress) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "address", address, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "mailbox"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/suppressions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -5931,13 +6085,14 @@ type ClientWithResponsesInterface interface {
 
 	// ListAPIKeysWithResponse List API keys
 	//
-	// The keys of the organization, newest first, never their secrets. Revoked keys stay in the list for
-	// 90 days.
+	// The keys of the organization, newest first, never their secrets: every unrevoked key (100 at most), and of the
+	// keys that were revoked in the last 90 days the 100 that were revoked last. Other revoked keys are left out;
+	// `GET /v1/api-keys/{id}` still reads each.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
-	ListAPIKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error)
+	ListAPIKeysWithResponse(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error)
 
 	// CreateAPIKeyWithBodyWithResponse Create an API key
 	//
@@ -5968,6 +6123,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /v1/api-keys/{id} (the `RevokeAPIKey` operationId).
 	RevokeAPIKeyWithResponse(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*RevokeAPIKeyResponse, error)
+
+	// GetAPIKeyWithResponse Get an API key
+	//
+	// What may be known of a key, revoked or not; never its secret.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/api-keys/{id} (the `GetAPIKey` operationId).
+	GetAPIKeyWithResponse(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*GetAPIKeyResponse, error)
 
 	// GetUsageWithResponse Current-period usage and billing
 	//
@@ -6179,6 +6343,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /v1/suppressions/{address} (the `DeleteSuppression` operationId).
 	DeleteSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*DeleteSuppressionResponse, error)
+
+	// GetSuppressionWithResponse Get a suppressed address
+	//
+	// Whether and why the organization does not send to an address; `404` where nothing stops a message to it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/suppressions/{address} (the `GetSuppression` operationId).
+	GetSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*GetSuppressionResponse, error)
 
 	// ListTemplatesWithResponse List templates
 	//
@@ -6639,7 +6812,7 @@ type ListAPIKeysResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *APIKeyList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *UnexpectedQuery
+	ApplicationProblemJSON400 *BadFlag
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -6672,7 +6845,7 @@ func (r ListAPIKeysResponse) GetJSON200() *APIKeyList {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAPIKeysResponse) GetApplicationProblemJSON400() *UnexpectedQuery {
+func (r ListAPIKeysResponse) GetApplicationProblemJSON400() *BadFlag {
 	return r.ApplicationProblemJSON400
 }
 
@@ -7084,6 +7257,165 @@ func (r RevokeAPIKeyResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeAPIKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAPIKeyResponse200Headers the declared response headers of an HTTP 200 response for GetAPIKey
+type GetAPIKeyResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse400Headers the declared response headers of an HTTP 400 response for GetAPIKey
+type GetAPIKeyResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse401Headers the declared response headers of an HTTP 401 response for GetAPIKey
+type GetAPIKeyResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse403Headers the declared response headers of an HTTP 403 response for GetAPIKey
+type GetAPIKeyResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse404Headers the declared response headers of an HTTP 404 response for GetAPIKey
+type GetAPIKeyResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse429Headers the declared response headers of an HTTP 429 response for GetAPIKey
+type GetAPIKeyResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// GetAPIKeyResponse500Headers the declared response headers of an HTTP 500 response for GetAPIKey
+type GetAPIKeyResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetAPIKeyResponse503Headers the declared response headers of an HTTP 503 response for GetAPIKey
+type GetAPIKeyResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetAPIKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *APIKey
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedID
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAPIKeyResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetAPIKeyResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetAPIKeyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetAPIKeyResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetAPIKeyResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetAPIKeyResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetAPIKeyResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetAPIKeyResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAPIKeyResponse) GetJSON200() *APIKey {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON400() *MalformedID {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAPIKeyResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAPIKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAPIKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAPIKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAPIKeyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8218,6 +8550,7 @@ func (r ListEmailsResponse) ContentType() string {
 // SendEmailResponse202Headers the declared response headers of an HTTP 202 response for SendEmail
 type SendEmailResponse202Headers struct {
 	IdempotentReplayed *string
+	Location           string
 	RateLimit          *string
 	RateLimitPolicy    *string
 	XRequestID         *string
@@ -9530,6 +9863,165 @@ func (r DeleteSuppressionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeleteSuppressionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSuppressionResponse200Headers the declared response headers of an HTTP 200 response for GetSuppression
+type GetSuppressionResponse200Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetSuppressionResponse400Headers the declared response headers of an HTTP 400 response for GetSuppression
+type GetSuppressionResponse400Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetSuppressionResponse401Headers the declared response headers of an HTTP 401 response for GetSuppression
+type GetSuppressionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetSuppressionResponse403Headers the declared response headers of an HTTP 403 response for GetSuppression
+type GetSuppressionResponse403Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetSuppressionResponse404Headers the declared response headers of an HTTP 404 response for GetSuppression
+type GetSuppressionResponse404Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+// GetSuppressionResponse429Headers the declared response headers of an HTTP 429 response for GetSuppression
+type GetSuppressionResponse429Headers struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int
+	XRequestID      *string
+}
+
+// GetSuppressionResponse500Headers the declared response headers of an HTTP 500 response for GetSuppression
+type GetSuppressionResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetSuppressionResponse503Headers the declared response headers of an HTTP 503 response for GetSuppression
+type GetSuppressionResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetSuppressionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Suppression
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *MalformedAddress
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetSuppressionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSuppressionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetSuppressionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetSuppressionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetSuppressionResponse404Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSuppressionResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetSuppressionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetSuppressionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSuppressionResponse) GetJSON200() *Suppression {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON400() *MalformedAddress {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON401() *Unauthorized {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetSuppressionResponse) GetApplicationProblemJSON503() *ServiceUnavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSuppressionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSuppressionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSuppressionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSuppressionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12728,14 +13220,15 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 
 // ListAPIKeysWithResponse List API keys
 //
-// The keys of the organization, newest first, never their secrets. Revoked keys stay in the list for
-// 90 days.
+// The keys of the organization, newest first, never their secrets: every unrevoked key (100 at most), and of the
+// keys that were revoked in the last 90 days the 100 that were revoked last. Other revoked keys are left out;
+// `GET /v1/api-keys/{id}` still reads each.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
-func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error) {
-	rsp, err := c.ListAPIKeys(ctx, reqEditors...)
+func (c *ClientWithResponses) ListAPIKeysWithResponse(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*ListAPIKeysResponse, error) {
+	rsp, err := c.ListAPIKeys(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12788,6 +13281,21 @@ func (c *ClientWithResponses) RevokeAPIKeyWithResponse(ctx context.Context, id A
 		return nil, err
 	}
 	return ParseRevokeAPIKeyResponse(rsp)
+}
+
+// GetAPIKeyWithResponse Get an API key
+//
+// What may be known of a key, revoked or not; never its secret.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/api-keys/{id} (the `GetAPIKey` operationId).
+func (c *ClientWithResponses) GetAPIKeyWithResponse(ctx context.Context, id APIKeyID, reqEditors ...RequestEditorFn) (*GetAPIKeyResponse, error) {
+	rsp, err := c.GetAPIKey(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAPIKeyResponse(rsp)
 }
 
 // GetUsageWithResponse Current-period usage and billing
@@ -13107,6 +13615,21 @@ func (c *ClientWithResponses) DeleteSuppressionWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseDeleteSuppressionResponse(rsp)
+}
+
+// GetSuppressionWithResponse Get a suppressed address
+//
+// Whether and why the organization does not send to an address; `404` where nothing stops a message to it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/suppressions/{address} (the `GetSuppression` operationId).
+func (c *ClientWithResponses) GetSuppressionWithResponse(ctx context.Context, address SuppressedAddress, reqEditors ...RequestEditorFn) (*GetSuppressionResponse, error) {
+	rsp, err := c.GetSuppression(ctx, address, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSuppressionResponse(rsp)
 }
 
 // ListTemplatesWithResponse List templates
@@ -13702,7 +14225,7 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest UnexpectedQuery
+		var dest BadFlag
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14472,6 +14995,255 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers RevokeAPIKeyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAPIKeyResponse parses an HTTP response from a GetAPIKeyWithResponse call
+func ParseGetAPIKeyResponse(rsp *http.Response) (*GetAPIKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAPIKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest APIKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAPIKeyResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetAPIKeyResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetAPIKeyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetAPIKeyResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetAPIKeyResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetAPIKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetAPIKeyResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetAPIKeyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -16399,6 +17171,13 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 				return nil, err
 			}
 			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
 		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
@@ -18454,6 +19233,255 @@ func ParseDeleteSuppressionResponse(rsp *http.Response) (*DeleteSuppressionRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteSuppressionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSuppressionResponse parses an HTTP response from a GetSuppressionWithResponse call
+func ParseGetSuppressionResponse(rsp *http.Response) (*GetSuppressionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSuppressionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Suppression
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest MalformedAddress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetSuppressionResponse200Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetSuppressionResponse400Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetSuppressionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetSuppressionResponse403Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetSuppressionResponse404Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetSuppressionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = &value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetSuppressionResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetSuppressionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -23770,13 +24798,16 @@ type ServerInterface interface {
 	GetReadiness(ctx echo.Context) error
 	// ListAPIKeys List API keys
 	// (GET /v1/api-keys)
-	ListAPIKeys(ctx echo.Context) error
+	ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error
 	// CreateAPIKey Create an API key
 	// (POST /v1/api-keys)
 	CreateAPIKey(ctx echo.Context) error
 	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/api-keys/{id})
 	RevokeAPIKey(ctx echo.Context, id APIKeyID) error
+	// GetAPIKey Get an API key
+	// (GET /v1/api-keys/{id})
+	GetAPIKey(ctx echo.Context, id APIKeyID) error
 	// GetUsage Current-period usage and billing
 	// (GET /v1/billing/usage)
 	GetUsage(ctx echo.Context) error
@@ -23819,6 +24850,9 @@ type ServerInterface interface {
 	// DeleteSuppression Send to an address again
 	// (DELETE /v1/suppressions/{address})
 	DeleteSuppression(ctx echo.Context, address SuppressedAddress) error
+	// GetSuppression Get a suppressed address
+	// (GET /v1/suppressions/{address})
+	GetSuppression(ctx echo.Context, address SuppressedAddress) error
 	// ListTemplates List templates
 	// (GET /v1/templates)
 	ListTemplates(ctx echo.Context, params ListTemplatesParams) error
@@ -23902,8 +24936,17 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListAPIKeys(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAPIKeysParams
+	// ------------- Optional query parameter "includeRevoked" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "includeRevoked", ctx.QueryParams(), &params.IncludeRevoked, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter includeRevoked: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListAPIKeys(ctx)
+	err = w.Handler.ListAPIKeys(ctx, params)
 	return err
 }
 
@@ -23929,6 +24972,22 @@ func (w *ServerInterfaceWrapper) RevokeAPIKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeAPIKey(ctx, id)
+	return err
+}
+
+// GetAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id APIKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAPIKey(ctx, id)
 	return err
 }
 
@@ -24281,6 +25340,22 @@ func (w *ServerInterfaceWrapper) DeleteSuppression(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeleteSuppression(ctx, address)
+	return err
+}
+
+// GetSuppression converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSuppression(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "address" -------------
+	var address SuppressedAddress
+
+	err = runtime.BindStyledParameterWithOptions("simple", "address", ctx.Param("address"), &address, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "mailbox", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSuppression(ctx, address)
 	return err
 }
 
@@ -24744,9 +25819,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:id", wrapper.RevokeAPIKey, options.OperationMiddlewares["revokeApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:id", wrapper.GetAPIKey, options.OperationMiddlewares["getApiKey"]...)
 	router.GET(options.BaseURL+"/v1/suppressions", wrapper.ListSuppressions, options.OperationMiddlewares["listSuppressions"]...)
 	router.POST(options.BaseURL+"/v1/suppressions", wrapper.CreateSuppressions, options.OperationMiddlewares["createSuppressions"]...)
 	router.DELETE(options.BaseURL+"/v1/suppressions/:address", wrapper.DeleteSuppression, options.OperationMiddlewares["deleteSuppression"]...)
+	router.GET(options.BaseURL+"/v1/suppressions/:address", wrapper.GetSuppression, options.OperationMiddlewares["getSuppression"]...)
 	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
 	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
 	router.DELETE(options.BaseURL+"/v1/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
@@ -24895,6 +25972,17 @@ type APIKeyForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers APIKeyForbiddenResponseHeaders
+}
+
+type BadFlagResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type BadFlagApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BadFlagResponseHeaders
 }
 
 type BadListRequestResponseHeaders struct {
@@ -25379,6 +26467,7 @@ func (response GetReadiness503ApplicationProblemPlusJSONResponse) VisitGetReadin
 }
 
 type ListAPIKeysRequestObject struct {
+	Params ListAPIKeysParams
 }
 
 type ListAPIKeysResponseObject interface {
@@ -25418,7 +26507,7 @@ func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.Respo
 }
 
 type ListAPIKeys400ApplicationProblemPlusJSONResponse struct {
-	UnexpectedQueryApplicationProblemPlusJSONResponse
+	BadFlagApplicationProblemPlusJSONResponse
 }
 
 func (response ListAPIKeys400ApplicationProblemPlusJSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
@@ -26006,6 +27095,206 @@ type RevokeAPIKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeAPIKey503ApplicationProblemPlusJSONResponse) VisitRevokeAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKeyRequestObject struct {
+	ID APIKeyID `json:"id"`
+}
+
+type GetAPIKeyResponseObject interface {
+	VisitGetAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type GetAPIKey200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type GetAPIKey200JSONResponse struct {
+	Body    APIKey
+	Headers GetAPIKey200ResponseHeaders
+}
+
+func (response GetAPIKey200JSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey400ApplicationProblemPlusJSONResponse struct {
+	MalformedIDApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey400ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey401ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey403ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey404ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey429ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey500ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAPIKey503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAPIKey503ApplicationProblemPlusJSONResponse) VisitGetAPIKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -27457,6 +28746,7 @@ type SendEmailResponseObject interface {
 
 type SendEmail202ResponseHeaders struct {
 	IdempotentReplayed *string
+	Location           string
 	RateLimit          *string
 	RateLimitPolicy    *string
 	XRequestID         *string
@@ -27477,6 +28767,7 @@ func (response SendEmail202JSONResponse) VisitSendEmailResponse(w http.ResponseW
 	if response.Headers.IdempotentReplayed != nil {
 		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
 	}
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -29175,6 +30466,206 @@ type DeleteSuppression503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteSuppression503ApplicationProblemPlusJSONResponse) VisitDeleteSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppressionRequestObject struct {
+	Address SuppressedAddress `json:"address"`
+}
+
+type GetSuppressionResponseObject interface {
+	VisitGetSuppressionResponse(w http.ResponseWriter) error
+}
+
+type GetSuppression200ResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+
+type GetSuppression200JSONResponse struct {
+	Body    Suppression
+	Headers GetSuppression200ResponseHeaders
+}
+
+func (response GetSuppression200JSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression400ApplicationProblemPlusJSONResponse struct {
+	MalformedAddressApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression400ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression401ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression403ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression404ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression429ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression500ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSuppression503ApplicationProblemPlusJSONResponse struct {
+	ServiceUnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSuppression503ApplicationProblemPlusJSONResponse) VisitGetSuppressionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -33301,6 +34792,9 @@ type StrictServerInterface interface {
 	// RevokeAPIKey Revoke a key
 	// (DELETE /v1/api-keys/{id})
 	RevokeAPIKey(ctx context.Context, request RevokeAPIKeyRequestObject) (RevokeAPIKeyResponseObject, error)
+	// GetAPIKey Get an API key
+	// (GET /v1/api-keys/{id})
+	GetAPIKey(ctx context.Context, request GetAPIKeyRequestObject) (GetAPIKeyResponseObject, error)
 	// GetUsage Current-period usage and billing
 	// (GET /v1/billing/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
@@ -33343,6 +34837,9 @@ type StrictServerInterface interface {
 	// DeleteSuppression Send to an address again
 	// (DELETE /v1/suppressions/{address})
 	DeleteSuppression(ctx context.Context, request DeleteSuppressionRequestObject) (DeleteSuppressionResponseObject, error)
+	// GetSuppression Get a suppressed address
+	// (GET /v1/suppressions/{address})
+	GetSuppression(ctx context.Context, request GetSuppressionRequestObject) (GetSuppressionResponseObject, error)
 	// ListTemplates List templates
 	// (GET /v1/templates)
 	ListTemplates(ctx context.Context, request ListTemplatesRequestObject) (ListTemplatesResponseObject, error)
@@ -33458,8 +34955,10 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 }
 
 // ListAPIKeys operation middleware
-func (sh *strictHandler) ListAPIKeys(ctx echo.Context) error {
+func (sh *strictHandler) ListAPIKeys(ctx echo.Context, params ListAPIKeysParams) error {
 	var request ListAPIKeysRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListAPIKeys(ctx.Request().Context(), request.(ListAPIKeysRequestObject))
@@ -33545,6 +35044,31 @@ func (sh *strictHandler) RevokeAPIKey(ctx echo.Context, id APIKeyID) error {
 		return err
 	} else if validResponse, ok := response.(RevokeAPIKeyResponseObject); ok {
 		return validResponse.VisitRevokeAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAPIKey operation middleware
+func (sh *strictHandler) GetAPIKey(ctx echo.Context, id APIKeyID) error {
+	var request GetAPIKeyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAPIKey(ctx.Request().Context(), request.(GetAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAPIKeyResponseObject); ok {
+		return validResponse.VisitGetAPIKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -33984,6 +35508,31 @@ func (sh *strictHandler) DeleteSuppression(ctx echo.Context, address SuppressedA
 		return err
 	} else if validResponse, ok := response.(DeleteSuppressionResponseObject); ok {
 		return validResponse.VisitDeleteSuppressionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSuppression operation middleware
+func (sh *strictHandler) GetSuppression(ctx echo.Context, address SuppressedAddress) error {
+	var request GetSuppressionRequestObject
+
+	request.Address = address
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSuppression(ctx.Request().Context(), request.(GetSuppressionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSuppression")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSuppressionResponseObject); ok {
+		return validResponse.VisitGetSuppressionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -34565,429 +36114,438 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchvHli76Knlx+oalvQsgAM5kOG7TGrbVNmVtkbK8ZaqNRFWCKLOQWa7MIgg7dKLf4bzB+XH+31e4",
-	"j9JPciPXyszKKlRhIEFrMDs6tinUlMPKNa9v/dEKxSQVnHElW0d/tNgNnaQJg79fRGySCsV4OHvBX2Xi",
-	"MmMSLsh8MqHZrHXUOh8zMoozqUjGfsuZVCSWRKo4SQhVZCqyq1bQuqZJzvRzoYhY66gVF+9tx7yd2jcH",
-	"rYgpGieto9aJe980VmOixoxIOmHEG1L7OzbTXzPfOSYqmxF6SWNO6EixDB66jK8ZJyqesE4raJl3voha",
-	"R61u73B/2A932ru0O2rv016vfRD2++1u1GP90TbdGe6GraAlFVW5bB3tdA+DlopVwupGF0viTYpclUam",
-	"v6xmqX5wK83EMGETudW0Bh8+BK1XjEcxv3wqJjTm5fU+IRH8Sn7NYc0vY6lYxqLSKmeMKhadqNZRq9/t",
-	"77W7e+3ewXmve9TV//+uFbTCXCoxOaVx8jwTE/uh1oTGSWcm8gw/0gnFRG8Kl69ZKLJIto5+/qPF6URP",
-	"5Rd9s1Q0vJp/Qgwly65Z1Dr6+X3QSvMsFVI/88OUs0yO49TsRaxHfqSynBULbWevF00lraPeQbfr1u/8",
-	"p/Nipi03gvY1y+JRHFIVC/71b/3J7vXN79uz4d6Uq4Pw16w3upT0kOU74zTav2p9CNws8JfmJzq/4MSu",
-	"2Gz1aT797sXpbWf45OXJ6TNvjksHGF3Fkw6d0N8Fl0zCyLz51e9o08BPT158T56//uHWoz/9yRt6r0tG",
-	"jEVDvUFyotJOLtuMStXubWq8Z6+eb4aSrr+W6ahHYh4mecSOSsMj/5MmiT/GX6IJzcI1yOH05PWT0jhH",
-	"NJG3HSi8rXdM0q+54Oy49eF90IrsAZ4bU1xidXvDfq+9H+3S9gHbHrX7tDfshofRAdsftYJWQqV6Mmbh",
-	"FfIOnidJ7Rjxp9eMSsHtbXgAiwc1G/vR/LaQj03HQjKSIX8hU5YxMhI5/3QZ2q25zvqc0C7g58UKb8Wy",
-	"1uKfC9flz2agq7O59VntwoneP69dgS2uw47XIOdN8+Mavrkmi15r8H8aj66ww23LDuuGvYxt17/rg+bk",
-	"Y0YjloHq/0TwURKH6jVT2exE69n614jJMItTzXM0HbBQ8EgSJciUxooM2UhkTOvnMb9EFb1DXmVMMq7I",
-	"dKx5vr5PXxyzJJUBmY7jcKxV6EGDnjzQSrWxVVpHvaAlwzGbUD2WSczjST6BX83+xFyxS5aBcu0sCPWa",
-	"pQmd6c2uTmCgKXdghqbNCMrllGUkYymjSvo/KUEoJ4xmSQw31Bktg4rVMuiQkyFMXqgxy6axZJ0L7k+o",
-	"pQfQ8mfFuJ7Sz3jhvZuZVBkK5Zv2pWiXf9Sz/V6gJJifo7bcUqrGRIxgpBmTIs9CPV9tt1BJjNgtrXRr",
-	"67q3hdQrt1ak2TmG4CY1EtmEatLLs7idsRHLGA9Zqzo7PZHXVLHv40ms5mfyVg84liRhI2Vnc8VmX0mS",
-	"UcVIzOGXNBMhkxKnh5vHoiMyyAZ212RAKI8ITRL7lt9yoahvU17wgRoQaej7UZTRkWrHTI3aY6VSmsZt",
-	"/clEj7NtDk27133cISdkSFU4JqHIuZKESiI4c+QyEhlhNByTXpfEik0kGbLLnB+T6ZiqCx4rougV07/O",
-	"BI/gVzfhWJKUxhEZzsw24lyMDRwrR2tIzVwQGB7Y6UxV6e6idcVmF63j7Ove4eHhsfq6V6LClCrFMr3o",
-	"/1nc+XO3ffj+78fK/PFvi/fvlUjicFZPj+VdgxUx23ZEBr8VG6WvUjKNeSSmeq8GU7cpF3ydXbnFyvz2",
-	"db/b7R5Pv+4vW5nf7MpMF6/MHTlphRE2n7YljPEsT1PNWmPBV+ca0jzEIkKjSP8VEJHZq0ksVcFFM0Zo",
-	"xohk1yyjyTxbkcUA5FYuWfbv5rqRkxvhI2/fvj3J1ZhxpXVkVj9DeDMD3u7dC1w90Gf39fMnZG9/t0vG",
-	"VOojVprKN4xmLFs43vlh/fS6cE1VR/SSTphEJxO7CceUXzqmBgpO9pUkibjUTGbKkqStV4NFZPBT27y0",
-	"/SIaFGweWc6j3n//1//q9Q+IGF3whGnilQGJ4stY88FBZxCQwS/6f9qDx/pEXLF07kis6kIrKJDefM/4",
-	"pRq3jnr9g0BTpPv3/GZ9CFopzeiEKaN7nKTxd2xWt0R60+LIY/6d+oHuh9v99j7bG7YPRzvd9vawH/ai",
-	"LjscHXS1IqZfpam7FVjdMo5WJLwc7pzf2Cd5JkVWP+IBZzcKb3D7k9JLZo55AHLB/Vgw9BeaESSCXwJj",
-	"0IIEDpoYwd8iu6Q8/h0OMJDshVZCNUvTd4ziRC9ndStP/nlz9e6nf6l/bf84C/uHs+9/ei3+9dM/1XBy",
-	"GA/7r3e/f/tyPIx7s3dvn1/ZlfotZ9msWKoQZ9qw37u9fnW/PZb580n7HW3/3m0f/tJu4pNPWRJfs2yF",
-	"/Y/MnQ1EQEd7u+393iFrH/T3t9t7bHe0Q5EU6okgKr58N2JAv8QKE0DzoH74i5Wt+6DhZ9pSXD7qCZOS",
-	"XjLgkJ6GbCUF4xG5pNdsjmF6bKTXbe+H4Xb7MNph7d6oS/vD7XAn2mX3NDNPMf+O1Sglp6B2xYpIOgJ5",
-	"gBaAz0mPCCWK3cDh0qYdEVNOwrGIQ0YeXccyHiaMnJw9efEi0CqGTGnI5OOAUMLZFA6s0/7UOOaXF1wZ",
-	"9U4JMmRWCw+IzMOxXlpKMsojMSFv3rx42iFnjJELVCL00y1Ch+J6zp7Yo71RN+yx9iHtRe2dcHu/fTDa",
-	"Ye3+aI92h4fhfrTbs2uMKlKxyhXrpemE93d3F53w/6v9P5tOdoNe/62YkgnlM8K4ymKmZw6MUAtdqshE",
-	"yDIh7XbrGRNodaVRR2xE80ThIxN6Y9QibdGvqCSx6ATVnQYFokYtSlkWMq7ajIci0hs6FlOtChFUOadZ",
-	"rBSrHPoaLajmGJhPrHYW9FkeiptW4O/ddr9b2rvtum06Z5M0oYot5wTK3Nlwzg+ine32/mg/bNPubk9T",
-	"Y9Rn+rQf9u7pnP/IMq1WvswnQ9YgjDlc0zOg5BpvD8goExPSq6rYNSM0T6w2zJir7X7Lo7x+b2d/52B7",
-	"b2d/KQG+ZcOxEFfL92CKNzZswSHb3Wnvdw+i9rC312/vRjtse4Si5F624IN+WKbgxCtUOetMwtgwV4zD",
-	"nzRNE+PBtgHTv/8q0Rzx49PsJpaqEpDWyrLWjnPJaiLPV2zW1hNqm0f9iDMnOc/YtbhiEQRwHT/39akx",
-	"NZq4fguhScZoNNtsaNl8u/gKjtX/2Fw0uTovvd6J5apetF4I5KhXbCYblgfN5EwLJHAb+gtUWooJnZGx",
-	"lueGF5Net1teQrnJhdHUPbcVVBbzIWCLuWE1rlN5gkCaBR3/W8ZGraPW/9gqsiK28KrceoVvwUfKR6+O",
-	"eFTdgN2ugplcGMV67fCZiR6453AtOb7qhmfu3Spu9N0t7cLfstLD5nZtknrm47LHPfMVVgeP93ORDeMo",
-	"YvzW5ztkLKoc8FORaQNdpGATU7SDQUmK+SWs/Zg20bZ5YRtuB1vFUfd59S2RYJJwoZDGQYPVHzW6uTzS",
-	"8vruSSXb1ZMfUq4/ilofqIegDpqRG925lq6rk0PCFimrrF8spZ4jXppfpwleb9vr3grFkoiUZUjNHMZT",
-	"rAtN47Y+hptfGL01J69ewPIkNLzSiiB8s3YpyuPfzPE2vknzdTfnYP6Mx0gzNFTxtTvjoOnr56ciTyIk",
-	"qIkm41SAgZQResG1Pc8yksQjVtC123+kB9h/0Ow/dwbxDY2+j6Uyv96SP4TOt+InFuCvqLqxRDLwP9YQ",
-	"+jVN4gg+0h7ROCkLO2AH+CLjagOjwu4v+FmMjE5itEPuRO7dMrl7yXT6czDUWmqfn4Re3QlN0AlY0Y00",
-	"ZYLZeJvliCMXSqFq7CgdzdBPaf6bOvHzE3brCiebGppwTkp9S86vuJhycILn4BSIlcTAgux8GQf3n2Be",
-	"PxzZz4JkzdSXEmwwT67wjFODLkUR1Yaw9ZdCzneTQTGH/azoWGwyZJmJNQ8zRq+M0gBbvCZdp5lWutSM",
-	"XLRk/uuQheqi5W2ctu+zTGSYy7bGU6mIOQQdW1vmDshT+TzEmD7N/3H2w0sSiTCf6D2r0WTt423YuAqr",
-	"GIpoRhiPWOSiquPKOzELQui9Vow8Gs4UI73Hm2YcMBCPSZWGUK/ilie2Ofbh7dc0E/wy0NxEjmmqtVz9",
-	"94RRHvPLYz3YsbYi9ApFgrMvgRdgdOYefFKvXZq+deLUUCvalTWOqX/VOqGK1H8UaSad9h48UucuIKXp",
-	"IpubSy2JlmejVzcuVZDU7Ytdxq36upMlLi1jlzev7N0cW+b1f5pHy3xvFadW7fw2xxTqfVhlegNVQV/z",
-	"lsqoHPUpcQuqZT4Z+xZiam2XmbPo6ZqsyDsyo7v6zmKOPojyafnB38vCUVFzaPxdb7uXVWRoiTSscm1d",
-	"NbEkMpcpiNhNu4OafS61J6R+Mn+yg4xBjv6RZDz6i3jHjPdr8WZ97lqDJ6zuqDrcXUJuJJSxPsd+4NfV",
-	"TJLXLJdottyCDjL3sOcj4WBzo7GQ88iUt8LOXLHZkiLbKzZrm7dW+VW1oDbUb4Sdp+aTPjkY50JCpSL9",
-	"HTIWeXZnlajfLzOzKqF5qW6VIS0trPXmvUkfS3l8sGI2Y69u5Trk5RdoLb3gimWcJs+yDB16t+J4+I65",
-	"2kA2YmGdSW8faIPLo6qOYDYsQQ8C0oucsuy4lPgaRxB/RUEV8zCOjJl9Bxrerdr0pZHUk2l5JhsKQ5uV",
-	"K3Lu9DAK+oslQe+0EmjhDBnjdRR5F8I4td4JL0PqFrSxMIahVSlSpD2t7Sc2j9Y5S52T6otzDi+YtPUQ",
-	"Y0KCFu1VV/GXwLIcZb6I7oMoHwJrd4pS4IT/AmT4UqjnUOJ+SxpEE65KgZgfbKv4auiQC9W2pfU+/eFK",
-	"88oL9A7Npb/dmRp3StRY/+VaciwGvxky1CcWqAy9VEZh8+f6lUS9QU2tHiEhUwv0hTjEAqbPnRRf0Vki",
-	"aHQuxPc0u2S3pMjEPus5mq6NhWKTr6vUmOKX20qINj5fF5+xPqXCqxKb6CQqeL3uzsHu/l6XDGeK3dkS",
-	"6W3XR2aUEATGWEua8zPZHKe0I4D3ZjYvqLQgUBn6hdDiBKqybY7x7RIMaJpWxfNZynhEQpqSwvtfpUdw",
-	"VLZDmtZGCMKQpZAZCIuPaVyYb4eVL4KrcTIj0n7ozoyyYhPPfQBDMTDQWqKcn45eYnYzprlUc86FJBFT",
-	"ykNGtKkMZSopbgaZMDUWdes1yhhrq5hl7eKllROsbyHUvdue5ZRlsYggFi1ZRPIUqq6VJw7KH9/0WlaG",
-	"VYyjdiHr5rm58904FnQkzK2F86k2EcLnzgTMP8/jCRP5bR2pMhHTOfXIQ5mr0rKhrrYyX62TRBMaMRQE",
-	"sVIJc687xsK2GP1jIlckpbm8uyzqHtTIoiiOUFXOsvgai4ANst0c3VbntGGZVB7JkcsHgAQi6yrctUX5",
-	"kCjLSWLwFzjZId/F3xBqrgNVw9sQeqF4w17XvqJDPL+K+Tp8UTOPMBHSeHRCwTkLrbL6uR+HM8ajO6co",
-	"FcVoVT9bxsI4jTV7gWCdu63uiJg726Xb3Dl5Xf+mTkN20oLbvbQkJTaakdQ434YDVDNjvSc5t6g5NVCY",
-	"mZi0i2QJMLELBJ6GxARt23h3lXiPeZcYkYuWfjkmcaG5bJ/xbqq12Oo2YFPv9nZLv2LjGWQLFnRRLkRp",
-	"STfH+kyF85r5Ub/lLP8ypLNmRw+JCX9KYgJoEVFDrtNQ5DxkUhMdpCfSmKs6xUYiZmPbvMxbpDO8guhB",
-	"oHMC1sTCD2xyrea+X2/FlMf/kLDx8cuZ5G0I54soWdIkey7EKeUzc+W2oS3jwKokiVLFrGurTgGjirWL",
-	"y2Ua1pupN0YWCFkjKpX1GGEC4X0DZPf91EZLD3Y89SqWPye9xD7tzStXZe9sAdbV7NQpsVfriVyaWAtv",
-	"g8VBDoBp/CYLE609TiiJ6MxIfWvH/KkrvHxBlkscXJLNMpWldFifF1Zd+gKOoXkTLjjuwqM3508eV/bi",
-	"s0wj3Vw60hnLruOQveH0msYJHSa39e1HDBQljlMvJ2nYKwTygaGoZM7EcTe1c28sVSuHKjqkkjl5Y2+8",
-	"5xO1W66/Ls+oNJB6Y6N+cnA2MhrzuSid58LQSug4V+BUblo7+44qu294hbdYm1yXBYOuXxU77M3wlR+u",
-	"WZYICog59tUmtXyeAkupLmOajNpSiYxFlaXx2cLHOJ0WSefOrh02SVXlYL5kMcQyx2qSEK5ZLbtR66Yl",
-	"UEUSRqWrmoSXgZue3RgRY6I09e6FdZ4vXAifWv1ZTbnJCSfsJqVcQujNAXWZ+GDNMlsopLYtFPRWWa/K",
-	"kUlO4xHW8pj1MWgA6CztHe5sd3eICBUDM69uxW/7Ls+Bc02zWDMwufF9sItg0S2GxShrt2Nu0YCTzLii",
-	"N1UpJNHZ6/YCwDMSUe/FXLQZScwZ6R2ZvDl86UUL0HgLx5h7c90WrPcGb+H13n2Ka35/ZYWUpDRT3tBS",
-	"mklTVo+jBB5e4J5Q1G7LjjXk7V+CY80KhD8dEMvtehMqVkFHHwsPyx/AWqBYtXP7M0oR7YflogW/Qzli",
-	"0O12i4/8aSWJ7ourFCU2zHNTec5lolgHaAsWz0BtrVOieMEfahQbuNazKFYPnOvP4FwGZlI2MB53ecFy",
-	"mXsW8J9i3A2sx35m05zHfdfnOvZjazGd+kluCusPk0XXZkExNn2AMum5dfzsNZgHz/j9ecb/VP9s56/s",
-	"N33Daa7GIot/v3UGal55RSkLLZfawm4o2Sw9WQnWEoruCxc6pJJctE7M/TCqI4KtJ8hE/pLE1+yX//6v",
-	"/3PRujOT7tWHLmNJTGzSZm81u1dKE9tUAr8eBTYbsSCJZYQ2B2zFbtI4YxHalgDRWiHxt2/ftqtNQRYR",
-	"TbWHyJ1pjt2kLFTsTshqFtip4h+pIn75fpIklvUsdWnJUvWtF0AvMi9hTH2JtUsNZUmBzWGuJuYT/oWU",
-	"+77hMk9TkSkWnbIopuez9LYhJTWrZnC8FApgr2p5ovtue6I/jE3OqtxR2cRUYItPcFBtPcgj4o9Lj+ei",
-	"FbhkXUrMBAjA8sf88s5FJLvN8F4RCxMK0EkS5tvALGtnvPmikroRaXvrzfnz9gFwVgwnmxWyjQu+BGo2",
-	"KPpPYxDH0R2N18i8Zp6oGccL83Rt4Pnb7tkKhzXX7T6ZFx2bP/TOQNv1TZtg9Z+tpdO5GWyOQptH8YUQ",
-	"Hrzxo8PFLPZimk2QC4j39j7Mfte9/0/zX9oPruJJqJ/hPYKqeQtyW+C0B5ekO1/nTKoHpr4Zph58IsBU",
-	"zTN5ODC3PTBuX7ymPA0NdjW7HDKDHwNdkq7Y7Jhw08JKEsnCjAHtGuzh2FTkFt3751/MuO3Y2NxyGPtS",
-	"77S7/fNev2j571oORVQxqHOb7zukX6ONf7n061KJVAJZYP1GniSQ2Qzz6zR9Tt+GyXXYEGnu8/G9Natc",
-	"0nEpaMXyxBVaVHwnJkXINqzhIrNOktJQSnMaCpEwyvWbr9jsVcZG8U1Tf9jM78NsXA4AmzCK2XzDVDoM",
-	"e/2b2e91k0ioVG/kitQDsGS51BxVU2tCL8lwRqSYMFdFWENY0PC8e3i0u7uIsJbu9ITKKxbVnh/regXG",
-	"VBwVgo+Ux2R9d3ZRfvnv//rf7v/rVgj7c9V2NAP2hyjW4Mwuf+lVJqIcslTqXmtoY6V1N/eaUxOP7Ee5",
-	"ULc/Odjip4EZ2a/rbY6E/gik2SyTLmdYROG+RrOMzlrYnMyiDvyMrc5gWX1S93fYja5EoD6z8RfQO4qB",
-	"xw2LJu5i+Cugr9u+Sd/HsmbZjeNVBoSzKXQNt7rCSnM3zH1u8kHrG6rC8QvFJq+ZhK6ItUs+ZAB0Z5rM",
-	"6k/WsHpQg1aS8E/0rR9MIlXdJ7Gduf6OobFfwUV6TNKM2a7d3FBambBfL63y9MSDyeP6o7baz0Pxpxmz",
-	"yUsmc0uPKaF6W4kSbrAr74dZB4TPq9mVeNV+q7Ur4hUdrt1odblk4RFr4P166l9JkiY0dE2qjV5muil2",
-	"S2Py+28eHnrdD7vz3Q8LDXfJKWc8OsM75442jNy9qO4IwmloOgk/QNN+fY2koPawSaWxNpSEiixCpaF8",
-	"PCjAiLBoQatT7P4/ZRmr28FeY7fS2uWyZ2a179m77/ZFvTayfuEYV9nMrVtgyQMWq7KKK5+iKu8CQXzz",
-	"Ah+1A7b/XML33fZ4K1dMqY5WngAzR87qJXLTKIr1vGnyytv/EU0ka4rKKmF033mquZUG61Z3lKs8Y5tT",
-	"aOvVDW0WDxPKr45JzuPfckboRABczlyVUqVDJHkpwMGciYSEY5rRUJnWMg2ait9Dvttd3EM+aN20If3d",
-	"NTVeT7E4hvANCgC1sEHg+iqIR6bbi6g0aOGKmst6W6qEa3QVM7FmQsUGF7cnVFOHD22wsQvEPLXiPTXa",
-	"i3kmA08HqKYmdDtkiZiSWB2TRExZ1g4ptE3mEVF5xhHnK835TCsXAaFkFHOakEgoiLBpW3QEVPTi1QUv",
-	"mi3nwyQOicxHo/hGf2kaJ1FIs6hDTpwL8tCjOBDwCRvBRvOATMdxOCYJo9dMkkyIiW3Gf8ERPta0SspY",
-	"KLJIYgDQeTd3+0SJSwZWFmj9gwmNk+eZmJzlQ1yiQRPpVzp3z0SemX7w2ADanVtbHW2WvHQ0+r0lDZ1r",
-	"j8bcIOuFfEKHLLEc+/Tkxffk+esfTi154H7adKdjnPoAlRNYYJFXDEB9Q4khcdmGb5TntLddPe1VbuX3",
-	"Gz9pv6Pt37vtw/ePir/b7//mXXj8/8z3I9frcikg5NaWV3HaFimekLZL2K87gma5ms+ebRweCy5vfwIN",
-	"fTNAw7aqbY2iYW+b379vNJ276x3yghtS18dOb+jMqLrQjbxgchNY2gXs2nG/hd3L79iGvIFqPYG/nsR3",
-	"69S8cTbJ9fab5hIFCyGvmVCpQGowVpNkAExkoCc48Iuk5jcYKkZqzyZUWg1FNOuQwR9/aFb14cOASEV5",
-	"JIGFUWLrfALCZEhTFjXsKhnmmscOJQwLqlugl1lFOl/k3e52mMJ/2LcxsV/F37fMharkBtzGZfrGiofR",
-	"owo982Y15c0S3aTIqV9FLXnLklBM2EZ0khyprkZsmkuwd2nGrmM2xQ2BH5jQZ4u8NVk90li9em4D8+Sg",
-	"QAPn0ToTC9xWlqd4eHiwjBHfdRuLlcEf/qg9VjdqZUq/ZtmQqnhyN1L3qPtPpec6fa+ZY5kY2O0Zlo2y",
-	"LDJKrrVW27AxsxT1I7wJ9Dexhk1nxv9MPw1pRhUev662HLTyLKk1njJmx0ihG7NULDoilBM6lCLJFdN8",
-	"WaVyQN68/r5IGtJyzZQN6HOY0Uto1Ud+4MmMXCZiSJNkRjKRK00KTitl+BmDUAeKLcjfQcSuBwEBsBT8",
-	"4ACaF5BEiHRIw6sCuV0iWCQ8KzoXfCUNEqZwtLXlSeItL7hfuHuyuKJEdnfKJ/1gBWZWoVW99IEll2aa",
-	"jZpiT8ZA/kqSCVM0oooWuXYjbdOa+EmZPPWVxte5x8gLZJpjaImACmuIm6pVnqK8cIF7/t3kefbup5fJ",
-	"v7b/I4n+8W5M+z/+/u7ty9m7n15P/vVWJWH/x1/DyY/d0/MXda60KzZb1XFbWVhMIbYTXbCyvuZZI2AK",
-	"jVLLEPAEgZ9bk+CQef7TgDAajmGJasw+qmj9ajvirzh8Yqt4gs4J3wWHNhysaHV7upjd3XRBmEHdMj7V",
-	"Crs28uqk89OXZ8YERDN1mMRyPL88zUEaIEYsEilyElVG4wRBFiqm0s44jfavfutPdq9vft+eDfemXB2E",
-	"v2a90aWkhyzv/IKWiCbvOctxjvrEEIAdGjzNkN1gomqSYfioRstfOqToKp506IT+Lrg2ORrGUuxcvzvv",
-	"DU/zLBVyaXDB7dUrc39pk2skAFbyFL4NxACLFVK/1oLI4EcDJDhYKTi6mo/aDdQ6qoOWUg0qvYonYDsk",
-	"JtRgqMzCpCIIYU18s3fQ9d3r/d7O/s7B9t7OvufF7dV5cW2C7koTsBLa5cI0EFLlfGyYfiqH2eQIG8cY",
-	"Dg1XuCAl7wm3a96RWMgKXhXk2OBENEwhBlW0Q05F5g7UhM6IpixYBq534efW0+9enLaClnOmtILW2avn",
-	"raD1w5SzTI7jtBW0np6evH6iB1Ysnnlu7jRV6WtuoINX6D0a+N2PkQEnQly18zQgA4OsZ5w3WESLgV3O",
-	"8PKEqnBcvq7/BxuEBxd88AZrAYpb7Ottc6T6pUEVxiyOGWoraP1YwKSaseFfMIxW0DJfK69R8XjzMtl0",
-	"9jrwAn1dG4ezlC3fyCcvT06f6UH91Apa5z+dl4dir84PpNFtagH3DINyyU2F5DGiO83ENTPJFetn4NjX",
-	"l1oLN6ZL9Lrr5uGEuVRicmocjE8XeBfnHIqPAIqNX7NEpGjFsuwr+VhbvaCt1DTvcBW3BrhoTCWuD7/g",
-	"LjPM+SuxdRuoJhyiliORhayqRk9onKwgUyNLUnIRPckKO1xJ1yk0kZp48SKHLeoXhXsdRIb1qXcWu5tv",
-	"kdJknq+PPe8N+732frRL2wdse9Tu096wGx5GB2x/tErsWWsjT8YsXJSb4vnlkR2BCqP5jsP5v2VOymqy",
-	"HaZfCHZ86jWjJsu0RmIYr8WQqSkrH0jwCDoNJPC9PquM2IIgr3r2YaWg0U4BAY0lsQjUAjir4rYrWJdo",
-	"46IXTgSX1quBc5TOWWmaVRJZlnKDL6xPuTkr8d7bZt6YIdec2RKlLBDROVdxQtg1y2bOKWw1jIxJkVxr",
-	"82rwHCTqwGzYfh/7czq7QuZhyKTskBO3txfcxvQ0FSKKvn96RjRJJAEfhBKkGBB+wXUAva0MxwGvLK2f",
-	"QaCoRkaaTJjChNJzGIooZjXBkWEYNnJmzBuSmN86TGIekVCks4BIltJMUxEZwuwmmHS09Pyt+q07fmUF",
-	"AW+xy/Upt5kOG5TvkEh1it9oTueyg0Ddb21uNsrEpIEIzseFamB9DuXpjeN/n4m8SarpV79stNLdm6NY",
-	"pgmdgUQtv/4k3FRGsFmk+8nd0lpQHDG7VS+iptw3g3QfIWs4AfOLnD07I5cm3cEfW7evx3cw2oOxtHej",
-	"HbY96tO2lu1tPbT2weiQtrvDXtiPttnOaJe2u/B/qywZZkKtTN11qW93ou3isM6P4Jlhyjbl0OX4iikn",
-	"KMlWFhRA2i57sewU2V3szNKDTJPZuWjyc+vLMZPkUtyezUjGVeMueBSiIHjQRMnzW9F/d88aGSysp5A1",
-	"RdvgqJt4WxJrG9eHzKuL/M0NSNHLprAIvZSNa1+8e+revXTySixghgXRrvDRmkj9CqpbwY49/lkMC6Rf",
-	"APK2IM9i9T2Nb54pVQSKWdfSUfT4giPNZcoeDAwCS3VqxIiGitAh+mA92q13dS8lOPjOU333h6IOrFb9",
-	"H9M0ZXxeIBYbVNrRryQ2QC53Q4J0KP/YHRE5Uekx2d3tkt1Or9PDwJUFitiIrILAToOkOoh2ttv7o/2w",
-	"fUB3e+2dcDvqMy2vDnurSCoRhnmWLTTz3MIt4zC7t2D2S46VAyQPBQ9ZxqXJsbRJ2PZnWKbpWCSsUFNF",
-	"gcPhYWUsPI7LmcEKTtuCLNFrW3eojeu0WAZHuwGSfmlnFh+yp7VRISB5liDcd1FPxpGYjk1YqMi+t9B9",
-	"CPcsiUALH/xx86lPk2F8mYtcnijFJmltLvKIDABUvqO5xuDIWDNjmxNNzZN6VC5EZXrAopEspOqQZ1SP",
-	"0hY2SySJQhNRQlQzqec97TRXYkJrU7SLUQogcZMchD+FSazN28GRJjfwflHsSEcnAXbTpdhWhHKOydVJ",
-	"zK8k1kmmmbiZWYuPRvKCxxN6yaAxOI2uKQ+14KMmNEK5foRlUnD95JAOE2z/JkWgv+LJ/V/z6JLJDvne",
-	"ZPnpwWUMLrk8MklnFcdaUyAFW4mc5cN632yxPngjLgZV8DlNVdLyqJDmssJO/8E4y2hSd/7xbat/c/CK",
-	"ZROqz9kgIIPzjHKpj81Ar/XgDY+YYtkk5tXwUcs9VustNYU0TZ9H+wlmPDNCA3e/ItdNVV+tn5IldLZs",
-	"mnATfMgtZEFfg1PM4XueJ0llct6V2m/H9JILqeLwyZKJ2nX2ib8Y1NSLtjjRaKSipHFFLCyRhvMmIWPR",
-	"kIZXyxbJNrpx63QVcxCQrgOOt2Z0mEs2qBZAIsTlvPxNTXj+Luwhwy5q5U/2Dvudbqff6dX6WGN+tXDC",
-	"7vXY4ZlfmeQBKslIYIJKZ4UUlEYlegUjdY6J66Hoo19Yrhs1Uuctj4lKXzOZCi6XHaH4WpsQa9Nrf7dL",
-	"+p29TpeYddCPsfi6/jyjMn2384SBlrGWAJExXolmReTR6+dPyPbO3vbj8hDhINWNRp+tk8taLWpFytVj",
-	"MUwNqQtlToXPiN/jJKFbu51urcmyQDdpKLIkqV5ol7xWhIUchSeMQlkCusqtJ3jVdBh87XouATRY5kub",
-	"qi4Azm7UkzyTdQWV+tshXLNiUd8NszWKqzDhWYoTWs+VbzRDbwSLNcN6nloyho5qfQnkkX/sHwdNxwme",
-	"i5W7vTiGj4nILnjGRtC9zLvFno3qS0nGEI5L30y1yj6lXP/z0bwAeByUKq5JnsLX9Ey8L6LCSZPEvcII",
-	"dHhcEjNYbGuCp9OfCJzW4kt4jC74o/KxeozaHrDn2NWFWv5cDN6cuMfYYReoWo0zxkg4pvySES4MK8DE",
-	"u4HTWQcX3GR06d23ZIUvmAqiWJJIp5dg8afNV14eLyg2Wf9Y3kL3i9kx9+9iI9xPDr+wtHru37hWxQtw",
-	"McoRieq36uMSy/iJod+aINKqrMO+YT3mcWawa74U9vG62T7H6lx7aiGu0ujFYc2es9rowXIPWdDSet96",
-	"Pt7v9BO3c2NWVpAZlxuMYWGBc80I6jMTY5YY7z+kZJaZ4vJMGCV8D2DpRMGl+mPUFAy1FQ7oL1ACrW6T",
-	"olcJnBAXEYTcXnTBjOPLsT52Rd2ecSR+Zdgbk50LfsFPTA9LU7dXmIODknUHrLBkog7IwJiVAwuWo21n",
-	"5JZxCB74GVKlFy4Yiwt+KUquA8+C59qMbotRW4xGcah5sYpDdmSAGQffWG0OA8Sq3KLYLdWQEcc7gYlf",
-	"8MFTJw+RM0ODdsEDzMulCmB9MFNXv1YzdKyQBOWnQzDugZk3ZsEwiQEWcXAWjlmUJ067e6J1Svxnxkia",
-	"UM4BpmWpHPgn+Hhb0H5Ti4KnnhD4xrHkJz7jf25ZvhuEvsMMoEyIZw32d4lzrhdwhvkW1PUQf36IPz/E",
-	"nx/iz3eLPz+Edh9Cu196aHf9aO63jCZq3MQxs2vgmDYPo8YGWI3C8CsNavcCPbv03Hxyn7gaLNehxVVZ",
-	"XxFXdYT5CsuC71apjpULwhwLQouyda3jzC9e0S2y8TtI25WUynwoVaxy/U8ZmDAVILgDXL4as8kxoUMI",
-	"p4kMTcsJo7xA0nerYcuqWmd0Ysxb/+tYANZw0optMk14GipX8GKxLsfGyFUANKqZY3mspQH2PdYXc7Xd",
-	"b5XRlLrlQpyGobpwYZ0/0+Kl1jke8BKJRJhP9BDBiXu4s7v/eCPIbQszGqZg3GRYZx9LqGFqzm4wY5mR",
-	"i5bMfx2yUJUaSWwGuK3ASdPDAFTInW731nhtS5wpHn5v3RAHPmarq9BnN+hza1S9FsH/LhCg89//9vz8",
-	"lZee5j62UyoZ2y1Bsu10azG/DNJwbeGuCYQZUvQJ4LhA6NU/Ym6zJVljo89XJ6zQBmQ+I6IOoVSN0e4B",
-	"7xym/ACdVkZc/vqiDiPlOup2xkYsYzxkq5aq4Sp6gtMlXcDR9AnqfTMfqA//NG+FDRovFUSur077V8zK",
-	"r20RA7nkbS5U+7pI8nbaSruoJdYTdj3uhGqbSpjyhaJJr5U17Ykr+qr0ShplTGuWLGuzmzHNTV8bmTIe",
-	"tUOaehj15hVtQMtqBS2/bKgdc2qBOi26UkpzHPAVm7VNO9o26CUi05qcUG2ol9AzFbmZj/1lwtRYRPCT",
-	"KdwvlqloWYj/roLp6++VexvqX6p3NUHx10CRN3RMbOxIurRloAet3Y55O7Vw3+UretQZM4toqBiMAJFr",
-	"FS+ls0TQqK2EaNsm2o1NXyq93kp7h70MAmBNGadJG6FF9UmqbdMf+A32hesyX1a46si8Rv/yREOtVxol",
-	"kkv6AnlU4/pfJFHtYzbDuFmaGsZIMUnQ+CJqbXELOtIsRI2GBq1hXuHtqEfsHXZ7j48JNKC30GgmzQ0w",
-	"WcqMs87hW+GDdjCO89WxOfQGLqsDKWK1vqOpvNYf2Q1ydyTTJV5+xBmsJyXqYyfXsn5IBYOEN9mpBuXk",
-	"kWaNNmQmjzJGC642989pFiu9IjSNNSdw192/7Q3DOElifmmvW4CSuX/b+x1Wk72j+MHeIj3kC3tX6Te8",
-	"cT7Y56Y4t296RwxC7G2MrDepNiV63a4XDgRUjRDr1bQRHyvJklFDxEouCQ0WWYlDRnLzNXIafxNAuNmB",
-	"Evbhx9VRNhiPTNwIp70OzmrQumkbPsra5nMtPev6IFYDPVdHsN7CIxO24aFa8LXAIq8ZEDakJq2dL4Ri",
-	"q3Xnv17gyrfArCIDRXegxGAlVC6aheP4mi0B1GsnsVQVcKq97YOd+8ToWmUF7jZ3/fQnOPFRJib1An/o",
-	"wSxqsShdlS20D3S1tebHmhbCkCWOWJqCs5VWacySRPx7M2DoBjEXbxOuWGUKJopRAqHq3ucWfsJIiisA",
-	"KHbvD0FxjaDDbU+1UfKXU+zHONsrRxI2AD+4Aq5kDejiCse0PmTxREwmtO0iB0HR3r1rQb5GpPff//W/",
-	"9nZIwpQeYUCi+DJWMiCDX7SkbOv/6Qw65AxA0ojK4smERatC0hWRELfVil7WbXO3v3O/8JJWzNe6UK1b",
-	"YmGz9w454STmcKwNjqvIrDKhDcssjkxdfUqz5dVStLu8Wmp5AOnTws38s7mXEvVy2QGEi4xIds0ymtSF",
-	"0PDyJA5FAmEKsLlF5kG0lSTbBbeg4rtdP7Ui5sAMAzIIQ5sypP+yaviKEOAr4Cg3c8i1RfsmAjtHBL8g",
-	"A8JzcMYHxJT2mDRSPV5YZlTxkfKcCYcWfI6I1JNjx6AOLnjCrlkiScRYGpB+N+h2u9Z61UZrknTISwBo",
-	"hwSxnraA+t0uEaFiSmp+BeMiY5FEhDfR9AWvI+qAIPQ7B1xzMzGSxMwBt/x//2//P3e3O+Qt5I65lRxU",
-	"I1rUMowLbrvxwnXsTBnr1cpoaJKJ9JzKFLGJyFfF9AJVNsDMPCv6muywhTl6RZ8gPUnTIIUa8OFlbubf",
-	"bLaXa8BRMs7d5Xm73IOBnGfk3KnirpVDCS2qqE6DSKRoRFSv56glZd9XhhzGZRUBdpJSzMVLEn0TIDMR",
-	"g8ykpDMVmkCaVklGXZCTdRZDfqPNXfHQZcvdkjZUUbvQrQmeNihmnklNLJLGkQnIxF7dFGSZu6oxK4Ux",
-	"8XCtKq+lghN8EMvSkoCMTEY4yAUqSZF8juMHeFlN5FyQRPBLlkH/RJaqjbgUl04kc4BTK+KnGsSlBpD8",
-	"lnujF5uyi7UsU8P7yrI8+YIEfejY2+bMF50ONgEo+xnmzM/v73wqCubRDo6KfHnb0cyyBkvqWkhfChF1",
-	"yMCm3KrBkcU7gZaSplSmeBWVRKZ00rngg1PKc5rAA3BkvL0W1ybT+OTVi1XqQ3DMXuqv1n7w/WWZ4W6c",
-	"OyA2X6aOGkvJL1j8ii2EbWzapICY0NjtMBeLjyxufXrLtMFVXBu36+SwgSRTO/eg7GotdIVNWEk16IF6",
-	"135clPKDal1xYqfeNgda8c/oSJGcJyAyXbeFwlSspinVZgEtxN+9dUvPBcmLbnxrTN5lPwFEIWAv5NLy",
-	"Liw5AMBMWcy+CnmwcObLEp5WdMIs6IxxjCW3K3XGWNoCYyM294J+Ekvfn6fRQp5iCAMq8FgUg2snY1i8",
-	"o5ekdpNKPKa3Ho9Z0Di1fNJq6M/PFgVOZdbPVyX8KdcJN8vBl+kUzq68vSJRtIZZVZGwg/uCCvDslEzC",
-	"aX2XN8yqdgt2q+ZFRXa2j6rj86QxrckInZNgZ3SyvvCySUaNHBhCWs649xonmNQYYELgfuACtZiASFCL",
-	"vB4Kx2TQgdBiyUxOYonIQhc8lphRSs5tUy7onoYZF2OWsWObOjsVeRJp48KUGHfICZEMGiZ6HitEYY8B",
-	"1FMWXS6gGRKgIk9Qw6qB+DdnuiHDzkPpT2jIxiKxLfUXLJ+2fIsl1IMxI5Y1axU4mJuiWYRda5HZPtN3",
-	"GPgqcua2NOlEyRmdbEiK3HYoeCJWxA1eISvaptnUllKsq/dUONL1UjlRorbi2C5iXAtK+gqF1K/pM1r/",
-	"J6nfPyjZD0r2JpTsL0ytXF99bNytE7c7cGTKToE7swfz7q/ca2CZTefNL8QPIF+5zO7G9jvF+a4/C6u1",
-	"3XmwFFcV37X8x3Tn763FW1YW4T4drGL4rXBal9l85uN3MPnsG9a2+MwIv0DDrzKzVRlmWacCrgM9/NjN",
-	"J846H/jX581fFnOUN6AdbKZs1hTuAfRMqdbDtjwnUtGZ9CL8DlTOGPqYZjwR19qqm8sjmuRSXfAhOgHQ",
-	"UP+rt4TW9r25t/PS/PEz3va+lDoUT1KRwcamVH+qdRmrcT4EFEpB07gdiohdMr7lPv3hofP0l9Z5+tOi",
-	"li+/wfWneDo/NAqBO/fMdjXnVhQUArksAWoKezhWaDYqGHM9qlfSKB5adD+06G5s0T1/DOqBs95gCgeP",
-	"iKnPQywVB62eZ5lm/CnLYlFXHBXjkX3WULuGv5MhmwnT0xsWj1azunpQBeLrins7vq5YC0yA1WRntVCR",
-	"5sO2PtRm7eE8jl2rNQvTF4ocSFDOOR53bjOyUcbYqeBqnMxO7Hwbxwg6YiikIlyosd6C0mBLo9nu3nI0",
-	"r/Vi8dqo19sSGxst2KX1Pz2m8hWd6aN5CpXyC3hgM6WQkHIyZEChK/LGCS7+Wcp49ISmT5o5JaQdu6xR",
-	"XHKTkiQVlL6E+mFjio8gGkVCmpaGsbt8W5a7afHbz3i0wC5G1wAOcsguYy7rjOH9drd33l3bGMb3NrbV",
-	"D2nCeEQzAourV+bN+ZNaWxyq/pVimX70P3/utg/f/7HzoY1/9D/8W/PHzxTNFvkFiqnTBjfA7WaexSF7",
-	"xbLe1QJKgZugcgZy0i3rM5RbkEoFb2XNM1Otmnd7Ul4in1xKnLCB+VS5QFBl3fOLUHN6Gw5Wne1tNIg6",
-	"u+PN6+/xxM0J/trU7FX8RUaW3lMgzmJsNLd4nZW6Edv7/aGVsXFKnYRMf6eVcPw+BV3Soi4V79+QTll1",
-	"my4PgJrFbYhzHrLdnfZ+9yBqD3t7fYca2Rt2w9WgLNl1LHJ5xsKMqWfQakXWkeEbiOLBdhoc3tgomjSR",
-	"gsj4krOoyDSV8L6iL3sMWkcl0o8ZIYYsbgewuE7cD22aTR6adRT+zjrK8grBRP1tR9TFoZk7yc17vE6Y",
-	"0RC2aUjVUJeGF7VRYUjENcSqKUZZsGMLRN+tijdo06hfKGk8vc61S06s79f6NU1OBtSx80uwM7XpZiaL",
-	"CFyZCF1lThRDDeldfMRBK8ozcKud1jCsb8UUijH0UilguzEnE23aSBYKHpWl88H++kZHPQiQBSC2U58H",
-	"IK4wfWjWzKIq7UMLER6Bm8MgtLCI7CKO3QolIdiv5tlNyLK0we0EeqNWAiwTtU+Z1KMd8l38ja3IA3wg",
-	"cFRZy3ve2K1wrgzzYSA7qWIGR1TRIcXGcNGK9TqL+t5UkO6MKUUnDFpa++PSo9GCtqq21xDfCjCNpfIZ",
-	"c4D0UWqViLM09vnNsbS0gKUYMPRZbckbMA/bLG9KZ+iw8CRilak09cs7LxAv7U3YIQUiqoZKJms2Ra8w",
-	"xZKs79fI+lW0PJzxPfSEhBe/WK0ZZmBK/gYWgS2OBiSkWWaakW++USZrbqhj9bMF7TqXdjcZxRwCa8v0",
-	"BK/FgMhc+5tSIpMaY3T2dvrKcnXP9s1pWGc62ttt7/cOWfugv7/d3mO7ox26PeyHvWiVddbGtaHXRWsR",
-	"S3tMWAQGOeArwOrTLImZVBVWH0syZJrfFo9BqXmSQILuEKIsccJ8jRbSg50d4RxD3qervHXuAPR6d8Pm",
-	"ZiseccukzuCZWn3Mni+flu1Hqute1rw84gwKFrYCy1yWPlIo6uukjBRPzaedrMMWHWP/AnJHaslgvgjx",
-	"FeJt2l4mnproVCHyyGtb8pgY0MHEInmhTkUeDZ6bZlqr1BGaz1Y6i5gWIu/LDTvtnXPHwU4RyrafNlMH",
-	"XA9MDgDgE0IjsBJnrpAaPNKcp1rmdHNAOrfhofh8PQfdG/Z77f1ol7YP2PaojbbyYXTA9kebQz3EZfQw",
-	"/eGvZucKVTYoamEYinkg6MaPBm5rsGbHjzpeZXbEQ+otjW/RCYAnG7qPQ5oPaqkuPVuzdDMNz/5ez/u1",
-	"TpPsDrbEWMPxtUIr9PmzsXpj8VpdKmMpo0p6ANKCm4CN4Rj3o2at0mB7fqeXNtr2pRms52oUtFzfs/4D",
-	"19HenOylIBzmPg/C2fyS8/nfRjWccv4FTRwTnMtPl3W88zmm4CHzlH39k2ugXoemuyaKTX1vco8gEaAT",
-	"FvnIwMRi4F+MyKDc+Xzgt/11TRPN1oiU8QsOSRzQdNC4TV3LU9dqG5ouR3MAMH6baq+XdF1od1lrpBJc",
-	"f5NLwqqYVRu53JDkK2nAPNDRbVteenC6R+SuAB332ITps+uNJEZec54ADwdw/PlA9b13Sbrvfj3gHy9K",
-	"Br+M9j0G2sb2NLik1wh5tekePkXjniI51vTdcXpMpS1PXecey1MXyCivY/E88JCYMGQjVidBp1Rjl87P",
-	"Rbsp5NiXr9xUmjhvSrdZ1ht6oWrjoJ2X6Tb31FZ4I22E/QBocxqOi4QXztxjMlDQgBRbLiNZgWPJLAiG",
-	"aMsGcBTrt09iDo0sjv5oTWia2gSgkm63sq5bqyne4ulbPVte3lVJeG7L1n+wII61ny1Ib+1HV9qbmucM",
-	"pa79HByZNZ4qAaROaYa5ZQuf/8F7xL7GhisUZOUufPycSeU65duOUohRjWftQ9ASnP0wah39vCaja30I",
-	"1rX7Vn1kftIrPuhN932FeSxoru94BiTNyXyo7xgyyHPFlr4SAX1HNJxjrwQzEaz40v/RxkHGwCQy3gtM",
-	"ciYnF7wAPB9cFw6YREgDhos/hgjB+GhQ8IzBYwghmLwXcklN+/pY6w5kv0/GIs8keTSwXfM7F3xQR3AD",
-	"IunMgj4KQSY5YhvXFGCA2YLcA2BJ4xpAvwu+rFfGn9HCvkHWBLey2xsO6q0E1zKXus3RWMehbp+5mzv9",
-	"C3Kj+/yi3nFyQjIvQxu84/skojN5ZHFXfAME9MwxzQDybzoWE/8kFIB/EJEaC+9MIDzLBYfUaEBkCKH8",
-	"zZAQ1AKJJDL4LYBjCwe5cHlnFhoDuxwAYMU4YxKgeWNuvbl1xW50NEJ42GXNresmFcxPppyTuVuT9VGT",
-	"ZrLANV/x3mIDCJgvqGVetrBbCJuxBi2USodysYt/OZwRozLPVtXuX7M0V5ihYJ7T0hR7oDUmFdrpavUU",
-	"biVcTAM3P9vkInO/lBtdFN3r9R5rfbQoHMuuWXbBMybzCYiNI80IXL8byBGzXiZs2F/u2zZA0kPgYC28",
-	"JJnSWFXcaaaqZz7vMauNVZ27MyNGpcMEeVBdaLpTTozvdEtEFYkcO5C5QqnJEImqeNty0rZJ6UhX0EjV",
-	"DKpcO1GffF7TyNEevkUzpsrYF5CXiFaYOepzU15hxlVWaIMrlmjNFviDKy1SULACR6Yrcs+mQMzd9YTP",
-	"1o0xJ1y+fG/GHEVs1KlR//Z1fBvzzSaW9oxeqtDV3tGs182LhEbnhFEGlg/SnCBob2rwe2V5kMUdTePS",
-	"FtDTZZqjS0XVFuTtGgHeYxL5PJktIKbC4quFL5MmobYxw+9z4UJuX7987uO2dKNcp/zWxdwGCGf5eS35",
-	"Yd6XoyLelebD+jZWY0yir6Nee1i1rga+BLjzodbnodbnodZnI7U++rsxv2w6gefFULAOozx0b9TITa/Y",
-	"zIJ9DKlkezvtiIUiYhF0uDI2/mA6liz8ZQCNMPSJGIsphzle8MIrAIEMzaoVpGgURQcYEc15BBBLkng9",
-	"pfX351qKwcfeTZ5n7356mfxr+z+S6B/vxrT/4+/v3r6cvfvp9eRfb1US9n/8NZz82D09f/F1uQwVn//5",
-	"pP2Otn/vtg//vvX+71//rbYW9aFwavOFU1USfV/XsEiyMM9iNTvTbMR4gtLYVCQPGc1Y9tw1xpK/aBr+",
-	"xWARZWwU3yDukPkJ6d1BEc3VT5y8egF0Xtub03ZrGpyYLvTw+xH5BgZB7Mf/+7/+z0DvAfA94LNwvVhs",
-	"vSWtD3puMR9Bz7JQcEUxI8I0eTrFjInwymxAsZFQmquvdK6FwD9CMcGeO6XjnVEuaYgpUFiQjA03KHn9",
-	"7Ox8lCfY4Rt6b+gZMa7ikCrmgBDwMALbonaSZoEcRwA3jUiuGbjdZiLPKoumj7t9oRR5FoLbAhrxAx8A",
-	"v8wF/9vfDAyL/NvfgJZhbFBP/rx90CFvMFfIZl4FLgULaw7UNA4RskJlNAbMCq0wzbmKLvhgp9sdBIQz",
-	"ENSZSFNEgpBxwow3cxSzJEKeaJoqDzSvHcC/gKMbSC4CHX9OoEaKcD1417Rsu++6lgEwuEii4mK/iy3M",
-	"7BxQA2ITeWxbqGGrMvQLvuGxZrM+kgg5Ib/lek1TmtEJU7b6To3ZBUd/WqnFVRJLFWDuNBpGCCjuSjZg",
-	"+QIEI8PFSuIrNo0l65DBt89Ong7IVGRXEiM/euUG/3h2PoAPBGZhncKNcREAH9Iqj2bjAGiE23zOblTn",
-	"b38jyLyoWWxNEjQGgmhu0gaOa8n8TT0ib/6ubRL9oP6r9zyA/+4/t78cPg8uODXwEYCBZHJ+RCbJm7/3",
-	"u/0DWH/487BjxlWHmgTfZTcIHlL9cPcAP9z9xvz3SXDB4Y9n/tjwS3p8APFOjG5EIsG/UsZ4QY2ASmIE",
-	"lQygv1ouoRtWAo3zwAd5mSc0I+zG9TYnGaPRBYcERPswieLRiGWMq8ScWnfFksyMRAKh6yeM8sJywtZ6",
-	"ttbL7N+zLBOZPaRpJoYJm5BIhPkExNCj18+fkMOd3f2ADGiaJibUt2Xu/PuvUvDBY8tUpEIgqwkNxzFn",
-	"bT1+xOYZaJIfmNbmJtMB3J2pa8Xla9zwH+k4icpmMb/UZHZCBq9+ODsfmDJAEEOSSJeTpOgVQNGTwYtC",
-	"1Wh/x2aDgEhhEzQdLwSfviFwEPdCqgtusEhw+1jk5/rzyH3UZlPCYeuQ79hMmhpZ23mp1J8OoicZNg+D",
-	"g9TfwRiooRw6YZr5+hqT2zktwi6Zkn7FHmdfSTt0jMo8wuhtgPwLkua/F7hfA3uqi2VR7dcsTehM075W",
-	"OAePA0C7AnYw1nYXaj1ExtDpgOr5sgyCxzCWwU6/PzjWRrspa8KB6U1UcZKAl1lkVwHw6MOBce3DZrZP",
-	"tHI5MFBOJvCKjcNCKCS2C3XkbZaHVI88zdhZehOMGlpotaOMsQuOAGtDaH+LHbgLneAra6ECdiPMGsPm",
-	"QCiwyVA/y5khKi6q6usx4SLThw0A84AupWn8gETiaOSRwbiGoUIgdwZ/Gkg++DuD7cA/hYKvPzYn4MSs",
-	"kBZYl5mY6pPwEkIohcDhbEq0pW89AJqIaZoymnnBbb0plM+I1kuPSZiAA/6CyzF0n4gvOVowDKMslpdo",
-	"kaPFNarrSRwyLv0OlqcvzufUGpEyjvpBR2SXW+ahrUmM+c2xSkpqkd6VlodJ2up1up0upHukjNM0bh21",
-	"tjvdzjYq/GPQG7fGjCZq/Lv++7LWKWFm3e92CZxufmmzNW3JOnIaS2TSOwPQxJGljEeMh9qKigC4xInj",
-	"F1HrSH/2WxiEV/wLY+t3u1YTNN4+n33+avwORouHJxBIRVpY3taJ1j71muj9hEsmOVffCeomSptldroZ",
-	"HzxRh3iD66A/BlF9BBiDEf3UNkpcG9OY675ibt/6ydz6IsIv7eD86x5x67T1hrObFCI//8xNpdzuKs+9",
-	"4Fri0QSEV8mqaB39/D7wFvFt0XOkPFWbO3v0cwupqPVev2dLi6zZahTlGna4knd3yqwLDLbAWtkOLNaX",
-	"dJwxBCyYo6vXjEYxt10bN0pa+tWzeyctM0PNiDQHBWnwmVKYfmp7+VNnLLuOQ/aG02saG5zLFYmzbrGa",
-	"aPS6t0XTuH3FZrKRUM9RFsp609dPxLHGkxqzODMyUXbIa3YtrliEL5GKzixkHbQ3Gonsgh92IScFxUKZ",
-	"fvVNJ2DWb4J8OSvTL6CthCq+hjkWhPxzybtsXDQ77W7/vNcvXDSs8PxpOxD9koWXcT/c7rf32d6wfTja",
-	"6baxtrzLDkcHXUCpPoEPWy/dFZu9Ar9E66hFh2GvfzP7HXpcSPVGlsYBrqLu4dHurhnHhMorhlhsztNh",
-	"X/HLf//X/3b/b1tnHLVOoknMY6lwpWFlYZeKuYAlDiRjSeRIs7RWUPx7msWKtd5/eL/6QcethOSwhsOu",
-	"31w53K+hq5uW+EtOdnHjh6B4qv1KJHE4W/lhc/uH4KNwlZ1ub5XnqHE1sQgfWoGpPBfZMI4iBo79nf7h",
-	"8ifOhTilfGY9MB+J6bnTqsnGat2+3HU87H3QumlbP2W7iYLffwhaqahLT3xiLDIK2j8YWkYQuyYvozxJ",
-	"DG8LrIsevUP6kZByreMapV3LaWvQ6rHYXm6qcMCAdR0ryZJRAEaAk+0iV6BfkFh1yIlxEPW6XZLzzOeo",
-	"KSt71uqYKI4Hz14LPblMqm9ENFuTgWI9XUW9hJk7r5jQlpi+z1cL5jilYUOvMhHloWFBxX4hROERvOX9",
-	"GmrEE2+eFr25mc0APDM80Wn57m0DQlyRNb01l8rIj/JanWODq7Kw+aOliaqBfa8Rw2iBEKlERj8V2YUf",
-	"uYWkKpHIAilVpZk1iSYyp6OZXL6SZMIU1Tp64SUAdnDFZoEJaAkDg+tJL+s6WSZA3H2+7PriJN43NHIn",
-	"8z6FHW5nWeR1D5Y/ZwZ3Hk+YyM0YD1f93BPBR0mM6Rc7vRVG+YrOEkGjcyG+p9klw+d2V1kSmafYXP2U",
-	"RTG1YfPPUarj+SPUOdQaJfuE3rSHIpq1hzOlD/3e7u723jKRb5XUir2z9UccfUANIGF1eb1otkjnC9Qi",
-	"GeLULm8ILa05z6JUNFM+msug390ZeDEUrSwYRnbBPa1hiH1MVXyt+dEx3hMjPCE6ZmNpXoZo8nNyHt/q",
-	"yfmSBNtpNO5wcDCiv4zqfUqTkcgmLHoR/ZlqN+7C4ideCvVc5Dz6XE80Hh3Uom+lptszG7RcHFM2FuoV",
-	"txgurDf0vTnuplHBVm7xLhp9HLalgUENN662ehxzCLRgeiskfbMbGqojA9+WMWAMto3ABVdFwN3EjaDR",
-	"gPRKlWvO8iVTb0zx/R29Hr/mVbfHKyoxmXiUMQ87P7DWSopA3lrfQSRvp6lWezhgLwa/uYLpgVDb1MB0",
-	"JCi3GOjWIf+jXlmPzI8A+h4CfhOSvYdR76PN++DxTVDwcyDvO901VErcuAZVcr5NxoOr48HVUVWKkEja",
-	"hhvl1c4rHlu1vzRxVXPd+j4MY8Timma3r6n/LZeu1biAyaNet2sTWB5XHcLObfL05RnJWCiyuhhFEkv1",
-	"1Iznfny8aWkeS/y8c6l4YS6VmJzSOHmeiclTU+rXgkrYuRK8iMvXOFF4vbFifymys+aeEEMUGOjVT/Ms",
-	"FVI/88OUs0yO43TOO1Hg6/hAhCppHfUOvHrW85/Oi6m23Ajafq3117/1J7vXN79vz4Z7U64Owl+z3uhS",
-	"0kOW74zTaP8KStDNLPCX5ic6v+DErths9Wk+/e7F6W1n+OTlyekzb45LBxhdxZMOBZQkyaRJkHPzq9/R",
-	"poGfnrz4njx//cOtR3/6kzf0XpeMGIuGeoPkRKWdXLYZlard29R4z1493wwlXX8t01GPxDxM8ogdlYZH",
-	"/idNEn+Mv0QTmoVrkMPpyesnpXGagsxbDRTe1jsm6ddccHbc+vC+qNWdL58t+8AW41smVKonYxaW3VHz",
-	"YywDVuJttgLfPrhOBAXZz6IIimHtD5rFg2bRFEQpy3U/lmJ/adImzPVlkZTX7DKW0GvSh1+VpED2nYuu",
-	"6Bs9NQHaEGKyUzn+YUZwweciH2CWDZzYHJhXQQMBm+wIGXPov/GfPTbYJd5ok5jJC45wBC5nrVz/a8+x",
-	"A/OFOXz34tRNwiRO+Vh8Q8Y4kQ7LoC5S89SqKeuZv16mIriy398l1FMgGvihHothgHaik4BE5sOqbvXH",
-	"AkY7MbrUmXsMhVlrbb89LtWSYI8ZtRIkM3R5HxEfo2Q2jdveumWOgNnkdTn/4jkGxVmqOUdliVCTwbmM",
-	"PxePuCc+BA8Rjo8S4fjTYhtId59AbKO/gtAsscDXDDAgPls3KvKqOQDwJnG9TnzEyvFKeMT8vEJ0ZCKu",
-	"mS/dO+TU4rBg2raBWQEYlFgRxiH/3eLx+3xKq8bzXgH8tBOFqwUzCpixS4N5+xDMeAhm3OUUPgUydIjp",
-	"t1CVi2hGY/ChUJDL5aJgXh77LV0SAak/eUq4mNam+zadmO5nqM48HOCHA3zXA/wPhh1hfNOl4pK+k/27",
-	"lomGRO9HKH2Ju4UVPXD6bvvaJov8eyGuZNHLXNvFyETqLfGCI4305gcWcLPXJbY5IvHalAxZKCbaXi7a",
-	"q6DRixCDuIzOJDGlwfDls2d6G7S+h9pEHDGuYjXTn4aWyUqA+tO54D/aeidCCz3CDNRkXeiNdZig4ppl",
-	"HeKMVpudMWNR8fhIZGQb08+xGo2zacmER3gCeLGwngW7gLbEuc6Sx63cFDMuUJCXcGO7/PdkXVp6IL/m",
-	"0IN++sChHzj03Q2dNqg6wJI1TzBs8PaqluGtbGKbvtRqXtZgqYtaGri1OCNDEQH0CY88wMXCJalFixiR",
-	"ATLCQUAGSuj/1XYPejkHil4OLriBDIDC+oAMmYwjJsnAxh+hkBXvNz99Azgwgw55BVYVZzHia17FKaSK",
-	"m6rwApEZK2jBUykvOM2y+Jo11dQUndzXEjT2yC690YDX6jurDY6TWQHZiTx5DIivsYWNLgOVmE714CME",
-	"cIMiN7jourUSiyu1G1k6MmHq7bFzTECmpsgq5naLw3BAREYGwzAcLO3RUTd+JUpjd5AvepxDcQOO0pvv",
-	"Gb9U49bRdr8L/Ybdv2tAWhZPCUxxf1IL2uHUDVc//6cO2GgjsSSKXjb1X6ldWHpZGqgH7VOA+vzSab//",
-	"oxfs7Xz4t9baQ8McLhYRW4ap4gnT1JBQ416eR/ip5BjVDdznBvVLvQAOaOUx+whT+lV1w91fY7jIqdYf",
-	"7/s760XaTp4vsQDrOcXkuSIaAaCDP//RGoahDcR6fy1PAym3zsLHvP5T5fOjL5h+Aych0mm0eneomuZP",
-	"d23ZhO64RfPLWJrMzoWLZTOuGm7vv2t5sW7DoF33Jr/vEshv77C6XkjzLFJTgw+8DoHx1fVXeG9TWLzA",
-	"nbeH4S+jt35DH8Liq4bFLXF4mqdRIZsUT1N1tKyuUGu30u8ZF9g0YTRZPSRvUxxdSUfWeiGgioCHUIlL",
-	"1EWsuX7BpyK7AuATi74OAFSDfrcPpQdRnulJH/ljMHDVk1iVZILDsYkl0fq0gkj1M+s4wHGSR4UOFKAG",
-	"9BgzogGhCBqDQHZSjfqph2gbkH3EAPdYTZJqeNtp0npd9Q1Y6MVuVCkJuk6AgHJ01BqzJBH/PhfwnhcH",
-	"+PmWQaRD5LlvY/znVuqQ6KpMeSUmyyapVkP0auNjMIOj1rcxsOB6BdV107Ost/STv05n+VCqWOUKsKUA",
-	"FIbEHBGxRBkPYvGqzM0mIH/8oVWLDx9a3qBLP+rRn9EJwZWqzgPXLSAnETV30IjO39CqzM2oM2d00lqn",
-	"dPDMUvKS/ANLVtaVtULyQX9NakbxXqFno+/5G7KOFuIkvHn5GivzT3jiWZHTsaBzpbRthvRZg073Q2ia",
-	"oe4rX+HzE/ZBK4n5FawCa+4laVcU1lEb1kMWAtL1SIuDulhRHRs2NPJvliA7+kz/j604MkdjJa1Dn4yN",
-	"JEL0V0o0mMAOmxO1qs6ix/inJVF4ousvkEmhl/YTU/CAIxFKZMwvE6OdNOh51TyKXnfnYHd/r7tYB7SV",
-	"577rcWtIVTgGD0StYohaVazYBJQxjPeattIsGR0VcBAWapJkeQI8c5CxXyHpdVCEtDCVAtMQCzcgM6kY",
-	"Hf2MzBMlBwZ3FNQ0rrIZoEjoYQQEevNEEDjhhPFrlljkClQIBb8kj7hAXNKATETGLrgaU0563W6gVYG8",
-	"BMn62EcPReBSBPDb6XYHAEt3XkD+6YVAzGkLkDGKsVLNFakR0zVIpoxHJKQpCbGLHOaSSNXRr+4PXHsh",
-	"+OYFjy3IIbT+SWaIukUVSRg1blz4fEqlHqlJEQUtG53TgI2nbwsB4w6qdTGFHWYx2OluD+rbDpnpW4hs",
-	"FY6Nq3a+VVJdTySLPYrlhXijhST0E09hR6yTD9YQQ3iAioq0UgAX4DBKWwONvblrPoUEpG8x5KNneUIS",
-	"LdJqK4GM+m+Og81BtHaNaTcGg8TQobfnQzYTZmARjZOZ+QruLELI6q3F4Q92+g4F0h9AGx6qX207Nzeb",
-	"YwNBpT+TAlBoKMDDj8/G6oID4TQZMN/Awf6oBoyaiorrayp8E7ZAXzFhkJ/X1sdbq5gOH4KNvFfLqozp",
-	"w1dxC62pkMPOrKaQy/vUyCfxTVUh/4FbXhwAw7HH0t8s66RtHfX0EMwN+A9g3rCP66jxMY/YDdTZzin0",
-	"gZ5RxAA6wJzUdrEP1ucJITpr+Gt13d3RsbfgqLAj+OLbUxFrAd86am0pASfAjK/njc/Ne63dNzuvV6lu",
-	"49+WVWLmZO+DnfFRcpwfVPsH1X6Dqn2eQq/FbtdoICsq9/3u4X5vt38b5d4mSTemdTqDvMD9tiG4RzbJ",
-	"wMDgx0w+DvzWyVZRM/90DMsx6o7WxkrQa3qQRS+CjNEaN4AsIiD1oBPWJXDHwJw099V5V2HAZ8/OoBxK",
-	"0SvGl3pXH8JzpW6gPzs/UJ0n9yoGVAzMLihF6VDh/LhhvjVDektUuIf8s4f8s01kCNOS97Tgw7cLBQYV",
-	"ubGunQiU72cJexJnq+jJtgC5A1r2W68N+mMqDfwDg2dWQhSH2gNGM84izKIAI/3IvAmva44RXHDXvj4o",
-	"emlXu98GBFvLByRioBYHBDvWE5ER06y+Q57T0DSqKj6tzEZwQvnsgoNL6ogMRAjwOdGJGhDFkkSibc9o",
-	"OC76VfqJycZRYTd3JJJETI2XxG9iQgpZiql6dxemLs3umW2Rdc+5dndPp7F9/RcJ7qL3/3xqjW3sifec",
-	"5UNsOtn6B+Mso1qtwCvm51csm1COciWK6SUXUsXhE7RI5USlx2R3t0t2O71Oj2hJYn2LTi6Ze+EObHVl",
-	"LNBSf2zbqtm1YYR+H4iP7lHHEVnyzbKOsLgzaEGp9U1TSyLdtbj9dxlP8oQqkVVQP1zyFIbV7SZAypdZ",
-	"9I1rJd561mHE7o20jkR7vfbhsN+tdlFcMv9+Zf4mTu3PUVqN5a5ZQXD+lqcGIV99SAx60CbunkkEosIK",
-	"JGxraZjMJ6JQWKdcLBaAgJ1gmjArWoKVPf4uSgPCUolyIn2HDEyesclrx/AUtssbCjV26fCdC74kx53b",
-	"lOVSkjtZnON+5s/xI2W6l3PIx2JqWgL52VXkBSfUNO6jZPD3gVZeeCQJxnhkSkN2BHdDEIhKMvi/+98M",
-	"qk1PV0w6N4P5MxK5qaOfwgdsQlyx9Aq/izl8A3KtYeSZ7Se6YjCg2H4Dv/SxMo7tktfu0WLXBugJTqtZ",
-	"op8wc8pXdmSYFXXrrvexGGzC6PVqw90/7x4cbVtPRVlpcIPCf7pPnlKe0+SuAt7b5OUS3qNCR5oP8v4h",
-	"EXgeH6uGUDzBXRKeTeLbv2lZgrClYiatGxv6wLpvB2irZoGBqSrC9JA4okVwISIDCHV3yHPMBAAA8t6A",
-	"CE64uOBeLiLlM/8t1jeNUXbnEkA0jynV5q4SNjcPDHsJSSJWMltvQ7F4F5wm0AcNym6l8YPHMqimrBwX",
-	"n9PToRMWEaklJU2gQEXa5ALor9CIm3UngX//sXmflIp4r/vx6GeQw3Mct4YNr98UxV+aJcHxQmor4Tbz",
-	"PgCz5hbpB87Qw1QcP0xLx3A59NecLpGwtUv4JcjYw7vI2PX7oZTO0lJKoabJJ82Yv3tcTANb0QAuvEpH",
-	"/4+NSOZrDw/gZJ8jONlfK/j+ielK9visqCQ15NWuoj9VCvv9a1t/mK8vBCw7p7aZi1VXxGg+h/EriV0p",
-	"QQEy171v4UXDwk7APwtxbBqCeuI6gzstC0SoNtkz5lUM8whVKGjq0iFn2DTZe5/pBuOWPaiUZQ12u9sD",
-	"myFwwe2MUMny0q1qFCVcH4/vrQytZr8C+ia0QGZZJbfrrxWINd6xB//phpkK+hJ9nx8clDvZX7ftKOMM",
-	"s2K3rQfVVtktaJ1r71gMMGI05uU4H/aL6/hA3Rg+h/DjbXxrK2QGNYXtaHc+bAdrpX607eP7zvlYZLsY",
-	"NF0Wubt6QStPo9ph9Oww7ujnsvu43Mnl6PLBs/Xg2ZrzbCmPH1h2WvzWxEvdHUsdWVijXvCqgEzHQtpi",
-	"j2s8MeBtIlFGR+oIYkfS9sDLJYQ4TDG6qXix5w1Al4pyHTG64IOxmiQWZondKNNnDyfQIZgLk9LMlM5k",
-	"rtIFX42Fp0d6vPSy8D8JU3oCaSoQ37L6/gV/pN8W00QGJKGTYURlQMIx5ZcsIhGDghKWyYDknMmQpiwi",
-	"wLOgTloP9jHWTBFTMgV+Pr0Rgf6WZCEWVXMmtaroV1ftkYRds0SSiLEUNEoooQr0xHGt2zG/pkkcDTzA",
-	"fHy/3b41ugVbhvNx/Wg2pbCSkGJ+JiZX1UmF+qJ6Vz8+V10/x9vXrkhf27Fi13WJE87J+o/XpFgVFOAW",
-	"eAVpu+4e3EE691aSzg3ICcuxBppkupvsLeT3sv0OLGN8AOvfUMG8I+Naq9adM5tvb06PTfBDirOCq7aI",
-	"voFTbqSO3r77i/Pb2Yk9OO0+Vr9ln783aIJVh91O73Bnu7uzVEmseOvchaVtBRBsHf10hbULzWagdlja",
-	"gyi9dgOYuMx8F5vRH7WSlHM6GkEx4RGGKMYiwVTeCz6lWlnkEcsWOcu8872ap8yN/KENwYNXbNNtCJaf",
-	"2pWO5oJmBOWDt1wmGniCQUk5G1hDalBVyAaB8ZHbtxbG4DEZ/OPZOZnnGVv22G/9Yf76MICcfFkuX0Bb",
-	"MpdNHZWbj/K6rioYb9UscVOtMi+c3qerSK/s5tqgFt27Ry36geM+cNzNVIXdkd3esk3EeYHgBx0dLIpQ",
-	"FVaScoBJNn4ryKUGQwaySnxInCeG1ypTwiQmzG+KOIHoqGFTAZmO43BcMFPbvhBAdBxbOCIU3ATWpwdu",
-	"NQBVQfFgMnbc/QEGLKaxNG0W9bfQXZcmNGRRh7xmnE5ifgkZaIWAcI0bcEaSarajh0y4KKRQ2eVlBQZ4",
-	"vBxbqJEKyJ5KguHWSV/A/koiwfSN1FcCPVrLPz1J4FhqGaqRJYm4lZvpTWlCC9xMgIehhPFeruJe2oiQ",
-	"xH1H/HvYz0Jqmk37kuTkok39OLLRZWH+pdp3fGRHyrry8k/wvDyLYvUJeF8+P8VALxyBuLw+xx/PkbKV",
-	"Zuw6ZtP120VV1YuGFs5cHzeQ44YxB758z3kCuRlGxNm8ba8DLeojDmi3Q07cP1ysLWM0HGNS1AUfU8gt",
-	"AuYPze7YSBE2SdUMtZoYgmIxJ4NJLGXMLwfHpjlm8VGtHRTfJNMCrA9w7vQgrMvngkNkcEJnZEyvGaFG",
-	"g9ghp/E3gen4om9FQG13vd/FsJ1ULJXkkd5zNz6Dwmem9fgYg32xNMG6C14TravRSszWbkQtwf2qy6vw",
-	"zXhf6G4CG/lVeQYr6CG41oAyEKvxfegjduPLa/Ha/GptdZjw8qDiGZ3MqRaGLFtHP+tjpbXasUhQuP6M",
-	"C/m+1obWi+ubz/jva6d23EINMOvfpA3Ypfjrmcx/DU3gQZiv2nsMmA4te+xErrxOCqvL9cUZzXNugQax",
-	"jgbFPYn1U5cIXeb/DY7UwALKMsLZjan01ub2KxylXiHrfygMOVP2dcFD46IwHWxrRR0+tTnXrBvGcvfs",
-	"525p9jfqke3fa16DK/mr0F2R3vXgtH1w2t6RnRuuVMPf7hgvq2fV1su4EAXSuSLFqJQYuSgnvNR7prMw",
-	"s/tHO4bPMsHb+gNt+s1CZ+DSpO+el/QtXxVyYEQTyZbxSk/dDlbLK/c/oS2Ulb/Q21A2uNn75UnhLm3i",
-	"L5QTrlflc9DwP9tU8kbe9hGDZYv5dJE+0Ix5VAS0rMLiCnQsq/VSjgp+BUEyDvA+RUSlMQPhR8fd7kfb",
-	"Pf8YgZV1+WGtduoxyVszxCZt1EvjfNA0H1jgXdMDPNf4p8IAl2tz5oi8zCdDlhUcc8qGYyGuFquy9qba",
-	"/i+P+l3rIn9cRYI7Y2HGDMgrFNSMAZEWCqBrtdu3djh/3bLFKJaa7iIDXmahPjj8aBmsBQP+uQIMajBB",
-	"OgUir6a/skPikO3utPe7B1F72NvrVwE8IQQhcolb9+wmjTMmT1xIe2lxRNDKM8BdVyqVR1tbHsRJQWx3",
-	"1IMNlSzXf+0HH2oiH2oi58E6C15jubb7qYlp2xvmCyJDmiRDGppujdeGh/zxbxbyBstA8iz50NwXDkNi",
-	"41hayGJ9G4BJaK775vX3KG7MIDrkhM9I/+YGVNaYk96u6WeF7RXQ3QtDOSaUz8AVS5g2iS84JRmL4gwL",
-	"D0nMwySPWBSQWBKVxSxCJk3oSLHMQIi7twdkl0xinkOJ+3a3+LtPxiLP4Dr+ccF7XfwTLH37jw4Z7PS6",
-	"A2JYHQ7UzErLEkQo3yURnYHMMW5kMswRgCzPmCSRIFSSKUuSDjaTgxAwTJeElJsCea/qEt9ajhgPzFfb",
-	"cTTA0C9yVv8NCEZu2uPVeLIFN/wIAIfnJde8PI0jK0nha0ExHsFNvw+qtH6gyjCZK2JQA4gmspGi2LGY",
-	"6FyEtRYSNM/hzqWIn29t/p8ZMSB5TWjEAAHK0qOMtZnUO9zv6l/fnD8pT6y3f9Db39876O4uGz7Awik6",
-	"SRfOwkMx7XchkVKzkdZR6z9/7rYP3//931aZ2eC6Fwy8znmS7e2Qb09PnrTPvj3p7+7pPRygNVQsLlpF",
-	"nfLPbtClq5oj4A+a9CQ5U5RHNIuIVYLImMoLHqsOeQvID1QvZ8Yg6DJk+kBkQmlprAdo6l7UVAREMk2C",
-	"CntKGiTZKmzsdS/4ble8G/3+8nD33eGbH/PeMzn652T048t/jvnVu37666E4fPn05da3W+mLna+X7YuM",
-	"LzlVecZW3Zdet9tdYRP0cRmzm+q6w46IaEZyiOO584ML1CEvFAmF1tEJF8QtP2LwiALAOM2EYqG64MDt",
-	"pMKk1NkxSTM2YlnBHtz05uB3+8NDuncQHbD+aH+004t6w2if9tge3aG90R7dpttRb7hLu2wn6tJeuDvc",
-	"p/ujbbYXHkYHwx7tNi3sT+1TGidnioZX7bOVFrdC5bQ9ev/H3s6HOlq/U3H2LbsFLAHj6yD6PGjABtke",
-	"we68b871D/hQ7f+zsAGA7Xm5DvZ/Yyuhj9w4yPXn+cat9J1b9KzX6aC+McHaSjwKzQbHDYjHlVOCKlaA",
-	"UY4qqlAH8x269ZYu4xF0KiRTqrUALlB/QKXguKSnxNLqL1EH1UsW5lmsZpgG5GeD4/O1euaHmpl/i7CK",
-	"JpHOKCRaFURMeaMLBkQzpSJ/ycgGB8cKpjYok4CeCt1RLvM40pL6gg+2IhFKZ5ENiNS61lhM9ReuWRaP",
-	"QHJYxlPk2fe7hTtgdVgJs9kfF1XCqo5lzqXZrOmcaxqEoN5XaqW6lrm9igG8Ln6EWcAl8BGWNu8VPcJ8",
-	"ZB6cw+jvtpES0OOavudP2/mhj0PML/GqZqtjycJf3k2eZ+9+epn8a/s/kugf78a0/+Pv796+nL376fXk",
-	"X29VEvZ//DWc/Ng9PX/xdWtjHpS1Ge3bWI3NyBdTj5ezgXsYGGYCfOQBn+IBr3X96gPnsZt8EtUHf1Xs",
-	"h6kTw/Uer2pi497u7vbeMleYyZXRtyG/aCNkqZE3lUDDWmAQztP1FrvUaZ40EpkrZFLEtaM7dvmIaBq7",
-	"C4QapWgiJlj0ODPg9gZCsQH/oVBZVoN/8PVCeMFDZttDvHFzABDLju4KJ3QR+oO599gT+/aILQzaXTLV",
-	"eFC6G1UsvyhN8mMpgUtUvweO9cCxNgOgcBd2dct8CEPiq4EnoA9wMmSZSeuime1KRwpb1ocGNayDXDJ0",
-	"DHE2Nb6ZwAQJhHTtdGOl9ZQLbsski+BIrIjgJOcqTowaY19scOGf6X+a0sORyOBzerQu8AWfgG60iHfV",
-	"DG/gc+bbOk1wdGWeDEPEpnQGorvwlPgMdm34guVejvtHL3iQQh9bCv01oQoeChMfChOtfLpnU73WJt8y",
-	"FnO8oLXBW9ssvrCuTUDC+Q4FYAJAx7hqrQu0a6/Wg0H2IAhH2SFP3RBAHl+xVF1wbfBvdyEZpKndgeEr",
-	"xeOfbVUMzmBWgk+3ygM21a9vhGaW0Pyjud+ZuRHQaqIcl/FUto4O9k0otRoIQ18Oi8hut9vxbLxnNyHL",
-	"9ItgEEMqAe4gmu/Svtvt6sVaoRcbyMEXa4Qg4YHzujhk0BrFHFLSC2lXFpx0tLfb3u8dsvZBf3+7vcd2",
-	"Rzt0e9gPe/ppzm7UCS5V/Yh7vXdmnhiRhqLhDeU1GjKeLc9vLI7sQ4bjg9l295TIyGegH8VwWyKZtv6w",
-	"HPJF9GELs3XWr5j3Pric4T91H1xaXk8L/h3lDNsgTsdUQXXQkIHNBmCqQRnd2HJvrwGGMQZdEgS5YiyV",
-	"cHdsYHP03yD8O+QHr40qur/NK637O5bW/W3xdZQwdq9JNCQnvJzXP6Ezkw5Fet3uBY882WxTNE1SJzV5",
-	"fgEZsSnLTKMiPYtECgMqAMLe5lEM2UyAyWzay1s61aPb6R/WiXkcSoVDzvsc+2sK4d9ylldzmZ7i3pXa",
-	"tRby9cuTZTjiOVl2a7nVZN65w6EVhfwBrfWTM+1WD+Q+NX6NUiz38wyvaJKcazW3fmylVnBhfq4Ji95J",
-	"Ti2VPJxNK+kaXu7Xc5GR/o7JxPcYeUizbEbUVBSZXjLw2ox7b7XdwS+4uWR+diLrmFDMR8aCAsPc4wnY",
-	"EgawO4FewJxZCVLL6GHNzNTPbBLRvTr1vsycJb+HtA+RcK9ZTL1PMIupIOIHkfNgKN0ZOgz4E7JAPEkF",
-	"29iw+LAAjpuXGv/Uaq8k1KQXA7ufpUU9VEd/egC5NiBGHKNMBGeeURMrIvOhfvMQuh53yAtVkjCKJYlp",
-	"u+IbQPXmBijjpN/1jYWysdF3tsatjAj93o2mIn95todPAH8V02NjWawPAuUzsmHOmSznov7l+vgzHgF6",
-	"hWW2/z9p567bOgyD4VcxspzpuHvndis6NMhUZFAlAhISR4akpOiQdy940cWRPXVrkfinZMQiDfD7+bcM",
-	"tkRg8PhzeFA+fx7xrGQGa4uItUy3RF7y2FWPanYj1skxKX0ab97zH4wtrQkK8pUKUW28vk7MBk9A7pY1",
-	"yhOd5rL1bratGIKW2f5sEK1M8cCsiS1ZIFlh+Ki0jxsrNH5SLpsKVfGAa78kWmFDK7+874cA2gcjV8zB",
-	"3+AxoGhuRDzBT252qZkpDviQwiXh/1A8mEVQze4/XrahKJPac1NK5w1SQMvI090b5cUw9159zzAb3+0v",
-	"b7CWoJvR2isTYtx6UfEEk8cRJE3UasvSh3zleqN0Ay2Jq3Zf/+KAL9iHj7eYKayxQ2LXQhyIkKQtuTM1",
-	"+VDqy2/b+hpoLssMwflWUr69W8WvedSIBfxJaIhxwFQnTUnf8rFjJp6eikbXgjonu7sf778BAAD//w==",
+	"7L37cttG1i/6Kn2451TsGYAmqbtUqTOKLxN/iR2PJccZR/7CJtAUEYHdCLohiUl517zDfoP9x/7/vMJ5",
+	"lHmSU71Wd6MBArxI9DX66quJTNz6snrd12/90YnENBOccSU7h3902DWdZimDv5/GbJoJxXg0e8pf5OI8",
+	"ZxIuyGI6pfmsc9g5nTAyTnKpSM5+K5hUJJFEqiRNCVXkSuQXnaBzSdOC6eciEbPOYScp3xsmPMzsm4NO",
+	"zBRN0s5h59i97ypRE6ImjEg6ZcQbUvgdm+mvme8cEZXPCD2nCSd0rFgOD50nl4wTlUxZtxN0zDufxp3D",
+	"Tq9/sDcaRNvhDu2Nwz3a74f70WAQ9uI+G4y36PZoJ+oEHamoKmTncLt3EHRUolLWNLpEEm9S5KIyMv1l",
+	"Ncv0gw+yXIxSNpUP2tbg3bug84LxOOHnj8SUJry63sckhl/JrwWs+XkiFctZXFnlnFHF4mPVOewMeoPd",
+	"sLcb9vdP+73Dnv7/N52gExVSiekzmqRPcjG1H+pMaZJ2Z6LI8SPdSEz1pnD5kkUij2Xn8Oc/OpxO9VR+",
+	"0TdLRaOL+SfESLL8ksWdw5/fBp2syDMh9TM/XHGWy0mSmb1I9MgPVV6wcqHt7PWiqbRz2N/v9dz6nf50",
+	"Ws6040YQXrI8GScRVYngX/82mO5cXv++NRvtXnG1H/2a98fnkh6wYnuSxXsXnXeBmwX+0v5E9xec2AWb",
+	"rT7NR989fXbTGT58fvzssTfHpQOML5Jpl07p74JLJmFk3vyad7Rt4M+On35Pnrz84cajf/aTN/R+j4wZ",
+	"i0d6g+RUZd1ChoxKFfY3Nd6TF082Q0mXX8ts3CcJj9IiZoeV4ZH/SdPUH+Mv8ZTm0Rrk8Oz45cPKOMc0",
+	"lTcdKLytf0Syr7ng7Kjz7m3Qie0BnhtTUmF1u6NBP9yLd2i4z7bG4YD2R73oIN5ne+NO0EmpVA8nLLpA",
+	"3sGLNG0cI/70klEpuL0ND2D5oGZjP5rfFvKxq4mQjOTIX8gVyxkZi4J/ugztxlxnfU5oF/DzYoU3Yllr",
+	"8c+F6/KhGejqbG59Vrtwou+f167AFtdhx2uQ86b5cQPfXJNFrzX4D8aja+xwy7LDpmEvY9vN73qnOfmE",
+	"0ZjloPo/FHycJpF6yVQ+O9Z6tv41ZjLKk0zzHE0HLBI8lkQJckUTRUZsLHKm9fOEn6OK3iUvciYZV+Rq",
+	"onm+vk9fnLA0kwG5miTRRKvQwxY9eaiVamOrdA77QUdGEzaleizThCfTYgq/mv1JuGLnLAfl+rEm++8F",
+	"Msj5sWuDJqNqQsQYDIgpk5Kes8rnOg8u+w8YsNwHnhnR74V7UbQVHsTbLOyPe3Qw2oq24x3WdCjccMci",
+	"n1K9/EWehDkbs5zxiJUmg1S5Frt66M74US9ZltKZfl19/EP9/qFZVT0ByuUVy0nOMkaV9H9SglBOGM3T",
+	"BG5osreGNYNr2CXHI9g3oSYsv0ok657xyuLoAXT8GTKud+NnvPC2PrGgcx2ei3B+tqvvUc6kKPJIz1eb",
+	"XFQSozHM7xoePG/bFh+3jWzbS6rY98k0UfMzea0HnEiSsrGys7lgs68kyaliJOHwS5aLiEmJ08PNY/Eh",
+	"GeZDu2syIJTHhKapfctvhVDUN4fP+FANiTRH816c07EKE6bG4USpjGZJqD+Z6nGG5ryH/d79LjkmI6qi",
+	"CYlEwZUkVBLBmSOXscgJo9GE9HskUWwqyYidF/yIXE2oOuOJIopeMP3rTPAYfnUTTiTJaBKT0cxsI87F",
+	"mO+JcrSG1MwFgeGBi4GpOt2ddS7Y7KxzlH/dPzg4OFJf9ytUmFGlWK4X/b/LO3/uhQdv/3akzB9/Wbx/",
+	"L0SaRLNmeqzuGqyI2bZDMvyt3Ch9lZKrhMfiSu/V8MptyhlfZ1dusDK/fT3o9XpHV18Plq3Mb3Zlrhav",
+	"zC2FQI2Ht5+2JTz9pMgyLRUSwVfnGtI8xGJC41j/FRCR26tpIlXJRXNGaM6IZJcsp+k8W5HlAOSDQrL8",
+	"7+a6EfEb4SOvX78+LtSEcaXVe9Y8Q3gzA97u3QtcPdBn9+WTh2R3b6dHJlTqI1aZyjeM5ixfON75Yf30",
+	"svSq1Uf0nE6ZRP8Yu44mlJ87pga6Wf6VJKk410zmiqVpqFeDxWT4U2heGj6NhyWbR5Zzr/+ff/+v/mCf",
+	"iPEZT5kmXhmQODlPNB8cdocBGf6i/ycc3tcn4oJlc0diVe9fSYH0+nvGz9Wkc9gf7AeaIt2/5zfrXdDJ",
+	"aE6nTBm16ThLvmOzpiXSm5bEHvPvNg90L9oahHtsdxQejLd74dZoEPXjHjsY7/e0Dqlfpam7E1i1OIlX",
+	"JLwC7pzf2IdFLkXePOIhZ9cKb3D7k9FzZo55AHLB/Vgy9KeaEaSCnwNj0IIEDpoYw98iP6c8+R0OMJDs",
+	"mdafNUvTd4yTVC9nfSuP/3l98eanf6l/bf04iwYHs+9/ein+9dM/1Wh6kIwGL3e+f/18Mkr6szevn1zY",
+	"lfqtYPmsXKoIZ9qy3zv9QX2/PZb583H4hoa/98KDX8I2PvmIpckly1fY/9jc2UIEdLy7E+71D1i4P9jb",
+	"CnfZznibIik0E0Fcfvl2xIAulRUmgJZN8/AXK1vvg4ZB218+aqPlA4f0NGQrKRiPyTm9ZHMMc0Xt/33M",
+	"zFPMv2MNSskzULsSRSQdgzxAC8DnpIeEEsWu4XBpq5SIK06iiUgiRu5dJjIZpYwcnzx8+jTQKobMaMTk",
+	"/YBQwtkVHFin/alJws/PuDLqnRJkxKwWHhBZRBO9tJTklMdiSl69evqoS04YI2eoROinO4SOxOWcPbFL",
+	"++Ne1GfhAe3H4Xa0tRfuj7dZOBjv0t7oINqLd/p2jVFFKle5Zr20nfDBzs6iE/5/hf+z7WS36PXfiisy",
+	"pXxGGFd5wvTMgRFqoUsVmQpZJaSdXjNjAq2uMuqYjWmRKnxkSq+NWtTrBasqSSw+RnWnRYFoUIsylkeM",
+	"q5DxSMR6QyfiSqtCBFXOqzxRitUOfYMW1HAMzCdWOwv6LI/EdSfw925r0Kvs3VbTNp2yaZZSxZZzAmXu",
+	"bDnn+/H2Vrg33otC2tvpa2qMB0yf9oP+ezrnP7Jcq5XPi+mItQhjDtf0DCi5xNsDMs7FlPTrKnbDCM0T",
+	"qw0z4Wpr0PEob9Df3tve39rd3ltKgK/ZaCLExfI9uMIbW7bggO1sh3u9/Tgc9XcH4U68zbbGKEreyxa8",
+	"0w/LDPyPpSpn/WAY1uaKcfiTZllqnO821vu3XyWaI35onV0nUtVi6VpZ1tpxIVlD0PyCzUI9odA86gfL",
+	"OSl4zi7FBYsh9uz4ua9PTajRxPVbCE1zRuPZZqPi5tvlV3Cs/sfmAuH1een1Ti1X9RINhECOesFmsmV5",
+	"0EzOtUACj6e/QJWlmNIZmWh5bngx6fd61SWUm1wYTd1zW0FlOR8CtpgbVus6VScIpFnS8V9yNu4cdv7H",
+	"gzKh4wFelQ9e4FvwkerRayIe1TRgt6tgJpdGsV47fGaqB+75iiuOr6bhmXsflDf67paw9Les9LC5XZuk",
+	"nvm47HHPfIXVweP9ROSjJI4Zv/H5jhiLawf8mci1gS4ysIkp2sGgJCX8HNZ+Qtto27wwhNvBVnHUfVp/",
+	"SyyYJFwopHHQYPVHjW4uD7W8vn0+zFb95EeU64+i1gfqIaiDZuRGd26k6/rkkLBFxmrrl0ip54iX5tdp",
+	"itdDe91boUQSkbEcqZnDeMp1oVkS6mO4+YXRW3P84iksT0qjC60Iwjcbl6I6/s0cb+ObNF93cw7mz3iC",
+	"NEMjlVy6Mw6avn7+ShRpjAQ11WScCTCQckLPuLbnWU7SZMxKunb7j/QA+w+a/efOIL6h8ZOUnt+QMYzN",
+	"o57YZ4lmpkTrJYSLnEDosYG8L2maxPCFcEyTtCriQIPCcOlLw8yNow1MCru78I5bU3ivSuFe6l/lG3ME",
+	"Pj+DDckwM0nnc9NDKfgFF1ccKFkPy0TGRE6GsMLD7pdBjN8nUplfb0iTkXP0+Qk6+CvaESyVDJzhNyFL",
+	"86ImcgSnn1EY0wSN4k+GMrWVk6JHunZiNZsEH8aNTqk7mRCNsGwXfSJf2slsnrBbVzicdMHphYhMAR6q",
+	"REmMcskv5OD+E3w9d0f2syBZM/WlBBvMkys843Tyc1GmWEAOxZdCzreTQQmH/awp/Gw6YrlJfBjljF4Y",
+	"DRa2eE26znJtAagZOevI4tcRi9RZx9u4TtBheS5yzAld46lMJBwi4J0H5g7I9/o8xJg+zf918sNzEouo",
+	"mOo9azCr7OMhbFyNVYxEPCOMxyx2If5J7Z2YkiP0XitG7o1mipH+/U0zDhiIx6QqQ2i2t6oT2xz78Pbr",
+	"Khf8PNDcRE5opk0u/feUUZ7w8yM92Ik2afUKxYKzL4EXYKjwPThIX7pyF+tRbKBWdHI0eEn/1egRLUto",
+	"UKSZtPT34B49ddFRTRf53FwaSbQ6G726SaUSq2lf7DI+aK7fWuJfNU6i9pW9nZfVvP6DuVfN91bxsDbO",
+	"b3NModmhWqU3UBX0NW+pjMrRnJ+5oOrsk3G2QIA3dGlii55uyC6+JTO6rSM34egQq56WH/y9LL1mDYfG",
+	"3/XQvawmQyukYZVr6zdMJJGFzEDEbto32e4AbDwhzZP5wN5aTLw+lIzHfxJXrXHFLt6sz11r8ITVLVWH",
+	"20vIzfgk1+bYd/y6ntb0khUSzZYb0EHuHvZ8JBxsbjQWCh6bMnHYmQs2W1KsfsFmoXlrnV/VC9Mj/UbY",
+	"eWo+6ZODcS6kVCoy2CYTUeS3VokGgyozqxOal3dZG9LSAnVv3pv0sVTHBytm00ebVq5Lnn+B1tJTrljO",
+	"afo4z9GhdyOOh++Yq7FlYxY1mfT2gRBcHnV1BFOzCXoQkF7kFcuPKlnYSQzJACioEh4lsTGzb0HDO3Wb",
+	"vjKSZjKtzmRT8SRcuTIBVA+jpL9EEvROK4EWzogx3kSRtyGMZ9Y74aXr3YA2FsYwtCpFyhy8tf3E5tEm",
+	"Z+mXGWlcMmnrIcbsGC3a667iL4FlOcp8Gr8PorwLrN0qSoET/hOQ4XOhngBUxA1pEE24OgVisrotKW2g",
+	"Qy5UaCEqfPrDlea1F+gdmsvFvDU1bleosfnLjeRYDn4zZKhPLFAZeqmMwubP9SuJeoO6snqEhLRB0BeS",
+	"CKvpPndSfEFnqaDxqRDf0/yc3ZAiU/us52i6NBaKrQSoU2OGXw6VECE+3xSfsT6l0quSmOgkKnj93vb+",
+	"zt5uj4xmit3aEulvNUdmlBAExthImvMz2RyntCOA9+Y2Sa2yIFCm/IXQ4hQgAmzC+80SDGiW1cXzScZ4",
+	"TCKakdL7X6dHcFSGEc0aIwRRxDJIU4XFx5xCTP7EMizB1SSdEWk/dGtGWbOJ5z6AoRgYaCNRzk9HLzG7",
+	"ntBCqjnnQpqKK8ojRrSpDDVTGW4GmTI1EU3rNc4ZC1XC8rB8ae0E61sIde+2ZzljeSJiiEVLFpMiAwgA",
+	"5YmD6sc3vZa1YZXjaFzIpnlu7ny3jgUdCXNr4XyqbYTwuTMB88/TZMpEcVNHqkzF1Zx65KE11mnZUFeo",
+	"zFebJNGUxgwFQaJUytzrjrDKMkH/mCgUyWghby+LevsNsihOYlSV8zy5xIp0gxA5R7f1OW1YJlVHcujy",
+	"ASCByLoKdyxCBGRtc5IaMBBOtsl3yTeEmusu1dXggJRv2O3ZV3SJ51cxX4cvauYRpUIaj04kOGeRVVY/",
+	"9+Nwwnh86xSlsjKy7mfLWZRkiWYvEKxztzUdEXNnWLnNnZOXzW/qtmQnLbjdS0tSYqMZSa3zbTlADTPW",
+	"e1Jwiz7VACmbi2lYJkuAiV0iWbUkJmjbxrurwnvMu8SYnHX0yzGJC81l+4x3U6PF1rQBm3q3t1v6FRvP",
+	"IFuwoItyISpLujnWZ8rt18yP+q1gxZchnTU7uktM+CCJCaBFxC25TiNR8IhJTXSQnkgTrpoUG4nYp6F5",
+	"mbdIJ3gFoaxA5wTgk4Uf2ORazX2/2Yqpjv8uYePj19bJmxDOF1E/p0n2VIhnlM/MlZuGtowDq5YkShWz",
+	"rq0mBYwqFpaXqzSsN1NvjCzh2sZUKusxwgTC9w00P/BTGy092PE0q1j+nPQS+7Q3r1xVvbMlcly7U6fC",
+	"Xq0ncmliLbwNFgc5AKbxmyxMtPY4oSSmMyP1rR3zQVd4+YIslzi4JJtlKkvpsDkvrL70JTZI+yaccdyF",
+	"e69OH96v7cVnmUa6uXSkE5ZfJhF7xeklTVI6Sm/q248ZKEocp15N0rBXCOQDQ1HJnInjbgoLbyx1K4cq",
+	"OqKSOXljb3zPJ2qnCgZQnVFlIM3GRvPk4GzkNOFzUTrPhaGV0EmhwKnctnb2HXV23/IKb7E2uS4LBt28",
+	"KnbYm+ErP1yyPBUU4Jvsq01q+TwFVlJdJjQdh1KJnMW1pfHZwsc4nRbW6dauHTbN1Ky5LH+ipimU5St2",
+	"rdZNS6CKpIxKVzUJLwM3Pbs2IsZEaZrdC+s8X7oQPrX6s4Zyk2NO2HVGuYTQm0ONM/HBhmW2uFyhLRT0",
+	"VlmvyqFJTuMx1vKY9THQFOgs7R9sb/W2iYgUAzOvacVv+i7PgXNJ80QzMLnxfbCLYKFWRuUoG7djbtGA",
+	"k8y4otd1KSTR2ev2ApBcUtHsxVy0GWnCGekfmrw5fOlZB6ChS8eYe3PTFqz3Bm/h9d59imv+/soKKclo",
+	"rryhZTSXpqweRwk8vAThoajdVh1ryNu/BMeaFQgfHJ3N7XobRFtJRx8LnM0fwFoIbY1z+xCliPbDctGC",
+	"36IcMej1euVHPlhJovviKkWJLfPcVJ5zlSjWQX2DxTO4b+uUKJ7xuxrFFq71OE7UHef6EJzLYJ7KFsbj",
+	"Li9YLnPPAv5TjruF9djPbJrzuO/6XMd+bC2m0zzJTQFPYrLo2iwowQ4kUCY9t46fvQZz5xl/f57xD+qf",
+	"7f6Z/aavOC3UROTJ7zfOQC1qr6hkoRVSW9gtJZuVJ2vBWkLRfeFCh1SSs86xuR9GdUiwDwqZyl/S5JL9",
+	"8p9//5+zzq2ZdL85dJlIYmKTNnur3b1SmdimEvj1KLDzjUXsrCK0OWArdp0lOYvRtgSIyRqJv379Oqx3",
+	"qFlENPWGNremOXadsUixWyGrWWCnmn+kjvjl+0nSRDaz1KUlS/W3ngG9yKKCMfUl1i61lCUFNoe5nphP",
+	"+BdS7vuKyyLLRK5Y/IzFCT2dZTcNKalZPYPjuVAAe9XIE913w6n+MHbcq3NHZRNTgS0+xEGFepCHxB+X",
+	"Hs9ZJ3DJupSYCRDoEZHw81sXkey0w3vFLEopQCdJmG8Ls2yc8eaLSppGpO2tV6dPwn3grBhONitku2h8",
+	"CdRsWjo8SkAcx7c0XmPzmnmiZhwvzNO16RURumdrHNZct/tkXnRk/tA7M07yDaBY1kyw5s820uncDDZH",
+	"oe2j+EIID9740eFiFnsxzSbIBcR7cx/moOfe/8H8l/aDq3gSmmf4HkHVvAW5KXDanUvSna9TJtUdU98M",
+	"Uw8+EWCq9pncHZibHhi3L16HqJZuz5pdjpjBj4GWXRdsdkS46acmiWRRzoB2DfZwYipysZvecWMbacZt",
+	"+9D2/tfY33077A1O+4PDnu0V7/pfxVQxqHObb4KlX6ONf7n061KJTAJZYP1GkaaQ2Qzz67Z9Tt+GyXXY",
+	"nWvu88l765y6pP1X0EnksSu0qPlOTIqQ7Z7ERW6dJJWhVOY0EiJllOs3X7DZi5yNk+u2ZsW53xTcuBwA",
+	"NmGcsPnuvXQU9QfXs9+bJpFSqV7JFakHYMkKqTmqptaUnpPRjEgxZa6KsIGwdsP+/mnv4HBnZxFhLd3p",
+	"KZUXLG48P9b1CoypPCoEH6mOyfru7KL88p9//2/3/00rhM3iGtvrAftDFGtwZle/9CIXcQFZKk2vNbSx",
+	"0rqbe82pScb2o1yom58c7DfVwozs1/U2x0J/BNJslkmXEyyicF+jeU5nHeyUZ1EHfsa+e7CsPqn7O+xG",
+	"VyFQn9n4C+gdxcDjhm/dMMToV0Bft028vk9kw7Ibx6sMCGdX0MLe6gorzd0wd6DU66f4xABcbJW1CDrf",
+	"UBVN9A0vmYSOnY07MGKAe2caIOsRNHB+0IpWEvgP9a3vTF5V0yex1b7+jiG5X8FjekSynNmO8twQXpXO",
+	"Xy4t+vSkhUnr+qOx+M8D9ac5s7lMJpFLjymlepeJEm6wK2+PWQdE03s3vyvJqr2AG1fEq0FcuwnwckHD",
+	"Y9YiCvTUv5IkS2nkGqgbNc10+uxVxuT3hj048Dpz9uY7c5YK75JDz3h8gnfOnXQYuXtR04mE09B2En7g",
+	"ejr6GslAC2LTWtN3qBAVeYw6RPV4UEAVYfGCNrxAOuSK5axpB/utnXQbl8uemdW+Z+++3Rf12sjmhWNc",
+	"5TO3boElD1is2iqufIrqvKvC7eyA7T+XiAG3Pd7KlVNqopWHwNuR0Xp53TSOEz1vmr7w9h96ebUFaZUw",
+	"qvA81dxIoXWrOy5UkbPN6bfN2oe2kkcp5RdHpODJbwUjdCoAPWeuaKnWvZQ8F+BvzkVKognNaaRMp5kW",
+	"xcXrqGz31+uGXR1v0LkOIRveNdxeT884gmgOCgC1sHnl+hqJR6Zbi6g06OCKmst6W+qEa1QXM7F2QsV+",
+	"FzcnVFOWDy3asSnEPLXiPQ3KjHkmB8cHaKomkjtiqbgiiToiqbhieRhRaOnNY6KKnCPsV1bwmVYuAkLJ",
+	"OOE0JbFQEHDTpukYqOjpizNeNgIvRmkSEVmMx8m1/tJVksYRzeMuOXYeyQOP4kDAp2wMG80DcjVJoglJ",
+	"Gb1kkuRCTLHsdcLOOKLJms5JOYtEHkuMBzpn586AKHHOwOgCI2A4pUn6JBfTk2KESzRsI/1aV/mZKHJ8",
+	"wjQnd+fWFkubJa8cjUF/SbPxxqMxN8hmIZ/SEUstx352/PR78uTlD88seeB+2uynI5z6EJUTWGBR1OxB",
+	"fUOFIXEZwjeqc9rdqp/2Orfye+Efh29o+HsvPHh7r/w7fPtX78L9/2e+V75el3MBEbhQXiRZKDI8IaHL",
+	"3286gma52s+ebWqfCC5vfgINfTMAx7aqbYOiYW+b379vNJ27613ylBtS18dOb+jMqLrQKb9kclNY2gXs",
+	"2nG/hZ31b9kiv4VqPYG/nsR369S+cTbn9eab5vIGSyGvmVClXmo4UdN0CExkqCc49Gum5jcYCkgazyYU",
+	"Xo1EPOuS4R9/aFb17t2QSEV5LIGFUWLLfgLCZEQzFrfsKhkVmseOJAwLil2gtVlNOp8Vvd5WlMF/2LcJ",
+	"sV/F3x+YC3XJDTCOy/SNFQ+jRxV65u1qyqslukmZYr+KWvKapZGYso3oJAVSXYPYNJdg77KcXSbsCjcE",
+	"fmBCny3y2iT5SGP16rkNzZPDEhycx+tMLHBbWZ3iwcH+MkZ8220sVwZ/+KPxWF2rlSn9kuUjqpLp7Ujd",
+	"o+4PSs9N+l47xzIhsZszLBt0WWSUXGqttmVjZhnqR3gT6G9iDZvOjP+xfhqyjmo8fl1tOegUedpoPOXM",
+	"jpFCp3CpWHxIKCd0JEVaKKb5ssrkkLx6+X2ZQ6Tlmqki0Ocwp+fQuY/8wNMZOU/FiKbpjOSiUJoUnFbK",
+	"8DMGsA4UW5C/w5hdDgMC2Cn4wSH0MiCpENmIRhclkLtE7Eh4VnTP+EoaJEzh8MEDTxI/8GL9pbsnT2pK",
+	"ZG+7etL3V2BmNVrVSx9Ycmmn2bgtFGUM5K8kmTJFY6pomXo31jatCadUyVNfaX2de4w8RaY5gQ4JqLBG",
+	"uKla5SmrDRd4699Mn+Rvfnqe/mvrv9L4H28mdPDj729eP5+9+enl9F+vVRoNfvw1mv7Ye3b6tMmVdsFm",
+	"q/pxawuLGcV2ogtW1tc8GwRMqVFqGQKeIHB7axIcMc9/GhBGowksUYPZRxVtXm1H/DWHT2IVT9A54bvg",
+	"34aDFa9uT5ezu50uCDNoWsZHWmHXRl6TdH70/MSYgGimjtJETuaXpz1mA8SINSNliqLKaZIi5kLNVNqe",
+	"ZPHexW+D6c7l9e9bs9HuFVf70a95f3wu6QErur+gJaLJe85ynKM+MQKchxZPMyQ7mCCbZBhNatDylw4p",
+	"vkimXTqlvwuuTY6WsfhBinlveFbkmZBLgwtur16Y+yub3CABsLCn9G0gJFiikPq1FkSGPxpcweFKsdLV",
+	"fNRuoNZRHXSUalHpVTIF2yE1oQZDZRY1FTEJG8Kd/f2e714f9Lf3tve3drf3PC9uv8mLa/N1V5qAldAu",
+	"NaaFkGrnY8P0UzvMJmXYOMZwaLjCJSl5T7hd847EQlbwoiTHFieiYQoJqKJd8kzk7kBN6YxoyoJl4HoX",
+	"fu48+u7ps07Qcc6UTtA5efGkE3R+uOIsl5Mk6wSdR8+OXz7UAysXzzw3d5rq9DU30OEL9B4N/WbIyIBT",
+	"IS7CIgvI0ADtGecN1tRinJczvDylKppUr+v/wX7hwRkfvsLSgPIW+3rbK6l5aVCFMYtjhtoJOj+WqKlm",
+	"bPgXDKMTdMzXqmtUPt6+TDa7vQnLQF/XxuEsY8s38uHz42eP9aB+6gSd059Oq0OxV+cH0uo2tfh7hkG5",
+	"XKdS8hjRneXikplci/UTcuzrK52GW7Mn+r1103KiQioxfWYcjI8WeBfnHIr3AJmNX7JUZGjFsvwreV9b",
+	"vaCtNPTycAW4BsdoQiWuDz/jLlHM+SuxkxuoJhyilmORR6yuRk9pkq4gU2NLUnIRPckaO1xJ1yk1kYZ4",
+	"8SKHLeoXpXsdRIb1qXcXu5tvkOFknm+OPe+OBv1wL96h4T7bGocD2h/1ooN4n+2NV4k9a23k4YRFi1JV",
+	"PL88siNQYTTfcbD/N0xRWU22w/RLwY5PvWTUJJ02SAzjtRgxdcWqBxI8gk4DCXyvzyojtpjIq559WCno",
+	"u1MiQmOFLOK2AOyquOkKNuXduOiFE8GV9WrhHJVzVplmnUSWZeDgC5szcE4qvPemiThmyPOh6foRrhDO",
+	"AoldcJWkhF2yfOZ8xFbhyJkU6aW2toZPQMAOzf7tDbB7pzMzZBFFTMouOXZbfcZtiE8TJWLs+4dpTNNU",
+	"EnBJKEHKAeEXXH/Qm4p0HPDKwvsxxI0aRKZJjCktKj2HkYgT1hArGUVRK6PGNCKJ2a+jNOExiUQ2C4hk",
+	"Gc01UZERzG6KOUhLj+Oq37rlV1aQ9xbZXB96m/iwQXEPeVXP8Bvt2V12EKgKrs3cxrmYthDB6aTUFKwL",
+	"ojq9SfL3mSjahJx+9fNWo929OU5kltIZCNjq64+jTeULm0V6P6lcWilKYma36mnclgpncPBjZA3HYI2R",
+	"k8cn5NxkP/hj6w30+PbHuzCWcCfeZlvjAQ21qA/10ML98QENe6N+NIi32PZ4h4Y9+L9VlgwTo1am7qZM",
+	"uFvRdnlY50fw2DBlm4HoMoDFFSco2FaWG0DaLpmxKj92Fvu29CCzdHYq2tze+nLCJDkXN2czknHVugse",
+	"hSiIJbRR8vxWDN68ZwUNFtbTz9qCb3DUTfgtTbTJ6wPqNQUC5wak6HlblISey9a1L9995d69dPJKLGCG",
+	"JdGu8NGGwP0KmlzJjj3+WQ4LpF8A8rYkz3L1PQVwninVBIpZ18pR9PiCI81luh8MDOJMTWrEmEaK0BG6",
+	"ZD3abfZ8LyU4+M4jffe7skqs0RqY0CxjfF4glhtU2dGvJLZHrvZKguwo/9gdEjlV2RHZ2emRnW6/28c4",
+	"loWR2IisgjhPi6Taj7e3wr3xXhTu051+uB1txQOm5dVBfxVJJaKoyPOFVp9buGUcZucGzH7JsXJw5ZHg",
+	"Ecu5NCmXNifb/gzLdDURKSvVVFGidHhIGguP43JmsIIPtyRLdOI2HWrjSS2XwdFugKRf2ZnFh+xRY5AI",
+	"SJ6lCAZeVptxJKYjEyUqk/EtsB+CQUsi0OAH99x8JtR0lJwXopDHSrFp1piaPCZDgJzvaq4xPDTWzMSm",
+	"SFPzpB6Vi1iZDrFoMwupuuQx1aO0Zc8SSaLURJQQ9cTqecc7LZSY0saM7XKUAkjc5ArhT1GaaGt3eKjJ",
+	"DZxhFPvV0WmAvXYpNh2hnGOudZrwC4lVlFkurmfW4qOxPOPJlJ4zaBtO40vKIy34qImUUK4fYbkUXD85",
+	"oqMUm8NJEeiveHL/1yI+Z7JLvjdJf3pwOYNLLq1M0lnNz9YWV8FGIyfFqNlVW64P3oiLQRV8TlOVtDwq",
+	"ooWssdN/MM5ymjadf3zb6t8cvmD5lOpzNgzI8DSnXOpjM9RrPXzFY6ZYPk14PZrUcY81Ok9NXU3b59F+",
+	"ghnPjNDA3a/JdVPz1+i2ZCmdLZsm3AQfcgtZ0tfwGab0PSnStDY570rjtxN6zoVUSfRwyUTtOvvEXw7q",
+	"ygu+ONFopKKkSU0sLJGG8yYhY/GIRhfLFsm2wXHrdJFwEJCuP463ZnRUSDasl0ciAOa8/M1MtP427CHH",
+	"HmvVT/YPBt1ed9DtN7pcE36xcMLu9dj/mV+YXAIqyVhgvkp3hYyUViV6BSN1jonroeijX1quGzVS5y2P",
+	"qcpeMpkJLpcdoeRSmxBr0+tgp0cG3d1uj5h10I+x5LL5PKMyfbvzhHGXiZYAsTFeiWZF5N7LJw/J1vbu",
+	"1v3qEOEgNY1Gn63j80YtakXK1WMxTA2pC2VOjc+I35M0pQ92ur1Gk2WBbtJSgkkyvdAul62MEjkKTxmF",
+	"KgX0nFvH8KrZMfja9VwCaLAsdydzdq0eFrlsqq/U347gmhWL+m6YrVFchYnWUpzQep59oxl6I1isGTbz",
+	"1IoxdNjoSyD3/GN/P2g7TvBcotzt5TG8T0R+xnM2ht5m3i32bNRfSnKGYF36ZqpV9ivK9T/vzQuA+0Gl",
+	"HpsUGXxNz8T7IiqcNE3dK4xAh8clMYPFpid4Ov2JwGktv4TH6Izfqx6r+6jtAXtOXJmo5c/l4M2Ju4/9",
+	"d4Gq1SRnjEQTys8Z4cKwAszDGzqddXjGTYKX3n1LVviCK0EUS1Pp9BKsBbXpy8vjBeUm6x+rW+h+MTvm",
+	"/l1uhPvJoRtWVs/9G9eqfAEuRjUiUf9Wc1xiGT8x9NsQU1qVddg3rMc8TgyyzZfCPl622+dYrGtPLcRV",
+	"Wr04rN1z1hg9WO4hCzpa71vPx/udfuJmbszaCjLjcoMxLKx3bhhBc6JiwlLj/YcMzSpTXJ4Yo4TvAayc",
+	"KLjUfIzagqG24AH9BUqg1W0y9mqBE+IigpDqiy6YSXI+0ceuLOMzjsSvDHtjsnvGz/ix6XBpyvhKc3BY",
+	"se6AFVZM1CEZGrNyaKF0tO2M3DKJwAM/Q6r0wgUTccbPRcV14FnwXJvRoRiHYjxOIs2LVRKxQwPbOPzG",
+	"anMYIFbVBsZuqUaMON4JTPyMDx85eYicGdq3Cx5gmi5VAPqDibv6tZqhY8EkKD9dgnEPTMQxC4Y5DbCI",
+	"w5NowuIiddrdQ61T4j9zRrKUcg4gLkvlwD/Bx9uB5pxaFDzyhMA3jiU/9Bn/E8vy3SD0HWYAVUI8abG/",
+	"K5xzvYAzzLekrrv48138+S7+fBd/vl38+S60exfa/dJDu+tHc79lNFWTNo6ZXwLHtHkYDTbAahSGX2lR",
+	"uxfo2ZXn5pP7xMVwuQ4tLqr6irhoIswXWCV8u8J1LGQQ5lgQWlaxax1nfvHKXpKt30HarmVYFiOpElXo",
+	"f8rAhKkA3x3A9NWETY8IHUE4TeRoWk4Z5SXOvlsNW2XVOaFTY976X8d6sJaTVm6TadHTUsiCF8t1OTJG",
+	"rgIYUs0cq2OtDHDgsb6Eq61Bpwqu1KvW5bQM1YULm/yZFk21yfGAl0gsomKqhwhO3IPtnb37GwFyW5jR",
+	"cAXGTY5l94mEkqb27AYzlhk568ji1xGLVKXNxGZw3ErYND0MwIzc7vVuDN+2xJniofs2DXHoI7q6gn12",
+	"jT63VtVrETjwAgE6//1vT09feOlp7mPblQqynQpC23avEQLM4BA31vGaQJghRZ8Ajkr8Xv0j5jZbkjU2",
+	"+nyxwgpNQuYzIprwS9UE7R7wzmHKD9BpbcTVry/qP1Itqw5zNmY54xFbtXINV9ETnC7pAo6mT1Bv2/lA",
+	"c/infSts0HipIHJdd8JfMUm/sYEM5JKHXKjwskzydtpKWJYW6wm7DnhChaYwpnqhbOFrZU04dTVgtU5K",
+	"45xpzZLlIbue0MJ0vZEZ43EY0cxDsDevCAE8qxN0/CqiMOHUwnhasKWMFjjgCzYLTbPaEPQSkWtNTqgQ",
+	"yif0TEVh5mN/mTI1ETH8ZOr4y2UqGxriv+tQ+/p71c6H+pf6XW1A/Q1A5S39FFv7lS5tKOgBb4cJDzML",
+	"Bl69okedM7OIhorBCBCFVvEyOksFjUMlRGhbbLe2hKl1gqvsHXY6CIA15ZymISKN6pPU2MQ/8NvvC9eD",
+	"vqpwNZF5g/7liYZGrzRKJJf0BfKowfW/SKLax2yGcbs0NYyRYpKg8UU02uIWg6RdiBoNDRrHvMDbUY/Y",
+	"Pej17x8RaE9vkdJMmhtAtFQZZ5PDt8YH7WAc52tic+gNXFYHUsZqfUdTda0/shvk9sCmS7z8CDvYTErU",
+	"R1ZuZP2QCgYJb7JbD8rJQ80abchMHuaMllxt7p9XeaL0itAs0ZzAXXf/tjeMkjRN+Lm9bvFK5v5t73fQ",
+	"TfaO8gd7i/SAMOxdld/wxvlgn5vi3L7pHTGAsTcxsl5l2pTo93peOBBANiIsX9NGfKIkS8ctESu5JDRY",
+	"ZiWOGCnM18iz5JsAws0Oo3AAP64OusF4bOJGOO11YFeDznVo+CgLzec6etbNQawWeq6PYL2FRyZsw0ON",
+	"WGyBBWIzmGxITVo7X4jM1ujOf7nAlW9xWkUOiu5QieFKIF00jybJJVuCrxemiVQ1rKrdrf3t9wnZtcoK",
+	"3G7u+ulPcOLjXEybBf7IQ13UYlG6oltoLuhKbc2PDQ2GIUscoTUFZyut0oSlqfh7O37oBiEYbxKuWGUK",
+	"JopRwaTqvc8t/ISBFVfAU+y9P0DFNYIONz3VRslfTrEf42yvHEnYABrhCjCTDRiMKxzT5pDFQzGd0tBF",
+	"DoKy+XvPYn6NSf8///5fu9skZUqPMCBxcp4oGZDhL1pShvp/usMuOQHMNKLyZDpl8aoIdWUkxG21oudN",
+	"29wbbL9ftEkr5htdqNYtsbAVfJccc5JwONYG1lXkVpnQhmWexKauPqP58mop2lteLbU8gPRpwWh+aO6l",
+	"RLNcdnjhIieSXbKcpk0hNLw8TSKRQpgCbG6Re4htFcl2xi3G+E7PT61IODDDgAyjyKYM6b+sGr4iIvgK",
+	"sMrtHHJt0b6JwM4hwS/IgPACnPEBMaU9Jo1UjxeWGVV8pDxnwqEFXyBA9fTIMaj9M56yS5ZKEjOWBWTQ",
+	"C3q9nrVetdGapl3yHPDaIUGsry2gQa9HRKSYkppfwbjIRKQx4W00fcabiDogiATPAebcTIykCXM4Lv/f",
+	"/zv4752tLnkNuWNuJYf1iBa1DOOM2169cB37ViZ6tXIamWQiPacqRWwi8lUzvUCVDTAzz4q+NjtsYY5e",
+	"2TZIT9L0S6EGi3iZm/k3m+3l+nFUjHN3ed4u91Ah5xk5d6q46+xQAY8qq9MgEilaAdabOWpF2feVIQd5",
+	"WQeEnWYUc/HSVN8EQE3EADUp6UyFNsymVZJRF+RknSSQ32hzVzyw2WrzpA1V1C50a4KnDYqZZ1ITi6RJ",
+	"bAIyiVc3BVnmrmrMSmFMPFyrymup4AQfxLK0JCAjkxEOcoFKUiaf4/gBbVYTORckFfyc5dBdkWVqIy7F",
+	"pRPJHf7UinCqBoCpBTO/497oxabsYi3L1PC+sixPviRBH0n2pjnzZeODTeDLfoY58/P7O5+Kgnm0w8My",
+	"X942OLOswZK6FtLnQsRdMrQpt2p4aPFOoOGkKZUpX0UlkRmdds/48BnlBU3hATgy3l6LS5NpfPzi6Sr1",
+	"IThmL/VXaz/4/qrMcDfOHRCbL9NEjZXkFyx+xQbDNjZtUkBMaOxmEIzlRxY3Rr1h2uAqro2bNXbYQJKp",
+	"nXtQdbWWusImrKQGMEG9az8uSvlBta48sVfeNgda8c/pWJGCpyAyXfOF0lSspyk1ZgEthOO9ccPPBcmL",
+	"bnxrTN5lPwFiIWAvFNLyLiw5APxMWc6+DnmwcObLEp5WdMIsaJRxhCW3KzXKWNoRYyM294L2EkvfX2Tx",
+	"Qp5iCAMq8FicgGsnZ1i8o5ekcZMqPKa/Ho9Z0Fa1etIa6M/PFgVOZdbPVyX8KTcJN8vBl+kUzq68uSJR",
+	"dopZVZGwg/uCCvDslEzCaXPTN8yqdgt2o15GZXa2j6rj86QJbcgInZNgJ3S6vvCySUatHBhCWs649/oo",
+	"mNQYYELgfuACtZiASFCLvJYKR2TYhdBixUxOE4nIQmc8kZhRSk5tjy5opoYZFxOWsyObOnslijTWxoUp",
+	"Me6SYyIZ9E/0PFYIyp4AqKcsm15AbyQASZ6ihtWA+G/OdEuGnQfan9KITURqG+4vWD5t+ZZLqAdjRiwb",
+	"1ipwMDdl7wi71iK3XahvMfBV5MxNadKJkhM63ZAUuelQ8ESsCCO8Qla0TbNpLKVYV++pcaTLpXKiQm3l",
+	"sV3EuBaU9JUKqV/TZ7T+T1K/v1Oy75TsTSjZX5haub762Lpbx2534MhUnQK3Zg/m3V+518Aym0acX4gf",
+	"QL5wmd2t3XjK8918FlbrwnNnKa4qvhv5j2nW31+Lt6wswn06WMXwW+G0LrP5zMdvYfLZN6xt8ZkRfoGG",
+	"X21mqzLMqk4FXAda+rHrT5x13vGvz5u/LOYor0A72EzZrCncA+iZSq2H7YBOpKIz6UX4HaicMfQxzXgq",
+	"LrVVN5dHNC2kOuMjdAKgof5n7xCt7Xtzb/e5+eNnvO1tJXUomWYih43NqP5U5zxRk2IEKJSCZkkYiZid",
+	"M/7AffrdXSPqL60R9adFLV9+v+tP8XS+axUCt26h7WrOrSgoBXJVAjQU9nCs0GxVMOZaVq+kUdx17L7r",
+	"2N3asXv+GDQDZ73CFA4eE1Ofh1gqDlq9yHPN+DOWJ6KpOCrBI/u4pXYNfycjNhOmxTcsHq1ndfWhCsTX",
+	"FXe3fV2xEZgAq8lOGqEizYdtfajN2sN5HLlWaxamLxIFkKCcczxu32Rk45yxZ4KrSTo7tvNtHSPoiJGQ",
+	"inChJnoLKoOtjGard8PRvNSLxRujXq8rbGy8YJfW//SEyhd0po/mM6iUX8AD2ymFRJSTEQMKXZE3TnHx",
+	"TzLG44c0e9jOKSHt2GWN4pKblCSpoPQl0g8bU3wM0SgS0awyjJ3l27LcTYvffszjBXYxugZwkCN2nnDZ",
+	"ZAzvhb3+aW9tYxjf29plP6Ip4zHNCSyuXplXpw8bbXGo+leK5frR//65Fx68/WP7XYh/DN79pf3jJ4rm",
+	"i/wC5dRpixvgZjPPk4i9YHn/YgGlwE1QOQM56Zb1GcotSaWGt7LmmalXzbs9qS6RTy4VTtjCfOpcIKiz",
+	"7vlFaDi9LQeryfY2GkST3fHq5fd44uYEf2Nq9ir+IiNL31MgzmJstHd8nVWaE9v7/aFVsXEqnYRMf6eV",
+	"cPw+BV3Soi6V79+QTll3my4PgJrFbYlzHrCd7XCvtx+Ho/7uwKFG9ke9aDUoS3aZiEKesChn6jG0WpFN",
+	"ZPgKoniwnQaHNzGKJk2lIDI55ywuM00lvK9s056A1lGL9GNGiCGLmwEsrhP3Q5tmk4dmHYW/u46yvEIw",
+	"UX/bEXV5aOZOcvserxNmNIRtGlK11KXhRW1UGBJxDbEailEW7NgC0Xej4g3aNuqnShpPr3PtkmPr+7V+",
+	"TZOTAXXs/BzsTG26mckiAlcuIleZEydQQ3obH3HQiYsc3GrPGhjWt+IKijH0UilguwknU23aSBYJHlel",
+	"8/7e+kZHMwiQBSC2U58HIK4xfWjWzOI67UMLER6Dm8MgtLCY7CCO3QolIdiv5vF1xPKsxe0EeqNWAiwT",
+	"tU+Z1KNt8l3yja3IA3wgcFRZy3ve2K1xrhzzYSA7qWYGx1TREcXGcPGK9TqL+t7UkO6MKUWnDFpa++PS",
+	"o9GCtq62NxDfCjCNlfIZc4D0UepUiLMy9vnNsbS0gKUYMPRZY8kbMA/bLO+KztBh4UnEOlNp65d3WiJe",
+	"2puwQwpEVA2VTNfskV5jihVZP2iQ9atoeTjj99ATEl78dLVmmIEp+RtaBLYkHpKI5rlpRr75RpmsvaGO",
+	"1c8WtOtc2t1knHAIrC3TE7wWAyJ37W8qiUxqgtHZm+kry9U92zenZZ3peHcn3OsfsHB/sLcV7rKd8Tbd",
+	"Gg2ifrzKOmvj2tDrorVIpD0mLAaDHPAVYPVpniZMqhqrTyQZMc1vy8eg1DxNIUF3BFGWJGW+Rgvpwc6O",
+	"cI4h79N13jp3APr922FzsxWPuGVSJ/BMoz5mz5dPy/Yj9XWval4ecQYlC1uBZS5LHykV9XVSRsqn5tNO",
+	"1mGLjrF/AbkjjWQwX4T4AvE2bS8TT010qhC557UtuU8M6GBqkbxQpyL3hk9MM61V6gjNZ2udRUwLkbfV",
+	"hp32zrnjYKcIZduP2qkDrgcmBwDwCaERWIUz10gNHmnPU61yujkgnZvwUHy+mYPujgb9cC/eoeE+2xqH",
+	"aCsfxPtsb7w51ENcRg/TH/5qd65QZYOiFoahnAeCbvxo4LaGa3b8aOJVZkc8pN7K+BadAHiypfs4pPmg",
+	"lurSszVLN9Pw7O/1vF/rNMnuYkuMNRxfK7RCnz8bqzcWb9SlcpYxqqQHIC24CdgYjvF+1KxVGmzP7/TS",
+	"Rtu+NIP1XI2Clut71n/gOtqbk70UhMPc50E4m18KPv/buIFTzr+gjWOCc/nRso53PscUPGKesq9/cg3U",
+	"m9B010Sxae5N7hEkAnTCIh8amFgM/IsxGVY7nw/9tr+uaaLZGpExfsYhiQOaDhq3qWt56lptQ9PleA4A",
+	"xm9T7fWSbgrtLmuNVIHrb3NJWBWzbiNXG5J8JQ2YBzq6bctLD073kNwWoOM9NmH67HojibHXnCfAwwEc",
+	"fz5Q/d67JL3vfj3gHy9LBr+M9j0G2sb2NDinlwh5tekePmXjnjI51vTdcXpMrS1PU+cey1MXyCivY/E8",
+	"8JCYMmQjVidBp1Rrl87PRbsp5diXr9zUmjhvSrdZ1ht6oWrjoJ2X6Tbvqa3wRtoI+wHQ9jQcFwkvnblH",
+	"ZKigASm2XEayAseSWRAM0VYN4DjRb58mHBpZHP7RmdIsswlAFd1uZV23UVO8wdM3era6vKuS8NyWrf9g",
+	"SRxrP1uS3tqPrrQ3Dc8ZSl37OTgyazxVAUi9ojnmli18/gfvEfsaG65QkJW78PFTJpXrlG87SiFGNZ61",
+	"d0FHcPbDuHP485qMrvMuWNfuW/WR+Umv+KA33bc15rGgub7jGZA0J4uRvmPEIM8VW/pKBPQd02iOvRLM",
+	"RLDiS/9HGwc5A5PIeC8wyZkcn/ES8Hx4WTpgUiENGC7+GCEE471hyTOG9yGEYPJeyDk17esTrTuQvQGZ",
+	"iCKX5N7Qds3vnvFhE8ENiaQzC/ooBJkWiG3cUIABZgtyD4AlTRoA/c74sl4ZH6KFfYusCW5kt7cc1BsJ",
+	"rmUudZujsY5D3T5zO3f6F+RG9/lFs+PkmORehjZ4x/dITGfy0OKu+AYI6JkTmgPk39VETP2TUAL+QURq",
+	"IrwzgfAsZxxSowGRIYLyN0NCUAsk0tjgtwCOLRzk0uWdW2gM7HIAgBWTnEmA5k249eY2FbvR8RjhYZc1",
+	"t26aVDA/mWpO5k5D1kdDmskC13zNe4sNIGC+oJZ52cJuIWzGGrRQqhzKxS7+5XBGjMoiX1W7f8myQmGG",
+	"gnlOS1PsgdaaVGinq9VTuJVwcRW4+dkmF7n7pdroouxer/dY66Nl4Vh+yfIznjNZTEFsHGpG4PrdQI6Y",
+	"9TJhw/5q37Yhkh4CB2vhJckVTVTNnWaqeubzHvPGWNWpOzNiXDlMkAfVg6Y71cT4bq9CVLEosAOZK5Sa",
+	"jpCoyrctJ22blI50BY1UzaCqtRPNyecNjRzt4Vs0Y6qMfQF5iWiFmaM+N+UVZlxnhTa4YonWbIE/uMoi",
+	"BSUrcGS6IvdsC8TcXk/4bN0Yc8Lly/dmzFHERp0azW9fx7cx32xiac/opQpd4x3tet28SGh1ThhlYPkg",
+	"zQmC9qYGv1dWB1ne0TYubQE9WqY5ulRUbUHerBHge0winyezBcRUWnyN8GXSJNS2Zvh9LlzI7euXz33c",
+	"lm6U61TfupjbAOEsP68VP8zbalTEu9J+WF8naoJJ9E3Uaw+r1tXAlwB33tX63NX63NX6bKTWR3834edt",
+	"J/C0HArWYVSH7o0auekFm1mwjxGVbHc7jFkkYhZDhytj4w+vJpJFvwyhEYY+ERNxxWGOZ7z0CkAgQ7Nq",
+	"BSkaZdEBRkQLHgPEkiReT2n9/bmWYvCxN9Mn+Zufnqf/2vqvNP7Hmwkd/Pj7m9fPZ29+ejn912uVRoMf",
+	"f42mP/aenT79ulqGis//fBy+oeHvvfDgbw/e/u3rvzbWot4VTm2+cKpOom+bGhZJFhV5omYnmo0YT1CW",
+	"mIrkEaM5y5+4xljyF03DvxgsopyNk2vEHTI/Ib07KKK5+onjF0+Bzht7c9puTcNj04Uefj8k38AgiP34",
+	"f/79f4Z6D4DvAZ+F6+Vi6y3pvNNzS/gYepZFgiuKGRGmydMzzJiILswGlBsJpbn6SvdSCPwjElPsuVM5",
+	"3jnlkkaYAoUFydhwg5KXj09Ox0WKHb6h94aeEeMqiahiDggBDyOwLWonaRbIcQRw04j0koHbbSaKvLZo",
+	"+rjbF0pR5BG4LaARP/AB8Muc8b/+1cCwyL/+FWgZxgb15E/C/S55hblCNvMqcClYWHOgrpIIIStUThPA",
+	"rNAK05yr6IwPt3u9YUA4A0GdiyxDJAiZpMx4M8cJS2Pkiaap8lDz2iH8Czi6geQi0PHnGGqkCNeDd03L",
+	"tgauaxkAg4s0Li8OetjCzM4BNSA2lUe2hRq2KkO/4CueaDbrI4mQY/Jbodc0ozmdMmWr79SEnXH0p1Va",
+	"XKWJVAHmTqNhhIDirmQDli9AMDJcrDS5YFeJZF0y/Pbx8aMhuRL5hcTIj1654T8enw7hA4FZWKdwY1wE",
+	"wIe0yqPZOAAa4TafsmvV/etfCTIvahZbkwRNgCDam7SB41oyf1MPyau/aZtEP6j/6j8J4L97T+wvB0+C",
+	"M04NfARgIJmcH5FL8upvg95gH9Yf/jzomnE1oSbBd9k1gofUP9zbxw/3vjH/fRiccfjjsT82/JIeH0C8",
+	"E6MbkVjwr5QxXlAjoJIYQSUD6K9WSOiGlULjPPBBnhcpzQm7dr3NSc5ofMYhAdE+TOJkPGY54yo1p9Zd",
+	"sSQzI7FA6Popo7y0nLC1nq31Mvv3OM9Fbg9plotRyqYkFlExBTF07+WTh+Rge2cvIEOaZakJ9T0wd/7t",
+	"Vyn48L5lKlIhkNWURpOEs1CPH7F5hprkh6a1ucl0AHdn5lpx+Ro3/Ec6TqLyWcLPNZkdk+GLH05Oh6YM",
+	"EMSQJNLlJCl6AVD0ZPi0VDXC79hsGBApbIKm44Xg0zcEDuJeSHXGDRYJbh+L/Vx/HruP2mxKOGxd8h2b",
+	"SVMjazsvVfrTQfQkx+ZhcJAG2xgDNZRDp0wzX19jcjunRdg5U9Kv2OPsK2mHjlGZexi9DZB/QdL89wL3",
+	"a2hPdbksKnzJspTONO1rhXN4PwC0K2AHE213odZDZAKdDqieL8sheAxjGW4PBsMjbbSbsiYcmN5ElaQp",
+	"eJlFfhEAjz4YGtc+bGZ4rJXLoYFyMoFXbBwWQSGxXahDb7M8pHrkacbO0ptg1NBSqx3njJ1xBFgbQftb",
+	"7MBd6gRfWQsVsBth1hg2B0KBTYb6Wc4MUXFRV1+PCBe5PmwAmAd0KU3jByQSRyP3DMY1DBUCuTP400Dy",
+	"wd85bAf+KRR8/b45AcdmhbTAOs/FlT4JzyGEUgoczq6ItvStB0ATMc0yRnMvuK03hfIZ0XrpEYlScMCf",
+	"cTmB7hPJOUcLhmGUxfISLXK0uEZ1PU0ixqXfwfLZ09M5tUZkjKN+0BX5+QPz0INpgvnNiUorapHelY6H",
+	"Sdrpd3vdHqR7ZIzTLOkcdra6ve4WKvwT0BsfTBhN1eR3/fd5o1PCzHrQ6xE43fzcZmvaknXkNJbIpHcG",
+	"oIkjyxiPGY+0FRUDcIkTx0/jzqH+7LcwCK/4F8Y26PWsJmi8fT77/NX4HYwWD08gkIq0sLydY6196jXR",
+	"+wmXTHKuvhPUTZQ2y+x0Mz54ognxBtdBfwyi+ggwBiP6KTRKXIhpzE1fMbc/+Mnc+jTGL23j/Jsecev0",
+	"4BVn1xlEfv5ZmEq5nVWee8q1xKMpCK+KVdE5/Plt4C3i67LnSHWqNnf28OcOUlHnrX7PAy2yZqtRlGvY",
+	"4Ure3SmzLjDYAmtlO7BYX9JxxhCwYI6uXjIaJ9x2bdwoaelXz947aZkZakakOShIg8+UwvRTW8ufOmH5",
+	"ZRKxV5xe0sTgXK5InE2L1Uajl/0HNEvCCzaTrYR6irJQNpu+fiKONZ7UhCW5kYny0Bh5Bc/ZpbhgMQjW",
+	"e33NSNHquY8yF19/xuFbfhclfCopk2rIQQ9SWOAH/aL5uyH3hvwAi+J9V5adk0Shjs64tlaIvwwP/khi",
+	"wFVNIDWGxhIyW1BgVU+Wtp2OweEAgFjW4JKQUdjsg50fSmLyd0W3IQUh4djmOJ/ZnheHnYRHaRGzl/im",
+	"jn/AYjamRaranLnv3t76+NM0rYkWPZVSZ8LqW+yJmeUsZppNihyiLpD0YubvPJzmEaAGb2dKjvJzxc1v",
+	"fGXbYW9w2h+UvjJWumC1QY4O4tLduxdtDcI9tjsKD8bbvRCL/HvsYLzfA7jw40hpCWnW7YLNXoCDqHPY",
+	"oaOoP7ie/Q7NRqR6JSvjAJ9d7+BwZ8eMY0rlBUNQPOdysq/45T///t/u/8v9PI6nCU+kQsICDg1rVM4F",
+	"XCJwdi2RHmrC7ATlv6/yRLHO23dB02pthb3+mqvVD/foTi/cZ/25st5ytQyR+ssl0vhgv7i8qi0XfqVp",
+	"cewDN1icOi30zezWWK6374KO40tVwsae7dXD9jXMeIhpchV+JglNBWd3ZHszsn27uqKADBeSS1uUBf3m",
+	"mnLwErpCaothiWZQ3vguKJ8KX4g0iWYrP2xufxe8f63kGxo/SSlEArZ7/VW0GGpc1CzGh1ZQRp6IfJTE",
+	"MYOA4PbgYPkTp0I8o3xmPbcfSVlyh1mTi7XWfX3d6T5vg851aOMbYRvlanaRiaa05ofGk0NBuQEHjVHg",
+	"XXOocZGmRicKbGgPvcr6kYhybRsbY1/r99YRpsdie0Cq0nELXrlESZaOA3AeOJtAFArsEpKoLjk2jmUt",
+	"YGscK2NVj3yTioPjwTPXwQgQk+obEc/WVBywDrdBdyi96YKnM8gd9c2JOQ5p2M+LXMRFZFhPuV8IbXoI",
+	"b3m7hvnx0JunRX1vZy8A6w5PdDt+WMyAl9d0rP6aS2XkRnWtTrExnv66vzyaqFrY9hqxzw4Ij1pGxaci",
+	"s9p1hyUSqkIiC6RTnWbWJJrYnI52cvlKkilTVNv2paYM7AB0ZwyECwOf7Ukt63JdJjjcfb7M+hIlnTuZ",
+	"71PY4XZWRV5vf/lzZnCnyZRpAwYeO1j1cw8FH6cJpm1t91cY5Qs6SwWNT4X4nubnDJ/bWWVJZJFl0FH3",
+	"GYsTatNtPkepjuePUOeIb5XsU3odjkQ8C0czpQ/97s7O1u4ykW+V05qfBBwEqAGkrKkeAI0F6WIIWiRD",
+	"fovLN0QPzVxEQiqaKx8FajjobQ+92KtWFgwjAzeJ1RpG2P9YJZeaHx3hPQnCmmJAJ5HmZdiFYk7O41s9",
+	"OV+RYNutTiEcHIzoT6NyP6PpWORTFj+NP6Tajbuw+InnQj0RBY8/1xONRwe16Bup6c4P0uzKfO1lbjg4",
+	"H4pi2OrG2EH8yLgyq+mnc571thOztl/NaEUV9ZgT/Lmu9H1JStpG3QjrehEW6Gx33OyOm92Wm/2DqVWU",
+	"k9XcDtXoQtPIylsMeesdfWu0F9Ov6UFhYb9aQz22s5NpnmIijs3tXCDfBKt8oPaNXdNIHRoU25yBnmMj",
+	"N2dclXmHJn0G+i1JD7GlQTU5Z+qVwSC6JZP9teA1FvuCSqypGufMayEUWOdLhv1MtPmGDU0cD663ssKW",
+	"VH6PKdMKqrG3k2nMVO201GtqgIQcuLlBEfYR8hoBtTX08Vr1+E13/B46bR1x5nrdbPfWYLO4cS1cdr5b",
+	"2J+C4TbEke88t+02HhJJaLhRUW9A53FV+0sbUzXXLU81jBFrjNuj3wYGpVrB3xAJr0e0q3Fx5wV+9PyE",
+	"5CwSeVOqRppI9ciM5/aZGnVm9wNnJKvMY0m4aq4iISqkEtNnNEmf5GL6yCAedAAQZA6JIObyJU4UXm/0",
+	"vV/KJPW5J8QIBQYmN2RFngmpn/nhirNcTpJsztlawgz6eMwq7Rz29z1Yj9OfTsupdtwIQh9y5uvfBtOd",
+	"y+vft2aj3Suu9qNf8/74XNIDVmxPsnjvApB4zCzwl/Ynur/gxLQiufI0H3339NlNZ/jw+fGzx94clw4w",
+	"vkimXQpgkZJJUyfg5te8o20Df3b89Hvy5OUPNx79s5+8ofd7ZMxYPNIbJKcq6xYyZFSqsL+p8Z68eLIZ",
+	"Srr8WmbjPjFB4sPK8Mj/pGnqj/GXeErzaA1yeHb88mFlnCbefqOBwtv6RyT7mgvOjjrv3paQJfMoIlVr",
+	"cTHMtzYDH05YVDXa5sdYxe3G2ywQkX1wnUAwsp9FgWDD2u80izvNoi0mXJXrfmjY/tKmTZjrywLDL9l5",
+	"IqHlto9CL0nZ4GAuWKxv9NQE6MaMOd/VcK4ZwRmfC+SCWTZ0YnNoXgV9lGzNBxQOoDvaf/bIQLh5o00T",
+	"Js84ojK51P0qDIo9x66nAczhu6fP3CRM/rgPSTxijBPpIJ2aAs+PrJqynvnrFWyAl+ftbSLXJbCTH7m2",
+	"UE5oJzoJSGQxqutWfyxgtFOjS524x1CYddYOQ+JSLYldm1ErQXJDl+8jgG2UzLZx21sfmCNgNnldzr94",
+	"jkF5lhrOUVUiNBSyLOPP5SPuiXfBXcD2owRsP1ioFunuEwjVDlYQmhUW+JIBFNZnGxVCXjXXB6VNXK8T",
+	"7rVyvBbtNT+vEOydikvmS/cueWbh6DCJ3KDNARpcogjjUAZo2xL5fEqrxvNeAfy0E4WrxWZLtNVzA/1/",
+	"F824i2bc5hQ+AjJ0jWNuoCovCc6eVhTkKmoGmJdHfme7VEC0tsgIF1eNsdm2E9P7DNWZuwN8d4A3EY6E",
+	"vrae6VJzSd/K/l3LREOi9yOUvsR9gIXNcPpu+to2i/x7IS6kAx4BuxiZSLMlXnKksd78wOKO93vE9ogm",
+	"Xre2EYvEVNvLZZc5NHoRaRmX0ZkkBiEFvnzyWG+D1vdQm0hixlWiZvrTeje1/aLVn+4Z/9GWfRNa6hFm",
+	"oCaJTG+sg0YXlyzvEme02mSzGYvLx8ciJ1umrA6K8jm7qpjwiNIELxbWs2AX0CK9NFnyuJWbYsZlM4gl",
+	"3Ngu/3uyLi09kF8LqawIuuPQdxz6doZOCKoOsGTNEwwbvLmqZXgrm9red42alzVYmqKWBnU2yclIxIAA",
+	"x2MPd7p0SWrRIsZkiIxwGJChEvp/td2DXs6houfDM27y7wBfKCAjJpOYSTK08UfA88D7zU/fQLHosEte",
+	"gFXFWYIw4xdJBpUvBhynbEyBQCLgqZRnnOZ5csnaCnhNAse68sse2aU3Ggx/fWd10QGwxCGXI0+eAPB9",
+	"YrtnVPHaTrB1RFNNcNl8dCUWV+m6tnRkwsAOYQO9gFyZWuaE2y2OoiERORmOomi4tFVZ0/iVqIzdId/p",
+	"cY7ENThKr79n/FxNOodbg17QmSbc/bsBq27xlMAU9ye1oCtg03D18x90wEYbSSRR9LytDV3jwtLzykA9",
+	"hMMS2/CXbvj2j36wu/3uL521h4Y5XCwmFo1CJVOmqSGlxr08D3RYyzFqGrjPDZqXegEq4spj9oE29aua",
+	"hru3xnCRU60/3tsX5ms7eb5iDKznDJPnymgEYC///EdnFEU2EOv9tTwNpNpBFB/z2nBWz4++YNouHUdI",
+	"p/HqTTIbemDetnMluuMWzS9nWTo7FS6WzbhquX3wpuPFug2Ddk0s/faTIL+9w+paQs6zSE0Nfv8ZCIyv",
+	"rr/Ce9vC4mX7HXsY/kyV0ndh8RXD4pY4PM3TqJBtiqcpolxWJq21W+m3zg1smjCarF5DE4P3UktH1noh",
+	"gKuBh1CJc9RFrLl+xq9EfgH4b7YJDeBwDge9AVRSxUWuJ33oj8F07ZgmSlWhSQwmXiKJ1qcVRKofW8cB",
+	"jpPcK3WgADWg+5gRDUCN0B8NspMa1E89RNuH9SMGuCdqOgfq4jRpva76BqxbZdeqkgTdJEBAOTrsTFia",
+	"ir/PBbznxQF+vmOAeRGA99sE//kgc4C8daa8EpNl00yrIXq18TGYwWHn2wRYcLOC6poKW9Zb+clfp5Ni",
+	"JFWiCgUQm4CNRxKOwKCiCou1eFXmZhOQP/7QqsW7dx1v0JUf9ehP6JTgStXngesWkOOYmjtoTOdv6NTm",
+	"ZtSZEzrtrFMJfWIpeUn+gSUr68paIflgsCY1o3iv0bPR9/wNWUcLcRLevHyNlfknPPG4zOlY0MBb2m6L",
+	"+qxdJWmqzWStfXzsfAVUKT7rpIWgkyb8ApaPtffitlsBG6At8hGLoFPIWMuRpiBTE/82xPUXS8ldzQz+",
+	"x4MkNmdqJXVFH6mNZFAMVspQmAJpmKO4qrKjx/jBsi88mfcnSMHQS/uJaYbAygglMuHnqVFrWhTEegJG",
+	"v7e9v7O321usPFoEDt9n+WBEVTQB10WjRonqWKLYFLQ4DBST0cxA4xyWsDgWqpvkRQrMdpizXyFbdljG",
+	"wjAHA/MXS/8hMzkcXf2MLFIlhwa3HfQ7rvIZoOnoYQQEehvGEHHhhPFLlloEH9QkBT8n97hAXPeATEXO",
+	"zriaUE76vV6gdYiiAml/30dfR+B3BEDe7vWGAOt7WkIm64XAnh0WKGicYImbq24jpuuizBiPSUQzEmEX",
+	"XkxCkaqrXz0YuvaM8M0znliQaGidmM4QtZQqkjJq/L/w+YxKPVKTWwrqOXq1AVtY3xYBRjCgFmDuO8xi",
+	"uN3bGja3bTTTty1GVDQxPt75VpNNPSUtdjvWJeKNFtLZz1iFHbHeQVhDjP0BriTSSgnggsOobA3jOD9b",
+	"HgQEpG8x5KNneUxSLdIaS4iM3WCOg01etAaRadcKg8SYo7fnIzYTZmAxTdKZ+QruLELw663F4Q+3Bw5F",
+	"2x9ACA81r7adm5vNkcHN15/JAGg9EhAawGcTdcaBcNosn2/gYH9Uy0ddiZrP7Er4tm+JQmXiJz+vrch3",
+	"VrE53gUbea+WVTnTh6/mT1pTk4edWU2Tl+9TlZ8m13VN/gdueXEADMceS3+zrHe3c9jXQzA34D+AecM+",
+	"rqP/Jzxm11CgO2cJBHpGMQMIFXNSw3IfrLMUYnvWY6D1fHdH195iUWMVegUX3J6JRAv4zmHngRJwAsz4",
+	"+t743LzX2n2z83qVmjb+dVUlZk72vi8D5S45+k61v1PtP5RqX2TQq7rXMxrIisr9oHew198Z3ES5t9nV",
+	"rfmgziAv+6bY2N09m51g2gglTN4PEK8HU7Gsomb+6RiWY9RdrY1VICj1IMteTjmjDW4AWYZOmtEqrEvg",
+	"lhE9ae5rcsvCgE8en0AdlaIXjC91y97F9Srd1H92fqAmF/BFAnAamJZQCe+hwvlx44NrxgKXqHB3iWt3",
+	"iWsbQTqqeE9LPnyzGGJQkxvr2olA+X56sSdxHpQ9bRdAfoxppJzXBv0x2IOdlrFLxHWsdGSBogVGc26a",
+	"UKCRfmjehNc1xwjOuGmrqm0ZbG8eB8T2P2cxfi0gY0jQDUjMQC0OiICe3ETkJEqT6ILFXfKERsq2trCf",
+	"VmYjOKF8dsbBJXVIhiIC3J34WA2JYmkq0bZnNJqU/b79jGbjqLCbOxZpKq6Ml8RvAkdKWYo5frcXpi4/",
+	"77FtMfqek/Run4djNnKh4Lb3NOXk2MboeM9JMcKm3Z1/MM5yqtUKvGJ+fsHyKeUoV+KEnnMhVRI9RItU",
+	"TlV2RHZ2emSn2+/2iZYk1rfo5JK5F+7AVqHGAj31vU9fSQJtQl0ba+iXhv1lPOo4JEu+WdURFndWLym1",
+	"uel8RaRDnxO9MH+XybRIqRJ5DS7EZV1hPN5uAuSKmUXfuFbirWcTDOPuWOtItN8PD0aDXr0L9ZL5D2rz",
+	"NwFuf47Saiy3TSeC87c8pwj56l1G0Z02cfsUJBAVViBhW3DDZD4RhcI65RKxAD3sGPOLWdlSterxd1Ea",
+	"EJZKVDPwu2RoEpRNQjyGp7Dd8Eioicuj757xJcnx3OY6V7LjyeLk+BN/jh8pRb6afD4RVwaX10/LIk85",
+	"oabxMSXDvw218sJjSTDGIzMasUO4G4JAVJLh/z34ZlhvGr9itroZzIfIAKeOfkofsAlxJdKrGC/n8A3I",
+	"tZaR57Yf+4rBgHL7DW7Tx0pVtkveuEeLXRugJzitZol+wswpX9mRYVbUrbvex3KwKaOXqw1377S3f7hl",
+	"PRVVpcENCv/pPvmM8oKmtxXw3iYvl/AeFTrSvJP3dxnE88BaDYTiCe6K8GwT3/5NyzKLLRUzad3Y0Eff",
+	"fTtAWzUPDL5VGaaHxBEtgksRGUCou0ueYCYANGLoD4nghIsz7iUxUj7z32J906afpXUJIAzIFdXmrhI2",
+	"qQ8MewlJIlYyW29DuXhnnKbQRxbqdaXxgycyqKesHJWf09OhUxYTqSUlTaGyRdrkAugz0wq4dSuB//5j",
+	"8z4plfFe9+PhzyCH5zhuAxtevzmUvzRLguOl1FbCbeb7QNqaW6QfOEMPU3n8MJ8dw+XQn/xqiYRtXMIv",
+	"QcYe3EbGrt8XqnKWllIKNU3Sac783ePiKrClEODCs/44c7I+dmqwrz3coZp9jqhmf67g+yemK9njs6KS",
+	"1JJXu4r+VEME8K89+MN8fSHS2Sm1Ta2suiLG8zmMX0loaW0aeuN171t40bCwY/DPQhybRqCeBEQKG0Hw",
+	"Esy0yZ4zr9SYx6hCQXOrLjmZQEKp9z7TFcste1Cr5xru9LaGNkPgjNsZoZLlpVs1KEq4Ph7fWxmTzX4F",
+	"9E2SCn7O8lpu158rEGu8Y3f+0w0zFfQl+j4/OCi3sr+WdtbCQkysnJkt93R6ozsiw+3e9tBYZhbjTSqR",
+	"ea1hkA801uAsPIvreqemqPDNdeKyHMJTrGdkQqvdaj+05+dGXp42XXTeZL/jSHccaYP5IfMEtiGP0Fpe",
+	"CucpKjfbhnRsvXB7POfU3rEYKsnwm+WIRfaL6wRl3Bg+h3yImzj7V0hVbMsjoL35PAJYK/Ujy4H5HQ5c",
+	"NKRMvzO44Cx2d/WDTpHFjcPo22Hc0vFu93G5193R5Z2r/c7VPudqVx4/sNy0/K2Nlbo7lnrWEW2j5FUB",
+	"uZoIaavPLvHEgPubxDkdq0NQ8aRtTlxIiLkaWA1TgmfPG8DHlfWDYnzGhxM1TS1gHLtWpgEyTqBLMDkv",
+	"o7mp5ctd6R2+GkvoD/V46XnpEBemFs72dyXOAXHG7+m3JTSVAUnpdBRTGZBoQvk5i0nMoMKN5TIgBWcy",
+	"ohmLCfAsQHzQg72PRZzE1HBC4EFvRKC/JVmE8BCcSW27+uWeuyRllyyVJGYsAxMXajoDPXFc6zDhlzRN",
+	"4qHX+gPfb7ePzHX/aHXuW4bzcR37Nse5liFnfiYmed5JhWZ4EIeEMYcTMsfb18bWWNvTa9d1SVTAyXol",
+	"CG7I+wgJGOE5L3M5u3JDWNxNeE7arrsHt5DO/ZWkcwsGzHLUlDaZ7iZ7A/m9bL8Dyxjv2o5sCMHDkXGj",
+	"m82dM1sAZE6PzThGirOCq9Gj0MIpNwLsYd/9xQUS7MTuoggfvEkqsHBPRWvXBOsRhO3+wfZWb3upklgL",
+	"H7gLSxukYNsIDByU1i60zQIwA2kPovQap2AlBfN9/kZ/1EpSwel4DNXNhxgznYgUawvO+BXVyiKPWb7I",
+	"e++d79Vc927kdw1V7pxim26osvzUrnQ0F7RVqR685TLR4KUMK8rZ0BpSw7pCNgxM0M6+tTQGj8jwH49P",
+	"yTzPeGCP/YM/zF/vhlAkJKv1VGhLFrKtN3z7UV7XVQXjrZslbqp15oXT+3QV6ZXdXBvUovvvUYu+47h3",
+	"HHczYYhbstsbhh1OSyxS6E1jYc3qALmUA+C78VtBcQcYMhBQ9DG6Hhpeq0xNpZgyv73rFNI1DJsKyNUk",
+	"iSYlM7WNWAHVy7GFQ0LBTWB9euBWA5QnFA8mhdDdH2DA4iqRpmGs/ha667KURizukpeM02nCzyElthQQ",
+	"rgUNzkhSzXb0kAkXpRSquryswACPl2MLDVIB2VNFMNw4CxXYXzUWjJBm+kqgR2v5pycJHEutgs6yNBU3",
+	"cjO9qkxogZsJAHqUMN7LVdxLGxGSuO/YyQP2s5SaZtO+JDm5aFM/jmx0aeF/qkZEH9mRsq68/ACel8dx",
+	"oj4B78vnpxjohSMQl9fn+OM5Uh5kObtM2NX6je/q6kVLM3qujxvIccOYA1++FzyFZDEj4mwhiddLG/UR",
+	"BxneJcfuHy7WljMaTTBL84xPKCQ7AvOHtp1srAibZmqGWk0CQbGEk+E0kTLh58Mj0+a3/KjWDspvkqsS",
+	"PRSAN/UgrMvnjENkcEpnZEIvGaFGg9gmz5JvAtO7St+KrQHc9UEPw3ZSsUySe3rP3fgMLKiZ1v0jDPYl",
+	"0gTrznhDtK5BKzFbuxG1BPerKa/CN+N9obsJlPcX1RmsoIfgWgPsSaIm70MfsRtfXYuX5ldrq8OElwcV",
+	"T+h0TrUwZNk5/FkfK63VTkSKwvVnXMi3jTa0XlzffMZ/Xzq14wZqgFn/Nm3ALsWfz2T+c2gCd8J81S6K",
+	"wHRo1WMnCuX1hFldri8usZhzC7SIdTQo3pNYf+YqM6r8v8WRGliEa0Y4uzYJ2drcfoGj1Ctk/Q+lIWfq",
+	"UM94ZFwUJk+7UdThU5tzzbphLHfPfu6W5mCjHtnBe81rcDXINbor07vunLZ3TttbsnPDlRr42y3jZc2s",
+	"2noZF8LSOlekGFcSIxflhFe6aHUXZnb/aMfwWSZ4W3+gTb9Z6AxcmvTd95K+5YtSDoxpKtkyXump28Fq",
+	"eeX+J7SFsvIX+hvKBjd7vzwp3KVN/IlywvWqfA4a/mebSt7K2z5isGwxny7TB9pB2MqAllVYXIGOZbVe",
+	"ylHJryBIxgFvrIyotGYg/Oi42/vRdk8/RmBlXX7YqJ16TPLGDLFNG/XSOO80zTsWeNv0AM81/qkwwOXa",
+	"nDkiz4vpiOUlx7xio4kQF4tVWXtTY0Oqe4OedZHfr0NTnrAoZwZ1GgpqJgCRDYgMjdrtazucP2/ZYpxI",
+	"TXexQVO0Vd4cfrQM1qKT/1xDKjbl4N0SIlzTX9UhccB2tsO93n4cjvq7gzqiMIQgRCFx6x5fZ0nO5LEL",
+	"aS8tjgg6RQ6NIJTK5OGDB151e0lst9SDDZUs13/tB+9qIu9qIufRg0teY7m2+6mNadsb5gsiI5qmIxqZ",
+	"9rGXhof88ReLwYVlIEWevmtvVIkhsUkiLYa6vg3QbTTXffXyexQ3ZhBdcsxnZHB9DSprwkl/xzTYw34v",
+	"6O6FoRwRymcImcG0SXzGKclZnORYeEgSHqVFzOKAJJKoPGExMmlCx4rlpqeBe3tAdsg04QWUuG/1yr8H",
+	"ZCKKHK7jH2e838M/wdK3/+iS4Xa/NySG1eFAzay0LMGWCTskpjOQORbuY1QgImKRM0liQagkVyxNu9jd",
+	"EkLAMF0SUW4K5L2qS3xrNWI8NF8Nk3iIoV/krP4bsDuC6dfZ4MkW3PAjQECfl1zz8jSJrSSFrwXleAQ3",
+	"DYio0vqBquL2rgiKD6i+yEbKYsdyonMR1kaM4qKAO5dCEL+2+X9mxAAtOKUxA0g6S48y0WZS/2Cvp399",
+	"dfqwOrH+3n5/b293v7ezbPiAU6noNFs4Cw9WedCDRErNRjqHnf/+uRcevP3bX1aZ2fCyHwy9Vp6S7W6T",
+	"b58dPwxPvj0e7OzqPRyiNVQuLlpF3erPbtCVq5oj4A+a9CQ5UZTHNI+JVYLIhMoznqgueQ3ID1QvZ84g",
+	"6DJi+kDkQmlprAdo6l7UlQiIZJoEFeLPGGjrOo71ZT/4bke8Gf/+/GDnzcGrH4v+Yzn+53T84/N/TvjF",
+	"m0H264E4eP7o+YNvH2RPt79eti8yOedUFTlbdV/6vV5vhU3Qx2XCruvrDjsi4hkpII7nzg8uUJc8VSQS",
+	"WkcnXBC3/AgKJkqcoSwXikXqjAO3kwqTUmdHJMvZmOUle3DTm8MDH4wO6O5+vM8G473xdj/uj+I92me7",
+	"dJv2x7t0i27F/dEO7bHtuEf70c5oj+6Nt9hudBDvj/q017awP4XPaJKeKBpdhCcrLW6Nymk4fvvH7va7",
+	"Jlq/VXH2DduXLEEH7WI7DNCATasNxDnyvjnX0ORdvSHZwo4ktgnvOs1IWnubfeROZq5h2DdupW/dM2y9",
+	"1ivNnVLWVuJRaLY4bkA8rpwSVLMCjHJUU4W6mO/Qa7Z0GY+hdSq5oloL4AL1B1QKjip6SiKt/hJ3Ub1k",
+	"UZEnaoZpQBVkMGY0g3k9813DzL9FnFeTSGcUEq0KYpMLowsGRDOlMn/JyAaHDw2mNiiTAOcM7ZrOiyTW",
+	"kvqMDx/EIpLOIhsSqXWtibjSX7hkeTIGyWEZT5lnP+iV7oDVYSXMZn9cVAmrOlY5l2azppW36ViEel+l",
+	"t/Na5vYqBvC6+BFmAZfAR1jafK/oEeYj8+AcRn+3nd2AHtf0PX/azg99HBJ+jlc1W51IFv3yZvokf/PT",
+	"8/RfW/+Vxv94M6GDH39/8/r57M1PL6f/eq3SaPDjr9H0x96z06dfdzbmQVmb0b5O1MSMfDH1eDkbuIeB",
+	"YSbAR+7wKe4ApNevPnAeu+knUX3wZ8V+uHJiuNnjVU9s3N3Z2dpd5gozuTL6NuQXIWIoG3lTCzSsBQbh",
+	"PF2vsW2m5kljkbtCJkVcf8wjl4+IprG7QKhRiqZiikWPM9Ntw0AotuA/lCrLavAPvl4IL7jLbLuLN24O",
+	"AGLZ0V3hhC5CfzD3Hnli3x6xhUG7c6ZaD0pvo4rlF6VJfiwlcInqd8ex7jjWZgAUbsOubpgPYUh8NfAE",
+	"9AFORyw3aV00t20ySWnL+tCghnWQc4aOIc6ujG8mMEECIV1/70RpPeWM2zLJMjiSKCI4KbhKUqPG2Beb",
+	"RhWP9T9N6eFY5PA5PVoX+IJPQHtsxLtqhzfwOfNNnSY4uipPhiFil0zTM6D0lPgMdm34guVejvePXnAn",
+	"hT62FPpzQhXcFSbeFSZa+fSeTfVGm/yBsZiTBa0NjBkuPevaBCSc71AAJgC0sKzXujAaTebqwSB7EISj",
+	"7JJHbgggjy9Yps64Nvi3epAM0tbuwPCV8vHPtioGZzCrwKdb5UFrANWYatmZ0Syh+Ud7A0ZzI6DVxAUu",
+	"4zPZOdzfM6HUeiAMfTksJju9Xtez8R5fRyzXL4JBjKgEuIMYo6YYnXwoYtY53On19GKt0BwS5ODTNUKQ",
+	"8MBpUxwy6IwTDinppbSrCk463t0J9/oHLNwf7G2Fu2xnvE23RoOor5/m7Fod41I1j7j//7N3Rb9N+0D4",
+	"X7H28nvZL9uqvQBPSAVpEgJB2QtsEm5yKNGSOMTOqgjtf0e+O8dOk6ps7cTW5a3Q9ux0yX0++/u+O/vG",
+	"10kn0iga3hOvkW/jdju/0T+yE8NxKtt2p0QmYQL9J4XbFmQ6+e0y5EVyd0Jsnfsr5oMBtyf8eTfgVnm9",
+	"9Pk7aYD6sq5SaVAdtASs2dBM9bjvbuyyd9AAg4vBjgQhbgAqjZ/O2DbHvkbwj8SnoK8zbX9zSLf9nWm3",
+	"/e38dYziupeJhuJt2ef1F7JlOpQ4Oz29KpMAmx1Fk0mdknl+x+InrKDmRkX2KnKt2FQAwd7xKJbQKiyZ",
+	"pXFuhXif2tmdz16NwTxNZS1DDvccZ/cE4V8NNOtcpjn97XpN2zy+Hh6W0YwHWPZg3NpU3nUPh10oNJNb",
+	"65Mr7f7+IHfO+xq9s9znebxib8lB78v7n62MAhfxc/lYdCec2oo8JazW6BoB9+u9qsXsnJn4QSKPZV23",
+	"wqyUZ3rpY+6yxOYvLip16y3hquS3+L87yHojJPGRSVDAyT0rsJZgw+4cm5OX4BBkNNHjb8aXvnAkokfd",
+	"1DtMzlLY1D60SHhUFtPZE2Qx+Zt4gpypUNrZOgzzE6VAepJ82tgzfDgDx/2jxme77NVCMr0Y031beT1U",
+	"ZIf+gVwbhJEuUeaqhKCoyYzQzdJGXmIb9khcmB7CGMhzbrsSFkDj5QYuxsXsNCwW+sXGrKs1HlRE2Lh7",
+	"pSIfXu0R3gAvpfTYG4t1ApRnVMN8Bd3nor40WugCygTdK1yy3Q3B+hIYm/4ymyhff7+2uZI0WJsUsSmp",
+	"WzRNORqsHmWVRXadrI2Mb6JbpegFyZbGArLky3SK6kTFTUHa4ALQ3dKPcoLZnC990NuWDUEL13iMDKJl",
+	"0nlgemAzKWBY1vDh0l5vmGGiCpk5UyEfvLZzLw3OMFArzz8uRA2xqhP+RlWrW1gfkGNuGPEGWkd28cik",
+	"hX1IoTT239B5MHNAWWX/269tiMgt2h0pZeAN0gkt0T/UqCByr5f7MPqCxGz0ay9VYtcS+GOE9sooMQ69",
+	"qKiDyXoLkmBUb8syHPIdrTc6NlBfcRVe139a2AL78ssH7VRY0UASOzbEJSok8ZKyHEk+CH2u2o6bGvuy",
+	"VFBnKgzJnz4alV9Tq5EU7C0Rg9bCQh2Tklb8dkaaeHwqgrgpyNykR3fXd38CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

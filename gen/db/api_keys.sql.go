@@ -23,6 +23,33 @@ func (q *Queries) APIKeyCountUnrevoked(ctx context.Context, organizationID uuid.
 	return count, err
 }
 
+const aPIKeyGet = `-- name: APIKeyGet :one
+SELECT id, organization_id, name, prefix, secret_hash, scopes, last_used_at, expires_at, revoked_at, created_at FROM api_keys WHERE organization_id = $1 AND id = $2
+`
+
+type APIKeyGetParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+func (q *Queries) APIKeyGet(ctx context.Context, arg APIKeyGetParams) (APIKey, error) {
+	row := q.db.QueryRow(ctx, aPIKeyGet, arg.OrganizationID, arg.ID)
+	var i APIKey
+	err := row.Scan(
+		&i.ID,
+		&i.OrganizationID,
+		&i.Name,
+		&i.Prefix,
+		&i.SecretHash,
+		&i.Scopes,
+		&i.LastUsedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const aPIKeyGetByPrefix = `-- name: APIKeyGetByPrefix :one
 SELECT api_keys.id, api_keys.organization_id, api_keys.name, api_keys.prefix, api_keys.secret_hash, api_keys.scopes, api_keys.last_used_at, api_keys.expires_at, api_keys.revoked_at, api_keys.created_at, organizations.suspended_at AS organization_suspended_at
 FROM api_keys
@@ -101,18 +128,24 @@ func (q *Queries) APIKeyInsert(ctx context.Context, arg APIKeyInsertParams) (API
 
 const aPIKeyList = `-- name: APIKeyList :many
 SELECT id, organization_id, name, prefix, secret_hash, scopes, last_used_at, expires_at, revoked_at, created_at FROM api_keys
-WHERE organization_id = $1
-  AND (revoked_at IS NULL OR revoked_at > $2::timestamptz)
-ORDER BY id DESC
+WHERE api_keys.organization_id = $1
+  AND (api_keys.revoked_at IS NULL OR api_keys.id = ANY (ARRAY(
+      SELECT revoked.id FROM api_keys AS revoked
+      WHERE revoked.organization_id = $1 AND revoked.revoked_at > $2::timestamptz
+      ORDER BY revoked.revoked_at DESC
+      LIMIT $3)))
+ORDER BY api_keys.id DESC
 `
 
 type APIKeyListParams struct {
 	OrganizationID uuid.UUID
 	RevokedAfter   time.Time
+	MaxRevoked     int32
 }
 
+// APIKeyList reads all unrevoked keys, and the latest of those revoked after a time, newest first.
 func (q *Queries) APIKeyList(ctx context.Context, arg APIKeyListParams) ([]APIKey, error) {
-	rows, err := q.db.Query(ctx, aPIKeyList, arg.OrganizationID, arg.RevokedAfter)
+	rows, err := q.db.Query(ctx, aPIKeyList, arg.OrganizationID, arg.RevokedAfter, arg.MaxRevoked)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ const (
 	MaxKeys = 100
 	// RevokedListedFor is how long a revoked key stays in lists.
 	RevokedListedFor = 90 * 24 * time.Hour
+	// MaxRevokedListed is how many revoked keys a list has at most, those revoked last.
+	MaxRevokedListed = 100
 	// maxPrefixAttempts bounds how often a random prefix is drawn, since some of the 36^8 prefixes are taken.
 	maxPrefixAttempts = 5
 )
@@ -100,16 +102,28 @@ func (k Keys) insert(ctx context.Context, wanted NewKey, secret apikey.Key) (db.
 	return row, err
 }
 
-// ListKeys returns the keys of an organization, newest first: the unrevoked keys, and the keys revoked within
-// [RevokedListedFor].
-func (k Keys) ListKeys(ctx context.Context, organizationID uuid.UUID) ([]db.APIKey, error) {
+// ListKeys returns the keys of an organization, newest first: the unrevoked keys, and of the keys revoked within
+// [RevokedListedFor] the last maxRevoked.
+func (k Keys) ListKeys(ctx context.Context, organizationID uuid.UUID, maxRevoked int32) ([]db.APIKey, error) {
 	rows, err := k.Store.Queries().APIKeyList(ctx, db.APIKeyListParams{
-		OrganizationID: organizationID, RevokedAfter: k.Now().Add(-RevokedListedFor),
+		OrganizationID: organizationID, RevokedAfter: k.Now().Add(-RevokedListedFor), MaxRevoked: maxRevoked,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list API keys: %w", err)
 	}
 	return rows, nil
+}
+
+// GetKey returns a key of the organization, revoked or not. It reports whether there is one.
+func (k Keys) GetKey(ctx context.Context, organizationID, id uuid.UUID) (row db.APIKey, found bool, err error) {
+	row, err = k.Store.Queries().APIKeyGet(ctx, db.APIKeyGetParams{OrganizationID: organizationID, ID: id})
+	if store.IsNoRows(err) {
+		return db.APIKey{}, false, nil
+	}
+	if err != nil {
+		return db.APIKey{}, false, fmt.Errorf("read an API key: %w", err)
+	}
+	return row, true, nil
 }
 
 // RevokeKey revokes a key of the organization, at once and for good. It reports whether there was one to revoke.

@@ -79,13 +79,17 @@ func (op *Operation) checkQuery(raw string) error {
 		return wrong("The query is not well-formed.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
+		parameter := op.parameters.GetByInAndName("query", name)
 		switch {
-		case op.parameters.GetByInAndName("query", name) == nil:
+		case parameter == nil:
 			return wrong("The query parameter %q is unknown.", name)
 		case len(given[name]) > 1:
 			return wrong("The query parameter %q is given twice.", name)
 		case given.Get(name) == "":
 			return wrong("The query parameter %q is empty.", name)
+		case parameter.Schema.Value.Type.Is("boolean") && given.Get(name) != "true" && given.Get(name) != "false":
+			// The library reads what strconv.ParseBool does.
+			return wrong("The %s in the query is not valid.", name)
 		}
 	}
 	return nil

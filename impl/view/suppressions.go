@@ -9,13 +9,18 @@ import (
 func Suppressions(rows []db.Suppression) []api.Suppression {
 	suppressions := make([]api.Suppression, 0, len(rows))
 	for _, row := range rows {
-		suppressions = append(suppressions, api.Suppression{
-			Address:   row.AddressKey,
-			Reason:    api.SuppressionReason(row.Reason),
-			Detail:    row.Detail,
-			EmailID:   row.EmailID,
-			CreatedAt: row.CreatedAt.UTC(),
-		})
+		suppressions = append(suppressions, Suppression(row))
 	}
 	return suppressions
+}
+
+// Suppression returns a suppressed address.
+func Suppression(row db.Suppression) api.Suppression {
+	return api.Suppression{
+		Address:   row.AddressKey,
+		Reason:    api.SuppressionReason(row.Reason),
+		Detail:    row.Detail,
+		EmailID:   row.EmailID,
+		CreatedAt: row.CreatedAt.UTC(),
+	}
 }

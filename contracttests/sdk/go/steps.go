@@ -282,7 +282,7 @@ func (r *runner) revokeKey(ctx context.Context) (observed, error) {
 }
 
 func (r *runner) listKeys(ctx context.Context) (observed, error) {
-	answer, err := r.client.ListAPIKeysWithResponse(ctx)
+	answer, err := r.client.ListAPIKeysWithResponse(ctx, nil)
 	if err != nil || answer.JSON200 == nil {
 		return nil, errorOf(err)
 	}

@@ -151,7 +151,7 @@ func (dev *environment) usable(row db.APIKey, organization uuid.UUID, key apikey
 // storeKey stores the key after revoking an earlier one of the same name.
 func (dev *environment) storeKey(ctx context.Context, organization uuid.UUID, key apikey.Key) error {
 	keys := dev.process.Keys(dev.apiStore)
-	rows, err := keys.ListKeys(ctx, organization)
+	rows, err := keys.ListKeys(ctx, organization, 0)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func listKeys(ctx context.Context, process *components.Process, database *store.
 	if err != nil {
 		return nil, err
 	}
-	return process.Keys(database).ListKeys(ctx, owner.ID)
+	return process.Keys(database).ListKeys(ctx, owner.ID, auth.MaxRevokedListed)
 }
 
 type keyRevoke struct {

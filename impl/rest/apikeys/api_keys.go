@@ -15,9 +15,13 @@ import (
 
 // ListAPIKeys lists the organization's keys.
 func (ops *Operations) ListAPIKeys(
-	ctx context.Context, _ api.ListAPIKeysRequestObject,
+	ctx context.Context, request api.ListAPIKeysRequestObject,
 ) (api.ListAPIKeysResponseObject, error) {
-	rows, err := ops.Keys.ListKeys(ctx, auth.CallerFromContext(ctx).OrganizationID)
+	maxRevoked := int32(auth.MaxRevokedListed)
+	if revoked := request.Params.IncludeRevoked; revoked != nil && !*revoked {
+		maxRevoked = 0
+	}
+	rows, err := ops.Keys.ListKeys(ctx, auth.CallerFromContext(ctx).OrganizationID, maxRevoked)
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +30,20 @@ func (ops *Operations) ListAPIKeys(
 		keys = append(keys, view.APIKey(row, ops.Now()))
 	}
 	return api.ListAPIKeys200JSONResponse{Body: keys}, nil
+}
+
+// GetAPIKey reads what may be known of a key.
+func (ops *Operations) GetAPIKey(
+	ctx context.Context, request api.GetAPIKeyRequestObject,
+) (api.GetAPIKeyResponseObject, error) {
+	row, found, err := ops.Keys.GetKey(ctx, auth.CallerFromContext(ctx).OrganizationID, request.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, problem.NotFound()
+	}
+	return api.GetAPIKey200JSONResponse{Body: view.APIKey(row, ops.Now())}, nil
 }
 
 // CreateAPIKey creates a key that is no more powerful than the key of the request.

@@ -48,7 +48,8 @@ func queuedOf(results []intake.Result) (api.SendEmail202JSONResponse, error) {
 		return api.SendEmail202JSONResponse{}, refusal
 	}
 	return api.SendEmail202JSONResponse{
-		Body: api.QueuedEmail{ID: results[0].ID, Status: api.SendStatusQueued},
+		Body:    api.QueuedEmail{ID: results[0].ID, Status: api.SendStatusQueued},
+		Headers: api.SendEmail202ResponseHeaders{Location: "/v1/emails/" + results[0].ID.String()},
 	}, nil
 }
 

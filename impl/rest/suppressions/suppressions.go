@@ -167,6 +167,37 @@ func addressKeys(addresses []string) ([]string, error) {
 	return keys, nil
 }
 
+// GetSuppression reads whether and why the organization does not send to an address.
+func (ops *Operations) GetSuppression(
+	ctx context.Context, request api.GetSuppressionRequestObject,
+) (api.GetSuppressionResponseObject, error) {
+	_, row, err := ops.find(ctx, request.Address)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetSuppression200JSONResponse{Body: view.Suppression(row)}, nil
+}
+
+// find reads the suppression of an address as it is written in a path.
+func (ops *Operations) find(ctx context.Context, written string) (mail.Address, db.Suppression, error) {
+	address, err := mail.ParseAddress(written)
+	if err != nil {
+		return address, db.Suppression{}, &problem.Problem{
+			Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The address in the path " + err.Error() + "."),
+		}
+	}
+	row, err := ops.Store.Queries().SuppressionGet(ctx, db.SuppressionGetParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, AddressKey: address.Key(),
+	})
+	if store.IsNoRows(err) {
+		return address, row, problem.NotFound()
+	}
+	if err != nil {
+		return address, row, fmt.Errorf("read a suppression: %w", err)
+	}
+	return address, row, nil
+}
+
 // DeleteSuppression lets the organization send to an address again. It removes the address from the list of the
 // SES account first: if SES fails, nothing has changed and the request can be repeated. In the other order a
 // repeated request would find no suppression, and the address would stay on the account's list for ever. If the
@@ -175,20 +206,11 @@ func addressKeys(addresses []string) ([]string, error) {
 func (ops *Operations) DeleteSuppression(
 	ctx context.Context, request api.DeleteSuppressionRequestObject,
 ) (api.DeleteSuppressionResponseObject, error) {
-	address, err := mail.ParseAddress(request.Address)
+	address, row, err := ops.find(ctx, request.Address)
 	if err != nil {
-		return nil, &problem.Problem{
-			Code: api.ProblemCodeValidationFailed, Detail: problem.Truncate("The address in the path " + err.Error() + "."),
-		}
+		return nil, err
 	}
 	organization, queries := auth.CallerFromContext(ctx).OrganizationID, ops.Store.Queries()
-	row, err := queries.SuppressionGet(ctx, db.SuppressionGetParams{OrganizationID: organization, AddressKey: address.Key()})
-	if store.IsNoRows(err) {
-		return nil, problem.NotFound()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read a suppression: %w", err)
-	}
 	forms, err := ops.formsOf(ctx, row, address)
 	if err != nil {
 		return nil, err

@@ -197,7 +197,7 @@ final class Steps {
   }
 
   private Map<String, Object> listKeys(ApiClient client, JsonNode input) throws ApiException {
-    ApiResponse<List<ApiKey>> answer = new ApiKeysApi(client).listApiKeysWithHttpInfo();
+    ApiResponse<List<ApiKey>> answer = new ApiKeysApi(client).listApiKeysWithHttpInfo(null);
     return observed(
         "http", answer.getStatusCode(),
         "names", collect(answer.getData(), ApiKey::getName),
