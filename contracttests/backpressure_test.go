@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -296,5 +297,36 @@ func TestWaitingForTheNetworkHoldsNoConnection(t *testing.T) {
 	s.sim.ClearFaults()
 	for range waiting {
 		<-ended
+	}
+}
+
+// TestUnreadResponses: clients that do not read their responses keep no other organization from reading, however many they
+// are.
+func TestUnreadResponses(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, options{})
+	stalled, from := s.newSender()
+	many := make([]string, 50)
+	for i := range many {
+		many[i] = fmt.Sprintf("x%d@%sexample.com", i, strings.Repeat(strings.Repeat("x", 59)+".", 3))
+	}
+	items := repeated(email(from, "to", strings.Join(many, ",")), 60)
+	stalled.sends(60, 3000, batchPath, batchOf(items...))
+	for range 16 * runtime.GOMAXPROCS(0) {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		must(t, conn.(*net.TCPConn).SetReadBuffer(1))
+		// Several responses are more than the system takes in for a client.
+		request := fmt.Sprintf("GET %s?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", singlePath, stalled.key)
+		_, err = io.WriteString(conn, strings.Repeat(request, 16))
+		must(t, err)
+		// The first byte shows that the response is being written.
+		_, err = conn.Read(make([]byte, 1))
+		must(t, err)
+	}
+	other, _ := s.newSender()
+	for range 50 {
+		other.exchange(http.MethodGet, singlePath, other.key, nil).is(http.StatusOK)
 	}
 }

@@ -13,6 +13,7 @@ import (
 func (server *Server) Accept(
 	ctx context.Context, messages []intake.Message, respond func(results []intake.Result) (ResponseWriteFunc, error),
 ) ([]intake.Result, error) {
+	endTurn(ctx)
 	claim := idempotencyFromContext(ctx)
 	switch {
 	case claim == nil && len(messages) == 0:

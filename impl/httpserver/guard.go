@@ -60,12 +60,32 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 		}
 		defer reservation.release()
 		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), bodyReservationKey{}, reservation)))
-		if body, err = server.validateBody(op, c, reservation); err != nil {
+		if body, err = server.readBody(op, c, reservation); err != nil {
 			return err
+		}
+		if len(body) >= largeBody {
+			release, err := server.takeTurn(c, server.largeBodies)
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
+		if err = server.validateBody(op, c, body); err != nil {
+			return err
+		}
+		if !op.Accepts {
+			endTurn(c.Request().Context())
 		}
 	}
 	if err := op.CheckParameters(c.Request(), pathValues(c)); err != nil {
 		return err
+	}
+	if op.Secured && op.Method == http.MethodGet {
+		release, err := server.takeTurn(c, server.reads)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	attachIdempotencyKey(op, c, body)
 	return next(c)
@@ -94,34 +114,50 @@ func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 	return found
 }
 
-// validateBody reads, decodes and validates the body, and returns its bytes. It leaves the decoded value for the
-// handler to bind.
-func (server *Server) validateBody(op *spec.Operation, c echo.Context, reservation *bodyReservation) ([]byte, error) {
-	request, rules := c.Request(), op.Body
-	raw, err := readBody(c.Response(), request, rules.Limit, reservation, server.config.BodyPace)
-	if IsBodyTooLarge(err) {
-		return nil, rules.TooLarge()
-	}
+// takeTurn waits for the turn of a request among those of its kind. It ends when messages are accepted, and before the response
+// is written: a client that does not read its response holds no turn.
+func (server *Server) takeTurn(c echo.Context, among *turns) (release func(), err error) {
+	holder := auth.CallerFromContext(c.Request().Context()).OrganizationID
+	ctx, cancel := context.WithTimeout(c.Request().Context(), server.config.RequestTimeout)
+	defer cancel()
+	release, err = among.take(ctx, holder)
 	if err != nil {
 		return nil, err
 	}
+	c.Response().Before(release)
+	c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), turnKey{}, release)))
+	return release, nil
+}
+
+// readBody reads the body of a request to op.
+func (server *Server) readBody(op *spec.Operation, c echo.Context, reservation *bodyReservation) ([]byte, error) {
+	raw, err := readBody(c.Response(), c.Request(), op.Body.Limit, reservation, server.config.BodyPace)
+	if IsBodyTooLarge(err) {
+		return nil, op.Body.TooLarge()
+	}
+	return raw, err
+}
+
+// validateBody decodes and validates a body. It leaves the decoded value for the handler to bind.
+func (server *Server) validateBody(op *spec.Operation, c echo.Context, raw []byte) error {
+	request, rules := c.Request(), op.Body
 	value, err := spec.Decode(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if op.Secured {
 		server.config.Authorizer.Charge(request.Context(), c.Response().Header(), rules.Items(value))
 	}
 	items, err := rules.Validate(value, raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if items != nil {
 		request = request.WithContext(context.WithValue(request.Context(), itemProblemsKey{}, items))
 	}
 	request.Body = validatedBody{ReadCloser: http.NoBody, value: value}
 	c.SetRequest(request)
-	return raw, nil
+	return nil
 }
 
 // validatedBody passes the validated value to the generated handler, which binds that very value.

@@ -7,6 +7,7 @@
 //   - guard.go: the order of the checks on an operation's request
 //   - body_budget.go: the limit on the bytes of all bodies in memory, and the share of each organization
 //   - body_read.go: reading a body, and how fast it must arrive
+//   - turns.go: the share of each organization in what large bodies and reads take
 //   - linger.go: discarding a body that is not read
 //   - problems.go: errors become problem documents
 //   - idempotency.go: requests repeated under an idempotency key
@@ -20,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -99,6 +101,8 @@ type Server struct {
 	// methods holds the methods of each path without parameters, separated by commas.
 	methods map[string]string
 	bodies  *bodyBudget
+	// largeBodies and reads share processors and connections to the database among organizations.
+	largeBodies, reads *turns
 	// refusals bounds the log lines of refused requests: an overloaded server refuses thousands a second.
 	refusals *loglimit.Limiter
 	draining atomic.Bool
@@ -109,6 +113,9 @@ type Server struct {
 	// responses is nil if responses are not validated.
 	responses *responseValidator
 }
+
+// readsPerProcessor is how many reads are at work at once. They wait for the database most of the time.
+const readsPerProcessor = 4
 
 // refusalInterval is the least time between two log lines about requests refused for the same reason.
 const refusalInterval = time.Second
@@ -123,6 +130,9 @@ func New(config Config) (*Server, error) {
 	}
 	config.BodyPace = config.BodyPace.orDefaults()
 	server := &Server{config: config, echo: echo.New(), bodies: newBodyBudget(config.BodyBudget), refusals: loglimit.New(refusalInterval)}
+	// Large bodies leave half of the processors to everything else, and reads leave connections to it.
+	server.largeBodies = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
+	server.reads = newTurns(readsPerProcessor * runtime.GOMAXPROCS(0))
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.assignRequestID, server.closeConnections)
 	if config.Observer != nil || config.Tracer != nil {

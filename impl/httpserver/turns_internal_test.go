@@ -1,0 +1,65 @@
+package httpserver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// Turns go round the holders that wait, however many requests each has.
+func TestTurnsGoRound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(1)
+		first, err := turns.take(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
+		var running sync.WaitGroup
+		for _, holder := range []string{"a", "a", "a", "b", "c", "b"} {
+			running.Go(func() {
+				release, err := turns.take(t.Context(), holder)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				order = append(order, holder)
+				release()
+				release()
+			})
+			synctest.Wait()
+		}
+		first()
+		running.Wait()
+		if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(order, want) {
+			t.Errorf("turns went to %v, want %v", order, want)
+		}
+		if turns.free != 1 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+			t.Errorf("left %+v", turns)
+		}
+	})
+}
+
+// A request that is given up leaves no turn behind, whether or not it was its turn.
+func TestTurnsOfRequestsThatAreGivenUp(t *testing.T) {
+	t.Parallel()
+	turns := newTurns(2)
+	var running sync.WaitGroup
+	for i := range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		running.Go(func() {
+			defer cancel()
+			if release, err := turns.take(ctx, i%7); err == nil {
+				release()
+			}
+		})
+		running.Go(cancel)
+	}
+	running.Wait()
+	if turns.free != 2 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+		t.Errorf("left %+v", turns)
+	}
+}
