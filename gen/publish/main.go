@@ -41,7 +41,7 @@ func publish(source, folder string) error {
 		return err
 	}
 	for name, document := range map[string][]byte{"openapi.yaml": asYAML, "openapi.json": asJSON} {
-		if err := os.WriteFile(filepath.Join(folder, name), document, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name), document, 0o600); err != nil {
 			return fmt.Errorf("write the published document: %w", err)
 		}
 	}
