@@ -229,6 +229,7 @@ func webhookAnswers(t *testing.T) happenings {
 	found.add("rotateWebhookSecret", owner.call(http.MethodPost, path+"/rotate-secret", nil))
 	test := owner.call(http.MethodPost, path+"/test", nil)
 	found.add("testWebhook", test)
+	owner.execute("UPDATE deliveries SET event_type = 'email.bounced' WHERE organization_id = $1", owner.id)
 	found.add("replayWebhookDelivery", owner.call(http.MethodPost, path+"/deliveries/"+decoded[api.WebhookDelivery](test).ID.String()+"/replay", nil))
 	_, err := s.mailer.RunOnce(t.Context())
 	must(t, err)

@@ -2,6 +2,7 @@ package contracttests
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"os"
 	"regexp"
@@ -128,6 +129,24 @@ func TestOnlyPortablePatternsPass(t *testing.T) {
 			t.Errorf("%s passes", pattern)
 		}
 	}
+}
+
+// Generators choose the type of an integer by its format, and validate by its bounds.
+func TestIntegersHaveFormatsAndBounds(t *testing.T) {
+	t.Parallel()
+	visitMembers("", map[string]any{"": published(t)}, func(path, name string, value any) {
+		schema, isObject := value.(map[string]any)
+		if !isObject || schema["type"] != "integer" {
+			return
+		}
+		least, bounded := schema["minimum"].(float64)
+		most, bounded2 := schema["maximum"].(float64)
+		limits := map[any]float64{"int32": math.MaxInt32, "int64": 1<<53 - 1}
+		limit, known := limits[schema["format"]]
+		if !bounded || !bounded2 || !known || least < 0 || most > limit || least > most {
+			t.Errorf("%s/%s: %v from %v to %v", path, name, schema["format"], schema["minimum"], schema["maximum"])
+		}
+	})
 }
 
 // What the server refuses beyond the patterns is said in words.

@@ -72,6 +72,8 @@ type stack struct {
 type options struct {
 	store             *store.Store
 	requestsPerSecond float64
+	// exampleDomain is the domain of the examples of /docs.
+	exampleDomain string
 	// worker runs the workers beside the API.
 	worker bool
 	// events has the simulator report events, with this signature version. Empty means no events.
@@ -162,6 +164,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: s.intake, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
 		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, BodyPace: option.pace, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
+		ExampleDomain: option.exampleDomain,
 	})
 	must(s.t, err)
 	s.t.Cleanup(func() {

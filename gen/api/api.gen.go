@@ -442,6 +442,54 @@ func (e SuppressionReason) Valid() bool {
 	}
 }
 
+// Defines values for WebhookDeliveryEventType.
+const (
+	WebhookDeliveryEventTypeDomainFailed        WebhookDeliveryEventType = "domain.failed"
+	WebhookDeliveryEventTypeDomainUnverified    WebhookDeliveryEventType = "domain.unverified"
+	WebhookDeliveryEventTypeDomainVerified      WebhookDeliveryEventType = "domain.verified"
+	WebhookDeliveryEventTypeEmailBounced        WebhookDeliveryEventType = "email.bounced"
+	WebhookDeliveryEventTypeEmailClicked        WebhookDeliveryEventType = "email.clicked"
+	WebhookDeliveryEventTypeEmailComplained     WebhookDeliveryEventType = "email.complained"
+	WebhookDeliveryEventTypeEmailDelivered      WebhookDeliveryEventType = "email.delivered"
+	WebhookDeliveryEventTypeEmailFailed         WebhookDeliveryEventType = "email.failed"
+	WebhookDeliveryEventTypeEmailOpened         WebhookDeliveryEventType = "email.opened"
+	WebhookDeliveryEventTypeEmailSent           WebhookDeliveryEventType = "email.sent"
+	WebhookDeliveryEventTypeOrganizationWarning WebhookDeliveryEventType = "organization.warning"
+	WebhookDeliveryEventTypeWebhookTest         WebhookDeliveryEventType = "webhook.test"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryEventType enum.
+func (e WebhookDeliveryEventType) Valid() bool {
+	switch e {
+	case WebhookDeliveryEventTypeDomainFailed:
+		return true
+	case WebhookDeliveryEventTypeDomainUnverified:
+		return true
+	case WebhookDeliveryEventTypeDomainVerified:
+		return true
+	case WebhookDeliveryEventTypeEmailBounced:
+		return true
+	case WebhookDeliveryEventTypeEmailClicked:
+		return true
+	case WebhookDeliveryEventTypeEmailComplained:
+		return true
+	case WebhookDeliveryEventTypeEmailDelivered:
+		return true
+	case WebhookDeliveryEventTypeEmailFailed:
+		return true
+	case WebhookDeliveryEventTypeEmailOpened:
+		return true
+	case WebhookDeliveryEventTypeEmailSent:
+		return true
+	case WebhookDeliveryEventTypeOrganizationWarning:
+		return true
+	case WebhookDeliveryEventTypeWebhookTest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookDeliveryState.
 const (
 	WebhookDeliveryStateDelivered WebhookDeliveryState = "Delivered"
@@ -1839,10 +1887,10 @@ type WebhookDelivery struct {
 	// Example: 0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91
 	EventID openapi_types.UUID `json:"eventId"`
 
-	// EventType The type of the event.
+	// EventType The type of the event that is delivered. More values may come.
 	//
 	// Example: email.bounced
-	EventType string `json:"eventType"`
+	EventType WebhookDeliveryEventType `json:"eventType"`
 
 	// FinishedAt When it was delivered, or given up; null until then.
 	FinishedAt *time.Time `json:"finishedAt"`
@@ -1865,6 +1913,11 @@ type WebhookDelivery struct {
 	// Example: Pending
 	State WebhookDeliveryState `json:"state"`
 }
+
+// WebhookDeliveryEventType The type of the event that is delivered. More values may come.
+//
+// Example: email.bounced
+type WebhookDeliveryEventType string
 
 // WebhookDeliveryList A page of deliveries.
 type WebhookDeliveryList struct {
@@ -1931,12 +1984,8 @@ type WebhookDomainEventType string
 
 // WebhookEmailData The message, as it was once the event was known.
 type WebhookEmailData struct {
-	// Details What else is known of the event, by its type: the members of `EmailEventData`, such as `automated` of an open
-	// or a click that a program probably caused.
-	//
-	//
-	// Example: {"bounceType":"Permanent"}
-	Details map[string]interface{} `json:"details"`
+	// Details What else is known of an event; which members there are depends on its type.
+	Details EmailEventData `json:"details"`
 
 	// ErrorMessage What went wrong, for people; null when nothing did.
 	//
@@ -2226,6 +2275,9 @@ type APIKeyForbidden = Problem
 
 // BadFlag A problem document (RFC 9457).
 type BadFlag = Problem
+
+// BadIDOrKey A problem document (RFC 9457).
+type BadIDOrKey = Problem
 
 // BadListRequest A problem document (RFC 9457).
 type BadListRequest = Problem
@@ -4619,7 +4671,7 @@ func NewListEmailsRequest(server string, params *ListEmailsParams) (*http.Reques
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4908,7 +4960,7 @@ func NewListEmailEventsRequest(server string, id EmailID, params *ListEmailEvent
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4974,7 +5026,7 @@ func NewListSuppressionsRequest(server string, params *ListSuppressionsParams) (
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5187,7 +5239,7 @@ func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5511,7 +5563,7 @@ func NewListTemplateVersionsRequest(server string, id TemplateID, params *ListTe
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5618,7 +5670,7 @@ func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Re
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5861,7 +5913,7 @@ func NewListWebhookDeliveriesRequest(server string, id WebhookID, params *ListWe
 
 		if params.Limit != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -13070,7 +13122,7 @@ type TestWebhookResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *WebhookDelivery
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *MalformedID
+	ApplicationProblemJSON400 *BadIDOrKey
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -13115,7 +13167,7 @@ func (r TestWebhookResponse) GetJSON202() *WebhookDelivery {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r TestWebhookResponse) GetApplicationProblemJSON400() *MalformedID {
+func (r TestWebhookResponse) GetApplicationProblemJSON400() *BadIDOrKey {
 	return r.ApplicationProblemJSON400
 }
 
@@ -14185,7 +14237,7 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		var headers GetReadinessResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14376,7 +14428,7 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14403,7 +14455,7 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		var headers ListAPIKeysResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14725,7 +14777,7 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14752,7 +14804,7 @@ func ParseCreateAPIKeyResponse(rsp *http.Response) (*CreateAPIKeyResponse, error
 		var headers CreateAPIKeyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14970,7 +15022,7 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -14997,7 +15049,7 @@ func ParseRevokeAPIKeyResponse(rsp *http.Response) (*RevokeAPIKeyResponse, error
 		var headers RevokeAPIKeyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15219,7 +15271,7 @@ func ParseGetAPIKeyResponse(rsp *http.Response) (*GetAPIKeyResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15246,7 +15298,7 @@ func ParseGetAPIKeyResponse(rsp *http.Response) (*GetAPIKeyResponse, error) {
 		var headers GetAPIKeyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15437,7 +15489,7 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15464,7 +15516,7 @@ func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
 		var headers GetUsageResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15655,7 +15707,7 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15682,7 +15734,7 @@ func ParseListDomainsResponse(rsp *http.Response) (*ListDomainsResponse, error) 
 		var headers ListDomainsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -15946,7 +15998,7 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -16049,7 +16101,7 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16076,7 +16128,7 @@ func ParseCreateDomainResponse(rsp *http.Response) (*CreateDomainResponse, error
 		var headers CreateDomainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16294,7 +16346,7 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16321,7 +16373,7 @@ func ParseDeleteDomainResponse(rsp *http.Response) (*DeleteDomainResponse, error
 		var headers DeleteDomainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16543,7 +16595,7 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16570,7 +16622,7 @@ func ParseGetDomainResponse(rsp *http.Response) (*GetDomainResponse, error) {
 		var headers GetDomainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16792,7 +16844,7 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -16819,7 +16871,7 @@ func ParseVerifyDomainResponse(rsp *http.Response) (*VerifyDomainResponse, error
 		var headers VerifyDomainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17010,7 +17062,7 @@ func ParseListEmailsResponse(rsp *http.Response) (*ListEmailsResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17037,7 +17089,7 @@ func ParseListEmailsResponse(rsp *http.Response) (*ListEmailsResponse, error) {
 		var headers ListEmailsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17332,7 +17384,7 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -17435,7 +17487,7 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17462,7 +17514,7 @@ func ParseSendEmailResponse(rsp *http.Response) (*SendEmailResponse, error) {
 		var headers SendEmailResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17750,7 +17802,7 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -17853,7 +17905,7 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17880,7 +17932,7 @@ func ParseSendBatchResponse(rsp *http.Response) (*SendBatchResponse, error) {
 		var headers SendBatchResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18102,7 +18154,7 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18129,7 +18181,7 @@ func ParseGetEmailResponse(rsp *http.Response) (*GetEmailResponse, error) {
 		var headers GetEmailResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18351,7 +18403,7 @@ func ParseListEmailEventsResponse(rsp *http.Response) (*ListEmailEventsResponse,
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18378,7 +18430,7 @@ func ParseListEmailEventsResponse(rsp *http.Response) (*ListEmailEventsResponse,
 		var headers ListEmailEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18569,7 +18621,7 @@ func ParseListSuppressionsResponse(rsp *http.Response) (*ListSuppressionsRespons
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18596,7 +18648,7 @@ func ParseListSuppressionsResponse(rsp *http.Response) (*ListSuppressionsRespons
 		var headers ListSuppressionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18860,7 +18912,7 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -18963,7 +19015,7 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18990,7 +19042,7 @@ func ParseCreateSuppressionsResponse(rsp *http.Response) (*CreateSuppressionsRes
 		var headers CreateSuppressionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19208,7 +19260,7 @@ func ParseDeleteSuppressionResponse(rsp *http.Response) (*DeleteSuppressionRespo
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19235,7 +19287,7 @@ func ParseDeleteSuppressionResponse(rsp *http.Response) (*DeleteSuppressionRespo
 		var headers DeleteSuppressionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19457,7 +19509,7 @@ func ParseGetSuppressionResponse(rsp *http.Response) (*GetSuppressionResponse, e
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19484,7 +19536,7 @@ func ParseGetSuppressionResponse(rsp *http.Response) (*GetSuppressionResponse, e
 		var headers GetSuppressionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19675,7 +19727,7 @@ func ParseListTemplatesResponse(rsp *http.Response) (*ListTemplatesResponse, err
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19702,7 +19754,7 @@ func ParseListTemplatesResponse(rsp *http.Response) (*ListTemplatesResponse, err
 		var headers ListTemplatesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19966,7 +20018,7 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -20069,7 +20121,7 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20096,7 +20148,7 @@ func ParseCreateTemplateResponse(rsp *http.Response) (*CreateTemplateResponse, e
 		var headers CreateTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20314,7 +20366,7 @@ func ParseDeleteTemplateResponse(rsp *http.Response) (*DeleteTemplateResponse, e
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20341,7 +20393,7 @@ func ParseDeleteTemplateResponse(rsp *http.Response) (*DeleteTemplateResponse, e
 		var headers DeleteTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20563,7 +20615,7 @@ func ParseGetTemplateResponse(rsp *http.Response) (*GetTemplateResponse, error) 
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20590,7 +20642,7 @@ func ParseGetTemplateResponse(rsp *http.Response) (*GetTemplateResponse, error) 
 		var headers GetTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20936,7 +20988,7 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20963,7 +21015,7 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 		var headers UpdateTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21278,7 +21330,7 @@ func ParsePreviewTemplateResponse(rsp *http.Response) (*PreviewTemplateResponse,
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21305,7 +21357,7 @@ func ParsePreviewTemplateResponse(rsp *http.Response) (*PreviewTemplateResponse,
 		var headers PreviewTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21527,7 +21579,7 @@ func ParsePublishTemplateResponse(rsp *http.Response) (*PublishTemplateResponse,
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21554,7 +21606,7 @@ func ParsePublishTemplateResponse(rsp *http.Response) (*PublishTemplateResponse,
 		var headers PublishTemplateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21776,7 +21828,7 @@ func ParseListTemplateVersionsResponse(rsp *http.Response) (*ListTemplateVersion
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21803,7 +21855,7 @@ func ParseListTemplateVersionsResponse(rsp *http.Response) (*ListTemplateVersion
 		var headers ListTemplateVersionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22025,7 +22077,7 @@ func ParseGetTemplateVersionResponse(rsp *http.Response) (*GetTemplateVersionRes
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22052,7 +22104,7 @@ func ParseGetTemplateVersionResponse(rsp *http.Response) (*GetTemplateVersionRes
 		var headers GetTemplateVersionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22243,7 +22295,7 @@ func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22270,7 +22322,7 @@ func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error
 		var headers ListWebhooksResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22534,7 +22586,7 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -22637,7 +22689,7 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22664,7 +22716,7 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		var headers CreateWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22882,7 +22934,7 @@ func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, err
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22909,7 +22961,7 @@ func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, err
 		var headers DeleteWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23131,7 +23183,7 @@ func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23158,7 +23210,7 @@ func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
 		var headers GetWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23473,7 +23525,7 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23500,7 +23552,7 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		var headers UpdateWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23722,7 +23774,7 @@ func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliver
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23749,7 +23801,7 @@ func ParseListWebhookDeliveriesResponse(rsp *http.Response) (*ListWebhookDeliver
 		var headers ListWebhookDeliveriesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24002,7 +24054,7 @@ func ParseReplayWebhookDeliveryResponse(rsp *http.Response) (*ReplayWebhookDeliv
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24029,7 +24081,7 @@ func ParseReplayWebhookDeliveryResponse(rsp *http.Response) (*ReplayWebhookDeliv
 		var headers ReplayWebhookDeliveryResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24251,7 +24303,7 @@ func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretR
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24278,7 +24330,7 @@ func ParseRotateWebhookSecretResponse(rsp *http.Response) (*RotateWebhookSecretR
 		var headers RotateWebhookSecretResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24318,7 +24370,7 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest MalformedID
+		var dest BadIDOrKey
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -24521,7 +24573,7 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = &value
@@ -24576,7 +24628,7 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		}
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24603,7 +24655,7 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		var headers TestWebhookResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25094,7 +25146,7 @@ func (w *ServerInterfaceWrapper) ListEmails(ctx echo.Context) error {
 	var params ListEmailsParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25242,7 +25294,7 @@ func (w *ServerInterfaceWrapper) ListEmailEvents(ctx echo.Context) error {
 	var params ListEmailEventsParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25267,7 +25319,7 @@ func (w *ServerInterfaceWrapper) ListSuppressions(ctx echo.Context) error {
 	var params ListSuppressionsParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25367,7 +25419,7 @@ func (w *ServerInterfaceWrapper) ListTemplates(ctx echo.Context) error {
 	var params ListTemplatesParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25508,7 +25560,7 @@ func (w *ServerInterfaceWrapper) ListTemplateVersions(ctx echo.Context) error {
 	var params ListTemplateVersionsParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25557,7 +25609,7 @@ func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
 	var params ListWebhooksParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25666,7 +25718,7 @@ func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
 	var params ListWebhookDeliveriesParams
 	// ------------- Optional query parameter "limit" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
@@ -25983,6 +26035,17 @@ type BadFlagApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers BadFlagResponseHeaders
+}
+
+type BadIDOrKeyResponseHeaders struct {
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type BadIDOrKeyApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BadIDOrKeyResponseHeaders
 }
 
 type BadListRequestResponseHeaders struct {
@@ -34563,7 +34626,7 @@ func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.Respo
 }
 
 type TestWebhook400ApplicationProblemPlusJSONResponse struct {
-	MalformedIDApplicationProblemPlusJSONResponse
+	BadIDOrKeyApplicationProblemPlusJSONResponse
 }
 
 func (response TestWebhook400ApplicationProblemPlusJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
@@ -36114,438 +36177,438 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cttG1i/6Kn2451TsGYAmqbtUqTOKLxN/iR2PJccZR/7CJtAUEYHdCLohiUl517zDfoP9x/7/vMJ5",
-	"lHmSU71Wd6MBArxI9DX66quJTNz6snrd12/90YnENBOccSU7h3902DWdZimDv5/GbJoJxXg0e8pf5OI8",
-	"ZxIuyGI6pfmsc9g5nTAyTnKpSM5+K5hUJJFEqiRNCVXkSuQXnaBzSdOC6eciEbPOYScp3xsmPMzsm4NO",
-	"zBRN0s5h59i97ypRE6ImjEg6ZcQbUvgdm+mvme8cEZXPCD2nCSd0rFgOD50nl4wTlUxZtxN0zDufxp3D",
-	"Tq9/sDcaRNvhDu2Nwz3a74f70WAQ9uI+G4y36PZoJ+oEHamoKmTncLt3EHRUolLWNLpEEm9S5KIyMv1l",
-	"Ncv0gw+yXIxSNpUP2tbg3bug84LxOOHnj8SUJry63sckhl/JrwWs+XkiFctZXFnlnFHF4mPVOewMeoPd",
-	"sLcb9vdP+73Dnv7/N52gExVSiekzmqRPcjG1H+pMaZJ2Z6LI8SPdSEz1pnD5kkUij2Xn8Oc/OpxO9VR+",
-	"0TdLRaOL+SfESLL8ksWdw5/fBp2syDMh9TM/XHGWy0mSmb1I9MgPVV6wcqHt7PWiqbRz2N/v9dz6nf50",
-	"Ws6040YQXrI8GScRVYngX/82mO5cXv++NRvtXnG1H/2a98fnkh6wYnuSxXsXnXeBmwX+0v5E9xec2AWb",
-	"rT7NR989fXbTGT58fvzssTfHpQOML5Jpl07p74JLJmFk3vyad7Rt4M+On35Pnrz84cajf/aTN/R+j4wZ",
-	"i0d6g+RUZd1ChoxKFfY3Nd6TF082Q0mXX8ts3CcJj9IiZoeV4ZH/SdPUH+Mv8ZTm0Rrk8Oz45cPKOMc0",
-	"lTcdKLytf0Syr7ng7Kjz7m3Qie0BnhtTUmF1u6NBP9yLd2i4z7bG4YD2R73oIN5ne+NO0EmpVA8nLLpA",
-	"3sGLNG0cI/70klEpuL0ND2D5oGZjP5rfFvKxq4mQjOTIX8gVyxkZi4J/ugztxlxnfU5oF/DzYoU3Yllr",
-	"8c+F6/KhGejqbG59Vrtwou+f167AFtdhx2uQ86b5cQPfXJNFrzX4D8aja+xwy7LDpmEvY9vN73qnOfmE",
-	"0ZjloPo/FHycJpF6yVQ+O9Z6tv41ZjLKk0zzHE0HLBI8lkQJckUTRUZsLHKm9fOEn6OK3iUvciYZV+Rq",
-	"onm+vk9fnLA0kwG5miTRRKvQwxY9eaiVamOrdA77QUdGEzaleizThCfTYgq/mv1JuGLnLAfl+rEm++8F",
-	"Msj5sWuDJqNqQsQYDIgpk5Kes8rnOg8u+w8YsNwHnhnR74V7UbQVHsTbLOyPe3Qw2oq24x3WdCjccMci",
-	"n1K9/EWehDkbs5zxiJUmg1S5Frt66M74US9ZltKZfl19/EP9/qFZVT0ByuUVy0nOMkaV9H9SglBOGM3T",
-	"BG5osreGNYNr2CXHI9g3oSYsv0ok657xyuLoAXT8GTKud+NnvPC2PrGgcx2ei3B+tqvvUc6kKPJIz1eb",
-	"XFQSozHM7xoePG/bFh+3jWzbS6rY98k0UfMzea0HnEiSsrGys7lgs68kyaliJOHwS5aLiEmJ08PNY/Eh",
-	"GeZDu2syIJTHhKapfctvhVDUN4fP+FANiTRH816c07EKE6bG4USpjGZJqD+Z6nGG5ryH/d79LjkmI6qi",
-	"CYlEwZUkVBLBmSOXscgJo9GE9HskUWwqyYidF/yIXE2oOuOJIopeMP3rTPAYfnUTTiTJaBKT0cxsI87F",
-	"mO+JcrSG1MwFgeGBi4GpOt2ddS7Y7KxzlH/dPzg4OFJf9ytUmFGlWK4X/b/LO3/uhQdv/3akzB9/Wbx/",
-	"L0SaRLNmeqzuGqyI2bZDMvyt3Ch9lZKrhMfiSu/V8MptyhlfZ1dusDK/fT3o9XpHV18Plq3Mb3Zlrhav",
-	"zC2FQI2Ht5+2JTz9pMgyLRUSwVfnGtI8xGJC41j/FRCR26tpIlXJRXNGaM6IZJcsp+k8W5HlAOSDQrL8",
-	"7+a6EfEb4SOvX78+LtSEcaXVe9Y8Q3gzA97u3QtcPdBn9+WTh2R3b6dHJlTqI1aZyjeM5ixfON75Yf30",
-	"svSq1Uf0nE6ZRP8Yu44mlJ87pga6Wf6VJKk410zmiqVpqFeDxWT4U2heGj6NhyWbR5Zzr/+ff/+v/mCf",
-	"iPEZT5kmXhmQODlPNB8cdocBGf6i/ycc3tcn4oJlc0diVe9fSYH0+nvGz9Wkc9gf7AeaIt2/5zfrXdDJ",
-	"aE6nTBm16ThLvmOzpiXSm5bEHvPvNg90L9oahHtsdxQejLd74dZoEPXjHjsY7/e0Dqlfpam7E1i1OIlX",
-	"JLwC7pzf2IdFLkXePOIhZ9cKb3D7k9FzZo55AHLB/Vgy9KeaEaSCnwNj0IIEDpoYw98iP6c8+R0OMJDs",
-	"mdafNUvTd4yTVC9nfSuP/3l98eanf6l/bf04iwYHs+9/ein+9dM/1Wh6kIwGL3e+f/18Mkr6szevn1zY",
-	"lfqtYPmsXKoIZ9qy3zv9QX2/PZb583H4hoa/98KDX8I2PvmIpckly1fY/9jc2UIEdLy7E+71D1i4P9jb",
-	"CnfZznibIik0E0Fcfvl2xIAulRUmgJZN8/AXK1vvg4ZB218+aqPlA4f0NGQrKRiPyTm9ZHMMc0Xt/33M",
-	"zFPMv2MNSskzULsSRSQdgzxAC8DnpIeEEsWu4XBpq5SIK06iiUgiRu5dJjIZpYwcnzx8+jTQKobMaMTk",
-	"/YBQwtkVHFin/alJws/PuDLqnRJkxKwWHhBZRBO9tJTklMdiSl69evqoS04YI2eoROinO4SOxOWcPbFL",
-	"++Ne1GfhAe3H4Xa0tRfuj7dZOBjv0t7oINqLd/p2jVFFKle5Zr20nfDBzs6iE/5/hf+z7WS36PXfiisy",
-	"pXxGGFd5wvTMgRFqoUsVmQpZJaSdXjNjAq2uMuqYjWmRKnxkSq+NWtTrBasqSSw+RnWnRYFoUIsylkeM",
-	"q5DxSMR6QyfiSqtCBFXOqzxRitUOfYMW1HAMzCdWOwv6LI/EdSfw925r0Kvs3VbTNp2yaZZSxZZzAmXu",
-	"bDnn+/H2Vrg33otC2tvpa2qMB0yf9oP+ezrnP7Jcq5XPi+mItQhjDtf0DCi5xNsDMs7FlPTrKnbDCM0T",
-	"qw0z4Wpr0PEob9Df3tve39rd3ltKgK/ZaCLExfI9uMIbW7bggO1sh3u9/Tgc9XcH4U68zbbGKEreyxa8",
-	"0w/LDPyPpSpn/WAY1uaKcfiTZllqnO821vu3XyWaI35onV0nUtVi6VpZ1tpxIVlD0PyCzUI9odA86gfL",
-	"OSl4zi7FBYsh9uz4ua9PTajRxPVbCE1zRuPZZqPi5tvlV3Cs/sfmAuH1een1Ti1X9RINhECOesFmsmV5",
-	"0EzOtUACj6e/QJWlmNIZmWh5bngx6fd61SWUm1wYTd1zW0FlOR8CtpgbVus6VScIpFnS8V9yNu4cdv7H",
-	"gzKh4wFelQ9e4FvwkerRayIe1TRgt6tgJpdGsV47fGaqB+75iiuOr6bhmXsflDf67paw9Les9LC5XZuk",
-	"nvm47HHPfIXVweP9ROSjJI4Zv/H5jhiLawf8mci1gS4ysIkp2sGgJCX8HNZ+Qtto27wwhNvBVnHUfVp/",
-	"SyyYJFwopHHQYPVHjW4uD7W8vn0+zFb95EeU64+i1gfqIaiDZuRGd26k6/rkkLBFxmrrl0ip54iX5tdp",
-	"itdDe91boUQSkbEcqZnDeMp1oVkS6mO4+YXRW3P84iksT0qjC60Iwjcbl6I6/s0cb+ObNF93cw7mz3iC",
-	"NEMjlVy6Mw6avn7+ShRpjAQ11WScCTCQckLPuLbnWU7SZMxKunb7j/QA+w+a/efOIL6h8ZOUnt+QMYzN",
-	"o57YZ4lmpkTrJYSLnEDosYG8L2maxPCFcEyTtCriQIPCcOlLw8yNow1MCru78I5bU3ivSuFe6l/lG3ME",
-	"Pj+DDckwM0nnc9NDKfgFF1ccKFkPy0TGRE6GsMLD7pdBjN8nUplfb0iTkXP0+Qk6+CvaESyVDJzhNyFL",
-	"86ImcgSnn1EY0wSN4k+GMrWVk6JHunZiNZsEH8aNTqk7mRCNsGwXfSJf2slsnrBbVzicdMHphYhMAR6q",
-	"REmMcskv5OD+E3w9d0f2syBZM/WlBBvMkys843Tyc1GmWEAOxZdCzreTQQmH/awp/Gw6YrlJfBjljF4Y",
-	"DRa2eE26znJtAagZOevI4tcRi9RZx9u4TtBheS5yzAld46lMJBwi4J0H5g7I9/o8xJg+zf918sNzEouo",
-	"mOo9azCr7OMhbFyNVYxEPCOMxyx2If5J7Z2YkiP0XitG7o1mipH+/U0zDhiIx6QqQ2i2t6oT2xz78Pbr",
-	"Khf8PNDcRE5opk0u/feUUZ7w8yM92Ik2afUKxYKzL4EXYKjwPThIX7pyF+tRbKBWdHI0eEn/1egRLUto",
-	"UKSZtPT34B49ddFRTRf53FwaSbQ6G726SaUSq2lf7DI+aK7fWuJfNU6i9pW9nZfVvP6DuVfN91bxsDbO",
-	"b3NModmhWqU3UBX0NW+pjMrRnJ+5oOrsk3G2QIA3dGlii55uyC6+JTO6rSM34egQq56WH/y9LL1mDYfG",
-	"3/XQvawmQyukYZVr6zdMJJGFzEDEbto32e4AbDwhzZP5wN5aTLw+lIzHfxJXrXHFLt6sz11r8ITVLVWH",
-	"20vIzfgk1+bYd/y6ntb0khUSzZYb0EHuHvZ8JBxsbjQWCh6bMnHYmQs2W1KsfsFmoXlrnV/VC9Mj/UbY",
-	"eWo+6ZODcS6kVCoy2CYTUeS3VokGgyozqxOal3dZG9LSAnVv3pv0sVTHBytm00ebVq5Lnn+B1tJTrljO",
-	"afo4z9GhdyOOh++Yq7FlYxY1mfT2gRBcHnV1BFOzCXoQkF7kFcuPKlnYSQzJACioEh4lsTGzb0HDO3Wb",
-	"vjKSZjKtzmRT8SRcuTIBVA+jpL9EEvROK4EWzogx3kSRtyGMZ9Y74aXr3YA2FsYwtCpFyhy8tf3E5tEm",
-	"Z+mXGWlcMmnrIcbsGC3a667iL4FlOcp8Gr8PorwLrN0qSoET/hOQ4XOhngBUxA1pEE24OgVisrotKW2g",
-	"Qy5UaCEqfPrDlea1F+gdmsvFvDU1bleosfnLjeRYDn4zZKhPLFAZeqmMwubP9SuJeoO6snqEhLRB0BeS",
-	"CKvpPndSfEFnqaDxqRDf0/yc3ZAiU/us52i6NBaKrQSoU2OGXw6VECE+3xSfsT6l0quSmOgkKnj93vb+",
-	"zt5uj4xmit3aEulvNUdmlBAExthImvMz2RyntCOA9+Y2Sa2yIFCm/IXQ4hQgAmzC+80SDGiW1cXzScZ4",
-	"TCKakdL7X6dHcFSGEc0aIwRRxDJIU4XFx5xCTP7EMizB1SSdEWk/dGtGWbOJ5z6AoRgYaCNRzk9HLzG7",
-	"ntBCqjnnQpqKK8ojRrSpDDVTGW4GmTI1EU3rNc4ZC1XC8rB8ae0E61sIde+2ZzljeSJiiEVLFpMiAwgA",
-	"5YmD6sc3vZa1YZXjaFzIpnlu7ny3jgUdCXNr4XyqbYTwuTMB88/TZMpEcVNHqkzF1Zx65KE11mnZUFeo",
-	"zFebJNGUxgwFQaJUytzrjrDKMkH/mCgUyWghby+LevsNsihOYlSV8zy5xIp0gxA5R7f1OW1YJlVHcujy",
-	"ASCByLoKdyxCBGRtc5IaMBBOtsl3yTeEmusu1dXggJRv2O3ZV3SJ51cxX4cvauYRpUIaj04kOGeRVVY/",
-	"9+Nwwnh86xSlsjKy7mfLWZRkiWYvEKxztzUdEXNnWLnNnZOXzW/qtmQnLbjdS0tSYqMZSa3zbTlADTPW",
-	"e1Jwiz7VACmbi2lYJkuAiV0iWbUkJmjbxrurwnvMu8SYnHX0yzGJC81l+4x3U6PF1rQBm3q3t1v6FRvP",
-	"IFuwoItyISpLujnWZ8rt18yP+q1gxZchnTU7uktM+CCJCaBFxC25TiNR8IhJTXSQnkgTrpoUG4nYp6F5",
-	"mbdIJ3gFoaxA5wTgk4Uf2ORazX2/2Yqpjv8uYePj19bJmxDOF1E/p0n2VIhnlM/MlZuGtowDq5YkShWz",
-	"rq0mBYwqFpaXqzSsN1NvjCzh2sZUKusxwgTC9w00P/BTGy092PE0q1j+nPQS+7Q3r1xVvbMlcly7U6fC",
-	"Xq0ncmliLbwNFgc5AKbxmyxMtPY4oSSmMyP1rR3zQVd4+YIslzi4JJtlKkvpsDkvrL70JTZI+yaccdyF",
-	"e69OH96v7cVnmUa6uXSkE5ZfJhF7xeklTVI6Sm/q248ZKEocp15N0rBXCOQDQ1HJnInjbgoLbyx1K4cq",
-	"OqKSOXljb3zPJ2qnCgZQnVFlIM3GRvPk4GzkNOFzUTrPhaGV0EmhwKnctnb2HXV23/IKb7E2uS4LBt28",
-	"KnbYm+ErP1yyPBUU4Jvsq01q+TwFVlJdJjQdh1KJnMW1pfHZwsc4nRbW6dauHTbN1Ky5LH+ipimU5St2",
-	"rdZNS6CKpIxKVzUJLwM3Pbs2IsZEaZrdC+s8X7oQPrX6s4Zyk2NO2HVGuYTQm0ONM/HBhmW2uFyhLRT0",
-	"VlmvyqFJTuMx1vKY9THQFOgs7R9sb/W2iYgUAzOvacVv+i7PgXNJ80QzMLnxfbCLYKFWRuUoG7djbtGA",
-	"k8y4otd1KSTR2ev2ApBcUtHsxVy0GWnCGekfmrw5fOlZB6ChS8eYe3PTFqz3Bm/h9d59imv+/soKKclo",
-	"rryhZTSXpqweRwk8vAThoajdVh1ryNu/BMeaFQgfHJ3N7XobRFtJRx8LnM0fwFoIbY1z+xCliPbDctGC",
-	"36IcMej1euVHPlhJovviKkWJLfPcVJ5zlSjWQX2DxTO4b+uUKJ7xuxrFFq71OE7UHef6EJzLYJ7KFsbj",
-	"Li9YLnPPAv5TjruF9djPbJrzuO/6XMd+bC2m0zzJTQFPYrLo2iwowQ4kUCY9t46fvQZz5xl/f57xD+qf",
-	"7f6Z/aavOC3UROTJ7zfOQC1qr6hkoRVSW9gtJZuVJ2vBWkLRfeFCh1SSs86xuR9GdUiwDwqZyl/S5JL9",
-	"8p9//5+zzq2ZdL85dJlIYmKTNnur3b1SmdimEvj1KLDzjUXsrCK0OWArdp0lOYvRtgSIyRqJv379Oqx3",
-	"qFlENPWGNremOXadsUixWyGrWWCnmn+kjvjl+0nSRDaz1KUlS/W3ngG9yKKCMfUl1i61lCUFNoe5nphP",
-	"+BdS7vuKyyLLRK5Y/IzFCT2dZTcNKalZPYPjuVAAe9XIE913w6n+MHbcq3NHZRNTgS0+xEGFepCHxB+X",
-	"Hs9ZJ3DJupSYCRDoEZHw81sXkey0w3vFLEopQCdJmG8Ls2yc8eaLSppGpO2tV6dPwn3grBhONitku2h8",
-	"CdRsWjo8SkAcx7c0XmPzmnmiZhwvzNO16RURumdrHNZct/tkXnRk/tA7M07yDaBY1kyw5s820uncDDZH",
-	"oe2j+EIID9740eFiFnsxzSbIBcR7cx/moOfe/8H8l/aDq3gSmmf4HkHVvAW5KXDanUvSna9TJtUdU98M",
-	"Uw8+EWCq9pncHZibHhi3L16HqJZuz5pdjpjBj4GWXRdsdkS46acmiWRRzoB2DfZwYipysZvecWMbacZt",
-	"+9D2/tfY33077A1O+4PDnu0V7/pfxVQxqHObb4KlX6ONf7n061KJTAJZYP1GkaaQ2Qzz67Z9Tt+GyXXY",
-	"nWvu88l765y6pP1X0EnksSu0qPlOTIqQ7Z7ERW6dJJWhVOY0EiJllOs3X7DZi5yNk+u2ZsW53xTcuBwA",
-	"NmGcsPnuvXQU9QfXs9+bJpFSqV7JFakHYMkKqTmqptaUnpPRjEgxZa6KsIGwdsP+/mnv4HBnZxFhLd3p",
-	"KZUXLG48P9b1CoypPCoEH6mOyfru7KL88p9//2/3/00rhM3iGtvrAftDFGtwZle/9CIXcQFZKk2vNbSx",
-	"0rqbe82pScb2o1yom58c7DfVwozs1/U2x0J/BNJslkmXEyyicF+jeU5nHeyUZ1EHfsa+e7CsPqn7O+xG",
-	"VyFQn9n4C+gdxcDjhm/dMMToV0Bft028vk9kw7Ibx6sMCGdX0MLe6gorzd0wd6DU66f4xABcbJW1CDrf",
-	"UBVN9A0vmYSOnY07MGKAe2caIOsRNHB+0IpWEvgP9a3vTF5V0yex1b7+jiG5X8FjekSynNmO8twQXpXO",
-	"Xy4t+vSkhUnr+qOx+M8D9ac5s7lMJpFLjymlepeJEm6wK2+PWQdE03s3vyvJqr2AG1fEq0FcuwnwckHD",
-	"Y9YiCvTUv5IkS2nkGqgbNc10+uxVxuT3hj048Dpz9uY7c5YK75JDz3h8gnfOnXQYuXtR04mE09B2En7g",
-	"ejr6GslAC2LTWtN3qBAVeYw6RPV4UEAVYfGCNrxAOuSK5axpB/utnXQbl8uemdW+Z+++3Rf12sjmhWNc",
-	"5TO3boElD1is2iqufIrqvKvC7eyA7T+XiAG3Pd7KlVNqopWHwNuR0Xp53TSOEz1vmr7w9h96ebUFaZUw",
-	"qvA81dxIoXWrOy5UkbPN6bfN2oe2kkcp5RdHpODJbwUjdCoAPWeuaKnWvZQ8F+BvzkVKognNaaRMp5kW",
-	"xcXrqGz31+uGXR1v0LkOIRveNdxeT884gmgOCgC1sHnl+hqJR6Zbi6g06OCKmst6W+qEa1QXM7F2QsV+",
-	"FzcnVFOWDy3asSnEPLXiPQ3KjHkmB8cHaKomkjtiqbgiiToiqbhieRhRaOnNY6KKnCPsV1bwmVYuAkLJ",
-	"OOE0JbFQEHDTpukYqOjpizNeNgIvRmkSEVmMx8m1/tJVksYRzeMuOXYeyQOP4kDAp2wMG80DcjVJoglJ",
-	"Gb1kkuRCTLHsdcLOOKLJms5JOYtEHkuMBzpn586AKHHOwOgCI2A4pUn6JBfTk2KESzRsI/1aV/mZKHJ8",
-	"wjQnd+fWFkubJa8cjUF/SbPxxqMxN8hmIZ/SEUstx352/PR78uTlD88seeB+2uynI5z6EJUTWGBR1OxB",
-	"fUOFIXEZwjeqc9rdqp/2Orfye+Efh29o+HsvPHh7r/w7fPtX78L9/2e+V75el3MBEbhQXiRZKDI8IaHL",
-	"3286gma52s+ebWqfCC5vfgINfTMAx7aqbYOiYW+b379vNJ27613ylBtS18dOb+jMqLrQKb9kclNY2gXs",
-	"2nG/hZ31b9kiv4VqPYG/nsR369S+cTbn9eab5vIGSyGvmVClXmo4UdN0CExkqCc49Gum5jcYCkgazyYU",
-	"Xo1EPOuS4R9/aFb17t2QSEV5LIGFUWLLfgLCZEQzFrfsKhkVmseOJAwLil2gtVlNOp8Vvd5WlMF/2LcJ",
-	"sV/F3x+YC3XJDTCOy/SNFQ+jRxV65u1qyqslukmZYr+KWvKapZGYso3oJAVSXYPYNJdg77KcXSbsCjcE",
-	"fmBCny3y2iT5SGP16rkNzZPDEhycx+tMLHBbWZ3iwcH+MkZ8220sVwZ/+KPxWF2rlSn9kuUjqpLp7Ujd",
-	"o+4PSs9N+l47xzIhsZszLBt0WWSUXGqttmVjZhnqR3gT6G9iDZvOjP+xfhqyjmo8fl1tOegUedpoPOXM",
-	"jpFCp3CpWHxIKCd0JEVaKKb5ssrkkLx6+X2ZQ6Tlmqki0Ocwp+fQuY/8wNMZOU/FiKbpjOSiUJoUnFbK",
-	"8DMGsA4UW5C/w5hdDgMC2Cn4wSH0MiCpENmIRhclkLtE7Eh4VnTP+EoaJEzh8MEDTxI/8GL9pbsnT2pK",
-	"ZG+7etL3V2BmNVrVSx9Ycmmn2bgtFGUM5K8kmTJFY6pomXo31jatCadUyVNfaX2de4w8RaY5gQ4JqLBG",
-	"uKla5SmrDRd4699Mn+Rvfnqe/mvrv9L4H28mdPDj729eP5+9+enl9F+vVRoNfvw1mv7Ye3b6tMmVdsFm",
-	"q/pxawuLGcV2ogtW1tc8GwRMqVFqGQKeIHB7axIcMc9/GhBGowksUYPZRxVtXm1H/DWHT2IVT9A54bvg",
-	"34aDFa9uT5ezu50uCDNoWsZHWmHXRl6TdH70/MSYgGimjtJETuaXpz1mA8SINSNliqLKaZIi5kLNVNqe",
-	"ZPHexW+D6c7l9e9bs9HuFVf70a95f3wu6QErur+gJaLJe85ynKM+MQKchxZPMyQ7mCCbZBhNatDylw4p",
-	"vkimXTqlvwuuTY6WsfhBinlveFbkmZBLgwtur16Y+yub3CABsLCn9G0gJFiikPq1FkSGPxpcweFKsdLV",
-	"fNRuoNZRHXSUalHpVTIF2yE1oQZDZRY1FTEJG8Kd/f2e714f9Lf3tve3drf3PC9uv8mLa/N1V5qAldAu",
-	"NaaFkGrnY8P0UzvMJmXYOMZwaLjCJSl5T7hd847EQlbwoiTHFieiYQoJqKJd8kzk7kBN6YxoyoJl4HoX",
-	"fu48+u7ps07Qcc6UTtA5efGkE3R+uOIsl5Mk6wSdR8+OXz7UAysXzzw3d5rq9DU30OEL9B4N/WbIyIBT",
-	"IS7CIgvI0ADtGecN1tRinJczvDylKppUr+v/wX7hwRkfvsLSgPIW+3rbK6l5aVCFMYtjhtoJOj+WqKlm",
-	"bPgXDKMTdMzXqmtUPt6+TDa7vQnLQF/XxuEsY8s38uHz42eP9aB+6gSd059Oq0OxV+cH0uo2tfh7hkG5",
-	"XKdS8hjRneXikplci/UTcuzrK52GW7Mn+r1103KiQioxfWYcjI8WeBfnHIr3AJmNX7JUZGjFsvwreV9b",
-	"vaCtNPTycAW4BsdoQiWuDz/jLlHM+SuxkxuoJhyilmORR6yuRk9pkq4gU2NLUnIRPckaO1xJ1yk1kYZ4",
-	"8SKHLeoXpXsdRIb1qXcXu5tvkOFknm+OPe+OBv1wL96h4T7bGocD2h/1ooN4n+2NV4k9a23k4YRFi1JV",
-	"PL88siNQYTTfcbD/N0xRWU22w/RLwY5PvWTUJJ02SAzjtRgxdcWqBxI8gk4DCXyvzyojtpjIq559WCno",
-	"u1MiQmOFLOK2AOyquOkKNuXduOiFE8GV9WrhHJVzVplmnUSWZeDgC5szcE4qvPemiThmyPOh6foRrhDO",
-	"AoldcJWkhF2yfOZ8xFbhyJkU6aW2toZPQMAOzf7tDbB7pzMzZBFFTMouOXZbfcZtiE8TJWLs+4dpTNNU",
-	"EnBJKEHKAeEXXH/Qm4p0HPDKwvsxxI0aRKZJjCktKj2HkYgT1hArGUVRK6PGNCKJ2a+jNOExiUQ2C4hk",
-	"Gc01UZERzG6KOUhLj+Oq37rlV1aQ9xbZXB96m/iwQXEPeVXP8Bvt2V12EKgKrs3cxrmYthDB6aTUFKwL",
-	"ojq9SfL3mSjahJx+9fNWo929OU5kltIZCNjq64+jTeULm0V6P6lcWilKYma36mnclgpncPBjZA3HYI2R",
-	"k8cn5NxkP/hj6w30+PbHuzCWcCfeZlvjAQ21qA/10ML98QENe6N+NIi32PZ4h4Y9+L9VlgwTo1am7qZM",
-	"uFvRdnlY50fw2DBlm4HoMoDFFSco2FaWG0DaLpmxKj92Fvu29CCzdHYq2tze+nLCJDkXN2czknHVugse",
-	"hSiIJbRR8vxWDN68ZwUNFtbTz9qCb3DUTfgtTbTJ6wPqNQUC5wak6HlblISey9a1L9995d69dPJKLGCG",
-	"JdGu8NGGwP0KmlzJjj3+WQ4LpF8A8rYkz3L1PQVwninVBIpZ18pR9PiCI81luh8MDOJMTWrEmEaK0BG6",
-	"ZD3abfZ8LyU4+M4jffe7skqs0RqY0CxjfF4glhtU2dGvJLZHrvZKguwo/9gdEjlV2RHZ2emRnW6/28c4",
-	"loWR2IisgjhPi6Taj7e3wr3xXhTu051+uB1txQOm5dVBfxVJJaKoyPOFVp9buGUcZucGzH7JsXJw5ZHg",
-	"Ecu5NCmXNifb/gzLdDURKSvVVFGidHhIGguP43JmsIIPtyRLdOI2HWrjSS2XwdFugKRf2ZnFh+xRY5AI",
-	"SJ6lCAZeVptxJKYjEyUqk/EtsB+CQUsi0OAH99x8JtR0lJwXopDHSrFp1piaPCZDgJzvaq4xPDTWzMSm",
-	"SFPzpB6Vi1iZDrFoMwupuuQx1aO0Zc8SSaLURJQQ9cTqecc7LZSY0saM7XKUAkjc5ArhT1GaaGt3eKjJ",
-	"DZxhFPvV0WmAvXYpNh2hnGOudZrwC4lVlFkurmfW4qOxPOPJlJ4zaBtO40vKIy34qImUUK4fYbkUXD85",
-	"oqMUm8NJEeiveHL/1yI+Z7JLvjdJf3pwOYNLLq1M0lnNz9YWV8FGIyfFqNlVW64P3oiLQRV8TlOVtDwq",
-	"ooWssdN/MM5ymjadf3zb6t8cvmD5lOpzNgzI8DSnXOpjM9RrPXzFY6ZYPk14PZrUcY81Ok9NXU3b59F+",
-	"ghnPjNDA3a/JdVPz1+i2ZCmdLZsm3AQfcgtZ0tfwGab0PSnStDY570rjtxN6zoVUSfRwyUTtOvvEXw7q",
-	"ygu+ONFopKKkSU0sLJGG8yYhY/GIRhfLFsm2wXHrdJFwEJCuP463ZnRUSDasl0ciAOa8/M1MtP427CHH",
-	"HmvVT/YPBt1ed9DtN7pcE36xcMLu9dj/mV+YXAIqyVhgvkp3hYyUViV6BSN1jonroeijX1quGzVS5y2P",
-	"qcpeMpkJLpcdoeRSmxBr0+tgp0cG3d1uj5h10I+x5LL5PKMyfbvzhHGXiZYAsTFeiWZF5N7LJw/J1vbu",
-	"1v3qEOEgNY1Gn63j80YtakXK1WMxTA2pC2VOjc+I35M0pQ92ur1Gk2WBbtJSgkkyvdAul62MEjkKTxmF",
-	"KgX0nFvH8KrZMfja9VwCaLAsdydzdq0eFrlsqq/U347gmhWL+m6YrVFchYnWUpzQep59oxl6I1isGTbz",
-	"1IoxdNjoSyD3/GN/P2g7TvBcotzt5TG8T0R+xnM2ht5m3i32bNRfSnKGYF36ZqpV9ivK9T/vzQuA+0Gl",
-	"HpsUGXxNz8T7IiqcNE3dK4xAh8clMYPFpid4Ov2JwGktv4TH6Izfqx6r+6jtAXtOXJmo5c/l4M2Ju4/9",
-	"d4Gq1SRnjEQTys8Z4cKwAszDGzqddXjGTYKX3n1LVviCK0EUS1Pp9BKsBbXpy8vjBeUm6x+rW+h+MTvm",
-	"/l1uhPvJoRtWVs/9G9eqfAEuRjUiUf9Wc1xiGT8x9NsQU1qVddg3rMc8TgyyzZfCPl622+dYrGtPLcRV",
-	"Wr04rN1z1hg9WO4hCzpa71vPx/udfuJmbszaCjLjcoMxLKx3bhhBc6JiwlLj/YcMzSpTXJ4Yo4TvAayc",
-	"KLjUfIzagqG24AH9BUqg1W0y9mqBE+IigpDqiy6YSXI+0ceuLOMzjsSvDHtjsnvGz/ix6XBpyvhKc3BY",
-	"se6AFVZM1CEZGrNyaKF0tO2M3DKJwAM/Q6r0wgUTccbPRcV14FnwXJvRoRiHYjxOIs2LVRKxQwPbOPzG",
-	"anMYIFbVBsZuqUaMON4JTPyMDx85eYicGdq3Cx5gmi5VAPqDibv6tZqhY8EkKD9dgnEPTMQxC4Y5DbCI",
-	"w5NowuIiddrdQ61T4j9zRrKUcg4gLkvlwD/Bx9uB5pxaFDzyhMA3jiU/9Bn/E8vy3SD0HWYAVUI8abG/",
-	"K5xzvYAzzLekrrv48138+S7+fBd/vl38+S60exfa/dJDu+tHc79lNFWTNo6ZXwLHtHkYDTbAahSGX2lR",
-	"uxfo2ZXn5pP7xMVwuQ4tLqr6irhoIswXWCV8u8J1LGQQ5lgQWlaxax1nfvHKXpKt30HarmVYFiOpElXo",
-	"f8rAhKkA3x3A9NWETY8IHUE4TeRoWk4Z5SXOvlsNW2XVOaFTY976X8d6sJaTVm6TadHTUsiCF8t1OTJG",
-	"rgIYUs0cq2OtDHDgsb6Eq61Bpwqu1KvW5bQM1YULm/yZFk21yfGAl0gsomKqhwhO3IPtnb37GwFyW5jR",
-	"cAXGTY5l94mEkqb27AYzlhk568ji1xGLVKXNxGZw3ErYND0MwIzc7vVuDN+2xJniofs2DXHoI7q6gn12",
-	"jT63VtVrETjwAgE6//1vT09feOlp7mPblQqynQpC23avEQLM4BA31vGaQJghRZ8Ajkr8Xv0j5jZbkjU2",
-	"+nyxwgpNQuYzIprwS9UE7R7wzmHKD9BpbcTVry/qP1Itqw5zNmY54xFbtXINV9ETnC7pAo6mT1Bv2/lA",
-	"c/infSts0HipIHJdd8JfMUm/sYEM5JKHXKjwskzydtpKWJYW6wm7DnhChaYwpnqhbOFrZU04dTVgtU5K",
-	"45xpzZLlIbue0MJ0vZEZ43EY0cxDsDevCAE8qxN0/CqiMOHUwnhasKWMFjjgCzYLTbPaEPQSkWtNTqgQ",
-	"yif0TEVh5mN/mTI1ETH8ZOr4y2UqGxriv+tQ+/p71c6H+pf6XW1A/Q1A5S39FFv7lS5tKOgBb4cJDzML",
-	"Bl69okedM7OIhorBCBCFVvEyOksFjUMlRGhbbLe2hKl1gqvsHXY6CIA15ZymISKN6pPU2MQ/8NvvC9eD",
-	"vqpwNZF5g/7liYZGrzRKJJf0BfKowfW/SKLax2yGcbs0NYyRYpKg8UU02uIWg6RdiBoNDRrHvMDbUY/Y",
-	"Pej17x8RaE9vkdJMmhtAtFQZZ5PDt8YH7WAc52tic+gNXFYHUsZqfUdTda0/shvk9sCmS7z8CDvYTErU",
-	"R1ZuZP2QCgYJb7JbD8rJQ80abchMHuaMllxt7p9XeaL0itAs0ZzAXXf/tjeMkjRN+Lm9bvFK5v5t73fQ",
-	"TfaO8gd7i/SAMOxdld/wxvlgn5vi3L7pHTGAsTcxsl5l2pTo93peOBBANiIsX9NGfKIkS8ctESu5JDRY",
-	"ZiWOGCnM18iz5JsAws0Oo3AAP64OusF4bOJGOO11YFeDznVo+CgLzec6etbNQawWeq6PYL2FRyZsw0ON",
-	"WGyBBWIzmGxITVo7X4jM1ujOf7nAlW9xWkUOiu5QieFKIF00jybJJVuCrxemiVQ1rKrdrf3t9wnZtcoK",
-	"3G7u+ulPcOLjXEybBf7IQ13UYlG6oltoLuhKbc2PDQ2GIUscoTUFZyut0oSlqfh7O37oBiEYbxKuWGUK",
-	"JopRwaTqvc8t/ISBFVfAU+y9P0DFNYIONz3VRslfTrEf42yvHEnYABrhCjCTDRiMKxzT5pDFQzGd0tBF",
-	"DoKy+XvPYn6NSf8///5fu9skZUqPMCBxcp4oGZDhL1pShvp/usMuOQHMNKLyZDpl8aoIdWUkxG21oudN",
-	"29wbbL9ftEkr5htdqNYtsbAVfJccc5JwONYG1lXkVpnQhmWexKauPqP58mop2lteLbU8gPRpwWh+aO6l",
-	"RLNcdnjhIieSXbKcpk0hNLw8TSKRQpgCbG6Re4htFcl2xi3G+E7PT61IODDDgAyjyKYM6b+sGr4iIvgK",
-	"sMrtHHJt0b6JwM4hwS/IgPACnPEBMaU9Jo1UjxeWGVV8pDxnwqEFXyBA9fTIMaj9M56yS5ZKEjOWBWTQ",
-	"C3q9nrVetdGapl3yHPDaIUGsry2gQa9HRKSYkppfwbjIRKQx4W00fcabiDogiATPAebcTIykCXM4Lv/f",
-	"/zv4752tLnkNuWNuJYf1iBa1DOOM2169cB37ViZ6tXIamWQiPacqRWwi8lUzvUCVDTAzz4q+NjtsYY5e",
-	"2TZIT9L0S6EGi3iZm/k3m+3l+nFUjHN3ed4u91Ah5xk5d6q46+xQAY8qq9MgEilaAdabOWpF2feVIQd5",
-	"WQeEnWYUc/HSVN8EQE3EADUp6UyFNsymVZJRF+RknSSQ32hzVzyw2WrzpA1V1C50a4KnDYqZZ1ITi6RJ",
-	"bAIyiVc3BVnmrmrMSmFMPFyrymup4AQfxLK0JCAjkxEOcoFKUiaf4/gBbVYTORckFfyc5dBdkWVqIy7F",
-	"pRPJHf7UinCqBoCpBTO/497oxabsYi3L1PC+sixPviRBH0n2pjnzZeODTeDLfoY58/P7O5+Kgnm0w8My",
-	"X942OLOswZK6FtLnQsRdMrQpt2p4aPFOoOGkKZUpX0UlkRmdds/48BnlBU3hATgy3l6LS5NpfPzi6Sr1",
-	"IThmL/VXaz/4/qrMcDfOHRCbL9NEjZXkFyx+xQbDNjZtUkBMaOxmEIzlRxY3Rr1h2uAqro2bNXbYQJKp",
-	"nXtQdbWWusImrKQGMEG9az8uSvlBta48sVfeNgda8c/pWJGCpyAyXfOF0lSspyk1ZgEthOO9ccPPBcmL",
-	"bnxrTN5lPwFiIWAvFNLyLiw5APxMWc6+DnmwcObLEp5WdMIsaJRxhCW3KzXKWNoRYyM294L2EkvfX2Tx",
-	"Qp5iCAMq8FicgGsnZ1i8o5ekcZMqPKa/Ho9Z0Fa1etIa6M/PFgVOZdbPVyX8KTcJN8vBl+kUzq68uSJR",
-	"dopZVZGwg/uCCvDslEzCaXPTN8yqdgt2o15GZXa2j6rj86QJbcgInZNgJ3S6vvCySUatHBhCWs649/oo",
-	"mNQYYELgfuACtZiASFCLvJYKR2TYhdBixUxOE4nIQmc8kZhRSk5tjy5opoYZFxOWsyObOnslijTWxoUp",
-	"Me6SYyIZ9E/0PFYIyp4AqKcsm15AbyQASZ6ihtWA+G/OdEuGnQfan9KITURqG+4vWD5t+ZZLqAdjRiwb",
-	"1ipwMDdl7wi71iK3XahvMfBV5MxNadKJkhM63ZAUuelQ8ESsCCO8Qla0TbNpLKVYV++pcaTLpXKiQm3l",
-	"sV3EuBaU9JUKqV/TZ7T+T1K/v1Oy75TsTSjZX5haub762Lpbx2534MhUnQK3Zg/m3V+518Aym0acX4gf",
-	"QL5wmd2t3XjK8918FlbrwnNnKa4qvhv5j2nW31+Lt6wswn06WMXwW+G0LrP5zMdvYfLZN6xt8ZkRfoGG",
-	"X21mqzLMqk4FXAda+rHrT5x13vGvz5u/LOYor0A72EzZrCncA+iZSq2H7YBOpKIz6UX4HaicMfQxzXgq",
-	"LrVVN5dHNC2kOuMjdAKgof5n7xCt7Xtzb/e5+eNnvO1tJXUomWYih43NqP5U5zxRk2IEKJSCZkkYiZid",
-	"M/7AffrdXSPqL60R9adFLV9+v+tP8XS+axUCt26h7WrOrSgoBXJVAjQU9nCs0GxVMOZaVq+kUdx17L7r",
-	"2N3asXv+GDQDZ73CFA4eE1Ofh1gqDlq9yHPN+DOWJ6KpOCrBI/u4pXYNfycjNhOmxTcsHq1ndfWhCsTX",
-	"FXe3fV2xEZgAq8lOGqEizYdtfajN2sN5HLlWaxamLxIFkKCcczxu32Rk45yxZ4KrSTo7tvNtHSPoiJGQ",
-	"inChJnoLKoOtjGard8PRvNSLxRujXq8rbGy8YJfW//SEyhd0po/mM6iUX8AD2ymFRJSTEQMKXZE3TnHx",
-	"TzLG44c0e9jOKSHt2GWN4pKblCSpoPQl0g8bU3wM0SgS0awyjJ3l27LcTYvffszjBXYxugZwkCN2nnDZ",
-	"ZAzvhb3+aW9tYxjf29plP6Ip4zHNCSyuXplXpw8bbXGo+leK5frR//65Fx68/WP7XYh/DN79pf3jJ4rm",
-	"i/wC5dRpixvgZjPPk4i9YHn/YgGlwE1QOQM56Zb1GcotSaWGt7LmmalXzbs9qS6RTy4VTtjCfOpcIKiz",
-	"7vlFaDi9LQeryfY2GkST3fHq5fd44uYEf2Nq9ir+IiNL31MgzmJstHd8nVWaE9v7/aFVsXEqnYRMf6eV",
-	"cPw+BV3Soi6V79+QTll3my4PgJrFbYlzHrCd7XCvtx+Ho/7uwKFG9ke9aDUoS3aZiEKesChn6jG0WpFN",
-	"ZPgKoniwnQaHNzGKJk2lIDI55ywuM00lvK9s056A1lGL9GNGiCGLmwEsrhP3Q5tmk4dmHYW/u46yvEIw",
-	"UX/bEXV5aOZOcvserxNmNIRtGlK11KXhRW1UGBJxDbEailEW7NgC0Xej4g3aNuqnShpPr3PtkmPr+7V+",
-	"TZOTAXXs/BzsTG26mckiAlcuIleZEydQQ3obH3HQiYsc3GrPGhjWt+IKijH0UilguwknU23aSBYJHlel",
-	"8/7e+kZHMwiQBSC2U58HIK4xfWjWzOI67UMLER6Dm8MgtLCY7CCO3QolIdiv5vF1xPKsxe0EeqNWAiwT",
-	"tU+Z1KNt8l3yja3IA3wgcFRZy3ve2K1xrhzzYSA7qWYGx1TREcXGcPGK9TqL+t7UkO6MKUWnDFpa++PS",
-	"o9GCtq62NxDfCjCNlfIZc4D0UepUiLMy9vnNsbS0gKUYMPRZY8kbMA/bLO+KztBh4UnEOlNp65d3WiJe",
-	"2puwQwpEVA2VTNfskV5jihVZP2iQ9atoeTjj99ATEl78dLVmmIEp+RtaBLYkHpKI5rlpRr75RpmsvaGO",
-	"1c8WtOtc2t1knHAIrC3TE7wWAyJ37W8qiUxqgtHZm+kry9U92zenZZ3peHcn3OsfsHB/sLcV7rKd8Tbd",
-	"Gg2ifrzKOmvj2tDrorVIpD0mLAaDHPAVYPVpniZMqhqrTyQZMc1vy8eg1DxNIUF3BFGWJGW+Rgvpwc6O",
-	"cI4h79N13jp3APr922FzsxWPuGVSJ/BMoz5mz5dPy/Yj9XWval4ecQYlC1uBZS5LHykV9XVSRsqn5tNO",
-	"1mGLjrF/AbkjjWQwX4T4AvE2bS8TT010qhC557UtuU8M6GBqkbxQpyL3hk9MM61V6gjNZ2udRUwLkbfV",
-	"hp32zrnjYKcIZduP2qkDrgcmBwDwCaERWIUz10gNHmnPU61yujkgnZvwUHy+mYPujgb9cC/eoeE+2xqH",
-	"aCsfxPtsb7w51ENcRg/TH/5qd65QZYOiFoahnAeCbvxo4LaGa3b8aOJVZkc8pN7K+BadAHiypfs4pPmg",
-	"lurSszVLN9Pw7O/1vF/rNMnuYkuMNRxfK7RCnz8bqzcWb9SlcpYxqqQHIC24CdgYjvF+1KxVGmzP7/TS",
-	"Rtu+NIP1XI2Clut71n/gOtqbk70UhMPc50E4m18KPv/buIFTzr+gjWOCc/nRso53PscUPGKesq9/cg3U",
-	"m9B010Sxae5N7hEkAnTCIh8amFgM/IsxGVY7nw/9tr+uaaLZGpExfsYhiQOaDhq3qWt56lptQ9PleA4A",
-	"xm9T7fWSbgrtLmuNVIHrb3NJWBWzbiNXG5J8JQ2YBzq6bctLD073kNwWoOM9NmH67HojibHXnCfAwwEc",
-	"fz5Q/d67JL3vfj3gHy9LBr+M9j0G2sb2NDinlwh5tekePmXjnjI51vTdcXpMrS1PU+cey1MXyCivY/E8",
-	"8JCYMmQjVidBp1Rrl87PRbsp5diXr9zUmjhvSrdZ1ht6oWrjoJ2X6Tbvqa3wRtoI+wHQ9jQcFwkvnblH",
-	"ZKigASm2XEayAseSWRAM0VYN4DjRb58mHBpZHP7RmdIsswlAFd1uZV23UVO8wdM3era6vKuS8NyWrf9g",
-	"SRxrP1uS3tqPrrQ3Dc8ZSl37OTgyazxVAUi9ojnmli18/gfvEfsaG65QkJW78PFTJpXrlG87SiFGNZ61",
-	"d0FHcPbDuHP485qMrvMuWNfuW/WR+Umv+KA33bc15rGgub7jGZA0J4uRvmPEIM8VW/pKBPQd02iOvRLM",
-	"RLDiS/9HGwc5A5PIeC8wyZkcn/ES8Hx4WTpgUiENGC7+GCEE471hyTOG9yGEYPJeyDk17esTrTuQvQGZ",
-	"iCKX5N7Qds3vnvFhE8ENiaQzC/ooBJkWiG3cUIABZgtyD4AlTRoA/c74sl4ZH6KFfYusCW5kt7cc1BsJ",
-	"rmUudZujsY5D3T5zO3f6F+RG9/lFs+PkmORehjZ4x/dITGfy0OKu+AYI6JkTmgPk39VETP2TUAL+QURq",
-	"IrwzgfAsZxxSowGRIYLyN0NCUAsk0tjgtwCOLRzk0uWdW2gM7HIAgBWTnEmA5k249eY2FbvR8RjhYZc1",
-	"t26aVDA/mWpO5k5D1kdDmskC13zNe4sNIGC+oJZ52cJuIWzGGrRQqhzKxS7+5XBGjMoiX1W7f8myQmGG",
-	"gnlOS1PsgdaaVGinq9VTuJVwcRW4+dkmF7n7pdroouxer/dY66Nl4Vh+yfIznjNZTEFsHGpG4PrdQI6Y",
-	"9TJhw/5q37Yhkh4CB2vhJckVTVTNnWaqeubzHvPGWNWpOzNiXDlMkAfVg6Y71cT4bq9CVLEosAOZK5Sa",
-	"jpCoyrctJ22blI50BY1UzaCqtRPNyecNjRzt4Vs0Y6qMfQF5iWiFmaM+N+UVZlxnhTa4YonWbIE/uMoi",
-	"BSUrcGS6IvdsC8TcXk/4bN0Yc8Lly/dmzFHERp0azW9fx7cx32xiac/opQpd4x3tet28SGh1ThhlYPkg",
-	"zQmC9qYGv1dWB1ne0TYubQE9WqY5ulRUbUHerBHge0winyezBcRUWnyN8GXSJNS2Zvh9LlzI7euXz33c",
-	"lm6U61TfupjbAOEsP68VP8zbalTEu9J+WF8naoJJ9E3Uaw+r1tXAlwB33tX63NX63NX6bKTWR3834edt",
-	"J/C0HArWYVSH7o0auekFm1mwjxGVbHc7jFkkYhZDhytj4w+vJpJFvwyhEYY+ERNxxWGOZ7z0CkAgQ7Nq",
-	"BSkaZdEBRkQLHgPEkiReT2n9/bmWYvCxN9Mn+Zufnqf/2vqvNP7Hmwkd/Pj7m9fPZ29+ejn912uVRoMf",
-	"f42mP/aenT79ulqGis//fBy+oeHvvfDgbw/e/u3rvzbWot4VTm2+cKpOom+bGhZJFhV5omYnmo0YT1CW",
-	"mIrkEaM5y5+4xljyF03DvxgsopyNk2vEHTI/Ib07KKK5+onjF0+Bzht7c9puTcNj04Uefj8k38AgiP34",
-	"f/79f4Z6D4DvAZ+F6+Vi6y3pvNNzS/gYepZFgiuKGRGmydMzzJiILswGlBsJpbn6SvdSCPwjElPsuVM5",
-	"3jnlkkaYAoUFydhwg5KXj09Ox0WKHb6h94aeEeMqiahiDggBDyOwLWonaRbIcQRw04j0koHbbSaKvLZo",
-	"+rjbF0pR5BG4LaARP/AB8Muc8b/+1cCwyL/+FWgZxgb15E/C/S55hblCNvMqcClYWHOgrpIIIStUThPA",
-	"rNAK05yr6IwPt3u9YUA4A0GdiyxDJAiZpMx4M8cJS2Pkiaap8lDz2iH8Czi6geQi0PHnGGqkCNeDd03L",
-	"tgauaxkAg4s0Li8OetjCzM4BNSA2lUe2hRq2KkO/4CueaDbrI4mQY/Jbodc0ozmdMmWr79SEnXH0p1Va",
-	"XKWJVAHmTqNhhIDirmQDli9AMDJcrDS5YFeJZF0y/Pbx8aMhuRL5hcTIj1654T8enw7hA4FZWKdwY1wE",
-	"wIe0yqPZOAAa4TafsmvV/etfCTIvahZbkwRNgCDam7SB41oyf1MPyau/aZtEP6j/6j8J4L97T+wvB0+C",
-	"M04NfARgIJmcH5FL8upvg95gH9Yf/jzomnE1oSbBd9k1gofUP9zbxw/3vjH/fRiccfjjsT82/JIeH0C8",
-	"E6MbkVjwr5QxXlAjoJIYQSUD6K9WSOiGlULjPPBBnhcpzQm7dr3NSc5ofMYhAdE+TOJkPGY54yo1p9Zd",
-	"sSQzI7FA6Popo7y0nLC1nq31Mvv3OM9Fbg9plotRyqYkFlExBTF07+WTh+Rge2cvIEOaZakJ9T0wd/7t",
-	"Vyn48L5lKlIhkNWURpOEs1CPH7F5hprkh6a1ucl0AHdn5lpx+Ro3/Ec6TqLyWcLPNZkdk+GLH05Oh6YM",
-	"EMSQJNLlJCl6AVD0ZPi0VDXC79hsGBApbIKm44Xg0zcEDuJeSHXGDRYJbh+L/Vx/HruP2mxKOGxd8h2b",
-	"SVMjazsvVfrTQfQkx+ZhcJAG2xgDNZRDp0wzX19jcjunRdg5U9Kv2OPsK2mHjlGZexi9DZB/QdL89wL3",
-	"a2hPdbksKnzJspTONO1rhXN4PwC0K2AHE213odZDZAKdDqieL8sheAxjGW4PBsMjbbSbsiYcmN5ElaQp",
-	"eJlFfhEAjz4YGtc+bGZ4rJXLoYFyMoFXbBwWQSGxXahDb7M8pHrkacbO0ptg1NBSqx3njJ1xBFgbQftb",
-	"7MBd6gRfWQsVsBth1hg2B0KBTYb6Wc4MUXFRV1+PCBe5PmwAmAd0KU3jByQSRyP3DMY1DBUCuTP400Dy",
-	"wd85bAf+KRR8/b45AcdmhbTAOs/FlT4JzyGEUgoczq6ItvStB0ATMc0yRnMvuK03hfIZ0XrpEYlScMCf",
-	"cTmB7hPJOUcLhmGUxfISLXK0uEZ1PU0ixqXfwfLZ09M5tUZkjKN+0BX5+QPz0INpgvnNiUorapHelY6H",
-	"Sdrpd3vdHqR7ZIzTLOkcdra6ve4WKvwT0BsfTBhN1eR3/fd5o1PCzHrQ6xE43fzcZmvaknXkNJbIpHcG",
-	"oIkjyxiPGY+0FRUDcIkTx0/jzqH+7LcwCK/4F8Y26PWsJmi8fT77/NX4HYwWD08gkIq0sLydY6196jXR",
-	"+wmXTHKuvhPUTZQ2y+x0Mz54ognxBtdBfwyi+ggwBiP6KTRKXIhpzE1fMbc/+Mnc+jTGL23j/Jsecev0",
-	"4BVn1xlEfv5ZmEq5nVWee8q1xKMpCK+KVdE5/Plt4C3i67LnSHWqNnf28OcOUlHnrX7PAy2yZqtRlGvY",
-	"4Ure3SmzLjDYAmtlO7BYX9JxxhCwYI6uXjIaJ9x2bdwoaelXz947aZkZakakOShIg8+UwvRTW8ufOmH5",
-	"ZRKxV5xe0sTgXK5InE2L1Uajl/0HNEvCCzaTrYR6irJQNpu+fiKONZ7UhCW5kYny0Bh5Bc/ZpbhgMQjW",
-	"e33NSNHquY8yF19/xuFbfhclfCopk2rIQQ9SWOAH/aL5uyH3hvwAi+J9V5adk0Shjs64tlaIvwwP/khi",
-	"wFVNIDWGxhIyW1BgVU+Wtp2OweEAgFjW4JKQUdjsg50fSmLyd0W3IQUh4djmOJ/ZnheHnYRHaRGzl/im",
-	"jn/AYjamRaranLnv3t76+NM0rYkWPZVSZ8LqW+yJmeUsZppNihyiLpD0YubvPJzmEaAGb2dKjvJzxc1v",
-	"fGXbYW9w2h+UvjJWumC1QY4O4tLduxdtDcI9tjsKD8bbvRCL/HvsYLzfA7jw40hpCWnW7YLNXoCDqHPY",
-	"oaOoP7ie/Q7NRqR6JSvjAJ9d7+BwZ8eMY0rlBUNQPOdysq/45T///t/u/8v9PI6nCU+kQsICDg1rVM4F",
-	"XCJwdi2RHmrC7ATlv6/yRLHO23dB02pthb3+mqvVD/foTi/cZ/25st5ytQyR+ssl0vhgv7i8qi0XfqVp",
-	"cewDN1icOi30zezWWK6374KO40tVwsae7dXD9jXMeIhpchV+JglNBWd3ZHszsn27uqKADBeSS1uUBf3m",
-	"mnLwErpCaothiWZQ3vguKJ8KX4g0iWYrP2xufxe8f63kGxo/SSlEArZ7/VW0GGpc1CzGh1ZQRp6IfJTE",
-	"MYOA4PbgYPkTp0I8o3xmPbcfSVlyh1mTi7XWfX3d6T5vg851aOMbYRvlanaRiaa05ofGk0NBuQEHjVHg",
-	"XXOocZGmRicKbGgPvcr6kYhybRsbY1/r99YRpsdie0Cq0nELXrlESZaOA3AeOJtAFArsEpKoLjk2jmUt",
-	"YGscK2NVj3yTioPjwTPXwQgQk+obEc/WVBywDrdBdyi96YKnM8gd9c2JOQ5p2M+LXMRFZFhPuV8IbXoI",
-	"b3m7hvnx0JunRX1vZy8A6w5PdDt+WMyAl9d0rP6aS2XkRnWtTrExnv66vzyaqFrY9hqxzw4Ij1pGxaci",
-	"s9p1hyUSqkIiC6RTnWbWJJrYnI52cvlKkilTVNv2paYM7AB0ZwyECwOf7Ukt63JdJjjcfb7M+hIlnTuZ",
-	"71PY4XZWRV5vf/lzZnCnyZRpAwYeO1j1cw8FH6cJpm1t91cY5Qs6SwWNT4X4nubnDJ/bWWVJZJFl0FH3",
-	"GYsTatNtPkepjuePUOeIb5XsU3odjkQ8C0czpQ/97s7O1u4ykW+V05qfBBwEqAGkrKkeAI0F6WIIWiRD",
-	"fovLN0QPzVxEQiqaKx8FajjobQ+92KtWFgwjAzeJ1RpG2P9YJZeaHx3hPQnCmmJAJ5HmZdiFYk7O41s9",
-	"OV+RYNutTiEcHIzoT6NyP6PpWORTFj+NP6Tajbuw+InnQj0RBY8/1xONRwe16Bup6c4P0uzKfO1lbjg4",
-	"H4pi2OrG2EH8yLgyq+mnc571thOztl/NaEUV9ZgT/Lmu9H1JStpG3QjrehEW6Gx33OyOm92Wm/2DqVWU",
-	"k9XcDtXoQtPIylsMeesdfWu0F9Ov6UFhYb9aQz22s5NpnmIijs3tXCDfBKt8oPaNXdNIHRoU25yBnmMj",
-	"N2dclXmHJn0G+i1JD7GlQTU5Z+qVwSC6JZP9teA1FvuCSqypGufMayEUWOdLhv1MtPmGDU0cD663ssKW",
-	"VH6PKdMKqrG3k2nMVO201GtqgIQcuLlBEfYR8hoBtTX08Vr1+E13/B46bR1x5nrdbPfWYLO4cS1cdr5b",
-	"2J+C4TbEke88t+02HhJJaLhRUW9A53FV+0sbUzXXLU81jBFrjNuj3wYGpVrB3xAJr0e0q3Fx5wV+9PyE",
-	"5CwSeVOqRppI9ciM5/aZGnVm9wNnJKvMY0m4aq4iISqkEtNnNEmf5GL6yCAedAAQZA6JIObyJU4UXm/0",
-	"vV/KJPW5J8QIBQYmN2RFngmpn/nhirNcTpJsztlawgz6eMwq7Rz29z1Yj9OfTsupdtwIQh9y5uvfBtOd",
-	"y+vft2aj3Suu9qNf8/74XNIDVmxPsnjvApB4zCzwl/Ynur/gxLQiufI0H3339NlNZ/jw+fGzx94clw4w",
-	"vkimXQpgkZJJUyfg5te8o20Df3b89Hvy5OUPNx79s5+8ofd7ZMxYPNIbJKcq6xYyZFSqsL+p8Z68eLIZ",
-	"Srr8WmbjPjFB4sPK8Mj/pGnqj/GXeErzaA1yeHb88mFlnCbefqOBwtv6RyT7mgvOjjrv3paQJfMoIlVr",
-	"cTHMtzYDH05YVDXa5sdYxe3G2ywQkX1wnUAwsp9FgWDD2u80izvNoi0mXJXrfmjY/tKmTZjrywLDL9l5",
-	"IqHlto9CL0nZ4GAuWKxv9NQE6MaMOd/VcK4ZwRmfC+SCWTZ0YnNoXgV9lGzNBxQOoDvaf/bIQLh5o00T",
-	"Js84ojK51P0qDIo9x66nAczhu6fP3CRM/rgPSTxijBPpIJ2aAs+PrJqynvnrFWyAl+ftbSLXJbCTH7m2",
-	"UE5oJzoJSGQxqutWfyxgtFOjS524x1CYddYOQ+JSLYldm1ErQXJDl+8jgG2UzLZx21sfmCNgNnldzr94",
-	"jkF5lhrOUVUiNBSyLOPP5SPuiXfBXcD2owRsP1ioFunuEwjVDlYQmhUW+JIBFNZnGxVCXjXXB6VNXK8T",
-	"7rVyvBbtNT+vEOydikvmS/cueWbh6DCJ3KDNARpcogjjUAZo2xL5fEqrxvNeAfy0E4WrxWZLtNVzA/1/",
-	"F824i2bc5hQ+AjJ0jWNuoCovCc6eVhTkKmoGmJdHfme7VEC0tsgIF1eNsdm2E9P7DNWZuwN8d4A3EY6E",
-	"vrae6VJzSd/K/l3LREOi9yOUvsR9gIXNcPpu+to2i/x7IS6kAx4BuxiZSLMlXnKksd78wOKO93vE9ogm",
-	"Xre2EYvEVNvLZZc5NHoRaRmX0ZkkBiEFvnzyWG+D1vdQm0hixlWiZvrTeje1/aLVn+4Z/9GWfRNa6hFm",
-	"oCaJTG+sg0YXlyzvEme02mSzGYvLx8ciJ1umrA6K8jm7qpjwiNIELxbWs2AX0CK9NFnyuJWbYsZlM4gl",
-	"3Ngu/3uyLi09kF8LqawIuuPQdxz6doZOCKoOsGTNEwwbvLmqZXgrm9red42alzVYmqKWBnU2yclIxIAA",
-	"x2MPd7p0SWrRIsZkiIxwGJChEvp/td2DXs6houfDM27y7wBfKCAjJpOYSTK08UfA88D7zU/fQLHosEte",
-	"gFXFWYIw4xdJBpUvBhynbEyBQCLgqZRnnOZ5csnaCnhNAse68sse2aU3Ggx/fWd10QGwxCGXI0+eAPB9",
-	"YrtnVPHaTrB1RFNNcNl8dCUWV+m6tnRkwsAOYQO9gFyZWuaE2y2OoiERORmOomi4tFVZ0/iVqIzdId/p",
-	"cY7ENThKr79n/FxNOodbg17QmSbc/bsBq27xlMAU9ye1oCtg03D18x90wEYbSSRR9LytDV3jwtLzykA9",
-	"hMMS2/CXbvj2j36wu/3uL521h4Y5XCwmFo1CJVOmqSGlxr08D3RYyzFqGrjPDZqXegEq4spj9oE29aua",
-	"hru3xnCRU60/3tsX5ms7eb5iDKznDJPnymgEYC///EdnFEU2EOv9tTwNpNpBFB/z2nBWz4++YNouHUdI",
-	"p/HqTTIbemDetnMluuMWzS9nWTo7FS6WzbhquX3wpuPFug2Ddk0s/faTIL+9w+paQs6zSE0Nfv8ZCIyv",
-	"rr/Ce9vC4mX7HXsY/kyV0ndh8RXD4pY4PM3TqJBtiqcpolxWJq21W+m3zg1smjCarF5DE4P3UktH1noh",
-	"gKuBh1CJc9RFrLl+xq9EfgH4b7YJDeBwDge9AVRSxUWuJ33oj8F07ZgmSlWhSQwmXiKJ1qcVRKofW8cB",
-	"jpPcK3WgADWg+5gRDUCN0B8NspMa1E89RNuH9SMGuCdqOgfq4jRpva76BqxbZdeqkgTdJEBAOTrsTFia",
-	"ir/PBbznxQF+vmOAeRGA99sE//kgc4C8daa8EpNl00yrIXq18TGYwWHn2wRYcLOC6poKW9Zb+clfp5Ni",
-	"JFWiCgUQm4CNRxKOwKCiCou1eFXmZhOQP/7QqsW7dx1v0JUf9ehP6JTgStXngesWkOOYmjtoTOdv6NTm",
-	"ZtSZEzrtrFMJfWIpeUn+gSUr68paIflgsCY1o3iv0bPR9/wNWUcLcRLevHyNlfknPPG4zOlY0MBb2m6L",
-	"+qxdJWmqzWStfXzsfAVUKT7rpIWgkyb8ApaPtffitlsBG6At8hGLoFPIWMuRpiBTE/82xPUXS8ldzQz+",
-	"x4MkNmdqJXVFH6mNZFAMVspQmAJpmKO4qrKjx/jBsi88mfcnSMHQS/uJaYbAygglMuHnqVFrWhTEegJG",
-	"v7e9v7O321usPFoEDt9n+WBEVTQB10WjRonqWKLYFLQ4DBST0cxA4xyWsDgWqpvkRQrMdpizXyFbdljG",
-	"wjAHA/MXS/8hMzkcXf2MLFIlhwa3HfQ7rvIZoOnoYQQEehvGEHHhhPFLlloEH9QkBT8n97hAXPeATEXO",
-	"zriaUE76vV6gdYiiAml/30dfR+B3BEDe7vWGAOt7WkIm64XAnh0WKGicYImbq24jpuuizBiPSUQzEmEX",
-	"XkxCkaqrXz0YuvaM8M0znliQaGidmM4QtZQqkjJq/L/w+YxKPVKTWwrqOXq1AVtY3xYBRjCgFmDuO8xi",
-	"uN3bGja3bTTTty1GVDQxPt75VpNNPSUtdjvWJeKNFtLZz1iFHbHeQVhDjP0BriTSSgnggsOobA3jOD9b",
-	"HgQEpG8x5KNneUxSLdIaS4iM3WCOg01etAaRadcKg8SYo7fnIzYTZmAxTdKZ+QruLELw663F4Q+3Bw5F",
-	"2x9ACA81r7adm5vNkcHN15/JAGg9EhAawGcTdcaBcNosn2/gYH9Uy0ddiZrP7Er4tm+JQmXiJz+vrch3",
-	"VrE53gUbea+WVTnTh6/mT1pTk4edWU2Tl+9TlZ8m13VN/gdueXEADMceS3+zrHe3c9jXQzA34D+AecM+",
-	"rqP/Jzxm11CgO2cJBHpGMQMIFXNSw3IfrLMUYnvWY6D1fHdH195iUWMVegUX3J6JRAv4zmHngRJwAsz4",
-	"+t743LzX2n2z83qVmjb+dVUlZk72vi8D5S45+k61v1PtP5RqX2TQq7rXMxrIisr9oHew198Z3ES5t9nV",
-	"rfmgziAv+6bY2N09m51g2gglTN4PEK8HU7Gsomb+6RiWY9RdrY1VICj1IMteTjmjDW4AWYZOmtEqrEvg",
-	"lhE9ae5rcsvCgE8en0AdlaIXjC91y97F9Srd1H92fqAmF/BFAnAamJZQCe+hwvlx44NrxgKXqHB3iWt3",
-	"iWsbQTqqeE9LPnyzGGJQkxvr2olA+X56sSdxHpQ9bRdAfoxppJzXBv0x2IOdlrFLxHWsdGSBogVGc26a",
-	"UKCRfmjehNc1xwjOuGmrqm0ZbG8eB8T2P2cxfi0gY0jQDUjMQC0OiICe3ETkJEqT6ILFXfKERsq2trCf",
-	"VmYjOKF8dsbBJXVIhiIC3J34WA2JYmkq0bZnNJqU/b79jGbjqLCbOxZpKq6Ml8RvAkdKWYo5frcXpi4/",
-	"77FtMfqek/Run4djNnKh4Lb3NOXk2MboeM9JMcKm3Z1/MM5yqtUKvGJ+fsHyKeUoV+KEnnMhVRI9RItU",
-	"TlV2RHZ2emSn2+/2iZYk1rfo5JK5F+7AVqHGAj31vU9fSQJtQl0ba+iXhv1lPOo4JEu+WdURFndWLym1",
-	"uel8RaRDnxO9MH+XybRIqRJ5DS7EZV1hPN5uAuSKmUXfuFbirWcTDOPuWOtItN8PD0aDXr0L9ZL5D2rz",
-	"NwFuf47Saiy3TSeC87c8pwj56l1G0Z02cfsUJBAVViBhW3DDZD4RhcI65RKxAD3sGPOLWdlSterxd1Ea",
-	"EJZKVDPwu2RoEpRNQjyGp7Dd8Eioicuj757xJcnx3OY6V7LjyeLk+BN/jh8pRb6afD4RVwaX10/LIk85",
-	"oabxMSXDvw218sJjSTDGIzMasUO4G4JAVJLh/z34ZlhvGr9itroZzIfIAKeOfkofsAlxJdKrGC/n8A3I",
-	"tZaR57Yf+4rBgHL7DW7Tx0pVtkveuEeLXRugJzitZol+wswpX9mRYVbUrbvex3KwKaOXqw1377S3f7hl",
-	"PRVVpcENCv/pPvmM8oKmtxXw3iYvl/AeFTrSvJP3dxnE88BaDYTiCe6K8GwT3/5NyzKLLRUzad3Y0Eff",
-	"fTtAWzUPDL5VGaaHxBEtgksRGUCou0ueYCYANGLoD4nghIsz7iUxUj7z32J906afpXUJIAzIFdXmrhI2",
-	"qQ8MewlJIlYyW29DuXhnnKbQRxbqdaXxgycyqKesHJWf09OhUxYTqSUlTaGyRdrkAugz0wq4dSuB//5j",
-	"8z4plfFe9+PhzyCH5zhuAxtevzmUvzRLguOl1FbCbeb7QNqaW6QfOEMPU3n8MJ8dw+XQn/xqiYRtXMIv",
-	"QcYe3EbGrt8XqnKWllIKNU3Sac783ePiKrClEODCs/44c7I+dmqwrz3coZp9jqhmf67g+yemK9njs6KS",
-	"1JJXu4r+VEME8K89+MN8fSHS2Sm1Ta2suiLG8zmMX0loaW0aeuN171t40bCwY/DPQhybRqCeBEQKG0Hw",
-	"Esy0yZ4zr9SYx6hCQXOrLjmZQEKp9z7TFcste1Cr5xru9LaGNkPgjNsZoZLlpVs1KEq4Ph7fWxmTzX4F",
-	"9E2SCn7O8lpu158rEGu8Y3f+0w0zFfQl+j4/OCi3sr+WdtbCQkysnJkt93R6ozsiw+3e9tBYZhbjTSqR",
-	"ea1hkA801uAsPIvreqemqPDNdeKyHMJTrGdkQqvdaj+05+dGXp42XXTeZL/jSHccaYP5IfMEtiGP0Fpe",
-	"CucpKjfbhnRsvXB7POfU3rEYKsnwm+WIRfaL6wRl3Bg+h3yImzj7V0hVbMsjoL35PAJYK/Ujy4H5HQ5c",
-	"NKRMvzO44Cx2d/WDTpHFjcPo22Hc0vFu93G5193R5Z2r/c7VPudqVx4/sNy0/K2Nlbo7lnrWEW2j5FUB",
-	"uZoIaavPLvHEgPubxDkdq0NQ8aRtTlxIiLkaWA1TgmfPG8DHlfWDYnzGhxM1TS1gHLtWpgEyTqBLMDkv",
-	"o7mp5ctd6R2+GkvoD/V46XnpEBemFs72dyXOAXHG7+m3JTSVAUnpdBRTGZBoQvk5i0nMoMKN5TIgBWcy",
-	"ohmLCfAsQHzQg72PRZzE1HBC4EFvRKC/JVmE8BCcSW27+uWeuyRllyyVJGYsAxMXajoDPXFc6zDhlzRN",
-	"4qHX+gPfb7ePzHX/aHXuW4bzcR37Nse5liFnfiYmed5JhWZ4EIeEMYcTMsfb18bWWNvTa9d1SVTAyXol",
-	"CG7I+wgJGOE5L3M5u3JDWNxNeE7arrsHt5DO/ZWkcwsGzHLUlDaZ7iZ7A/m9bL8Dyxjv2o5sCMHDkXGj",
-	"m82dM1sAZE6PzThGirOCq9Gj0MIpNwLsYd/9xQUS7MTuoggfvEkqsHBPRWvXBOsRhO3+wfZWb3upklgL",
-	"H7gLSxukYNsIDByU1i60zQIwA2kPovQap2AlBfN9/kZ/1EpSwel4DNXNhxgznYgUawvO+BXVyiKPWb7I",
-	"e++d79Vc927kdw1V7pxim26osvzUrnQ0F7RVqR685TLR4KUMK8rZ0BpSw7pCNgxM0M6+tTQGj8jwH49P",
-	"yTzPeGCP/YM/zF/vhlAkJKv1VGhLFrKtN3z7UV7XVQXjrZslbqp15oXT+3QV6ZXdXBvUovvvUYu+47h3",
-	"HHczYYhbstsbhh1OSyxS6E1jYc3qALmUA+C78VtBcQcYMhBQ9DG6Hhpeq0xNpZgyv73rFNI1DJsKyNUk",
-	"iSYlM7WNWAHVy7GFQ0LBTWB9euBWA5QnFA8mhdDdH2DA4iqRpmGs/ha667KURizukpeM02nCzyElthQQ",
-	"rgUNzkhSzXb0kAkXpRSquryswACPl2MLDVIB2VNFMNw4CxXYXzUWjJBm+kqgR2v5pycJHEutgs6yNBU3",
-	"cjO9qkxogZsJAHqUMN7LVdxLGxGSuO/YyQP2s5SaZtO+JDm5aFM/jmx0aeF/qkZEH9mRsq68/ACel8dx",
-	"oj4B78vnpxjohSMQl9fn+OM5Uh5kObtM2NX6je/q6kVLM3qujxvIccOYA1++FzyFZDEj4mwhiddLG/UR",
-	"BxneJcfuHy7WljMaTTBL84xPKCQ7AvOHtp1srAibZmqGWk0CQbGEk+E0kTLh58Mj0+a3/KjWDspvkqsS",
-	"PRSAN/UgrMvnjENkcEpnZEIvGaFGg9gmz5JvAtO7St+KrQHc9UEPw3ZSsUySe3rP3fgMLKiZ1v0jDPYl",
-	"0gTrznhDtK5BKzFbuxG1BPerKa/CN+N9obsJlPcX1RmsoIfgWgPsSaIm70MfsRtfXYuX5ldrq8OElwcV",
-	"T+h0TrUwZNk5/FkfK63VTkSKwvVnXMi3jTa0XlzffMZ/Xzq14wZqgFn/Nm3ALsWfz2T+c2gCd8J81S6K",
-	"wHRo1WMnCuX1hFldri8usZhzC7SIdTQo3pNYf+YqM6r8v8WRGliEa0Y4uzYJ2drcfoGj1Ctk/Q+lIWfq",
-	"UM94ZFwUJk+7UdThU5tzzbphLHfPfu6W5mCjHtnBe81rcDXINbor07vunLZ3TttbsnPDlRr42y3jZc2s",
-	"2noZF8LSOlekGFcSIxflhFe6aHUXZnb/aMfwWSZ4W3+gTb9Z6AxcmvTd95K+5YtSDoxpKtkyXump28Fq",
-	"eeX+J7SFsvIX+hvKBjd7vzwp3KVN/IlywvWqfA4a/mebSt7K2z5isGwxny7TB9pB2MqAllVYXIGOZbVe",
-	"ylHJryBIxgFvrIyotGYg/Oi42/vRdk8/RmBlXX7YqJ16TPLGDLFNG/XSOO80zTsWeNv0AM81/qkwwOXa",
-	"nDkiz4vpiOUlx7xio4kQF4tVWXtTY0Oqe4OedZHfr0NTnrAoZwZ1GgpqJgCRDYgMjdrtazucP2/ZYpxI",
-	"TXexQVO0Vd4cfrQM1qKT/1xDKjbl4N0SIlzTX9UhccB2tsO93n4cjvq7gzqiMIQgRCFx6x5fZ0nO5LEL",
-	"aS8tjgg6RQ6NIJTK5OGDB151e0lst9SDDZUs13/tB+9qIu9qIufRg0teY7m2+6mNadsb5gsiI5qmIxqZ",
-	"9rGXhof88ReLwYVlIEWevmtvVIkhsUkiLYa6vg3QbTTXffXyexQ3ZhBdcsxnZHB9DSprwkl/xzTYw34v",
-	"6O6FoRwRymcImcG0SXzGKclZnORYeEgSHqVFzOKAJJKoPGExMmlCx4rlpqeBe3tAdsg04QWUuG/1yr8H",
-	"ZCKKHK7jH2e838M/wdK3/+iS4Xa/NySG1eFAzay0LMGWCTskpjOQORbuY1QgImKRM0liQagkVyxNu9jd",
-	"EkLAMF0SUW4K5L2qS3xrNWI8NF8Nk3iIoV/krP4bsDuC6dfZ4MkW3PAjQECfl1zz8jSJrSSFrwXleAQ3",
-	"DYio0vqBquL2rgiKD6i+yEbKYsdyonMR1kaM4qKAO5dCEL+2+X9mxAAtOKUxA0g6S48y0WZS/2Cvp399",
-	"dfqwOrH+3n5/b293v7ezbPiAU6noNFs4Cw9WedCDRErNRjqHnf/+uRcevP3bX1aZ2fCyHwy9Vp6S7W6T",
-	"b58dPwxPvj0e7OzqPRyiNVQuLlpF3erPbtCVq5oj4A+a9CQ5UZTHNI+JVYLIhMoznqgueQ3ID1QvZ84g",
-	"6DJi+kDkQmlprAdo6l7UlQiIZJoEFeLPGGjrOo71ZT/4bke8Gf/+/GDnzcGrH4v+Yzn+53T84/N/TvjF",
-	"m0H264E4eP7o+YNvH2RPt79eti8yOedUFTlbdV/6vV5vhU3Qx2XCruvrDjsi4hkpII7nzg8uUJc8VSQS",
-	"WkcnXBC3/AgKJkqcoSwXikXqjAO3kwqTUmdHJMvZmOUle3DTm8MDH4wO6O5+vM8G473xdj/uj+I92me7",
-	"dJv2x7t0i27F/dEO7bHtuEf70c5oj+6Nt9hudBDvj/q017awP4XPaJKeKBpdhCcrLW6Nymk4fvvH7va7",
-	"Jlq/VXH2DduXLEEH7WI7DNCATasNxDnyvjnX0ORdvSHZwo4ktgnvOs1IWnubfeROZq5h2DdupW/dM2y9",
-	"1ivNnVLWVuJRaLY4bkA8rpwSVLMCjHJUU4W6mO/Qa7Z0GY+hdSq5oloL4AL1B1QKjip6SiKt/hJ3Ub1k",
-	"UZEnaoZpQBVkMGY0g3k9813DzL9FnFeTSGcUEq0KYpMLowsGRDOlMn/JyAaHDw2mNiiTAOcM7ZrOiyTW",
-	"kvqMDx/EIpLOIhsSqXWtibjSX7hkeTIGyWEZT5lnP+iV7oDVYSXMZn9cVAmrOlY5l2azppW36ViEel+l",
-	"t/Na5vYqBvC6+BFmAZfAR1jafK/oEeYj8+AcRn+3nd2AHtf0PX/azg99HBJ+jlc1W51IFv3yZvokf/PT",
-	"8/RfW/+Vxv94M6GDH39/8/r57M1PL6f/eq3SaPDjr9H0x96z06dfdzbmQVmb0b5O1MSMfDH1eDkbuIeB",
-	"YSbAR+7wKe4ApNevPnAeu+knUX3wZ8V+uHJiuNnjVU9s3N3Z2dpd5gozuTL6NuQXIWIoG3lTCzSsBQbh",
-	"PF2vsW2m5kljkbtCJkVcf8wjl4+IprG7QKhRiqZiikWPM9Ntw0AotuA/lCrLavAPvl4IL7jLbLuLN24O",
-	"AGLZ0V3hhC5CfzD3Hnli3x6xhUG7c6ZaD0pvo4rlF6VJfiwlcInqd8ex7jjWZgAUbsOubpgPYUh8NfAE",
-	"9AFORyw3aV00t20ySWnL+tCghnWQc4aOIc6ujG8mMEECIV1/70RpPeWM2zLJMjiSKCI4KbhKUqPG2Beb",
-	"RhWP9T9N6eFY5PA5PVoX+IJPQHtsxLtqhzfwOfNNnSY4uipPhiFil0zTM6D0lPgMdm34guVejvePXnAn",
-	"hT62FPpzQhXcFSbeFSZa+fSeTfVGm/yBsZiTBa0NjBkuPevaBCSc71AAJgC0sKzXujAaTebqwSB7EISj",
-	"7JJHbgggjy9Yps64Nvi3epAM0tbuwPCV8vHPtioGZzCrwKdb5UFrANWYatmZ0Syh+Ud7A0ZzI6DVxAUu",
-	"4zPZOdzfM6HUeiAMfTksJju9Xtez8R5fRyzXL4JBjKgEuIMYo6YYnXwoYtY53On19GKt0BwS5ODTNUKQ",
-	"8MBpUxwy6IwTDinppbSrCk463t0J9/oHLNwf7G2Fu2xnvE23RoOor5/m7Fod41I1j7j//7N3Rb9N+0D4",
-	"X7H28nvZL9uqvQBPSAVpEgJB2QtsEm5yKNGSOMTOqgjtf0e+O8dOk6ps7cTW5a3Q9ux0yX0++/u+O/vG",
-	"10kn0iga3hOvkW/jdju/0T+yE8NxKtt2p0QmYQL9J4XbFmQ6+e0y5EVyd0Jsnfsr5oMBtyf8eTfgVnm9",
-	"9Pk7aYD6sq5SaVAdtASs2dBM9bjvbuyyd9AAg4vBjgQhbgAqjZ/O2DbHvkbwj8SnoK8zbX9zSLf9nWm3",
-	"/e38dYziupeJhuJt2ef1F7JlOpQ4Oz29KpMAmx1Fk0mdknl+x+InrKDmRkX2KnKt2FQAwd7xKJbQKiyZ",
-	"pXFuhXif2tmdz16NwTxNZS1DDvccZ/cE4V8NNOtcpjn97XpN2zy+Hh6W0YwHWPZg3NpU3nUPh10oNJNb",
-	"65Mr7f7+IHfO+xq9s9znebxib8lB78v7n62MAhfxc/lYdCec2oo8JazW6BoB9+u9qsXsnJn4QSKPZV23",
-	"wqyUZ3rpY+6yxOYvLip16y3hquS3+L87yHojJPGRSVDAyT0rsJZgw+4cm5OX4BBkNNHjb8aXvnAkokfd",
-	"1DtMzlLY1D60SHhUFtPZE2Qx+Zt4gpypUNrZOgzzE6VAepJ82tgzfDgDx/2jxme77NVCMr0Y031beT1U",
-	"ZIf+gVwbhJEuUeaqhKCoyYzQzdJGXmIb9khcmB7CGMhzbrsSFkDj5QYuxsXsNCwW+sXGrKs1HlRE2Lh7",
-	"pSIfXu0R3gAvpfTYG4t1ApRnVMN8Bd3nor40WugCygTdK1yy3Q3B+hIYm/4ymyhff7+2uZI0WJsUsSmp",
-	"WzRNORqsHmWVRXadrI2Mb6JbpegFyZbGArLky3SK6kTFTUHa4ALQ3dKPcoLZnC990NuWDUEL13iMDKJl",
-	"0nlgemAzKWBY1vDh0l5vmGGiCpk5UyEfvLZzLw3OMFArzz8uRA2xqhP+RlWrW1gfkGNuGPEGWkd28cik",
-	"hX1IoTT239B5MHNAWWX/269tiMgt2h0pZeAN0gkt0T/UqCByr5f7MPqCxGz0ay9VYtcS+GOE9sooMQ69",
-	"qKiDyXoLkmBUb8syHPIdrTc6NlBfcRVe139a2AL78ssH7VRY0UASOzbEJSok8ZKyHEk+CH2u2o6bGvuy",
-	"VFBnKgzJnz4alV9Tq5EU7C0Rg9bCQh2Tklb8dkaaeHwqgrgpyNykR3fXd38CAAD//w==",
+	"7L3pchtHti76Knlx+oalbhQEgDMZjtu0hra2TVktUpZbpraRqEoQaRYyy5VZBGGHTvQ7nDc4P87/+wr3",
+	"UfpJbuRamVkDqjCQoCZzx462iJpyWLnm9a0/WqGcJFIwoVXr8I8Wu6aTJGbw7+cRmyRSMxHOnouXqbxI",
+	"mYILKptMaDprHbbOxoyMeKo0SdlvGVOacEWU5nFMqCZTmV622q0rGmfMPBfKiLUOWzx/b8BFkLg3t1sR",
+	"05THrcPWsX/flOsx0WNGFJ0wUhhS8B2bma/Z7xwRnc4IvaBcEDrSLIWHLvgVE0TzCeu02i37zudR67DV",
+	"7R3sDfvhdrBDu6Ngj/Z6wX7Y7wfdqMf6oy26PdwJW+2W0lRnqnW43T1otzTXMasbHVekMClyWRqZ+bKe",
+	"JebBR0kqhzGbqEdNa/D+fbv1komIi4snckK5KK/3MYngV/JrBmt+wZVmKYtKq5wyqll0rFuHrX63vxt0",
+	"d4Pe/lmve9g1//+21W6FmdJyckJ5/CyVE/eh1oTyuDOTWYof6YRyYjZFqFcslGmkWoc//9ESdGKm8ou5",
+	"WWkaXs4/IYeKpVcsah3+/K7dSrI0kco888NUsFSNeWL3gpuRH+o0Y/lCu9mbRdNx67C33+369Tv76Syf",
+	"acuPILhiKR/xkGouxde/9Sc7V9e/b82Gu1Oh98Nf097oQtEDlm2Pk2jvsvW+7WeBvzQ/0fkFJ3bJZqtP",
+	"88l3z09uOsPHL45PnhbmuHSA0SWfdOiE/i6FYgpGVphf/Y42Dfzk+Pn35NmrH248+pOfCkPvdcmIsWho",
+	"NkhNdNLJVMCo0kFvU+M9fflsM5R09bVKRj3CRRhnETssDY/8TxrHxTH+Ek1oGq5BDifHrx6Xxjmisbrp",
+	"QOFtvSOSfC2kYEet9+/arcgd4Lkx8RKr2x32e8FetEODfbY1Cvq0N+yGB9E+2xu12q2YKv14zMJL5B0i",
+	"i+PaMeJPrxhVUrjb8ADmDxo29qP9bSEfm46lYiRF/kKmLGVkJDPx6TK0G3Od9TmhW8DPixXeiGWtxT8X",
+	"rsuHZqCrs7n1We3Cid49r12BLa7Djtcg503z4xq+uSaLXmvwH4xHV9jhlmOHdcNexrbr3/XecPIxoxFL",
+	"QfV/LMUo5qF+xXQ6OzZ6tvk1YipMeWJ4jqEDFkoRKaIlmVKuyZCNZMqMfs7FBaroHfIyZYoJTaZjw/PN",
+	"febimMWJapPpmIdjo0IPGvTkgVGqra3SOuy1Wyocswk1YxnJdELNfLjQW/1WuzWh13ySTVqH/d723vb+",
+	"1u72Xrs14QJ/7Pld5EKzC5a22q3r4EIG+a+glD81x+V7iYx1fs7GEEqoHhM5AsNjwpSiF6w0zNajq94j",
+	"Bqz6UcH86HWDvTDcCg6ibRb0Rl3aH26F29EOqztM89PMUh6kbMRSJkKWmxpKp0Zcm6F7o0m/YklMZ+Z1",
+	"1fEPzPsHdjfMBKhQU5aSlCWMalX8SUtCBWE0jTncUGenDSqG2qBDjoew31KPWTrlinXORWlxzABaxRky",
+	"YfbnZ7zwrjqx8i4VZrv6HqVMySwNzXyNqUYVsZrG/K7hgS1s2+JjupFte0U1+55PuJ6fyRszYK5IzEba",
+	"zeaSzb5SJKWaES7glySVIVMKp4ebx6JDMkgHbtdUm1ARERrH7i2/ZVLTohl9LgZ6QJQ90g+ilI50wJke",
+	"BWOtE5rwwHwyNuMMLJ8Iet2HHXJMhlSHYxLKTGhFqCJSME8uI5kSRsMx6XUJ12yiyJBdZOKITMdUnwuu",
+	"iaaXzPw6kyKCX/2EuSIJ5REZzuw24lys2c+1pzWkZiEJDA9cE0xX6e68dclm562j9OvewcHBkf66V6LC",
+	"hGrNUrPo/53f+XM3OHj3tyNt//GXxfv3UsY8nNXTY3nXYEXsth2SwW/5RpmrlEy5iOTU7NVg6jflXKyz",
+	"KzdYmd++7ne73aPp1/1lK/ObW5np4pW5pfCo8P4VTttmZcFpliRGCnEpVuc2yj7EIkKjyPyrTWTqrsZc",
+	"6Zz7pozQlBHFrlhK43l2pPIBqEeZYunf7XWrUmyE/7x58+Y402MmtDEnWP0M4c0MZELhXpAGbXPmXz17",
+	"THb3drpkTJU5mqWpfMNoCovcPN75Yf30KvfiVUf0gk6YQn8cuw7HVFx4Zgi6YPqVIrG8MMxpyuI4MKvB",
+	"IjL4KbAvDZ5Hg1w8IKt60PvPv/9Xr79P5OhcxMwQvWqTiF9wwz8HnUGbDH4x/xMMHpqTdMmSuaO0qrfR",
+	"z3tCr79n4kKPW4e9/j7QqP97frPet1sJTemEaaumHSf8OzarWyKzaTwqCI1O/UD3wq1+sMd2h8HBaLsb",
+	"bA37YS/qsoPRftforOZVhrpbbaeG82hFwsvgzvmNfZylSqb1Ix4Idq3xBr8/Cb1glj20QZ74H3NB8Nww",
+	"kFiKC2AoRgDBQZMj+LdML6jgv8MBBpI9N/q6YYXmjhGPzXLiVsKEf8tYOstnHOKAG7Ztp9evbluBY/58",
+	"HLylwe/d4OCXoIlNPmExv2LpCtsY2Tsb9pKOdneCvd4BC/b7e1vBLtsZbVPc0fq9jPIv325P0ROzwgTQ",
+	"IKof/mJd6y5IEZT95aO2Sj4wuoKC7Bg+ExG5oFdsju+tqPzfxcwKevl3rEYnOQGti2ui6AjYOhoARYZ4",
+	"SCjR7BrOiDFmiZwKEo4lDxl5cMUVH8aMHJ8+fv68bTQMldCQqYdtQolgUzh3XvnTYy4uzoW22p2WZMic",
+	"Et4mKgvHZmkpSamI5IS8fv38SYecMkbOUYcwT7cIHcorVjimqPDki1axRZoObH9nZ9GB/b+C/9l0UBu0",
+	"9G/llEyomBEmdMqZmQiwJyMKqSYTqcp0sdOt5zOgo5VGHbERzWKNjzQrOb1u9xbaDYuOUU9pkPw1+kzC",
+	"0pAJHTARyshs4VhOjQ5DUMecplxrVjnmNepLDeHbT6xG/eb0DuU1LoXbzq1+t7S9W3U7ecYmSUw1W372",
+	"tb2z4WTvR9tbwd5oLwxod6cXbIdbUZ+Z833Qu6OT/SNLjT74IpsMWYMUFXDNzICSK7y9TUapnJBeVaeu",
+	"GaF9onWnCjconmw4lvJy+R5M8caGLThgO9vBXnc/Coa93X6wE22zrREKjzvZgvfmYZWAozLXwZzDDOPf",
+	"QjMB/6RJElsvvQsK/+1XhXZEMQbPrrnSlaC70XKNWpspVhNdv2SzwEwosI8Wo+qCZCJlV/KSRRCk9hy8",
+	"qAiNqVWhzVsIjVNGo9lmw+f22/lXcKzFj81FzKvzMusdO8ZbyEiQEpnuJZuphuVBuzg1Ighco8UFKi3F",
+	"hM7I2Ehwy65Jr9stL6Ha5MIY6p7bCqry+RAwovywGtepPEEgzZyO/5KyUeuw9T8e5Zkfj/CqevQS34KP",
+	"lI9eHfHougH7XQX7NrdmzdrhMxMz8IJTueTpqhuevfdRfmPRvxLkDpaVHra3G1uyYPcte7xgd8Lq4PF+",
+	"JtMhjyImbny+Q8aiygE/kcb4D2UCxixFAxbUIi4uYO3HtIm27QsDuB2sE0/dZ9W3RJIpIqRGGged1XzU",
+	"auPq0Mjr2yfObFVPfkiF+SjqeaAQggJoR2615Vq6rk4OCVsmrLJ+XCkzR7w0v04TvB6464UV4orIhKVI",
+	"zQLGk68LTXhgjuHmF8ZszfHL57A8MQ0vja4I36xdivL4N3O8rTPSft3PuT1/xjnSDA01v/JnHHR78/xU",
+	"ZnGEBDUxZJxIMIlSQs+FMcRZSmI+Yjld+/1HeoD9B13+c2cQ39DoWUwvbsgYRvbRgthn3DBTYvQSImRK",
+	"IEZZQ95XNOYRfCEYUR6XRRxoUBhXfWWZufWQgdXhdhfecWsK75YpvJAjWPrGHIHPz2BDMsxO0jvLzFAy",
+	"cSnkVAAlm2HZUJhMyQBWeND5MojxefRDam3+G9DjJT5ZIEfDA0Q17/Em5DiX1In0iFP5dAnSGDcxepBr",
+	"VgacFTc6nP5AQvTAcVt0fnxpB3LZhFH8zEWTzU1skuhZm1iZAuKkv7NDwjFNaYg+epv9O+Uhs4f7XFQc",
+	"VF5D5UbkVrjDFyOHvudK219vePxD75wvJvHhr+hCYLFiEMC6CdHbF9VJInDUW1sx5ugyu+cBXzwP8OsK",
+	"Z5QuENwQRc3AHc21woi2+kJk9j/BE3x/ZD8bsSUFW0qw7XlyhWe8OX4h83QqyJf6Usj5djKIC9jPiq3P",
+	"JkOW2iSnYcropTVeYYvXpOskNca/npHzlsp+HbJQn7cKG9dqt1iayhTzxtd4KpFcQLZL65G9A3JCPw8x",
+	"Zk7zf53+8IJEMswmZs9qPCru8QA2rsIqhjKaESYiFvl0nnHlnZh+J81ea0YeDGeakd7DTTMOGEiBSZWG",
+	"UO9qKU9sc+yjsF/TVIqLtuEmakwTUFW5IBNGBRcXR2awYy4uYIUiKdiXwAswL+AOYiOvfEmcCybUUCv6",
+	"N2sCJP+qDYbkZXYo0mzpyh1ERs58KoShi3RuLrUkWp6NWV1eqtas2xe3jI/qazyXhFasf7h5ZW8XYLGv",
+	"/2CRFfu9VYIrtfPbHFOoj6WU6Q1UBXOtsFRW5ajPxV5QmfrJ2LeQzRH4lNBFT9dUINySGd02hsMF+sLL",
+	"p+WH4l7mDvOaQ1Pc9cC/rCJDS6ThlGsXMuCKqEwlIGI3HZZo9v3XnpD6yXzgQA0WWRwqJqI/SZTGRmEW",
+	"b9bnrjUUhNUtVYfbS8jNhCPW5tj3/Lqaw/iKZQrNlhvQQeofLvhIBNjcaCxkIrJQErAz9RGOYpHaJZsF",
+	"9q1VflWNc4TmjbDz1H6ySA7WuRBTpUl/m4xllt5aJer3y8ysSmiFXOnKkJaCWBTmvUkfS3l8sGIu5btu",
+	"5TrkxRdoLT0XmqWCxk/TFB16N+J4+I65Onw2YmGdSe8eCMDlUVVHsJyCoAcB6UVNWXpUqpzgEeQBoaDi",
+	"IuSRNbNvQcM7VZu+NJJ6Mi3PZFOhZFy5PNvbDCOnP64Ieqe1RAtnyJioo8jbEMaJ804UMnVvQBsLYxhG",
+	"lSJ5+u3afmL7aJ2z9MtMMlgyaechXhB2/AJYlqfM59FdEOV9YG0jwfUvngxfSP0M4GRuSINowlUpECtT",
+	"XPl4DR0KqQMHY1OkP1xpUXmB2aG5NOxbU+N2iRrrv1xLjvngN0OG5sQClaGXyipsxbl+pVBv0FOnRyjI",
+	"GAZ9gYdYAfu5k+JLOosljc6k/J6mF+yGFBm7ZwuOpitrobg6oSo1JvjlQEsZ4PN18RnnU8q9KtxGJ1HB",
+	"63W393f2drtkONPs1pZIb6s+MqOlJDDGWtKcn8nmOKUbAbw3dfmppQUBSIIvhBYnAAfial1ulmBAk6Qq",
+	"nk8TJiIS0oTk3v8qPYKjMghpUhshCEOWQIY6LD6mE2PeN9ZcSqHH8Ywo96FbM8qKTTz3AQzFwEBriXJ+",
+	"OmaJ2fWYZkrPORfiWE6pCBkxpjIUSCa4GWTC9FjWrdcoZSzQnKVB/tLKCTa3EOrf7c5ywlIuI4hFKxaR",
+	"LAG4D10QB+WPb3otK8PKx1G7kHXz3Nz5bhwLOhLm1sL7VJsI4XNnAvbPMz5hMrupI1XFcjqnHhUQXau0",
+	"bKkr0PardZJoQiOGgoBrHTP/uiMsqeboH5OZJgnN1O1lUXe/RhZFPEJVOU35FaJIWBTZObqtzmnDMqk8",
+	"kkOfDwAJRM5VuOPQYCBjVpDYAv8Isk2+498Qaq/7LHeL+ZO/YbfrXtEhBb+K/Tp80TCPMJbKenRCKQQL",
+	"nbL6uR+HUyaiW6co5UXRVT9bykKecMNeIFjnb6s7IvbOoHSbPyev6t/UachOWnB7IS1Jy41mJDXOt+EA",
+	"1czY7EkmHEJdDex0KidBniwBJnaOdteQmGBsm8JdJd5j3yVH5LxlXo5JXGguu2cKN9VabHUbsKl3F3bL",
+	"vGLjGWQLFnRRLkRpSTfH+iy2xpr5Ub9lLPsypLNhR/eJCR8kMQG0iKgh12koMxEyZYgO0hMpF7pOsVGI",
+	"jxzYlxUW6RSvIGwd6JwAVrTwA5tcq7nv11sx5fHfJ2x8/LJadRPC+SJKlgzJnkl5QsXMXrlpaMs6sCpJ",
+	"olQz59qqU8CoZkF+uUzDZjPNxqgcmnFElXYeI0wgvOtmFP1iaqOjBzeeehWrOCezxEXam1euyt7ZHCWy",
+	"2alTYq/OE7k0sRbeBouDHADT+G0WJlp7glAS0ZmV+s6O+aArvHxBlkscXJLNMpWldFifF1Zd+hwWqHkT",
+	"zgXuwoPXZ48fVvbis0wj3Vw60ilLr3jIXgt6RXlMh/FNffsRA0VJhLP5JA13hUA+MBSVzJk4/qYgK4yl",
+	"auVQTYdUMS9v3I13fKJ2yjgg5RmVBlJvbNRPDs5GSrmYi9IVXBhGCR1nGpzKTWvn3lFl9w2vKCzWJtdl",
+	"waDrV8UNezN85YcrlsaSAnKbe7VNLZ+nwFKqy5jGo0BpmbKosjRFtvAxTqdDdLu1awfqzesROcZ6EgMi",
+	"h2bXet20BKpJzKjyVZPwMnDTs2srYmyUpt69sM7zuQvhU6s/qyk3ORaEXSdUKAi9eYhIGx+sWWYHyRe4",
+	"QsHCKptVObTJaSLCWh67PkUEge3ewfZWd5vIUDMw8+pW/KbvKjhwrmjKDQNTG98HtwgOZWmYj7J2O+YW",
+	"DTjJTGh6XZVCCp29fi8AxCmW9V7MRZsRc8FI79DmzeFLz1sAA587xvyb67ZgvTcUFt7s3ae45ndXVkhJ",
+	"QlNdGFpCU2XL6nGUwMNz/C2K2m3ZsYa8/UtwrDmB8MGBGf2uN6Ez5nT0sXAZiwNYC5yxdm4fohTRfVgt",
+	"WvBblCO2u91u/pEPVpLov7hKUWLDPDeV51wminUAH2HxLOTjOiWK5+K+RrGBaz2NuL7nXB+Cc1m4Y9XA",
+	"ePzlBctl71nAf/JxN7Ae95lNcx7/3SLXcR9bi+nUT3JTmLOYLLo2C+LYbQjKpOfW8bPXYO4943fnGf+g",
+	"/tnOn9lv+lrQTI9lyn+/cQZqVnlFKQstU8bCbijZLD1ZCdYSiu4LHzqkipy3ju39MKpDgr2LyET9EvMr",
+	"9st//v1/zlu3ZtK9+tAlV8TGJl32VrN7pTSxTSXwm1FgtyoH1ltGaPPAVuw64SmL0LYEdNkKib958yao",
+	"dpVaRDTVJlS3pjl2nbBQs1shqzlgp4p/pIr4VfSTxFzVs9SlJUvVt54DvaishDH1JdYuNZQltV0OczUx",
+	"n4gvpNz3tVBZkshUs+iERZyezZKbhpT0rJrB8UJqgL2q5Yn+u8HEfBg7w1S5o3aJqcAWH+OgAjPIQ1Ic",
+	"lxnPeavtk3UpsRMg0B6Gi4tbF5HsNMN7RSyMKUAnKZhvA7OsnfHmi0rqRmTsrddnz4J94KwYTrYr5Bro",
+	"fAnUbLu5POEgjqNbGq+Rfc08UTOBF+bp2raJCfyzFQ5rr7t9si86sv8wOzPi6QZQLCsmWP1na+l0bgab",
+	"o9DmUXwhhAdv/OhwMYu9mHYT1ALivbkPs9/17/9g/kv3wVU8CfUzvENQtcKC3BQ47d4l6c/XGVP6nqlv",
+	"hqm3PxFgquaZ3B+Ymx4Yvy+F5nANnd0Nuxwyix8D3fou2eyICNtKURHFwpQB7VrsYW4rcrF15nFty3gm",
+	"XMvf5l73/W5/N+huB93+Wa9/2O0edrtvW4UWkxHVDOrc5vvfmdcY418t/brSMlFAFli/kcUxZDbD/DpN",
+	"nzO3YXIdNuab+zy/s27HSzr/tVtcHftCi4rvxKYIucZpQqbOSVIaSmlOQyljRoV58yWbvUzZiF83NRhP",
+	"dWF21uUAsAkjzuY7btNh2Otfz36vm0RMlX6tVqQegCXLlOGohlpjekGGM6LkhPkqwhrC2g16+2fdg8Od",
+	"nUWEtXSnJ1Rdsqj2/DjXKzCm/KgQfKQ8Jue7c4vyy3/+/b/9/9etEPaJrO2sCewPUazBmV3+0stURhlk",
+	"qdS91tLGSutu77Wnho/cR4XUNz852GqugRm5r5ttjqT5CKTZLJMup1hE4b9G05TOWtgk06EO/IwtN2FZ",
+	"i6Re3GE/uhKBFplNcQELR7Fd4Ibv/DDk8FdAX3f9+77nqmbZreNVtYlgUyPnvK6w0twtcwdKvX6OT/TB",
+	"xVZai3brG6rDsbnhFVPQz7d2B4YMcO9s03IzghrOD1rRSgL/sbn1vc2rqvvkDPHaNJtYkvsVPKZHJEmZ",
+	"Aqx2Q5VIeGU6f7W06LMgLWxa1x+1xX8FUH+aMpfLZBO5zJhianaZaOkHu/L22HVANL3387vCV238Xbsi",
+	"hRrEtTt+Lxc0ImINosBM/StFkpgiolABiM82+e2WxrSwc/TBQaFLb3eVxtG5TryELzARneKdc8wAJudf",
+	"VHdo4cA0HZYfhJmxuUYSUJTYxG2YXwhurOUI1YzyCaIAPMKiBX28gbrIlKWsbpN7q7fiXnFF3clbbUju",
+	"7jsflFlhVb/8TOh05le/7egQlryyFysf1yqTLLFVNwX35xJ54ze5sLj5lOoo7jEIEeTohQRyGkXczJvG",
+	"LwtUBP0Cm6LBWlqde572bqQ5+9UdZTpL2eYU6Xo1x5jjw5iKyyOSCf5bxgidSIDpmauOqnRIJi8kOLZT",
+	"GRfasy3QkApd293+Fpryl8draBTS7n3f//UUmiMIG6Gk0Qsb5K6v+hTIdGsRlbZbuKL2stmWKuFaHclO",
+	"rJlQsbHGzQnV1v9r6btPzFMr3lOjNdlnUvCwgEpsQ8ZDFssp4fqIxHLK0iCkikUYx8tSgfhiSSZmRotp",
+	"E0pGXNCYRFJDZM/YwCOgoucvz4WF1myTJBvGPCQqG434tfnSlMdRSNOoQ4696/OgQHGgScRsBBst2mQ6",
+	"5uGYxIxeMUVSKSdYXztm5wJha22LppSFMo0UBh69V3WnT7S8YGDdgbUxmFAeP0vl5DQb4hINmkgfchpz",
+	"4p/JLMUnOqGcFM+tq8q2S146Gv1e+WhsrXQ05gZZr03EdMhix7FPjp9/T569+uHEkQfup0uzOsKpD1AL",
+	"ggWWWcXwNDeUGJJQAXyjPKfdreppr3KrhGrNUjPM//75OHhLg9+7wcG7B/m/g3d/LVx4+P/8pVW3Llas",
+	"BeqSJ4FM8IQEvlCg7gja5Wo+e6dW4eVSqJufQEvfDFC4nQ5do6642+b37xtD5/56hzwXltTNsTMbOrM6",
+	"NdcaMIktk5vA0i5g15775fuaKZb+3f5ZJV6z50N5Xd7hrf7NqLYg8NeT+H6dmjfOJdfefNN8gmIu5A0T",
+	"KhVmDcZ6Eg+AiQzMBAfF4qz5DYZKldqzCRVeQxnNOmTwxx+GVb1/PyBKUxEpYGGUuPqiNmEqpAmLGnaV",
+	"DDPDY4cKhgVVNdBDrSKdz7NudytM4D/sW07cV/H3R/ZCVXIDXuQyfWPFw1igCjPzZjXl9RLdJM/lX0Ut",
+	"ecPiUE7YRnSSDKmuRmzaS7B3ScquOJvihsAPTJqzRd7YbCJlzWtojGufHOQo5CJaZ2Jtv5XlKR4c7C9j",
+	"xLfdxnxl8Ic/ao/VtV6Z0q9YOqSaT25H6gXq/qD0XKfvNXMsG3u7OcNy0Z1FRsmV0WobNmaWoH6EN4H+",
+	"Jtew6ez4n5qnIb2pwuPX1ZbbrSyNa42nlLkxGplnBsmiQ0IFoUMl40wzw5d1ogbk9avv82QlI9dsuYI5",
+	"hym9gBaB5AcRz8hFLIc0jmcklZk2pOC1Uoafsch4oNiC/B1E7GrQJgDSgh8cQNMEEkuZDGl4mSPGKwSp",
+	"hGdl51yspEHCFA4fPSpI4keFpILcr5TyihLZ3S6f9P0VmFmFVs3Stx25NNNs1BTzsgbyV4pMmKYR1TTP",
+	"8RsZm9bGbcrkaa40vs4/Rp4j0xxDKwZUWEPcVKPy5GWNC8ICbyfP0rc/vYj/tfVfcfSPt2Pa//H3t29e",
+	"zN7+9Gryrzc6Dvs//hpOfuyenD2v89nZzvmrOIwrC4upy26iC1a2qHnWCJhcozQyBJxF4F83JDhkBUdt",
+	"mzAajmGJasw+qmn9anvirzh8uFM8QeeE74IjHQ5WtLo9nc/udrogzKBuGZ8Yhd0YeXXS+cmLU2sCopk6",
+	"jLkazy9Pc3AIiBGLU/JcSJ1SHiO4Q8VU2h4n0d7lb/3JztX171uz4e5U6P3w17Q3ulD0gGWdX9ASMeQ9",
+	"ZznOUZ8cAqBEg0sbsipsNE8xDFvVaPlLhxRd8kmHTujvUhiTo2EsxWjIvNs9ydJEqqVRDL9XL+39pU2u",
+	"kQBYQZT7NhB7jGukfqMFkcGPFsBwsFJQdjVPtx+oc3e3W1o3qPSaT8B2iG1Mw1KZg2dF8MOauGpvv7vQ",
+	"j9/vbe9t72/tbu8VHL291Ry9Lnd4pTk6Ie7TdBporXKENkxilfNu05et7wyHhpuQU1vhCb+xhVOzkFu8",
+	"zCm2wc9o+QYHbbVDTmTqz9yEzoghPlgGYfbl59aT756ftNot729ptVunL5+12q0fpoKlasyTVrv15OT4",
+	"1WMzsHzx7HNzB65KgnMDHbxEB9Og2JgZeXQs5WWQJW0ysKB/1r+D9b0YcxYML0+oDsfl6+Z/sHd5+1wM",
+	"XmOZQn6Le73r21S/NKjl2MWxQ221Wz/mCK52bPgvGEar3bJfK69R/njzMrlM+zpcBXPd2I+zhC3fyMcv",
+	"jk+emkH91Gq3zn46Kw/FXZ0fSKNn1WEBWh7m865y4WSle5LKK2bzPtZPDnKvL3U9bszk6HXXTREKM6Xl",
+	"5MT6IJ8scEDO+RwfAEqcuGKxTNDQZelX6qExjEGhqekr4ouBLabSmCpcH3EufNKad2liVznQXgREUEcy",
+	"DVlV055QHq8gdiNHUmoRPakKO1xJHcqVlZrY9SKfLqoguQcepIpzu3cWe6RvkG1ln6+Pg+8O+71gL9qh",
+	"wT7bGgV92ht2w4Non+2NVomDG4Xl8ZiFi9JmCq57ZEeg5Ri+41sQ3DBdZjXxD9PPZT8+9YpRmwBbIzGs",
+	"Y2PI9JSVDyQ4Db2S0i46hlYZscNnXvXsw0pBD6AcnRqrdRFDBiBg5U1XsC4HyAc4vAgurVcD5yids9I0",
+	"qySyLBsIX1ifDXRa4r03TQqyQ56PXlePcIlwFkjsTGgeE3bF0pl3IzuFI2VKxlfGIBs8AwE7sPu318dO",
+	"ot4SUVkYMqU65Nhv9blwUUBDlIj3XzxMIxrHioDXQkuSDwi/4HuV3lSk44BXFt5PIbRUIzJtkk5udJk5",
+	"DGXEWU04ZRiGjYwaU5oUZuIOYy4iEspk1iaKJTQ1REWGMLsJ5kMtPY6rfuuWX1lB3juUdXPoXW7EBsU9",
+	"5Hid4DeaM83cIFAVXJu5jVI5aSCCs3GuKTgvRXl6Y/73mcyahJx59YtGu96/OeIqiekMBGz59cfhpnKX",
+	"7SLdTVqZUYp4xNxWPY+a0vIsJn+ErOEYrDFy+vSUXNgEieLYun0zvv3RLowl2Im22daoTwMj6gMztGB/",
+	"dECD7rAX9qMttj3aoUEX/m+VJcMMrJWpuy4r71a0nR/W+RE8tUzZZUP6bGQ5FQQF28pyA0jbJ1aW5cfO",
+	"YveXGWQSz85kk2fcXOZMkQt5czajmNCNu1CgEA3hhiZKnt+K/ts7VtBgYQv6WVN8Do66jdDF3Ji8RXC/",
+	"uljh3IA0vWgKpNAL1bj2+bun/t1LJ6/lAmaYE+0KH62J7a+gyeXsuMA/82GB9GuDvM3JM1/9ggI4z5Qq",
+	"AsWua+koFviCJ81luh8MDEJRdWrEiIaa0CF6bQu0W+8cX0pw8J0n5u73ecVarTUwpknCxLxAzDeotKNf",
+	"KWzVXO7bBAlUxWN3SNREJ0dkZ6dLdjq9Tg9DXQ7SYiOyCkJBDZJqP9reCvZGe2GwT3d6wXa4FfWZkVcH",
+	"vVUklQzDLE0XWn1+4ZZxmJ0bMPslx8pDp4dShCwVymZluvxw9zMs03QsY5arqTJHDCmgeiw8jsuZwQo+",
+	"3Jws0Ylbd6itJzVfBk+7bST90s4sPmRPauNIQPIsRmDyvPJNIDEd2UBSXhjgQAYRmFoRiQY/uOfmk6Um",
+	"Q36RyUwda80mSW328ogMAP6+Y7jG4NBaM2OXaE3tk2ZUPqhlu9WizSyV7pCn1IzSlWArJIlcE9FSrp6e",
+	"fRvnPc20nNDa3PF8phKOiU1Jwp/CmBuLeXBoSBYcahT779FJG3sHU2yiQoXAlO6Yi0uFVaFJKq9nzmqk",
+	"kToXfEIvGLRBp9EVFaERntQGZKgwj7BUSWGeHNJhjM3ulGybrxR0h1+z6IKpDvne5haawaUMLvnsNUVn",
+	"FV9dU/gGG6ecZsN6d2++PngjLgbV8DlDmcrxuZBmqsKS/8EES2lcx0Pwbat/c/CSpRNqzuqgTQZnKRXK",
+	"HL2BWevBaxExzdIJF9WgVcs/VuuAtXVCTZ9HGwxmPLOCB3e/ohvYGsZa1yeL6WzZNOEm+JBfyJy+BieY",
+	"Ofgsi+PK5ApXar/N6YWQSvPw8ZKJunUuEn8+qGkhgOPFq5WsivKKaFkiUefNSsaiIQ0vly2Sa+vj1+mS",
+	"CxCyvt9PYc3oMFNsUC33REDPeRme2KSA27CHFHvGlT/ZO+h3up1+p1frtuXicuGE/euxn7W4tCkLVJGR",
+	"xLSYzgqJL42K+AqG7pwgMEMxRz+3fjdq6M5bLxOdvGIqkUItO0L8ypgha9Nrf6dL+p3dTpfYdTCPMX5V",
+	"f55RIb/decLYzdhIgMgawMSwIvLg1bPHZGt7d+theYhwkOpGY87W8UWtJrYi5ZqxWKaG1IUyp8Jn5O88",
+	"jumjnU631uxZoN80lJSSxCy0T5nLI02ewmNGoRgCve/OubxqEg6+dj23Aho9y13Sgl3rx1mq6upFzbdD",
+	"uObEorkbZmuVX2kjvhQntF50wGqXhREs1i7reWrJoDqs9UeQB8Vj/7DddJzgOa797fkxfEhkei5SNoJe",
+	"bYVb3NmovpSkDMHHzM3UqP1TKsyfD+YFwMN2qb6cZAl8zcyk8EVUWmkc+1dYgQ6PK2IHi01c8HQWJwKn",
+	"Nf8SHqNz8aB8rB6itgfsmfuyV8ef88HbE/cQ+wkDVetxyhgJx1RcMCKkZQWY7jfwOuvgXNg8MrP7jqzw",
+	"BVNJNItj5fUSrG11WdLLYw75Jpsfy1vof7E75v/ON8L/5NEaS6vn/8a1yl+Ai1GOalS/VR/bWMZPLP3W",
+	"xKVWZR3uDesxj1OL1POlsI9XzTY+Vha7UwuxmUZPEGv2vtVGIJZ72doto/et5yf+zjxxM1doZQWZddvB",
+	"GBYWZ9eMoD4fkrPYRhAgEbTMFJcn12hZ9CKWThRcqj9GTQFVV1eBPgct0XK3iYGV4AvxUUXIKEY3zphf",
+	"jM2xy6sFrTPyK8vemOqci3NxbDt22mrB3BwclKw7YIUlE3VABtasHDhoIGM7I7fkIXjxZ0iVhZDDWJ6L",
+	"C1lyPxQseGHM6ECOAjka8dDwYs1DdmhhKAffOG0Og8y63JDZL9WQEc87gYmfi8ETLw+RM0M7einamA1M",
+	"NYAYYX6wea1h6FiXCcpPh2DsBJN57IJhXgQs4uA0HLMoi71299jolPhnykgSUyEAlGapHPgn+Ilb0GzU",
+	"iIInBSHwjWfJj4uM/5lj+X4Q5g47gDIhnjbY3yXOuV7QGuabU9d9DPs+hn0fw76PYd8uhn0fHr4PD3/p",
+	"4eH1I8LfMhrrcRPHTK+AY7pcjhobYDUKw680qN0L9OzSc/MJgvJysFyHlpdlfUVe1hHmSyxGvl19PBZD",
+	"SHssCM2L5Y2OM794eW/Mxu8gbVeyNLOh0lxn5k/VtmEqwKuH5gB6zCZHhA4hJCdTNC0njIq8b4BfDVfM",
+	"1TqlE2veFr+OZWcNJy3fJttyqKEYBi/m63JkjVwNsKqGOZbHWhpgfwmqU7ccMGwYqgsg1vozHTpsneMB",
+	"L5FIhtnEDBGcuAfbO3sPNwJMtzArYgrGTYrV/VxB5VRzhoQdy4yct1T265CFutQ2YzO4dDkMnBkGYGBu",
+	"d7s3hqNb4kwpoBXXDXFQRKj1uADsGn1ujarXIrDjBQJ0/vvfnp29LKS4+Y9tLy5U2ykhzm13VwQjs9DL",
+	"tRXFNlZmqbVII0c5ZLH5EVOoHVVbM36+JmKFvijziRd1kK16jKYROPAwswhIuTLi8tcXtVwpF3gHKRux",
+	"lImQrVogh6tYkK0+twNOb5Hm3jWzivoIUfNWuLjyUlnlGw0Fv2ItQG3PHEhZD4TUwVWeS+4VmiAvcjYT",
+	"9k3/pA5s/U35Qt612ImjYOJLzSrNo0YpM8onSwN2PaaZbfSjEiaiIKRJAbTfviIAGK9Wu1UsVgq4oA65",
+	"1ME+JTTDAV+yWWD78wagukhzIMzooUrDzFRmdj7ulwnTYxnBTxZRIF+mvIcj/l3tLmC+V272aH6p3tXU",
+	"m6AGm72hhWRji9alPRQLWOMBF0Hi8M/LV8yoU2YX0VIx2AkyM1pgQmexpFGgpQxcV/HGLjiV5nelvcPm",
+	"Dm1gVqmgcYDgquYkub75QSboFeUoiNst37q/3ZK+7X5ZJ6sj8xoVrSA9ah3XKLR8bhmIrJrowCKh6x5z",
+	"iczNAtcyRoq5iNZdUWuuOzSUZjlrlTjolfMSb0dVY/eg23t4RKAjv8Nss9l0ABZTZpx1PuEKH3SD8Zyv",
+	"js2hw3BZuUkezi36ospr/ZE9JbcHal0SCEAAxHpSokUw6VrWD9likFenOtW4nTo0rNFF1dRhymjO1eb+",
+	"nKZcmxWhCTecwF/3f7sbhjyOubhw1x1yytzf7n4PIuXuyH9wt6gCJIe7q/Qb3jgfD/RTnNs3syMWAPcm",
+	"dtjrxFgbvW63EDEEuI8Qq+SMnc+1YvGoIaillkQP8+THISOZ/Ro54d+0ISLt0RL78OPq8B9MRDa0hNNe",
+	"BwDWaI2Wj7LAfq5lZl0f52qg5+oI1lt4ZMIuglSLCtd2kHAWHQ6pySjwCzHiaj3+rxZ4+x1irExB0R1o",
+	"OVgJLoym4ZhfsSVIf0HMla6gZu1u7W/fJXjYKitwu7mbpz/BiY9SOakX+MMC/qMRi8rX9kI/RV/Ra3+s",
+	"6akMyegI8ikFW2mVxiyO5d+bkUw3CAZ5k4jGKlOwgY4SOlb3LrfwE4Z4XAHZsXt30I5rxCVueqqtkr+c",
+	"Yj/G2V452LABXMQVAC9r0CBXOKb1UY3HcjKhgQ8utPN+912HPjYivf/8+3/tbpOYaTPCNon4BdeqTQa/",
+	"GEkZmP/pDDrkFNDbiE75ZMKiVbHy8mCJ32pNL+q2udvfvlvcSyfma72szi2xsPt9hxwLwgUcawswK1On",
+	"TBjDMuWRLd9PaLq8KIt2lxdlLY8xfVqAnh+ae2lZL5c9crlMiWJXLKVxXZQNL094KGOIZIDNLdMCdlxJ",
+	"sp0Lh3a+0y1mX3ABzLBNBmHosorMv5waviI2+QoAz80ccm3RvonYzyHBL6g2ERn469vEVv/YTFMzXlhm",
+	"VPGR8rwJhxZ8hlDZkyPPoPbPRcyuWKxIxFjSJv1uu9vtOuvVGK1x3CEvADkecsh6xgLqd7tEhpppZfgV",
+	"jIuMZRwR0UTT56KOqNsEMekFAK7biZGYMw8X8//9v/3/3tnqkDeQXuZXclANelHHMM6Fa08M17FVJzer",
+	"ldLQ5huZOZUpYhPBsYrpBapsG5P3nOhrssMWpvHlnZLMJG3/F2pRkZe5mX9zCWG+M0jJOPeX5+3yAj7l",
+	"PCMXXhX3PSZKGFV5ARsEK2Uj1Hs9Ry0p+0VlyINvVqFpJwnFdL04NjcBHhSxeFBaeVOhCRpqlXzVBWlb",
+	"pxxSIF16SwH2ttwvakOFuwvdmuBpg5rpmTLEoiiPbECGF0qrIBHdF5Y5KYy5iWsVgi0VnOCDWJa5BGRk",
+	"k8ZBLlBF8vx0HD/g3hoiF5LEUlywFBpKskRvxKW4dCKph7laEdjV4jw1oPe3/BsLsSm3WMuSOQpfWZZK",
+	"n5NgEdP2pmn1eQuGTSDdfoZp9fP7O5+tgqm2g8M8pd71dHOswZG6EdIXUkYdMnBZuXpw6GBVoMemrabJ",
+	"X0UVUQmddM7F4ISKjMbwAByZwl7LK5uMfPzy+SolJDjmQnaw0X7w/WWZ4W+cOyAupaaOGkv5MVgfiz2V",
+	"XWzaZonY0NjNkB7zjyzuBXvDzMJVXBs3azGxgTxUN/d22dWa6wqbsJJqMAvNrv24KCsI1br8xE4L29w2",
+	"in9KR5pkIgaR6dtA5KZiNZNpzUShamLQLVqeLkh39MNdYy18vhTgJALiQ6YcK8MiBUDtVPlirNUHb82M",
+	"qRVdNAsaehxhze5KDT2Wdu7YiEW+oA3G0vdnSbSQ41g6gRI+FnFw/KQMq3/MktTuWYkD9dbjQAv6zJbP",
+	"YQ05FtNNgY/Z9SsqGsUp14k+x9+XaRze6ry5mpF3tFlVzXCD+4Iq+NyUbMZqfXM6TMv2C3ajnkt5encR",
+	"2qfIosa0JqV0Tr6d0sn6os2lIDUyZAh4edO/0O/BJs4AEwLnhJCo47SJAqWp0PrhiAw6EHgsGdExVwhv",
+	"dC64wpRUcuZ6iUHTN8zHGLOUHbnc26nM4siYHrZGuUOOiWLQ57Hgz0JkeA7IoipvzgE9nACpeYL6V01n",
+	"AnumG/LvCs0FYhqysYwj1pTb6ZfP2MX5EprB2BGrmrVqe5ycvMeFW2uZurbctxj4KnLmpjTpRckpnWxI",
+	"itx0KHgiVsQyXiGt2iXh1NZi3FIrqjCoq6Vio0R8+SlexMcWlAjm2muxRtCaCJ+kMXCvkd9r5HevkX9h",
+	"Ouj6umbj5h37zYIDVfYv3Jp52Hd/5V8Dy2y7i34hLgX10ieJN7YYyk9//dFYrbXQvVm5qqyvZUdtBB3o",
+	"3YbVrCzvi2SxitG4wuFdZi/aj9/CXHRvWNtatCP8Ao3GysxW5Z9lBQyYELQtZNefOCe9Z2dfFLtZzGBe",
+	"g+6wmRJeW0QIMDilohLX9J0oTWeqkErgAe6szwDzmSfyyhiIcwlLk0zpczFEfwLa/H/2ptitQ39v54X9",
+	"x89427tSjhKfJDKFjU2o+VTrgutxNgRETEkTHoQyYhdMPPKffn/fe/tL6739aVHLl9/i+1M8ne8bhcCt",
+	"u4b7+ncnCnL5XJYANRVEAktBG/WNuS7dKykY903K75uUNzYpnz8G9SBerzFXRETEFgIirouHec/S1DD+",
+	"hKVc1lVhcTyyTxuK5PB3MmQzabuaw+LRavpYr1/FSNjdLqqOB93uXu/goL+zvbfdPTjoFdTIbp1DDCva",
+	"TmsRLe2YXI2qyxzEKR75rnIOTTCUGVCnmvNnbm940KOUsRMp9DieHbtVahw+aJahVJoIqcdm40rzKA10",
+	"q7v5gb4ySyxqI3JvSnxxtGDbNzqqMVUv6cywgRMo/1/Ab5upkoRUkCGD07AiH57glp0mTESPafK4mStD",
+	"LrVPhcWNsnlWSkM9T2getl6AEQTRSEiT0jB2brWZy33JOKynIlpgraPDAsc/ZBdcqDoTfS/o9s66a5vo",
+	"+N7v2KzBdUJjJiKaElh3s2ivzx7XeggA5UBrlppH//vnbnDw7o/t9wH+o//+L80fP9U0XeStyKdOG5wT",
+	"N5t5ykP2kqW9ywVEBDdBpRDk4DsObIk6p6IKBM3mTloVQMBvV3n1ipRUYsgNjK7KVtpV4TK/PjVnvuE4",
+	"1nkHrI5TZxm9fvU9ntM51aQ2S30VB5eV9ncUZnRwI809dmeldtDu/uLQyjBBpd5NtqPWSqiHn4K26zCq",
+	"8vdvSOut+nmXh3ft4jZEcQ/Yznaw192PgmFvt+8xNnvDbrga8Ce74jJTpyxMmX4KjWlUHRm+hqAkbKdF",
+	"LeZWFaaxkkTxC8GiPOlWwfvyxvgclJ9KWgOmv1iyuBkc5TpxS7S6Nnlo1jFJOuuo8ysEQ823PVHnh2bu",
+	"JDfv8TphUkvYtgVYQ4keXjRmjyUR34Kspi5nwY4tkIo3qmOhTaN+rpV1TXtfNDl2zmrnebUZJ1DSLy7A",
+	"EjbGpZ0sgpGlMvRFShGHctpNdyozPDpLwRt4UsPFvpVTKFYx66eBF3NBJsYiUyyUIipL8/29jdpK9fhJ",
+	"Dt7ZLdU8vHNFSEA7bRZVzwo0aBEROG4suA2LyA6iBK5QTYPdgJ5ehyxNGhxpoIIapcExXfeUzcvaJt/x",
+	"b1wxI0ArgevN+RLmzfcKp0sxOwhStyqGfUQ1HVJs3RetWOq0qKtQBUfQmnl0wqDpeHFcZjRGMFeNg0XE",
+	"elCCGuyuBI9ZqkmyR9EcylaJokuzmt82R2ULmJMFoZ/V1hECG3KNDqd0hs6ZgmytsqemXodnOdKouwk7",
+	"00Aw2dLPZM3+9hX2WtIa+jVawyr6Is74Dvp5woufr9bItG3rKAcO1o5HAxLSNLWN5Dff5JQVGxmtsOaO",
+	"ako624gLCBUu0ysKDRxk6psLlfK49BjDzzfTb5arh64rUcNq0tHuTrDXO2DBfn9vK9hlO6NtujXsh71o",
+	"ldU0drqlykVrwZU7DCwC2x6gKYAKaBpzpnSF1XNFhszw2/wxqNKPY8heHkLciMesqAFD7rS3O7zTqvDp",
+	"Km+dI/Ne73bI5+sS1Sk8U6u/uVNUpFj3keq6lzW1AnG2c0a1AmNc0OPLGUGlw+tVIE/mywvB76hDVENH",
+	"KAdX1ynAltpfMjH/m39pCQVkSlPrL3DiwHD3NbtNVZZ6WSpSbkOtk36UPzWfwrSOnPGS8gvIQ6o9cfOl",
+	"si8RFdY15Slo8F7rJA8K/XceEguNGTu8OSQe8mDwzHaFW6Xa1X620iLH9sJ5V+486+5spC0g4ifN1AHX",
+	"2zaBBFA0oaNdqat4hdTgkeaM6LJQmYN7uom4wufrhdXusN8L9qIdGuyzrVGAboyDaJ/tjTaHzYnLWGhO",
+	"Af9q9ntR7SLqDiwknwdCw/xoGc1gzdY1dWLB7kgBT7o0vkUnAJ5saMUPKWNoEPi6ACM97TQKrpH1HJPr",
+	"dIzvYG+XNXySltRX4Wj52Vi9y36tcpqyhFGtCjDnUtiQnuUYd6O36jVU1nynl3adLyoOsJ6rUdByLcG5",
+	"dizmB3Une6mGcBOJXeKU8y9o4pjg93+yrHVjkWNKEbKCAmR+AgCSJsznNVrFOuJc1hOr1KehyVvitN+q",
+	"+V7uRPOVshAt6LN3vU4LIMmH5LawK3fYfeuza4olR4WuTG0kJuCQ86H/O2+PddeNmsDVn5d6fhl9myxg",
+	"ketUcUGvEMhs082b8o5NeSaybbjk5X6lH1NdyybHgxbw9EKr6nk4KTlhyEacDEevWGN71s9FG8j5/pev",
+	"DFS6d29KF1jWFHyhKuABuz8tb8GNLPqGs+NSlHxQP/cmH5GBhs6z2GsbyQp8XnZBMNpcNhgjbt4+4QLa",
+	"kxz+0ZrQJHHJUSVdaGXdsFazusHTN3q2vLyrkvDclq3/YE4caz+bk97aj660NzXPWUpd+zk4Mms8Vevw",
+	"Wvz8D4VH3GtKDrLFj58xpfGx916MzBB5HM/a+3ZLCvbDqHX485qMrvW+va6dtOoj85Ne8cHCdN9VmEc9",
+	"A7UNPVxWT0iFUbDMHUMGScXYy1khTPOIhnPslWBShRNf5j/GOEgZxListY8Z5eT4XOQw9oOr3GERS2Uh",
+	"jvHHEIE1HwxynjF4CNENm8JDLuAtGPzkguz1yVhmqSIPBiPnGDsXgzqCGxBFZw7KU0oyyRCxuqbaBcwW",
+	"5B4ANstrYBrPxbIOKCVX3Gfsmb6R4FrmgnbpJus4oN0zt3M/f0Fu5yK/qHc0HJO0kA4P3uQ9EtGZOnR4",
+	"OUUDBPTMMU0ByHE6lpPiSchhHCFYNpaFM4GwOucCks0BOiOEWkNLQlB4JePI4u4AOjEc5NxFnDoME+xd",
+	"Acgi45QpAFzmwnk/6yoL6WiEoL/LuprXTao9P5ly5unOJnNVFnm8K05R7P4BywLaWyGr2q+Xy9GD/lml",
+	"s7vYc74crYpRlaWrGgGvWJJpzKSwzxmhiw3wGtMo3XSNFgu3EiGnbT8/1+Ek9b+Uu5z48DYxpGDU1ryY",
+	"L71i6blImcomIF0ODb/wzY4gK845o8CPMCg37RsghSJqtJFxikwp15Xwrq20ms/0TGtDQGf+aMlR6cxB",
+	"5lcXOi6Vaws63RLtRTLD9nO+eG0yRKLK37b8BLjkfaQraLRrB1WuZ9lwxYU/yosWhmprrUDCJtp0lnHM",
+	"rcwKC1NlrC604Wjb7lRxcKW1bOeMxVPziry4KQxye63js3WKzImqL983MkcRG3WR1L99HU/JfEOSpa3H",
+	"l6qHDakNTVrivORodHVY1WL5IO0Jgha4FuNZlQeZ39E0LmNPPVmmh/oEFWOP3qxZ5B1m18+T2QJiyu3H",
+	"WtQ6ZTONGxMWPxcu5Pf1y+c+fks3ynXKb13MbYBwlp/X5rSn0pXmw/qG6zFWF9RRrzusRqUDzwTceV8E",
+	"dV8EdV8EtZEiKPNdLi6aTuBZPhQsUCkPvTBq5KaXbOZwWoZUsd3tIGKhjFgEXdCsx2AwHSsW/jKAZinm",
+	"RIzlVMAcz0XuY4CwiGHVGpAy8uoKjK9mIgKwLEUKfcfN9+fazsHH3k6epW9/ehH/a+u/4ugfb8e0/+Pv",
+	"b9+8mL396dXkX290HPZ//DWc/Ng9OXv+dbl0F5//+Th4S4Pfu8HB3x69+9vXf62t372vKNt8RVmVRN/V",
+	"NbVSLMxSrmenho1Yv1LCbRX3kNGUpc988zT1i6HhXyyMVMpG/Boho+xPSO8eRWquHOT45XOg89r+ra6j",
+	"1+A402OZ2t8PyTcwCOI+/p9//5+B2QPge8Bn4Xq+2GZLWu/N3LgYQV+7UApNMb/CNgI7wfyL8NJuQL6R",
+	"ULNsrnSupMR/hHKCfZlKxzulQtEQkWiwiBubslDy6unp2SiLsQs89GcxM2JC85Bq5oEq8DAC26JuknaB",
+	"PEcAb46Mrxg48WYySyuLZo67e6GSWRqCd0OFMsHwKLhvzsVf/2oRdNRf/wq0DGODGvxnwX6HvMbMI4eW",
+	"0/awOVhcoac8RLQRnVIOcCNGYZrzKJ2LwXa3O2gTwUBQpzJJEKlD8ZhZ3+iIszhCnmgbbw8Mrx3AX8DR",
+	"LZoaga5Qx1AMRoQZvG9st9X3ne0AHl7GUX6x38U2d24OqAGxiTpybfawnR26D18LbthsEQSGHJPfMrOm",
+	"CU3phGlXlqjH7Fyg263UBi3mSrcxcxkNI4SV97UpsHxtxJHDxYr5JZtyxTpk8O3T4ycDMpXppcI4klm5",
+	"wT+eng3gA227sF7hxigL4EYZlcewccCiwm0+Y9e689e/EmRe1C62IQnKgSCaG/mBG1yx4qYektd/MzaJ",
+	"edD8q/esDf/de+Z+OXjWPhfUonEAfJXNIJKpIq//1u/292H94Z8HHTuuOsAr+C67RnCX6oe7+/jh7jf2",
+	"v4/b5wL+8bQ4NvySGR8A/ROrG5FIiq+0NV5QI6CKWEGl2tCDL1PQMS2G5orgqrzIYpoSdu3735OU0ehc",
+	"QI819zCJ+GjEUiZ0bE+tv+JIZkYiiQ0MJoyK3HLC9ouudM3u39M0lak7pEkqhzGbkEiG2QTE0INXzx6T",
+	"g+2dvTYZ0CSJbeDwkb3zb78qKQYPHVNRGjHIJjQcc8ECM36EVRoYkh/Y9vc2bwK8oolv11bUuOE/ynMS",
+	"nc64uDBkdkwGL384PRvYekcQQ4oon+Gk6SU0JCCD57mqEXzHZoM2UdLqujkvBNe/JXAQ91Lpc2GhXXD7",
+	"WFTMtBeR/6jLzYTD1iHfsZmyxcOuO1ephyHEYlJsMAcHqb+NEVVLOXTCDPMtakx+54wIu2BaFQsQBftK",
+	"uaFjjOcBxoLbyL8gZf17ifs1cKc6XxYdvGJJTGeG9o3COXjYBqAyYAdjY3eh1kMUh34X1MyXpRCKhrEM",
+	"tvv9wZEx2m39Fg7MbKLmcQxeZpletoFHHwxsBAA2Mzg2yuXAonDZMC42lwuhwtot1GFhswr9CpCnWTvL",
+	"bIJVQ3OtdpQydi4QG28ILZKxS3uuE3zlLFSA3YRZYxAeCAU2GQqFBbNEJWRVfT0iQqbmsAHWIdClsu0/",
+	"kEg8jTyw4OUwVAgLz+CfFk0R/p3CduA/pYavP7Qn4NiukBFYF6mcmpPwAiItucARbEqMpe88AIaIaZIw",
+	"mhZC5WZTqJgRo5cekTAGB/y5UGPoQcIvBFowDIMxjpcYkWPENarrMQ+ZUMUupyfPz+bUGpkwgfpBR6YX",
+	"j+xDjyYcnBya67ikFpldaRXQZVu9TrfTheSRhAma8NZha6vT7Wyhwj8GvfHRmNFYj383/76odUrYWfe7",
+	"XQKnW1y43E9Xy4+cxhGZKpwBaPTJEiYiJkJjRUWA6OLF8fOodWg++y0MolDLDGPrd7tOE7TeviL7/NX6",
+	"HawWD08gwoxyAMutY6N9mjUx+wmXbKqvuRPUTZQ2y+x0Oz54og4lCNfBfAxyBBAbDkb0U2CVuACTouu+",
+	"Ym9/9JO99XmEX9rG+dc94tfp0WvBrhOI/Pwzs3VqO6s891wYiUdjEF4lq6J1+PO7dmER3+SdZ8pTdZm4",
+	"hz+3kIpa78x7HhmRNVuNonzbFl/b70+Zc4HBFjgr2+P8FiWdYAxBG+bo6hWjEReus+dGScu8enbnpGVn",
+	"aBiR4aAgDT5TCjNPbS1/6pSlVzxkrwW9otxClK5InHWL1USjV71HNOHBJZupRkI9Q1mo6k3fYlqPM570",
+	"mPHUykR1aI28TKTsSl6yCATrg55hpGj1PESZi68/F/CtYi8tfIrnKTrkoAsJMfCDedH83ZDJQ36ARSl8",
+	"V+X9s2Smj86FsVZIcRke/cEjgMTlkGhDIwV5MiiwyifL2E7H4HAApDBncCnIT6z3wc4PhdtsYJAIXGDr",
+	"63TmmpcctrgI4yxir/DJVvFARWxEs1g3OW/fv7v1cadxXBElZui5joS1rtgnNUlZxAxblClEWSAXxs7X",
+	"ezTtI7D7hZ3IOcjPJbe+9Y1tB93+Wa+f+8ZY7nI1Bjg6hHP37l641Q/22O4wOBhtdwNEL+iyg9F+F5Dd",
+	"j0NtJKJdt0s2ewkOodZhiw7DXv969jt0jVH6tSqNA3x03YPDnR07jglVlwyBA72Lyb3il//8+3/7/8/3",
+	"8ziacMGVRkICjgxrlM8FXCBwVh1RHhpCbLXzv6cp16z17n27brW2gm5vzdXqBXt0pxvss95cEW2+WjZ9",
+	"prhcMo4O9rOraWW58Ct1i+MeuMHiVGmhZ2e3xnK9e99ueT5UJmzs418+bF/DjAeYZFfiX4rQWAp2T7Y3",
+	"I9t3qysGyGAhNbVBOTBvrigDr6AXqLEQlmgC+Y3v2/lTwUsZ83C28sP29vftu9dCvqHRs5iC53+721tF",
+	"a6HWJc0ifGgF5eOZTIc8ihgEALf7B8ufOJPyhIqZ89R+JOXIH2ZDLs46L+rnXtd5125dBy6eETRRrmEX",
+	"iaxLin5sPTcUlBlwyFiF3Xf5GmVxbHWgtgvloRfZPBJSYWxha9wbfd45vsxYXOdPnTtqwQvHtWLxqA3O",
+	"Am8DyEyDHUK47pBj60g2ArbCsRJW9sDXqTQ4HjxzLYz4MKW/kdFsTcUBq3hrdIfcey5FPIOU0qL5MMch",
+	"Lft5mcooCy3ryfcLMV4P4S3v1jA3Hhfm6QD6m9kLIPDDE51WMQxmceYrOlZvzaWycqO8VmfY/9B8vbg8",
+	"hqga2PYasc4WCI9KBsWnIrOadYclEqpEIgukU5Vm1iSayJ6OZnL5SpEJ09TY8rmmDOwAdGcMfEsLTF6Q",
+	"Ws7Fukxw+PuKMutLlHT+ZN6lsMPtLIu87v7y5+zgzviEGQMGHjtY9XOPpRjFHNO0tnsrjPIlncWSRmdS",
+	"fk/TC4bP7ayyJCpLEuijfMIiTl16zeco1fH8Eeod742SfUKvg6GMZsFwps2h393Z2dpdJvKdclrxi4BD",
+	"ADWAmNWVCaCxoHzMwIhkyGfx+YXokZmLQChNU13EXBr0u9uDQqzVKAuWkYFbxGkNQ+x6rfmV4UdHeA9H",
+	"KFcM4HBlX4YNQ+bkPL61IOdLEmy70QmEg4MR/WlU7hMaj2Q6YdHz6EOq3bgLi594IfUzmYnocz3ReHRQ",
+	"i76Rmu79IPWuyzeFTA3MEoEkVxDDTjfGvvFH1nVZTjed86Q3nZi1/WpWKyqpx4Lgz1Wl70tS0jbqRljX",
+	"i7BAZ7vnZvfc7Lbc7B9Mr6KcrOZ2KEcT6kaW32LJ2+zoO6u92NZajzIHGtYY2nFNuGyDGRthrG95A/kl",
+	"WNUDtW7smob60MLzpgz0HBepORc6zzO06TLQ/0oV8F5qVJMLpl9bBKNbMtlfM1FhsS+pwhqqUcoKHZja",
+	"zvmSYGMXY75hZxfPg6tdx7B7WLHnl23NVdtQy3bDKvew6tb1j0IOXN/fCdswFZolNTU9KrQzKjYmKvYZ",
+	"auoaNNcPaLu7BpvFjWvgsvON3f4UDLcmbnzvuW228ZBIAsuNsmqvwAJXdb80MVV73fFUyxixprg52m1B",
+	"VMqF/TWR72oEuxwH917gJy9OScpCmdalZsRc6Sd2PLfPzKgyux8EI0lpHkvCVXMVCGGmtJycUB4/S+Xk",
+	"iQVCaAGcyBxAQSTUK5wovN7qe7/kSelzT8ghCgxMZkiyNJHKPPPDVLBUjXky52zNQQqL6Mc6bh329gug",
+	"IGc/neVTbfkRBEXAmq9/6092rq5/35oNd6dC74e/pr3RhaIHLNseJ9HeJeD42FngL81PdH7BiRlFcuVp",
+	"Pvnu+clNZ/j4xfHJ08Iclw4wuuSTDgWoScWUrQvw86vf0aaBnxw//548e/XDjUd/8lNh6L0uGTEWDc0G",
+	"qYlOOpkKGFU66G1qvKcvn22Gkq6+VsmoR2yQ+LA0PPI/aRwXx/hLNKFpuAY5nBy/elwap42332ig8Lbe",
+	"EUm+FlKwo9b7dzmSyTy4SNlaXAyqbczAx2MWlo22+TGWUbLxNgdj5B5cJxCM7GdRINiy9nvN4l6zaIoJ",
+	"l+V6MTTsfmnSJuz1ZYHhV+yCK+iOXsR8VyRvJzAXLDY3FtQEaJyNOd7lcK4dwbmYC+SCWTbwYnNgXwWN",
+	"OFyNBxQKoDu6+OyRBYArjDbmTJ0LxHTyqfpl2BN3jn0HAZjDd89P/CRsvngR0HjImCDKA0LVBZ6fODVl",
+	"PfO3UKABXp53t4lc53hPxci1Q3hCO9FLQKKyYVW3+mMBo51YXerUP4bCrLV2GBKXakns2o5aS5JauryL",
+	"ALZVMpvG7W59ZI+A3eR1Of/iObbzs1RzjsoSoaZwZRl/zh/xT7xv3wdsP0rA9oOFapHuPoFQbX8FoVli",
+	"ga8YQF99tlEh5FVzXUeaxPU64V4nxyvRXvvzCsHeibxiReneIScOpQ6Txi0IHYDEcU2YgLI/1wSoyKeM",
+	"ajzvFcBPe1G4Wmw2x2q9sI0D7qMZ99GM25zCJ0CGvk3LDVTlJcHZs5KCXEbJAPPyqNiyL5YQrc0SIuS0",
+	"NjbbdGK6n6E6c3+A7w/wJsKR0LC3YLpUXNK3sn/XMtGQ6IsRyqLEfYSFzHD6bvraJov8eykvlQcaAbsY",
+	"mUi9JZ5zpJHZ/LZDLe91ieuLTQq90YYslBNjL+c93dDoRZxmXEZvklhEFPjy6VOzDUbfQ22CR0xormfm",
+	"02Y3jf1i1J/OufjRlXkTmusRdqA2icxsrAdWl1cs7RBvtLpksxmL8sdHMiVbtowOivAFm5ZMeERlghdL",
+	"51lwC+iQXeosedzKTTHjvJXEEm7slv+OrEtHD+TXTGkngu459D2Hvp2hE4CqAyzZ8ATLBm+ualneyiau",
+	"01yt5uUMlrqopUWZ5SkZyggQ30RUgKPOXZJGtMgRGSAjHLTJQEvzv8buQS/nQNOLwbmw+XeAJ9QmQ6Z4",
+	"xBQZuPgj4Hfg/fanb6BYdNAhL8GqEowj+vglT6DyxYLh5G0tEDgEPJXqXNA05VesqWDXJnCsK7/ckV16",
+	"o+0AYO4sLzoAlHhAc+TJY4DN5673RlMJcN7ZcyWOVmrRtnQg0qIKYbe9NpnaUmUu3I6G4YDIlAyGYTho",
+	"GqKWpeF57DozlKG8RiDy75m40OPW4Va/C+jj/u8atLnFowbjujjupnGZGz/oyKwiwRXR9KJxtehFaVAF",
+	"4MEccvCXTvDuj157d/v9X1prDwNTrVhEHEiE5hNmdjGm1gtcN67imaxftQVYhCsPqQhvaV61ZDTIDtYf",
+	"zu2r340xOl+WBSZqghlqucsfAI1//qM1DEMX7Sz8a3muRbnJJz5W6JRZbnxpLtjOSMchTL4cwV3cx7Km",
+	"TeVtm0uiz2vR/FKWxLMz6QPGTOiG2/tvW4WA8im23/F9JosdIkFIFto6+q6N8w0XDTUUW8RA9Hl1JRHe",
+	"2xR7zjvkOFr/M5Uj38eeV4w9O+IoqHdWT2vS7myl4rJaZKNCqmJ327bLxUW7sNBMxIKoVHJ+jfIFiGXg",
+	"htPyAjUAZxOfi6lMLwFUzTWAAXDLQb/bh3KlKEvNpA+LY7CtMCZc6zL+hwWa44oYpVVDOPips85xnORB",
+	"rnm0Ue94iGnHgH4ILcwgBahGxzNDdK1SP2IUeawnc8gpXl0162puwOJQdq1LmcZ1AgTUmMPWmMWx/Ptc",
+	"VHleHODnWxbtFlFtv+X456PEo9xWmfJKTJZNEqNEmNXGx2AGh61vObDg+na3vu+vY72ln4rrdJoNleY6",
+	"04BbCYBzhAtE25RlrKnFqzI3mzb54w+jWrx/3yoMuvSjGf0pnRBcqeo8cN3a5Dii9g4a0fkbWpW5WXXm",
+	"lE5a65QbnzpKXhLkd2Tl/EUrRPj7a1IzivcKPVt1rrgh62ghXsLbl6+xMv+EJ57miRMLemwr1xDRnLUp",
+	"j2Njixrt42MnBaBK8VlnBrRbMReXsHysuV222wrYAGP2DlkI7TdGRo7URXLq+Lclrr84Su4YZvA/HvHI",
+	"nqmV1BVzpDaSptBfKQ1gAqRhj+Kqyo4Z4wdLcSjIvD9BnoNZ2k9MMwRWRihRXFzEVq1pUBCrWQ697vb+",
+	"zt5ud7Hy6GAuio7BR0OqwzE4Hmo1SlTHuGYT0OIwGkuGM4s/c5hjzzj8a5JmMTDbQcp+hZTUQR5wwkQH",
+	"TBLMnXTMJkp0zDMqi7UaWDB00O+ETmcAWWOG0SbQVzCCsIYgTFyx2MHkoCYpxQV5ICSCpbfJRKbsXOgx",
+	"FaTX7baNDpGVcOIfFiHNEU0dUYW3u90BYOWe5TjEZiGwEYZD4xlxrCPzJWTEdjxUCRMRCWlCQmyUi5ke",
+	"SnfMq/sD3xoRvnkuuENehraF8QyhQKkmMaPWyQqfT6gyI7UJnKCeo+sYAHvNbSEA7wI0ACaYwywG292t",
+	"QX3LRDt917dDh2PrSJ1v81jXz9EBomPxH97ocJKLaaGwI85hB2uIATYAa0RayVFScBilrWEC5+dqcICA",
+	"zC2WfMwsj0lsRFptnY61G+xxcBmCziCyHVVhkBjYK+z5kM2kHVhEeTyzX8GdRVx7s7U4/MF230NTFwcQ",
+	"wEP1q+3m5mdzZMHozWcSQC8PJfjf8VmuzwUQTpPl8w0c7I9q+eiprPjMprJo++ZQTzZI8fPainxrFZvj",
+	"fXsj7zWyKmXm8FX8SWtq8rAzq2ny6i5V+Qm/rmryPwjHi9vAcNyxLG6Wc962DntmCPYG/AOYN+zjOvo/",
+	"FxG7hirYOUugbWYUMcApsSc1yPfBOUshgOY8BkbP93d03C0OilWjV3DB7YnkRsC3DluPtIQTYMfXK4zP",
+	"z3ut3bc7b1apbuPflFVi5mXvXRko9xnI96r9vWr/oVT7LIE+0d2u1UBWVO773YO93k7/Jsq9S2FuTLr0",
+	"BnnejMSF5h64FADbm4cz9bCNoDiY7+QUNfunZ1ieUXeMNlbCeTSDzBskpYzWuAFUHjqph4RwLoFbRvSU",
+	"va/OLQsDPn16CsVKml4ysdQtex/XK3Uy/9n7gepcwJccMCswU6AU3kOF8+PGB9eMBS5R4e6zw+6zwzYC",
+	"J1TynuZ8+GYxxHZFbqxrJwLlF3N4CxLnUd4odgGuxoiG2ntt0B+Djc1pHrtE8MRSmxOoDGA0FbazAxrp",
+	"h/ZNeN1wjPa5sL1KjS2DPcOj9lxL/jYZQRZsm0QM1OI2kdDomsiUhDEPL1nUIc9oqF2/CPdpbTdCECpm",
+	"5wJcUodkIEMAt4mO9YBoFscKbXtGw3HeRLuYNmwdFW5zRzKO5dR6SYqd1UguSzGR7vbC1CfBPXV9O+84",
+	"E+72eTh2IxcKbndPXU6O6zaO95xmQ+yE3foHEyylRq3AK/bnlyydUIFyJeL0QkilefgYLVI10ckR2dnp",
+	"kp1Or9MjRpI436KXS/ZeuAP7b1oL9KzoffpKEei96XtDQxMybNpSoI5DsuSbZR1hcbvynFLrO7mXRLrv",
+	"u/93xSdZTLVMK5gcPusK4/FuEyAVzC76xrWSwnrWYR3ujoyORHu94GDY71ZbOy+Zf78yfxvgLs5ROY3l",
+	"tulEcP6W5xQhX73PKLrXJm6fggSiwgkk7LVtmcwnolA4pxyXCyC6jjHll+V9Sssefx+lAWGpZTnNvUMG",
+	"NmfYZp1jeAp7+A6lHvtk9c65WJKBLlz6cSkFnSzOQD8tzvEj5aGXU77HcmrBb4tpWeS5INR2E6Zk8LeB",
+	"UV5EpAjGeFRCQ3YId0MQiCoy+L/73wxw2nX5vPZ7HyIdm3oSyd28NorFVaHyum6YqWtavqJzP99OC3b0",
+	"sVKP3frWWt+LXRUg972WskTfYPbUruyYsCt62PoG9AMgynywMaNXqw1376y7f7jlPA9lJcAPCv/0nzyh",
+	"IqPxbQV2YZOXS+wCyXk6vJff9xnB82hUNYRSEMQlYdgkjos3LcsUdlTMlHNLQ7N5/+022p5p24JC5WF3",
+	"SAQxIjUXeW0IXXfIM4zsQ/eC3oBIQYQ8F4WkRCpmxbc4X7Nt+uhMfMTOmFJjvmrpkvTAUFeQ9OEkrfMe",
+	"5It3LmgMzVahyFVZvzZX7WoKylH+OTMdOmERUUby0RgKUZRLFoDmLI0oVbcS4Hcfay+SUh6/9T8e/gxC",
+	"d47j1rDh9TsqFZdmSbA7F9Fa+s28C3iquUX6QTD0GOXHD/PTMfwNTbynSyRs7RJ+CTL24DYydv1mSqWz",
+	"tJRSqO0kTlNW3D0hp21X2gAuOedfsyfrY6f6FrWHeyiwzxEK7M8VTP/EdCV3fFZUkhryZFfRnypl9MVr",
+	"j/6wX18ID3ZGXScop67I0XxO4lcK+j7brtd4vfAtvGhZ2DH4WyEuTUNQT9pESRcRKCSMGRM8ZYXCXxGh",
+	"CgUdoTrkdAwJooX32VZSftnblfqswU53a+Ai/ufCzQiVrEL6VI2ihOtT4HsrA5m5r4C+SWIpLlhaydX6",
+	"cwVWrbfr3h+6YaaCvsGiDw8Oyq3sr6XtqLCwEithZss9l4XRHZHBdnd7YC0zB4ymtEwK/VSQD9TW1Cw8",
+	"i+t6pyao8M21r3IcoqBYz8iYllu8fmjPz428PE266LzJfs+R7jnSBvM95glsQx6htbwU3lOUb7YL0bj6",
+	"3+b4zJm7YzG+kOU3y2F+3BfXCbL4MXwO+Q03cfavkHrYlBdAu/N5AbBW+keWAvM77PtoSJ5OZ8G0WeTv",
+	"6rVbWRLVDqPnhnFLx7vbx+Ved0+X9672e1f7nKtdF/iB46b5b02s1N+x1LOO6Bk5r2qT6VgqV012hScG",
+	"3N8kSulIH4KKp1xH30xBDNXCZNiSOnfeAHMtrweUo3MxGOtJ7FDW2LW2XYNxAh2CyXYJTW1tXupL6fDV",
+	"WBJ/aMZLL3KHuLS1ba4pKvEOiHPxwLyN01i1SUwnw4iqNgnHVFywiEQMKtZYqtokE0yFNGERAZ4FCA5m",
+	"sA+xKJPYmkwIPJiNaJtvKRYi3INgytiuxfLNXRKzKxYrEjGWgIkLNZptM3Fc64CLKxrzaFDol4Hvd9tH",
+	"5lpmNDr3HcP5uI59l7NcyXizPxObDO+lQj3ch0e2mMP9mOPta2NlrO3pdeu6JCrgZb2WBDfkLkICVnjO",
+	"y1zBpn4Ii1vwzknbdffgFtK5t5J0bsB0WY6C0iTT/WRvIL+X7XfbMcb7Xh0bQuTwZFzrZvPnzBX02NPj",
+	"MoiR4pzgqvUoNHDKjQB1uHd/cYEEN7H7KMIH7ywKLLygojVrgtUIwnbvYHuru71USayED/yFpV1FsNcC",
+	"Bg5yaxd6TQE4gXIHURW6jWBlBCv6/K3+aJSkTNDRCKqVDzFmOpYx1gqciyk1yqKIWLrIe18436u57v3I",
+	"77uQ3DvFNt2FZPmpXeloLuhFUj54y2WixT8ZlJSzgTOkBlWFbNC2QTv31twYPCKDfzw9I/M845E79o/+",
+	"sP96P4CiH1Wuj0JbMlNNDdWbj/K6rioYb9Us8VOtMi+c3qerSK/s5tqgFt27Qy36nuPec9zNhCFuyW5v",
+	"GHY4y7FFoaGLgymrAt5SAVDr1m8FxRpgyEBAsYi59djyWm1rJOWEFXuiTiBdw7KpNpmOeTjOmanrXgoo",
+	"XZ4tHBIKbgLn0wO3GqA2oXiwKYT+/jYGLKZc2S6r5lvorktiGrKoQ14xQSdcXEBKbC4gfN8WnJGihu2Y",
+	"IRMhcylUdnk5gQEeL88WaqQCsqeSYLhxFiqwv3IsGCHKzJW2Ga3jnwVJ4FlqGUSWxbG8kZvpdWlCC9xM",
+	"ALijpfVeruJe2oiQxH3H9hewn7nUtJv2JcnJRZv6cWSjTwv/U3Xv+ciOlHXl5QfwvDyNuP4EvC+fn2Jg",
+	"Fo5AXN6c44/nSHmUpOyKs+n63eKq6kVDB3dhjhvIccuY20X5nokYksWsiHOFJIUG1KiPeAjwDjn2f/hY",
+	"W8poOMYszXMxppDsCMwfel2ykSZskugZajUcgmJckMGEK8XFxeDI9sbNP2q0g/ybZJqjgQKQphmEc/mc",
+	"C4gMTuiMjOkVI9RqENvkhH/Ttg2fzK0I9e+v97sYtlOaJYo8MHvux2dhPu20Hh5hsI8rG6w7FzXRuhqt",
+	"xG7tRtQS3K+6vIqiGV8UuptAbX9ZnsEKegiuNcCYcD2+C33EbXx5LV7ZX52tDhNeHlQ8pZM51cKSZevw",
+	"Z3OsjFY7ljEK159xId/V2tBmcYvmM/595dWOG6gBdv2btAG3FH8+k/nPoQncC/NVWw8C06Flj53MdKHH",
+	"y+pyfXGJxZxboEGso0FxR2L9xFdmlPl/gyO17RCrGRHs2iZkG3P7JY7SrJDzP+SGnK1DPRehdVHYPO1a",
+	"UYdPbc4164ex3D37uVua/Y16ZPt3mtfga5ArdJend907be+dtrdk55Yr1fC3W8bL6lm18zIuhJn1rkg5",
+	"KiVGLsoJL3XF6izM7P7RjeGzTPB2/kCXfrPQGbg06btXSPpWL3M5MKKxYst4ZUHdbq+WV178hLFQVv5C",
+	"b0PZ4HbvlyeF+7SJP1FOuFmVz0HD/2xTyRt520cMli3m03n6QDOoWh7QcgqLL9BxrLaQcpTzKwiSCcAP",
+	"yyMqjRkIP3rudjfa7tnHCKysyw9rtdMCk7wxQ2zSRgtpnPea5j0LvG16QME1/qkwwOXanD0iL7LJkKU5",
+	"x5yy4VjKy8WqrLuptsHUg37XucgfVqEmT1mYMosiDQU1Y4C8BkSGWu32jRvOn7dsMeLK0F1k0RRdlbeA",
+	"Hx2DdWjjP1eQh205eCeH/Db0V3ZIHLCd7WCvux8Fw95uv4oQDCEImSncuqfXCU+ZOvYh7aXFEe1WlkJj",
+	"B60TdfjoUaG6PSe2W+rBlkqW67/ug/c1kfc1kfNowDmvcVzb/9TEtN0N8wWRIY3jIQ1tO9gry0P++IvD",
+	"4MIykCyN3zc3nsSQ2Jgrh4lubgN0G8N1X7/6HsWNHUSHHIsZ6V9fg8rKBent2IZ52L8F3b0wlCNCxQwh",
+	"M5gxic8FJSmLeIqFh4SLMM4iFrUJV0SnnEXIpAkdaZbaHgX+7W2yQyZcZFDivtXN/90nY5mlcB3/cS56",
+	"XfwnWPrujw4ZbPe6A2JZHQ7UzsrIEmyBsEMiOgOZ4+A+hhkiImYpUySShCoyZXHcwW6VEAKG6ZKQClsg",
+	"X6i6xLeWI8YD+9WARwMM/SJnLb4Bux3Y/ps1nmwpLD8CRPN5yTUvT3nkJCl8rZ2PRwrbUIhqox+AD8hy",
+	"0NVB7gHVF9lIXuyYT3QuwloLSJxlcOdSvOE3Lv/PjhigBSc0YgBJ5+hRcWMm9Q72uubX12ePyxPr7e33",
+	"9vZ297s7y4YPOJWaTpKFsyhgKPe7kEhp2EjrsPXfP3eDg3d/+8sqMxtc9dqDQmtOxXa3ybcnx4+D02+P",
+	"+zu7Zg8HaA3li4tWUaf8sx906arhCPiDIT1FTjUVEU0j4pQgMqbqXHDdIW8A+YGa5UwZBF2GzByIVGoj",
+	"jc0Abd2Lnso2UcyQoEb8GQtVjZSbL/lVr/3djnw7+v3Fwc7bg9c/Zr2navTPyejHF/8ci8u3/eTXA3nw",
+	"4smLR98+Sp5vf71sXxS/EFRnKVt1X3rdbneFTTDHZcyuq+sOOyKjGckgjufPDy5QhzzXJJRGRydCEr/8",
+	"CAomc5yhJJWahfpcALdTGpNSZ0ckSdmIpTl78NMbVNexPzygu/vRPuuP9kbbvag3jPZoj+3Sbdob7dIt",
+	"uhX1hju0y7ajLu2FO8M9ujfaYrvhQbQ/7NFu08L+FJxQHp9qGl4GpystboXKaTB698fu9vs6Wr9VcfYN",
+	"25EsQQftYHsL0IBt6wzEOSp8c65Byftqg7GFHUZcU911mos09ir7yJ3JfAOwb/xK37oH2HqtVOo7n6yt",
+	"xKPQbHDcgHhcOSWoYgVY5aiiCnUw36Fbb+kyEUErVDKlRgsQEvUHVAqOSnoKV05/iTqoXrIwS7meYRpQ",
+	"CRmMWc1gXs98XzPzbxHn1SbSWYXEqILYtMLqgm1imFKev2Rlg8eHBlMblEmAc4b2SxcZj4ykPheDR5EM",
+	"lbfIBkQZXWssp+YLVyzlI5AcjvHkefb9bu4OWB1Wwm72x0WVcKpjmXMZNmtbc9sORKj3lXo1r2Vur2IA",
+	"r4sfYRdwCXyEo807RY+wH5kH57D6u+vUBvS4pu/503Z+mOPAxQVeNWx1rFj4y9vJs/TtTy/if239Vxz9",
+	"4+2Y9n/8/e2bF7O3P72a/OuNjsP+j7+Gkx+7J2fPv25tzIOyNqN9w/XYjnwx9RRyNnAP25aZAB+5x6e4",
+	"B5Bev/rAe+wmn0T1wZ8V+2HqxXC9x6ua2Li7s7O1u8wVZnNlzG3ILwLEULbyphJoWAsMwnu63mAbTMOT",
+	"RjL1hUya+H6XRz4fEU1jf4FQqxRN5ASLHme224aFUGzAf8hVltXgH4p6IbzgPrPtPt64OQCIZUd3hRO6",
+	"CP3B3ntUEPvuiC0M2l0w3XhQuhtVLL8oTfJjKYFLVL97jnXPsTYDoHAbdnXDfAhL4quBJ6APcDJkqU3r",
+	"oqlre0lyW7YIDWpZB7lg6BgSbGp9M20bJJDK9+vm2ugp58KVSebBEa6JFCQTmsdWjXEvto0qnpo/benh",
+	"SKbwOTNaH/iCT0C7a8S7aoY3KHLmmzpNcHRlngxDxK6XtmdA7ikpMti14QuWeznuHr3gXgp9bCn054Qq",
+	"uC9MvC9MdPLpjk31Wpv8kbWY+YLWBtYMVwXr2gYkvO9QAiYAtLCs1rowGo7n6sEgexCEo+qQJ34III8v",
+	"WaLPhTH4t7qQDNLU7sDylfzxz7YqBmcwK8GnO+XBaADlmGremdEuof2juQGjvRHQaqIMl/FEtQ7392wo",
+	"tRoIQ18Oi8hOt9sp2HhPr0OWmhfBIIZUAdxBhFFTjE4+lhFrHe50u2axVmgOCXLw+RohSHjgrC4O2W6N",
+	"uICU9FzalQUnHe3uBHu9Axbs9/e2gl22M9qmW8N+2DNPC3atj3Gp6kf8/7N3Rb9N+0D4X7H28nvZL1ur",
+	"vQBPSAVpEmKCshfYJNzkUKIlcYidVRHa/458d46dJlXp2onR9a3Q9ux0zn0+5/u+m0y+8nXSE2kUDe+J",
+	"18jLuN3Mb/S37JHheCzbdqdEJmEC/SuF2wZkOvvlMuRl8nBGbJ3tFfPBgJsT/qwbcKO8Xvr8nTRAfVmX",
+	"qTSoDloA1mxopnradzd22TtogMHFYEeCEHcAlcZPZ2ybY18j+EfiKujrTMffHNIdf2faHX87fx2juO5l",
+	"oqF4W/Z5/YVsmQ4lJufnN2USYLOjaDKpUzLP71T8gCXU3KjIXkWuFZsKINg7HsUCWoUlszTOrRDXqZ3d",
+	"xfTVGMzTVFYy5PDMcbolCP9soFnlMs3ob9dr2ubx9fCwjGY8wLJH49a68q67OexGoTm6tT670u7PH+TO",
+	"+Fyj9yz333y8YpfkoPfl9s9WRoGL+Ln8WHQnnNqIPCUsV+gaAffrvarF9IKZ+EEij2Vdt8IslWd66VPu",
+	"ssTmLy4qdest4abkt/i/O8h6IyTxkUlQwMk9K7CWYMPuHJuTl+AQZDTR42/Glz53JKInPdQ7TM5S2NQ+",
+	"tEh4UhbT5BmymPwiPkLOsVDa2ToM8xOlQLqTfNrYM3w4A8f9o8Ynu+3VQjK9GNN9W3k9VGSH/o5cG4SR",
+	"LlHmqoSgqMmM0M3CRl5gG/ZIXJoewhjIc267EhZA4+UGbsbF9DwsFvrFxrSrNR5VRNi4e6UiH17tES6A",
+	"l1J67I3FetDHbpfJVY0r/zBKmC+g+1TUl8YKnUOZoHmFy7W7AVhfAWOzX2ZXy+tvtzZVkgRrnSA2JXGL",
+	"pilHg82jrLLIbpO1kfFddK8UvSDV0lhAVnyZTlCdqLgpSBpcAJpb+lHOMJnzpQ9a27IfaOH6jpE/tEw6",
+	"C0yPayYFDMsSPtzZ6zUzTFQhM+cp5IPXdu6lwRkGYuXZx7moIVZ1wt+oanUPqwNyzDUj3kHruC4emLSw",
+	"NymUxv4bOgtmDiir7H/7tTURuUO746QMrEE6nSXahxoVRO61ch9Gn5OWjX7thUrsVgJ/jNBdGRXGoRUV",
+	"NTBZ7UASjOpdWYZDvqPtRkcG6guuwuv6TwtbX19//qCdCCsaKGLHhrhGgSReUpYjxweRzxXbcVNjW5YK",
+	"6kyFIfnTJ6Pqa+o0koJdEjFoLSzSMSdpyW9nJInHuyKIm4LMTXrycPvwOwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -51,6 +51,8 @@ type Components struct {
 	Telemetry *Telemetry
 	// IdentityLimit is how many identities the SES account may have.
 	IdentityLimit int
+	// ExampleDomain is the domain from which the examples of /docs send. Empty means the published document's.
+	ExampleDomain string
 	// Clock is the clock of the rows that processes share. It is Postgres's once a store has connected.
 	Clock *store.Clock
 }
@@ -153,6 +155,7 @@ func (p *Components) API(
 		RequestsPerSecond:   flags.RateLimit,
 		BodyBudget:          flags.MaxBodyBytes,
 		ValidateResponses:   flags.ValidateResponses,
+		ExampleDomain:       p.ExampleDomain,
 		ExtraRoutes:         extra,
 	}
 	if receiver != nil {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -15,13 +16,16 @@ const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style
 	"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 
 // docsHandler serves the API reference as a page. Its copy of the spec names only this server, so that "try it"
-// never calls another.
-func docsHandler(doc *openapi3.T) (http.Handler, error) {
+// never calls another, and sends from exampleDomain if there is one, so that what it fills in can be sent.
+func docsHandler(doc *openapi3.T, exampleDomain string) (http.Handler, error) {
 	local := *doc
 	local.Servers = openapi3.Servers{{URL: "/", Description: "This server."}}
 	document, err := json.Marshal(&local)
 	if err != nil {
 		return nil, fmt.Errorf("write the API document of the reference page: %w", err)
+	}
+	if exampleDomain != "" {
+		document = bytes.ReplaceAll(document, []byte("@yourdomain.com"), []byte("@"+exampleDomain))
 	}
 	viewer := v5emb.NewHandlerWithConfig(swgui.Config{
 		Title:       doc.Info.Title,

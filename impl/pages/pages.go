@@ -14,13 +14,14 @@ import (
 	"github.com/voostack/mailstack/impl/spec"
 )
 
-// Routes returns the routes of all pages.
-func Routes() ([]httpserver.Route, error) {
+// Routes returns the routes of all pages. The examples of the API reference send from exampleDomain; empty means from the
+// domain of the published document.
+func Routes(exampleDomain string) ([]httpserver.Route, error) {
 	doc, err := spec.Load(openapi.YAML())
 	if err != nil {
 		return nil, err
 	}
-	docs, err := docsHandler(doc)
+	docs, err := docsHandler(doc, exampleDomain)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,8 @@ type Config struct {
 	Observer httpserver.Observer
 	// Tracer traces requests. Nil means none.
 	Tracer httpserver.Tracer
+	// ExampleDomain is the domain from which the examples of the API reference send. Empty means the published document's.
+	ExampleDomain string
 	// ExtraRoutes are routes that only some ways of running need, such as the inbox of dev and the route of package
 	// snsreceiver.
 	ExtraRoutes []httpserver.Route
@@ -82,7 +84,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	var all operations
-	routes, err := pages.Routes()
+	routes, err := pages.Routes(config.ExampleDomain)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func WebhookDelivery(row db.Delivery, attempts []api.WebhookAttempt) api.Webhook
 	return api.WebhookDelivery{
 		ID:            row.ID,
 		EventID:       row.EventID,
-		EventType:     row.EventType,
+		EventType:     api.WebhookDeliveryEventType(row.EventType),
 		State:         api.WebhookDeliveryState(row.State),
 		NextAttemptAt: next,
 		CreatedAt:     row.CreatedAt.UTC(),

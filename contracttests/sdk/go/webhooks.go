@@ -61,7 +61,7 @@ func (r *runner) emailEvent(context.Context) (observed, error) {
 		"id": event.ID, "type": event.Type, "createdAt": event.CreatedAt, "emailId": event.Data.ID,
 		"fromEmail": event.Data.FromEmail, "toEmail": event.Data.ToEmail, "subject": event.Data.Subject, "tags": event.Data.Tags,
 		"status": event.Data.Status, "errorMessage": event.Data.ErrorMessage,
-		"providerMessageId": event.Data.ProviderMessageID, "bounceType": event.Data.Details["bounceType"],
+		"providerMessageId": event.Data.ProviderMessageID, "bounceType": event.Data.Details.BounceType,
 	}, nil
 }
 

@@ -25,7 +25,7 @@ def email_event(step: dict[str, Any]) -> dict[str, Any]:
         "status": event.data.status,
         "errorMessage": event.data.error_message,
         "providerMessageId": event.data.provider_message_id,
-        "bounceType": event.data.details["bounceType"],
+        "bounceType": event.data.details.bounce_type,
     }
 
 

@@ -91,6 +91,7 @@ func (c *Command) service(dev *environment, listener net.Listener) (*components.
 	inbox := dev.simulator.Inbox()
 	policy := c.Policy()
 	policy.AllowLoopbackHTTP = true
+	dev.parts.ExampleDomain = domainName
 	events, route := dev.events()
 	running.API, err = dev.parts.API(dev.apiStore, dev.sealer, c.APIFlags, policy, dev.parts.Receiver(dev.apiStore, events, route),
 		httpserver.Route{Method: http.MethodGet, Path: "/dev/inbox", Handler: inbox},

@@ -43,7 +43,7 @@ final class Webhooks {
         "status", event.getData().getStatus(),
         "errorMessage", event.getData().getErrorMessage(),
         "providerMessageId", event.getData().getProviderMessageId(),
-        "bounceType", event.getData().getDetails().get("bounceType"));
+        "bounceType", event.getData().getDetails().getBounceType());
   }
 
   private static Map<String, Object> domainEvent(ApiClient client, JsonNode input) throws Exception {

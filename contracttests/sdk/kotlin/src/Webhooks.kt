@@ -39,7 +39,7 @@ private fun emailEvent(event: WebhookEmailEvent): Observed =
         "status" to event.data.status,
         "errorMessage" to event.data.errorMessage,
         "providerMessageId" to event.data.providerMessageId,
-        "bounceType" to event.data.details["bounceType"],
+        "bounceType" to event.data.details.bounceType,
     )
 
 private fun domainEvent(event: WebhookDomainEvent): Observed =
