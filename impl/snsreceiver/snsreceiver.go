@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/voostack/mailstack/gen/api"
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/notifications"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
@@ -31,13 +30,18 @@ type Config struct {
 
 // Receiver stores the notifications that are posted to its route.
 type Receiver struct {
-	config Config
-	bodies *httpserver.BodyBudget
+	config   Config
+	bodies   *httpserver.BodyBudget
+	inserter *notifications.Inserter
 }
 
 // New returns a Receiver.
 func New(config Config) *Receiver {
-	return &Receiver{config: config, bodies: httpserver.NewBodyBudget(bodyBudget, httpserver.BodyPace{Timeout: bodyTimeout})}
+	return &Receiver{
+		config:   config,
+		bodies:   httpserver.NewBodyBudget(bodyBudget, httpserver.BodyPace{Timeout: bodyTimeout}),
+		inserter: notifications.NewInserter(config.Store, config.Now),
+	}
 }
 
 // Routes returns the routes that SNS posts to.
@@ -62,8 +66,9 @@ func (receiver *Receiver) log(w http.ResponseWriter, r *http.Request) *slog.Logg
 		slog.String("method", r.Method), slog.String("route", receiver.config.Path))
 }
 
-// receive handles what SNS posts, as text/plain. It stores a genuine notification before it responds, because SNS
-// gives up after a few attempts within a minute. A repetition gets the same response and changes nothing.
+// receive handles what SNS posts, as text/plain. It stores a genuine notification, together with others that come at the
+// same time, before it responds, because SNS gives up after a few attempts within a minute. A repetition gets the same
+// response and changes nothing.
 func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
 	body, release, err := receiver.bodies.Read(w, request, sns.MaxBytes)
 	if httpserver.IsBodyTooLarge(err) {
@@ -80,15 +85,7 @@ func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) 
 	}
 	switch message.Type {
 	case sns.TypeNotification:
-		added, err := receiver.config.Store.Queries().NotificationInsert(request.Context(), db.NotificationInsertParams{
-			MessageIds: []string{message.MessageId}, Bodies: []string{strings.ReplaceAll(message.Message, "\x00", "")}, Now: receiver.config.Now(),
-		})
-		if err != nil {
-			return fmt.Errorf("store a notification: %w", err)
-		}
-		if added > 0 {
-			receiver.config.Store.NotifySoon(store.NotificationsChannel)
-		}
+		return receiver.store(w, request, message)
 	case sns.TypeSubscriptionConfirmation:
 		if err := verifier.Confirm(request.Context(), message); err != nil {
 			return receiver.refuse(w, request, message, err)
@@ -96,6 +93,15 @@ func (receiver *Receiver) receive(w http.ResponseWriter, request *http.Request) 
 	default:
 		receiver.log(w, request).WarnContext(request.Context(), "SNS subscription ended; no more events will come from this topic",
 			slog.String("topic", message.TopicArn))
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (receiver *Receiver) store(w http.ResponseWriter, request *http.Request, message sns.Message) error {
+	one := notifications.Notification{ID: message.MessageId, Body: message.Message}
+	if err := receiver.inserter.Insert(request.Context(), one); err != nil {
+		return fmt.Errorf("store a notification: %w", err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -20,22 +20,23 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/awsevents"
 	"github.com/voostack/mailstack/impl/backoff"
+	"github.com/voostack/mailstack/impl/notifications"
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/store"
 )
 
 const (
-	// receivers is how many goroutines receive concurrently; each waits for AWS twice per ten messages.
-	receivers = 4
+	// minReceivers is how many goroutines receive at once, each of which waits for AWS twice per ten messages, and maxReceivers
+	// how many they become while there is more than they have received: as many connections as the SDK keeps. What they
+	// receive at the same time is stored together.
+	minReceivers, maxReceivers = 4, 10
 	// finishTimeout bounds storing and deleting received messages after the process was asked to stop.
 	finishTimeout = 15 * time.Second
 	minRetryDelay = time.Second
@@ -67,6 +68,7 @@ type Config struct {
 // Consumer moves the messages of a queue into the database.
 type Consumer struct {
 	config     Config
+	inserter   *notifications.Inserter
 	unreadable atomic.Int64
 	loggedAt   atomic.Int64 // in nanoseconds since 1970
 }
@@ -76,7 +78,7 @@ func New(config Config) *Consumer {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Consumer{config: config}
+	return &Consumer{config: config, inserter: notifications.NewInserter(config.Store, config.Now)}
 }
 
 // Unreadable counts the messages left in the queue, once for each time one was received.
@@ -85,19 +87,41 @@ func (c *Consumer) Unreadable() int64 { return c.unreadable.Load() }
 // Run consumes the queue until ctx ends. Messages received by then are still stored and deleted.
 func (c *Consumer) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for range receivers {
-		running.Go(func() { c.pollUntilDone(ctx) })
+	var helpers atomic.Int64
+	for range minReceivers {
+		running.Go(func() { c.pollUntilDone(ctx, func() { c.help(ctx, &running, &helpers) }) })
 	}
 	running.Wait()
 	return nil
 }
 
+// help starts a helper that receives as long as there is more, unless there are enough.
+func (c *Consumer) help(ctx context.Context, running *sync.WaitGroup, helpers *atomic.Int64) {
+	if helpers.Add(1) > maxReceivers-minReceivers {
+		helpers.Add(-1)
+		return
+	}
+	running.Go(func() {
+		defer helpers.Add(-1)
+		for ctx.Err() == nil {
+			more, err := c.receive(ctx)
+			if err != nil || !more {
+				return // the others find out about an error, and log it
+			}
+			c.help(ctx, running, helpers)
+		}
+	})
+}
+
 // pollUntilDone polls until ctx ends, and backs off after failures. Before the first poll and after each failure it
-// pings the database.
-func (c *Consumer) pollUntilDone(ctx context.Context) {
+// pings the database. It calls more after a poll that left messages in the queue.
+func (c *Consumer) pollUntilDone(ctx context.Context, more func()) {
 	failures, doubtful := int32(0), true
 	for ctx.Err() == nil {
-		err := c.poll(ctx, doubtful)
+		left, err := c.poll(ctx, doubtful)
+		if left {
+			more()
+		}
 		doubtful = err != nil
 		if err == nil || ctx.Err() != nil {
 			failures = 0
@@ -111,14 +135,23 @@ func (c *Consumer) pollUntilDone(ctx context.Context) {
 	}
 }
 
-func (c *Consumer) poll(ctx context.Context, doubtful bool) error {
+func (c *Consumer) poll(ctx context.Context, doubtful bool) (more bool, err error) {
 	if doubtful {
 		if err := c.config.Store.Ping(ctx); err != nil {
-			return fmt.Errorf("ask the database: %w", err)
+			return false, fmt.Errorf("ask the database: %w", err)
 		}
 	}
-	_, err := c.ReceiveOnce(ctx)
-	return err
+	return c.receive(ctx)
+}
+
+// receive receives once, then stores and deletes the messages. It reports whether there are probably more.
+func (c *Consumer) receive(ctx context.Context) (more bool, err error) {
+	messages, err := c.config.Queue.Receive(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, err = c.store(ctx, messages)
+	return err == nil && len(messages) == awsevents.MaxReceived, err
 }
 
 // ReceiveOnce receives once, then stores and deletes the messages. It returns how many were stored or known
@@ -167,34 +200,27 @@ func (c *Consumer) store(ctx context.Context, messages []awsevents.QueueMessage)
 	if len(readable) == 0 {
 		return 0, nil
 	}
-	added, err := c.config.Store.Queries().NotificationInsert(finish, rows)
-	if err != nil {
-		return 0, fmt.Errorf("store notifications: %w", err)
-	}
-	if added > 0 {
-		c.config.Store.NotifySoon(store.NotificationsChannel)
+	if err := c.inserter.Insert(finish, rows...); err != nil {
+		return 0, err
 	}
 	return len(readable), c.config.Queue.Delete(finish, readable)
 }
 
-// read returns the messages that can be stored, and their rows.
+// read returns the messages that can be stored, and their notifications.
 func (c *Consumer) read(
 	ctx context.Context, messages []awsevents.QueueMessage,
-) ([]awsevents.QueueMessage, db.NotificationInsertParams, error) {
-	rows := db.NotificationInsertParams{Now: c.config.Now()}
-	var readable []awsevents.QueueMessage
+) (readable []awsevents.QueueMessage, rows []notifications.Notification, err error) {
 	for _, message := range messages {
 		id, body, err := c.unwrap(ctx, message)
 		if errors.Is(err, sns.ErrUnavailable) {
-			return nil, rows, fmt.Errorf("verify a message: %w", err)
+			return nil, nil, fmt.Errorf("verify a message: %w", err)
 		}
 		if err != nil {
 			c.logSkipped(ctx, message, err)
 			continue
 		}
 		readable = append(readable, message)
-		rows.MessageIds = append(rows.MessageIds, id)
-		rows.Bodies = append(rows.Bodies, strings.ReplaceAll(strings.ToValidUTF8(body, ""), "\x00", ""))
+		rows = append(rows, notifications.Notification{ID: id, Body: body})
 	}
 	return readable, rows, nil
 }

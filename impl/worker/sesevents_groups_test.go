@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/voostack/mailstack/impl/mail"
+	"github.com/voostack/mailstack/impl/notifications"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
 	"github.com/voostack/mailstack/impl/worker"
@@ -293,4 +294,30 @@ func TestRecordedEventsWakeDeliveries(t *testing.T) {
 	}))
 	h.notify(t, deliveryEvent(id, firstRecipient))
 	eventually(t, "it is delivered", func() bool { return len(e.to("https://a.example")) == 1 })
+}
+
+// TestDeathBeforeTheAnswerChangesNothing: a process stores a group of notifications and dies before it answers. SNS posts all
+// of them again, also when they are recorded already, and nothing changes.
+func TestDeathBeforeTheAnswerChangesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	o := h.tenant(t)
+	id := h.accept(t, o, 1)[0]
+	h.noSends(t)
+	var posted []notifications.Notification
+	for i, kind := range kindsOfEvents() {
+		posted = append(posted, notifications.Notification{ID: fmt.Sprint("sns-", i), Body: kind(id)})
+	}
+	post := func() { must(t, notifications.NewInserter(h.store, h.clock.Now).Insert(t.Context(), posted...)) }
+	post()
+	post()
+	h.record(t, len(posted))
+	before := h.picture(t, o, id)
+	h.exec(t, "DELETE FROM suppressions WHERE organization_id = $1", o.id)
+	post()
+	h.record(t, 0)
+	before.Suppressed = nil
+	if after := h.picture(t, o, id); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("it looked like %+v and now like %+v", before, after)
+	}
 }
