@@ -158,26 +158,43 @@ RETURNING
     deliveries.attempt, deliveries.attempts_before, webhooks.url, webhooks.sealed_secret, webhooks.previous_sealed_secret,
     webhooks.previous_secret_expires_at, webhooks.quick, webhooks.concurrency;
 
--- DeliverySettle stores the result of an attempt if the attempt is still ours, and logs the attempt.
--- name: DeliverySettle :execrows
-WITH logged AS (
+-- DeliverySettle stores the results of attempts that are still ours, whose ids it returns, and logs every attempt that was made.
+-- One that was not made (its row of attempted is 0) is not counted. Deliveries are locked in the order of their ids.
+-- name: DeliverySettle :many
+WITH given AS MATERIALIZED (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@attempts::integer[]) AS attempt,
+        unnest(@attempted::integer[]) AS attempted,
+        unnest(@states::text[]) AS state,
+        unnest(@due_at::timestamptz[]) AS due_at,
+        unnest(@finished_at::timestamptz[]) AS finished_at,
+        unnest(@at::timestamptz[]) AS at,
+        unnest(@duration_ms::bigint[]) AS duration_ms,
+        unnest(@status_codes::integer[]) AS status_code,
+        unnest(@response_excerpts::text[]) AS response_excerpt,
+        unnest(@errors::text[]) AS error
+),
+locked AS MATERIALIZED (
+    SELECT d.id FROM deliveries d WHERE d.id = ANY (@ids::uuid[]) ORDER BY d.id FOR NO KEY UPDATE
+),
+logged AS (
     INSERT INTO delivery_attempts (delivery_id, attempt, at, duration_ms, status_code, response_excerpt, error)
-    SELECT deliveries.id, @attempt::integer, @at::timestamptz, @duration_ms::bigint, sqlc.narg('status_code')::integer, sqlc.narg('response_excerpt')::text, sqlc.narg('error')::text
-    FROM deliveries WHERE deliveries.id = @id
+    SELECT given.id, given.attempt, given.at, given.duration_ms,
+        nullif(given.status_code, 0), nullif(given.response_excerpt, ''), nullif(given.error, '')
+    FROM given JOIN locked ON locked.id = given.id
+    WHERE given.attempted = 1
     ON CONFLICT (delivery_id, attempt) DO NOTHING
 )
 UPDATE deliveries
-SET state = @state,
-    due_at = sqlc.narg('due_at')::timestamptz,
+SET state = given.state,
+    due_at = CASE WHEN given.state = 'Pending' THEN given.due_at END,
     leased_until = NULL,
-    finished_at = sqlc.narg('finished_at')::timestamptz
-WHERE deliveries.id = @id AND deliveries.attempt = @attempt AND deliveries.leased_until IS NOT NULL;
-
--- DeliveryPostpone puts back a delivery that was not attempted, if the claim is still ours.
--- name: DeliveryPostpone :exec
-UPDATE deliveries
-SET due_at = @due_at::timestamptz, leased_until = NULL, attempt = attempt - 1
-WHERE id = @id AND attempt = @attempt AND leased_until IS NOT NULL;
+    attempt = given.attempt - 1 + given.attempted,
+    finished_at = CASE WHEN given.state <> 'Pending' THEN given.finished_at END
+FROM given JOIN locked ON locked.id = given.id
+WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt AND deliveries.leased_until IS NOT NULL
+RETURNING deliveries.id;
 
 -- DeliveryDeleteExpired deletes some of the deliveries that are older than the retention.
 -- name: DeliveryDeleteExpired :execrows

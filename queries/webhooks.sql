@@ -23,7 +23,7 @@ ORDER BY webhooks.id DESC
 LIMIT @max_rows;
 
 -- WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures; a new URL also resets
--- what is known about the endpoint.
+-- what is known about the endpoint, its concurrency to the default of the column.
 -- name: WebhookUpdate :one
 UPDATE webhooks
 SET url = coalesce(sqlc.narg('url'), url),
@@ -32,7 +32,7 @@ SET url = coalesce(sqlc.narg('url'), url),
     disabled_reason = CASE WHEN sqlc.narg('enabled')::boolean IS NULL THEN disabled_reason END,
     failing_since = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE failing_since END,
     paused_until = CASE WHEN sqlc.narg('enabled')::boolean OR sqlc.narg('url')::text <> url THEN NULL ELSE paused_until END,
-    concurrency = CASE WHEN sqlc.narg('url')::text <> url THEN 1 ELSE concurrency END,
+    concurrency = CASE WHEN sqlc.narg('url')::text <> url THEN 8 ELSE concurrency END,
     quick = quick AND coalesce(sqlc.narg('url')::text = url, true),
     updated_at = @now
 WHERE organization_id = @organization_id AND id = @id
@@ -51,39 +51,60 @@ RETURNING *;
 -- name: WebhookDelete :execrows
 DELETE FROM webhooks WHERE organization_id = @organization_id AND id = @id;
 
--- WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
--- only if it has not changed since the claim, so that answers which come together let it grow once. It writes nothing if
--- nothing changes.
--- name: WebhookSucceeded :exec
-UPDATE webhooks
-SET failing_since = NULL,
-    quick = @quick,
-    concurrency = CASE WHEN concurrency = @claimed_concurrency THEN @concurrency ELSE least(concurrency, @concurrency::integer) END
-WHERE id = @id AND url = @url
-  AND (failing_since IS NOT NULL OR quick <> @quick::boolean
-    OR concurrency <> CASE WHEN concurrency = @claimed_concurrency::integer THEN @concurrency ELSE least(concurrency, @concurrency) END);
-
--- WebhookFailed records a failure, and disables a webhook whose endpoint is gone or that has had only failures for
--- too long. It returns whether this failure disabled it. If the organization changed the URL meanwhile, nothing is
--- recorded, because the failure is about the old one. A webhook that is disabled already keeps its reason.
--- name: WebhookFailed :one
-WITH before AS (
-    SELECT w.id, w.enabled FROM webhooks w WHERE w.id = @id FOR NO KEY UPDATE
+-- WebhookSettle stores what the results of attempts say about webhooks, each webhook once, and returns which it disabled. It
+-- writes nothing where nothing changes. What is about another URL than the present one is left out.
+--
+-- A success ends a series of failures; is_failing means that the last result was a failure. A webhook is disabled if its
+-- endpoint is gone, or had only failures for too long; one that is disabled already keeps its reason. The concurrency grows
+-- to grown only if it has not changed since the claim (it is grows_from), so that results which come together let it grow
+-- once; then it is at_most as high as the worst of them allows.
+-- name: WebhookSettle :many
+WITH given AS MATERIALIZED (
+    SELECT
+        unnest(@ids::uuid[]) AS id,
+        unnest(@urls::text[]) AS url,
+        unnest(@succeeded::boolean[]) AS succeeded,
+        unnest(@failed::boolean[]) AS failed,
+        unnest(@is_failing::boolean[]) AS is_failing,
+        unnest(@gone::boolean[]) AS gone,
+        unnest(@quick::boolean[]) AS quick,
+        unnest(@grows_from::integer[]) AS grows_from,
+        unnest(@grown::integer[]) AS grown,
+        unnest(@at_most::integer[]) AS at_most,
+        unnest(@paused_until::timestamptz[]) AS paused_until
+),
+changed AS MATERIALIZED (
+    SELECT w.id, w.enabled AS was_enabled
+    FROM webhooks w
+    JOIN given ON given.id = w.id AND given.url = w.url
+    WHERE given.failed OR w.failing_since IS NOT NULL OR w.quick <> given.quick
+      OR w.concurrency = given.grows_from OR w.concurrency > given.at_most
+    ORDER BY w.id
+    FOR NO KEY UPDATE OF w
+),
+settled AS (
+    UPDATE webhooks
+    SET failing_since = CASE
+            WHEN NOT given.is_failing THEN NULL
+            WHEN given.succeeded THEN @now::timestamptz
+            ELSE coalesce(webhooks.failing_since, @now)
+        END,
+        paused_until = CASE WHEN given.paused_until > @now THEN greatest(webhooks.paused_until, given.paused_until) ELSE webhooks.paused_until END,
+        quick = given.quick,
+        concurrency = least(CASE WHEN webhooks.concurrency = given.grows_from THEN given.grown ELSE webhooks.concurrency END, given.at_most),
+        enabled = webhooks.enabled AND NOT (given.gone OR coalesce(
+            given.failed AND NOT given.succeeded AND webhooks.failing_since <= @hopeless_since::timestamptz, false
+        )),
+        disabled_reason = CASE
+            WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
+            WHEN given.gone THEN @gone_reason::text
+            WHEN given.failed AND NOT given.succeeded AND webhooks.failing_since <= @hopeless_since THEN @hopeless_reason::text
+        END
+    FROM given JOIN changed ON changed.id = given.id
+    WHERE webhooks.id = given.id AND webhooks.url = given.url
+    RETURNING webhooks.id, changed.was_enabled AND NOT webhooks.enabled AS disabled
 )
-UPDATE webhooks
-SET failing_since = coalesce(webhooks.failing_since, @now::timestamptz),
-    paused_until = greatest(webhooks.paused_until, sqlc.narg('paused_until')::timestamptz),
-    concurrency = @concurrency,
-    quick = @quick::boolean,
-    enabled = webhooks.enabled AND NOT (@gone::boolean OR coalesce(webhooks.failing_since <= @hopeless_since::timestamptz, false)),
-    disabled_reason = CASE
-        WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
-        WHEN @gone THEN @gone_reason::text
-        WHEN webhooks.failing_since <= @hopeless_since THEN @hopeless_reason::text
-    END
-FROM before
-WHERE webhooks.id = before.id AND webhooks.url = @url
-RETURNING (before.enabled AND NOT webhooks.enabled)::boolean AS disabled;
+SELECT settled.id FROM settled WHERE settled.disabled;
 
 -- WebhookSealedList locks the webhooks that follow an id, of all organizations, for sealing their keys anew.
 -- name: WebhookSealedList :many

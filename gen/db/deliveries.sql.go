@@ -421,24 +421,6 @@ func (q *Queries) DeliveryNotify(ctx context.Context) error {
 	return err
 }
 
-const deliveryPostpone = `-- name: DeliveryPostpone :exec
-UPDATE deliveries
-SET due_at = $1::timestamptz, leased_until = NULL, attempt = attempt - 1
-WHERE id = $2 AND attempt = $3 AND leased_until IS NOT NULL
-`
-
-type DeliveryPostponeParams struct {
-	DueAt   time.Time
-	ID      uuid.UUID
-	Attempt int32
-}
-
-// DeliveryPostpone puts back a delivery that was not attempted, if the claim is still ours.
-func (q *Queries) DeliveryPostpone(ctx context.Context, arg DeliveryPostponeParams) error {
-	_, err := q.db.Exec(ctx, deliveryPostpone, arg.DueAt, arg.ID, arg.Attempt)
-	return err
-}
-
 const deliveryReplay = `-- name: DeliveryReplay :one
 UPDATE deliveries
 SET state = CASE WHEN leased_until > $1::timestamptz THEN state ELSE 'Pending' END,
@@ -484,50 +466,87 @@ func (q *Queries) DeliveryReplay(ctx context.Context, arg DeliveryReplayParams) 
 	return i, err
 }
 
-const deliverySettle = `-- name: DeliverySettle :execrows
-WITH logged AS (
+const deliverySettle = `-- name: DeliverySettle :many
+WITH given AS MATERIALIZED (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::integer[]) AS attempt,
+        unnest($3::integer[]) AS attempted,
+        unnest($4::text[]) AS state,
+        unnest($5::timestamptz[]) AS due_at,
+        unnest($6::timestamptz[]) AS finished_at,
+        unnest($7::timestamptz[]) AS at,
+        unnest($8::bigint[]) AS duration_ms,
+        unnest($9::integer[]) AS status_code,
+        unnest($10::text[]) AS response_excerpt,
+        unnest($11::text[]) AS error
+),
+locked AS MATERIALIZED (
+    SELECT d.id FROM deliveries d WHERE d.id = ANY ($1::uuid[]) ORDER BY d.id FOR NO KEY UPDATE
+),
+logged AS (
     INSERT INTO delivery_attempts (delivery_id, attempt, at, duration_ms, status_code, response_excerpt, error)
-    SELECT deliveries.id, $5::integer, $6::timestamptz, $7::bigint, $8::integer, $9::text, $10::text
-    FROM deliveries WHERE deliveries.id = $4
+    SELECT given.id, given.attempt, given.at, given.duration_ms,
+        nullif(given.status_code, 0), nullif(given.response_excerpt, ''), nullif(given.error, '')
+    FROM given JOIN locked ON locked.id = given.id
+    WHERE given.attempted = 1
     ON CONFLICT (delivery_id, attempt) DO NOTHING
 )
 UPDATE deliveries
-SET state = $1,
-    due_at = $2::timestamptz,
+SET state = given.state,
+    due_at = CASE WHEN given.state = 'Pending' THEN given.due_at END,
     leased_until = NULL,
-    finished_at = $3::timestamptz
-WHERE deliveries.id = $4 AND deliveries.attempt = $5 AND deliveries.leased_until IS NOT NULL
+    attempt = given.attempt - 1 + given.attempted,
+    finished_at = CASE WHEN given.state <> 'Pending' THEN given.finished_at END
+FROM given JOIN locked ON locked.id = given.id
+WHERE deliveries.id = given.id AND deliveries.attempt = given.attempt AND deliveries.leased_until IS NOT NULL
+RETURNING deliveries.id
 `
 
 type DeliverySettleParams struct {
-	State           string
-	DueAt           *time.Time
-	FinishedAt      *time.Time
-	ID              uuid.UUID
-	Attempt         int32
-	At              time.Time
-	DurationMs      int64
-	StatusCode      *int32
-	ResponseExcerpt *string
-	Error           *string
+	Ids              []uuid.UUID
+	Attempts         []int32
+	Attempted        []int32
+	States           []string
+	DueAt            []time.Time
+	FinishedAt       []time.Time
+	At               []time.Time
+	DurationMs       []int64
+	StatusCodes      []int32
+	ResponseExcerpts []string
+	Errors           []string
 }
 
-// DeliverySettle stores the result of an attempt if the attempt is still ours, and logs the attempt.
-func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deliverySettle,
-		arg.State,
+// DeliverySettle stores the results of attempts that are still ours, whose ids it returns, and logs every attempt that was made.
+// One that was not made (its row of attempted is 0) is not counted. Deliveries are locked in the order of their ids.
+func (q *Queries) DeliverySettle(ctx context.Context, arg DeliverySettleParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, deliverySettle,
+		arg.Ids,
+		arg.Attempts,
+		arg.Attempted,
+		arg.States,
 		arg.DueAt,
 		arg.FinishedAt,
-		arg.ID,
-		arg.Attempt,
 		arg.At,
 		arg.DurationMs,
-		arg.StatusCode,
-		arg.ResponseExcerpt,
-		arg.Error,
+		arg.StatusCodes,
+		arg.ResponseExcerpts,
+		arg.Errors,
 	)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

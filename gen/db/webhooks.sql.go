@@ -40,60 +40,6 @@ func (q *Queries) WebhookDelete(ctx context.Context, arg WebhookDeleteParams) (i
 	return result.RowsAffected(), nil
 }
 
-const webhookFailed = `-- name: WebhookFailed :one
-WITH before AS (
-    SELECT w.id, w.enabled FROM webhooks w WHERE w.id = $10 FOR NO KEY UPDATE
-)
-UPDATE webhooks
-SET failing_since = coalesce(webhooks.failing_since, $1::timestamptz),
-    paused_until = greatest(webhooks.paused_until, $2::timestamptz),
-    concurrency = $3,
-    quick = $4::boolean,
-    enabled = webhooks.enabled AND NOT ($5::boolean OR coalesce(webhooks.failing_since <= $6::timestamptz, false)),
-    disabled_reason = CASE
-        WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
-        WHEN $5 THEN $7::text
-        WHEN webhooks.failing_since <= $6 THEN $8::text
-    END
-FROM before
-WHERE webhooks.id = before.id AND webhooks.url = $9
-RETURNING (before.enabled AND NOT webhooks.enabled)::boolean AS disabled
-`
-
-type WebhookFailedParams struct {
-	Now            time.Time
-	PausedUntil    *time.Time
-	Concurrency    int32
-	Quick          bool
-	Gone           bool
-	HopelessSince  time.Time
-	GoneReason     string
-	HopelessReason string
-	URL            string
-	ID             uuid.UUID
-}
-
-// WebhookFailed records a failure, and disables a webhook whose endpoint is gone or that has had only failures for
-// too long. It returns whether this failure disabled it. If the organization changed the URL meanwhile, nothing is
-// recorded, because the failure is about the old one. A webhook that is disabled already keeps its reason.
-func (q *Queries) WebhookFailed(ctx context.Context, arg WebhookFailedParams) (bool, error) {
-	row := q.db.QueryRow(ctx, webhookFailed,
-		arg.Now,
-		arg.PausedUntil,
-		arg.Concurrency,
-		arg.Quick,
-		arg.Gone,
-		arg.HopelessSince,
-		arg.GoneReason,
-		arg.HopelessReason,
-		arg.URL,
-		arg.ID,
-	)
-	var disabled bool
-	err := row.Scan(&disabled)
-	return disabled, err
-}
-
 const webhookGet = `-- name: WebhookGet :one
 SELECT id, organization_id, url, events, enabled, disabled_reason, sealed_secret, previous_sealed_secret, previous_secret_expires_at, failing_since, paused_until, created_at, updated_at, concurrency, quick FROM webhooks WHERE organization_id = $1 AND id = $2
 `
@@ -344,36 +290,114 @@ func (q *Queries) WebhookSealedList(ctx context.Context, arg WebhookSealedListPa
 	return items, nil
 }
 
-const webhookSucceeded = `-- name: WebhookSucceeded :exec
-UPDATE webhooks
-SET failing_since = NULL,
-    quick = $1,
-    concurrency = CASE WHEN concurrency = $2 THEN $3 ELSE least(concurrency, $3::integer) END
-WHERE id = $4 AND url = $5
-  AND (failing_since IS NOT NULL OR quick <> $1::boolean
-    OR concurrency <> CASE WHEN concurrency = $2::integer THEN $3 ELSE least(concurrency, $3) END)
+const webhookSettle = `-- name: WebhookSettle :many
+WITH given AS MATERIALIZED (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::text[]) AS url,
+        unnest($3::boolean[]) AS succeeded,
+        unnest($4::boolean[]) AS failed,
+        unnest($5::boolean[]) AS is_failing,
+        unnest($6::boolean[]) AS gone,
+        unnest($7::boolean[]) AS quick,
+        unnest($8::integer[]) AS grows_from,
+        unnest($9::integer[]) AS grown,
+        unnest($10::integer[]) AS at_most,
+        unnest($11::timestamptz[]) AS paused_until
+),
+changed AS MATERIALIZED (
+    SELECT w.id, w.enabled AS was_enabled
+    FROM webhooks w
+    JOIN given ON given.id = w.id AND given.url = w.url
+    WHERE given.failed OR w.failing_since IS NOT NULL OR w.quick <> given.quick
+      OR w.concurrency = given.grows_from OR w.concurrency > given.at_most
+    ORDER BY w.id
+    FOR NO KEY UPDATE OF w
+),
+settled AS (
+    UPDATE webhooks
+    SET failing_since = CASE
+            WHEN NOT given.is_failing THEN NULL
+            WHEN given.succeeded THEN $12::timestamptz
+            ELSE coalesce(webhooks.failing_since, $12)
+        END,
+        paused_until = CASE WHEN given.paused_until > $12 THEN greatest(webhooks.paused_until, given.paused_until) ELSE webhooks.paused_until END,
+        quick = given.quick,
+        concurrency = least(CASE WHEN webhooks.concurrency = given.grows_from THEN given.grown ELSE webhooks.concurrency END, given.at_most),
+        enabled = webhooks.enabled AND NOT (given.gone OR coalesce(
+            given.failed AND NOT given.succeeded AND webhooks.failing_since <= $13::timestamptz, false
+        )),
+        disabled_reason = CASE
+            WHEN NOT webhooks.enabled THEN webhooks.disabled_reason
+            WHEN given.gone THEN $14::text
+            WHEN given.failed AND NOT given.succeeded AND webhooks.failing_since <= $13 THEN $15::text
+        END
+    FROM given JOIN changed ON changed.id = given.id
+    WHERE webhooks.id = given.id AND webhooks.url = given.url
+    RETURNING webhooks.id, changed.was_enabled AND NOT webhooks.enabled AS disabled
+)
+SELECT settled.id FROM settled WHERE settled.disabled
 `
 
-type WebhookSucceededParams struct {
-	Quick              bool
-	ClaimedConcurrency int32
-	Concurrency        int32
-	ID                 uuid.UUID
-	URL                string
+type WebhookSettleParams struct {
+	Ids            []uuid.UUID
+	Urls           []string
+	Succeeded      []bool
+	Failed         []bool
+	IsFailing      []bool
+	Gone           []bool
+	Quick          []bool
+	GrowsFrom      []int32
+	Grown          []int32
+	AtMost         []int32
+	PausedUntil    []time.Time
+	Now            time.Time
+	HopelessSince  time.Time
+	GoneReason     string
+	HopelessReason string
 }
 
-// WebhookSucceeded ends a series of failures and stores what the answer says about the endpoint. The concurrency grows
-// only if it has not changed since the claim, so that answers which come together let it grow once. It writes nothing if
-// nothing changes.
-func (q *Queries) WebhookSucceeded(ctx context.Context, arg WebhookSucceededParams) error {
-	_, err := q.db.Exec(ctx, webhookSucceeded,
+// WebhookSettle stores what the results of attempts say about webhooks, each webhook once, and returns which it disabled. It
+// writes nothing where nothing changes. What is about another URL than the present one is left out.
+//
+// A success ends a series of failures; is_failing means that the last result was a failure. A webhook is disabled if its
+// endpoint is gone, or had only failures for too long; one that is disabled already keeps its reason. The concurrency grows
+// to grown only if it has not changed since the claim (it is grows_from), so that results which come together let it grow
+// once; then it is at_most as high as the worst of them allows.
+func (q *Queries) WebhookSettle(ctx context.Context, arg WebhookSettleParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, webhookSettle,
+		arg.Ids,
+		arg.Urls,
+		arg.Succeeded,
+		arg.Failed,
+		arg.IsFailing,
+		arg.Gone,
 		arg.Quick,
-		arg.ClaimedConcurrency,
-		arg.Concurrency,
-		arg.ID,
-		arg.URL,
+		arg.GrowsFrom,
+		arg.Grown,
+		arg.AtMost,
+		arg.PausedUntil,
+		arg.Now,
+		arg.HopelessSince,
+		arg.GoneReason,
+		arg.HopelessReason,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const webhookUpdate = `-- name: WebhookUpdate :one
@@ -384,7 +408,7 @@ SET url = coalesce($1, url),
     disabled_reason = CASE WHEN $3::boolean IS NULL THEN disabled_reason END,
     failing_since = CASE WHEN $3::boolean OR $1::text <> url THEN NULL ELSE failing_since END,
     paused_until = CASE WHEN $3::boolean OR $1::text <> url THEN NULL ELSE paused_until END,
-    concurrency = CASE WHEN $1::text <> url THEN 1 ELSE concurrency END,
+    concurrency = CASE WHEN $1::text <> url THEN 8 ELSE concurrency END,
     quick = quick AND coalesce($1::text = url, true),
     updated_at = $4
 WHERE organization_id = $5 AND id = $6
@@ -401,7 +425,7 @@ type WebhookUpdateParams struct {
 }
 
 // WebhookUpdate changes the given fields. A new URL, or enabling the webhook, resets its failures; a new URL also resets
-// what is known about the endpoint.
+// what is known about the endpoint, its concurrency to the default of the column.
 func (q *Queries) WebhookUpdate(ctx context.Context, arg WebhookUpdateParams) (Webhook, error) {
 	row := q.db.QueryRow(ctx, webhookUpdate,
 		arg.URL,

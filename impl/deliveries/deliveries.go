@@ -1,7 +1,8 @@
 // Package deliveries posts events to the webhooks of organizations.
 //
 //   - deliveries.go: [Deliverer], its configuration, running, stopping and retention
-//   - attempt.go: one attempt, and what it means for the delivery and its webhook
+//   - attempt.go: claiming, one attempt, and what it means for the delivery
+//   - settle.go: storing results in groups; commit.go: a group in one transaction, and what it means for webhooks
 //   - slots.go: how many deliveries of each organization are in flight
 //
 // While its webhook is enabled, an event is delivered at least once, or tried eight times over a day and kept as
@@ -33,18 +34,13 @@ const (
 	channel = "deliveries"
 	// quickSlots and otherSlots bound how many deliveries are in flight to quick endpoints and to others. They are many
 	// because a delivery mostly waits for the endpoint.
-	quickSlots = 256
+	quickSlots = 512
 	otherSlots = 256
 	// failingReserve is how many of the others' slots endpoints that fail leave free for new and for moderate ones.
 	failingReserve = 64
 	// keyRetry is the wait after a signing key could not be read, which the operator has to fix.
-	keyRetry = 5 * time.Minute
-	// settleTimeout bounds storing the result of an attempt. The wait between tries grows from minSettleRetry to
-	// maxSettleRetry.
-	settleTimeout  = 10 * time.Second
-	minSettleRetry = 100 * time.Millisecond
-	maxSettleRetry = 2 * time.Second
-	logInterval    = time.Minute
+	keyRetry    = 5 * time.Minute
+	logInterval = time.Minute
 	// retention is how long deliveries are kept, with their attempts.
 	retention = 30 * 24 * time.Hour
 	// deleteBatchSize bounds how many deliveries a statement deletes.
@@ -83,6 +79,7 @@ type Deliverer struct {
 	config  Config
 	queue   *workqueue.Runner[db.DeliveryClaimRow]
 	slots   *slots
+	settler *settler
 	keyLogs *loglimit.Limiter
 }
 
@@ -101,6 +98,7 @@ func New(config Config) (*Deliverer, error) {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Deliverer{config: config, slots: newSlots(), keyLogs: loglimit.New(logInterval)}
+	d.settler = &settler{commit: d.commit, random: config.Random, log: config.Log}
 	var err error
 	d.queue, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
 		Name: "webhook deliveries", Claim: d.claim, Handle: d.handle, Concurrency: quickSlots + otherSlots,

@@ -13,8 +13,8 @@ const (
 )
 
 // Concurrency returns how many deliveries to an endpoint may be in flight after one of them, of which took is the
-// duration, and whether the endpoint is quick. It starts at 1, doubles with good answers, and is 1 again after a failure
-// or a slow answer. So an endpoint that hangs holds one slot, and one that is small gets no burst.
+// duration, and whether the endpoint is quick. It starts at 8 (a default of the column), doubles with good answers, and is 1
+// after a failure or a slow answer. So an endpoint that hangs holds one slot, and one that is small gets no burst.
 func Concurrency(current int32, took time.Duration, failed bool) (next int32, quick bool) {
 	quick = took <= quickWithin
 	switch {

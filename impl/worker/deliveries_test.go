@@ -292,9 +292,11 @@ func TestDeliveryOfADeadProcessIsTakenOver(t *testing.T) {
 	}
 	// A late result of the dead process changes nothing.
 	if settled, err := h.store.Queries().DeliverySettle(t.Context(), db.DeliverySettleParams{
-		ID: claimed[0].ID, Attempt: claimed[0].Attempt, State: "Failed", At: now,
-	}); err != nil || settled != 0 {
-		t.Errorf("settled %d: %v", settled, err)
+		Ids: []uuid.UUID{claimed[0].ID}, Attempts: []int32{claimed[0].Attempt}, Attempted: []int32{1}, States: []string{"Failed"},
+		DueAt: []time.Time{now}, FinishedAt: []time.Time{now}, At: []time.Time{now}, DurationMs: []int64{1}, StatusCodes: []int32{500},
+		ResponseExcerpts: []string{""}, Errors: []string{"no"},
+	}); err != nil || len(settled) != 0 {
+		t.Errorf("settled %v: %v", settled, err)
 	}
 	if row := h.deliveries(t, o, hook)[0]; row.State != "Delivered" || row.Attempt != 2 {
 		t.Errorf("%+v", row)

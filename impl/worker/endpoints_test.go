@@ -44,6 +44,12 @@ func (e *endpoints) to(url string) []webhook.Delivery {
 	return found
 }
 
+func (e *endpoints) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.attempts)
+}
+
 func (e *endpoints) set(answer func(ctx context.Context, one webhook.Delivery) webhook.Result) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
