@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/voostack/mailstack/gen/api"
 )
@@ -276,4 +277,58 @@ func TestBodySizes(t *testing.T) {
 	if found := tenant.rows(); found.emails != 1 {
 		t.Errorf("left %+v", found)
 	}
+}
+
+const mergePatchType = "application/merge-patch+json"
+
+// A PATCH takes a merge patch (RFC 7396) by its own media type, and names it where another one came (RFC 5789).
+func TestPatchTakesMergePatches(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(time.Hour))
+	w.furnish()
+	seen := 0
+	for _, op := range operations(t, withBody) {
+		r := w.succeeding(op)
+		path := op.within(r.id, r.deliveryID)
+		refused := owner.call(op.method, path, r.body, "Content-Type", "text/plain")
+		refused.problem(http.StatusUnsupportedMediaType, api.ProblemCodeUnsupportedMediaType)
+		if op.method != http.MethodPatch {
+			owner.call(op.method, path, r.body, "Content-Type", mergePatchType).is(http.StatusUnsupportedMediaType)
+			if refused.header.Get("Accept-Patch") != "" {
+				t.Errorf("%s is no PATCH and accepts one", op.id)
+			}
+			continue
+		}
+		seen++
+		if got := refused.header.Get("Accept-Patch"); got != mergePatchType+", application/json" {
+			t.Errorf("%s: Accept-Patch is %q", op.id, got)
+		}
+		want := owner.call(op.method, path, r.body).is(http.StatusOK)
+		for _, media := range []string{mergePatchType, "Application/Merge-Patch+JSON; charset=utf-8"} {
+			got := owner.call(op.method, path, r.body, "Content-Type", media).is(http.StatusOK)
+			if withoutUpdatedAt(got) != withoutUpdatedAt(want) {
+				t.Errorf("%s as %s: %s, as JSON %s", op.id, media, got.body, want.body)
+			}
+		}
+		owner.call(op.method, path, `[]`, "Content-Type", mergePatchType).problem(http.StatusBadRequest, api.ProblemCodeValidationFailed)
+	}
+	if seen == 0 {
+		t.Error("there is no PATCH")
+	}
+	// Null takes a member away, what is left out stays.
+	path := templatesPath + "/" + w.template.id
+	owner.call(http.MethodPatch, path, `{"subject":"Hello","text":"Hi","html":"<p>Hi</p>"}`, "Content-Type", mergePatchType).is(http.StatusOK)
+	edited := owner.call(http.MethodPatch, path, `{"subject":null,"text":"Ho"}`, "Content-Type", mergePatchType).is(http.StatusOK)
+	if found := decoded[api.Template](edited); found.Subject != nil || *found.Text != "Ho" || *found.HTML != "<p>Hi</p>" {
+		t.Errorf("patched to %s", edited.body)
+	}
+}
+
+func withoutUpdatedAt(a answer) string {
+	members := decoded[map[string]any](a)
+	delete(members, "updatedAt")
+	encoded, _ := json.Marshal(members) // it was JSON before
+	return string(encoded)
 }

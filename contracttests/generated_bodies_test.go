@@ -16,6 +16,9 @@ import (
 // wrongly.
 func (g *generated) withBody() {
 	kinds := []string{"application/json", "application/json; charset=utf-8", "Application/JSON;charset=\"UTF-8\"", " application/json ; x=y"}
+	if g.op.spec.RequestBody.Value.Content[mergePatchType] != nil {
+		kinds = append(kinds, mergePatchType, "Application/Merge-Patch+JSON; charset=utf-8")
+	}
 	g.header.Set("Content-Type", rapid.SampledFrom(kinds).Draw(g.drawn, "type"))
 	if rapid.IntRange(0, 15).Draw(g.drawn, "declared") == 14 {
 		wrong := rapid.SampledFrom([][2]string{
@@ -26,7 +29,7 @@ func (g *generated) withBody() {
 			{"Content-Type", "application/json; charset=utf-16"},
 			{"Content-Type", "application/json, application/json"},
 			{"Content-Type", "application/json;;"},
-			{"Content-Type", "application/merge-patch+json"},
+			{"Content-Type", "application/json-patch+json"},
 			{"Content-Encoding", "gzip"},
 			{"Content-Encoding", "identity, br"},
 		}).Draw(g.drawn, "undeclared")

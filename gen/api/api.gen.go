@@ -2354,6 +2354,9 @@ type UnexpectedQuery = Problem
 // UnsupportedMediaType A problem document (RFC 9457).
 type UnsupportedMediaType = Problem
 
+// UnsupportedPatchType A problem document (RFC 9457).
+type UnsupportedPatchType = Problem
+
 // WebhookDisabledConflict A problem document (RFC 9457).
 type WebhookDisabledConflict = Problem
 
@@ -2550,6 +2553,9 @@ type CreateTemplateJSONRequestBody = CreateTemplateRequest
 // UpdateTemplateJSONRequestBody defines body for UpdateTemplate for application/json ContentType.
 type UpdateTemplateJSONRequestBody = UpdateTemplateRequest
 
+// UpdateTemplateApplicationMergePatchPlusJSONRequestBody defines body for UpdateTemplate for application/merge-patch+json ContentType.
+type UpdateTemplateApplicationMergePatchPlusJSONRequestBody = UpdateTemplateRequest
+
 // PreviewTemplateJSONRequestBody defines body for PreviewTemplate for application/json ContentType.
 type PreviewTemplateJSONRequestBody = PreviewTemplateRequest
 
@@ -2558,6 +2564,9 @@ type CreateWebhookJSONRequestBody = CreateWebhookRequest
 
 // UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
 type UpdateWebhookJSONRequestBody = UpdateWebhookRequest
+
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = UpdateWebhookRequest
 
 // OnWebhookEventJSONRequestBody defines body for OnWebhookEvent for application/json ContentType.
 type OnWebhookEventJSONRequestBody = WebhookEvent
@@ -3100,7 +3109,8 @@ type ClientInterface interface {
 	//
 	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-	// content that stays the same, make no version. At most 1,000 versions per template.
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3111,12 +3121,25 @@ type ClientInterface interface {
 	//
 	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-	// content that stays the same, make no version. At most 1,000 versions per template.
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
 	UpdateTemplate(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTemplateWithApplicationMergePatchPlusJSONBody Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id TemplateID, body UpdateTemplateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PreviewTemplateWithBody Render a template without sending it
 	//
@@ -3209,6 +3232,7 @@ type ClientInterface interface {
 	//
 	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3219,11 +3243,23 @@ type ClientInterface interface {
 	//
 	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 	UpdateWebhook(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id WebhookID, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhookDeliveries List deliveries
 	//
@@ -3876,7 +3912,8 @@ func (c *Client) GetTemplate(ctx context.Context, id TemplateID, reqEditors ...R
 //
 // Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 // is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-// content that stays the same, make no version. At most 1,000 versions per template.
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3897,13 +3934,36 @@ func (c *Client) UpdateTemplateWithBody(ctx context.Context, id TemplateID, cont
 //
 // Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 // is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-// content that stays the same, make no version. At most 1,000 versions per template.
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
 func (c *Client) UpdateTemplate(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateTemplateRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTemplateWithApplicationMergePatchPlusJSONBody Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *Client) UpdateTemplateWithApplicationMergePatchPlusJSONBody(ctx context.Context, id TemplateID, body UpdateTemplateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTemplateRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4105,6 +4165,7 @@ func (c *Client) GetWebhook(ctx context.Context, id WebhookID, reqEditors ...Req
 //
 // Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 // another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4125,12 +4186,34 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id WebhookID, conten
 //
 // Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 // another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 func (c *Client) UpdateWebhook(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateWebhookRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id WebhookID, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5409,6 +5492,17 @@ func NewUpdateTemplateRequest(server string, id TemplateID, body UpdateTemplateJ
 	return NewUpdateTemplateRequestWithBody(server, id, "application/json", bodyReader)
 }
 
+// NewUpdateTemplateRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateTemplate builder with application/merge-patch+json body
+func NewUpdateTemplateRequestWithApplicationMergePatchPlusJSONBody(server string, id TemplateID, body UpdateTemplateApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTemplateRequestWithBody(server, id, "application/merge-patch+json", bodyReader)
+}
+
 // NewUpdateTemplateRequestWithBody constructs an http.Request for the UpdateTemplate method, with any body, and a specified content type
 func NewUpdateTemplateRequestWithBody(server string, id TemplateID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -5838,6 +5932,17 @@ func NewUpdateWebhookRequest(server string, id WebhookID, body UpdateWebhookJSON
 	}
 	bodyReader = bytes.NewReader(buf)
 	return NewUpdateWebhookRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateWebhook builder with application/merge-patch+json body
+func NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(server string, id WebhookID, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, "application/merge-patch+json", bodyReader)
 }
 
 // NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
@@ -6462,7 +6567,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-	// content that stays the same, make no version. At most 1,000 versions per template.
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6473,12 +6579,25 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-	// content that stays the same, make no version. At most 1,000 versions per template.
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
 	UpdateTemplateWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error)
+
+	// UpdateTemplateWithApplicationMergePatchPlusJSONBodyWithResponse Edit or rename a template
+	//
+	// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+	// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+	// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+	// (RFC 7396), under either media type: `null` takes a part away.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+	UpdateTemplateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error)
 
 	// PreviewTemplateWithBodyWithResponse Render a template without sending it
 	//
@@ -6583,6 +6702,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6593,11 +6713,23 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 	UpdateWebhookWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook
+	//
+	// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+	// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+	// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
 
 	// ListWebhookDeliveriesWithResponse List deliveries
 	//
@@ -10817,6 +10949,7 @@ type UpdateTemplateResponse413Headers struct {
 
 // UpdateTemplateResponse415Headers the declared response headers of an HTTP 415 response for UpdateTemplate
 type UpdateTemplateResponse415Headers struct {
+	AcceptPatch     string
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -10861,7 +10994,7 @@ type UpdateTemplateResponse struct {
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *UnsupportedPatchType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -10935,7 +11068,7 @@ func (r UpdateTemplateResponse) GetApplicationProblemJSON413() *PayloadTooLarge 
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r UpdateTemplateResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r UpdateTemplateResponse) GetApplicationProblemJSON415() *UnsupportedPatchType {
 	return r.ApplicationProblemJSON415
 }
 
@@ -12397,6 +12530,7 @@ type UpdateWebhookResponse413Headers struct {
 
 // UpdateWebhookResponse415Headers the declared response headers of an HTTP 415 response for UpdateWebhook
 type UpdateWebhookResponse415Headers struct {
+	AcceptPatch     string
 	RateLimit       *string
 	RateLimitPolicy *string
 	XRequestID      *string
@@ -12439,7 +12573,7 @@ type UpdateWebhookResponse struct {
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *PayloadTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
-	ApplicationProblemJSON415 *UnsupportedMediaType
+	ApplicationProblemJSON415 *UnsupportedPatchType
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *TooManyRequests
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -12506,7 +12640,7 @@ func (r UpdateWebhookResponse) GetApplicationProblemJSON413() *PayloadTooLarge {
 }
 
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
-func (r UpdateWebhookResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+func (r UpdateWebhookResponse) GetApplicationProblemJSON415() *UnsupportedPatchType {
 	return r.ApplicationProblemJSON415
 }
 
@@ -13771,7 +13905,8 @@ func (c *ClientWithResponses) GetTemplateWithResponse(ctx context.Context, id Te
 //
 // Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 // is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-// content that stays the same, make no version. At most 1,000 versions per template.
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13788,13 +13923,32 @@ func (c *ClientWithResponses) UpdateTemplateWithBodyWithResponse(ctx context.Con
 //
 // Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
 // is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
-// content that stays the same, make no version. At most 1,000 versions per template.
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
 func (c *ClientWithResponses) UpdateTemplateWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error) {
 	rsp, err := c.UpdateTemplate(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTemplateResponse(rsp)
+}
+
+// UpdateTemplateWithApplicationMergePatchPlusJSONBodyWithResponse Edit or rename a template
+//
+// Changes what is given and leaves the rest. Content that becomes different makes a draft, which sends use once it
+// is published: a new version when the latest one is published, otherwise the draft is replaced. Renaming, and
+// content that stays the same, make no version. At most 1,000 versions per template. The body is a JSON merge patch
+// (RFC 7396), under either media type: `null` takes a part away.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/templates/{id} (the `UpdateTemplate` operationId).
+func (c *ClientWithResponses) UpdateTemplateWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id TemplateID, body UpdateTemplateApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateResponse, error) {
+	rsp, err := c.UpdateTemplateWithApplicationMergePatchPlusJSONBody(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13964,6 +14118,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id Web
 //
 // Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 // another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13980,12 +14135,30 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 //
 // Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
 // another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
 	rsp, err := c.UpdateWebhook(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook
+//
+// Changes the members that are given. A webhook that is not enabled gets no new events, and those that wait for
+// another attempt wait on until it is enabled again. Enabling it forgets the failures that came before.
+// The body is a JSON merge patch (RFC 7396), under either media type; no member can be `null`.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id WebhookID, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -20731,7 +20904,7 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest UnsupportedPatchType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -20948,6 +21121,13 @@ func ParseUpdateTemplateResponse(rsp *http.Response) (*UpdateTemplateResponse, e
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers UpdateTemplateResponse415Headers
+		if values := rsp.Header.Values("Accept-Patch"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Patch", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptPatch = value
+		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -23292,7 +23472,7 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
+		var dest UnsupportedPatchType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -23485,6 +23665,13 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		response.Headers413 = &headers
 	case rsp.StatusCode == 415:
 		var headers UpdateWebhookResponse415Headers
+		if values := rsp.Header.Values("Accept-Patch"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Accept-Patch", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.AcceptPatch = value
+		}
 		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -26322,6 +26509,18 @@ type UnsupportedMediaTypeApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type UnsupportedPatchTypeResponseHeaders struct {
+	AcceptPatch     string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XRequestID      *string
+}
+type UnsupportedPatchTypeApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UnsupportedPatchTypeResponseHeaders
 }
 
 type WebhookDisabledConflictResponseHeaders struct {
@@ -31622,8 +31821,9 @@ func (response GetTemplate503ApplicationProblemPlusJSONResponse) VisitGetTemplat
 }
 
 type UpdateTemplateRequestObject struct {
-	ID   TemplateID `json:"id"`
-	Body *UpdateTemplateJSONRequestBody
+	ID                                TemplateID `json:"id"`
+	JSONBody                          *UpdateTemplateJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *UpdateTemplateApplicationMergePatchPlusJSONRequestBody
 }
 
 type UpdateTemplateResponseObject interface {
@@ -31833,7 +32033,7 @@ func (response UpdateTemplate413ApplicationProblemPlusJSONResponse) VisitUpdateT
 }
 
 type UpdateTemplate415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	UnsupportedPatchTypeApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateTemplate415ApplicationProblemPlusJSONResponse) VisitUpdateTemplateResponse(w http.ResponseWriter) error {
@@ -31843,6 +32043,7 @@ func (response UpdateTemplate415ApplicationProblemPlusJSONResponse) VisitUpdateT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Accept-Patch", fmt.Sprint(response.Headers.AcceptPatch))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -33678,8 +33879,9 @@ func (response GetWebhook503ApplicationProblemPlusJSONResponse) VisitGetWebhookR
 }
 
 type UpdateWebhookRequestObject struct {
-	ID   WebhookID `json:"id"`
-	Body *UpdateWebhookJSONRequestBody
+	ID                                WebhookID `json:"id"`
+	JSONBody                          *UpdateWebhookJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *UpdateWebhookApplicationMergePatchPlusJSONRequestBody
 }
 
 type UpdateWebhookResponseObject interface {
@@ -33864,7 +34066,7 @@ func (response UpdateWebhook413ApplicationProblemPlusJSONResponse) VisitUpdateWe
 }
 
 type UpdateWebhook415ApplicationProblemPlusJSONResponse struct {
-	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+	UnsupportedPatchTypeApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
@@ -33874,6 +34076,7 @@ func (response UpdateWebhook415ApplicationProblemPlusJSONResponse) VisitUpdateWe
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Accept-Patch", fmt.Sprint(response.Headers.AcceptPatch))
 	if response.Headers.RateLimit != nil {
 		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
 	}
@@ -35730,29 +35933,56 @@ func (sh *strictHandler) UpdateTemplate(ctx echo.Context, id TemplateID) error {
 	var request UpdateTemplateRequestObject
 
 	request.ID = id
-
-	var body UpdateTemplateJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body UpdateTemplateJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/merge-patch+json") {
+		var body UpdateTemplateApplicationMergePatchPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UpdateTemplate(ctx.Request().Context(), request.(UpdateTemplateRequestObject))
@@ -36026,29 +36256,56 @@ func (sh *strictHandler) UpdateWebhook(ctx echo.Context, id WebhookID) error {
 	var request UpdateWebhookRequestObject
 
 	request.ID = id
-
-	var body UpdateWebhookJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body UpdateWebhookJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
 		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
 	}
-	if err != nil {
-		return err
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/merge-patch+json") {
+		var body UpdateWebhookApplicationMergePatchPlusJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
 	}
-	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
@@ -36177,438 +36434,443 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchtHti76Knlx+oalbhQEgDMZjtu0hra2TVktUpZbpraRqEoQaRYyy5VZBGGHTvQ7nDc4P87/+wr3",
-	"UfpJbuRamVkDqjCQoCZzx462iJpyWLnm9a0/WqGcJFIwoVXr8I8Wu6aTJGbw7+cRmyRSMxHOnouXqbxI",
-	"mYILKptMaDprHbbOxoyMeKo0SdlvGVOacEWU5nFMqCZTmV622q0rGmfMPBfKiLUOWzx/b8BFkLg3t1sR",
-	"05THrcPWsX/flOsx0WNGFJ0wUhhS8B2bma/Z7xwRnc4IvaBcEDrSLIWHLvgVE0TzCeu02i37zudR67DV",
-	"7R3sDfvhdrBDu6Ngj/Z6wX7Y7wfdqMf6oy26PdwJW+2W0lRnqnW43T1otzTXMasbHVekMClyWRqZ+bKe",
-	"JebBR0kqhzGbqEdNa/D+fbv1komIi4snckK5KK/3MYngV/JrBmt+wZVmKYtKq5wyqll0rFuHrX63vxt0",
-	"d4Pe/lmve9g1//+21W6FmdJyckJ5/CyVE/eh1oTyuDOTWYof6YRyYjZFqFcslGmkWoc//9ESdGKm8ou5",
-	"WWkaXs4/IYeKpVcsah3+/K7dSrI0kco888NUsFSNeWL3gpuRH+o0Y/lCu9mbRdNx67C33+369Tv76Syf",
-	"acuPILhiKR/xkGouxde/9Sc7V9e/b82Gu1Oh98Nf097oQtEDlm2Pk2jvsvW+7WeBvzQ/0fkFJ3bJZqtP",
-	"88l3z09uOsPHL45PnhbmuHSA0SWfdOiE/i6FYgpGVphf/Y42Dfzk+Pn35NmrH248+pOfCkPvdcmIsWho",
-	"NkhNdNLJVMCo0kFvU+M9fflsM5R09bVKRj3CRRhnETssDY/8TxrHxTH+Ek1oGq5BDifHrx6Xxjmisbrp",
-	"QOFtvSOSfC2kYEet9+/arcgd4Lkx8RKr2x32e8FetEODfbY1Cvq0N+yGB9E+2xu12q2YKv14zMJL5B0i",
-	"i+PaMeJPrxhVUrjb8ADmDxo29qP9bSEfm46lYiRF/kKmLGVkJDPx6TK0G3Od9TmhW8DPixXeiGWtxT8X",
-	"rsuHZqCrs7n1We3Cid49r12BLa7Djtcg503z4xq+uSaLXmvwH4xHV9jhlmOHdcNexrbr3/XecPIxoxFL",
-	"QfV/LMUo5qF+xXQ6OzZ6tvk1YipMeWJ4jqEDFkoRKaIlmVKuyZCNZMqMfs7FBaroHfIyZYoJTaZjw/PN",
-	"febimMWJapPpmIdjo0IPGvTkgVGqra3SOuy1Wyocswk1YxnJdELNfLjQW/1WuzWh13ySTVqH/d723vb+",
-	"1u72Xrs14QJ/7Pld5EKzC5a22q3r4EIG+a+glD81x+V7iYx1fs7GEEqoHhM5AsNjwpSiF6w0zNajq94j",
-	"Bqz6UcH86HWDvTDcCg6ibRb0Rl3aH26F29EOqztM89PMUh6kbMRSJkKWmxpKp0Zcm6F7o0m/YklMZ+Z1",
-	"1fEPzPsHdjfMBKhQU5aSlCWMalX8SUtCBWE0jTncUGenDSqG2qBDjoew31KPWTrlinXORWlxzABaxRky",
-	"YfbnZ7zwrjqx8i4VZrv6HqVMySwNzXyNqUYVsZrG/K7hgS1s2+JjupFte0U1+55PuJ6fyRszYK5IzEba",
-	"zeaSzb5SJKWaES7glySVIVMKp4ebx6JDMkgHbtdUm1ARERrH7i2/ZVLTohl9LgZ6QJQ90g+ilI50wJke",
-	"BWOtE5rwwHwyNuMMLJ8Iet2HHXJMhlSHYxLKTGhFqCJSME8uI5kSRsMx6XUJ12yiyJBdZOKITMdUnwuu",
-	"iaaXzPw6kyKCX/2EuSIJ5REZzuw24lys2c+1pzWkZiEJDA9cE0xX6e68dclm562j9OvewcHBkf66V6LC",
-	"hGrNUrPo/53f+XM3OHj3tyNt//GXxfv3UsY8nNXTY3nXYEXsth2SwW/5RpmrlEy5iOTU7NVg6jflXKyz",
-	"KzdYmd++7ne73aPp1/1lK/ObW5np4pW5pfCo8P4VTttmZcFpliRGCnEpVuc2yj7EIkKjyPyrTWTqrsZc",
-	"6Zz7pozQlBHFrlhK43l2pPIBqEeZYunf7XWrUmyE/7x58+Y402MmtDEnWP0M4c0MZELhXpAGbXPmXz17",
-	"THb3drpkTJU5mqWpfMNoCovcPN75Yf30KvfiVUf0gk6YQn8cuw7HVFx4Zgi6YPqVIrG8MMxpyuI4MKvB",
-	"IjL4KbAvDZ5Hg1w8IKt60PvPv/9Xr79P5OhcxMwQvWqTiF9wwz8HnUGbDH4x/xMMHpqTdMmSuaO0qrfR",
-	"z3tCr79n4kKPW4e9/j7QqP97frPet1sJTemEaaumHSf8OzarWyKzaTwqCI1O/UD3wq1+sMd2h8HBaLsb",
-	"bA37YS/qsoPRftforOZVhrpbbaeG82hFwsvgzvmNfZylSqb1Ix4Idq3xBr8/Cb1glj20QZ74H3NB8Nww",
-	"kFiKC2AoRgDBQZMj+LdML6jgv8MBBpI9N/q6YYXmjhGPzXLiVsKEf8tYOstnHOKAG7Ztp9evbluBY/58",
-	"HLylwe/d4OCXoIlNPmExv2LpCtsY2Tsb9pKOdneCvd4BC/b7e1vBLtsZbVPc0fq9jPIv325P0ROzwgTQ",
-	"IKof/mJd6y5IEZT95aO2Sj4wuoKC7Bg+ExG5oFdsju+tqPzfxcwKevl3rEYnOQGti2ui6AjYOhoARYZ4",
-	"SCjR7BrOiDFmiZwKEo4lDxl5cMUVH8aMHJ8+fv68bTQMldCQqYdtQolgUzh3XvnTYy4uzoW22p2WZMic",
-	"Et4mKgvHZmkpSamI5IS8fv38SYecMkbOUYcwT7cIHcorVjimqPDki1axRZoObH9nZ9GB/b+C/9l0UBu0",
-	"9G/llEyomBEmdMqZmQiwJyMKqSYTqcp0sdOt5zOgo5VGHbERzWKNjzQrOb1u9xbaDYuOUU9pkPw1+kzC",
-	"0pAJHTARyshs4VhOjQ5DUMecplxrVjnmNepLDeHbT6xG/eb0DuU1LoXbzq1+t7S9W3U7ecYmSUw1W372",
-	"tb2z4WTvR9tbwd5oLwxod6cXbIdbUZ+Z833Qu6OT/SNLjT74IpsMWYMUFXDNzICSK7y9TUapnJBeVaeu",
-	"GaF9onWnCjconmw4lvJy+R5M8caGLThgO9vBXnc/Coa93X6wE22zrREKjzvZgvfmYZWAozLXwZzDDOPf",
-	"QjMB/6RJElsvvQsK/+1XhXZEMQbPrrnSlaC70XKNWpspVhNdv2SzwEwosI8Wo+qCZCJlV/KSRRCk9hy8",
-	"qAiNqVWhzVsIjVNGo9lmw+f22/lXcKzFj81FzKvzMusdO8ZbyEiQEpnuJZuphuVBuzg1Ighco8UFKi3F",
-	"hM7I2Ehwy65Jr9stL6Ha5MIY6p7bCqry+RAwovywGtepPEEgzZyO/5KyUeuw9T8e5Zkfj/CqevQS34KP",
-	"lI9eHfHougH7XQX7NrdmzdrhMxMz8IJTueTpqhuevfdRfmPRvxLkDpaVHra3G1uyYPcte7xgd8Lq4PF+",
-	"JtMhjyImbny+Q8aiygE/kcb4D2UCxixFAxbUIi4uYO3HtIm27QsDuB2sE0/dZ9W3RJIpIqRGGged1XzU",
-	"auPq0Mjr2yfObFVPfkiF+SjqeaAQggJoR2615Vq6rk4OCVsmrLJ+XCkzR7w0v04TvB6464UV4orIhKVI",
-	"zQLGk68LTXhgjuHmF8ZszfHL57A8MQ0vja4I36xdivL4N3O8rTPSft3PuT1/xjnSDA01v/JnHHR78/xU",
-	"ZnGEBDUxZJxIMIlSQs+FMcRZSmI+Yjld+/1HeoD9B13+c2cQ39DoWUwvbsgYRvbRgthn3DBTYvQSImRK",
-	"IEZZQ95XNOYRfCEYUR6XRRxoUBhXfWWZufWQgdXhdhfecWsK75YpvJAjWPrGHIHPz2BDMsxO0jvLzFAy",
-	"cSnkVAAlm2HZUJhMyQBWeND5MojxefRDam3+G9DjJT5ZIEfDA0Q17/Em5DiX1In0iFP5dAnSGDcxepBr",
-	"VgacFTc6nP5AQvTAcVt0fnxpB3LZhFH8zEWTzU1skuhZm1iZAuKkv7NDwjFNaYg+epv9O+Uhs4f7XFQc",
-	"VF5D5UbkVrjDFyOHvudK219vePxD75wvJvHhr+hCYLFiEMC6CdHbF9VJInDUW1sx5ugyu+cBXzwP8OsK",
-	"Z5QuENwQRc3AHc21woi2+kJk9j/BE3x/ZD8bsSUFW0qw7XlyhWe8OX4h83QqyJf6Usj5djKIC9jPiq3P",
-	"JkOW2iSnYcropTVeYYvXpOskNca/npHzlsp+HbJQn7cKG9dqt1iayhTzxtd4KpFcQLZL65G9A3JCPw8x",
-	"Zk7zf53+8IJEMswmZs9qPCru8QA2rsIqhjKaESYiFvl0nnHlnZh+J81ea0YeDGeakd7DTTMOGEiBSZWG",
-	"UO9qKU9sc+yjsF/TVIqLtuEmakwTUFW5IBNGBRcXR2awYy4uYIUiKdiXwAswL+AOYiOvfEmcCybUUCv6",
-	"N2sCJP+qDYbkZXYo0mzpyh1ERs58KoShi3RuLrUkWp6NWV1eqtas2xe3jI/qazyXhFasf7h5ZW8XYLGv",
-	"/2CRFfu9VYIrtfPbHFOoj6WU6Q1UBXOtsFRW5ajPxV5QmfrJ2LeQzRH4lNBFT9dUINySGd02hsMF+sLL",
-	"p+WH4l7mDvOaQ1Pc9cC/rCJDS6ThlGsXMuCKqEwlIGI3HZZo9v3XnpD6yXzgQA0WWRwqJqI/SZTGRmEW",
-	"b9bnrjUUhNUtVYfbS8jNhCPW5tj3/Lqaw/iKZQrNlhvQQeofLvhIBNjcaCxkIrJQErAz9RGOYpHaJZsF",
-	"9q1VflWNc4TmjbDz1H6ySA7WuRBTpUl/m4xllt5aJer3y8ysSmiFXOnKkJaCWBTmvUkfS3l8sGIu5btu",
-	"5TrkxRdoLT0XmqWCxk/TFB16N+J4+I65Onw2YmGdSe8eCMDlUVVHsJyCoAcB6UVNWXpUqpzgEeQBoaDi",
-	"IuSRNbNvQcM7VZu+NJJ6Mi3PZFOhZFy5PNvbDCOnP64Ieqe1RAtnyJioo8jbEMaJ804UMnVvQBsLYxhG",
-	"lSJ5+u3afmL7aJ2z9MtMMlgyaechXhB2/AJYlqfM59FdEOV9YG0jwfUvngxfSP0M4GRuSINowlUpECtT",
-	"XPl4DR0KqQMHY1OkP1xpUXmB2aG5NOxbU+N2iRrrv1xLjvngN0OG5sQClaGXyipsxbl+pVBv0FOnRyjI",
-	"GAZ9gYdYAfu5k+JLOosljc6k/J6mF+yGFBm7ZwuOpitrobg6oSo1JvjlQEsZ4PN18RnnU8q9KtxGJ1HB",
-	"63W393f2drtkONPs1pZIb6s+MqOlJDDGWtKcn8nmOKUbAbw3dfmppQUBSIIvhBYnAAfial1ulmBAk6Qq",
-	"nk8TJiIS0oTk3v8qPYKjMghpUhshCEOWQIY6LD6mE2PeN9ZcSqHH8Ywo96FbM8qKTTz3AQzFwEBriXJ+",
-	"OmaJ2fWYZkrPORfiWE6pCBkxpjIUSCa4GWTC9FjWrdcoZSzQnKVB/tLKCTa3EOrf7c5ywlIuI4hFKxaR",
-	"LAG4D10QB+WPb3otK8PKx1G7kHXz3Nz5bhwLOhLm1sL7VJsI4XNnAvbPMz5hMrupI1XFcjqnHhUQXau0",
-	"bKkr0PardZJoQiOGgoBrHTP/uiMsqeboH5OZJgnN1O1lUXe/RhZFPEJVOU35FaJIWBTZObqtzmnDMqk8",
-	"kkOfDwAJRM5VuOPQYCBjVpDYAv8Isk2+498Qaq/7LHeL+ZO/YbfrXtEhBb+K/Tp80TCPMJbKenRCKQQL",
-	"nbL6uR+HUyaiW6co5UXRVT9bykKecMNeIFjnb6s7IvbOoHSbPyev6t/UachOWnB7IS1Jy41mJDXOt+EA",
-	"1czY7EkmHEJdDex0KidBniwBJnaOdteQmGBsm8JdJd5j3yVH5LxlXo5JXGguu2cKN9VabHUbsKl3F3bL",
-	"vGLjGWQLFnRRLkRpSTfH+iy2xpr5Ub9lLPsypLNhR/eJCR8kMQG0iKgh12koMxEyZYgO0hMpF7pOsVGI",
-	"jxzYlxUW6RSvIGwd6JwAVrTwA5tcq7nv11sx5fHfJ2x8/LJadRPC+SJKlgzJnkl5QsXMXrlpaMs6sCpJ",
-	"olQz59qqU8CoZkF+uUzDZjPNxqgcmnFElXYeI0wgvOtmFP1iaqOjBzeeehWrOCezxEXam1euyt7ZHCWy",
-	"2alTYq/OE7k0sRbeBouDHADT+G0WJlp7glAS0ZmV+s6O+aArvHxBlkscXJLNMpWldFifF1Zd+hwWqHkT",
-	"zgXuwoPXZ48fVvbis0wj3Vw60ilLr3jIXgt6RXlMh/FNffsRA0VJhLP5JA13hUA+MBSVzJk4/qYgK4yl",
-	"auVQTYdUMS9v3I13fKJ2yjgg5RmVBlJvbNRPDs5GSrmYi9IVXBhGCR1nGpzKTWvn3lFl9w2vKCzWJtdl",
-	"waDrV8UNezN85YcrlsaSAnKbe7VNLZ+nwFKqy5jGo0BpmbKosjRFtvAxTqdDdLu1awfqzesROcZ6EgMi",
-	"h2bXet20BKpJzKjyVZPwMnDTs2srYmyUpt69sM7zuQvhU6s/qyk3ORaEXSdUKAi9eYhIGx+sWWYHyRe4",
-	"QsHCKptVObTJaSLCWh67PkUEge3ewfZWd5vIUDMw8+pW/KbvKjhwrmjKDQNTG98HtwgOZWmYj7J2O+YW",
-	"DTjJTGh6XZVCCp29fi8AxCmW9V7MRZsRc8FI79DmzeFLz1sAA587xvyb67ZgvTcUFt7s3ae45ndXVkhJ",
-	"QlNdGFpCU2XL6nGUwMNz/C2K2m3ZsYa8/UtwrDmB8MGBGf2uN6Ez5nT0sXAZiwNYC5yxdm4fohTRfVgt",
-	"WvBblCO2u91u/pEPVpLov7hKUWLDPDeV51wminUAH2HxLOTjOiWK5+K+RrGBaz2NuL7nXB+Cc1m4Y9XA",
-	"ePzlBctl71nAf/JxN7Ae95lNcx7/3SLXcR9bi+nUT3JTmLOYLLo2C+LYbQjKpOfW8bPXYO4943fnGf+g",
-	"/tnOn9lv+lrQTI9lyn+/cQZqVnlFKQstU8bCbijZLD1ZCdYSiu4LHzqkipy3ju39MKpDgr2LyET9EvMr",
-	"9st//v1/zlu3ZtK9+tAlV8TGJl32VrN7pTSxTSXwm1FgtyoH1ltGaPPAVuw64SmL0LYEdNkKib958yao",
-	"dpVaRDTVJlS3pjl2nbBQs1shqzlgp4p/pIr4VfSTxFzVs9SlJUvVt54DvaishDH1JdYuNZQltV0OczUx",
-	"n4gvpNz3tVBZkshUs+iERZyezZKbhpT0rJrB8UJqgL2q5Yn+u8HEfBg7w1S5o3aJqcAWH+OgAjPIQ1Ic",
-	"lxnPeavtk3UpsRMg0B6Gi4tbF5HsNMN7RSyMKUAnKZhvA7OsnfHmi0rqRmTsrddnz4J94KwYTrYr5Bro",
-	"fAnUbLu5POEgjqNbGq+Rfc08UTOBF+bp2raJCfyzFQ5rr7t9si86sv8wOzPi6QZQLCsmWP1na+l0bgab",
-	"o9DmUXwhhAdv/OhwMYu9mHYT1ALivbkPs9/17/9g/kv3wVU8CfUzvENQtcKC3BQ47d4l6c/XGVP6nqlv",
-	"hqm3PxFgquaZ3B+Ymx4Yvy+F5nANnd0Nuxwyix8D3fou2eyICNtKURHFwpQB7VrsYW4rcrF15nFty3gm",
-	"XMvf5l73/W5/N+huB93+Wa9/2O0edrtvW4UWkxHVDOrc5vvfmdcY418t/brSMlFAFli/kcUxZDbD/DpN",
-	"nzO3YXIdNuab+zy/s27HSzr/tVtcHftCi4rvxKYIucZpQqbOSVIaSmlOQyljRoV58yWbvUzZiF83NRhP",
-	"dWF21uUAsAkjzuY7btNh2Otfz36vm0RMlX6tVqQegCXLlOGohlpjekGGM6LkhPkqwhrC2g16+2fdg8Od",
-	"nUWEtXSnJ1Rdsqj2/DjXKzCm/KgQfKQ8Jue7c4vyy3/+/b/9/9etEPaJrO2sCewPUazBmV3+0stURhlk",
-	"qdS91tLGSutu77Wnho/cR4XUNz852GqugRm5r5ttjqT5CKTZLJMup1hE4b9G05TOWtgk06EO/IwtN2FZ",
-	"i6Re3GE/uhKBFplNcQELR7Fd4Ibv/DDk8FdAX3f9+77nqmbZreNVtYlgUyPnvK6w0twtcwdKvX6OT/TB",
-	"xVZai3brG6rDsbnhFVPQz7d2B4YMcO9s03IzghrOD1rRSgL/sbn1vc2rqvvkDPHaNJtYkvsVPKZHJEmZ",
-	"Aqx2Q5VIeGU6f7W06LMgLWxa1x+1xX8FUH+aMpfLZBO5zJhianaZaOkHu/L22HVANL3387vCV238Xbsi",
-	"hRrEtTt+Lxc0ImINosBM/StFkpgiolABiM82+e2WxrSwc/TBQaFLb3eVxtG5TryELzARneKdc8wAJudf",
-	"VHdo4cA0HZYfhJmxuUYSUJTYxG2YXwhurOUI1YzyCaIAPMKiBX28gbrIlKWsbpN7q7fiXnFF3clbbUju",
-	"7jsflFlhVb/8TOh05le/7egQlryyFysf1yqTLLFVNwX35xJ54ze5sLj5lOoo7jEIEeTohQRyGkXczJvG",
-	"LwtUBP0Cm6LBWlqde572bqQ5+9UdZTpL2eYU6Xo1x5jjw5iKyyOSCf5bxgidSIDpmauOqnRIJi8kOLZT",
-	"GRfasy3QkApd293+Fpryl8draBTS7n3f//UUmiMIG6Gk0Qsb5K6v+hTIdGsRlbZbuKL2stmWKuFaHclO",
-	"rJlQsbHGzQnV1v9r6btPzFMr3lOjNdlnUvCwgEpsQ8ZDFssp4fqIxHLK0iCkikUYx8tSgfhiSSZmRotp",
-	"E0pGXNCYRFJDZM/YwCOgoucvz4WF1myTJBvGPCQqG434tfnSlMdRSNOoQ4696/OgQHGgScRsBBst2mQ6",
-	"5uGYxIxeMUVSKSdYXztm5wJha22LppSFMo0UBh69V3WnT7S8YGDdgbUxmFAeP0vl5DQb4hINmkgfchpz",
-	"4p/JLMUnOqGcFM+tq8q2S146Gv1e+WhsrXQ05gZZr03EdMhix7FPjp9/T569+uHEkQfup0uzOsKpD1AL",
-	"ggWWWcXwNDeUGJJQAXyjPKfdreppr3KrhGrNUjPM//75OHhLg9+7wcG7B/m/g3d/LVx4+P/8pVW3Llas",
-	"BeqSJ4FM8IQEvlCg7gja5Wo+e6dW4eVSqJufQEvfDFC4nQ5do6642+b37xtD5/56hzwXltTNsTMbOrM6",
-	"NdcaMIktk5vA0i5g15775fuaKZb+3f5ZJV6z50N5Xd7hrf7NqLYg8NeT+H6dmjfOJdfefNN8gmIu5A0T",
-	"KhVmDcZ6Eg+AiQzMBAfF4qz5DYZKldqzCRVeQxnNOmTwxx+GVb1/PyBKUxEpYGGUuPqiNmEqpAmLGnaV",
-	"DDPDY4cKhgVVNdBDrSKdz7NudytM4D/sW07cV/H3R/ZCVXIDXuQyfWPFw1igCjPzZjXl9RLdJM/lX0Ut",
-	"ecPiUE7YRnSSDKmuRmzaS7B3ScquOJvihsAPTJqzRd7YbCJlzWtojGufHOQo5CJaZ2Jtv5XlKR4c7C9j",
-	"xLfdxnxl8Ic/ao/VtV6Z0q9YOqSaT25H6gXq/qD0XKfvNXMsG3u7OcNy0Z1FRsmV0WobNmaWoH6EN4H+",
-	"Jtew6ez4n5qnIb2pwuPX1ZbbrSyNa42nlLkxGplnBsmiQ0IFoUMl40wzw5d1ogbk9avv82QlI9dsuYI5",
-	"hym9gBaB5AcRz8hFLIc0jmcklZk2pOC1Uoafsch4oNiC/B1E7GrQJgDSgh8cQNMEEkuZDGl4mSPGKwSp",
-	"hGdl51yspEHCFA4fPSpI4keFpILcr5TyihLZ3S6f9P0VmFmFVs3Stx25NNNs1BTzsgbyV4pMmKYR1TTP",
-	"8RsZm9bGbcrkaa40vs4/Rp4j0xxDKwZUWEPcVKPy5GWNC8ICbyfP0rc/vYj/tfVfcfSPt2Pa//H3t29e",
-	"zN7+9Gryrzc6Dvs//hpOfuyenD2v89nZzvmrOIwrC4upy26iC1a2qHnWCJhcozQyBJxF4F83JDhkBUdt",
-	"mzAajmGJasw+qmn9anvirzh8uFM8QeeE74IjHQ5WtLo9nc/udrogzKBuGZ8Yhd0YeXXS+cmLU2sCopk6",
-	"jLkazy9Pc3AIiBGLU/JcSJ1SHiO4Q8VU2h4n0d7lb/3JztX171uz4e5U6P3w17Q3ulD0gGWdX9ASMeQ9",
-	"ZznOUZ8cAqBEg0sbsipsNE8xDFvVaPlLhxRd8kmHTujvUhiTo2EsxWjIvNs9ydJEqqVRDL9XL+39pU2u",
-	"kQBYQZT7NhB7jGukfqMFkcGPFsBwsFJQdjVPtx+oc3e3W1o3qPSaT8B2iG1Mw1KZg2dF8MOauGpvv7vQ",
-	"j9/vbe9t72/tbu8VHL291Ry9Lnd4pTk6Ie7TdBporXKENkxilfNu05et7wyHhpuQU1vhCb+xhVOzkFu8",
-	"zCm2wc9o+QYHbbVDTmTqz9yEzoghPlgGYfbl59aT756ftNot729ptVunL5+12q0fpoKlasyTVrv15OT4",
-	"1WMzsHzx7HNzB65KgnMDHbxEB9Og2JgZeXQs5WWQJW0ysKB/1r+D9b0YcxYML0+oDsfl6+Z/sHd5+1wM",
-	"XmOZQn6Le73r21S/NKjl2MWxQ221Wz/mCK52bPgvGEar3bJfK69R/njzMrlM+zpcBXPd2I+zhC3fyMcv",
-	"jk+emkH91Gq3zn46Kw/FXZ0fSKNn1WEBWh7m865y4WSle5LKK2bzPtZPDnKvL3U9bszk6HXXTREKM6Xl",
-	"5MT6IJ8scEDO+RwfAEqcuGKxTNDQZelX6qExjEGhqekr4ouBLabSmCpcH3EufNKad2liVznQXgREUEcy",
-	"DVlV055QHq8gdiNHUmoRPakKO1xJHcqVlZrY9SKfLqoguQcepIpzu3cWe6RvkG1ln6+Pg+8O+71gL9qh",
-	"wT7bGgV92ht2w4Non+2NVomDG4Xl8ZiFi9JmCq57ZEeg5Ri+41sQ3DBdZjXxD9PPZT8+9YpRmwBbIzGs",
-	"Y2PI9JSVDyQ4Db2S0i46hlYZscNnXvXsw0pBD6AcnRqrdRFDBiBg5U1XsC4HyAc4vAgurVcD5yids9I0",
-	"qySyLBsIX1ifDXRa4r03TQqyQ56PXlePcIlwFkjsTGgeE3bF0pl3IzuFI2VKxlfGIBs8AwE7sPu318dO",
-	"ot4SUVkYMqU65Nhv9blwUUBDlIj3XzxMIxrHioDXQkuSDwi/4HuV3lSk44BXFt5PIbRUIzJtkk5udJk5",
-	"DGXEWU04ZRiGjYwaU5oUZuIOYy4iEspk1iaKJTQ1REWGMLsJ5kMtPY6rfuuWX1lB3juUdXPoXW7EBsU9",
-	"5Hid4DeaM83cIFAVXJu5jVI5aSCCs3GuKTgvRXl6Y/73mcyahJx59YtGu96/OeIqiekMBGz59cfhpnKX",
-	"7SLdTVqZUYp4xNxWPY+a0vIsJn+ErOEYrDFy+vSUXNgEieLYun0zvv3RLowl2Im22daoTwMj6gMztGB/",
-	"dECD7rAX9qMttj3aoUEX/m+VJcMMrJWpuy4r71a0nR/W+RE8tUzZZUP6bGQ5FQQF28pyA0jbJ1aW5cfO",
-	"YveXGWQSz85kk2fcXOZMkQt5czajmNCNu1CgEA3hhiZKnt+K/ts7VtBgYQv6WVN8Do66jdDF3Ji8RXC/",
-	"uljh3IA0vWgKpNAL1bj2+bun/t1LJ6/lAmaYE+0KH62J7a+gyeXsuMA/82GB9GuDvM3JM1/9ggI4z5Qq",
-	"AsWua+koFviCJ81luh8MDEJRdWrEiIaa0CF6bQu0W+8cX0pw8J0n5u73ecVarTUwpknCxLxAzDeotKNf",
-	"KWzVXO7bBAlUxWN3SNREJ0dkZ6dLdjq9Tg9DXQ7SYiOyCkJBDZJqP9reCvZGe2GwT3d6wXa4FfWZkVcH",
-	"vVUklQzDLE0XWn1+4ZZxmJ0bMPslx8pDp4dShCwVymZluvxw9zMs03QsY5arqTJHDCmgeiw8jsuZwQo+",
-	"3Jws0Ylbd6itJzVfBk+7bST90s4sPmRPauNIQPIsRmDyvPJNIDEd2UBSXhjgQAYRmFoRiQY/uOfmk6Um",
-	"Q36RyUwda80mSW328ogMAP6+Y7jG4NBaM2OXaE3tk2ZUPqhlu9WizSyV7pCn1IzSlWArJIlcE9FSrp6e",
-	"fRvnPc20nNDa3PF8phKOiU1Jwp/CmBuLeXBoSBYcahT779FJG3sHU2yiQoXAlO6Yi0uFVaFJKq9nzmqk",
-	"kToXfEIvGLRBp9EVFaERntQGZKgwj7BUSWGeHNJhjM3ulGybrxR0h1+z6IKpDvne5haawaUMLvnsNUVn",
-	"FV9dU/gGG6ecZsN6d2++PngjLgbV8DlDmcrxuZBmqsKS/8EES2lcx0Pwbat/c/CSpRNqzuqgTQZnKRXK",
-	"HL2BWevBaxExzdIJF9WgVcs/VuuAtXVCTZ9HGwxmPLOCB3e/ohvYGsZa1yeL6WzZNOEm+JBfyJy+BieY",
-	"Ofgsi+PK5ApXar/N6YWQSvPw8ZKJunUuEn8+qGkhgOPFq5WsivKKaFkiUefNSsaiIQ0vly2Sa+vj1+mS",
-	"CxCyvt9PYc3oMFNsUC33REDPeRme2KSA27CHFHvGlT/ZO+h3up1+p1frtuXicuGE/euxn7W4tCkLVJGR",
-	"xLSYzgqJL42K+AqG7pwgMEMxRz+3fjdq6M5bLxOdvGIqkUItO0L8ypgha9Nrf6dL+p3dTpfYdTCPMX5V",
-	"f55RIb/decLYzdhIgMgawMSwIvLg1bPHZGt7d+theYhwkOpGY87W8UWtJrYi5ZqxWKaG1IUyp8Jn5O88",
-	"jumjnU631uxZoN80lJSSxCy0T5nLI02ewmNGoRgCve/OubxqEg6+dj23Aho9y13Sgl3rx1mq6upFzbdD",
-	"uObEorkbZmuVX2kjvhQntF50wGqXhREs1i7reWrJoDqs9UeQB8Vj/7DddJzgOa797fkxfEhkei5SNoJe",
-	"bYVb3NmovpSkDMHHzM3UqP1TKsyfD+YFwMN2qb6cZAl8zcyk8EVUWmkc+1dYgQ6PK2IHi01c8HQWJwKn",
-	"Nf8SHqNz8aB8rB6itgfsmfuyV8ef88HbE/cQ+wkDVetxyhgJx1RcMCKkZQWY7jfwOuvgXNg8MrP7jqzw",
-	"BVNJNItj5fUSrG11WdLLYw75Jpsfy1vof7E75v/ON8L/5NEaS6vn/8a1yl+Ai1GOalS/VR/bWMZPLP3W",
-	"xKVWZR3uDesxj1OL1POlsI9XzTY+Vha7UwuxmUZPEGv2vtVGIJZ72doto/et5yf+zjxxM1doZQWZddvB",
-	"GBYWZ9eMoD4fkrPYRhAgEbTMFJcn12hZ9CKWThRcqj9GTQFVV1eBPgct0XK3iYGV4AvxUUXIKEY3zphf",
-	"jM2xy6sFrTPyK8vemOqci3NxbDt22mrB3BwclKw7YIUlE3VABtasHDhoIGM7I7fkIXjxZ0iVhZDDWJ6L",
-	"C1lyPxQseGHM6ECOAjka8dDwYs1DdmhhKAffOG0Og8y63JDZL9WQEc87gYmfi8ETLw+RM0M7einamA1M",
-	"NYAYYX6wea1h6FiXCcpPh2DsBJN57IJhXgQs4uA0HLMoi71299jolPhnykgSUyEAlGapHPgn+Ilb0GzU",
-	"iIInBSHwjWfJj4uM/5lj+X4Q5g47gDIhnjbY3yXOuV7QGuabU9d9DPs+hn0fw76PYd8uhn0fHr4PD3/p",
-	"4eH1I8LfMhrrcRPHTK+AY7pcjhobYDUKw680qN0L9OzSc/MJgvJysFyHlpdlfUVe1hHmSyxGvl19PBZD",
-	"SHssCM2L5Y2OM794eW/Mxu8gbVeyNLOh0lxn5k/VtmEqwKuH5gB6zCZHhA4hJCdTNC0njIq8b4BfDVfM",
-	"1TqlE2veFr+OZWcNJy3fJttyqKEYBi/m63JkjVwNsKqGOZbHWhpgfwmqU7ccMGwYqgsg1vozHTpsneMB",
-	"L5FIhtnEDBGcuAfbO3sPNwJMtzArYgrGTYrV/VxB5VRzhoQdy4yct1T265CFutQ2YzO4dDkMnBkGYGBu",
-	"d7s3hqNb4kwpoBXXDXFQRKj1uADsGn1ujarXIrDjBQJ0/vvfnp29LKS4+Y9tLy5U2ykhzm13VwQjs9DL",
-	"tRXFNlZmqbVII0c5ZLH5EVOoHVVbM36+JmKFvijziRd1kK16jKYROPAwswhIuTLi8tcXtVwpF3gHKRux",
-	"lImQrVogh6tYkK0+twNOb5Hm3jWzivoIUfNWuLjyUlnlGw0Fv2ItQG3PHEhZD4TUwVWeS+4VmiAvcjYT",
-	"9k3/pA5s/U35Qt612ImjYOJLzSrNo0YpM8onSwN2PaaZbfSjEiaiIKRJAbTfviIAGK9Wu1UsVgq4oA65",
-	"1ME+JTTDAV+yWWD78wagukhzIMzooUrDzFRmdj7ulwnTYxnBTxZRIF+mvIcj/l3tLmC+V272aH6p3tXU",
-	"m6AGm72hhWRji9alPRQLWOMBF0Hi8M/LV8yoU2YX0VIx2AkyM1pgQmexpFGgpQxcV/HGLjiV5nelvcPm",
-	"Dm1gVqmgcYDgquYkub75QSboFeUoiNst37q/3ZK+7X5ZJ6sj8xoVrSA9ah3XKLR8bhmIrJrowCKh6x5z",
-	"iczNAtcyRoq5iNZdUWuuOzSUZjlrlTjolfMSb0dVY/eg23t4RKAjv8Nss9l0ABZTZpx1PuEKH3SD8Zyv",
-	"js2hw3BZuUkezi36ospr/ZE9JbcHal0SCEAAxHpSokUw6VrWD9likFenOtW4nTo0rNFF1dRhymjO1eb+",
-	"nKZcmxWhCTecwF/3f7sbhjyOubhw1x1yytzf7n4PIuXuyH9wt6gCJIe7q/Qb3jgfD/RTnNs3syMWAPcm",
-	"dtjrxFgbvW63EDEEuI8Qq+SMnc+1YvGoIaillkQP8+THISOZ/Ro54d+0ISLt0RL78OPq8B9MRDa0hNNe",
-	"BwDWaI2Wj7LAfq5lZl0f52qg5+oI1lt4ZMIuglSLCtd2kHAWHQ6pySjwCzHiaj3+rxZ4+x1irExB0R1o",
-	"OVgJLoym4ZhfsSVIf0HMla6gZu1u7W/fJXjYKitwu7mbpz/BiY9SOakX+MMC/qMRi8rX9kI/RV/Ra3+s",
-	"6akMyegI8ikFW2mVxiyO5d+bkUw3CAZ5k4jGKlOwgY4SOlb3LrfwE4Z4XAHZsXt30I5rxCVueqqtkr+c",
-	"Yj/G2V452LABXMQVAC9r0CBXOKb1UY3HcjKhgQ8utPN+912HPjYivf/8+3/tbpOYaTPCNon4BdeqTQa/",
-	"GEkZmP/pDDrkFNDbiE75ZMKiVbHy8mCJ32pNL+q2udvfvlvcSyfma72szi2xsPt9hxwLwgUcawswK1On",
-	"TBjDMuWRLd9PaLq8KIt2lxdlLY8xfVqAnh+ae2lZL5c9crlMiWJXLKVxXZQNL094KGOIZIDNLdMCdlxJ",
-	"sp0Lh3a+0y1mX3ABzLBNBmHosorMv5waviI2+QoAz80ccm3RvonYzyHBL6g2ERn469vEVv/YTFMzXlhm",
-	"VPGR8rwJhxZ8hlDZkyPPoPbPRcyuWKxIxFjSJv1uu9vtOuvVGK1x3CEvADkecsh6xgLqd7tEhpppZfgV",
-	"jIuMZRwR0UTT56KOqNsEMekFAK7biZGYMw8X8//9v/3/3tnqkDeQXuZXclANelHHMM6Fa08M17FVJzer",
-	"ldLQ5huZOZUpYhPBsYrpBapsG5P3nOhrssMWpvHlnZLMJG3/F2pRkZe5mX9zCWG+M0jJOPeX5+3yAj7l",
-	"PCMXXhX3PSZKGFV5ARsEK2Uj1Hs9Ry0p+0VlyINvVqFpJwnFdL04NjcBHhSxeFBaeVOhCRpqlXzVBWlb",
-	"pxxSIF16SwH2ttwvakOFuwvdmuBpg5rpmTLEoiiPbECGF0qrIBHdF5Y5KYy5iWsVgi0VnOCDWJa5BGRk",
-	"k8ZBLlBF8vx0HD/g3hoiF5LEUlywFBpKskRvxKW4dCKph7laEdjV4jw1oPe3/BsLsSm3WMuSOQpfWZZK",
-	"n5NgEdP2pmn1eQuGTSDdfoZp9fP7O5+tgqm2g8M8pd71dHOswZG6EdIXUkYdMnBZuXpw6GBVoMemrabJ",
-	"X0UVUQmddM7F4ISKjMbwAByZwl7LK5uMfPzy+SolJDjmQnaw0X7w/WWZ4W+cOyAupaaOGkv5MVgfiz2V",
-	"XWzaZonY0NjNkB7zjyzuBXvDzMJVXBs3azGxgTxUN/d22dWa6wqbsJJqMAvNrv24KCsI1br8xE4L29w2",
-	"in9KR5pkIgaR6dtA5KZiNZNpzUShamLQLVqeLkh39MNdYy18vhTgJALiQ6YcK8MiBUDtVPlirNUHb82M",
-	"qRVdNAsaehxhze5KDT2Wdu7YiEW+oA3G0vdnSbSQ41g6gRI+FnFw/KQMq3/MktTuWYkD9dbjQAv6zJbP",
-	"YQ05FtNNgY/Z9SsqGsUp14k+x9+XaRze6ry5mpF3tFlVzXCD+4Iq+NyUbMZqfXM6TMv2C3ajnkt5encR",
-	"2qfIosa0JqV0Tr6d0sn6os2lIDUyZAh4edO/0O/BJs4AEwLnhJCo47SJAqWp0PrhiAw6EHgsGdExVwhv",
-	"dC64wpRUcuZ6iUHTN8zHGLOUHbnc26nM4siYHrZGuUOOiWLQ57Hgz0JkeA7IoipvzgE9nACpeYL6V01n",
-	"AnumG/LvCs0FYhqysYwj1pTb6ZfP2MX5EprB2BGrmrVqe5ycvMeFW2uZurbctxj4KnLmpjTpRckpnWxI",
-	"itx0KHgiVsQyXiGt2iXh1NZi3FIrqjCoq6Vio0R8+SlexMcWlAjm2muxRtCaCJ+kMXCvkd9r5HevkX9h",
-	"Ouj6umbj5h37zYIDVfYv3Jp52Hd/5V8Dy2y7i34hLgX10ieJN7YYyk9//dFYrbXQvVm5qqyvZUdtBB3o",
-	"3YbVrCzvi2SxitG4wuFdZi/aj9/CXHRvWNtatCP8Ao3GysxW5Z9lBQyYELQtZNefOCe9Z2dfFLtZzGBe",
-	"g+6wmRJeW0QIMDilohLX9J0oTWeqkErgAe6szwDzmSfyyhiIcwlLk0zpczFEfwLa/H/2ptitQ39v54X9",
-	"x89427tSjhKfJDKFjU2o+VTrgutxNgRETEkTHoQyYhdMPPKffn/fe/tL6739aVHLl9/i+1M8ne8bhcCt",
-	"u4b7+ncnCnL5XJYANRVEAktBG/WNuS7dKykY903K75uUNzYpnz8G9SBerzFXRETEFgIirouHec/S1DD+",
-	"hKVc1lVhcTyyTxuK5PB3MmQzabuaw+LRavpYr1/FSNjdLqqOB93uXu/goL+zvbfdPTjoFdTIbp1DDCva",
-	"TmsRLe2YXI2qyxzEKR75rnIOTTCUGVCnmvNnbm940KOUsRMp9DieHbtVahw+aJahVJoIqcdm40rzKA10",
-	"q7v5gb4ySyxqI3JvSnxxtGDbNzqqMVUv6cywgRMo/1/Ab5upkoRUkCGD07AiH57glp0mTESPafK4mStD",
-	"LrVPhcWNsnlWSkM9T2getl6AEQTRSEiT0jB2brWZy33JOKynIlpgraPDAsc/ZBdcqDoTfS/o9s66a5vo",
-	"+N7v2KzBdUJjJiKaElh3s2ivzx7XeggA5UBrlppH//vnbnDw7o/t9wH+o//+L80fP9U0XeStyKdOG5wT",
-	"N5t5ykP2kqW9ywVEBDdBpRDk4DsObIk6p6IKBM3mTloVQMBvV3n1ipRUYsgNjK7KVtpV4TK/PjVnvuE4",
-	"1nkHrI5TZxm9fvU9ntM51aQ2S30VB5eV9ncUZnRwI809dmeldtDu/uLQyjBBpd5NtqPWSqiHn4K26zCq",
-	"8vdvSOut+nmXh3ft4jZEcQ/Yznaw192PgmFvt+8xNnvDbrga8Ce74jJTpyxMmX4KjWlUHRm+hqAkbKdF",
-	"LeZWFaaxkkTxC8GiPOlWwfvyxvgclJ9KWgOmv1iyuBkc5TpxS7S6Nnlo1jFJOuuo8ysEQ823PVHnh2bu",
-	"JDfv8TphUkvYtgVYQ4keXjRmjyUR34Kspi5nwY4tkIo3qmOhTaN+rpV1TXtfNDl2zmrnebUZJ1DSLy7A",
-	"EjbGpZ0sgpGlMvRFShGHctpNdyozPDpLwRt4UsPFvpVTKFYx66eBF3NBJsYiUyyUIipL8/29jdpK9fhJ",
-	"Dt7ZLdU8vHNFSEA7bRZVzwo0aBEROG4suA2LyA6iBK5QTYPdgJ5ehyxNGhxpoIIapcExXfeUzcvaJt/x",
-	"b1wxI0ArgevN+RLmzfcKp0sxOwhStyqGfUQ1HVJs3RetWOq0qKtQBUfQmnl0wqDpeHFcZjRGMFeNg0XE",
-	"elCCGuyuBI9ZqkmyR9EcylaJokuzmt82R2ULmJMFoZ/V1hECG3KNDqd0hs6ZgmytsqemXodnOdKouwk7",
-	"00Aw2dLPZM3+9hX2WtIa+jVawyr6Is74Dvp5woufr9bItG3rKAcO1o5HAxLSNLWN5Dff5JQVGxmtsOaO",
-	"ako624gLCBUu0ysKDRxk6psLlfK49BjDzzfTb5arh64rUcNq0tHuTrDXO2DBfn9vK9hlO6NtujXsh71o",
-	"ldU0drqlykVrwZU7DCwC2x6gKYAKaBpzpnSF1XNFhszw2/wxqNKPY8heHkLciMesqAFD7rS3O7zTqvDp",
-	"Km+dI/Ne73bI5+sS1Sk8U6u/uVNUpFj3keq6lzW1AnG2c0a1AmNc0OPLGUGlw+tVIE/mywvB76hDVENH",
-	"KAdX1ynAltpfMjH/m39pCQVkSlPrL3DiwHD3NbtNVZZ6WSpSbkOtk36UPzWfwrSOnPGS8gvIQ6o9cfOl",
-	"si8RFdY15Slo8F7rJA8K/XceEguNGTu8OSQe8mDwzHaFW6Xa1X620iLH9sJ5V+486+5spC0g4ifN1AHX",
-	"2zaBBFA0oaNdqat4hdTgkeaM6LJQmYN7uom4wufrhdXusN8L9qIdGuyzrVGAboyDaJ/tjTaHzYnLWGhO",
-	"Af9q9ntR7SLqDiwknwdCw/xoGc1gzdY1dWLB7kgBT7o0vkUnAJ5saMUPKWNoEPi6ACM97TQKrpH1HJPr",
-	"dIzvYG+XNXySltRX4Wj52Vi9y36tcpqyhFGtCjDnUtiQnuUYd6O36jVU1nynl3adLyoOsJ6rUdByLcG5",
-	"dizmB3Une6mGcBOJXeKU8y9o4pjg93+yrHVjkWNKEbKCAmR+AgCSJsznNVrFOuJc1hOr1KehyVvitN+q",
-	"+V7uRPOVshAt6LN3vU4LIMmH5LawK3fYfeuza4olR4WuTG0kJuCQ86H/O2+PddeNmsDVn5d6fhl9myxg",
-	"ketUcUGvEMhs082b8o5NeSaybbjk5X6lH1NdyybHgxbw9EKr6nk4KTlhyEacDEevWGN71s9FG8j5/pev",
-	"DFS6d29KF1jWFHyhKuABuz8tb8GNLPqGs+NSlHxQP/cmH5GBhs6z2GsbyQp8XnZBMNpcNhgjbt4+4QLa",
-	"kxz+0ZrQJHHJUSVdaGXdsFazusHTN3q2vLyrkvDclq3/YE4caz+bk97aj660NzXPWUpd+zk4Mms8Vevw",
-	"Wvz8D4VH3GtKDrLFj58xpfGx916MzBB5HM/a+3ZLCvbDqHX485qMrvW+va6dtOoj85Ne8cHCdN9VmEc9",
-	"A7UNPVxWT0iFUbDMHUMGScXYy1khTPOIhnPslWBShRNf5j/GOEgZxListY8Z5eT4XOQw9oOr3GERS2Uh",
-	"jvHHEIE1HwxynjF4CNENm8JDLuAtGPzkguz1yVhmqSIPBiPnGDsXgzqCGxBFZw7KU0oyyRCxuqbaBcwW",
-	"5B4ANstrYBrPxbIOKCVX3Gfsmb6R4FrmgnbpJus4oN0zt3M/f0Fu5yK/qHc0HJO0kA4P3uQ9EtGZOnR4",
-	"OUUDBPTMMU0ByHE6lpPiSchhHCFYNpaFM4GwOucCks0BOiOEWkNLQlB4JePI4u4AOjEc5NxFnDoME+xd",
-	"Acgi45QpAFzmwnk/6yoL6WiEoL/LuprXTao9P5ly5unOJnNVFnm8K05R7P4BywLaWyGr2q+Xy9GD/lml",
-	"s7vYc74crYpRlaWrGgGvWJJpzKSwzxmhiw3wGtMo3XSNFgu3EiGnbT8/1+Ek9b+Uu5z48DYxpGDU1ryY",
-	"L71i6blImcomIF0ODb/wzY4gK845o8CPMCg37RsghSJqtJFxikwp15Xwrq20ms/0TGtDQGf+aMlR6cxB",
-	"5lcXOi6Vaws63RLtRTLD9nO+eG0yRKLK37b8BLjkfaQraLRrB1WuZ9lwxYU/yosWhmprrUDCJtp0lnHM",
-	"rcwKC1NlrC604Wjb7lRxcKW1bOeMxVPziry4KQxye63js3WKzImqL983MkcRG3WR1L99HU/JfEOSpa3H",
-	"l6qHDakNTVrivORodHVY1WL5IO0Jgha4FuNZlQeZ39E0LmNPPVmmh/oEFWOP3qxZ5B1m18+T2QJiyu3H",
-	"WtQ6ZTONGxMWPxcu5Pf1y+c+fks3ynXKb13MbYBwlp/X5rSn0pXmw/qG6zFWF9RRrzusRqUDzwTceV8E",
-	"dV8EdV8EtZEiKPNdLi6aTuBZPhQsUCkPvTBq5KaXbOZwWoZUsd3tIGKhjFgEXdCsx2AwHSsW/jKAZinm",
-	"RIzlVMAcz0XuY4CwiGHVGpAy8uoKjK9mIgKwLEUKfcfN9+fazsHH3k6epW9/ehH/a+u/4ugfb8e0/+Pv",
-	"b9+8mL396dXkX290HPZ//DWc/Ng9OXv+dbl0F5//+Th4S4Pfu8HB3x69+9vXf62t372vKNt8RVmVRN/V",
-	"NbVSLMxSrmenho1Yv1LCbRX3kNGUpc988zT1i6HhXyyMVMpG/Boho+xPSO8eRWquHOT45XOg89r+ra6j",
-	"1+A402OZ2t8PyTcwCOI+/p9//5+B2QPge8Bn4Xq+2GZLWu/N3LgYQV+7UApNMb/CNgI7wfyL8NJuQL6R",
-	"ULNsrnSupMR/hHKCfZlKxzulQtEQkWiwiBubslDy6unp2SiLsQs89GcxM2JC85Bq5oEq8DAC26JuknaB",
-	"PEcAb46Mrxg48WYySyuLZo67e6GSWRqCd0OFMsHwKLhvzsVf/2oRdNRf/wq0DGODGvxnwX6HvMbMI4eW",
-	"0/awOVhcoac8RLQRnVIOcCNGYZrzKJ2LwXa3O2gTwUBQpzJJEKlD8ZhZ3+iIszhCnmgbbw8Mrx3AX8DR",
-	"LZoaga5Qx1AMRoQZvG9st9X3ne0AHl7GUX6x38U2d24OqAGxiTpybfawnR26D18LbthsEQSGHJPfMrOm",
-	"CU3phGlXlqjH7Fyg263UBi3mSrcxcxkNI4SV97UpsHxtxJHDxYr5JZtyxTpk8O3T4ycDMpXppcI4klm5",
-	"wT+eng3gA227sF7hxigL4EYZlcewccCiwm0+Y9e689e/EmRe1C62IQnKgSCaG/mBG1yx4qYektd/MzaJ",
-	"edD8q/esDf/de+Z+OXjWPhfUonEAfJXNIJKpIq//1u/292H94Z8HHTuuOsAr+C67RnCX6oe7+/jh7jf2",
-	"v4/b5wL+8bQ4NvySGR8A/ROrG5FIiq+0NV5QI6CKWEGl2tCDL1PQMS2G5orgqrzIYpoSdu3735OU0ehc",
-	"QI819zCJ+GjEUiZ0bE+tv+JIZkYiiQ0MJoyK3HLC9ouudM3u39M0lak7pEkqhzGbkEiG2QTE0INXzx6T",
-	"g+2dvTYZ0CSJbeDwkb3zb78qKQYPHVNRGjHIJjQcc8ECM36EVRoYkh/Y9vc2bwK8oolv11bUuOE/ynMS",
-	"nc64uDBkdkwGL384PRvYekcQQ4oon+Gk6SU0JCCD57mqEXzHZoM2UdLqujkvBNe/JXAQ91Lpc2GhXXD7",
-	"WFTMtBeR/6jLzYTD1iHfsZmyxcOuO1ephyHEYlJsMAcHqb+NEVVLOXTCDPMtakx+54wIu2BaFQsQBftK",
-	"uaFjjOcBxoLbyL8gZf17ifs1cKc6XxYdvGJJTGeG9o3COXjYBqAyYAdjY3eh1kMUh34X1MyXpRCKhrEM",
-	"tvv9wZEx2m39Fg7MbKLmcQxeZpletoFHHwxsBAA2Mzg2yuXAonDZMC42lwuhwtot1GFhswr9CpCnWTvL",
-	"bIJVQ3OtdpQydi4QG28ILZKxS3uuE3zlLFSA3YRZYxAeCAU2GQqFBbNEJWRVfT0iQqbmsAHWIdClsu0/",
-	"kEg8jTyw4OUwVAgLz+CfFk0R/p3CduA/pYavP7Qn4NiukBFYF6mcmpPwAiItucARbEqMpe88AIaIaZIw",
-	"mhZC5WZTqJgRo5cekTAGB/y5UGPoQcIvBFowDIMxjpcYkWPENarrMQ+ZUMUupyfPz+bUGpkwgfpBR6YX",
-	"j+xDjyYcnBya67ikFpldaRXQZVu9TrfTheSRhAma8NZha6vT7Wyhwj8GvfHRmNFYj383/76odUrYWfe7",
-	"XQKnW1y43E9Xy4+cxhGZKpwBaPTJEiYiJkJjRUWA6OLF8fOodWg++y0MolDLDGPrd7tOE7TeviL7/NX6",
-	"HawWD08gwoxyAMutY6N9mjUx+wmXbKqvuRPUTZQ2y+x0Oz54og4lCNfBfAxyBBAbDkb0U2CVuACTouu+",
-	"Ym9/9JO99XmEX9rG+dc94tfp0WvBrhOI/Pwzs3VqO6s891wYiUdjEF4lq6J1+PO7dmER3+SdZ8pTdZm4",
-	"hz+3kIpa78x7HhmRNVuNonzbFl/b70+Zc4HBFjgr2+P8FiWdYAxBG+bo6hWjEReus+dGScu8enbnpGVn",
-	"aBiR4aAgDT5TCjNPbS1/6pSlVzxkrwW9otxClK5InHWL1USjV71HNOHBJZupRkI9Q1mo6k3fYlqPM570",
-	"mPHUykR1aI28TKTsSl6yCATrg55hpGj1PESZi68/F/CtYi8tfIrnKTrkoAsJMfCDedH83ZDJQ36ARSl8",
-	"V+X9s2Smj86FsVZIcRke/cEjgMTlkGhDIwV5MiiwyifL2E7H4HAApDBncCnIT6z3wc4PhdtsYJAIXGDr",
-	"63TmmpcctrgI4yxir/DJVvFARWxEs1g3OW/fv7v1cadxXBElZui5joS1rtgnNUlZxAxblClEWSAXxs7X",
-	"ezTtI7D7hZ3IOcjPJbe+9Y1tB93+Wa+f+8ZY7nI1Bjg6hHP37l641Q/22O4wOBhtdwNEL+iyg9F+F5Dd",
-	"j0NtJKJdt0s2ewkOodZhiw7DXv969jt0jVH6tSqNA3x03YPDnR07jglVlwyBA72Lyb3il//8+3/7/8/3",
-	"8ziacMGVRkICjgxrlM8FXCBwVh1RHhpCbLXzv6cp16z17n27brW2gm5vzdXqBXt0pxvss95cEW2+WjZ9",
-	"prhcMo4O9rOraWW58Ct1i+MeuMHiVGmhZ2e3xnK9e99ueT5UJmzs418+bF/DjAeYZFfiX4rQWAp2T7Y3",
-	"I9t3qysGyGAhNbVBOTBvrigDr6AXqLEQlmgC+Y3v2/lTwUsZ83C28sP29vftu9dCvqHRs5iC53+721tF",
-	"a6HWJc0ifGgF5eOZTIc8ihgEALf7B8ufOJPyhIqZ89R+JOXIH2ZDLs46L+rnXtd5125dBy6eETRRrmEX",
-	"iaxLin5sPTcUlBlwyFiF3Xf5GmVxbHWgtgvloRfZPBJSYWxha9wbfd45vsxYXOdPnTtqwQvHtWLxqA3O",
-	"Am8DyEyDHUK47pBj60g2ArbCsRJW9sDXqTQ4HjxzLYz4MKW/kdFsTcUBq3hrdIfcey5FPIOU0qL5MMch",
-	"Lft5mcooCy3ryfcLMV4P4S3v1jA3Hhfm6QD6m9kLIPDDE51WMQxmceYrOlZvzaWycqO8VmfY/9B8vbg8",
-	"hqga2PYasc4WCI9KBsWnIrOadYclEqpEIgukU5Vm1iSayJ6OZnL5SpEJ09TY8rmmDOwAdGcMfEsLTF6Q",
-	"Ws7Fukxw+PuKMutLlHT+ZN6lsMPtLIu87v7y5+zgzviEGQMGHjtY9XOPpRjFHNO0tnsrjPIlncWSRmdS",
-	"fk/TC4bP7ayyJCpLEuijfMIiTl16zeco1fH8Eeod742SfUKvg6GMZsFwps2h393Z2dpdJvKdclrxi4BD",
-	"ADWAmNWVCaCxoHzMwIhkyGfx+YXokZmLQChNU13EXBr0u9uDQqzVKAuWkYFbxGkNQ+x6rfmV4UdHeA9H",
-	"KFcM4HBlX4YNQ+bkPL61IOdLEmy70QmEg4MR/WlU7hMaj2Q6YdHz6EOq3bgLi594IfUzmYnocz3ReHRQ",
-	"i76Rmu79IPWuyzeFTA3MEoEkVxDDTjfGvvFH1nVZTjed86Q3nZi1/WpWKyqpx4Lgz1Wl70tS0jbqRljX",
-	"i7BAZ7vnZvfc7Lbc7B9Mr6KcrOZ2KEcT6kaW32LJ2+zoO6u92NZajzIHGtYY2nFNuGyDGRthrG95A/kl",
-	"WNUDtW7smob60MLzpgz0HBepORc6zzO06TLQ/0oV8F5qVJMLpl9bBKNbMtlfM1FhsS+pwhqqUcoKHZja",
-	"zvmSYGMXY75hZxfPg6tdx7B7WLHnl23NVdtQy3bDKvew6tb1j0IOXN/fCdswFZolNTU9KrQzKjYmKvYZ",
-	"auoaNNcPaLu7BpvFjWvgsvON3f4UDLcmbnzvuW228ZBIAsuNsmqvwAJXdb80MVV73fFUyxixprg52m1B",
-	"VMqF/TWR72oEuxwH917gJy9OScpCmdalZsRc6Sd2PLfPzKgyux8EI0lpHkvCVXMVCGGmtJycUB4/S+Xk",
-	"iQVCaAGcyBxAQSTUK5wovN7qe7/kSelzT8ghCgxMZkiyNJHKPPPDVLBUjXky52zNQQqL6Mc6bh329gug",
-	"IGc/neVTbfkRBEXAmq9/6092rq5/35oNd6dC74e/pr3RhaIHLNseJ9HeJeD42FngL81PdH7BiRlFcuVp",
-	"Pvnu+clNZ/j4xfHJ08Iclw4wuuSTDgWoScWUrQvw86vf0aaBnxw//548e/XDjUd/8lNh6L0uGTEWDc0G",
-	"qYlOOpkKGFU66G1qvKcvn22Gkq6+VsmoR2yQ+LA0PPI/aRwXx/hLNKFpuAY5nBy/elwap42332ig8Lbe",
-	"EUm+FlKwo9b7dzmSyTy4SNlaXAyqbczAx2MWlo22+TGWUbLxNgdj5B5cJxCM7GdRINiy9nvN4l6zaIoJ",
-	"l+V6MTTsfmnSJuz1ZYHhV+yCK+iOXsR8VyRvJzAXLDY3FtQEaJyNOd7lcK4dwbmYC+SCWTbwYnNgXwWN",
-	"OFyNBxQKoDu6+OyRBYArjDbmTJ0LxHTyqfpl2BN3jn0HAZjDd89P/CRsvngR0HjImCDKA0LVBZ6fODVl",
-	"PfO3UKABXp53t4lc53hPxci1Q3hCO9FLQKKyYVW3+mMBo51YXerUP4bCrLV2GBKXakns2o5aS5JauryL",
-	"ALZVMpvG7W59ZI+A3eR1Of/iObbzs1RzjsoSoaZwZRl/zh/xT7xv3wdsP0rA9oOFapHuPoFQbX8FoVli",
-	"ga8YQF99tlEh5FVzXUeaxPU64V4nxyvRXvvzCsHeibxiReneIScOpQ6Txi0IHYDEcU2YgLI/1wSoyKeM",
-	"ajzvFcBPe1G4Wmw2x2q9sI0D7qMZ99GM25zCJ0CGvk3LDVTlJcHZs5KCXEbJAPPyqNiyL5YQrc0SIuS0",
-	"NjbbdGK6n6E6c3+A7w/wJsKR0LC3YLpUXNK3sn/XMtGQ6IsRyqLEfYSFzHD6bvraJov8eykvlQcaAbsY",
-	"mUi9JZ5zpJHZ/LZDLe91ieuLTQq90YYslBNjL+c93dDoRZxmXEZvklhEFPjy6VOzDUbfQ22CR0xormfm",
-	"02Y3jf1i1J/OufjRlXkTmusRdqA2icxsrAdWl1cs7RBvtLpksxmL8sdHMiVbtowOivAFm5ZMeERlghdL",
-	"51lwC+iQXeosedzKTTHjvJXEEm7slv+OrEtHD+TXTGkngu459D2Hvp2hE4CqAyzZ8ATLBm+ualneyiau",
-	"01yt5uUMlrqopUWZ5SkZyggQ30RUgKPOXZJGtMgRGSAjHLTJQEvzv8buQS/nQNOLwbmw+XeAJ9QmQ6Z4",
-	"xBQZuPgj4Hfg/fanb6BYdNAhL8GqEowj+vglT6DyxYLh5G0tEDgEPJXqXNA05VesqWDXJnCsK7/ckV16",
-	"o+0AYO4sLzoAlHhAc+TJY4DN5673RlMJcN7ZcyWOVmrRtnQg0qIKYbe9NpnaUmUu3I6G4YDIlAyGYTho",
-	"GqKWpeF57DozlKG8RiDy75m40OPW4Va/C+jj/u8atLnFowbjujjupnGZGz/oyKwiwRXR9KJxtehFaVAF",
-	"4MEccvCXTvDuj157d/v9X1prDwNTrVhEHEiE5hNmdjGm1gtcN67imaxftQVYhCsPqQhvaV61ZDTIDtYf",
-	"zu2r340xOl+WBSZqghlqucsfAI1//qM1DEMX7Sz8a3muRbnJJz5W6JRZbnxpLtjOSMchTL4cwV3cx7Km",
-	"TeVtm0uiz2vR/FKWxLMz6QPGTOiG2/tvW4WA8im23/F9JosdIkFIFto6+q6N8w0XDTUUW8RA9Hl1JRHe",
-	"2xR7zjvkOFr/M5Uj38eeV4w9O+IoqHdWT2vS7myl4rJaZKNCqmJ327bLxUW7sNBMxIKoVHJ+jfIFiGXg",
-	"htPyAjUAZxOfi6lMLwFUzTWAAXDLQb/bh3KlKEvNpA+LY7CtMCZc6zL+hwWa44oYpVVDOPips85xnORB",
-	"rnm0Ue94iGnHgH4ILcwgBahGxzNDdK1SP2IUeawnc8gpXl0162puwOJQdq1LmcZ1AgTUmMPWmMWx/Ptc",
-	"VHleHODnWxbtFlFtv+X456PEo9xWmfJKTJZNEqNEmNXGx2AGh61vObDg+na3vu+vY72ln4rrdJoNleY6",
-	"04BbCYBzhAtE25RlrKnFqzI3mzb54w+jWrx/3yoMuvSjGf0pnRBcqeo8cN3a5Dii9g4a0fkbWpW5WXXm",
-	"lE5a65QbnzpKXhLkd2Tl/EUrRPj7a1IzivcKPVt1rrgh62ghXsLbl6+xMv+EJ57miRMLemwr1xDRnLUp",
-	"j2Njixrt42MnBaBK8VlnBrRbMReXsHysuV222wrYAGP2DlkI7TdGRo7URXLq+Lclrr84Su4YZvA/HvHI",
-	"nqmV1BVzpDaSptBfKQ1gAqRhj+Kqyo4Z4wdLcSjIvD9BnoNZ2k9MMwRWRihRXFzEVq1pUBCrWQ697vb+",
-	"zt5ud7Hy6GAuio7BR0OqwzE4Hmo1SlTHuGYT0OIwGkuGM4s/c5hjzzj8a5JmMTDbQcp+hZTUQR5wwkQH",
-	"TBLMnXTMJkp0zDMqi7UaWDB00O+ETmcAWWOG0SbQVzCCsIYgTFyx2MHkoCYpxQV5ICSCpbfJRKbsXOgx",
-	"FaTX7baNDpGVcOIfFiHNEU0dUYW3u90BYOWe5TjEZiGwEYZD4xlxrCPzJWTEdjxUCRMRCWlCQmyUi5ke",
-	"SnfMq/sD3xoRvnkuuENehraF8QyhQKkmMaPWyQqfT6gyI7UJnKCeo+sYAHvNbSEA7wI0ACaYwywG292t",
-	"QX3LRDt917dDh2PrSJ1v81jXz9EBomPxH97ocJKLaaGwI85hB2uIATYAa0RayVFScBilrWEC5+dqcICA",
-	"zC2WfMwsj0lsRFptnY61G+xxcBmCziCyHVVhkBjYK+z5kM2kHVhEeTyzX8GdRVx7s7U4/MF230NTFwcQ",
-	"wEP1q+3m5mdzZMHozWcSQC8PJfjf8VmuzwUQTpPl8w0c7I9q+eiprPjMprJo++ZQTzZI8fPainxrFZvj",
-	"fXsj7zWyKmXm8FX8SWtq8rAzq2ny6i5V+Qm/rmryPwjHi9vAcNyxLG6Wc962DntmCPYG/AOYN+zjOvo/",
-	"FxG7hirYOUugbWYUMcApsSc1yPfBOUshgOY8BkbP93d03C0OilWjV3DB7YnkRsC3DluPtIQTYMfXK4zP",
-	"z3ut3bc7b1apbuPflFVi5mXvXRko9xnI96r9vWr/oVT7LIE+0d2u1UBWVO773YO93k7/Jsq9S2FuTLr0",
-	"BnnejMSF5h64FADbm4cz9bCNoDiY7+QUNfunZ1ieUXeMNlbCeTSDzBskpYzWuAFUHjqph4RwLoFbRvSU",
-	"va/OLQsDPn16CsVKml4ysdQtex/XK3Uy/9n7gepcwJccMCswU6AU3kOF8+PGB9eMBS5R4e6zw+6zwzYC",
-	"J1TynuZ8+GYxxHZFbqxrJwLlF3N4CxLnUd4odgGuxoiG2ntt0B+Djc1pHrtE8MRSmxOoDGA0FbazAxrp",
-	"h/ZNeN1wjPa5sL1KjS2DPcOj9lxL/jYZQRZsm0QM1OI2kdDomsiUhDEPL1nUIc9oqF2/CPdpbTdCECpm",
-	"5wJcUodkIEMAt4mO9YBoFscKbXtGw3HeRLuYNmwdFW5zRzKO5dR6SYqd1UguSzGR7vbC1CfBPXV9O+84",
-	"E+72eTh2IxcKbndPXU6O6zaO95xmQ+yE3foHEyylRq3AK/bnlyydUIFyJeL0QkilefgYLVI10ckR2dnp",
-	"kp1Or9MjRpI436KXS/ZeuAP7b1oL9KzoffpKEei96XtDQxMybNpSoI5DsuSbZR1hcbvynFLrO7mXRLrv",
-	"u/93xSdZTLVMK5gcPusK4/FuEyAVzC76xrWSwnrWYR3ujoyORHu94GDY71ZbOy+Zf78yfxvgLs5ROY3l",
-	"tulEcP6W5xQhX73PKLrXJm6fggSiwgkk7LVtmcwnolA4pxyXCyC6jjHll+V9Sssefx+lAWGpZTnNvUMG",
-	"NmfYZp1jeAp7+A6lHvtk9c65WJKBLlz6cSkFnSzOQD8tzvEj5aGXU77HcmrBb4tpWeS5INR2E6Zk8LeB",
-	"UV5EpAjGeFRCQ3YId0MQiCoy+L/73wxw2nX5vPZ7HyIdm3oSyd28NorFVaHyum6YqWtavqJzP99OC3b0",
-	"sVKP3frWWt+LXRUg972WskTfYPbUruyYsCt62PoG9AMgynywMaNXqw1376y7f7jlPA9lJcAPCv/0nzyh",
-	"IqPxbQV2YZOXS+wCyXk6vJff9xnB82hUNYRSEMQlYdgkjos3LcsUdlTMlHNLQ7N5/+022p5p24JC5WF3",
-	"SAQxIjUXeW0IXXfIM4zsQ/eC3oBIQYQ8F4WkRCpmxbc4X7Nt+uhMfMTOmFJjvmrpkvTAUFeQ9OEkrfMe",
-	"5It3LmgMzVahyFVZvzZX7WoKylH+OTMdOmERUUby0RgKUZRLFoDmLI0oVbcS4Hcfay+SUh6/9T8e/gxC",
-	"d47j1rDh9TsqFZdmSbA7F9Fa+s28C3iquUX6QTD0GOXHD/PTMfwNTbynSyRs7RJ+CTL24DYydv1mSqWz",
-	"tJRSqO0kTlNW3D0hp21X2gAuOedfsyfrY6f6FrWHeyiwzxEK7M8VTP/EdCV3fFZUkhryZFfRnypl9MVr",
-	"j/6wX18ID3ZGXScop67I0XxO4lcK+j7brtd4vfAtvGhZ2DH4WyEuTUNQT9pESRcRKCSMGRM8ZYXCXxGh",
-	"CgUdoTrkdAwJooX32VZSftnblfqswU53a+Ai/ufCzQiVrEL6VI2ihOtT4HsrA5m5r4C+SWIpLlhaydX6",
-	"cwVWrbfr3h+6YaaCvsGiDw8Oyq3sr6XtqLCwEithZss9l4XRHZHBdnd7YC0zB4ymtEwK/VSQD9TW1Cw8",
-	"i+t6pyao8M21r3IcoqBYz8iYllu8fmjPz428PE266LzJfs+R7jnSBvM95glsQx6htbwU3lOUb7YL0bj6",
-	"3+b4zJm7YzG+kOU3y2F+3BfXCbL4MXwO+Q03cfavkHrYlBdAu/N5AbBW+keWAvM77PtoSJ5OZ8G0WeTv",
-	"6rVbWRLVDqPnhnFLx7vbx+Ved0+X9672e1f7nKtdF/iB46b5b02s1N+x1LOO6Bk5r2qT6VgqV012hScG",
-	"3N8kSulIH4KKp1xH30xBDNXCZNiSOnfeAHMtrweUo3MxGOtJ7FDW2LW2XYNxAh2CyXYJTW1tXupL6fDV",
-	"WBJ/aMZLL3KHuLS1ba4pKvEOiHPxwLyN01i1SUwnw4iqNgnHVFywiEQMKtZYqtokE0yFNGERAZ4FCA5m",
-	"sA+xKJPYmkwIPJiNaJtvKRYi3INgytiuxfLNXRKzKxYrEjGWgIkLNZptM3Fc64CLKxrzaFDol4Hvd9tH",
-	"5lpmNDr3HcP5uI59l7NcyXizPxObDO+lQj3ch0e2mMP9mOPta2NlrO3pdeu6JCrgZb2WBDfkLkICVnjO",
-	"y1zBpn4Ii1vwzknbdffgFtK5t5J0bsB0WY6C0iTT/WRvIL+X7XfbMcb7Xh0bQuTwZFzrZvPnzBX02NPj",
-	"MoiR4pzgqvUoNHDKjQB1uHd/cYEEN7H7KMIH7ywKLLygojVrgtUIwnbvYHuru71USayED/yFpV1FsNcC",
-	"Bg5yaxd6TQE4gXIHURW6jWBlBCv6/K3+aJSkTNDRCKqVDzFmOpYx1gqciyk1yqKIWLrIe18436u57v3I",
-	"77uQ3DvFNt2FZPmpXeloLuhFUj54y2WixT8ZlJSzgTOkBlWFbNC2QTv31twYPCKDfzw9I/M845E79o/+",
-	"sP96P4CiH1Wuj0JbMlNNDdWbj/K6rioYb9Us8VOtMi+c3qerSK/s5tqgFt27Qy36nuPec9zNhCFuyW5v",
-	"GHY4y7FFoaGLgymrAt5SAVDr1m8FxRpgyEBAsYi59djyWm1rJOWEFXuiTiBdw7KpNpmOeTjOmanrXgoo",
-	"XZ4tHBIKbgLn0wO3GqA2oXiwKYT+/jYGLKZc2S6r5lvorktiGrKoQ14xQSdcXEBKbC4gfN8WnJGihu2Y",
-	"IRMhcylUdnk5gQEeL88WaqQCsqeSYLhxFiqwv3IsGCHKzJW2Ga3jnwVJ4FlqGUSWxbG8kZvpdWlCC9xM",
-	"ALijpfVeruJe2oiQxH3H9hewn7nUtJv2JcnJRZv6cWSjTwv/U3Xv+ciOlHXl5QfwvDyNuP4EvC+fn2Jg",
-	"Fo5AXN6c44/nSHmUpOyKs+n63eKq6kVDB3dhjhvIccuY20X5nokYksWsiHOFJIUG1KiPeAjwDjn2f/hY",
-	"W8poOMYszXMxppDsCMwfel2ykSZskugZajUcgmJckMGEK8XFxeDI9sbNP2q0g/ybZJqjgQKQphmEc/mc",
-	"C4gMTuiMjOkVI9RqENvkhH/Ttg2fzK0I9e+v97sYtlOaJYo8MHvux2dhPu20Hh5hsI8rG6w7FzXRuhqt",
-	"xG7tRtQS3K+6vIqiGV8UuptAbX9ZnsEKegiuNcCYcD2+C33EbXx5LV7ZX52tDhNeHlQ8pZM51cKSZevw",
-	"Z3OsjFY7ljEK159xId/V2tBmcYvmM/595dWOG6gBdv2btAG3FH8+k/nPoQncC/NVWw8C06Flj53MdKHH",
-	"y+pyfXGJxZxboEGso0FxR2L9xFdmlPl/gyO17RCrGRHs2iZkG3P7JY7SrJDzP+SGnK1DPRehdVHYPO1a",
-	"UYdPbc4164ex3D37uVua/Y16ZPt3mtfga5ArdJend907be+dtrdk55Yr1fC3W8bL6lm18zIuhJn1rkg5",
-	"KiVGLsoJL3XF6izM7P7RjeGzTPB2/kCXfrPQGbg06btXSPpWL3M5MKKxYst4ZUHdbq+WV178hLFQVv5C",
-	"b0PZ4HbvlyeF+7SJP1FOuFmVz0HD/2xTyRt520cMli3m03n6QDOoWh7QcgqLL9BxrLaQcpTzKwiSCcAP",
-	"yyMqjRkIP3rudjfa7tnHCKysyw9rtdMCk7wxQ2zSRgtpnPea5j0LvG16QME1/qkwwOXanD0iL7LJkKU5",
-	"x5yy4VjKy8WqrLuptsHUg37XucgfVqEmT1mYMosiDQU1Y4C8BkSGWu32jRvOn7dsMeLK0F1k0RRdlbeA",
-	"Hx2DdWjjP1eQh205eCeH/Db0V3ZIHLCd7WCvux8Fw95uv4oQDCEImSncuqfXCU+ZOvYh7aXFEe1WlkJj",
-	"B60TdfjoUaG6PSe2W+rBlkqW67/ug/c1kfc1kfNowDmvcVzb/9TEtN0N8wWRIY3jIQ1tO9gry0P++IvD",
-	"4MIykCyN3zc3nsSQ2Jgrh4lubgN0G8N1X7/6HsWNHUSHHIsZ6V9fg8rKBent2IZ52L8F3b0wlCNCxQwh",
-	"M5gxic8FJSmLeIqFh4SLMM4iFrUJV0SnnEXIpAkdaZbaHgX+7W2yQyZcZFDivtXN/90nY5mlcB3/cS56",
-	"XfwnWPrujw4ZbPe6A2JZHQ7UzsrIEmyBsEMiOgOZ4+A+hhkiImYpUySShCoyZXHcwW6VEAKG6ZKQClsg",
-	"X6i6xLeWI8YD+9WARwMM/SJnLb4Bux3Y/ps1nmwpLD8CRPN5yTUvT3nkJCl8rZ2PRwrbUIhqox+AD8hy",
-	"0NVB7gHVF9lIXuyYT3QuwloLSJxlcOdSvOE3Lv/PjhigBSc0YgBJ5+hRcWMm9Q72uubX12ePyxPr7e33",
-	"9vZ297s7y4YPOJWaTpKFsyhgKPe7kEhp2EjrsPXfP3eDg3d/+8sqMxtc9dqDQmtOxXa3ybcnx4+D02+P",
-	"+zu7Zg8HaA3li4tWUaf8sx906arhCPiDIT1FTjUVEU0j4pQgMqbqXHDdIW8A+YGa5UwZBF2GzByIVGoj",
-	"jc0Abd2Lnso2UcyQoEb8GQtVjZSbL/lVr/3djnw7+v3Fwc7bg9c/Zr2navTPyejHF/8ci8u3/eTXA3nw",
-	"4smLR98+Sp5vf71sXxS/EFRnKVt1X3rdbneFTTDHZcyuq+sOOyKjGckgjufPDy5QhzzXJJRGRydCEr/8",
-	"CAomc5yhJJWahfpcALdTGpNSZ0ckSdmIpTl78NMbVNexPzygu/vRPuuP9kbbvag3jPZoj+3Sbdob7dIt",
-	"uhX1hju0y7ajLu2FO8M9ujfaYrvhQbQ/7NFu08L+FJxQHp9qGl4GpystboXKaTB698fu9vs6Wr9VcfYN",
-	"25EsQQftYHsL0IBt6wzEOSp8c65Byftqg7GFHUZcU911mos09ir7yJ3JfAOwb/xK37oH2HqtVOo7n6yt",
-	"xKPQbHDcgHhcOSWoYgVY5aiiCnUw36Fbb+kyEUErVDKlRgsQEvUHVAqOSnoKV05/iTqoXrIwS7meYRpQ",
-	"CRmMWc1gXs98XzPzbxHn1SbSWYXEqILYtMLqgm1imFKev2Rlg8eHBlMblEmAc4b2SxcZj4ykPheDR5EM",
-	"lbfIBkQZXWssp+YLVyzlI5AcjvHkefb9bu4OWB1Wwm72x0WVcKpjmXMZNmtbc9sORKj3lXo1r2Vur2IA",
-	"r4sfYRdwCXyEo807RY+wH5kH57D6u+vUBvS4pu/503Z+mOPAxQVeNWx1rFj4y9vJs/TtTy/if239Vxz9",
-	"4+2Y9n/8/e2bF7O3P72a/OuNjsP+j7+Gkx+7J2fPv25tzIOyNqN9w/XYjnwx9RRyNnAP25aZAB+5x6e4",
-	"B5Bev/rAe+wmn0T1wZ8V+2HqxXC9x6ua2Li7s7O1u8wVZnNlzG3ILwLEULbyphJoWAsMwnu63mAbTMOT",
-	"RjL1hUya+H6XRz4fEU1jf4FQqxRN5ASLHme224aFUGzAf8hVltXgH4p6IbzgPrPtPt64OQCIZUd3hRO6",
-	"CP3B3ntUEPvuiC0M2l0w3XhQuhtVLL8oTfJjKYFLVL97jnXPsTYDoHAbdnXDfAhL4quBJ6APcDJkqU3r",
-	"oqlre0lyW7YIDWpZB7lg6BgSbGp9M20bJJDK9+vm2ugp58KVSebBEa6JFCQTmsdWjXEvto0qnpo/benh",
-	"SKbwOTNaH/iCT0C7a8S7aoY3KHLmmzpNcHRlngxDxK6XtmdA7ikpMti14QuWeznuHr3gXgp9bCn054Qq",
-	"uC9MvC9MdPLpjk31Wpv8kbWY+YLWBtYMVwXr2gYkvO9QAiYAtLCs1rowGo7n6sEgexCEo+qQJ34III8v",
-	"WaLPhTH4t7qQDNLU7sDylfzxz7YqBmcwK8GnO+XBaADlmGremdEuof2juQGjvRHQaqIMl/FEtQ7392wo",
-	"tRoIQ18Oi8hOt9sp2HhPr0OWmhfBIIZUAdxBhFFTjE4+lhFrHe50u2axVmgOCXLw+RohSHjgrC4O2W6N",
-	"uICU9FzalQUnHe3uBHu9Axbs9/e2gl22M9qmW8N+2DNPC3atj3Gp6kf8/7N3Rb9N+0D4X7H28nvZL1ur",
-	"vQBPSAVpEmKCshfYJNzkUKIlcYidVRHa/458d46dJlXp2onR9a3Q9ux0zn0+5/u+m0y+8nXSE2kUDe+J",
-	"18jLuN3Mb/S37JHheCzbdqdEJmEC/SuF2wZkOvvlMuRl8nBGbJ3tFfPBgJsT/qwbcKO8Xvr8nTRAfVmX",
-	"qTSoDloA1mxopnradzd22TtogMHFYEeCEHcAlcZPZ2ybY18j+EfiKujrTMffHNIdf2faHX87fx2juO5l",
-	"oqF4W/Z5/YVsmQ4lJufnN2USYLOjaDKpUzLP71T8gCXU3KjIXkWuFZsKINg7HsUCWoUlszTOrRDXqZ3d",
-	"xfTVGMzTVFYy5PDMcbolCP9soFnlMs3ob9dr2ubx9fCwjGY8wLJH49a68q67OexGoTm6tT670u7PH+TO",
-	"+Fyj9yz333y8YpfkoPfl9s9WRoGL+Ln8WHQnnNqIPCUsV+gaAffrvarF9IKZ+EEij2Vdt8IslWd66VPu",
-	"ssTmLy4qdest4abkt/i/O8h6IyTxkUlQwMk9K7CWYMPuHJuTl+AQZDTR42/Glz53JKInPdQ7TM5S2NQ+",
-	"tEh4UhbT5BmymPwiPkLOsVDa2ToM8xOlQLqTfNrYM3w4A8f9o8Ynu+3VQjK9GNN9W3k9VGSH/o5cG4SR",
-	"LlHmqoSgqMmM0M3CRl5gG/ZIXJoewhjIc267EhZA4+UGbsbF9DwsFvrFxrSrNR5VRNi4e6UiH17tES6A",
-	"l1J67I3FetDHbpfJVY0r/zBKmC+g+1TUl8YKnUOZoHmFy7W7AVhfAWOzX2ZXy+tvtzZVkgRrnSA2JXGL",
-	"pilHg82jrLLIbpO1kfFddK8UvSDV0lhAVnyZTlCdqLgpSBpcAJpb+lHOMJnzpQ9a27IfaOH6jpE/tEw6",
-	"C0yPayYFDMsSPtzZ6zUzTFQhM+cp5IPXdu6lwRkGYuXZx7moIVZ1wt+oanUPqwNyzDUj3kHruC4emLSw",
-	"NymUxv4bOgtmDiir7H/7tTURuUO746QMrEE6nSXahxoVRO61ch9Gn5OWjX7thUrsVgJ/jNBdGRXGoRUV",
-	"NTBZ7UASjOpdWYZDvqPtRkcG6guuwuv6TwtbX19//qCdCCsaKGLHhrhGgSReUpYjxweRzxXbcVNjW5YK",
-	"6kyFIfnTJ6Pqa+o0koJdEjFoLSzSMSdpyW9nJInHuyKIm4LMTXrycPvwOwAA//8=",
+	"7L3rchu3ljD6Kjj89qnYe5M0Sd2lSp1RfNnxJHY8lhxnO/SEYDcoIuoGOg20KCblr+Ydvjf4fnz/zyuc",
+	"R5knOYW1gG50s5sXiYov0dTUjsW+LSwsrPvlj1Yg40QKJrRqHf/RYtc0TiIG/34esjiRmolg/ly8SuVF",
+	"yhRcUFkc03TeOm6dTxmZ8FRpkrLfMqY04YoozaOIUE1mMr1stVtXNMqYeS6QIWsdt3jx3g4XncS9ud0K",
+	"maY8ah23TvP3zbieEj1lRNGYEQ+kzndsbr5mv3NCdDon9IJyQehEsxQeuuBXTBDNY9ZttVv2nc/D1nGr",
+	"1z86GA+C3c4e7U06B7Tf7xwGg0GnF/bZYLJDd8d7QavdUprqTLWOd3tH7ZbmOmJ10HFFvEWRyxJk5st6",
+	"npgHHyWpHEcsVo+acPDhQ7v1iomQi4snMqZclPF9SkL4lfyaAc4vuNIsZWEJyymjmoWnunXcGvQG+53e",
+	"fqd/eN7vHffM/79rtVtBprSMX1AePUtl7D7UiimPunOZpfiRbiBjsylCvWaBTEPVOv75j5agsVnKL+Zm",
+	"pWlwufiEHCuWXrGwdfzz+3YrydJEKvPMDzPBUjXlid0LbiA/1mnGCkS71Ruk6ah13D/s9XL8nf90Xqy0",
+	"lUPQuWIpn/CAai7F178N4r2r69935uP9mdCHwa9pf3Kh6BHLdqdJeHDZ+tDOV4G/ND/R/QUXdsnm6y/z",
+	"yXfPX9x0hY9fnr546q1xJYDhJY+7NKa/S6GYAsi89dXvaBPgL06ff0+evf7hxtC/+MkDvd8jE8bCsdkg",
+	"Feukm6kOo0p3+tuC9+zVs+1Q0tXXKpn0CRdBlIXsuAQe+Z80inwYfwljmgYbkMOL09ePS3BOaKRuCii8",
+	"rX9Ckq+FFOyk9eF9uxW6A7wAEy+xuv3xoN85CPdo55DtTDoD2h/3gqPwkB1MWu1WRJV+PGXBJfIOkUVR",
+	"LYz402tGlRTuNjyAxYOGjZ2zOImoZk9DritcTEg9NRyaXes2EZKobPwrC7TPxdxP9gPm1tZx61sWRZL8",
+	"8YfZig8fgFv+aD+9lF3OplIxkiIbIzOWMjKRmfh0+eaNmdvmDNch8PPiuDfijBux6aV4+bP59PrcdHOO",
+	"vnShd8/S1+C+m3D9Dch522y/hj1vKAk2Av5PEwUVdrjj2GEd2KukQ/27DCN/y8ZTKS8XxcVTQccRI1yj",
+	"eu/zbAaXLBF8MG+ZMhqyFMyU0yBgiX5FdTA1f4ZMBSlPDMeylkvMQk6Jwa4ieko1mAwyYSmwNaLpJVPk",
+	"wetnj8neweHRQ6PIW/uoddyiSRJZBvgoZukF6yTmS//4VUnRJv5V80sdxQZTFlMDmd1fpVMjYc0qHksx",
+	"iXigXzOdzk+NObO4gjMWSBEqoiWZUa7JmE1kyowZxMUFoqpLXqVMMaHJbGpknrnPXJyyKFFtMpvyYGos",
+	"lVGDOTIqLbnvwzyRaUzNfnKhdwatdium1zzO4tbxoL97sHu4s7970G7FXOCP/ZyKudDsgqWtduu6cyE7",
+	"xa+w8KeGXXwvEXP1u5ZQPSVyApsVM6XoBSvvzKOr/iMGouqRZ+X1e52DINjpHIW7rNOf9OhgvBPshnts",
+	"6dbky8xS3knZhKVMBKyw6Lw9y21T/ZolEZ2b11XhH5n3j+xumAVQoWYsJSlLGNXK/0lLQgVhNI043FBn",
+	"Do8q9vCoS07HsN+gYM24Yt2hKCHHANDyV8iE2Z+f8cL76sLKu+Stdv09SpmSWRowPGIzqojVtBZ3DRmW",
+	"t23L2dRWtu011ex7HiPTKa/krQGYKxKxiXaruWTzrxRJqWaEC/glSWXAlOUguHksPCajdOR2TbUJFSGh",
+	"UeTe8lsmNfW9FUMx0iOi7JF+EKZ0ojuc6UlnqnVCE94xn4wMnB3L4jr93sMuOSVjw3ZIIDOhFaGKSMFy",
+	"cpnIlDAaTEm/R7hmsSJjdpGJEzKbUj0UXFsmN2ZzKUL4NV8wVyShPCTjud1GXIv1rnCd0xpSs5AEwAMP",
+	"ENNVuhu2Ltl82DpJv+4fHR2d6K/7JSpMqNYsNUj/z+LOn3udo/f/ONH2H39bvn+vZMSDeT09lncNMGK3",
+	"7ZiMfis2ylylZMZFKGdmr0azfFOGYpNduQFmfvt60Ov1TmZfD1Zh5jeHmdlyzNxSeFR4/xqnbbuy4CxL",
+	"EiOFuBTrcxtlH2IhoWFo/tUmMnVXI650wX1TRmjKiGJXLKXRIjtSBQDqUaZY+m/2ulWptsJ/3r59e5rp",
+	"KRPa6AusfoXwZgYywbsXpEHbnHmjo+wf7PXIlCpzNEtL+YbRFJC8iQby0+vCWVqF6CWNQWPiirDrYErF",
+	"Rc4MQRdOv1IkkheGOc1YFHUMNlhIRj917Es7z8NRIR6QVT3o//d//a/+4JDIyVBEzBC9apOQX3DDP0fd",
+	"UZuMfjH/0xk9NCfpkiULR2ldp26+7phef8/EhZ62jvuDQ6DR/O/FzfrQbiU0pTHTTsNM+HdsXocis2k8",
+	"9IRGtx7Qg2Bn0Dlg++PO0WS319kZD4J+2GNHk8Oe0dnNqwx1t9rODOHhmoSXwZ01qmWWKpnWQzwS7Frj",
+	"Dfn+JPSCWfbQBnmS/1gIgueGgURSXABDMQIIDpqcwL9lekEF/x2VakOyQ2OvGFZo7pjwyKATtxIW/FvG",
+	"0nmx4gABbti2vf6gum0ex/z5tPOOdn7vdY5+6TSxyScs4lcsXWMbQ3tnw17Syf5e56B/xDqHg4Odzj7b",
+	"m+xS3NH6vQyLL99uT9ETtcYC0CCsB3+5rnUXpAjK/mqorZIPjM5TkB3DZyIkF/SKLfC9NZX/u1iZp5d/",
+	"x2p0khegdXFNFJ0AW0cDwGeIx4SCg9Ss0xjzRM4ECaaSB4w8uOKKG5v49Ozx8+foQk1owNTDNqFEsBmc",
+	"u1z501MuLoZCW+1OSzJmTglvE5UFU4NaSlIqQhmTN2+eP+mSM8bIEHUI83SL0LG8Yt4xRYWnQFrFFmk6",
+	"sIO9vWUH9v/q/M+mg9qgpX8rZySmYk6Y0ClnZiHAnowopJrEUpXpYq9Xz2dARytBHbIJzSKNjzQrOf1e",
+	"7xbaDQtPUU9pkPw1+kzC0oAJ3WEikKHZwqmcGR2GoI45S7nWrHLMa9SXGsK3n1iP+s3pHctrRIXbzp1B",
+	"r7S9O3U76UIDq8++tnc2nOzDcHenczA5CDq0t9fv7AY74YCZ833Uv6OT/SNLjT74MovHrEGKCrhmVkDJ",
+	"Fd7eJpNUxqRf1alrILRPtO5U4fb8bav3YIY3NmzBEdvb7Rz0DsPOuL8/6OyFu2xngsLjTrbgg3lYJeCo",
+	"LXQw5zDDNAOhmYB/+m44G3sHB1011YFdc6UruQ1GyzVqbaZYTRLDJZt3zII69lE/eUGQTKTsSl6yEHIB",
+	"cg7uK0JTalVo8xZCo5TRcL7dLAX77eIrCKv/sYXEhOq6DL4jx3i9xA8pkelesrlqQA/axakRQeAa9hFU",
+	"QkVM52RqJLhl16Tf65VRqLaJGEPdC1tBVbEeAkZUDlYjnsoLBNIs6PhvKZu0jlv/41GRYPMIr6pHr/At",
+	"+Ej56NURj64DON9VsG8La9bgDp+JDeCeP7zk6aoDz977qLjR9690CgfLWg/b240t6dl9qx737E7ADh7v",
+	"ZzId8zBk4sbnO2AsrBzwF9IY/4G07n80YEEt4uICcD+lTbRtX9iB28E6yan7vPqWUDJFhNRI46Czmo9a",
+	"bVwdG3l9+/yknerJD6gwH0U9DxRCUAAt5FZbrqXr6uKQsGXCKvjjSpk14qVFPMV4veOuexjiyouzCICn",
+	"wAtNeMccw+0jxmzN6avngJ6IBpdGV4Rv1qKiDP92jrd1Rtqv52tuL55xjjRDA82v8jMOur15fiazKESC",
+	"ig0ZJxJMopTQoTCGOEtJxCesoOt8/5EeYP9Bl//cGcQ3NHwW0YsbMoaJfdQT+4xjckqaMSJkSiBGW0Pe",
+	"VzTiIXyhM6E8Kos40KAwrvzaMnPrIQOrw+0uvOPWFN4rU7iXiln6xgKBL65gSzLMLjJ3lhlQMnEp5EwA",
+	"JRuwbChMpmQEGB51vwxifB7+kFqb/wb0eIlPeuRoeICoppfehBwXcmeRHnEpny5BGuMmQg9yDWbAWXGj",
+	"w5kfSIgeOG6Lzo8v7UCuWjCKn4VosrmJxYmet4mVKSBOBnt7JJjSlAboo7dJ1jMeMHu4h6LioMo1VG5E",
+	"boU7fDFy6HuutP31hsc/yJ3zfhIj/oouBBYpBgGsmxC9fVGdJAJHvbUVI44us3se8MXzgByvcEbpEsEN",
+	"UdQM3NFcK4xoqy9EZv8HeILvj+xnI7akYCsJtr1IrvBMbo5fyCKdCvKlvhRyvp0M4gL2s2Lrs3jMUpvk",
+	"NE4ZvbTGK2zxhnSdpMb413MybKns1zEL9LDlbVyr3WJpKlPMm9/gqURyAdkurUf2DsiJ/TzEmDnN/372",
+	"w0sSyiCLzZ7VeFTc4x2bU1piFWMZzgkTIQvzdJ5p5Z2YfifNXmtGHoznmpH+w20zDgDEY1IlEOpdLeWF",
+	"bY99ePs1S6W4aBtuoqY0AVWVCxIzKri4ODHATrm4AAyFUrAvgRdgXsAdxEZe55WHLphQQ63o36wJkPyr",
+	"NhhSVDOiSLOlO3cQGTnPUyEMXaQLa6kl0fJqDHZ5qSi2bl8cGh/Vl9KuCK1Y/3AzZm8XYLGv/9MiK/Z7",
+	"6wRXate3PaZQH0sp0xuoCuaahyqrctTnYi8pAP5k7FvI5ujkKaHLnq6pQLglM7ptDIcL9IWXT8sP/l4W",
+	"DvOaQ+Pveid/WUWGlkjDKdcuZMAVUZlKQMRuOyzR7PuvPSH1i/mTAzVYZHGsmAj/IlEaG4VZvlmfu9bg",
+	"Catbqg63l5DbCUdszLHv+XU1h/E1yxSaLTeggzR/eLEIHIyFTIS2YwfsTH2Ewy9Su2Tzjn1rlV9V4xyB",
+	"eSPsPLWf9MnBOhciqjQZ7JKpzNJbq0SDQZmZVQnNy5WugLSyV4i37m36WMrwAcZcyncd5rrk5RdoLT0X",
+	"mqWCRk/TFB16N+J4+I6FPgRsUmlw4IjaPtABl0dVHcFyCoIeBKQXNWPpSalygoeQB4SCiouAh9bMvgUN",
+	"71Vt+hIk9WRaXsm2QsmIuSLb24BR0B9XBL3TWqKFM2ZM1FHkbQjjhfNOeJm6N6CNpTEMo0qRIv12Yz+x",
+	"fbTOWfplJhmsWLTzEC8JO34BLCunzOfhXRDlfWBtK8H1L54MX0r9DNrp3JAG0YSrUiBWprjy8Ro6FFJ3",
+	"XBsfn/4Q06LyArNDC2nYt6bG3RI11n+5lhwL4LdDhubEApWhl8oqbP5av1KoN+iZ0yMUZAyDvsADrID9",
+	"3EnxFZ1HkobnUn5P0wt2Q4qM3LOeo+nKWiiuTqhKjQl+uaOl7ODzdfEZ51MqvCrcRidRwev3dg/3DvZ7",
+	"ZDzX7NaWSH+nPjKjpSQAYy1pLq5ke5zSQQDvTV1+agkh0JLgC6HFGNqBuFqXmyUY0CSpiuezhImQBDQh",
+	"hfe/So/gqOwENKmNEEBvHKNBA/IxnRjzvrHmUgo9jeZEuQ/dmlFWbOKFD2AoBgCtJcrF5RgUs+spzZRe",
+	"cC5EkZxRETBiTGUokExwM0jM9FTW4WuSMtbRnKWd4qWVE2xuITR/tzvLCUu5DCEWrVhIsgTafWhPHJQ/",
+	"vm1cVsAq4KhFZN06t3e+G2FBR8ICLnKfahMhfO5MwP55zmMms5s6UlUkZwvqkdc4t0rLlro62n61ThLF",
+	"NGQoCLjWEctfd4Il1Rz9YzLTJKGZur0s6h3WyKKQh6gqpym/wi4StlnvAt1W17RlmVSG5DjPB4AEIucq",
+	"3HPdYCBjVpDINv4RZJd8x78h1F7Ps9xtz5/iDfs994ou8fwq9uvwRcM8gkgq69EJpBAscMrq534czpgI",
+	"b52iVBRFV/1sKQt4wg17gWBdflvdEbF3dkq35efkdf2bug3ZSUtu99KStNxqRlLjehsOUM2KzZ5kwnXo",
+	"q+nuncq4UyRLgIlddPtrSEwwto13V4n32HfJCRm2zMsxiQvNZfeMd1OtxVa3Adt6t7db5hVbzyBbgtBl",
+	"uRAllG6P9dneGhvmR/2WsezLkM6GHd0nJvwpiQmgRYQNuU5jmYmAKUN0kJ5IudB1io3CNtQd+zIPSWd4",
+	"BdvWgc4JzYqWfmCbuFr4fr0VU4b/PmHj45fVqpsQzhdRsmRI9lzKF1TM7ZWbhrasA6uSJEo1c66tOgWM",
+	"atYpLpdp2Gym2RhVtGacUKWdxwgTCO965sfAT2109ODgqVex/DUZFPu0t6hclb2zRZfIZqdOib06T+TK",
+	"xFp4GyAHOQCm8dssTLT2BKEkpHMr9Z0d86dieDVCVkscRMl2mcpKOqzPC6uivmgL1LwJQ4G78ODN+eOH",
+	"lb34LNNIt5eOdMbSKx6wN4JeUR7RcXRT337IQFESwXwxScNdIZAPPBN1Jk5+UyfzYKlaOVTTMVUslzfu",
+	"xjs+UXvlPiDlFZUAqTc26hcHZyOlXCxE6TwXhlFCp5kGp3IT7tw7quy+4RUesraJlyVA12PFgb0dvvLD",
+	"FUsjSaFzm3u1TS1fpMBSqsuURpOO0jJlYQU1Plv4GKfTdXS7tWsH6s3rO3JMdRxBRw4YBrNhWgLVJGJU",
+	"5VWT8DJw07NrK2JslKbevbDJ84UL4VOrP6spNzkVhF0nVCgIveUtIm18sAbNriVfxxUKelg2WDm2yWki",
+	"xFoeix+/g8Bu/2h3p7dLZKAZmHl1GL/puzwHzhVNuWFgauv74JDguiyNCyhrt2MBacBJ5kLT66oUUujs",
+	"zfcCmjhFst6LuWwzIi4Y6R/bvDl86bAFbeALx1j+5rot2OwNHuLN3n2KOL+7skJKEppqD7SEpsqW1SOU",
+	"wMOL/lsUtduyYw15+5fgWHMC4U9vzJjvelN3xoKOPlZfRh+AjZoz1q7tzyhFdB9WyxB+i3LEdq/XKz7y",
+	"p5Uk5l9cpyixYZ3bynMuE8UmDR8Bebbl4yYlikNxX6PYwLWehlzfc64/g3PZdseqgfHkl5egy96zhP8U",
+	"cDewHveZbXOe/Ls+13Ef24jp1C9yWz1n3TzODVkQx2lDUCa9gMfPXoO594zfnWf8T/XPdv/KftM3gmZ6",
+	"KlP++40zULPKK0pZaJmC6Yz1JZulJyvBWkLRfZGHDqkiw9apvR+gOiY4u4jE6peIX7Ff/vu//s+wdWsm",
+	"3a8PXXJFbGzSZW81u1dKC9tWAr+BAqdVuWa95Q5teWMrdp3wlIVoW0J32QqJv337tlOdKrWMaKpDqG5N",
+	"c+w6YYFmt+qs5ho7Vfwj1Y5fvp8k4qqepa4sWaq+dQj0orJSj6kvsXapoSyp7XKYFwaiii+k3PeNUFmS",
+	"yFSz8AULOT2fJzcNKel5NYPjpdTQ9qqWJ+bf7cAEWpwMU+WO2iWmAlt8jEB1DJDHC9Nlh612nqxLiV0A",
+	"gfEwXFzcuohkr7m9V8iCiELrJAXrbWCWtSveflFJHUTG3npz/qxzCJwVw8kWQ26AzhdGzTDx+DOl5uok",
+	"5WHL7NqwdU/x61E8RZoHNBJAIziEENT25mcB64Q6+RDtZSTpz9uuDtb9XI6RHYr0hINWG97SBxTa1yye",
+	"Jje4fPFA2WlLnfzZiqJir7vNty86sf8wmzrh6RaawVY8GfWfrSX+hRVsj+ybofjc+bclPHjjR++6tDwY",
+	"YDdBLSHem4cCBr38/X9aGMB9cB2HXP0K77A3oYeQm/YfvPfs5+frnCl9z9S3w9Tbn0h/t+aV3B+Ymx6Y",
+	"fF+8GYuLcyLfTimyyzGzbZhg6OUlm58QYSeSKqJYkDKgXdvCm9vCdpxAe6rrXsyEm5yNPavx3vIMykFv",
+	"sN/p7XZ6g/P+4LjXO+713rW8Sa0h1QzKRRfHSJrXJDxlauXXlZaJArLAMqgsiqBAANbXbfqcuQ1zVHG+",
+	"5cLn+Z0NDV8xQLPd4uo0r1equCBtpp2bPyhk6nyNJVBKaxpLGTEqzJsv2fxVyib8umlOf6q91VnPHXQf",
+	"mXC2OLiejoP+4Hr+e90iIqr0G7Um9UB3v0wZjmqoNaIXZDwnSsYsL8atIaz9Tv/wvHd0vLe3jLBW7nRM",
+	"1SULa8+Pi2AAYyqOCsFHyjA5F7hDyi///V//O///OgzhuNXaAbXA/rAZPMSEyl96lcowg2Svutda2lgL",
+	"7/Zee2r4xH1USH3zk4MTGxuYkfu62eZQmo9Attoq6XKGtUj512ia0nkLZ8265h0/4+RaQKtP6v4O59CV",
+	"CNRnNj4CvaPY9rjh+xwMOf4Vhhi4MZjfc1WDdhu/UG0i2MzIuVxXWGvtlrkDpV4/xycG4Kku4aLd+sZY",
+	"9uaG10zBWOzaHRgzaB9pZ/8bCGo4P2hFawn8x+bWDzY9se6Tc2x7qFlsSe5XCDyckCRlCkYeGKpEwivT",
+	"+euVtdOetLDZkX/U1tB6szFoylxKoM2HNDBF1Owy0TIHdu3tsXjAppQfFneFrzs/vxYjXinvxoPzVwsa",
+	"EbIGUWCW/pUiSUSxMZfXz9LOyu6VYFo6gP3oyBt23Vtn/nqhE6/gC0yEZ3jnAjOAxeUvqju0cGCaDssP",
+	"wqzYXCMJKEosdhuWI4IbazlENaN8gij42li4ZBw+UBeZsZTVbXJ//Yn2a2LUnbz1QHJ33zlQBsOqHv1M",
+	"6HSeY7/t6BBQXtmLtY9rlUmW2KpbgvtzhbzJN9lDbrGkOop7DEIEObpXh0HDkJt10+iVR0UwdrMpqUJL",
+	"q3Mv0t6NNOccu5NMZynbniJdr+YYc3wcUXF5QjLBf8sYobGEblcLRYaVQePkpQSfeCojb8rhEg0pptff",
+	"M3Ghp8X+5n9X4TU0CtUrx9bA3FChOYHoK0oavXTO9Oaqj0emO8uotN1CjNrLZluqhGt1JLuwZkLF+TQ3",
+	"J1TbRkPLfIjLIrXiPTVak30mBQ8LqMQ282LMIjkjXJ+QSM5Y2gmoYiGGw7NUYJu+JBNzo8W0CSUTLmhE",
+	"QqkhQG5s4AlQ0fNXQ2E71LZJko0jHhCVTSb82nxpxqMwoGnYJae56/PIozjQJCI2gY0WbTKb8mBKIkav",
+	"mCKplDGWqU/ZUGD3ZzvpLGWBTEOF8fvcq7o3IFpeMLDuwNoYxZRHz1IZn2VjRNGoifQhNbgg/rnMUnyi",
+	"G8jYP7euuYFFeeloDPrlo7Gz1tFYALJem4jomEWOY784ff49efb6hxeOPHA/XbbiCS59hFoQIFhmFcPT",
+	"3FBiSEJ14BvlNe3vVE97lVslVGuWGjD/8+fTzjva+b3XOXr/oPh35/3fvQsP/5+/terwYsVaR13ypCMT",
+	"PCGdvN6m7ghadDWfvTOr8HIp1M1PoKVvBs3snQ5do6642xb37xtD5/n1LnkuLKmbY2c2dG51aq41tPa2",
+	"TC4G1C5h1zn3K/Y1Uyz9N/tnlXjNno/ldXmHdwY3o1pP4G8m8XM8NW+cy1G/+ableb6FkDdMqFTfOJrq",
+	"OBoBExmZBY78GsfFDYaCr9qzCYWSYxnOu2T0xx+GVX34MCJKUxEqYGGUuDK9NmEqoAkLG3aVjDPDY8cK",
+	"wILiNBhFWJHOw6zX2wkS+A/7lhP3Vfz9kb1QldzQdnWVvrHmYfSowqy8WU15s0I3KUpi1lFL3rIokDHb",
+	"ik6SIdXViE17CfYuSdkVZzPcEPiBSXO2yFublKeseQ3zpe2To6KZvwg3WVg738ryEo+ODlcx4ttuY4EZ",
+	"/OGP2mN1rdem9CuWjqnm8e1I3aPuP5We6/S9Zo5lY283Z1guurPMKLkyWm3DxswT1I/wJtDf5AY2nYX/",
+	"qXka8qoqPH5TbbndytKo1nhKmYPRyDwDJAuPCRWEjpWMMs0MX9aJGpE3r78vMqCMXLNVP+YcpvQCJm2S",
+	"H0Q0JxeRHNMompNUZtqQQq6VMvyMbTAJii3I31HIrkZtAr2O8IMjmD1CIimTMQ0ui8ELCnu9wrOyOxRr",
+	"aZCwhONHjzxJ/MhLKij8SimvKJG93fJJP1yDmVVo1aC+7cilmWbDppiXNZC/UiRmmoZU0yJVdmJsWhu3",
+	"KZOnudL4uvwx8hyZ5hQmmqDCGuCmGpWnqA5eEhZ4Fz9L3/30MvrXzr9H4T/fTengx9/fvX05f/fT6/hf",
+	"b3UUDH78NYh/7L04f17ns7tk83UdxhXEYgWAW+gSzPqaZ42AKTRKI0PAWQT+dUOCY+Y5atuE0WAKKKox",
+	"+6im9djOib/i8OFO8QSdE74LjnQ4WOH69nSxutvpgrCCOjQ+MQq7MfLqpPOTl2fWBEQzdRxxNV1ET3Nw",
+	"CIgRa7yKBEudUh5hj5SKqbQ7TcKDy98G8d7V9e878/H+TOjD4Ne0P7lQ9Ihl3V/QEjHkvWA5LlCfHENf",
+	"lgaXNmRV2GieYhi2qtHyV4IUXvK4S2P6uxTG5GiAxY+GLLrdkyxNpFoZxcj36pW9v7TJNRIAC/EK3wa2",
+	"8OMaqd9oQWT0o+0DOlorKLuepzsH1Lm72y2tG1R6zWOwHSIb07BU5rocYw/Rmrhq/7C31I8/6O8e7B7u",
+	"7O8eeI7e/nqOXpe0vNYanRDP03QaaK1yhLZMYpXzbvOmre8MQcNNKKjNeyLfWO/ULOUWrwqKbfAzWr7B",
+	"QVvtkhcyzc9cTOfEEB+gQZh9+bn15LvnL1rtVu5vabVbZ6+etdqtH2aCpWrKk1a79eTF6evHBrACefa5",
+	"hQNXJcEFQEev0ME08uebI4+OpLzsZEmbjGzvTOvfwTJ5jDkLhpdjqoNp+br5H6iBVe2hGL3Bap/iFvd6",
+	"N/6sHjWo5VjkWFBb7daPRSNkCxv+C8BotVv2a2UcFY83o8ml+Ne1JzHXjf04T9jqjXz88vTFUwPUT612",
+	"6/yn8zIo7uoiII2eVddS0/KwPO+qEE5WuiepvGI272Pz5CD3+tLw8MZMjn5v0xShIFNaxi+sD/LJEgfk",
+	"gs/xATRbFFcskgkauiz9Sj00hjEoNDXjefKaetuabEoV4kcMRZ60lrs0cTgjaC8CIqgTmQasqmnHlEdr",
+	"iN3QkZRaRk+qwg7XUocKZaUmdr3Mp4sqSOGBB6ni3O7d5R7pG2Rb2efr4+D740G/cxDu0c4h25l0BrQ/",
+	"7gVH4SE7mKwTBzcKy+MpC5alzXiue2RHoOUYvpNP8rhhusx64h+WX8h+fOo1ozYBtkZiWMfGmOkZKx9I",
+	"cBrmSkrbdwytA7Frc77u2QdMwSitosk7Fr1jKybopCxvisG6HKA8wJGL4BK+GjhH6ZyVllklkVXZQPjC",
+	"+mygsxLvvWlSkAV5MXpdPcIlwlkisTOheUTYFUvnuRvZKRwpUzK6MgbZ6BkI2JHdv4MBDuTNLRGVBQFT",
+	"qktO860eChcFNESJYzP8wzShUaQIeC20JAVA+IV85O9NRToCvLbwfgqhpRqRaZN0CqPLrGEsQ85qwinj",
+	"IGhk1JjSpDATdxxxEZJAJvM2USyhqSEqMobVxZgPtfI4rvutW35lDXnvhhWYQ+9yI7Yo7iHH6wV+oznT",
+	"zAGBquDGzG2SyriBCM6nhabgvBTl5U35v81l1iTkzKtfNtr1+ZtDrpKIzkHAll9/Gmwrd9ki6W7SyoxS",
+	"xEPmtup52JSWZ0dbhMgaTsEaI2dPz8iFTZDwYesNDHyHk32ApbMX7rKdyYB2jKjvGNA6h5Mj2umN+8Eg",
+	"3GG7kz3a6cH/rYMyzMBam7rrsvJuRdvFYV2E4Kllyi4bMs9GljNBULCtLTeAtPPEyrL82Fvu/jJAJtH8",
+	"XDZ5xs1lzhS5kDdnM4oJ3bgLHoVoCDc0UfLiVgze3bGCBoj19LOm+BwcdRuhi7gxef0emXWxwgWANL1o",
+	"CqTQC9WI++Lds/zdKxev5RJmWBDtGh+tie2vockV7NjjnwVYIP3aIG8L8iyw7ymAi0ypIlAsXktH0eML",
+	"OWmu0v0AMAhF1akRExpoQsfotfVot945vpLg4DtPzN0fioq1WmtgSpOEiUWBWGxQaUe/UjjxvDz+DBKo",
+	"/GN3TFSskxOyt9cje91+t4+hLtcZZiuyCkJBDZLqMNzd6RxMDoLOId3rd3aDnXDAjLw66q8jqWQQZGm6",
+	"1OrLEbeKw+zdgNmvOFb5BIJAioClQtmsTJcf7n4GNM2mMmKFmiqLxjtec5ylx3E1M1jDh1uQJTpx6w61",
+	"9aQWaMhpt42kX9qZ5YfsSW0cCUieRdjfv6h8E0hMJzaQVBQGuF6d2N9dEYkGP7jnFpOl4jG/yGSmTrVm",
+	"cVKbvTwhI5gi0TVcY3RsrZmpS7Sm9kkDVR7UskOf0WaWSnfJU2qgdCXYCkmi0ES0lOunZ9/GeU8zLWNa",
+	"mzterFTCMbEpSfhTEHFjMY+ODcmCQ43iGEsat3EEN8VZRFQITOmOuLhUWBWapPJ67qxGGqqh4DG9MNaj",
+	"IDS8oiIwwpPagAwV5hGWKinMk2M6jnBmpJJt8xVPd/g1Cy+Y6pLvbW6hAS5lcCnPXlN0XvHVNYVvcP7Q",
+	"WTaud/cW+MEbERlUw+cMZSrH5wKaqQpL/icTLKVRHQ/Bt63/zdErlsbUnNVRm4zOUyqUOXojg+vRGxEy",
+	"zdKYi2rQqpU/VuuAtXVCTZ9HGwxWPLeCB3e/ohvYGsZa1yeL6HzVMuEm+FCOyIK+Ri8wc/BZFkWVxXlX",
+	"ar/N6YWQSvPg8YqFOjz7xF8ANfMCOLl4tZJVUV4RLSsk6qJZyVg4psHlKiS56Vg5ni65ACGbj83ycEbH",
+	"mWKjarkn9sVdlOGJTQq4DXtIcfRi+ZP9o0G31x10+7VuWy4uly44fz2OhReXNmWBKjKRmBbTXSPxpVER",
+	"X8PQXRAEBhRz9Avrd6uG7qL1EuvkNVOJFGrVEeJXxgzZmF4Hez0y6O53e8TiwTzG+FX9eUaF/HbnCWM3",
+	"UyMBQmsAE8OKyIPXzx6Tnd39nYdlEOEg1UFjztbpRa0mtiblGlgsU0PqQplT4TPydx5F9NFet1dr9izR",
+	"bxpKSkliEJ2nzBWRppzCI0ahGAK97865vG4SDr52M7cCGj2rXdKCXevHWarq6kXNtwO45sSiuRtWa5Vf",
+	"aSO+FBe0WXTAapceBMu1y3qeWjKojmv9EeSBf+wftpuOEzzHdX57cQwfEpkORcomMPLQu8WdjepLScqw",
+	"o5m5mRq1f0aF+fPBogB42C7Vl5Msga+ZlXhfRKWVRlH+CivQ4XFFLLA4CwlPp78QOK3Fl/AYDcWD8rF6",
+	"iNoesGeel706/lwAb0/cQxzLDVStpyljJJhSccGIkJYVYLrfKNdZR0Nh88jM7juywhfMJNEsilSul2Bt",
+	"q8uSXh1zKDbZ/FjewvwXu2P538VG5D/lTU9L2Mv/RlwVL0BklKMa1W/VxzZW8RNLvzVxqXVZh3vDZszj",
+	"zHbq+VLYx+tmGx8ri92phdhMoyeINXvfaiMQq71s7ZbR+zbzE39nnriZK7SCQWbddgDD0uLsGgjq8yE5",
+	"i2wEARJBy0xxdXKNlr4XsXSi4FL9MWoKqLq6CvQ5aImWu00MrARfSB5VhIxidONM+cXUHLuiWtA6I7+y",
+	"7I2p7lAMxakdfGurBQtzcFSy7oAVlkzUERlZs3LkWgMZ2xm5JQ/Aiz9HqvRCDlM5FBey5H7wLHhhzOiO",
+	"nHTkZMIDw4s1D9ix7WA5+sZpcxhk1uW55jmqxozkvBOY+FCMnuTyEDmznjJBpGhjNjDV0MQI84PNaw1D",
+	"x7pMUH66BGMnmMxjEYZ5EYDE0VkwZWEW5drdY6NT4p8pI0lEhYCmNCvlwH+An7gFM3uNKHjiCYFvcpb8",
+	"2Gf8zxzLz4Ewd1gAyoR41mB/lzjnZkFrWG9BXfcx7PsY9n0M+z6GfbsY9n14+D48/KWHhzePCH/LaKSn",
+	"TRwzvQKO6XI5amyA9SgMv9Kgdi/Rs0vPLSYIysvRah1aXpb1FXlZR5ivsBj5dvXxWAwh7bEgtCiWNzrO",
+	"IvKKEbON30HarmRpZmOluc7Mn6ptw1TQKB9mbOgpi08IHUNITqZoWsaMimL8Ro4NV8zVOqOxNW/9r2PZ",
+	"WcNJK7bJTu5qKIbBiwVeTqyRq6GtqmGOZVhLAA5WdHXqlQOGDaC6AGKtP9N1h61zPOAlEsogiw2I4MQ9",
+	"2t07eLiVxnRLsyJmYNykWN3PFVRONWdIWFjmZNhS2a9jFujS9Jnt9KUr2sAZMKAH5m6vd+N2dCucKV63",
+	"4joQR36H2rwvALtGn1uj6rWs2fESAbr4/W/Pz195KW75x3aXF6rtlTrO7fbWbEZmWy/XVhTbWJmlVp9G",
+	"ToqWxeZHTKF2VG3N+MWaiDXGCy0mXtS1bNVTNI3AgYeZRUDKFYjLX182uahc4N1J2YSlTARs3QI5xKIn",
+	"W/PcDji9Ps29b2YV9RGi5q1wceWVsiqf19X5FWsBakdPQcp6R0jduSpyyXOFplMUOZsF57Mzpe7Y+pvy",
+	"hWL4txNHnTgvNavMYJukzCifLO2w6ynN7LwslTARdgKaeE377Ss60Mar1W75xUodLqjrXOraPiU0Q4Av",
+	"2bxjx1x3QHWR5kAY6KFKw6xUZnY97peY6akM4SfbUaBAUzEKFf+uThcw3yvPTDW/VO9qmk1Q05u9YRJr",
+	"46TjlaNIvV7jHS46iet/Xr5ioE6ZRaKlYrATZGa0wITOI0nDjpay44bzN47fqcyQLO0dDndoA7NKBY06",
+	"2FzVnCRDBgBLJugV5SiI260wpVwgOckrlhowqj6kOjKvUdE86VHruEahleeWgciqiQ4sE7ruMZfI3Cxw",
+	"LWOkmIto3RW15rrrhtIsZ9ve+J1XeDuqGvtHvf7DE8LiRM9dzzabTQfNYsqMs84nXOGDDpic89WxOXQY",
+	"rio3KcK5vi+qjOuP7Cm5faPWFYEAbIBYT0rUbyZdy/ohWwzy6lS3GrdTx4Y1uqiaOk4ZLbjawp+zlGuD",
+	"EZpwwwny6/nf7oYxjyIuLtx11zll4W93f95Eyt1R/OBuUV5LDndX6Te8cTEemC9xYd/MjtgGuDexw94k",
+	"xtro93pexBDafQRYJWfsfK4ViyYNQS21InpYJD+OGcns18gL/k0bItJ5t8QB/Lh++w8mQhtawmVv0gDW",
+	"aI2Wj7KO/VzLrLo+ztVAz1UINkM8MmEXQartCtd2LeFsdzikJqPAL+0RV+vxf73E2+86xsoUFN2RlqO1",
+	"2oXRNJjyK7ai018n4kpXumbt7xzu3mXzsHUwcLu1m6c/wYVPUhnXC/yx1//RiEWV1/bCWNK8otf+WDOa",
+	"HJLRscmnFGwtLE1ZFMl/a+5kusVmkDeJaKyzBBvoKHXH6t3lFn7CLR7X6OzYu7vWjhvEJW56qq2Sv5pi",
+	"P8bZXjvYsIW+iGs0vKzpBrnGMa2PajyWcUw7eXChnTdU7vdc97EJ6f/3f/2v/V0SMW0gbJOQX3Ct2mT0",
+	"i5GUHfM/3VGXnEH3NqJTHscsXLdXXhEsybda04u6be4Ndu+276UT87VeVueWKPzlNZy6S04F4QKOtW0w",
+	"K1OnTBjDMuWhLd9PaLq6KIv2VhdlrY4xfVoNPf9s7qVlvVzOO5fLlCh2xVIa1UXZ8HLMAxlBJANsbpl6",
+	"veNKkm0oXLfzvZ6ffcEFMMM2GQWByyoy/3Jq+Jq9yddo8NzMITcW7duI/RwT/IJqE5GBv75NbPWPzTQ1",
+	"8AKaUcVHystNOLTgM2yVHZ/kDOpwKCJ2xSJFQsaSNhn02r1ez1mvxmiNoi55CZ3jIYesbyygQa9HZKCZ",
+	"VoZfAVxkKqOQiCaaHoo6om4T7EkvoOG6XRiJOMvbxfx//+/gP/d2uuQtpJflmBxVg17UMYyhcDOP4TqO",
+	"6uQGWykNbL6RWVOZIrYRHKuYXqDKtjF5z4m+JjtsaRpfMSnJLNLOf6G2K/IqN/NvLiEsnwxSMs7zy4t2",
+	"udefcpGRi1wVz2dMlHpUFQVsEKyUja3e6zlqSdn3laG8+Wa1NW2cUEzXiyJzE/SDIrYflFa5qdDUGmqd",
+	"fNUlaVtnHFIgXXqL1/a2PC9qS4W7S92a4GmDmum5MsSiKA9tQIZ7pVWQiJ4XljkpjLmJGxWCrRSc4INY",
+	"lbkEZGSTxkEuUEWK/HSEH/reGiIXkkRSXLAUBkqyRG/FpbhyIWne5mrNxq62z1ND9/5W/kYvNuWQtSqZ",
+	"w/vKqlT6ggT9nrY3TasvRjBso9PtZ5hWv7i/i9kqmGo7Oi5S6t1MN8caHKkbIX0hZdglI5eVq0fHrq0K",
+	"zNi01TTFq6giKqFxdyhGL6jIaAQPwJHx9lpe2WTk01fP1ykhQZi97GCj/eD7yzIjv3HhgLiUmjpqLOXH",
+	"YH0szlR2sWmbJWJDYzfr9Fh8ZPks2BtmFq7j2rjZiIkt5KG6tbfLrtZCV9iGlVTTs9Ds2o/LsoJQrStO",
+	"7Mzb5rZR/FM60SQTEYjMfAxEYSpWM5k2TBSqJgbdYuTpknTHHNwNcJHnS0GfROj4kCnHyrBIAbp2qgIZ",
+	"G83B2zBjak0XzZKBHidYs7vWQI+Vkzu2YpEvGYOx8v1ZEi7lOJZOoISPhRwcPynD6h+Dkto9K3Gg/mYc",
+	"aMmc2fI5rCFHP90U+JjFn69o+EuuE32Ov6/SOHKr8+ZqRjHRZl01wwH3BVXwuSXZjNX64XSYlp0j7EYz",
+	"l4r0br+1j8+iprQmpXRBvp3ReHPR5lKQGhkyBLxy09+b92ATZ4AJgXNCSNRx2kSB0uSNfjghoy4EHktG",
+	"dMQVtjcaCq4wJZWcu1liMPQN8zGmLGUnLvd2JrMoNKaHrVHuklOiGMx59PxZ2BmeQ2dRVQzngBlO0Kk5",
+	"Rv2rZjKBPdMN+XfecIGIBmwqo5A15Xbm6DN2cYFCA4yFWNXgqp33ySlmXDhcy9SN5b4F4OvImZvSZC5K",
+	"zmi8JSlyU1DwRKzZy3iNtGqXhFNbi3FLrajCoK5Wio0S8RWneBkfW1IiWGivfo2gNRE+SWPgXiO/18jv",
+	"XiP/wnTQzXXNxs07zTcLDlTZv3Br5mHf/VX+GkCznS76hbgU1Ks8SbxxxFBx+uuPxnqjhe7NynVlfS07",
+	"amPTgf5tWM3a8t4ni3WMxjUO7yp70X78Fuaie8PG1qKF8As0GisrW5d/lhUwYEIwtpBdf+Kc9J6dfVHs",
+	"ZjmDeQO6w3ZKeG0RIbTBKRWVuKHvRGk6V14qQd7gzvoMMJ85llfGQFxIWIozpYdijP4EtPn/6kOxW8f5",
+	"vd2X9h8/423vSzlKPE5kChubUPOp1gXX02wMHTElTXgnkCG7YOJR/ukP97O3v7TZ258WtXz5I74/xdP5",
+	"oVEI3HpqeF7/7kRBIZ/LEqCmgkhgKWijvrEwpXstBeN+SPn9kPLGIeWLx6C+idcbzBURIbGFgNjXJW/z",
+	"nqWpYfwJS7msq8LieGSfNhTJ4e9kzObSTjUH5NFq+lh/UO2RsL/rq45Hvd5B/+hosLd7sNs7Oup7amSv",
+	"ziGGFW1ntR0tLUyuRtVlDuIST/Kpcq6bYCAzoE614M/c3TLQk5SxF1LoaTQ/dVhqBB80y0AqTYTUU7Nx",
+	"pXWUAN3pbR/Q1wbFojYi97bEFydLtn2rUE2pekXnhg28gPL/Jfy2mSpJQAUZMzgNa/LhGLfsLGEifEyT",
+	"x81cGXKp81RY3CibZ6U01PME5mHrBZhAEI0ENCmBsXerzVztS0awnopwibWODguEf8wuuFB1JvpBp9c/",
+	"721souN7v2PzBtcJjZgIaUoA7wZpb84f13oIoMuB1iw1j/7nz73O0fs/dj908B+DD39r/viZpukyb0Wx",
+	"dNrgnLjZylMesFcs7V8uISK4CSqFIAffcWBL1AUVVVrQbO+kVRsI5NtVxp5PSSWG3MDoqmylXRUui/ip",
+	"OfMNx7HOO2B1nDrL6M3r7/GcLqgmtVnq6zi4rLS/ozCjazfSPGN3XhoH7e73QSu3CSrNbrITtdbqevgp",
+	"aLuuR1Xx/i1pvVU/7+rwrkVuQxT3iO3tdg56h2Fn3N8f5D02++NesF7jT3bFZabOWJAy/RQG06g6MnwD",
+	"QUnYTtu1mFtVmEZKEsUvBAuLpFsF7ysG43NQfippDZj+YsniZu0oN4lbotW1zUOziUnS3USdXyMYar6d",
+	"E3VxaBZOcvMebxImtYRtR4A1lOjhRWP2WBLJR5DV1OUs2bElUvFGdSy0CernWlnXdO6LJqfOWe08rzbj",
+	"BEr6xQVYwsa4tIvFZmSpDPIipZBDOe22J5UZHp2l4A18UcPFvpUzKFYx+NPAi7kgsbHIFAukCMvS/PBg",
+	"q7ZSff8k197ZoWqxvXNFSMA4bRZWzwoMaBEhOG5scxsWkj3sErhGNQ1OA3p6HbA0aXCkgQpqlAbHdN1T",
+	"Ni9rl3zHv3HFjNBaCVxvzpewaL5XOF2K2UGQulUx7EOq6Zji6L5wzVKnZVOFKn0ErZlHYwZDx324DDRG",
+	"MFeNg2XEelRqNdhbqz1mqSbJHkVzKFslii6tanHbHJUtYU62Cf28to4Q2JAbdDijc3TOeLK1yp6aZh2e",
+	"F51G3U04mQaCyZZ+4g3n21fYa0lrGNRoDevoi7jiO5jnCS9+vt4g07atoxy5tnY8HJGApqkdJL/9IafM",
+	"H2S0Bs4d1ZR0tgkXECpcpVd4Axxkmg8XKuVx6SmGn2+m36xWD91UogZs0sn+Xuegf8Q6h4ODnc4+25vs",
+	"0p3xIOiH62DT2OmWKpfhgit3GFgItj20pgAqoGnEmdIVVs8VGTPDb4vHoEo/iiB7eQxxIx4xXwOG3Onc",
+	"7sidVt6nq7x1gcz7/dt1Pt+UqM7gmVr9zZ0in2LdR6p4L2tqHnG2C0a1BmNcMuPLGUGlw5urQDmZry4E",
+	"v6MJUQ0ToVy7uq7XttT+konF3/KXlrqAzGhq/QVOHBjuvuG0qQqqV6UiFTbUJulHxVOLKUybyJlcUn4B",
+	"eUi1J26xVPYVdoV1Q3k8DT7XOskDb/7OQ2JbY0au3xwSD3kwemanwq1T7Wo/WxmRY2fhvC9PnnV3NtIW",
+	"EPGTZuqA622bQAJdNGGiXWmqeIXU4JHmjOiyUFlo93QTcYXP1wur/fGg3zkI92jnkO1MOujGOAoP2cFk",
+	"e705EY3ecAr4V7Pfi2oXUXfNQop1YGuYHy2jGW04uqZOLNgd8fpJl+BbdgLgyYZR/JAyhgZBXhdgpKdd",
+	"huca2cwxucnE+C7OdtnAJ2lJfR2OVpyN9afs1yqnKUsY1cprcy6FDelZjnE3eqveQGUtdnrl1HlfcQB8",
+	"rkdBq7UE59qxPT+oO9krNYSbSOwSp1x8QRPHBL//k1WjG32OKUXAPAXI/AQNSJp6Pm8wKtYR56qZWKU5",
+	"DU3eEqf9Vs338iSar5Rt0YI+ezfr1GuSfExu23blDqdvfXZDseTEm8rURmICDrkY+r/z8Vh3PagJXP1F",
+	"qeeXMbfJNixykyou6BU2Mtv28KZiYlORiWwHLuVyvzKPqW5kk+NBS3i6N6p6sZ2UjBmyESfD0SvWOJ71",
+	"c9EGCr7/5SsDlend29IFVg0FX6oK5A27Py1vwY0s+oaz41KU8qB+4U0+ISMNk2dx1jaSFfi8LEIw2lw2",
+	"GENu3h5zAeNJjv9oxTRJXHJUSRdaWzes1axu8PSNni2jd10SXtiyzR8siGPjZwvS2/jRtfam5jlLqRs/",
+	"B0dmg6dqHV7Ln//Be8S9puQgW/74OVMaH/uQi5E5dh7Hs/ah3ZKC/TBpHf+8IaNrfWhvaiet+8jiotd8",
+	"0Fvu+wrzqGegdqCHy+oJqDAKlrljzCCpGGc5K2zTPKHBAnslmFThxJf5jzEOUgYxLmvtY0Y5OR2Koo39",
+	"6KpwWERS2RbH+GOAjTUfjAqeMXoI0Q2bwkMu4C0Y/OSCHAzIVGapIg9GE+cYG4pRHcGNiKJz18pTShJn",
+	"2LG6ptoFzBbkHtBslte0aRyKVRNQSq64z9gzfSPBtcoF7dJNNnFAu2du537+gtzOPr+odzScktRLhwdv",
+	"8gEJ6Vwdu345vgECeuaUptDIcTaVsX8SijaOECybSu9MYFudoYBkc2idEUCtoSUhKLySUWj77kB3YjjI",
+	"hYs4dT1McHYFdBaZpkxBw2UunPezrrKQTibY9HfVVPO6RbUXF1POPN3bZq7KMo93xSmK0z8ALaC9eVnV",
+	"Ob5cjh7Mzyqd3eWe89XdqhhVWbquEfCaJZnGTAr7nBG6OACvMY3SLddosXArEXLWztfnJpyk+S/lKSd5",
+	"eJsYUjBqa1HMl16xdChSprIYpMux4Rf5sCPIinPOKPAjjMpD+0ZIodg12sg4RWaU60p411ZaLWZ6prUh",
+	"oPP8aMlJ6cxB5lcPJi6Vawu6vRLthTLD8XN58Vo8RqIq3rb6BLjkfaQrGLRrgSrXs2y54iI/yssQQ7W1",
+	"ViBhE206yzgWMLMGYqqM1YU2HG3bnfKBK+GyXTCWnJrX5MVNYZDbax2frVNkQVR9+b6RBYrYqouk/u2b",
+	"eEoWB5KsHD2+Uj1sSG1o0hIXJUejq8OqFquBtCcIRuDaHs+qDGRxRxNcxp56skoPzRNUjD16s2GRd5hd",
+	"v0hmS4ipsB9ru9Ypm2ncmLD4uXChfF+/fO6Tb+lWuU75rcu5DRDO6vPanPZUutJ8WN9yPcXqgjrqdYfV",
+	"qHTgmYA774ug7oug7ougtlIEZb7LxUXTCTwvQMEClTLoHtTITS/Z3PVpGVPF9nc7IQtkyEKYgmY9BqPZ",
+	"VLHglxEMSzEnYipnAtY4FIWPAcIihlVr6JRRVFdgfDUTITTLUsSbO26+vzB2Dj72Ln6WvvvpZfSvnX+P",
+	"wn++m9LBj7+/e/ty/u6n1/G/3uooGPz4axD/2Htx/vzrcukuPv/zaecd7fze6xz949H7f3z999r63fuK",
+	"su1XlFVJ9H3dUCvFgizlen5m2Ij1KyXcVnGPGU1Z+iwfnqZ+MTT8i20jlbIJv8aWUfYnpPe8i9RCOcjp",
+	"q+dA57XzW91Er9Fppqcytb8fk28ACOI+/t//9X9GZg+A7wGfhesFss2WtD6YtXExgbl2gRSaYn6FHQT2",
+	"AvMvgku7AcVGQs2yudK9khL/EcgY5zKVjndKhaIBdqLBIm4cykLJ66dn55MswinwMJ/FrIgJzQOqWd6o",
+	"Ag8jsC3qFmkRlHME8ObI6IqBE28us7SCNHPc3QuVzNIAvBsqkAmGR8F9MxR//7vtoKP+/negZYANavCf",
+	"dQ675A1mHrluOe28bQ4WV+gZD7DbiE4ph3YjRmFa8CgNxWi31xu1iWAgqFOZJNipQ/GIWd/ohLMoRJ5o",
+	"B2+PDK8dwV/A0W03NQJToU6hGIwIA3w+2G5nkE+2g/bwMgqLi4Mejrlza0ANiMXqxI3Zw3F26D58I7hh",
+	"s34TGHJKfssMThOa0phpV5aop2wo0O1WGoMWcaXbmLmMhhG2lc9rUwB9bewjh8iK+CWbccW6ZPTt09Mn",
+	"IzKT6aXCOJLB3OifT89H8IG2RWyucGOUBfpGGZXHsHHoRYXbfM6udffvfyfIvKhFtiEJyoEgmgf5gRtc",
+	"MX9Tj8mbfxibxDxo/tV/1ob/Hjxzvxw9aw8Ftd04oH2VzSCSqSJv/jHoDQ4B//DPo66Fq67hFXyXXWNz",
+	"l+qHe4f44d439r+P20MB/3jqw4ZfMvBBo39idSMSSvGVtsYLagRUESuoVBtm8GUKJqZFMFwRXJUXWURT",
+	"wq7z+fckZTQcCpix5h4mIZ9MWMqEjuypza84kpmTUOIAg5hRUVhOOH7Rla7Z/XuapjJ1hzRJ5ThiMQll",
+	"kMUghh68fvaYHO3uHbTJiCZJZAOHj+yd//hVSTF66JiK0tiDLKbBlAvWMfBjW6WRIfmRHX9v8ybAK5rk",
+	"49p8jRv+o3JOotM5FxeGzE7J6NUPZ+cjW+8IYkgRlWc4aXoJAwnI6HmhanS+Y/NRmyhpdd2CF4Lr3xI4",
+	"iHup9FDY1i64fSz0M+1FmH/U5WbCYeuS79hc2eJhN52rNMMQYjEpDpiDgzTYxYiqpRwaM8N8fY0p3zkj",
+	"wi6YVn4BomBfKQc6xngeYCy4jfwLUta/l7hfI3eqC7TozmuWRHRuaN8onKOHbWhUBuxgauwu1HqI4jDv",
+	"gpr1shRC0QDLaHcwGJ0Yo93WbyFgZhM1jyLwMsv0sg08+mhkIwCwmZ1To1yObBcuG8bF4XIBVFg7RB17",
+	"m+XNK0CeZu0sswlWDS202knK2FBgb7wxjEjGKe2FTvCVs1Ch7SasGoPwQCiwyVAoLJglKiGr6usJETI1",
+	"hw16HQJdKjv+A4kkp5EHtnk5gAph4Tn803ZThH+nsB34T6nh6w/tCTi1GDIC6yKVM3MSXkKkpRA4gs2I",
+	"sfSdB8AQMU0SRlMvVG42hYo5MXrpCQkicMAPhZrCDBJ+IdCCYRiMcbzEiBwjrlFdj3jAhPKnnL54fr6g",
+	"1siECdQPujK9eGQfehRzcHJorqOSWmR2peV1l231u71uD5JHEiZowlvHrZ1ur7uDCv8U9MZHU0YjPf3d",
+	"/Pui1ilhVz3o9QicbnHhcj9dLT9yGkdkyjsDMOiTJUyETATGigqho0sujp+HrWPz2W8BCK+WGWAb9HpO",
+	"E7TePp99/mr9DlaLhyeww4xyDZZbp0b7NDgx+wmXbKqvuRPUTZQ2q+x0Cx88UdclCPFgPgY5AtgbDiD6",
+	"qWOVuA4mRdd9xd7+6Cd76/MQv7SL6697JMfTozeCXScQ+fmPzNap7a3z3HNhJB6NQHiVrIrW8c/v2x4S",
+	"3xaTZ8pLdZm4xz+3kIpa7817HhmRNV+PovKxLXltf37KnAsMtsBZ2XmfX1/SCcawacMCXb1mNOTCTfbc",
+	"KmmZV8/vnLTsCg0jMhwUpMFnSmHmqZ3VT52x9IoH7I2gV5TbFqVrEmcdsppo9Kr/iCa8c8nmqpFQz1EW",
+	"qnrT10/rccaTnjKeWpmojq2Rl4mUXclLFoJgfdA3jBStnococ/H1QwHf8mdp4VO8SNEhRz1IiIEfzIsW",
+	"74ZMHvIDIMX7rirmZ8lMnwyFsVaIj4ZHf/AQWuJySLShoYI8GRRY5ZNlbKdTcDhApzBncCnIT6z3wS6C",
+	"wm02MEgELnD0dTp3w0uOW1wEURay1/hkyz9QIZvQLNJNztsP72993GkUVUSJAb3QkbDWFeekJikLmWGL",
+	"MoUoC+TC2PXmHk37COy+txMFB/m55Na3vrHdTm9w3h8UvjFWuFyNAY4O4cK9exDsDDoHbH/cOZrs9jrY",
+	"vaDHjiaHPejsfhpoIxEt3i7Z/BU4hFrHLToO+oPr+e8wNUbpN6oEB/joekfHe3sWjpiqS4aNA3MXk3vF",
+	"L//9X/87//9iP0/DmAuuNBIScGTAUbEWcIHAWXVEeWwIsdUu/p6lXLPW+w/tOmztdHr9DbHV7xzQvV7n",
+	"kPUXimgLbNn0GR9dMgqPDrOrWQVd+JU65LgHboCcKi307eo2QNf7D+1WzofKhI1z/MuH7WtY8QiT7Er8",
+	"SxEaScHuyfZmZPt+fcUAGSykpjYoB+bNFWXgNcwCNRbCCk2guPFDu3iq80pGPJiv/bC9/UP77rWQb2j4",
+	"LKLg+d/t9dfRWqh1SbMQH1pD+Xgm0zEPQwYBwN3B0eonzqV8QcXceWo/knKUH2ZDLs469/XzXNd5325d",
+	"d1w8o9NEuYZdJLIuKfqx9dxQUGbAIWMV9nzK1ySLIqsDtV0oD73I5pGACmMLW+Pe6PPO8WVgcZM/deGo",
+	"BS8c14pFkzY4C3IbQGYa7BDCdZecWkeyEbAVjpWwsge+TqVBePDMtTDiw5T+RobzDRUHrOKt0R0K77kU",
+	"0RxSSn3zYYFDWvbzKpVhFljWU+wX9ng9hre838DceOyt0zXob2Yv0IEfnui2/DCY7TNf0bH6G6LKyo0y",
+	"rs5x/qH5uo8eQ1QNbHuDWGcLhEclg+JTkVnNusMKCVUikSXSqUozGxJNaE9HM7l8pUjMNDW2fKEpAzsA",
+	"3RkD39I2JveklnOxrhIc+X2+zPoSJV1+Mu9S2OF2lkVe73D1cxa4cx4zY8DAY0frfu6xFJOIY5rWbn8N",
+	"KF/ReSRpeC7l9zS9YPjc3jooUVmSwBzlFyzk1KXXfI5SHc8fobnjvVGyx/S6M5bhvDOea3Po9/f2dvZX",
+	"iXynnFb8IuAQQA0gYnVlAmgsqDxmYEQy5LPk+YXokVmIQChNU+33XBoNersjL9ZqlAXLyMAt4rSGMU69",
+	"1vzK8KMTvIdjK1cM4HBlX4YDQxbkPL7Vk/MlCbbb6ARC4ACiv4zK/YJGE5nGLHwe/plqN+7C8ideSv1M",
+	"ZiL8XE80Hh3Uom+kpud+kHrX5VsvUwOzRCDJFcSw041xbvyJdV2W000XPOlNJ2Zjv5rVikrqsSD4c1Xp",
+	"+5KUtK26ETb1IizR2e652T03uy03+yfT6ygn67kdytGEOsiKWyx5mx19b7UXO1rrUeaahjWGdtwQLjtg",
+	"xkYY60feQH4JVvVArRu7poE+tu15UwZ6jovUDIUu8gxtugzMv1Jev5ca1eSC6Te2g9Etmeyvmaiw2FdU",
+	"YQ3VJGXeBKa2c74kONjFmG842SXnwdWpYzg9zJ/5ZUdz1Q7UstOwyjOsenXzo5AD1893wjFM3rCkpqFH",
+	"3jgjfzCRP2eoaWrQwjyg3d4GbBY3roHLLg52+0sw3Jq48b3nttnGQyLpWG6UVWcFelzV/dLEVO11x1Mt",
+	"Y8Sa4uZot22iUi7sr4l8VyPY5Th47gV+8vKMpCyQaV1qRsSVfmLhuX1mRpXZ/SAYSUrrWBGuWqhACDKl",
+	"ZfyC8uhZKuMnthFCC9qJLDQoCIV6jQuF11t975ciKX3hCTlGgYHJDEmWJlKZZ36YCZaqKU8WnK1Fk0K/",
+	"+7GOWsf9Q68pyPlP58VSWzkEHb9hzde/DeK9q+vfd+bj/ZnQh8GvaX9yoegRy3anSXhwCX187Crwl+Yn",
+	"ur/gwowiufYyn3z3/MVNV/j45emLp94aVwIYXvK4S6HVpGLK1gXk66vf0SbAX5w+/548e/3DjaF/8ZMH",
+	"er9HJoyFY7NBKtZJN1MdRpXu9LcF79mrZ9uhpKuvVTLpExskPi6BR/4njSIfxl/CmKbBBuTw4vT14xKc",
+	"Nt5+I0Dhbf0TknwtpGAnrQ/vi04mi81Fytbi8qbaxgx8PGVB2WhbhLHcJRtvc22M3IObBIKR/SwLBFvW",
+	"fq9Z3GsWTTHhslz3Q8PulyZtwl5fFRh+zS64gunofs93RYpxAgvBYnOjpybA4GzM8S6Hcy0EQ7EQyAWz",
+	"bJSLzZF9FQzicDUeUCiA7mj/2RPbAM6DNuJMDQX2dMpT9cttT9w5zicIwBq+e/4iX4TNF/cbGo8ZE0Tl",
+	"DaHqAs9PnJqymfnrFWiAl+f9bSLXRb8nP3LtOjyhnZhLQKKycVW3+mMJo42tLnWWP4bCrLVxGBJRtSJ2",
+	"baHWkqSWLu8igG2VzCa43a2P7BGwm7wp51++xnZxlmrOUVki1BSurOLPxSP5Ex/a9wHbjxKw/dNCtUh3",
+	"n0CodrCG0CyxwNcMWl99tlEh5FULU0eaxPUm4V4nxyvRXvvzGsHeWF4xX7p3yQvXpQ6Txm0TOmgSxzVh",
+	"Asr+3BAgn08Z1XjRK4CfzkXherHZolfrhR0ccB/NuI9m3OYUPgEyzMe03EBVXhGcPS8pyOUuGWBenvgj",
+	"+yIJ0dosIULOamOzTSem9xmqM/cH+P4AbyMcCQN7PdOl4pK+lf27kYmGRO9HKH2J+wgLmeH03fS1TRb5",
+	"91JeqrzRCNjFyETqLfGCI03M5rdd1/J+j7i52MSbjTZmgYyNvVzMdEOjF/s0Ixpzk8R2RIEvnz0122D0",
+	"PdQmeMiE5npuPm1209gvRv3pDsWPrsyb0EKPsIDaJDKzsXljdXnF0i7JjVaXbDZnYfH4RKZkx5bRQRG+",
+	"YLOSCY9dmeDF0nkWHAJdZ5c6Sx63clvMuBglsYIbO/TfkXXp6IH8mintRNA9h77n0LczdDqg6gBLNjzB",
+	"ssGbq1qWt7LYTZqr1bycwVIXtbRdZnlKxjKEjm8i9NpRFy5JI1rkhIyQEY7aZKSl+V9j96CXc6TpxWgo",
+	"bP4d9BNqkzFTPGSKjFz8Efp34P32p2+gWHTUJa/AqhKMY/fxS55A5YtthlOMtcDGIeCpVENB05RfsaaC",
+	"XZvAsan8ckd25Y12AoC5s4x0aFCSNzRHnjyFtvnczd5oKgEuJnuuxdFKI9pWAiJtVyGcttcmM1uqzIXb",
+	"0SAYEZmS0TgIRk0galkCL+9dZ0AZy2tsRP49Exd62jreGfSg+3j+d023ueVQg3Htw90El7nxT4XMKhJc",
+	"EU0vGrFFL0pAeY0Hi5aDv3Q77//ot/d3P/yttTEYmGrFQuKaRGgeM7OLEbVe4Dq4/DNZj7UlvQjXBslv",
+	"b2letQIaZAebg3P76ndjjC6WZYGJmmCGWuHyh4bGP//RGgeBi3Z6/1qda1Ee8omPeZMyy4MvzQU7Gek0",
+	"gMWXI7jL51jWjKm87XBJ9HktW1/Kkmh+LvOAMRO64fbBu5YXUD7D8Tv5nEl/QiQISW+sYz61cXHgoqEG",
+	"f0QMRJ/XVxLhvU2x52JCjqP1v1I58n3sec3YsyMOT72zelqTdmcrFVfVIhsVUvnTbdsuFxftQm+YiG2i",
+	"Usn5NcoXdCwDN5yWF6gBOJt4KGYyvYSmam4ADDS3HA16AyhXCrPULPrYh8GOwoi51uX+H7bRHFfEKK0a",
+	"wsFPnXWOcJIHhebRRr3jIaYdQ/dDGGEGKUA1Op4B0Y1K/YhR5KmOFzqn5Oqqwau5AYtD2bUuZRrXCRBQ",
+	"Y45bUxZF8t8WosqL4gA/37LdbrGr7bcc/3yU5F1uq0x5LSbL4sQoEQbb+Bis4Lj1LQcWXD/uNp/761hv",
+	"6ScfT2fZWGmuMw19K6HhHOECu23Kcq+p5VhZWE2b/PGHUS0+fGh5QJd+NNCf0ZggpqrrQLy1yWlI7R00",
+	"pIs3tCprs+rMGY1bm5QbnzlKXhHkd2Tl/EVrRPgHG1IzivcKPVt1zt+QTbSQXMLbl2+Amf+AJ54WiRNL",
+	"ZmwrNxDRnLUZjyJjixrt42MnBaBK8VlnBrRbEReXgD7WPC7bbQVsgDF7xyyA8RsTI0fqIjl1/NsS198c",
+	"JXcNM/gfj3hoz9Ra6oo5UltJUxislQYQA2nYo7iusmNg/NNSHDyZ9xfIczCo/cQ0Q2BlhBLFxUVk1ZoG",
+	"BbGa5dDv7R7uHez3liuPrs2F7xh8NKY6mILjoVajRHWMaxaDFofRWDKe2/4zx0XvGdf/mqRZBMx2lLJf",
+	"ISV1VAScMNEBkwQLJx2ziRJd84zKIq1Gthk66HdCp3NoWWPAaBOYKxhCWEMQJq5Y5NrkoCYpxQV5ICQ2",
+	"S2+TWKZsKPSUCtLv9dpGh8hKfeIf+i3NsZs6dhXe7fVG0Cv3vOhDbBCBgzBcN54JxzqyvISM2ImHKmEi",
+	"JAFNSICDcjHTQ+muefVglI9GhG8OBXedl2FsYTTHVqBUk4hR62SFzydUGUhtAieo5+g6hoa95rYAGu9C",
+	"awBMMIdVjHZ7O6P6kYl2+W5uhw6m1pG6OOaxbp6ja4iOxX94o+uT7KeFwo44hx3gEANs0KwRaaXokoJg",
+	"lLaGCVyfq8EBAjK3WPIxqzwlkRFptXU61m6wx8FlCDqDyE5UBSAxsOft+ZjNpQUspDya26/gzmJfe7O1",
+	"CP5od5C3pvYB6MBD9dh2a8tXc2Kb0ZvPJNC9PJDgf8dnuR4KIJwmy+cbONgf1fLRM1nxmc2kb/sWrZ5s",
+	"kOLnjRX51jo2x4f2Vt5rZFXKzOGr+JM21ORhZ9bT5NVdqvIxv65q8j8Ix4vbwHDcsfQ3yzlvW8d9A4K9",
+	"Af8A5g37uIn+z0XIrqEKdsESaJsVhQz6lNiT2in2wTlLIYDmPAZGz8/v6LpbXCtWjV7BJbcnkhsB3zpu",
+	"PdISToCFr+/Bl697o923O2+wVLfxb8sqMctl710ZKPcZyPeq/b1q/2ep9lkCc6J7PauBrKncD3pHB/29",
+	"wU2Ue5fC3Jh0mRvkxTASF5p74FIA7GweztTDNjbFwXwnp6jZP3OGlTPqrtHGSn0eDZDFgKSU0Ro3gCpC",
+	"J/UtIZxL4JYRPWXvq3PLAsBnT8+gWEnTSyZWumXv43qlSeY/536gOhfwJYeeFZgpUArvocL5ceODG8YC",
+	"V6hw99lh99lhW2knVPKeFnz4ZjHEdkVubGonAuX7ObyexHlUDIpd0ldjQgOde23QH4ODzWkRu8TmiaUx",
+	"J1AZwGgq7GQHNNKP7ZvwuuEY7aGws0qNLYMzw8P2wkj+NplAFmybhAzU4jaRMOiayJQEEQ8uWdglz2ig",
+	"3bwI92ltN0IQKuZDAS6pYzKSATS3CU/1iGgWRQpte0aDaTFE208bto4Kt7kTGUVyZr0k/mQ1UshSTKS7",
+	"vTDNk+Ceurmdd5wJd/s8HLuRSwW3u6cuJ8dNG8d7zrIxTsJu/ZMJllKjVuAV+/MrlsZUoFwJOb0QUmke",
+	"PEaLVMU6OSF7ez2y1+13+8RIEudbzOWSvRfuwPmb1gI9971PXykCszfz2dAwhAyHtnjUcUxWfLOsIywf",
+	"V15Qav0k95JIz+fu/5vicRZRLdNKT4486wrj8W4TIBXMIn3rWomHz7peh/sToyPRfr9zNB70qqOdV6x/",
+	"UFm/DXD7a1ROY7ltOhGcv9U5RchX7zOK7rWJ26cggahwAglnbVsm84koFM4px+WSFl2nmPLLijmlZY9/",
+	"HqUBYallOc29S0Y2Z9hmnWN4Cmf4jqWe5snq3aFYkYEuXPpxKQWdLM9AP/PX+JHy0Msp31M5s81v/bQs",
+	"8lwQaqcJUzL6x8goLyJUBGM8KqEBO4a7IQhEFRn934NvRrjsunxe+70/Ix2b5iRSuHltFIsrr/K6DszU",
+	"DS1f07lfbKdtdvSxUo8dfmut7+WuCpD7uZayQt9g9tSu7ZiwGD1ufQP6ARBlAWzE6NV64B6c9w6Pd5zn",
+	"oawE5EDhn/knX1CR0ei2Atvb5NUS2yO5nA7v5fd9RvBiN6oaQvEEcUkYNolj/6ZVmcKOiplybmkYNp9/",
+	"u422Z9q2TaGKsDskghiRWoi8NoSuu+QZRvZhekF/RKQgQg6Fl5RIxdx/i/M126GPzsTH3hkzasxXLV2S",
+	"HhjqCpI+nKR13oMCeUNBIxi2CkWuyvq1uWpXU1BOis+Z5dCYhUQZyUcjKERRLlkAhrM0dqm6lQC/+1i7",
+	"T0pF/Db/8fhnELoLHLeGDW8+UclHzYpgdyGitcw38y7aUy0g6QfB0GNUHD/MT8fwNwzxnq2QsLUo/BJk",
+	"7NFtZOzmw5RKZ2klpVA7SZymzN89IWdtV9oALjnnX7Mn62On+vraw30rsM+xFdhfK5j+ielK7visqSQ1",
+	"5Mmuoz9Vyuj9a4/+sF9f2h7snLpJUE5dkZPFnMSvFMx9tlOv8br3LbxoWdgp+FshLk0DUE/aREkXEfAS",
+	"xowJnjKv8FeEqELBRKguOZtCgqj3PjtKKkd7u1KfNdrr7YxcxH8o3IpQyfLSp2oUJcSPx/fWbmTmvgL6",
+	"JomkuGBpJVfrrxVYtd6ue3/olpkK+gZ9Hx4clFvZXyvHUWFhJVbCzFd7Lj3oTshot7c7spaZa4ymtEy8",
+	"eSrIB2prapaexU29UzEqfAvjqxyH8BTrOZnS8ojXP9vzcyMvT5Muumiy33Oke460xXyPRQLbkkdoIy9F",
+	"7ikqNtuFaFz9b3N85tzdsby/kOU3q9v8uC9uEmTJYfgc8htu4uxfI/WwKS+A9hbzAgBX+keWAvM7HuTR",
+	"kCKdzjbTZmF+V7/dypKwFoy+A+OWjne3j6u97jld3rva713tC6527fEDx02L35pYaX7HSs86ds8oeFWb",
+	"zKZSuWqyKzwx4P4mYUon+hhUPOUm+mYKYqi2TYYtqXPnDXquFfWAcjIUo6mOI9dljV1rOzUYF9AlmGyX",
+	"0NTW5qV5KR2+Gkvijw289KJwiEtb2+aGopLcATEUD8zbOI1Um0Q0HodUtUkwpeKChSRkULHGUtUmmWAq",
+	"oAkLCfAs6OBggH2IRZnE1mRC4MFsRNt8S7EA2z0Ipozt6pdv7pOIXbFIkZCxBExcqNFsm4UjrjtcXNGI",
+	"hyNvXga+320fWRiZ0ejcdwzn4zr2Xc5yJePN/kxsMnwuFerbfeSdLRb6fizw9o17ZWzs6XV4XREVyGW9",
+	"lgQ35C5CAlZ4LspcwWY5CMtH8C5I20334BbSub+WdG7o6bK6C0qTTM8XewP5vWq/244x3s/q2FJHjpyM",
+	"a91s+TlzBT329LgMYqQ4J7hqPQoNnHIrjTrcu7+4QIJb2H0U4U+fLAos3FPRmjXBagRht3+0u9PbXakk",
+	"VsIH+YWVU0Vw1gIGDgprF2ZNQXMC5Q6i8qaNYGUE833+Vn80SlIm6GQC1crHGDOdyghrBYZiRo2yKEKW",
+	"LvPee+d7Pdd9Dvn9FJJ7p9i2p5CsPrVrHc0ls0jKB2+1TLT9T0Yl5WzkDKlRVSEbtW3Qzr21MAZPyOif",
+	"T8/JIs945I79oz/svz6MoOhHleuj0JbMVNNA9eajvKmrCuCtmiX5UqvMC5f36SrSa7u5tqhF9+9Qi77n",
+	"uPccdzthiFuy2xuGHc6L3qIw0MW1Kas2vKUCWq1bvxUUa4AhAwFFv+fWY8trta2RlDHzZ6LGkK5h2VSb",
+	"zKY8mBbM1E0vhS5dOVs4JhTcBM6nB2416NqE4sGmEOb3tzFgMePKTlk130J3XRLRgIVd8poJGnNxASmx",
+	"hYDI57bgihQ1bMeATIQspFDZ5eUEBni8crYApadGo0Wh8+9nP7wkMUsvGAEUD8WD188ek4Odo/2HbZIZ",
+	"xZDYaExsbAai5wk7JiORRdEI6hPNW8C9SGd0Xid0kPuV5M6Nk1yBu64Y/+K+9DQ0TGxtxvqmBGbhm2qX",
+	"oAJUdQBV//hUIKzvI6Sldcqu4zXbiuxHcsapHkCmhTJgafFLEv/lhscsiuTHFvl5tvtfaijRR/YPbaoG",
+	"/AkOJcNWPoZT6ZXhioVT6fPTdwziCKQbmHP88fxDj5KUXXE223wIXlVrahhMb8Q6Nle1jLntqy2ZiCAH",
+	"zg58d/Ux3lxtVLPyzuZdcpr/kYcQU0aDKSafDsWUQg4nMH8Y4ckmmrA40XNU1jjE+rggo5grxcXF6MSO",
+	"/C0+apSe4ptkVjQ5hf6gBgjnyRoK0EhiOidTesUItYrRLnnBv2nbOVbmVpxgkF8f9DAaqTRLFHlg9jyH",
+	"z3Yvtct6eIIxTK5sDHIoaoKQNdqQ3dqtqEO4X3XpIr53whe622hG/6q8gjX0EMQ1dGfhenoX+ojb+DIu",
+	"XttfnQsCFrw6VnpG4wXVwpJl6/hnc6yMsj6VEQrXnxGR72tdAwa5vlcA/77K1Y4bqAEW/03agEPFX88T",
+	"8NfQBD5OhOhznKgITIeWHZEy097omvXl+vLKkQVvR4NYR4PijsT6i7zgpMz/G/zDbdeImxHBrm2euRRd",
+	"8gqhNBhybpXCkLPltUMRWM+LTT+vFXX41PY8zjkYq73On7ulOdiqo3lwp+kaeWl1he6KrLV7X/S9L/qW",
+	"7NxypRr+dsswYD2rds7Tpd1zcw+rnJTyPZelupeGfXWXJqz/6GD4LPPWnT/QZRUtdQauzGXve7ns6lUh",
+	"ByY0UmwVr/TU7fZ66fL+J4yFsvYX+ltKcrd7vzrXPc8G+QuluhusfA4a/mebId/I2z5iDHA5ny6yIpp7",
+	"xRVxOqew5HVHjtV6mVQFv4LYn4C2aEVEpTGx4secu92Ntnv+MQIrm/LDWu3UY5I3ZohN2qiXnXqvad6z",
+	"wNtmPXiu8U+FAa7W5uwReZnFY5YWHHPGxlMpL5ersu6m2rlZDwY95yJ/WO2gecaClNnm2FAnNIVO3tBo",
+	"ola7fevA+etWY4ZcGboLbZNIV7wu4EfHYF0T9Z8rDZVtlXu36GRu6K/skDhie7udg95h2Bn39wfVxscQ",
+	"gpCZwq17ep3wlKnTPKS9suaj3cpSmFehdaKOHz3yivYLYrulHmypZLX+6z54X+p5X+q52OS44DWOa+c/",
+	"NTFtd8NinWdAo2hMAzvl9srykD/+5lqLYXVLlkYfmudpYkhsypVr9W5ug6Y9huu+ef09ihsLRJecijkZ",
+	"XF+DysoF6e/ZOYDK5l6ZpwCUE0LFHDuBMGMSDwUlKQt5ivWUhIsgykIWtglXRKechcikCZ1oltrRC/nb",
+	"22SPxFxkULm/0yv+PSBTmaVwHf8xFP0e/hMsffdHl4x2+70RsawOAbWrMrIEJzvskZDOQea4LibjDBs9",
+	"ZilTJJSEKjJjUdTFIZwQAoblkoAKW/fvFZPiW8sR45H9aoeHIwz9Imf134BDHOxY0RpPthSWH0Gj9kXJ",
+	"tShPeegkKXytXcAjhZ2TRLXRD8AHZDno+r37oVkxspGihrNY6EKEtbbPcpbBnSvbKL91aY0WYuiYGNOQ",
+	"Qac9R4+KGzOpf3TQM7++OX9cXlj/4LB/cLB/2NtbBT6039Q0TpauwmsNPehBfqhhI63j1n/+3Oscvf/H",
+	"39ZZ2eiq3x55E0cV298l3744fdw5+/Z0sLdv9nCE1lCBXLSKuuWfc6BLVw1HwB8M6SlypqkIaRoSpwSR",
+	"KVVDwXWXvIWGFtSgM2UQdBkzcyBSqY00NgDach49k22imCFBjW11bAdupNwC5Vf99nd78t3k95dHe++O",
+	"3vyY9Z+qyX/Ekx9f/sdUXL4bJL8eyaOXT14++vZR8nz361X7oviFoDpL2br70u/1emtsgjkuU3Zdxbt2",
+	"eaqYhJqfH0RQlzzXJJBGRydCkhz92OtMFu2TklRqFuihAG6nNObazk9IkrIJSwv2kC9vVMXjYHxE9w/D",
+	"QzaYHEx2+2F/HB7QPtunu7Q/2ac7dCfsj/doj+2GPdoP9sYH9GCyw/aDo/Bw3Ke9JsT+1HlBeXSmaXDZ",
+	"OVsLuRUqp53J+z/2dz/U0fqtas5vOGVlRdPTLk7tAA3YTgTB9k3eNxfmrnyozk1bOjjFzQreZGZK4wi2",
+	"jzxwLZ9r9k2O6VuPNttsQkz9QJeNlXgUmg2OGxCPa6cEVawAqxxVVKEu5jv06i1dJkKY8Epm1GgBQqL+",
+	"gErBSUlP4crpL2EX1UsWZCnXc0wDKjU8Y1YzWNQzP9Ss/FtsX2sT6axCYlRBnMVhdcE2MUypyF+ysiFv",
+	"ew2mNiiT0KUaUvsvMh4aST0Uo0ehDFRukY2IMrrWVM7MF65YyicgORzjKcoHBr3CHbB+twy72R+3WYZT",
+	"Hcucy7BZO3HcDlZCva80gnojc3sdA3jTthgWgSu6YjjavNOmGPYjiz1HrP7uBtABPW7oe/60nR/mOHBx",
+	"gVcNW50qFvzyLn6WvvvpZfSvnX+Pwn++m9LBj7+/e/ty/u6n1/G/3uooGPz4axD/2Htx/vzr1tY8KBsz",
+	"2rdcTy3ky6nHy9nAPWxbZgJ85L7txn1f7M2rD3KPXfxxqg/uW1pAcfwsF8P1Hq9qYuP+3t7O/ipXmM2V",
+	"Mbchv+hga2grbyqBho16XOSerrc43dPwpIlM80ImTfIxnid5PiKaxvkFQq1SFMsYaznndoiI7QzZ0Nai",
+	"UFnW62rh64XwgvvMtvt44/b6Wqw6umuc0GVNLey9J57Yd0dsadDugunGg9LbqmL5RWmSH0sJXKH63XOs",
+	"e461nb4Qt2FXN8yHsCS+Xk8I9AHGY5batC6aummepLBl/Y6nlnWQC4aOIcFm1jfz/7N3Rb1t20D4rxB+",
+	"2Yuj2E7SNOlTMWdAgG3FlvZlS4HR0hkWYoueSNU1hvz3gXdHkbKkOk4cpHX0FtcWSbHSfby7777rc5JA",
+	"6bINeWrsOeU2c2WSPjmSGqEyUWQmnfMxxg3M/Teu7EcuPZyqHKezqy0TXzgFdvEmGS9Of7XLNogHqDa8",
+	"w1gXbgjmvibAMg7tog2h3X9sSIbufasmgosVPkYSoRY52U2z4SVW+AKaDR32vjT2vk6Bhq4cs9NWcKj8",
+	"zAGKxkjEMccJ0m/0qeDggw5iCpyGKSOmCpUQsB/pZoUPyHhWq4JDziQeCXQkxuUS8BRyB0tzm01VLk4G",
+	"SIFp613BdsVf/sPWAtEdrCta+O7IZM891Uyyb7PJW8gf2rtp8g9RoycpaBt/073Lt+ecQN5M/1EECxJx",
+	"NhhEgWd79TWG3A6Ei5hIjSIPCeWKKSf7s0qgd3k2GNjNekCnT8TB6x0Sr3jBx6bsa783TTMk4nu0qwKn",
+	"nL45OzofXsDR29H5ydEbOJueypPJKB7aqzP4at7TVjWveDj8i++T8vBYKr0nNic/xuvtrE7/yna8zs5Z",
+	"fToRNAkN6Iu4q1uQ6fg/ZyGvk/tj4ijtrhMQTLjd4I/LCbeKCkhvv5MCqMnuaiYN1kRNAD1VVMbtV6Wq",
+	"nfUOupmwC1xSP8QdwFLjr1MWC7J/I/hH4kPQpJuC/jykC/qn2gX9naqQUeztM71SvM+q1QwLuWYSmBgO",
+	"BrdZEmCzI6YylVUyu7EvprCCnLtO2buYa8VSCgj2jj0ygbXCQIE0TnoSn1O7utPRRRPM01I2LGQ90jra",
+	"EYT/LaDYZHCN6f+u0oHP4+vhYRmtuIZlj8atNveufDnsQaHopHe/O9fu4enrMcc1KhnsHzOpZB/JWiPT",
+	"3TNKjcBFrGROBj8Jp7YiTwarDZJKwHj7ReVidMr1B4Ehj2Wer4VZKc9v031umcWSN25Uar2cwW3GX/E/",
+	"l5D1TkhiYVMZBRv3dIG+BKuvz7HTfAYOQRoNPe4Z3/qNo049a1DvMJlafr0XFWGIZ+VuDb9D7pZ/iDvI",
+	"6RylJwumoX0iE0hvkjcbe4YPJ1u5f9T4wx57tZBMqkZzv176KrDITv0PMowQRkpDOVcZBE5NaoQuJnbk",
+	"CfbUj8S1qSCMgfmce+iEDlCzu4GHcTEahM5C1dkYlb7Go5wIO+5eCdiH53uED8BrcT32xt096LDbdfIh",
+	"xyf/MFyYj6CrBNzXxoW9gSxByQ5na58GYNW6H2v9Uvu0XP792ZpKKjxrKwOeUUmPpiVHtcOjXKaRPSZr",
+	"I+O76ItS9AfVajUNyHVupiwjT1RcLKggegEo6elnOUZjzrde61PMKqgL10SOVLFlUgp/elwzM8BhuXAR",
+	"T/a6ZYWJWsjUKSn5wXO79szgCoMS7fHvNyKHWOUJX7HM1RfYnJDHbJnxDtaO4eOBSQv7kkJm7Gcohad5",
+	"QLlMj+xlLSNyu33HxKkJopTVpSiaalQwcqUvf330G6rgo92eqMQeJXAzQk1prKsOBbioG81mO5lgVq9F",
+	"U5/yio4bJQWqWmYW3tdPWlj/+tOfv2pXehbV6oCbpviEZaF4S+kcmU2IfM7Zjosce+wsIU9VOCT/utdY",
+	"c470JVQOzFUMWguLdMzEWvHXKQkB4FsRjDsDOTez3v3n+/8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

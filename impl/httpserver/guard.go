@@ -156,6 +156,8 @@ func (server *Server) validateBody(op *spec.Operation, c echo.Context, raw []byt
 		request = request.WithContext(context.WithValue(request.Context(), itemProblemsKey{}, items))
 	}
 	request.Body = validatedBody{ReadCloser: http.NoBody, value: value}
+	// The generated handler of an operation that takes several media types binds by this field, and compares it as text.
+	request.Header.Set("Content-Type", "application/json")
 	c.SetRequest(request)
 	return nil
 }

@@ -178,6 +178,10 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 		header.Set("Connection", "close")
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", allowed(c))
+	case http.StatusUnsupportedMediaType:
+		if response.AcceptPatch != "" {
+			header.Set("Accept-Patch", response.AcceptPatch)
+		}
 	}
 	kind, _ := problem.KindOf(response.Code)
 	body, err := json.Marshal(api.Problem{

@@ -33,6 +33,8 @@ type Problem struct {
 	Errors []api.ProblemError
 	// RetryAfter is in seconds. Responses with 429 and 503 always carry it, responses with 409 if it is set.
 	RetryAfter int
+	// AcceptPatch lists the media types of a PATCH that came as another.
+	AcceptPatch string
 	// BodyUnread reports that the body of the request has not been read.
 	BodyUnread bool
 }

@@ -27,8 +27,10 @@ const (
 
 // Body holds the rules of the spec for a request body.
 type Body struct {
-	schema  *openapi3.Schema
-	Limit   int64
+	schema *openapi3.Schema
+	Limit  int64
+	// isPatch reports that the body may also be declared as a merge patch.
+	isPatch bool
 	options []openapi3.SchemaValidationOption
 	// each is set if the items of a list are validated one by one.
 	each *itemRules
@@ -44,8 +46,9 @@ func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
 		return nil, errors.New("a body must be required and JSON")
 	}
 	rules := &Body{
-		schema: media.Schema.Value,
-		Limit:  limit,
+		schema:  media.Schema.Value,
+		Limit:   limit,
+		isPatch: spec.RequestBody.Value.Content[mergePatch] != nil,
 		options: append(doc.GetSchemaValidationOptions(),
 			openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.SetSchemaRegexCompiler(CompilePattern)),
 	}
@@ -54,7 +57,7 @@ func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
 
 // CheckHeader checks the media type and the length that the request declares for its body.
 func (rules *Body) CheckHeader(r *http.Request) error {
-	if err := checkMediaType(r.Header); err != nil {
+	if err := rules.checkMediaType(r.Header); err != nil {
 		return err
 	}
 	if r.ContentLength > rules.Limit {
@@ -73,14 +76,14 @@ func tooLarge(limit int64) *problem.Problem {
 	}
 }
 
-// checkMediaType accepts only JSON in UTF-8 without a content encoding.
-func checkMediaType(header http.Header) error {
-	unsupported := &problem.Problem{
-		Code:   api.ProblemCodeUnsupportedMediaType,
-		Detail: `Send the body as "Content-Type: application/json", without a content encoding.`,
-	}
+// mergePatch is the media type of RFC 7396. Leaving members out and null mean the same under both media types.
+const mergePatch = "application/merge-patch+json"
+
+// checkMediaType accepts only JSON, or a merge patch where the spec lists it, in UTF-8 without a content encoding.
+func (rules *Body) checkMediaType(header http.Header) error {
+	unsupported := rules.unsupportedMediaType()
 	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
+	if err != nil || media != "application/json" && (media != mergePatch || !rules.isPatch) {
 		return unsupported
 	}
 	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
@@ -90,6 +93,20 @@ func checkMediaType(header http.Header) error {
 		return unsupported
 	}
 	return nil
+}
+
+func (rules *Body) unsupportedMediaType() *problem.Problem {
+	if rules.isPatch {
+		return &problem.Problem{
+			Code:        api.ProblemCodeUnsupportedMediaType,
+			Detail:      `Send the body as "Content-Type: ` + mergePatch + `" or "application/json", without a content encoding.`,
+			AcceptPatch: mergePatch + ", application/json",
+		}
+	}
+	return &problem.Problem{
+		Code:   api.ProblemCodeUnsupportedMediaType,
+		Detail: `Send the body as "Content-Type: application/json", without a content encoding.`,
+	}
 }
 
 // Decode reads one JSON document. The decoder refuses what the standard library accepts: duplicate members, data

@@ -22,7 +22,7 @@ func (ops *Operations) UpdateTemplate(
 		if err != nil {
 			return err
 		}
-		edited, err = ops.editTemplate(ctx, tx, found, request.Body)
+		edited, err = ops.editTemplate(ctx, tx, found, request.JSONBody)
 		return err
 	})
 	if err != nil {

@@ -119,15 +119,15 @@ func (ops *Operations) webhook(ctx context.Context, id uuid.UUID) (db.Webhook, e
 func (ops *Operations) UpdateWebhook(
 	ctx context.Context, request api.UpdateWebhookRequestObject,
 ) (api.UpdateWebhookResponseObject, error) {
-	if err := ops.checkWebhookURL(request.Body.URL); err != nil {
+	if err := ops.checkWebhookURL(request.JSONBody.URL); err != nil {
 		return nil, err
 	}
 	var row db.Webhook
 	err := ops.Store.Tx(ctx, func(tx *db.Queries) error {
 		var err error
 		row, err = tx.WebhookUpdate(ctx, db.WebhookUpdateParams{
-			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.Body.URL,
-			Events: eventTypes(request.Body.Events), Enabled: request.Body.Enabled, Now: ops.Now(),
+			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.JSONBody.URL,
+			Events: eventTypes(request.JSONBody.Events), Enabled: request.JSONBody.Enabled, Now: ops.Now(),
 		})
 		if err != nil {
 			return err
