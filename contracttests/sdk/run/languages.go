@@ -63,6 +63,16 @@ func languages(root string) []language {
 			},
 			run: command{"java", "-cp", "target/classes:lib/*", "RunnerKt"},
 		},
+		{
+			name: "ruby", folder: "ruby", tools: []string{"java", "mvn", "ruby"}, sources: ".rb",
+			raw: regexp.MustCompile(`[nN]et.http|Typhoeus|Ethon|Faraday|open-uri|URI\.|call_api|\bsystem\b|Kernel|IO\.|` + "`"),
+			prepare: []command{
+				generator,
+				// Debian's Typhoeus carries the requests.
+				generate(document, "ruby", "gemName=mailstack,moduleName=MailStack", "--template-dir", "templates"),
+			},
+			run: command{"ruby", "-I", "generated/lib", "runner.rb"},
+		},
 	}
 }
 
@@ -85,11 +95,11 @@ func maven(goal string, settings ...string) command {
 }
 
 // generate runs openapi-generator, with the option that lets enums take values added later.
-func generate(document, language, settings string) command {
-	return command{
+func generate(document, language, settings string, options ...string) command {
+	return append(command{
 		"java", "-jar", "generator/openapi-generator-cli-" + generatorVersion + ".jar", "generate",
 		"--generator-name", language, "--input-spec", document, "--output", "generated",
 		"--global-property", "apis,models,supportingFiles,apiDocs=false,modelDocs=false,apiTests=false,modelTests=false",
 		"--additional-properties", "enumUnknownDefaultCase=true,hideGenerationTimestamp=true," + settings,
-	}
+	}, options...)
 }
