@@ -3,10 +3,11 @@
 //
 //   - main.go: the settings and the order
 //   - world.go: the tenant, the servers and their addresses
-//   - singles.go, batches.go, sends.go, memory.go, rows.go: one measurement each
+//   - singles.go, batches.go, sends.go, deliveries.go, memory.go, rows.go: one measurement each
+//   - delivery_world.go: webhooks, a worker and endpoints, for deliveries.go
 //   - cost.go: processor time, memory and instructions of a process; metrics.go: values from its /metrics
 //   - pgbench.go: the same work done by pgbench
-//   - stub.go: the server without its database write, run as a process of its own
+//   - stub.go: the server without its database write; receivers.go: endpoints of webhooks; both as processes of their own
 //   - report.go: the table, the ratios, the JSON
 //
 // Compare ratios between figures of the same run; absolute figures depend on the machine and the day.
@@ -30,6 +31,8 @@ type settings struct {
 	rows int
 	// large measures the large table and nothing else.
 	large bool
+	// only names the one measurement to make. Empty means all.
+	only string
 	// json is the file that receives the figures, beside the printed table.
 	json string
 }
@@ -37,16 +40,21 @@ type settings struct {
 func main() {
 	var set settings
 	stub := flag.String("stub", "", "serve at this address without writing to the database; used by the bench itself")
+	receivers := flag.String("receivers", "", "serve endpoints of webhooks at these two addresses; used by the bench itself")
 	flag.DurationVar(&set.each, "each", 6*time.Second, "duration of each load")
 	flag.IntVar(&set.rows, "rows", 1_000_000, "messages in the large table; 0 leaves it out")
 	flag.BoolVar(&set.large, "large", false, "measure the large table only")
+	flag.StringVar(&set.only, "only", "", "the one measurement to make: singles, batches, sends, deliveries, memory or rows")
 	flag.StringVar(&set.json, "json", "bin/bench.json", "file for the figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	run := func() error { return bench(ctx, set) }
-	if *stub != "" {
+	switch {
+	case *stub != "":
 		run = func() error { return serveStub(ctx, *stub) }
+	case *receivers != "":
+		run = func() error { return serveReceivers(ctx, *receivers) }
 	}
 	if err := run(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
@@ -60,12 +68,16 @@ func bench(ctx context.Context, set settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	steps := []func(context.Context) error{w.singles, w.batches, w.sends, w.memory, w.rows}
-	if set.large {
-		steps = []func(context.Context) error{w.rows}
-	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
+	for _, step := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"singles", w.singles}, {"batches", w.batches}, {"sends", w.sends}, {"deliveries", w.deliveries}, {"memory", w.memory}, {"rows", w.rows},
+	} {
+		if set.only != "" && set.only != step.name || set.large && step.name != "rows" {
+			continue
+		}
+		if err := step.measure(ctx); err != nil {
 			return err
 		}
 	}

@@ -20,10 +20,12 @@ type report struct {
 	Singles map[string]map[string]figures `json:"singles,omitempty"`
 	Batches batches                       `json:"batches,omitzero"`
 	Sends   sendFigures                   `json:"sends,omitzero"`
-	Cost    cost                          `json:"cost,omitzero"`
-	Large   largeFigures                  `json:"large,omitzero"`
-	Rows    rowFigures                    `json:"rows,omitzero"`
-	Ratios  map[string]float64            `json:"ratios"`
+	// Deliveries are to webhooks.
+	Deliveries deliveryFigures    `json:"deliveries,omitzero"`
+	Cost       cost               `json:"cost,omitzero"`
+	Large      largeFigures       `json:"large,omitzero"`
+	Rows       rowFigures         `json:"rows,omitzero"`
+	Ratios     map[string]float64 `json:"ratios"`
 }
 
 // batches are in emails per second; their latencies are of whole batches.
@@ -43,6 +45,22 @@ type latency struct {
 	PerSecond float64 `json:"acceptedPerSecond"`
 	P50       float64 `json:"p50"`
 	P99       float64 `json:"p99"`
+}
+
+// deliveryFigures are deliveries a second to endpoints that answer after 30 ms; and the time from an event to the request at
+// an endpoint, alone and beside forty of two organizations that hang.
+type deliveryFigures struct {
+	One     rateAndCost `json:"one"`
+	Hundred rateAndCost `json:"hundred"`
+	Alone   latency     `json:"alone"`
+	Beside  latency     `json:"beside"`
+}
+
+// rateAndCost is a rate, and the processor time that the worker and Postgres take for one, in microseconds.
+type rateAndCost struct {
+	PerSecond float64 `json:"perSecond"`
+	Worker    float64 `json:"workerMicroseconds"`
+	Postgres  float64 `json:"postgresMicroseconds"`
 }
 
 // cost is what one accepted email costs under full load, in microseconds of processor time and allocations; and the
@@ -121,6 +139,14 @@ func (r *report) aims() []aim {
 	if r.Sends.PerSecond > 0 {
 		all = append(all, aim{name: "worker, sends per second", value: r.Sends.PerSecond, least: 2500})
 	}
+	if r.Deliveries.One.PerSecond > 0 {
+		all = append(
+			all,
+			aim{name: "deliveries per second, one endpoint of 30 ms", value: r.Deliveries.One.PerSecond, least: 1200},
+			aim{name: "deliveries per second, a hundred of 30 ms", value: r.Deliveries.Hundred.PerSecond, least: 6000},
+			aim{name: "p99 beside 40 endpoints that hang : alone", value: r.Deliveries.Beside.P99 / r.Deliveries.Alone.P99, least: 2, atMost: true},
+		)
+	}
 	if r.Large.Accepted > 0 {
 		all = append(all, aim{name: "resident MiB, 64 batches of 20 MiB", value: r.Large.ResidentMiB, least: 1024, atMost: true})
 	}
@@ -151,6 +177,7 @@ func (r *report) write(to io.Writer, path string) error {
 		line("accepted to SES, idle\t%.0f\t%.1f\t%.1f", r.Sends.Idle.PerSecond, r.Sends.Idle.P50, r.Sends.Idle.P99)
 		line("accepted to SES, busy\t%.0f\t%.1f\t%.1f", r.Sends.Busy.PerSecond, r.Sends.Busy.P50, r.Sends.Busy.P99)
 	}
+	r.writeDeliveries(line)
 	if r.Large.Accepted > 0 {
 		line("\n64 batches of 20 MiB\taccepted\trefused\tsmall/s\tsmall p50 ms\tsmall p99 ms\tresident MiB")
 		line("\t%d\t%d\t%.0f\t%.1f\t%.1f\t%.0f", r.Large.Accepted, r.Large.Refused, r.Large.Small.PerSecond, r.Large.Small.P50,
@@ -197,6 +224,19 @@ func (r *report) writeSingles(line func(string, ...any)) {
 	line("\nper accepted email\tserver us\tPostgres us\tallocations\tinstructions\tresident MiB")
 	line("grouped, 64 connections\t%.0f\t%.0f\t%.0f\t%s\t%.0f", r.Cost.Server, r.Cost.Postgres, r.Cost.Allocations, instructions,
 		r.Cost.ResidentMiB)
+}
+
+func (r *report) writeDeliveries(line func(string, ...any)) {
+	found := r.Deliveries
+	if found.One.PerSecond == 0 {
+		return
+	}
+	line("\ndeliveries to endpoints of 30 ms\tper second\tworker us\tPostgres us")
+	line("one endpoint\t%.0f\t%.0f\t%.0f", found.One.PerSecond, found.One.Worker, found.One.Postgres)
+	line("a hundred endpoints\t%.0f\t%.0f\t%.0f", found.Hundred.PerSecond, found.Hundred.Worker, found.Hundred.Postgres)
+	line("\nevent to request\tper second\tp50 ms\tp99 ms")
+	line("alone\t%.0f\t%.1f\t%.1f", found.Alone.PerSecond, found.Alone.P50, found.Alone.P99)
+	line("beside 40 that hang\t%.0f\t%.1f\t%.1f", found.Beside.PerSecond, found.Beside.P50, found.Beside.P99)
 }
 
 func (r *report) save(path string) error {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxIdlePerHost is as many as an endpoint has deliveries in flight at most.
-	maxIdlePerHost = maxConcurrency
+	// maxIdlePerHost is as many as an organization whose endpoints share a host has deliveries in flight at most.
+	maxIdlePerHost = 256
 	maxIdle        = 1024
 	// maxIdleTime is shorter than servers usually keep a connection.
 	maxIdleTime = 15 * time.Second
