@@ -29,7 +29,7 @@ func (s *stack) codeBlocks() map[string]string {
 		s.t.Errorf("the guide came with %v", page.header)
 	}
 	blocks := map[string]string{}
-	for _, found := range regexp.MustCompile(`(?s)<pre><code class="language-([a-z]+)">(.*?)</code></pre>`).FindAllSubmatch(page.body, -1) {
+	for _, found := range regexp.MustCompile(`(?s)<pre tabindex="0"><code class="language-([a-z]+)">(.*?)</code></pre>`).FindAllSubmatch(page.body, -1) {
 		blocks[string(found[1])] = html.UnescapeString(string(found[2]))
 	}
 	return blocks

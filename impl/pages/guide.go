@@ -1,20 +1,13 @@
 package pages
 
 import (
-	"bytes"
 	"embed"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"html/template"
-	"net/http"
-
-	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/voostack/mailstack/gen/api"
 )
 
-// guideFiles holds the guide to webhooks and its examples. Tests run the examples as they are shown.
+// guideFiles holds the examples of the guide. Tests run the examples as they are shown.
 //
 //go:embed guide
 var guideFiles embed.FS
@@ -43,9 +36,9 @@ func guideEvents() []guideEvent {
 	}
 }
 
-// guideHandler serves the guide to webhooks. Its payload is the example in the spec.
-func guideHandler(doc *openapi3.T) (http.Handler, error) {
-	payload, err := examplePayload(doc)
+// guide returns what the guide to webhooks shows. Its payload is the example in the document.
+func (d *document) guide() (map[string]any, error) {
+	payload, err := d.examplePayload()
 	if err != nil {
 		return nil, err
 	}
@@ -59,41 +52,5 @@ func guideHandler(doc *openapi3.T) (http.Handler, error) {
 		}
 		examples = append(examples, guideExample{one.title, one.language, string(code)})
 	}
-	page, err := template.ParseFS(guideFiles, "guide/webhooks.html")
-	if err != nil {
-		return nil, fmt.Errorf("read the guide: %w", err)
-	}
-	var shown bytes.Buffer
-	err = page.Execute(&shown, map[string]any{"Events": guideEvents(), "Payload": payload, "Examples": examples})
-	if err != nil {
-		return nil, fmt.Errorf("write the guide: %w", err)
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// A failed write means that the client has gone.
-		_, _ = w.Write(shown.Bytes())
-	}), nil
-}
-
-// examplePayload returns the example of the spec for the callback of createWebhook.
-func examplePayload(doc *openapi3.T) (string, error) {
-	for _, item := range doc.Paths.Map() {
-		if item.Post == nil || item.Post.OperationID != "createWebhook" {
-			continue
-		}
-		for _, callback := range item.Post.Callbacks {
-			for _, target := range callback.Value.Map() {
-				for _, example := range target.Post.RequestBody.Value.Content.Get("application/json").Examples {
-					encoded, err := json.MarshalIndent(example.Value.Value, "", "  ")
-					if err != nil {
-						return "", fmt.Errorf("write the example of an event: %w", err)
-					}
-					return string(encoded), nil
-				}
-			}
-		}
-	}
-	return "", errors.New("the document has no example of an event")
+	return map[string]any{"Events": guideEvents(), "Payload": payload, "Examples": examples}, nil
 }

@@ -1,57 +1,60 @@
-// Package pages serves what a browser shows: the API reference, the guide to webhooks and the pages about problems.
+// Package pages serves what a browser shows: the API reference, the guide to webhooks and the pages about problems. Its
+// folder design holds what they look like.
 //
 //   - pages.go: the routes, and the published documents
-//   - docs.go: the API reference
+//   - site.go: all pages, made when the first is asked for
+//   - document.go: the published document, in the order in which it is written
+//   - operations.go, fields.go: what the reference shows of operations, and of schemas
+//   - samples.go: a request in several languages
 //   - guide.go: the guide to webhooks
 //   - problems.go: the pages that the type of a problem points to
 package pages
 
 import (
+	_ "embed"
 	"net/http"
+	"sync"
 
 	"github.com/voostack/mailstack/gen/openapi"
 	"github.com/voostack/mailstack/impl/httpserver"
-	"github.com/voostack/mailstack/impl/spec"
+	"github.com/voostack/mailstack/impl/pages/design"
 )
+
+const (
+	stylePath  = "/docs/style.css"
+	scriptPath = "/docs/reference.js"
+)
+
+//go:embed reference.js
+var script []byte
 
 // Routes returns the routes of all pages. The examples of the API reference send from exampleDomain; empty means from the
 // domain of the published document.
-func Routes(exampleDomain string) ([]httpserver.Route, error) {
-	doc, err := spec.Load(openapi.YAML())
-	if err != nil {
-		return nil, err
+func Routes(exampleDomain string) []httpserver.Route {
+	made := sync.OnceValues(func() (*site, error) { return newSite(exampleDomain) })
+	fixed := func(path string, handler http.Handler) httpserver.Route {
+		return httpserver.Route{Method: http.MethodGet, Path: path, Handler: handler}
 	}
-	docs, err := docsHandler(doc, exampleDomain)
-	if err != nil {
-		return nil, err
+	page := func(path string, find func(*site, *http.Request) http.Handler) httpserver.Route {
+		return httpserver.Route{Method: http.MethodGet, Path: path, Handle: func(w http.ResponseWriter, r *http.Request) error {
+			pages, err := made()
+			if err != nil {
+				return err
+			}
+			find(pages, r).ServeHTTP(w, r)
+			return nil
+		}}
 	}
-	guide, err := guideHandler(doc)
-	if err != nil {
-		return nil, err
-	}
-	var routes []httpserver.Route
-	for _, page := range []struct {
-		path    string
-		handler http.Handler
-	}{
-		{"/openapi.yaml", serveDocument("application/yaml", openapi.YAML())},
-		{"/openapi.json", serveDocument("application/json", openapi.JSON())},
-		{"/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)},
-		{"/docs/*", docs},
-		{"/docs/webhooks", guide},
-		{"/problems", http.HandlerFunc(serveProblemIndex)},
-		{"/problems/:code", http.HandlerFunc(serveProblemPage)},
-	} {
-		routes = append(routes, httpserver.Route{Method: http.MethodGet, Path: page.path, Handler: page.handler})
-	}
-	return routes, nil
-}
-
-// serveDocument serves a file as it is.
-func serveDocument(contentType string, document []byte) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		// A failed write means that the client has gone.
-		_, _ = w.Write(document)
+	return []httpserver.Route{
+		fixed("/", http.RedirectHandler("/docs/", http.StatusFound)),
+		fixed("/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)),
+		fixed("/openapi.yaml", design.NewStatic("application/yaml", "", openapi.YAML())),
+		fixed("/openapi.json", design.NewStatic("application/json", "", openapi.JSON())),
+		fixed(stylePath, design.Stylesheet()),
+		fixed(scriptPath, design.NewStatic("text/javascript; charset=utf-8", "", script)),
+		page("/docs/", func(s *site, _ *http.Request) http.Handler { return s.reference }),
+		page("/docs/webhooks", func(s *site, _ *http.Request) http.Handler { return s.guide }),
+		page("/problems", func(s *site, _ *http.Request) http.Handler { return s.problems }),
+		page("/problems/:code", (*site).problem),
 	}
 }

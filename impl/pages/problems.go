@@ -1,60 +1,70 @@
 package pages
 
 import (
-	"html/template"
-	"net/http"
-	"strings"
+	"encoding/json"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/problem"
 )
 
-// problemPage is the template of the pages that the type of a problem points to.
-const problemPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{{.Heading}}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}code{background:#8882;padding:.1em .3em}</style>
-</head><body><h1>{{.Heading}}</h1>
-{{range .Kinds}}<h2><a href="/problems/{{.Code}}"><code>{{.Code}}</code></a></h2>
-<p><strong>{{.Status}}</strong> {{.Title}}</p><p>{{.About}}</p>
-{{end}}<p><a href="/problems">All problems</a> · <a href="/docs/">API reference</a></p></body></html>
-`
-
+// problemEntry is what the pages show of one problem.
 type problemEntry struct {
 	Code   api.ProblemCode
 	Status int
 	Title  string
 	About  string
+	// Body is an answer with this problem.
+	Body string
+	// Operations are those that give it.
+	Operations []*operation
 }
 
-func entryOf(code api.ProblemCode, kind problem.Kind) problemEntry {
-	return problemEntry{code, kind.Status, kind.Title, kind.About}
-}
-
-func serveProblemPage(w http.ResponseWriter, r *http.Request) {
-	code := api.ProblemCode(strings.TrimPrefix(r.URL.Path, "/problems/"))
-	kind, found := problem.KindOf(code)
-	if !found {
-		writeProblemPage(w, http.StatusNotFound, "There is no such problem", nil)
-		return
-	}
-	writeProblemPage(w, http.StatusOK, "Problem", []problemEntry{entryOf(code, kind)})
-}
-
-func serveProblemIndex(w http.ResponseWriter, _ *http.Request) {
+// problemEntries returns all problems, each with the operations whose examples have it.
+func problemEntries(operations []*operation) []problemEntry {
 	var entries []problemEntry
 	for _, code := range problem.Codes() {
 		kind, _ := problem.KindOf(code)
-		entries = append(entries, entryOf(code, kind))
+		entry := problemEntry{Code: code, Status: kind.Status, Title: kind.Title, About: kind.About}
+		for _, op := range operations {
+			if body, gives := op.exampleOf(entry); gives {
+				entry.Operations = append(entry.Operations, op)
+				if entry.Body == "" {
+					entry.Body = body
+				}
+			}
+		}
+		if entry.Body == "" {
+			entry.Body = inventedBody(entry)
+		}
+		entries = append(entries, entry)
 	}
-	writeProblemPage(w, http.StatusOK, "Problems", entries)
+	return entries
 }
 
-func writeProblemPage(w http.ResponseWriter, status int, heading string, entries []problemEntry) {
-	page := template.Must(template.New("problem").Parse(problemPage))
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	w.WriteHeader(status)
-	// A failed write means that the client has gone.
-	_ = page.Execute(w, map[string]any{"Heading": heading, "Kinds": entries})
+// exampleOf reports whether an operation gives a problem, and returns the body of its example, if it has one. Whatever is
+// wrong with a request is validation-failed or malformed-json, also where an operation's examples show rarer problems.
+func (op *operation) exampleOf(entry problemEntry) (body string, gives bool) {
+	for _, one := range op.Answers {
+		for _, shown := range one.Problems {
+			if shown.Code == string(entry.Code) {
+				return shown.Body, true
+			}
+		}
+		if one.Status == entry.Status {
+			gives = entry.Code == api.ProblemCodeValidationFailed || entry.Code == api.ProblemCodeMalformedJSON && op.Body != nil
+		}
+	}
+	return "", gives
+}
+
+// inventedBody is the body of a problem that no example shows.
+func inventedBody(entry problemEntry) string {
+	body, err := json.MarshalIndent(api.Problem{
+		Type: "/problems/" + string(entry.Code), Title: entry.Title, Status: entry.Status, Detail: entry.Title, Code: entry.Code,
+		RequestID: "0197b2c4-5a0f-7a11-8c22-0d1e2f3a4b5c",
+	}, "", "  ")
+	if err != nil {
+		return ""
+	}
+	return string(body)
 }

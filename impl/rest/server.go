@@ -84,10 +84,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	var all operations
-	routes, err := pages.Routes(config.ExampleDomain)
-	if err != nil {
-		return nil, err
-	}
+	routes := pages.Routes(config.ExampleDomain)
 	handler, err := httpserver.New(httpserver.Config{
 		Spec: config.Spec, Register: all.register, Routes: append(routes, config.ExtraRoutes...),
 		Store: config.Store, Intake: config.Intake, Authorizer: authenticator, Now: config.Now, NewID: config.NewID,
