@@ -68,6 +68,9 @@ type Composer struct {
 	// Reserve reserves memory for a rendered message, which can be larger than the body of its request. Nil means
 	// that no reservation is needed.
 	Reserve func(ctx context.Context, bytes int64) error
+	// TakeTurn waits until the request of ctx may render, because a template may take much processor time. Nil means at
+	// once.
+	TakeTurn func(ctx context.Context) error
 }
 
 // Compose makes the message of a request that the spec has accepted. It parses the addresses and renders the
@@ -86,10 +89,16 @@ func (composer *Composer) Compose(
 	if parts.html == "" && parts.text == "" {
 		return message, problem.Invalid(api.ProblemCodeValidationFailed, "", "at least one of html, text and templateId is required")
 	}
+	renders := request.Variables != nil || request.TemplateID != nil
+	if renders && composer.TakeTurn != nil {
+		if err := composer.TakeTurn(ctx); err != nil {
+			return message, err
+		}
+	}
 	if err := rendering.render(ctx, &message, request, parts); err != nil {
 		return message, err
 	}
-	if request.Variables != nil || request.TemplateID != nil {
+	if renders {
 		if composer.Reserve != nil {
 			return message, composer.Reserve(ctx, int64(len(message.HTML)+len(message.Text)))
 		}

@@ -63,12 +63,13 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 		if body, err = server.readBody(op, c, reservation); err != nil {
 			return err
 		}
+		own := server.turnOf(c, server.processor)
+		defer own.end()
+		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), turnKey{}, own)))
 		if len(body) >= largeBody {
-			release, err := server.takeTurn(c, server.largeBodies)
-			if err != nil {
+			if err := own.begin(c.Request().Context()); err != nil {
 				return err
 			}
-			defer release()
 		}
 		if err = server.validateBody(op, c, body); err != nil {
 			return err
@@ -81,11 +82,11 @@ func (server *Server) validateAndCall(op *spec.Operation, c echo.Context, next e
 		return err
 	}
 	if op.Secured && op.Method == http.MethodGet {
-		release, err := server.takeTurn(c, server.reads)
-		if err != nil {
+		own := server.turnOf(c, server.reads)
+		if err := own.begin(c.Request().Context()); err != nil {
 			return err
 		}
-		defer release()
+		defer own.end()
 	}
 	attachIdempotencyKey(op, c, body)
 	return next(c)
@@ -112,21 +113,6 @@ type itemProblemsKey struct{}
 func ItemProblemsFromContext(ctx context.Context) map[int]*problem.Problem {
 	found, _ := ctx.Value(itemProblemsKey{}).(map[int]*problem.Problem)
 	return found
-}
-
-// takeTurn waits for the turn of a request among those of its kind. It ends when messages are accepted, and before the response
-// is written: a client that does not read its response holds no turn.
-func (server *Server) takeTurn(c echo.Context, among *turns) (release func(), err error) {
-	holder := auth.CallerFromContext(c.Request().Context()).OrganizationID
-	ctx, cancel := context.WithTimeout(c.Request().Context(), server.config.RequestTimeout)
-	defer cancel()
-	release, err = among.take(ctx, holder)
-	if err != nil {
-		return nil, err
-	}
-	c.Response().Before(release)
-	c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), turnKey{}, release)))
-	return release, nil
 }
 
 // readBody reads the body of a request to op.

@@ -101,8 +101,8 @@ type Server struct {
 	// methods holds the methods of each path without parameters, separated by commas.
 	methods map[string]string
 	bodies  *bodyBudget
-	// largeBodies and reads share processors and connections to the database among organizations.
-	largeBodies, reads *turns
+	// processor and reads share processors and connections to the database among organizations.
+	processor, reads *turns
 	// refusals bounds the log lines of refused requests: an overloaded server refuses thousands a second.
 	refusals *loglimit.Limiter
 	draining atomic.Bool
@@ -130,8 +130,8 @@ func New(config Config) (*Server, error) {
 	}
 	config.BodyPace = config.BodyPace.orDefaults()
 	server := &Server{config: config, echo: echo.New(), bodies: newBodyBudget(config.BodyBudget), refusals: loglimit.New(refusalInterval)}
-	// Large bodies leave half of the processors to everything else, and reads leave connections to it.
-	server.largeBodies = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
+	// What takes processor time leaves half of the processors to everything else, and reads leave connections to it.
+	server.processor = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
 	server.reads = newTurns(readsPerProcessor * runtime.GOMAXPROCS(0))
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.assignRequestID, server.closeConnections)

@@ -43,6 +43,42 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
+// One holder has at most half of the turns; the others are free for a request of another.
+func TestTurnsLeaveHalf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(4)
+		var running sync.WaitGroup
+		begun, end := 0, make(chan struct{})
+		for range 8 {
+			running.Go(func() {
+				release, err := turns.take(t.Context(), "a")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				begun++
+				<-end
+				release()
+			})
+			synctest.Wait()
+		}
+		if begun != 2 {
+			t.Errorf("%d requests of one holder have a turn, want 2", begun)
+		}
+		for _, holder := range []string{"b", "c"} {
+			if _, err := turns.take(t.Context(), holder); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(end)
+		running.Wait()
+		if begun != 8 || turns.free != 2 {
+			t.Errorf("%d requests had a turn, %d are free", begun, turns.free)
+		}
+	})
+}
+
 // A request that is given up leaves no turn behind, whether or not it was its turn.
 func TestTurnsOfRequestsThatAreGivenUp(t *testing.T) {
 	t.Parallel()

@@ -55,7 +55,7 @@ func (all *operations) fill(config Config, http *httpserver.Server) {
 	}
 	all.domainOperations = domains.Operations{Domains: config.Domains, HTTP: http}
 	all.emailOperations = emails.Operations{
-		Store: config.Store, HTTP: http, Composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation},
+		Store: config.Store, HTTP: http, Composer: &compose.Composer{Store: config.Store, Reserve: httpserver.GrowReservation, TakeTurn: httpserver.TakeTurn},
 		Sealer: config.Sealer,
 	}
 	all.suppressionOperations = suppressions.Operations{
