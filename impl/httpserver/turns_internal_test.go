@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -49,7 +50,8 @@ func TestTurnsLeaveHalf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(4)
 		var running sync.WaitGroup
-		begun, end := 0, make(chan struct{})
+		var begun atomic.Int64
+		end := make(chan struct{})
 		for range 8 {
 			running.Go(func() {
 				release, err := turns.take(t.Context(), "a")
@@ -57,14 +59,14 @@ func TestTurnsLeaveHalf(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				begun++
+				begun.Add(1)
 				<-end
 				release()
 			})
 			synctest.Wait()
 		}
-		if begun != 2 {
-			t.Errorf("%d requests of one holder have a turn, want 2", begun)
+		if begun.Load() != 2 {
+			t.Errorf("%d requests of one holder have a turn, want 2", begun.Load())
 		}
 		for _, holder := range []string{"b", "c"} {
 			if _, err := turns.take(t.Context(), holder); err != nil {
@@ -73,8 +75,8 @@ func TestTurnsLeaveHalf(t *testing.T) {
 		}
 		close(end)
 		running.Wait()
-		if begun != 8 || turns.free != 2 {
-			t.Errorf("%d requests had a turn, %d are free", begun, turns.free)
+		if begun.Load() != 8 || turns.free != 2 {
+			t.Errorf("%d requests had a turn, %d are free", begun.Load(), turns.free)
 		}
 	})
 }
