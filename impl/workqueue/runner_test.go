@@ -207,6 +207,35 @@ func TestEndOfAnItemIsFollowedByAClaim(t *testing.T) {
 	})
 }
 
+// Items end and notifications come all the time, and yet claims take at most half of it.
+func TestClaimsThatFollowWorkLeaveTheDatabaseTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var claims, done atomic.Int32
+		e := engine(t, workqueue.Config[int]{
+			Concurrency: 64, PollInterval: time.Hour, ClaimAfterWork: true,
+			Claim: func(_ context.Context, c workqueue.ClaimRequest) ([]int, error) {
+				claims.Add(1)
+				time.Sleep(20 * time.Millisecond)
+				return make([]int, min(c.Total, 2)), nil
+			},
+			Handle: func(context.Context, int) {
+				time.Sleep(time.Millisecond)
+				done.Add(1)
+			},
+		})
+		stop := run(t, e)
+		for range 10_000 {
+			time.Sleep(100 * time.Microsecond)
+			e.Wake()
+		}
+		if n := claims.Load(); n < 20 || n > 26 || done.Load() < 2*n-4 {
+			t.Errorf("%d claims in a second, %d items are done", n, done.Load())
+		}
+		stop()
+	})
+}
+
 func TestClaimsBackOffAndRecover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
