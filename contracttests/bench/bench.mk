@@ -6,7 +6,7 @@
 EACH ?= 6s
 LARGE ?= 10000000
 
-## bench: accept rate, batches, worker, webhooks, memory, a million messages, side by side; also into bin/bench.json
+## bench: accept rate, batches, worker, events, webhooks, memory, a million messages, side by side; also into bin/bench.json
 bench:
 	@$(GO) build -o bin/bench ./contracttests/bench && exec bin/bench -each $(EACH) -rows $(or $(ROWS),1000000) -only "$(ONLY)"
 

@@ -20,6 +20,7 @@ type report struct {
 	Singles map[string]map[string]figures `json:"singles,omitempty"`
 	Batches batches                       `json:"batches,omitzero"`
 	Sends   sendFigures                   `json:"sends,omitzero"`
+	Events  *eventFigures                 `json:"events,omitempty"`
 	// Deliveries are to webhooks.
 	Deliveries deliveryFigures    `json:"deliveries,omitzero"`
 	Cost       cost               `json:"cost,omitzero"`
@@ -139,6 +140,9 @@ func (r *report) aims() []aim {
 	if r.Sends.PerSecond > 0 {
 		all = append(all, aim{name: "worker, sends per second", value: r.Sends.PerSecond, least: 2500})
 	}
+	if r.Events != nil {
+		all = append(all, r.Events.aims()...)
+	}
 	if r.Deliveries.One.PerSecond > 0 {
 		all = append(
 			all,
@@ -176,6 +180,9 @@ func (r *report) write(to io.Writer, path string) error {
 		line("backlog\t%.0f", r.Sends.PerSecond)
 		line("accepted to SES, idle\t%.0f\t%.1f\t%.1f", r.Sends.Idle.PerSecond, r.Sends.Idle.P50, r.Sends.Idle.P99)
 		line("accepted to SES, busy\t%.0f\t%.1f\t%.1f", r.Sends.Busy.PerSecond, r.Sends.Busy.P50, r.Sends.Busy.P99)
+	}
+	if r.Events != nil {
+		r.Events.write(line)
 	}
 	r.writeDeliveries(line)
 	if r.Large.Accepted > 0 {

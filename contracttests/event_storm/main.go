@@ -11,7 +11,7 @@
 //   - process.go: the two server processes; client.go: requests to their API
 //   - plan.go: the random events of each message; expect.go: the results that follow from them; report.go: the events,
 //     as SES writes them
-//   - topic.go: events signed and posted as Amazon SNS does; certificate.go: the certificates for that and for webhooks
+//   - topic.go: events posted as Amazon SNS does; certificate.go: the certificate of the webhooks
 //   - receiver.go: the webhooks; the library of Standard Webhooks verifies every signature
 //   - storm.go: sending, reporting, the kill, and waiting for the end
 //   - verdict.go: expected against seen

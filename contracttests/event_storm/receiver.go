@@ -17,6 +17,8 @@ import (
 	"sync"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 const (
@@ -55,7 +57,7 @@ func newReceiver(authority string) (*receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the key of the receiver: %w", err)
 	}
-	certificate, err := certify(key)
+	certificate, err := harness.Certify(key)
 	if err != nil {
 		return nil, err
 	}

@@ -3,19 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/voostack/mailstack/contracttests/harness"
 	"github.com/voostack/mailstack/impl/backoff"
 )
 
@@ -30,49 +24,29 @@ const (
 
 // topic is a simulated Amazon SNS with one topic.
 type topic struct {
-	key *rsa.PrivateKey
-	// certificateURL is where the certificate is served.
-	certificateURL string
-	certificate    []byte
-	client         *http.Client
+	signer *harness.Signer
+	// certificate is served at the signer's URL.
+	certificate []byte
+	client      *http.Client
 }
 
 func newTopic() (*topic, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	signer, err := harness.NewSigner(topicARN)
 	if err != nil {
-		return nil, fmt.Errorf("make the key of the simulated SNS: %w", err)
+		return nil, err
 	}
-	certificate, err := certify(key)
+	certificate, err := harness.Certify(signer.Key)
 	if err != nil {
 		return nil, err
 	}
 	return &topic{
-		key: key, certificate: certificate,
+		signer: signer, certificate: certificate,
 		client: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: posters}},
 	}, nil
 }
 
-// sign signs as SNS does with signature version 2: over names and values, in the order of the names.
-// https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 func (t *topic) sign(n *notification) ([]byte, error) {
-	at := stamp(time.Now())
-	text := strings.Join([]string{
-		"Message", n.event, "MessageId", n.id, "Timestamp", at, "TopicArn", topicARN, "Type", "Notification", "",
-	}, "\n")
-	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(nil, t.key, crypto.SHA256, sum[:])
-	if err != nil {
-		return nil, fmt.Errorf("sign a notification: %w", err)
-	}
-	body, err := json.Marshal(map[string]string{
-		"Type": "Notification", "MessageId": n.id, "TopicArn": topicARN, "Message": n.event, "Timestamp": at,
-		"SignatureVersion": "2", "Signature": base64.StdEncoding.EncodeToString(signature), "SigningCertURL": t.certificateURL,
-		"UnsubscribeURL": t.certificateURL,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("write a notification: %w", err)
-	}
-	return body, nil
+	return t.signer.Sign(n.id, n.event, time.Now())
 }
 
 // deliver posts the notification until one of the processes accepts it.

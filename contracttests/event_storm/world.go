@@ -110,7 +110,7 @@ func (w *world) startAmazon(context.Context) (err error) {
 	})
 	w.amazon = httptest.NewServer(mux)
 	w.onClose(func() error { w.amazon.CloseClientConnections(); w.amazon.Close(); return nil })
-	w.topic.certificateURL = w.amazon.URL + certificatePath
+	w.topic.signer.CertificateURL = w.amazon.URL + certificatePath
 	return nil
 }
 

@@ -8,6 +8,7 @@
 //   - simulator.go: the control API of the simulated SES
 //   - account.go: what is still queued or held by a worker; the logs of a run
 //   - load.go: clients that send as fast as responses arrive
+//   - signer.go: notifications signed as Amazon SNS does
 //   - tenant.go: an organization with a key and a verified domain
 package harness
 

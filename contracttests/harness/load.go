@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,11 @@ func (l Load) Percentile(of float64) time.Duration {
 }
 
 // Request is the head of a JSON POST. A connection sends it again and again, with another body each time.
-type Request struct{ Path, Key string }
+type Request struct {
+	Path, Key string
+	// Wanted is the status of success. Zero means 202.
+	Wanted int
+}
 
 func (r Request) append(to, body []byte) []byte {
 	to = append(to, "POST "+r.Path+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+r.Key+
@@ -45,8 +50,8 @@ func (r Request) append(to, body []byte) []byte {
 	return append(append(to, "\r\n\r\n"...), body...)
 }
 
-// Drive sends requests over the given number of connections for the given duration, and counts the 202 responses.
-// next makes each body from the number of the request. After any other response the connection waits for as long as
+// Drive sends requests over the given number of connections for the given duration, and counts the responses that are
+// wanted. next makes each body from the number of the request; a connection ends with an empty one. After any other response the connection waits for as long as
 // Retry-After says. Drive writes HTTP by itself: the standard client would take more of the machine than the server
 // that is measured.
 func Drive(
@@ -85,7 +90,9 @@ func drive(ctx context.Context, address string, request Request, next func([]byt
 	reader := bufio.NewReader(conn)
 	var body, wire []byte
 	for number := 0; ctx.Err() == nil; number++ {
-		body = next(body[:0], number)
+		if body = next(body[:0], number); len(body) == 0 {
+			return done, nil
+		}
 		wire = request.append(wire[:0], body)
 		begun := time.Now()
 		if _, err := conn.Write(wire); err != nil {
@@ -99,7 +106,7 @@ func drive(ctx context.Context, address string, request Request, next func([]byt
 		if err = errors.Join(err, answer.Body.Close()); err != nil {
 			return done, fmt.Errorf("read the response: %w", err)
 		}
-		if answer.StatusCode != http.StatusAccepted {
+		if answer.StatusCode != cmp.Or(request.Wanted, http.StatusAccepted) {
 			done.Refused++
 			wait(ctx, answer.Header.Get("Retry-After"))
 			continue
