@@ -155,7 +155,8 @@ func (c *contract) checkExtras(x exchange, response *openapi3.Response) error {
 	if c.behindProxy {
 		return nil
 	}
-	known := []string{"Connection", "Content-Length", "Content-Type", "Date"}
+	// What says nothing of the operation is not listed.
+	known := []string{"Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "X-Content-Type-Options"}
 	for name := range response.Headers {
 		known = append(known, http.CanonicalHeaderKey(name))
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/problem"
@@ -97,6 +98,27 @@ func TestStaticAnswersAreSmallAndKept(t *testing.T) {
 	}
 	if total == 0 || total > maxReference {
 		t.Errorf("the reference is %d bytes, want at most %d", total, maxReference)
+	}
+}
+
+// Answers with secrets or personal data are kept by no cache, and no answer is taken for what it doesn't say it is.
+func TestAnswersAreNotCached(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	owner, from := s.newSender()
+	w := newScene(t, s, owner.key, from, s.clock.now().Add(time.Hour))
+	w.furnish()
+	for _, op := range operations(t) {
+		r := w.succeeding(op)
+		for _, key := range []string{r.key, ""} {
+			got := s.exchange(op.method, op.within(r.id, r.deliveryID), key, r.body)
+			if kept := got.header.Get("Cache-Control"); secured(op) && kept != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: %d with Cache-Control %q and %q", op.id, got.status, kept, got.header.Get("X-Content-Type-Options"))
+			}
+		}
+	}
+	if got := s.exchange(http.MethodGet, "/none", "", nil); got.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("/none: %v", got.header)
 	}
 }
 

@@ -167,7 +167,7 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 	header := c.Response().Header()
 	switch status := response.Status(); status {
 	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", "Bearer")
+		header.Set("WWW-Authenticate", challenge(c.Request().Header))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		header.Set("Retry-After", strconv.Itoa(max(1, response.RetryAfter)))
 	case http.StatusConflict:
@@ -197,6 +197,18 @@ func writeProblem(c echo.Context, response *problem.Problem) error {
 		return err
 	}
 	return c.Blob(response.Status(), "application/problem+json", body)
+}
+
+// challenge tells a client whose key is not valid from one that sent none, or authenticates in another way (RFC 6750,
+// section 3.1). It does not say what is wrong with the key.
+func challenge(header http.Header) string {
+	for _, given := range header.Values("Authorization") {
+		scheme, _, hasToken := strings.Cut(given, " ")
+		if hasToken && strings.EqualFold(scheme, "Bearer") {
+			return `Bearer error="invalid_token"`
+		}
+	}
+	return "Bearer"
 }
 
 // allowed returns the methods of a route. The router adds OPTIONS, which no route of ours has, and does not know HEAD,

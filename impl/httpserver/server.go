@@ -134,7 +134,7 @@ func New(config Config) (*Server, error) {
 	server.processor = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
 	server.reads = newTurns(readsPerProcessor * runtime.GOMAXPROCS(0))
 	server.echo.HTTPErrorHandler = server.handleError
-	server.echo.Use(server.assignRequestID, server.closeConnections)
+	server.echo.Use(server.assignRequestID, server.closeConnections, forbidSniffing)
 	if config.Observer != nil || config.Tracer != nil {
 		server.echo.Use(server.observe)
 	}
@@ -185,6 +185,14 @@ func (server *Server) closeConnections(next echo.HandlerFunc) echo.HandlerFunc {
 		if server.lameDuck.Load() {
 			c.Response().Header().Set("Connection", "close")
 		}
+		return next(c)
+	}
+}
+
+// forbidSniffing has browsers take every answer for what it says it is: bodies repeat what clients sent.
+func forbidSniffing(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
 		return next(c)
 	}
 }

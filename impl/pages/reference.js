@@ -134,14 +134,18 @@ function requestOf(form) {
   return { method: form.dataset.method, path: query.size > 0 ? `${path}?${query}` : path, headers, body: body?.value };
 }
 
-// Later requests of the same tag start with what an answer has named, until it is deleted.
+
+// Later requests of the same tag start with what an answer has named. What a list has named is only read and replayed:
+// a request that changes or deletes starts with what was created here, until it is deleted.
 function remember(form, answer) {
-  const target = form.dataset.path.endsWith("/deliveries") ? "deliveryId" : "id";
-  if (target === "id" && form.dataset.path.includes("{") && form.dataset.method !== "DELETE") return;
-  const entry = Array.isArray(answer) ? answer[0] : answer?.data?.[0] ?? answer;
+  const { method, path } = form.dataset;
+  const target = path.endsWith("/deliveries") ? "deliveryId" : "id";
+  if (target === "id" && path.includes("{") && method !== "DELETE") return;
+  const listed = answer?.data?.[0] ?? answer?.[0];
+  const entry = listed ?? answer;
   for (const input of all(`[data-tag="${form.closest("article").dataset.tag}"] input[data-in=path][name=${target}]`)) {
-    if (form.dataset.method === "DELETE") input.value = input.dataset.example;
-    else if (entry?.id) input.value = entry.id;
+    if (method === "DELETE") input.value = input.dataset.example;
+    else if (entry?.id && (!listed || target === "deliveryId" || input.form.dataset.method === "GET")) input.value = entry.id;
   }
 }
 

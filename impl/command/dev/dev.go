@@ -18,6 +18,7 @@ import (
 	"github.com/voostack/mailstack/impl/command/datafolder"
 	"github.com/voostack/mailstack/impl/components"
 	"github.com/voostack/mailstack/impl/httpserver"
+	"github.com/voostack/mailstack/impl/pages/design"
 )
 
 // answerTime bounds the wait for the first response of our own server, which only has to be scheduled.
@@ -88,7 +89,10 @@ func (c *Command) service(dev *environment, listener net.Listener) (*components.
 	dev.watch.ExportConnections("api", dev.apiStore)
 	dev.watch.ExportConnections("worker", dev.workerStore)
 	var err error
-	inbox := dev.simulator.Inbox()
+	inbox := dev.simulator.Inbox(
+		design.Link{Title: "Reference", Path: "/docs/"}, design.Link{Title: "Webhooks", Path: "/docs/webhooks"},
+		design.Link{Title: "Problems", Path: "/problems"},
+	)
 	policy := c.Policy()
 	policy.AllowLoopbackHTTP = true
 	dev.parts.ExampleDomain = domainName
