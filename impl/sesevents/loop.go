@@ -19,7 +19,7 @@ func (r *Recorder) loop(ctx, work context.Context) {
 		case err != nil:
 			r.config.Log.WarnContext(ctx, "events of SES could not be stored", "notifications", taken, "error", err, "retry_in", wait.String())
 			_ = backoff.Sleep(ctx, r.jitter(wait)) // the loop checks ctx
-			size, wait = max(1, size/2), min(2*wait, maxRetryDelay)
+			size, wait = max(1, min(size, taken)/2), min(2*wait, maxRetryDelay)
 			continue
 		case more:
 			r.signal() // for another loop

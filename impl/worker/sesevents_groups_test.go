@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -320,4 +321,41 @@ func TestDeathBeforeTheAnswerChangesNothing(t *testing.T) {
 	if after := h.picture(t, o, id); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("it looked like %+v and now like %+v", before, after)
 	}
+}
+
+// TestALockedMessageHoldsUpItsOwnEventsOnly: a message that another transaction holds for long is waited for alone.
+func TestALockedMessageHoldsUpItsOwnEventsOnly(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(storetest.URL(t))
+	must(t, err)
+	settings := address.Query()
+	settings.Set("lock_timeout", "20ms")
+	address.RawQuery = settings.Encode()
+	h := newHouseOn(t, storetest.Open(t, address.String()))
+	o := h.tenant(t)
+	ids := h.accept(t, o, 20)
+	h.noSends(t)
+	held, err := h.store.Pool().Begin(t.Context())
+	must(t, err)
+	_, err = held.Exec(t.Context(), "SELECT FROM emails WHERE id = $1 FOR UPDATE", ids[3])
+	must(t, err)
+	for _, id := range ids {
+		h.notify(t, deliveryEvent(id, firstRecipient))
+	}
+	h.clock.advance(time.Second)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { h.worker.Events.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+	delivered := func() int {
+		return h.count(t, "SELECT count(*) FROM emails WHERE outcome = $1", int16(mail.OutcomeDelivered))
+	}
+	eventually(t, "the others are delivered", func() bool { return delivered() == 19 })
+	eventually(t, "it is put back", func() bool {
+		return h.count(t, "SELECT count(*) FROM notifications WHERE due_at > $1 AND attempt = 1", h.clock.Now()) == 1
+	})
+	must(t, held.Rollback(t.Context()))
+	h.clock.advance(time.Hour)
+	eventually(t, "it is delivered too", func() bool { return delivered() == 20 })
 }
