@@ -61,7 +61,7 @@ func TestUsage(t *testing.T) {
 			now := s.clock.now()
 			start := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 			want := api.Usage{
-				PeriodKey: now.Format("2006-01"), PeriodStart: start, PeriodEnd: start.AddDate(0, 1, 0), EmailsSent: c.sent,
+				PeriodKey: now.Format("2006-01"), PeriodStart: api.Time{Time: start}, PeriodEnd: api.Time{Time: start.AddDate(0, 1, 0)}, EmailsSent: c.sent,
 				FreeMonthlyAllowance: c.allowance, FreeRemaining: c.free, BillableEmails: c.billable, PricePer1KCents: c.price,
 				HasPaymentMethod: c.paymentMethod, MonthlySpendCapCents: c.limit,
 			}
@@ -135,7 +135,7 @@ func TestPeriodsAreCalendarMonths(t *testing.T) {
 	s.clock.nextMonth()
 	// The next period begins where the last one ends, with the terms set meanwhile.
 	after := sender.usage()
-	if after.PeriodKey == before.PeriodKey || !after.PeriodStart.Equal(before.PeriodEnd) || after.EmailsSent != 0 ||
+	if after.PeriodKey == before.PeriodKey || !after.PeriodStart.Equal(before.PeriodEnd.Time) || after.EmailsSent != 0 ||
 		after.FreeMonthlyAllowance != 2 || after.FreeRemaining != 2 || after.PricePer1KCents != 50 {
 		t.Errorf("before %+v\nafter %+v", before, after)
 	}

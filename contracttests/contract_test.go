@@ -225,11 +225,11 @@ func requestOptions() []openapi3.SchemaValidationOption {
 	}
 }
 
-// answerOptions adds a rule to requestOptions: every time in a response is in UTC.
+// answerOptions adds a rule to requestOptions: every time in a response is in UTC, with milliseconds.
 func answerOptions() []openapi3.SchemaValidationOption {
 	return append(requestOptions(), openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(func(s string) error {
-		if _, err := time.Parse(time.RFC3339, s); err != nil || s[len(s)-1] != 'Z' {
-			return errors.New("is not a time in UTC as RFC 3339 has it")
+		if _, err := time.Parse("2006-01-02T15:04:05.000Z", s); err != nil {
+			return errors.New("is not a time in UTC with milliseconds, as RFC 3339 has it")
 		}
 		return nil
 	})))

@@ -127,7 +127,7 @@ func lookAround(t *testing.T, server *stack, key, from string) (*scene, error) {
 	// No key may outlive the one that creates it.
 	expires := time.Now().Add(time.Hour).UTC()
 	if end := known[own].ExpiresAt; end != nil && end.Before(expires) {
-		expires = *end
+		expires = end.Time
 	}
 	if from == "" {
 		domains := decoded[api.DomainList](server.exchange(http.MethodGet, "/v1/domains", key, nil).is(http.StatusOK))

@@ -74,7 +74,7 @@ func TestDomainIsRegistered(t *testing.T) {
 		t.Errorf("Location is %q for %s", answer.header.Get("Location"), created.ID)
 	}
 	if created.Domain != "one.example" || created.Status != api.DomainStatusPending || created.CustomMailFromDomain != "bounce.one.example" ||
-		created.VerifiedAt != nil || created.LastCheckedAt != nil || s.clock.now().Sub(created.CreatedAt).Abs() > time.Minute {
+		created.VerifiedAt != nil || created.LastCheckedAt != nil || s.clock.now().Sub(created.CreatedAt.Time).Abs() > time.Minute {
 		t.Errorf("created %+v", created)
 	}
 	identity, err := s.identity("one.example")

@@ -98,7 +98,7 @@ func TestVerifyIsPaced(t *testing.T) {
 	if paced := decoded[api.Domain](owner.call(http.MethodPost, domainPath(registered)+"/verify", nil)); !reflect.DeepEqual(paced, first) {
 		t.Errorf("a check within the pace: %+v", paced)
 	}
-	if later := owner.verify(registered); later.Status != api.DomainStatusVerified || !later.LastCheckedAt.After(*first.LastCheckedAt) {
+	if later := owner.verify(registered); later.Status != api.DomainStatusVerified || !later.LastCheckedAt.After(first.LastCheckedAt.Time) {
 		t.Errorf("a check after it: %+v", later)
 	}
 }
@@ -128,7 +128,7 @@ func TestDNSFailureUnverifiesNobody(t *testing.T) {
 	for _, record := range verified.DNSRecords {
 		s.zone.Fail(record.Name, dns.FailNone)
 	}
-	if found := owner.verify(verified); found.Status != api.DomainStatusVerified || found.StatusReason != nil || !found.VerifiedAt.Equal(*verified.VerifiedAt) {
+	if found := owner.verify(verified); found.Status != api.DomainStatusVerified || found.StatusReason != nil || !found.VerifiedAt.Equal(verified.VerifiedAt.Time) {
 		t.Errorf("after the storm: %+v", found)
 	}
 }

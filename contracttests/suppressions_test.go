@@ -121,7 +121,7 @@ func TestSuppressionIsShown(t *testing.T) {
 	}
 	leaver := created[0]
 	if leaver.Address != "leaver@example.com" || leaver.Reason != api.SuppressionReasonManual || leaver.Detail != nil ||
-		leaver.EmailID != nil || s.clock.now().Sub(leaver.CreatedAt).Abs() > time.Minute {
+		leaver.EmailID != nil || s.clock.now().Sub(leaver.CreatedAt.Time).Abs() > time.Minute {
 		t.Errorf("created %+v", leaver)
 	}
 	bounced := created[1]

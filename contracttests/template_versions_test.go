@@ -91,7 +91,7 @@ func TestTemplateEdits(t *testing.T) {
 		}
 	}
 	renamed := tenant.editTemplate(id, values{"name": "Renamed"})
-	if renamed.Name != "Renamed" || renamed.LatestVersion != 1 || !renamed.UpdatedAt.After(published.UpdatedAt) ||
+	if renamed.Name != "Renamed" || renamed.LatestVersion != 1 || !renamed.UpdatedAt.After(published.UpdatedAt.Time) ||
 		renamed.CreatedAt != published.CreatedAt {
 		t.Errorf("renamed to %+v", renamed)
 	}

@@ -37,7 +37,7 @@ func TestWebhooksAreChanged(t *testing.T) {
 	change := func(change map[string]any) api.Webhook {
 		return decoded[api.Webhook](owner.call(http.MethodPatch, path, change).is(http.StatusOK))
 	}
-	if got := change(map[string]any{"url": "https://example.com/b"}); got.URL != "https://example.com/b" || len(got.Events) != 1 || !got.Enabled || !got.UpdatedAt.After(created.UpdatedAt) {
+	if got := change(map[string]any{"url": "https://example.com/b"}); got.URL != "https://example.com/b" || len(got.Events) != 1 || !got.Enabled || !got.UpdatedAt.After(created.UpdatedAt.Time) {
 		t.Errorf("a new URL: %+v", got)
 	}
 	if got := change(map[string]any{"events": []string{"domain.failed", "email.opened"}}); got.URL != "https://example.com/b" || !slices.Equal(got.Events, []api.WebhookEventType{"domain.failed", "email.opened"}) {

@@ -662,11 +662,11 @@ func (e WebhookTestEventType) Valid() bool {
 type APIKey struct {
 	// CreatedAt When the key was created.
 	//
-	// Example: 2026-04-02T12:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-04-02T12:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// ExpiresAt When the key stops working; null for never.
-	ExpiresAt *time.Time `json:"expiresAt"`
+	ExpiresAt *Time `json:"expiresAt"`
 
 	// ID The id of the key.
 	//
@@ -685,8 +685,8 @@ type APIKey struct {
 
 	// LastUsedAt When the key was last used; may lag by some seconds.
 	//
-	// Example: 2026-06-18T09:55:00Z
-	LastUsedAt *time.Time `json:"lastUsedAt"`
+	// Example: 2026-06-18T09:55:00.000Z
+	LastUsedAt *Time `json:"lastUsedAt"`
 
 	// MaskedKey The key with its secret masked.
 	//
@@ -699,7 +699,7 @@ type APIKey struct {
 	Name string `json:"name"`
 
 	// RevokedAt When the key was revoked; null if it was not.
-	RevokedAt *time.Time `json:"revokedAt"`
+	RevokedAt *Time `json:"revokedAt"`
 
 	// Scopes What the key may do.
 	Scopes []Scope `json:"scopes"`
@@ -908,8 +908,8 @@ type DNSRecordType string
 type Domain struct {
 	// CreatedAt When the domain was registered.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// CustomMailFromDomain The MAIL FROM domain (the envelope sender's). Where another organization of this server has proven
 	// the same domain before, the one in force.
@@ -932,7 +932,7 @@ type Domain struct {
 	ID openapi_types.UUID `json:"id"`
 
 	// LastCheckedAt When its records were last looked up.
-	LastCheckedAt *time.Time `json:"lastCheckedAt"`
+	LastCheckedAt *Time `json:"lastCheckedAt"`
 
 	// Status `Pending` until every required record resolves, `Failed` after 72 hours without success. A verified
 	// domain that loses its records falls back to `Pending` after 24 hours. More values may come.
@@ -945,7 +945,7 @@ type Domain struct {
 	StatusReason *string `json:"statusReason"`
 
 	// VerifiedAt When the domain was last found verified after not being so.
-	VerifiedAt *time.Time `json:"verifiedAt"`
+	VerifiedAt *Time `json:"verifiedAt"`
 }
 
 // DomainList Sending domains, newest first.
@@ -967,8 +967,8 @@ type Email struct {
 
 	// CreatedAt When the message was accepted.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// ErrorMessage Why the message failed, for people.
 	ErrorMessage *string `json:"errorMessage"`
@@ -995,8 +995,8 @@ type Email struct {
 
 	// QueuedAt When the message was queued.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	QueuedAt time.Time `json:"queuedAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	QueuedAt Time `json:"queuedAt"`
 
 	// Recipients Every recipient with its own status.
 	Recipients []EmailRecipient `json:"recipients"`
@@ -1006,8 +1006,8 @@ type Email struct {
 
 	// SentAt When Amazon SES took the message.
 	//
-	// Example: 2026-06-18T10:00:02Z
-	SentAt *time.Time `json:"sentAt"`
+	// Example: 2026-06-18T10:00:02.000Z
+	SentAt *Time `json:"sentAt"`
 
 	// Status What is known to have become of the message. A message shows the highest of its recipients' statuses.
 	//
@@ -1054,8 +1054,8 @@ type EmailEvent struct {
 
 	// OccurredAt When it happened.
 	//
-	// Example: 2026-06-18T10:00:05Z
-	OccurredAt time.Time `json:"occurredAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	OccurredAt Time `json:"occurredAt"`
 
 	// Recipient The recipient that it concerns; null when it concerns the whole message, or that is unknown.
 	//
@@ -1226,8 +1226,8 @@ type EmailSummary struct {
 
 	// CreatedAt When the message was accepted.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// ErrorMessage Why the message failed, for people.
 	ErrorMessage *string `json:"errorMessage"`
@@ -1254,16 +1254,16 @@ type EmailSummary struct {
 
 	// QueuedAt When the message was queued.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	QueuedAt time.Time `json:"queuedAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	QueuedAt Time `json:"queuedAt"`
 
 	// ReplyTo Where replies go, separated by commas.
 	ReplyTo *string `json:"replyTo"`
 
 	// SentAt When Amazon SES took the message.
 	//
-	// Example: 2026-06-18T10:00:02Z
-	SentAt *time.Time `json:"sentAt"`
+	// Example: 2026-06-18T10:00:02.000Z
+	SentAt *Time `json:"sentAt"`
 
 	// Status What is known to have become of the message. A message shows the highest of its recipients' statuses.
 	//
@@ -1482,8 +1482,8 @@ type Suppression struct {
 
 	// CreatedAt Since when the address is suppressed.
 	//
-	// Example: 2026-06-18T10:00:05Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// Detail What the mail system said about it, such as the diagnostic of the bounce.
 	//
@@ -1522,8 +1522,8 @@ type SuppressionReason string
 type Template struct {
 	// CreatedAt When the template was created.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// HTML The html body.
 	//
@@ -1562,8 +1562,8 @@ type Template struct {
 
 	// UpdatedAt When it was last edited, renamed or published.
 	//
-	// Example: 2026-06-18T11:00:00Z
-	UpdatedAt time.Time `json:"updatedAt"`
+	// Example: 2026-06-18T11:00:00.000Z
+	UpdatedAt Time `json:"updatedAt"`
 }
 
 // TemplateList A page of templates, newest first.
@@ -1610,8 +1610,8 @@ type TemplatePreview struct {
 type TemplateSummary struct {
 	// CreatedAt When the template was created.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// ID The id of the template, `templateId` of a send.
 	//
@@ -1635,16 +1635,16 @@ type TemplateSummary struct {
 
 	// UpdatedAt When it was last edited, renamed or published.
 	//
-	// Example: 2026-06-18T11:00:00Z
-	UpdatedAt time.Time `json:"updatedAt"`
+	// Example: 2026-06-18T11:00:00.000Z
+	UpdatedAt Time `json:"updatedAt"`
 }
 
 // TemplateVersion A version of a template with its content.
 type TemplateVersion struct {
 	// CreatedAt When the version's content was written.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// HTML The html body.
 	//
@@ -1685,8 +1685,8 @@ type TemplateVersionList struct {
 type TemplateVersionSummary struct {
 	// CreatedAt When the version's content was written.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// IsPublished Whether it is the version that sends use.
 	//
@@ -1781,8 +1781,8 @@ type Usage struct {
 
 	// PeriodEnd When the next period begins.
 	//
-	// Example: 2026-07-01T00:00:00Z
-	PeriodEnd time.Time `json:"periodEnd"`
+	// Example: 2026-07-01T00:00:00.000Z
+	PeriodEnd Time `json:"periodEnd"`
 
 	// PeriodKey The calendar month in UTC.
 	//
@@ -1791,8 +1791,8 @@ type Usage struct {
 
 	// PeriodStart When the period began.
 	//
-	// Example: 2026-06-01T00:00:00Z
-	PeriodStart time.Time `json:"periodStart"`
+	// Example: 2026-06-01T00:00:00.000Z
+	PeriodStart Time `json:"periodStart"`
 
 	// PricePer1KCents The price of 1,000 billable emails, in cents.
 	//
@@ -1804,8 +1804,8 @@ type Usage struct {
 type Webhook struct {
 	// CreatedAt When the webhook was created.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// DisabledReason Why this server disabled the webhook, for people; null when it did not.
 	DisabledReason *string `json:"disabledReason"`
@@ -1824,12 +1824,12 @@ type Webhook struct {
 	ID openapi_types.UUID `json:"id"`
 
 	// PreviousSecretExpiresAt Until when deliveries are also signed with the secret before this one; null when they are not.
-	PreviousSecretExpiresAt *time.Time `json:"previousSecretExpiresAt"`
+	PreviousSecretExpiresAt *Time `json:"previousSecretExpiresAt"`
 
 	// UpdatedAt When it was last changed.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	UpdatedAt time.Time `json:"updatedAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	UpdatedAt Time `json:"updatedAt"`
 
 	// URL Where events are posted.
 	//
@@ -1841,8 +1841,8 @@ type Webhook struct {
 type WebhookAttempt struct {
 	// At When it began.
 	//
-	// Example: 2026-06-18T10:00:05Z
-	At time.Time `json:"at"`
+	// Example: 2026-06-18T10:00:05.000Z
+	At Time `json:"at"`
 
 	// Attempt Its number, from 1. A number that is missing belongs to an attempt of a process that died.
 	//
@@ -1879,8 +1879,8 @@ type WebhookDelivery struct {
 
 	// CreatedAt When the event happened.
 	//
-	// Example: 2026-06-18T10:00:05Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// EventID The id of the event, which `webhook-id` carries.
 	//
@@ -1893,7 +1893,7 @@ type WebhookDelivery struct {
 	EventType WebhookDeliveryEventType `json:"eventType"`
 
 	// FinishedAt When it was delivered, or given up; null until then.
-	FinishedAt *time.Time `json:"finishedAt"`
+	FinishedAt *Time `json:"finishedAt"`
 
 	// ID The id of the delivery.
 	//
@@ -1904,8 +1904,8 @@ type WebhookDelivery struct {
 	// is disabled nothing is attempted.
 	//
 	//
-	// Example: 2026-06-18T10:00:11Z
-	NextAttemptAt *time.Time `json:"nextAttemptAt"`
+	// Example: 2026-06-18T10:00:11.000Z
+	NextAttemptAt *Time `json:"nextAttemptAt"`
 
 	// State `Pending` until an attempt succeeded (`Delivered`) or the last one failed (`Failed`). More values may come.
 	//
@@ -1960,8 +1960,8 @@ type WebhookDomainData struct {
 type WebhookDomainEvent struct {
 	// CreatedAt When it happened.
 	//
-	// Example: 2026-06-18T10:00:05.000000Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// Data The domain, as it was after the event.
 	Data WebhookDomainData `json:"data"`
@@ -2039,8 +2039,8 @@ type WebhookEmailData struct {
 type WebhookEmailEvent struct {
 	// CreatedAt When it happened.
 	//
-	// Example: 2026-06-18T10:00:05.000000Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// Data The message, as it was once the event was known.
 	Data WebhookEmailData `json:"data"`
@@ -2128,8 +2128,8 @@ type WebhookOrganizationData struct {
 type WebhookOrganizationEvent struct {
 	// CreatedAt When it happened.
 	//
-	// Example: 2026-06-18T10:00:05.000000Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// Data A rate of the last 7 days: of all recipients, the share to whom mail bounced for good or who complained, each
 	// counted once. A warning is told once, and again after the rate was below the threshold in between.
@@ -2168,8 +2168,8 @@ type WebhookTestData struct {
 type WebhookTestEvent struct {
 	// CreatedAt When it happened.
 	//
-	// Example: 2026-06-18T10:00:05.000000Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:05.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// Data The webhook that is tested.
 	Data WebhookTestData `json:"data"`
@@ -2194,8 +2194,8 @@ type WebhookTestEventType string
 type WebhookWithSecret struct {
 	// CreatedAt When the webhook was created.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	CreatedAt time.Time `json:"createdAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	CreatedAt Time `json:"createdAt"`
 
 	// DisabledReason Why this server disabled the webhook, for people; null when it did not.
 	DisabledReason *string `json:"disabledReason"`
@@ -2214,7 +2214,7 @@ type WebhookWithSecret struct {
 	ID openapi_types.UUID `json:"id"`
 
 	// PreviousSecretExpiresAt Until when deliveries are also signed with the secret before this one; null when they are not.
-	PreviousSecretExpiresAt *time.Time `json:"previousSecretExpiresAt"`
+	PreviousSecretExpiresAt *Time `json:"previousSecretExpiresAt"`
 
 	// SigningSecret The secret that deliveries are signed with; the key is the base64-decoded part after `whsec_`. It is shown this
 	// once, and to a repetition of the request under its idempotency key.
@@ -2225,8 +2225,8 @@ type WebhookWithSecret struct {
 
 	// UpdatedAt When it was last changed.
 	//
-	// Example: 2026-06-18T10:00:00Z
-	UpdatedAt time.Time `json:"updatedAt"`
+	// Example: 2026-06-18T10:00:00.000Z
+	UpdatedAt Time `json:"updatedAt"`
 
 	// URL Where events are posted.
 	//
@@ -36435,444 +36435,446 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, id WebhookID, params Test
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3ZchvHlij6K3lx9g1Le1dBADiT4bhNa9hW25LVImV5y1AbiaoEUWZVZrkyiyDs0In+h/MH5+G831+4",
-	"n9JfciPXyswaUIWBBK3B7OjYFlHTypUr1zz80QlEkgrOuJKd4z867Jomaczg389DlqRCMR7Mn/NXmbjI",
-	"mIQLMk8Sms07x53zKSOTKJOKZOy3nElFIkmkiuKYUEVmIrvseJ0rGudMPxeIkHWOO1HxXj/ifmrf7HVC",
-	"pmgUd447p+59s0hNiZoyImnCSAkk/zs2118z3zkhKpsTekEjTuhEsQweuoiuGCcqSli343XMO5+HneNO",
-	"r390MB4Eu/4e7U38A9rv+4fBYOD3wj4bTHbo7ngv6HgdqajKZed4t3fkdVSkYtYEXSRJaVHksgKZ/rKa",
-	"p/rBR2kmxjFL5KM2HHz44HVeMR5G/OKJSGjEq/g+JSH8Sn7NAecXkVQsY2EFyxmjioWnqnPcGfQG+35v",
-	"3+8fnvd7xz39/+86XifIpRLJCxrFzzKR2A91EhrF3bnIM/xINxCJ3hQuX7NAZKHsHP/8R4fTRC/lF32z",
-	"VDS4XHxCjCXLrljYOf75vddJ8ywVUj/zw4yzTE6j1OxFpCE/VlnOCkTb1Wukqbhz3D/s9Rz+zn86L1ba",
-	"cRD4VyyLJlFAVST4178Nkr2r69935uP9GVeHwa9Zf3Ih6RHLd6dpeHDZ+eC5VeAv7U90f8GFXbL5+st8",
-	"8t3zFzdd4eOXpy+elta4EsDwMkq6NKG/Cy6ZBMhK62ve0TbAX5w+/548e/3DjaF/8VMJ9H6PTBgLx3qD",
-	"ZKLSbi59RqXy+9uC9+zVs+1Q0tXXMp30ScSDOA/ZcQU88j9pHJdh/CVMaBZsQA4vTl8/rsA5obG8KaDw",
-	"tv4JSb/mgrOTzof3Xie0B3gBpqjC6vbHg75/EO5R/5DtTPwB7Y97wVF4yA4mHa8TU6keT1lwibyD53Hc",
-	"CCP+9JpRKbi9DQ9g8aBmY+csSWOq2NMwUjUuxoWaag7NrpVHuCAyH//KAlXmYvYn8wF9a+e48y2LY0H+",
-	"+ENvxYcPwC1/NJ9eyi5nUyEZyZCNkRnLGJmInH+6fPPGzG1zhmsR+Hlx3Btxxo3Y9FK8/Nl8en1uujlH",
-	"X7rQu2fpa3DfTbj+BuS8bbbfwJ43lAQbAf+niYIaO9yx7LAJ7FXSofldmpG/ZeOpEJeL4uIpp+OYkUih",
-	"el/m2QwuGSL4oN8yZTRkGZgpp0HAUvWKqmCq/wyZDLIo1RzLWC4JCyNKNHYlUVOqwGQQKcuArRFFL5kk",
-	"D14/e0z2Dg6PHmpF3thHneMOTdPYMMBHCcsumJ/qL/3jVym4R8pX9S9NFBtMWUI1ZGZ/pcq0hNWreCz4",
-	"JI4C9ZqpbH6qzZnFFZyxQPBQEiXIjEaKjNlEZEybQRG/QFR1yauMScYVmU21zNP36YtTFqfSI7NpFEy1",
-	"pTJqMUdGlSX3yzBPRJZQvZ8RVzuDjtdJ6HWU5EnneNDfPdg93NnfPfA6ScTxx76j4ogrdsGyjte59i+E",
-	"X/wKC3+q2cX3AjHXvGspVVMiJrBZCZOSXrDqzjy66j9iIKoelay8fs8/CIId/yjcZX5/0qOD8U6wG+6x",
-	"pVvjlplnkZ+xCcsYD1hh0ZX2zNmm6jVLYzrXr6vDP9LvH5nd0AugXM5YRjKWMqpk+SclCOWE0SyO4IYm",
-	"c3hUs4dHXXI6hv0GBWsWSdYd8gpyNACd8goZ1/vzM154X19YdZdKq11/jzImRZ4FDI/YjEpiNK3FXUOG",
-	"Vdq25WxqK9v2mir2fZQg06mu5K0GOJIkZhNlV3PJ5l9JklHFSMThlzQTAZOGg+DmsfCYjLKR3TXpEcpD",
-	"QuPYvuW3XCha9lYM+UiNiDRH+kGY0YnyI6Ym/lSplKaRrz8Zazh9w+L8fu9hl5ySsWY7JBA5V5JQSQRn",
-	"jlwmIiOMBlPS75FIsUSSMbvI+QmZTaka8kgZJjdmc8FD+NUtOJIkpVFIxnOzjbgW412JlKM1pGYuCIAH",
-	"HiCm6nQ37Fyy+bBzkn3dPzo6OlFf9ytUmFKlWKaR/p/FnT/3/KP3/zhR5h9/W75/r0QcBfNmeqzuGmDE",
-	"bNsxGf1WbJS+Ssks4qGY6b0azdymDPkmu3IDzPz29aDX653Mvh6swsxvFjOz5Zi5pfCo8f41Ttt2ZcFZ",
-	"nqZaCkWCr89tpHmIhYSGof6XR0Rmr8aRVAX3zRihGSOSXbGMxovsSBYAyEe5ZNm/metGpdoK/3n79u1p",
-	"rqaMK60vsOYVwpsZyITSvSANPH3mtY6yf7DXI1Mq9dGsLOUbRjNA8iYayE+vC2dpHaKXNAGNKZKEXQdT",
-	"yi8cMwRdOPtKklhcaOY0Y3Hsa2ywkIx+8s1L/efhqBAPyKoe9P/7v/5Xf3BIxGTIY6aJXnokjC4izT9H",
-	"3ZFHRr/o//FHD/VJumTpwlFa16nr1p3Q6+8Zv1DTznF/cAg06v5e3KwPXielGU2YshpmGn3H5k0o0psW",
-	"hSWh0W0G9CDYGfgHbH/sH012e/7OeBD0wx47mhz2tM6uX6Wpu+NZMyQK1yS8HO5sUC3zTIqsGeIRZ9cK",
-	"b3D7k9ILZtiDB/LE/VgIgueagcSCXwBD0QIIDpqYwL9FdkF59Dsq1Zpkh9pe0axQ3zGJYo1O3EpY8G85",
-	"y+bFigMEuGXb9vqD+raVOObPp/476v/e849+8dvY5BMWR1csW2MbQ3Nny17Syf6ef9A/Yv7h4GDH32d7",
-	"k12KO9q8l2Hx5dvtKXqi1lgAGoTN4C/Xte6CFEHZXw21UfKB0ZUUZMvwGQ/JBb1iC3xvTeX/LlZW0su/",
-	"Yw06yQvQuiJFJJ0AW0cDoMwQjwkFB6lepzbmiZhxEkxFFDDy4CqSkbaJT88eP3+OLtSUBkw+9AglnM3g",
-	"3DnlT00jfjHkymh3SpAxs0q4R2QeTDVqKckoD0VC3rx5/qRLzhgjQ9Qh9NMdQsfiipWOKSo8BdJqtkjb",
-	"gR3s7S07sP+X/z/bDmqLlv6tmJGE8jlhXGUR0wsB9qRFIVUkEbJKF3u9Zj4DOloF6pBNaB4rfKRdyen3",
-	"erfQblh4inpKi+Rv0GdSlgWMK5/xQIR6C6dipnUYgjrmLIuUYrVj3qC+NBC++cR61K9P71hcIyrsdu4M",
-	"epXt3WnaSRsaWH32lbmz5WQfhrs7/sHkIPBpb6/v7wY74YDp833Uv6OT/SPLtD74Mk/GrEWKcrimV0DJ",
-	"Fd7ukUkmEtKv69QNEJonOneqcJf8bav3YIY3tmzBEdvb9Q96h6E/7u8P/L1wl+1MUHjcyRZ80A/LFBy1",
-	"hQ5mHWaYZsAV4/DPshvOxN7BQVdPdWDXkVS13Aat5Wq1NpesIYnhks19vSDfPFpOXuAk5xm7EpcshFwA",
-	"x8HLitCUGhVav4XQOGM0nG83S8F8u/gKwlr+2EJiQn1dGt+xZbylxA8hkOlesrlsQQ/axZkWQeAaLiOo",
-	"goqEzslUS3DDrkm/16uiUG4TMZq6F7aCymI9BIwoB1YrnqoLBNIs6PhvGZt0jjv/41GRYPMIr8pHr/At",
-	"+Ej16DURj2oC2O0q2LeFNatxh88kGvCSP7zi6WoCz9z7qLix7F/xCwfLWg+b27UtWbL7Vj1esjsBO3i8",
-	"n4lsHIUh4zc+3wFjYe2AvxDa+A+Ecf+jAQtqUcQvAPdT2kbb5oU+3A7WiaPu8/pbQsEk4UIhjYPOqj9q",
-	"tHF5rOX17fOTduonP6BcfxT1PFAIQQE0kBttuZGu64tDwhYpq+EvklKvES8t4inB6769XsJQJEtxFg7w",
-	"FHihaeTrY7h9xOitOX31HNAT0+BS64rwzUZUVOHfzvE2zkjzdbdmb/GMR0gzNFDRlTvjoNvr52cij0Mk",
-	"qESTcSrAJMoIHXJtiLOMxNGEFXTt9h/pAfYfdPnPnUF8Q8NnMb24IWOYmEdLYp9FmJyS5YxwkRGI0TaQ",
-	"9xWNoxC+4E9oFFdFHGhQGFd+bZi58ZCB1WF3F95xawrvVSm8lIpZ+cYCgS+uYEsyzCzSOcs0KDm/5GLG",
-	"gZI1WCYUJjIyAgyPul8GMT4Pf8iMzX8DerzEJ0vkqHkAr6eX3oQcF3JnkR5xKZ8uQWrjJkYPcgNmwFlx",
-	"o8PpDiREDyy3RefHl3YgVy0Yxc9CNFnfxJJUzT1iZAqIk8HeHgmmNKMB+uhNkvUsCpg53ENec1A5DTXS",
-	"IrfGHb4YOfR9JJX59YbHP3DO+XISI/6KLgQWSwYBrJsQvXlRkyQCR72xFeMIXWb3POCL5wEOr3BG6RLB",
-	"DVHUHNzRkZIY0ZZfiMz+D/AE3x/Zz0ZsCc5WEqy3SK7wjDPHL0SRTgX5Ul8KOd9OBkUc9rNm67NkzDKT",
-	"5DTOGL00xits8YZ0nWba+FdzMuzI/NcxC9SwU9q4jtdhWSYyzJvf4KlURByyXTqPzB2QE/t5iDF9mv/9",
-	"7IeXJBRBnug9a/Co2Md9k1NaYRVjEc4J4yELXTrPtPZOTL8Teq8VIw/Gc8VI/+G2GQcAUmJSFRCaXS3V",
-	"hW2PfZT2a5YJfuFpbiKnNAVVNeIkYZRH/OJEAzuN+AVgKBScfQm8APMC7iA28tpVHtpgQgO1on+zIUDy",
-	"r8ZgSFHNiCLNlO7cQWTk3KVCaLrIFtbSSKLV1WjsRpWi2KZ9sWh81FxKuyK0YvzD7Zi9XYDFvP5Pi6yY",
-	"760TXGlc3/aYQnMspUpvoCroayVUGZWjORd7SQHwJ2PfQjaH71JClz3dUIFwS2Z02xhOxNEXXj0tP5T3",
-	"snCYNxya8q777mU1GVohDatc25BBJInMZQoidtthiXbff+MJaV7MnxyowSKLY8l4+BeJ0pgozPLN+ty1",
-	"hpKwuqXqcHsJuZ1wxMYc+55f13MYX7NcotlyAzrI3MOLReBgLOQ8NB07YGeaIxzlIrVLNvfNW+v8qh7n",
-	"CPQbYeep+WSZHIxzIaZSkcEumYo8u7VKNBhUmVmd0Eq50jWQVvYKKa17mz6WKnyAMZvy3YS5Lnn5BVpL",
-	"z7liGafx0yxDh96NOB6+Y6EPAZvUGhxYojYP+ODyqKsjWE5B0IOA9CJnLDupVE5EIeQBoaCKeBCFxsy+",
-	"BQ3v1W36CiTNZFpdybZCyYi5Ittbg1HQXyQJeqeVQAtnzBhvosjbEMYL650oZeregDaWxjC0KkWK9NuN",
-	"/cTm0SZn6ZeZZLBi0dZDvCTs+AWwLEeZz8O7IMr7wNpWgutfPBm+FOoZtNO5IQ2iCVenQKxMseXjDXTI",
-	"hfJtG58y/SGmee0FeocW0rBvTY27FWps/nIjORbAb4cM9YkFKkMvlVHYymv9SqLeoGZWj5CQMQz6QhRg",
-	"BeznToqv6DwWNDwX4nuaXbAbUmRsny05mq6MhWLrhOrUmOKXfSWEj883xWesT6nwqkQmOokKXr+3e7h3",
-	"sN8j47lit7ZE+jvNkRklBAEYG0lzcSXb45QWAnhvZvNTKwiBlgRfCC0m0A7E1rrcLMGApmldPJ+ljIck",
-	"oCkpvP91egRHpR/QtDFCAL1xtAYNyMd0Ysz7xppLwdU0nhNpP3RrRlmziRc+gKEYALSRKBeXo1HMrqc0",
-	"l2rBuRDHYkZ5wIg2laFAMsXNIAlTU9GEr0nGmK8ilvnFS2snWN9CqHu3PcspyyIRQixaspDkKbT7UCVx",
-	"UP34tnFZA6uAoxGRTevc3vluhQUdCQu4cD7VNkL43JmA+fM8SpjIb+pIlbGYLahHpca5dVo21OUr89Um",
-	"SZTQkKEgiJSKmXvdCZZUR+gfE7kiKc3l7WVR77BBFoVRiKpylkVX2EXCNOtdoNv6mrYsk6qQHLt8AEgg",
-	"sq7CPdsNBjJmOYlN4x9Odsl30TeEmusuy930/CnesN+zr+iSkl/FfB2+qJlHEAtpPDqB4JwFVln93I/D",
-	"GePhrVOUiqLoup8tY0GURpq9QLDO3dZ0RMydfuU2d05eN7+p25KdtOT2UlqSElvNSGpdb8sBalix3pOc",
-	"2w59Dd29M5H4RbIEmNhFt7+WxARt25TuqvAe8y4xIcOOfjkmcaG5bJ8p3dRosTVtwLbeXdot/YqtZ5At",
-	"QeiyXIgKSrfH+kxvjQ3zo37LWf5lSGfNju4TE/6UxATQIsKWXKexyHnApCY6SE+kEVdNio3ENtS+eVkJ",
-	"SWd4BdvWgc4JzYqWfmCbuFr4frMVU4X/PmHj45fVypsQzhdRsqRJ9lyIF5TPzZWbhraMA6uWJEoVs66t",
-	"JgWMKuYXl6s0rDdTb4wsWjNOqFTWY4QJhHc982NQTm209GDhaVaxymvSKC7T3qJyVfXOFl0i2506FfZq",
-	"PZErE2vhbYAc5ACYxm+yMNHa44SSkM6N1Ld2zJ+K4dUIWS1xECXbZSor6bA5L6yO+qItUPsmDDnuwoM3",
-	"548f1vbis0wj3V460hnLrqKAveH0ikYxHcc39e2HDBQlHswXkzTsFQL5wDPeZOK4m/y8BEvdyqGKjqlk",
-	"Tt7YG+/4RO1V+4BUV1QBpNnYaF4cnI2MRnwhSldyYWgldJorcCq34c6+o87uW15RQtY28bIE6GasWLC3",
-	"w1d+uGJZLCh0brOvNqnlixRYSXWZ0njiSyUyFtZQU2YLH+N02o5ut3btQL15c0eOqUpi6MgBw2A2TEug",
-	"isSMSlc1CS8DNz27NiLGRGma3QubPF+4ED61+rOGcpNTTth1SrmE0JtrEWnigw1oti35fFsoWMKyxsqx",
-	"SU7jIdbyGPyUOwjs9o92d3q7RASKgZnXhPGbvqvkwLmiWaQZmNz6Plgk2C5L4wLKxu1YQBpwkjlX9Lou",
-	"hSQ6e91eQBOnWDR7MZdtRhxxRvrHJm8OXzrsQBv4wjHm3ty0BZu9oYR4vXefIs7vrqyQkpRmqgRaSjNp",
-	"yuoRSuDhRf8titpt1bGGvP1LcKxZgfCnN2Z0u97WnbGgo4/Vl7EMwEbNGRvX9meUItoPy2UIv0U5otfr",
-	"9YqP/Gklie6L6xQltqxzW3nOVaLYpOEjIM+0fNykRHHI72sUW7jW0zBS95zrz+Bcpt2xbGE87vISdJl7",
-	"lvCfAu4W1mM/s23O475b5jr2YxsxneZFbqvnrJ3HuSELinDaEJRJL+Dxs9dg7j3jd+cZ/1P9s92/st/0",
-	"Dae5moos+v3GGah57RWVLLRcwnTG5pLNypO1YC2h6L5woUMqybBzau4HqI4Jzi4iifwljq7YL//9X/9n",
-	"2Lk1k+43hy4jSUxs0mZvtbtXKgvbVgK/hgKnVdlmvdUOba6xFbtOo4yFaFtCd9kaib99+9avT5VaRjT1",
-	"IVS3pjl2nbJAsVt1VrONnWr+kXrHr7KfJI5kM0tdWbJUf+sQ6EXmlR5TX2LtUktZkmdzmBcGovIvpNz3",
-	"DZd5mopMsfAFCyN6Pk9vGlJS83oGx0uhoO1VI0903/VhAi1OhqlzR2UTU4EtPkagfA3k8cJ02WHHc8m6",
-	"lJgFEBgPE/GLWxeR7LW39wpZEFNonSRhvS3MsnHF2y8qaYJI21tvzp/5h8BZMZxsMGQH6Hxh1AwTjz9T",
-	"aq5PUh529K4NO/cUvx7FU6R5QCMBNIJDCEH1Nj8LWCfkuyHay0iyPG+7Plj3czlGZijSkwi02vCWPqDQ",
-	"vGbxNNnB5YsHykxb8t2zNUXFXLebb150Yv6hN3USZVtoBlvzZDR/tpH4F1awPbJvh+Jz59+G8OCNH73r",
-	"0vJggNkEuYR4bx4KGPTc+/+0MID94DoOueYV3mFvwhJCbtp/8N6z787XOZPqnqlvh6l7n0h/t/aV3B+Y",
-	"mx4Yty+lGYuLcyLfTimyyzEzbZhg6OUlm58QbiaSSiJZkDGgXdPCOzKF7TiB9lQ1vZhxOzkbe1bjvdUZ",
-	"lIPeYN/v7fq9wXl/cNzrHfd67zqlSa0hVQzKRRfHSOrXpFHG5MqvSyVSCWSBZVB5HEOBAKyv2/Y5fRvm",
-	"qOJ8y4XPR3c2NHzFAE2vE8lTV69Uc0GaTDs7f5CLzPoaK6BU1jQWImaU6zdfsvmrjE2i67Y5/Zkqrc54",
-	"7qD7yCRii4Pr6TjoD67nvzctIqZSvZFrUg9098ul5qiaWmN6QcZzIkXCXDFuA2Ht+/3D897R8d7eMsJa",
-	"udMJlZcsbDw/NoIBjKk4KgQfqcJkXeAWKb/893/9b/f/TRjCcauNA2qB/WEzeIgJVb/0KhNhDsleTa81",
-	"tLEW3s295tREE/tRLtTNTw5ObGxhRvbreptDoT8C2WqrpMsZ1iK5r9Eso/MOzpq1zTt+xsm1gNYyqZd3",
-	"2EFXIdAysykjsHQUvRI3fO/AEONfYYiBHYP5fSQb0G7iF9IjnM20nHO6wlprN8wdKPX6OT4xAE91BRde",
-	"5xtt2esbXjMJY7Ebd2DMoH2kmf2vIWjg/KAVrSXwH+tbP5j0xKZPzrHtoWKJIblfIfBwQtKMSRh5oKkS",
-	"Ca9K569X1k6XpIXJjvyjsYa2NBuDZsymBJp8SA1TTPUuEyUcsGtvj8EDNqX8sLgr0brz8xsxUirl3Xhw",
-	"/mpBw0PWIgr00r+SJI0pNuYq9bM0s7J7FZiWDmA/OioNu+6tM3+90IlX8AXGwzO8c4EZwOLci5oOLRyY",
-	"tsPyA9cr1tdICooSS+yGOURE2loOUc2oniAKvjYWLhmHD9RFZixjTZvcX3+i/ZoYtSdvPZDs3XcOlMaw",
-	"bEY/4yqbO+x7lg4B5bW9WPu41plkha3aJdg/V8gbt8kl5BZLaqK4xyBEkKOX6jBoGEZ63TR+VaIiGLvZ",
-	"llShhNG5F2nvRpqzw+4kV3nGtqdIN6s52hwfx5RfnpCcR7/ljNBEQLerhSLD2qBx8lKATzwTcWnK4RIN",
-	"KaHX3zN+oabF/rq/6/BqGoXqlWNjYG6o0JxA9BUljVo6Z3pz1adEpjvLqNTrIEbNZb0tdcI1OpJZWDuh",
-	"4nyamxOqaaOhhBviskiteE+D1mSeycDDAiqxybwYs1jMSKROSCxmLPMDKlmI4fA849imL835XGsxHqFk",
-	"EnEak1AoCJBrG3gCVPT81ZCbDrUeSfNxHAVE5pNJdK2/NIviMKBZ2CWnzvV5VKI40CRiNoGN5h6ZTaNg",
-	"SmJGr5gkmRAJlqlP2ZBj92cz6SxjgchCifF751XdGxAlLhhYd2BtjBIaxc8ykZzlY0TRqI30ITW4IP65",
-	"yDN8ohuIpHxubXMDg/LK0Rj0q0djZ62jsQBkszYR0zGLLcd+cfr8e/Ls9Q8vLHngftpsxRNc+gi1IECw",
-	"yGuGp76hwpC49OEb1TXt79RPe51bpVQplmkw//PnU/8d9X/v+UfvHxT/9t//vXTh4f/zt04TXoxY8+Vl",
-	"lPoixRPiu3qbpiNo0NV+9s6MwhsJLm9+Ag19M2hmb3XoBnXF3ra4f99oOnfXu+Q5N6Suj53e0LnRqSOl",
-	"oLW3YXIJoHYJu3bcr9jXXLLs38yfdeLVez4W19Ud3hncjGpLAn8zie/w1L5xNkf95pvm8nwLIa+ZUKW+",
-	"cTRVSTwCJjLSCxyVaxwXNxgKvhrPJhRKjkU475LRH39oVvXhw4hIRXkogYVRYsv0PMJkQFMWtuwqGeea",
-	"x44lgAXFaTCKsCadh3mvtxOk8B/2bUTsV/H3R+ZCXXJD29VV+saah7FEFXrl7WrKmxW6SVESs45a8pbF",
-	"gUjYVnSSHKmuQWyaS7B3acauIjbDDYEfmNBni7w1SXnSmNcwX9o8OSqa+fNwk4V5biurSzw6OlzFiG+7",
-	"jQVm8Ic/Go/VtVqb0q9YNqYqSm5H6iXq/lPpuUnfa+dYJvZ2c4ZlozvLjJIrrdW2bMw8Rf0IbwL9TWxg",
-	"0xn4n+qnIa+qxuM31Za9Tp7FjcZTxiyMWuZpIFl4TCgndCxFnCum+bJK5Yi8ef19kQGl5Zqp+tHnMKMX",
-	"MGmT/MDjObmIxZjG8ZxkIleaFJxWyvAzpsEkKLYgf0chuxp5BHod4QdHMHuExEKkYxpcFoMXJPZ6hWdF",
-	"d8jX0iBhCcePHpUk8aNSUkHhV8qimhLZ262e9MM1mFmNVjXqPUsu7TQbtsW8jIH8lSQJUzSkihapshNt",
-	"05q4TZU89ZXW17nHyHNkmlOYaIIKa4CbqlWeojp4SVjgXfIse/fTy/hfO/8eh/98N6WDH39/9/bl/N1P",
-	"r5N/vVVxMPjx1yD5sffi/HmTz+6Szdd1GNcQixUAdqFLMFvWPBsETKFRahkCziLwr2sSHLOSo9YjjAZT",
-	"QFGD2UcVbca2I/6awyeyiifonPBdcKTDwQrXt6eL1d1OF4QVNKHxiVbYtZHXJJ2fvDwzJiCaqeM4ktNF",
-	"9LQHh4AYscarSLBUGY1i7JFSM5V2p2l4cPnbINm7uv59Zz7en3F1GPya9ScXkh6xvPsLWiKavBcsxwXq",
-	"E2Poy9Li0oasChPNkwzDVg1a/kqQwsso6dKE/i64NjlaYClHQxbd7mmepUKujGK4vXpl7q9scoMEwEK8",
-	"wreBLfwihdSvtSAy+tH0AR2tFZRdz9PtALXubq+jVItKr6IEbIfYxDQMldkux9hDtCGu2j/sLfXjD/q7",
-	"B7uHO/u7ByVHb389R69NWl5rjVaIuzSdFlqrHaEtk1jtvJu8aeM7Q9BwEwpqKz3hNrZ0apZyi1cFxbb4",
-	"GQ3fiEBb7ZIXInNnLqFzookP0MD1vvzcefLd8xcdr+P8LR2vc/bqWcfr/DDjLJPTKO14nScvTl8/1oAV",
-	"yDPPLRy4OgkuADp6hQ6mUXm+OfLoWIhLP089MjK9M41/B8vkMebMGV5OqAqm1ev6f6AGVnpDPnqD1T7F",
-	"Lfb1dvxZM2pQyzHIMaB2vM6PRSNkAxv+C8DoeB3ztSqOisfb0WRT/Jvak+jr2n6cp2z1Rj5+efriqQbq",
-	"p47XOf/pvAqKvboISKtn1bbUNDzM5V0VwslI9zQTV8zkfWyeHGRfXxke3prJ0e9tmiIU5FKJ5IXxQT5Z",
-	"4oBc8Dk+gGaL/IrFIkVDl2VfyYfaMAaFpmE8j6upN63JplQifviQu6Q159LE4YygvXCIoE5EFrC6pp3Q",
-	"KF5D7IaWpOQyepI1driWOlQoKw2x62U+XVRBCg88SBXrdu8u90jfINvKPN8cB98fD/r+QbhH/UO2M/EH",
-	"tD/uBUfhITuYrBMH1wrL4ykLlqXNlFz3yI5Ay9F8x03yuGG6zHriH5ZfyH586jWjJgG2QWIYx8aYqRmr",
-	"HkhwGjolxSs7htaB2LY5X/fsA6ZglFbR5B2L3rEVE3RSFjfFYFMOkAtwOBFcwVcL56ics8oy6ySyKhsI",
-	"X9icDXRW4b03TQoyIC9Gr+tHuEI4SyR2zlUUE3bFsrlzI1uFI2NSxFfaIBs9AwE7Mvt3MMCBvM4SkXkQ",
-	"MCm75NRt9ZDbKKAmShybUT5MExrHkoDXQglSAIRfcCN/byrSEeC1hfdTCC01iEyTpFMYXXoNYxFGrCGc",
-	"Mg6CVkaNKU0SM3HHccRDEoh07hHJUpppoiJjWF2C+VArj+O637rlV9aQ93ZYgT70Njdii+Iecrxe4Dfa",
-	"M80sEKgKbszcJplIWojgfFpoCtZLUV3eNPq3ucjbhJx+9ctWu969OYxkGtM5CNjq60+DbeUuGyTdTVqZ",
-	"VoqikNmteh62peWZ0RYhsoZTsMbI2dMzcmESJMqw9QYavsPJPsDi74W7bGcyoL4W9b4GzT+cHFG/N+4H",
-	"g3CH7U72qN+D/1sHZZiBtTZ1N2Xl3Yq2i8O6CMFTw5RtNqTLRhYzTlCwrS03gLRdYmVVfuwtd39pINN4",
-	"fi7aPOP6csQkuRA3ZzOScdW6CyUKURBuaKPkxa0YvLtjBQ0QW9LP2uJzcNRNhC6OtMlb7pHZFCtcAEjR",
-	"i7ZACr2Qrbgv3j1z7165eCWWMMOCaNf4aENsfw1NrmDHJf5ZgAXSzwN5W5Bngf2SArjIlGoCxeC1chRL",
-	"fMGR5irdDwCDUFSTGjGhgSJ0jF7bEu02O8dXEhx854m++0NRsdZoDUxpmjK+KBCLDars6FcSJ55Xx59B",
-	"AlX52B0Tmaj0hOzt9chet9/tY6jLdobZiqyCUFCLpDoMd3f8g8lB4B/Svb6/G+yEA6bl1VF/HUklgiDP",
-	"sqVWn0PcKg6zdwNmv+JYuQkEgeABy7g0WZk2P9z+DGiaTUXMCjVVFI13Ss1xlh7H1cxgDR9uQZboxG06",
-	"1MaTWqDB0a6HpF/ZmeWH7EljHAlInsXY37+ofONITCcmkFQUBthendjfXRKBBj+45xaTpZJxdJGLXJ4q",
-	"xZK0MXt5QkYwRaKrucbo2FgzU5toTc2TGioX1DJDn9FmFlJ1yVOqobQl2BJJotBElBDrp2ffxnlPcyUS",
-	"2pg7XqxUwDExKUn4UxBH2mIeHWuSBYcaxTGWNPFwBDfFWUSUc0zpjiN+KbEqNM3E9dxajTSUQx4l9EJb",
-	"j5zQ8IryQAtPagIylOtHWCYF10+O6TjGmZFSePorJd3h1zy8YLJLvje5hRq4jMEll70m6bzmq2sL3+D8",
-	"obN83OzuLfCDNyIyqILPacqUls8FNJc1lvxPxllG4yYegm9b/5ujVyxLqD6rI4+MzjPKpT56I43r0Rse",
-	"MsWyJOL1oFXHPdbogDV1Qm2fRxsMVjw3ggd3v6YbmBrGRtcni+l81TLhJviQQ2RBX6MXmDn4LI/j2uJK",
-	"Vxq/HdELLqSKgscrFmrxXCb+AqhZKYDjxKuRrJJGNdGyQqIumpWMhWMaXK5Ckp2O5fB0GXEQsm5sVgln",
-	"dJxLNqqXe2Jf3EUZnpqkgNuwhwxHL1Y/2T8adHvdQbff6LaN+OXSBbvX41h4fmlSFqgkE4FpMd01El9a",
-	"FfE1DN0FQaBB0Ue/sH63auguWi+JSl8zmQouVx2h6EqbIRvT62CvRwbd/W6PGDzox1h01XyeUSG/3XnC",
-	"2M1US4DQGMBEsyLy4PWzx2Rnd3/nYRVEOEhN0OizdXrRqImtSbkaFsPUkLpQ5tT4jPg9imP6aK/bazR7",
-	"lug3LSWlJNWIdilzRaTJUXjMKBRDoPfdOpfXTcLB127mVkCjZ7VLmrNr9TjPZFO9qP52ANesWNR3w2qN",
-	"8itMxJfigjaLDhjtsgTBcu2ymadWDKrjRn8EeVA+9g+9tuMEz0XK3V4cw4dEZEOesQmMPCzdYs9G/aUk",
-	"Y9jRTN9Mtdo/o1z/+WBRADz0KvXlJE/ha3olpS+i0krj2L3CCHR4XBIDLM5CwtNZXgic1uJLeIyG/EH1",
-	"WD1EbQ/Yc+TKXi1/LoA3J+4hjuUGqlbTjDESTCm/YIQLwwow3W/kdNbRkJs8Mr37lqzwBTNBFItj6fQS",
-	"rG21WdKrYw7FJusfq1vofjE75v4uNsL95JqeVrDn/kZcFS9AZFSjGvVvNcc2VvETQ78Ncal1WYd9w2bM",
-	"48x06vlS2MfrdhsfK4vtqYXYTKsniLV73xojEKu9bF5H632b+Ym/00/czBVawyAzbjuAYWlxdgMEzfmQ",
-	"EYtNBAESQatMcXVyjRJlL2LlRMGl5mPUFlC1dRXoc1ACLXeTGFgLvhAXVYSMYnTjTKOLqT52RbWgcUZ+",
-	"Zdgbk90hH/JTM/jWVAsW5uCoYt0BK6yYqCMyMmblyLYG0rYzcssoAC/+HKmyFHKYiiG/EBX3Q8mC59qM",
-	"9sXEF5NJFGherKKAHZsOlqNvrDaHQWZVnWvuUDVmxPFOYOJDPnri5CFyZjVlnAjuYTYwVdDECPOD9Ws1",
-	"Q8e6TFB+ugRjJ5jMYxCGeRGAxNFZMGVhHjvt7rHWKfHPjJE0ppxDU5qVcuA/wE/cgZm9WhQ8KQmBbxxL",
-	"flxm/M8sy3dA6DsMAFVCPGuxvyucc7OgNay3oK77GPZ9DPs+hn0fw75dDPs+PHwfHv7Sw8ObR4S/ZTRW",
-	"0zaOmV0Bx7S5HA02wHoUhl9pUbuX6NmV5xYTBMXlaLUOLS6r+oq4bCLMV1iMfLv6eCyGEOZYEFoUy2sd",
-	"ZxF5xYjZ1u8gbdeyNPOxVJHK9Z/SM2EqaJQPMzbUlCUnhI4hJCcyNC0TRnkxfsNhwxZzdc5oYszb8tex",
-	"7KzlpBXbZCZ3tRTD4MUCLyfGyFXQVlUzxyqsFQAHK7o69aoBwxZQbQCx0Z9pu8M2OR7wEglFkCcaRHDi",
-	"Hu3uHTzcSmO6pVkRMzBuMqzujyRUTrVnSBhY5mTYkfmvYxaoyvSZ7fSlK9rAaTCgB+Zur3fjdnQrnCml",
-	"bsVNII7KHWpdXwB2jT63VtVrWbPjJQJ08fvfnp+/KqW4uY/tLi9U26t0nNvtrdmMzLRebqwoNrEyQ61l",
-	"GjkpWhbrHzGF2lK1MeMXayLWGC+0mHjR1LJVTdE0AgceZhYBKdcgrn592eSiaoG3n7EJyxgP2LoFcojF",
-	"kmx1uR1wess0976dVTRHiNq3wsaVV8oqN6/L/xVrARpHT0HKus+F8q+KXHKn0PhFkbNesJudKZRv6m+q",
-	"F4rh31Yc+YkrNavNYJtkTCufLPPZ9ZTmZl6WTBkP/YCmpab95hU+tPHqeJ1ysZIfcWo7l9q2TynNEeBL",
-	"NvfNmGsfVBehD4SGHqo09EpFbtZjf0mYmooQfjIdBQo0FaNQ8e/6dAH9verMVP1L/a622QQNvdlbJrG2",
-	"TjpeOYq01Gvcj7if2v7n1Ssa6owZJBoqBjtB5FoLTOk8FjT0lRC+Hc7fOn6nNkOysnc43MEDZpVxGvvY",
-	"XFWfJE0GAEvO6RWNUBB7nTCjEUdyElcs02DUfUhNZN6gopWkR6PjGoWWyy0DkdUQHVgmdO1jNpG5XeAa",
-	"xkgxF9G4KxrNddsNpV3OeqXxO6/wdlQ19o96/YcnhCWpmtuebSabDprFVBlnk0+4xgctMI7zNbE5dBiu",
-	"KjcpwrllX1QV1x/ZU3L7Rq0rAgHYALGZlGi5mXQj64dsMcirk9163E4ea9Zoo2ryOGO04GoLf86ySGmM",
-	"0DTSnMBdd3/bG8ZRHEf8wl63nVMW/rb3uyZS9o7iB3uLLLXksHdVfsMbF+OBbokL+6Z3xDTAvYkd9ibV",
-	"1ka/1ytFDKHdR4BVctrOj5Rk8aQlqCVXRA+L5McxI7n5GnkRfeNBRNp1SxzAj+u3/2A8NKElXPYmDWC1",
-	"1mj4KPPN5zp61c1xrhZ6rkOwGeKRCdsIUmNXOM+2hDPd4ZCatAK/tEdco8f/9RJvv+0YKzJQdEdKjNZq",
-	"F0azYBpdsRWd/vw4kqrWNWt/53D3LpuHrYOB261dP/0JLnySiaRZ4I9L/R+1WJSuthfGkrqKXvNjw2hy",
-	"SEbHJp+Cs7WwNGVxLP6tvZPpFptB3iSisc4STKCj0h2rd5db+Am3eFyjs2Pv7lo7bhCXuOmpNkr+aor9",
-	"GGd77WDDFvoirtHwsqEb5BrHtDmq8VgkCfVdcMFzDZX7Pdt9bEL6//1f/2t/l8RMaQg9EkYXkZIeGf2i",
-	"JaWv/6c76pIz6N5GVBYlCQvX7ZVXBEvcVit60bTNvcHu3fa9tGK+0ctq3RKFv7yBU3fJKScRh2NtGsyK",
-	"zCoT2rDMotCU76c0W12URXuri7JWx5g+rYaefzb3UqJZLrvO5SIjkl2xjMZNUTa8nESBiCGSATa3yEq9",
-	"4yqSbchtt/O9Xjn7IuLADD0yCgKbVaT/ZdXwNXuTr9HguZ1DbizatxH7OSb4BekRnoO/3iOm+sdkmmp4",
-	"Ac2o4iPlORMOLfgcW2UnJ45BHQ55zK5YLEnIWOqRQc/r9XrWetVGaxx3yUvoHA85ZH1tAQ16PSICxZTU",
-	"/ArgIlMRh4S30fSQNxG1R7AnPYeG62ZhJI6Yaxfz//2/g//c2+mSt5Be5jA5qge9qGUYQ25nHsN1HNUZ",
-	"aWxlNDD5RnpNVYrYRnCsZnqBKuth8p4VfW122NI0vmJSkl6kmf9CTVfkVW7m32xCmJsMUjHO3eVFu7zU",
-	"n3KRkXOnirsZE5UeVUUBGwQrRWur92aOWlH2y8qQa75Zb02bpBTT9eJY3wT9oIjpB6WkMxXaWkOtk6+6",
-	"JG3rLIIUSJveUmp7W50XtaXC3aVuTfC0Qc30XGpikTQKTUAmKpVWQSK6KyyzUhhzEzcqBFspOMEHsSpz",
-	"CcjIJI2DXKCSFPnpCD/0vdVEzgWJBb9gGQyUZKnaiktx5UIy1+Zqzcaups9TS/f+jntjKTZlkbUqmaP0",
-	"lVWp9AUJlnva3jStvhjBsI1Ot59hWv3i/i5mq2Cq7ei4SKm3M90sa7CkroX0hRBhl4xsVq4aHdu2KjBj",
-	"01TTFK+iksiUJt0hH72gPKcxPABHprTX4sokI5++er5OCQnCXMoO1toPvr8qM9yNCwfEptQ0UWMlPwbr",
-	"Y3Gmso1NmywRExq7WafH4iPLZ8HeMLNwHdfGzUZMbCEP1a7dq7paC11hG1ZSQ89CvWs/LssKQrWuOLGz",
-	"0jZ7WvHP6ESRnMcgMt0YiMJUrGcybZgoVE8MusXI0yXpjg7cDXDh8qWgTyJ0fMilZWVYpABdO2WBjI3m",
-	"4G2YMbWmi2bJQI8TrNlda6DHyskdW7HIl4zBWPn+PA2XchxDJ1DCx8IIHD8Zw+ofjZLGPatwoP5mHGjJ",
-	"nNnqOWwgx3K6KfAxg7+yolFecpPos/x9lcbhrM6bqxnFRJt11QwL3BdUwWeXZDJWm4fTYVq2Q9iNZi4V",
-	"6d3l1j5lFjWlDSmlC/LtjCabizabgtTKkCHg5Uz/0rwHkzgDTAicE1ygjuMRCUpTafTDCRl1IfBYMaLj",
-	"SGJ7oyGPJKakknM7SwyGvmE+xpRl7MTm3s5EHofa9DA1yl1ySiSDOY8lfxZ2ho+gs6gshnPADCfo1Jyg",
-	"/tUwmcCc6Zb8u9JwgZgGbCrikLXldjr0abu4QKEGxkAsG3DluT45xYwLi2uR2bHctwB8HTlzU5p0ouSM",
-	"JluSIjcFBU/Emr2M10irtkk4jbUYt9SKagzqaqXYqBBfcYqX8bElJYKF9lquETQmwidpDNxr5Pca+d1r",
-	"5F+YDrq5rtm6eadus+BAVf0Lt2Ye5t1fudcAms100S/EpSBfuSTx1hFDxelvPhrrjRa6NyvXlfWN7MjD",
-	"pgP927CateV9mSzWMRrXOLyr7EXz8VuYi/YNG1uLBsIv0GisrWxd/llVwIAJwdhCdv2Jc9J7dvZFsZvl",
-	"DOYN6A7bKeE1RYTQBqdSVGKHvhOp6FyWUglcgzvjM8B85kRcaQNxIWEpyaUa8jH6E9Dm/6sPxe4cu3u7",
-	"L80/fsbb3ldylKIkFRlsbEr1pzoXkZrmY+iIKWga+YEI2QXjj9ynP9zP3v7SZm9/WtTy5Y/4/hRP54dW",
-	"IXDrqeGu/t2KgkI+VyVAQwURx1LQVn1jYUr3WgrG/ZDy+yHlrUPKF49BcxOvN5grwkNiCgGxr4tr855n",
-	"mWb8Kcsi0VSFFeGRfdpSJIe/kzGbCzPVHJBH6+lj/UG9R8L+bll1POr1DvpHR4O93YPd3tFRv6RG9poc",
-	"YljRdtbY0dLAZGtUbeYgLvHETZWz3QQDkQN1ygV/5u6WgZ5kjL0QXE3j+anFUiv4oFkGQirChZrqjaus",
-	"owLoTm/7gL7WKOaNEbm3Fb44WbLtW4VqSuUrOtds4AWU/y/ht+1USQLKyZjBaViTDye4ZWcp4+Fjmj5u",
-	"58qQS+1SYXGjTJ6VVFDPE+iHjRdgAkE0EtC0AsberTZztS8ZwXrKwyXWOjosEP4xu4i4bDLRD/xe/7y3",
-	"sYmO7/2OzVtcJzRmPKQZAbxrpL05f9zoIYAuB0qxTD/6nz/3/KP3f+x+8PEfgw9/a//4maLZMm9FsXTa",
-	"4py42cqzKGCvWNa/XEJEcBNUCkEOvuXAhqgLKqq1oNneSas3EHDbVcVemZIqDLmF0dXZilcXLov4aTjz",
-	"LcexyTtgdJwmy+jN6+/xnC6oJo1Z6us4uIy0v6Mwo2030j5jd14ZB23vL4NWbRNUmd1kJmqt1fXwU9B2",
-	"bY+q4v1b0nrrft7V4V2D3JYo7hHb2/UPeoehP+7vD1yPzf64F6zX+JNdRSKXZyzImHoKg2lkExm+gaAk",
-	"bKfpWhwZVZjGUhAZXXAWFkm3Et5XDMaPQPmppTVg+oshi5u1o9wkbolW1zYPzSYmSXcTdX6NYKj+tiPq",
-	"4tAsnOT2Pd4kTGoI24wAaynRw4va7DEk4kaQNdTlLNmxJVLxRnUstA3q50oa17TzRZNT66y2nleTcQIl",
-	"/fwCLGFtXJrFYjOyTASuSCmMoJx225PKNI/OM/AGvmjgYt+KGRSraPwp4MURJ4m2yCQLBA+r0vzwYKu2",
-	"UnP/JNve2aJqsb1zTUjAOG0W1s8KDGjhIThuTHMbFpI97BK4RjUNTgN6eh2wLG1xpIEKqpUGy3TtUyYv",
-	"a5d8F31jixmhtRK43qwvYdF8r3G6DLODIHWrZtiHVNExxdF94ZqlTsumCtX6CBozjyYMho6X4dLQaMFc",
-	"Nw6WEetRpdVgb632mJWaJHMU9aHsVCi6sqrFbbNUtoQ5mSb088Y6QmBDdtDhjM7ROVOSrXX21Dbr8Lzo",
-	"NGpvwsk0EEw29JNsON++xl4rWsOgQWtYR1/EFd/BPE948fP1Bpl6po5yZNvaReGIBDTLzCD57Q85ZeVB",
-	"Rmvg3FJNRWebRBxChav0itIAB5G54UKVPC41xfDzzfSb1eqhnUrUgk062d/zD/pHzD8cHOz4+2xvskt3",
-	"xoOgH66DTW2nG6pchotI2sPAQrDtoTUFUAHN4ohJVWP1kSRjpvlt8RhU6ccxZC+PIW4UxaysAUPutLM7",
-	"nNOq9Ok6b10g837/dp3PNyWqM3imUX+zp6hMsfYjdbxXNbUScXoFo1qDMS6Z8WWNoMrhdSqQI/PVheB3",
-	"NCGqZSKUbVfXLbUtNb/kfPE399JKF5AZzYy/wIoDzd03nDZVQ/WqVKTChtok/ah4ajGFaRM54yTlF5CH",
-	"1HjiFktlX2FXWDuUp6TBO62TPCjN33lITGvM2PabQ+IhD0bPzFS4dapdzWdrI3LMLJz31cmz9s5W2gIi",
-	"ftJOHXDdMwkk0EUTJtpVporXSA0eac+IrgqVhXZPNxFX+HyzsNofD/r+QbhH/UO2M/HRjXEUHrKDyfZ6",
-	"cyIaS8Mp4F/tfi+qbETdNgsp1oGtYX40jGa04eiaJrFgdqTUT7oC37ITAE+2jOKHlDE0CFxdgJaeZhkl",
-	"18hmjslNJsZ3cbbLBj5JQ+rrcLTibKw/Zb9ROc1YyqiSpTbngpuQnuEYd6O3qg1U1mKnV06dLysOgM/1",
-	"KGi1lmBdO6bnB7Une6WGcBOJXeGUiy9o45jg93+yanRjmWMKHrCSAqR/ggYkbT2fNxgVa4lz1UysypyG",
-	"Nm+J1X7r5nt1Es1X0rRoQZ+9nXVaapJ8TG7bduUOp299dkOxxKQ0lclDYgIOuRj6v/PxWHc9qAlc/UWp",
-	"55cxt8k0LLKTKi7oFTYy2/bwpmJiU5GJbAYuOblfm8fUNLLJ8qAlPL00qnqxnZRIGLIRK8PRK9Y6nvVz",
-	"0QYKvv/lKwO16d3b0gVWDQVfqgq4ht2flrfgRhZ9y9mxKUouqF94k0/ISMHkWZy1jWQFPi+DEIw2Vw3G",
-	"MNJvTyIO40mO/+gkNE1tclRFF1pbN2zUrG7w9I2eraJ3XRJe2LLNHyyIY+NnC9Lb+NG19qbhOUOpGz8H",
-	"R2aDpxodXsuf/6H0iH1NxUG2/PFzJhU+9sGJkTl2Hsez9sHrCM5+mHSOf96Q0XU+eJvaSes+srjoNR8s",
-	"Lfd9jXk0M1Az0MNm9QSUawVL3zFmkFSMs5wltmme0GCBvRJMqrDiS/9HGwcZgxiXsfYxo5ycDnnRxn50",
-	"VTgsYiFNi2P8McDGmg9GBc8YPYTohknhIRfwFgx+RpwcDMhU5JkkD0YT6xgb8lETwY2IpHPbylMIkuTY",
-	"sbqh2gXMFuQe0Gw2amjTOOSrJqBUXHGfsWf6RoJrlQvappts4oC2z9zO/fwFuZ3L/KLZ0XBKslI6PHiT",
-	"D0hI5/LY9sspGyCgZ05pBo0cZ1ORlE9C0cYRgmVTUToT2FZnyCHZHFpnBFBraEgICq9EHJq+O9CdGA5y",
-	"4SLObA8TnF0BnUWmGZPQcDni1vvZVFlIJxNs+rtqqnnTorzFxVQzT/e2mauyzONdc4ri9A9AC2hvpaxq",
-	"hy+bowfzsypnd7nnfHW3KkZlnq1rBLxmaa4wk8I8p4UuDsBrTaO0y9VaLNxKuJh5bn12wknmfqlOOXHh",
-	"baJJQautRTFfdsWyIc+YzBOQLseaX7hhR5AVZ51R4EcYVYf2jZBCsWu0lnGSzGikauFdU2m1mOmZNYaA",
-	"zt3REpPKmYPMrx5MXKrWFnR7FdoLRY7j51zxWjJGoiretvoE2OR9pCsYtGuAqtazbLniwh3lZYihylgr",
-	"kLCJNp1hHAuYWQMxdcZqQxuWts1OlYGr4NIrGIuj5jV5cVsY5PZax2frFFkQVV++b2SBIrbqIml++yae",
-	"ksWBJCtHj69UD1tSG9q0xEXJ0erqMKrFaiDNCYIRuKbHs6wCWdzRBpe2p56s0kNdgoq2R282LPIOs+sX",
-	"yWwJMRX2Y2PXOmkyjVsTFj8XLuT29cvnPm5Lt8p1qm9dzm2AcFaf1/a0p8qV9sP6NlJTrC5ool57WLVK",
-	"B54JuPO+COq+COq+CGorRVD6uxG/aDuB5wUoWKBSBb0ENXLTSza3fVrGVLL9XT9kgQhZCFPQjMdgNJtK",
-	"FvwygmEp+kRMxYzDGoe88DFAWESzagWdMorqCoyv5jyEZlmSlOaO6+8vjJ2Dj71LnmXvfnoZ/2vn3+Pw",
-	"n++mdPDj7+/evpy/++l18q+3Kg4GP/4aJD/2Xpw//7pauovP/3zqv6P+7z3/6B+P3v/j67831u/eV5Rt",
-	"v6KsTqLvm4ZaSRbkWaTmZ5qNGL9SGpkq7jGjGcueueFp8hdNw7+YNlIZm0TX2DLK/IT07rpILZSDnL56",
-	"DnTeOL/VTvQaneZqKjLz+zH5BoAg9uP//V//Z6T3APge8Fm4XiBbb0nng15bxCcw1y4QXFHMrzCDwF5g",
-	"/kVwaTag2EioWdZXuldC4D8CkeBcpsrxziiXNMBONFjEjUNZKHn99Ox8ksc4BR7ms+gVMa6igCrmGlXg",
-	"YQS2Re0iDYIcRwBvjoivGDjx5iLPakjTx92+UIo8C8C7IQORYngU3DdD/ve/mw468u9/B1oG2KAG/5l/",
-	"2CVvMPPIdsvxXNscLK5QsyjAbiMqoxG0G9EK04JHachHu73eyCOcgaDORJpipw4Zxcz4RicRi0PkiWbw",
-	"9kjz2hH8BRzddFMjMBXqFIrBCNfAu8F2OwM32Q7aw4s4LC4Oejjmzq4BNSCWyBM7Zg/H2aH78A2PNJst",
-	"N4Ehp+S3XOM0pRlNmLJliWrKhhzdbpUxaHEklYeZy2gYYVt5V5sC6POwjxwiK44u2SySrEtG3z49fTIi",
-	"M5FdSowjacyN/vn0fAQf8AxincKNURboG6VVHs3GoRcVbvM5u1bdv/+dIPOiBtmaJGgEBNE+yA/c4JKV",
-	"N/WYvPmHtkn0g/pf/Wce/Pfgmf3l6Jk35NR044D2VSaDSGSSvPnHoDc4BPzDP4+6Bq6mhlfwXXaNzV3q",
-	"H+4d4od735j/PvaGHP7xtAwbfknDB43+idGNSCj4V8oYL6gRUEmMoJIezODLJUxMi2G4IrgqL/KYZoRd",
-	"u/n3JGM0HHKYsWYfJmE0mbCMcRWbU+uuWJKZk1DgAIOEUV5YTjh+0Zaumf17mmUis4c0zcQ4ZgkJRZAn",
-	"IIYevH72mBzt7h14ZETTNDaBw0fmzn/8KgUfPbRMRSrsQZbQYBpx5mv4sa3SSJP8yIy/N3kT4BVN3bi2",
-	"ssYN/5GOk6hsHvELTWanZPTqh7Pzkal3BDEkiXQZTopewkACMnpeqBr+d2w+8ogURtcteCG4/g2Bg7gX",
-	"Ug25ae2C28fCcqY9D91HbW4mHLYu+Y7NpSkettO5KjMMIRaT4YA5OEiDXYyoGsqhCdPMt6wxuZ3TIuyC",
-	"KVkuQOTsK2lBxxjPA4wFe8i/IGX9e4H7NbKnukCL8l+zNKZzTfta4Rw99KBRGbCDqba7UOshMoJ5F1Sv",
-	"l2UQigZYRruDwehEG+2mfgsB05uoojgGL7PILj3g0UcjEwGAzfRPtXI5Ml24TBgXh8sFUGFtEXVc2qzS",
-	"vALkacbO0ptg1NBCq51kjA059sYbw4hknNJe6ARfWQsV2m7CqjEID4QCmwyFwpwZouKirr6eEC4yfdig",
-	"1yHQpTTjP5BIHI08MM3LAVQIC8/hn6abIvw7g+3AfwoFX39oTsCpwZAWWBeZmOmT8BIiLYXA4WxGtKVv",
-	"PQCaiGmaMpqVQuV6UyifE62XnpAgBgf8kMspzCCJLjhaMAyDMZaXaJGjxTWq63EUMC7LU05fPD9fUGtE",
-	"yjjqB12RXTwyDz1KInByqEjFFbVI70qn1F220+/2uj1IHkkZp2nUOe7sdHvdHVT4p6A3PpoyGqvp7/rf",
-	"F41OCbPqQa9H4HTzC5v7aWv5kdNYIpOlMwCDPlnKeMh4oK2oEDq6OHH8POwc689+C0CUapkBtkGvZzVB",
-	"4+0rs89fjd/BaPHwBHaYkbbBcudUa58aJ3o/4ZJJ9dV3grqJ0maVnW7ggyeaugQhHvTHIEcAe8MBRD/5",
-	"RonzMSm66Svm9kc/mVufh/ilXVx/0yMOT4/ecHadQuTnP3JTp7a3znPPuZZ4NAbhVbEqOsc/v/dKSHxb",
-	"TJ6pLtVm4h7/3EEq6rzX73mkRdZ8PYpyY1tcbb87ZdYFBltgrWzX57cs6Thj2LRhga5eMxpG3E723Cpp",
-	"6VfP75y0zAo1I9IcFKTBZ0ph+qmd1U+dsewqCtgbTq9oZFqUrkmcTchqo9Gr/iOaRv4lm8tWQj1HWSib",
-	"Td9yWo81ntSURZmRifLYGHk5z9iVuGQhCNYHfc1I0ep5iDIXXz/k8K3yLC18KipSdMhRDxJi4Af9osW7",
-	"IZOH/ABIKX1XFvOzRK5OhlxbK6SMhkd/RCG0xI0g0YaGEvJkUGBVT5a2nU7B4QCdwqzBJSE/sdkHuwhK",
-	"ZLKBBdQSjEB/gh7dkKwwwgHj2PXeOf9QzwvZhOYxKh1CoavN4hCPVWEeGPlM2LWdK4YTw6h7yxharySS",
-	"aYvdc1PBInTRwZBrMxaM43jubG4HrBx3Ih7Eeche4+o65UNf9yh/eH9rHkTjuCbfND4LxQ0LcHF4a5qx",
-	"kGleLTII/UCCjtkE52Y1jwBJlsijYGs/V2INxmG36/cG5/1B4bBjhR+Y53GMXurC53wQ7Az8A7Y/9o8m",
-	"uz0fWyr02NHksAft5k8DpcW08dlesvkr8FJ1jjt0HPQH1/PfYZSNVG9kBQ5wHPaOjvf2DBwJlZcMuxk6",
-	"v5d9xS///V//2/1/sYGnYRLxSCqkbhATgKNiLeCXAQZiT8qxPh0dr/h7lkWKdd5/8JqwteP3+htiq+8f",
-	"0L2ef8j6C5W9BbZMTk8ZXSIOjw7zq1kNXfiVJuTYB26AnDot9M3qNkDX+w9exzHHKmG/BUOnerq+RsaA",
-	"mX8VpioJjQVn92R7M7J9v762glwf8mVbNBb95pqG8hoGlGqzZYV6Utz4wSue8l+JOArmaz9sbv/g3b1q",
-	"9A0Nn8UUwhG7vf46qhQ1fnIW4kNraETPRDaOwpBBVHJ3cLT6iXMhXlA+t+7jj6SxucOsycW6DMpGg1PA",
-	"3nuda98GWfw2ytXsIhVNmdqPjTuJgoYFXiJjRbjRY5M8jo1i5tn4Irq29SMB5VrmG4+DNjKsN07DYseR",
-	"qsJ7DK7BSEkWTzzwYDjDROQKjCMSqS45Nd5tLWBrHCtl1bBAk56F8OCZ62AYikn1jQjnGyoOWFrcoDsU",
-	"Ln3B4zmoRmWbZoFDGvbzKhNhHhjWU+wXNp49hre838AGelxap50a0M5eYCwAPNHtlGNzpvl9Tcfqb4gq",
-	"IzequDrHoYz662X0aKJqYdsbBGA7IDxqaR2fisxq1x1WSKgKiSyRTnWa2ZBoQnM62snlK0kSpmhIFS00",
-	"ZWAHoDtjNF6YbuklqWX9vqsEh7uvLLO+REnnTuZdCjvczqrI6x2ufs4Adx4lTBsw8NjRup97LPgkjjB3",
-	"bLe/BpSv6DwWNDwX4nuaXTB8bm8dlMg8TWG48wsWRtTm/HyOUh3PH6EuGtAq2RN67Y9FOPfHc6UP/f7e",
-	"3s7+KpFvldOaswa8FKgBxKypdgGNBekCGVokQ5KNS3pEN9FCWEQqmqlyI6jRoLc7KgWAtbJgGBn4aqzW",
-	"MMZR3Cq60vzoBO+JsL8sRpUiaV6GU0wW5Dy+tSTnKxJst9UzhcABRH8ZlfsFjSciS1j4PPwz1W7cheVP",
-	"vBTqmch5+LmeaDw6qEXfSE13fpBmf+rbUvoIpq5A5i2IYasb4zD7E+NPrebALrj3207Mxn41oxVV1GNO",
-	"8Oe60vclKWlbdSNs6kVYorPdc7N7bnZbbvZPptZRTtZzO1RDHE2QFbcY8tY7+t5oL2be16PcdjJrjTfZ",
-	"yWBm6o0JezbP4YFgCJYaQQEeu6aBOjY9gzMGeo4NHw25KpIfTQ4PDOWSpSY0DarJBVNvTFulWzLZX3Ne",
-	"Y7GvqMTCrknGSmOhPOt8SXHajDbfcNyM48H1UWg40qw8iMzMC2uc8mVGdFUHa/WahlohB24eOoWzoUoT",
-	"nNomMZVmLJWnJZWHH7WNMloYUrTb24DN4sa1cNnFaXN/CYbbEMy+99y223hIJL7hRnl9gGGJq9pf2piq",
-	"uW55qmGMWOjcHoI3nV2q3QYawvH1sHo1OO+8wE9enpGMBSJryheJI6meGHhuny5SZ3Y/cEbSyjpWhKsW",
-	"yiKCXCqRvKBR/CwTyRPTnaEDPU4WuiaEXL7GhcLrjb73S5Epv/CEGKPAwAyLNM9SIfUzP8w4y+Q0Shec",
-	"rUXnxHJLZhV3jvuHpU4l5z+dF0vtOAj8chedr38bJHtX17/vzMf7M64Og1+z/uRC0iOW707T8OASmguZ",
-	"VeAv7U90f8GFaUVy7WU++e75i5uu8PHL0xdPS2tcCWB4GSVdCv0vJZOmWMGtr3lH2wB/cfr8e/Ls9Q83",
-	"hv7FTyXQ+z0yYSwc6w2SiUq7ufQZlcrvbwves1fPtkNJV1/LdNInJkh8XAGP/E8ax2UYfwkTmgUbkMOL",
-	"09ePK3CaePuNAIW39U9I+jUXnJ10Prwv2qssdjypWovLO31rM/DxlAVVo20RxmrrbrzN9layD24SCEb2",
-	"sywQbFj7vWZxr1m0xYSrcr0cGra/tGkT5vqqwPBrdhFJGNlebkQvSTHjYCFYrG8sqQkwzRsTz6vhXAPB",
-	"kC8EcsEsGzmxOTKvgukgtvAEqhfQHV1+9sR0pStBG0dMDjk2mnL1A9VeLPYcu7EGsIbvnr9wizBJ7OUu",
-	"y2PGOJGuS1VT4PmJVVM2M39LVSPg5Xl/m8h10YSqHLm2bafQTnQSkMh8XNet/ljCaBOjS525x1CYdTYO",
-	"QyKqVsSuDdRKkMzQ5V0EsI2S2Qa3vfWROQJmkzfl/MvX6BVnqeEcVSVCQzXNKv5cPOKe+ODdB2w/SsD2",
-	"TwvVIt19AqHawRpCs8ICXzPox/XZRoWQVy2MQmkT15uEe60cr0V7zc9rBHsTccXK0r1LXtjWeZjJbjrj",
-	"Qee6SBHI/ZbETiYq8ymtGi96BfDTThSuF5stGshemGkG99GM+2jGbU7hEyBDNzvmBqryiuDseUVBrrbu",
-	"APPypDxHMBYQrc1TwsWsMTbbdmJ6n6E6c3+A7w/wNsKRMEW4ZLrUXNK3sn83MtGQ6MsRyrLEfYTV1XD6",
-	"bvraNov8eyEupet+AnYxMpFmS7zgSBO9+Z5tpd7vETusm5QGto1ZIBJtLxeD5tDoxebRiEZnkpg2LfDl",
-	"s6d6G7S+h9pEFDKuIjXXn9a7qe0Xrf50h/xHW3tOaKFHGEBNEpneWNftXVyxrEuc0WqTzeYsLB6fiIzs",
-	"mNo+6AzA2axiwmOrKHixsJ4Fi0DbbqbJkset3BYzLuZbrODGFv13ZF1aeiC/5lJZEXTPoe859O0MHR9U",
-	"HWDJmicYNnhzVcvwVpbY8XeNmpc1WJqilqb1bZSRsQihDR0PSz2yC5ekFi1iQkbICEceGSmh/1fbPejl",
-	"HCl6MRpyk38HTY48MmYyCpkkIxt/hKYieL/56RsoFh11ySuwqjiLsCX6ZZRC5Yvp0FPM2sBuJuCplENO",
-	"syy6Ym1VxCaBY1P5ZY/syhvNWAJ9ZxXp0DXFdVlHnjyFXv6RHQjSban5LcaNrsXRKnPjVgIiTKsjHAHo",
-	"kZmpn4643dEgwDLpcRCM2kBUogKea6inQRmLa+yO/j3jF2raOd4Z9KAluvu7oQXecqjBuC7D3QaXvvFP",
-	"hcwoEpEkil60YoteVIAqdUMs+iD+0vXf/9H39nc//K2zMRiYasVCYjtXqChhehdjarzATXCVz2Qz1pY0",
-	"SFwbpHLPTf2qFdAgO9gcnNtXv2tjdLEsC0zUFDPUCpc/dFn++Y/OOAhstLP0r9W5FtXJo/hYaXxndRqn",
-	"vmDGNZ0GsPhqBHf5cM2G2Zm3nXiJPq9l68tYGs/PhQsYM65abh+865QCymc4E8gNvyyPrQQhWZo16UZJ",
-	"Lk6B1NRQnlsD0ef1lUR4b1vsuRjbY2n9r1SOfB97XjP2bImjpN4ZPa1NuzOViqtqkbUKKcsjdz2bi4t2",
-	"YWnCiensUsv51coXtFEDN5wSF6gBWJt4yGciu4ROb3YqDXTcHA16AyhXCvNML/q4DIOZz5FESlX7f5ju",
-	"d5EkWmlVEA5+aq1zhJM8KDQPD/WOh5h2DC0ZYa4apAA16HgaRDu/9SNGkacqWeic4tRVjVd9AxaHsmtV",
-	"yTRuEiCgxhx3piyOxb8tRJUXxQF+vmNa8GKr3W8j/PNR6lrv1pnyWkyWJalWIjS28TFYwXHn2whYcPMM",
-	"XjeM2LLeyk9lPJ3lY6kilStopgld8EjEsQWoqDbAWo6VhdV45I8/tGrx4UOnBHTlRw39GU0IYqq+DsSb",
-	"R05Dau6gIV28oVNbm1FnzmjS2aTc+MxS8oogvyUr6y9aI8I/2JCaUbzX6Nmoc+UN2UQLcRLevHwDzPwH",
-	"PPG0SJxYMvhb2imN+qzNojjWtqjWPj52UgCqFJ91ZoDXiSN+Cehj7TO87VbABmizd8wCmAky0XKkKZLT",
-	"xL8Ncf3NUnJXM4P/8SgKzZlaS13RR2oraQqDtdIAEiANcxTXVXY0jH9aikNJ5v0F8hw0aj8xzRBYGaFE",
-	"RvwiNmpNi4JYz3Lo93YP9w72e8uVR9vmouwYfDSmKpiC46FRo0R1LFIsAS0Oo7FkPDf9Z46L3jO2KTfJ",
-	"8hiY7Shjv0JK6qgIOGGiAyYJFk46ZhIluvoZmcdKjkyHdtDvuMrm0LJGg+ERGHYYQliDE8avWGzb5KAm",
-	"KfgFecAFdnD3SCIyNuRqSjnp93qe1iHySvP6h+U+69jiHVsd7/Z6I2jge140R9aIwOkcthvPBFsEFiVk",
-	"xIxhlCnjIQloSgKc3ouZHlJ19asHIzevEb455JFtBw2zFOM59ielisSMGicrfD6lUkNqEjhBPUfXMXYP",
-	"5FCWF4fYGgATzGEVo93ezqh5jqNZvh0mooKpcaQuzp5sGjJpu7Rj8R/eaJs3l9NCYUesww5wiAE26CCJ",
-	"tFJ0SUEwKlvDOK7P1uAAAelbDPnoVZ6SWIu0xjodYzeY42AzBK1BZMa8ApAY2Cvt+ZjNhQEspFE8N1/B",
-	"ncVm+3prEfzR7sD1yy4D4MNDzdi2a3OrOTEd8vVnUmipHgjwv+OzkRpyIJw2y+cbONgf1fJRM1Hzmc1E",
-	"2fYtWj2ZIMXPGyvynXVsjg/eVt6rZVXG9OGr+ZM21ORhZ9bT5OVdqvJJdF3X5H/glhd7wHDssSxvlnXe",
-	"do77GgRzA/4BzBv2cRP9P+Ihu4Yq2AVLwNMrChn0KTEn1S/2wTpLIYBmPQZaz3d3dO0ttj+sQq/gkttT",
-	"EWkB3znuPFICToCBr1+Cz617o903O6+x1LTxb6sqMXOy964MlPsM5HvV/l61/7NU+zyF4dW9ntFA1lTu",
-	"B72jg/7e4CbKvU1hbk26dAZ5MSHFhuYezFwLbGkSAB562BQH852somb+dAzLMequ1sYqfR6h+7Wb2pQx",
-	"2uAGkEXopLklhHUJ3DKiJ819TW5ZAPjs6RkUKyl6yfhKt+x9XK8yXv1n5wdqcgFfRtCzAjMFKuE9VDg/",
-	"bnxww1jgChXuPjvsPjtsK+2EKt7Tgg/fLIbo1eTGpnYiUH45h7ckcR4V02uX9NWY0EA5rw36Y3DaOi1i",
-	"l9g8sTJ7BSoDGM24GTeBRvqxeRNe1xzDG3IzQFXbMjjIPPSInXTOQvyaRyaQBeuRkIFa7BEB07eJyEgQ",
-	"R8ElC7vkGQ2UHWJhP63MRnBC+XzIwSV1TEYigOY24akaEcXiWKJtz2gwLSZ7l9OGjaPCbu5ExLGYGS9J",
-	"edwbKWQpJtLdXpi6JLindpjoHWfC3T4Px2zkUsFt72nKybEj0PGes3yM47k7/2ScZVSrFXjF/PyKZQnl",
-	"KFfCiF5wIVUUPEaLVCYqPSF7ez2y1+13+0RLEutbdHLJ3At34FBQY4Gel71PX0kCA0HdwGqcAwKTZErU",
-	"cUxWfLOqIyyfoV5QavN4+YpIh2EiGjH/JqMkj6kSWa0nh8u6wni83QRIBTNI37pWUsJnU6/D/YnWkWi/",
-	"7x+NB736vOkV6x/U1m8C3OU1Squx3DadCM7f6pwi5Kv3GUX32sTtU5BAVFiBhAPADZP5RBQK65SLxJIW",
-	"XaeY8suK4alVj7+L0oCwVKKa5t4lI5MzbLLOMTyFg4XHQk1dsnp3yFdkoHObflxJQSfLM9DPymv8SHno",
-	"1ZTvqZiZ5rfltCzynBNqRhxTMvrHSCsvPIQBVYQSmdKAHcPdEASikoz+78E3o/bRVeZ7f0Y6NnUkUrh5",
-	"TRQrkqXK6yYwMztJfU3nfrGdptnRx0o9tvhttL6XuypA7jstZYW+wcypXdsxYTB63PkG9AMgygLYmNGr",
-	"9cA9OO8dHu9Yz0NVCXBA4Z/uky8oz2l8W4Fd2uTVErtEco4O7+X3fUbwYjeqBkIpCeKKMGwTx+WbVmUK",
-	"Wypm0rqlYQK++7aHtmfmmaZQRdg9saMPC5HnQei6S55hZB+mF/RHRHDCxZCXkhIpn5ffYn3NZhKlNfGx",
-	"d8aMavNVCZukB4a6hKQPK2mt96BA3pDTGCbAQpGrNH7tSHr1FJST4nN6OTRhIZFa8tEYClGkTRaA4Syt",
-	"XapuJcDvPtZeJqUifut+PP4ZhO4Cx21gw5tPVCqjZkWwuxDRSrjNvIv2VAtI+oEz9BgVxw/z0zH8DZPF",
-	"ZyskbCMKvwQZe3QbGbv5MKXKWVpJKVS6wazl3eNi5tnSBnDJWf+aOVkfO9W3rD3ctwL7HFuB/bWC6Z+Y",
-	"rmSPz5pKUkue7Dr6U62Mvnzt0R/m60vbg51TOwnKqitispiT+JWEYdRmFDdeL30LLxoWdgr+VohL0wDU",
-	"E49IYSMCpYQxbYJnrFT4y0NUoWAiVJecTSFBtPQ+M0rKod2r1WeN9no7IxvxH3K7IlSySulTDYoS4qfE",
-	"99ZuZGa/AvomiQW/YFktV+uvFVg13q57f+iWmQr6Bss+PDgot7K/Vo6jwsJKrISZr/ZclqA7IaPd3u7I",
-	"WGa2MZpUIi3NU0E+0FhTs/QsbuqdSlDhWxhfZTlESbGekymtjnj9sz0/N/LytOmiiyb7PUe650hbzPdY",
-	"JLAteYQ28lI4T1Gx2TZEY+t/2+Mz5/aO5f2FDL9Z3ebHfnGTIIuD4XPIb7iJs3+N1MO2vADaW8wLAFyp",
-	"H1kGzO944KIhRTqdaabNQndX3+vkadgIRt+CcUvHu93H1V53R5f3rvZ7V/uCq12V+IHlpsVvbazU3bHS",
-	"s47dMwpe5ZHZVEhbTXaFJwbc3yTM6EQdg4on7UTfXEIM1bTJMCV19rxBz7WiHlBMhnw0VUlsu6yxa2Wm",
-	"BuMCugST7VKamdq8zJXS4auxJP5Yw0svCoe4MLVtdigqcQ6IIX+g3xbRWHokpsk4pNIjwZTyCxaSkEHF",
-	"GsukR3LOZEBTFhLgWdDBQQP7EIsyianJhMCD3ghPf0uyANs9cCa17Vou39wnMbtisSQhYymYuFCj6emF",
-	"I679iF/ROApHpXkZ+H67fWRhZEarc98ynI/r2Lc5y7WMN/MzMcnwTio0t/twnS0W+n4s8PaNe2Vs7Om1",
-	"eF0RFXCyXgmCG3IXIQEjPBdlLmczB8LyEbwL0nbTPbiFdO6vJZ1berqs7oLSJtPdYm8gv1ftt2cZ4/2s",
-	"ji115HBk3Ohmc+fMFvSY02MziJHirOBq9Ci0cMqtNOqw7/7iAgl2YfdRhD99siiw8JKK1q4J1iMIu/2j",
-	"3Z3e7kolsRY+cBdWThXBWQsYOCisXZg1Bc0JpD2IsjRtBCsjWNnnb/RHrSTlnE4mUK18jDHTqYixVmDI",
-	"Z1Qrizxk2TLvfel8r+e6d5DfTyG5d4ptewrJ6lO71tFcMoukevBWy0TT/2RUUc5G1pAa1RWykWeCdvat",
-	"hTF4Qkb/fHpOFnnGI3vsH/1h/vVhBEU/slofhbZkLtsGqrcf5U1dVQBv3SxxS60zL1zep6tIr+3m2qIW",
-	"3b9DLfqe495z3O2EIW7Jbm8YdjgveovCQBfbpqze8JZyaLVu/FZQrAGGDAQUyz23Hhteq0yNpEhYeSZq",
-	"Aukahk15ZDaNgmnBTO30UujS5djCMaHgJrA+PXCrQdcmFA8mhdDd72HAYhZJM2VVfwvddWlMAxZ2yWvG",
-	"aRLxC0iJLQSEm9uCK5JUsx0NMuGikEJVl5cVGODxcmwBSk+1RotC59/PfnhJEpZdMAIoHvIHr589Jgc7",
-	"R/sPPZJrxZCYaEyibQai5ik7JiOex/EI6hP1W8C9SGd03iR0kPtV5M6Nk1yBu64Y/2K/9DTUTGxtxvqm",
-	"Ambhm/IqUAGqfEDVPz4VCJv7CClhnLLreM22IvuRnHGqB5BpoQwYWvySxH+14TGLY/GxRb7Ldv9LDSX6",
-	"yP6hTdWAP8GhpNnKx3AqvdJcsXAqfX76jkYcgXQDfY4/nn/oUZqxq4jNNh+CV9eaWgbTa7GOzVUNY/bK",
-	"akvOY8iBMwPfbX1Maa42qlmus3mXnLo/XAgxYzSYYvLpkE8p5HAC84cRnmyiCEtSNUdlLYJYX8TJKImk",
-	"jPjF6MSM/C0+qpWe4ptkVjQ5hf6gGgjryRpy0EgSOidTesUINYrRLnkRfeOZOVb6Vpxg4K4PehiNlIql",
-	"kjzQe+7gM91LzbIenmAMM5ImBjnkDUHIBm3IbO1W1CHcr6Z0kbJ3oix0t9GM/lV1BWvoIYhr6M4Sqeld",
-	"6CN246u4eG1+tS4IWPDqWOkZTRZUC0OWneOf9bHSyvpUxChcf0ZEvm90DWjklr0C+PeVUztuoAYY/Ldp",
-	"AxYVfz1PwF9DE/g4EaLPcaIiMB1adUSKXJVG16wv15dXjix4O1rEOhoUdyTWX7iCkyr/b/EPe7YRNyOc",
-	"XZs8c8G75BVCqTFk3SqFIWfKa4c8MJ4Xk37eKOrwqe15nB0Yq73On7ulOdiqo3lwp+karrS6RndF1tq9",
-	"L/reF31Ldm64UgN/u2UYsJlVW+fp0u65zsMqJpV8z2Wp7pVhX92lCes/Whg+y7x16w+0WUVLnYErc9n7",
-	"pVx2+aqQAxMaS7aKV5bUbW+9dPnyJ7SFsvYX+ltKcjd7vzrX3WWD/IVS3TVWPgcN/7PNkG/lbR8xBric",
-	"TxdZEe294oo4nVVYXN2RZbWlTKqCX0Hsj0NbtCKi0ppY8aPjbnej7Z5/jMDKpvywUTstMckbM8Q2bbSU",
-	"nXqvad6zwNtmPZRc458KA1ytzZkj8jJPxiwrOOaMjadCXC5XZe1NjXOzHgx61kX+sN5B84wFGTPNsaFO",
-	"aAqdvKHRRKN2+9aC89etxgwjqekuNE0ibfE6hx8tg7VN1H+uNVQ2Ve7dopO5pr+qQ+KI7e36B73D0B/3",
-	"9wf1xscQghC5xK17ep1GGZOnLqS9subD6+QZzKtQKpXHjx6VivYLYrulHmyoZLX+az94X+p5X+q52OS4",
-	"4DWWa7uf2pi2vWGxzjOgcTymgZlye2V4yB9/s63FsLolz+IP7fM0MSQ2jaRt9a5vg6Y9muu+ef09ihsD",
-	"RJec8jkZXF+Dyhpx0t8zcwClyb3STwEoJ4TyOXYCYdokHnJKMhZGGdZTkogHcR6y0CORJCqLWIhMmtCJ",
-	"YpkZveDe7pE9kkQ8h8r9nV7x7wGZijyD6/iPIe/38J9g6ds/umS02++NiGF1CKhZlZYlONlhj4R0DjLH",
-	"djEZ59joMc+YJKEgVJIZi+MuDuGEEDAslwSUm7r/UjEpvrUaMR6Zr/pROMLQL3LW8htwiIMZK9rgyRbc",
-	"8CNo1L4ouRblaRRaSQpf8wp4BDdzkqjS+gH4gAwHXb93PzQrRjZS1HAWC12IsDb2Wc5zuHNlG+W3Nq3R",
-	"QAwdExMaMui0Z+lRRtpM6h8d9PSvb84fVxfWPzjsHxzsH/b2VoEP7TcVTdKlqyi1hh70ID9Us5HOcec/",
-	"f+75R+//8bd1Vja66nuj0sRRyfZ3ybcvTh/7Z9+eDvb29R6O0BoqkItWUbf6swO6clVzBPxBk54kZ4ry",
-	"kGYhsUoQmVI55JHqkrfQ0IJqdGYMgi5jpg9EJpSWxhpAU86jZsIjkmkSVNhWx3TgRsotUH7V977bE+8m",
-	"v7882nt39ObHvP9UTv4jmfz48j+m/PLdIP31SBy9fPLy0beP0ue7X6/aFxldcKryjK27L/1er7fGJujj",
-	"MmXXdbwrm6eKSaju/CCCuuS5IoHQOjrhgjj0Y68zUbRPSjOhWKCGHLidVJhrOz8hacYmLCvYg1veqI7H",
-	"wfiI7h+Gh2wwOZjs9sP+ODygfbZPd2l/sk936E7YH+/RHtsNe7Qf7I0P6MFkh+0HR+HhuE97bYj9yX9B",
-	"o/hM0eDSP1sLuTUqp/7k/R/7ux+aaP1WNec3nLKyoulpF6d2gAZsJoJg+6bSNxfmrnyoz01bOjjFzgre",
-	"ZGZK6wi2jzxwzc01+8Zh+tajzTabENM80GVjJR6FZovjBsTj2ilBNSvAKEc1VaiL+Q69ZkuX8RAmvJIZ",
-	"1VoAF6g/oFJwUtFTImn1l7CL6iUL8ixSc0wDqjQ8Y0YzWNQzPzSs/FtsX2sS6YxColVBnMVhdEGPaKZU",
-	"5C8Z2eDaXoOpDcokdKmG1P6LPAq1pB7y0aNQBNJZZCMita41FTP9hSuWRROQHJbxFOUDg17hDli/W4bZ",
-	"7I/bLMOqjlXOpdmsmThuBiuh3lcZQb2Rub2OAbxpWwyDwBVdMSxt3mlTDPORxZ4jRn+3A+iAHjf0PX/a",
-	"zg99HCJ+gVc1W51KFvzyLnmWvfvpZfyvnX+Pw3++m9LBj7+/e/ty/u6n18m/3qo4GPz4a5D82Htx/vzr",
-	"ztY8KBsz2reRmhrIl1NPKWcD99AzzAT4yH3bjfu+2JtXHziPXfJxqg/uW1pAcfzMieFmj1c9sXF/b29n",
-	"f5UrzOTK6NuQX/jYGtrIm1qgYaMeF87T9Rane2qeNBGZK2RSxI3xPHH5iGgauwuEGqUoEQnWcs7NEBHT",
-	"GbKlrUWhsqzX1aKsF8IL7jPb7uON2+trserornFClzW1MPeelMT+/8/e9fW2bQPxr0L4ZS+OIztJ06RP",
-	"xZwBAbYVW9qXLQVGSedaiC1qIlXXGPLdBx6PImVJdfwncOPoLa6tI6VS9/d3v7Ov2HeLdl9Atb4owV4d",
-	"y6PyJA/lBK5x/TqN1Wms/fBC7KKutsRD0BF/GieEyQHOQ8gJ1sVzO82TuVjWZzwl1cG+gEkMpbCg3Eyf",
-	"igRClmPIE6X9lPvUtkm64kiimEhZkapkRm6MFUzzN270R2o9nIgcl9O7LQtfuARO8TY0XlT+aqdtYE9g",
-	"bXiHuS58IFj7CoFoHNpJG3y9v21Kxtz7Wk4EmyvchhKhljnZjLPhEDs8AGdDZ3sPbXtfJ0FD147ZcStY",
-	"q/zMCYrGTMQp5QmS78ypoOSD9HIKVIYpM6YCmRBwHulqhw/waFrrgkPMJLoEcsDG5RbQC3mATN2nE5Gz",
-	"swAhMG2zK0ivuMtfbC+QuYNlhQvfukza76lWkt2YTXqE9KF9mib9EDl64sI8xt9k7/rtJRWQV8t/JoMF",
-	"MbsIgoEX2d58iyDXgnATIZdI8hCbWrGpyf4sYuhdXwSBflhPmPSJdvB2g8IrXvCxqfra702SFIH4ztpV",
-	"DSefvLk4uRxewcnb0eXZyRu4mJzzs3AUDfXVKXxT782jat7xcPgX3aepw2Or9J7QnHSMl+tRne6V7XCd",
-	"XbC6OxA09hXoQcLVNZbp9D+rIW/jx1ODUdqcJ8BbcL3CH5cLriUV4E5/xwWYIbuLKVfYExUCRqrIjNuv",
-	"UlVb7e1NM6EQuIR+sAeATOKvEyIL0n+j8R+wD96QbpP0J5E26Z9Im/S3rEJKULRP8Er2Pq12M8z5kkBg",
-	"bBgE92ns2WYLTCUoKyd0Y59NYAE5TZ3SdzGTgqgU0Nhb9EgIS4GJAq4s9SSeU72789FVk5k3W1nRkPVM",
-	"62hDI/xvAcUqgmts/u8qE/icfT0+W2Z2XLNlW9uttvCufDm0o1B01Ls/XGj39PL1mPIalQr2yywq6SNZ",
-	"G2S6eUWp0XAZVDIVg3eyU2stTwqLFZCKh3j7ReRsdE79B54ij3ieL5laCIdvk30amUWUN1aqGb2cwn1K",
-	"X9E/lybrHeMGhW3aKEi5J3OMJYh9fYaT5lOwFqRR0eMzo1u/s9CpZ03qHSdSy+33qkIM8azYreEPiN1y",
-	"h7gzOV2gtDNhGuonowLNm+TUxp7Nh6Wt3L/V+EO7vZJxAlWjul9mrgtsoJf+BxFGaEZKRTkTKXhBTaKY",
-	"LEItOcSZ+gN2qyoWRsFsRjN0/ACoOdxAZ5yNAj9YqAYbozLW2CqI0HL3CsA+vtjDPwCvJfTYG3b3qNNu",
-	"t/GHHE/+cYQwH0FWAbivDQt7B2mMlB1W1+5mwKp9P1r7Jfq0XP/9WatK03jW1gY8NS090mx5UHMeeZYM",
-	"tJssFY8eBl+FMH+YXq0mgdTnpso28lhExdw0RM8BKT3dKqeozOnWa3OKiQV1bofIGVZsHpfEn86uqSmg",
-	"WGpcRM9etuwwFnOeWCYlJzzXe08V7tBr0R7/fsdyiEQe0xVZLr7C6oIks2XFB1hahI8zTJLplxRSpT9D",
-	"STxNAnmWnOjLWiTSuH2LxKkRopTdpUiaqoQnWRZZpq9F4r669DvTwWeedihi7Urgw/A5pbGv2ifgMtNo",
-	"VsfJeKs6Lpr6kjfG3SghUNU2M/++fpJMx9ef/vxV2tazQa0PuGmJT9gWireUzBDZhJbPBttRkeOMnQzy",
-	"RPgi6de9xp5zhC8hc2AuIpCSaUtHSKwFfZ0YIgB8Kzy5U+AzNe09fn78PwAA//8=",
+	"7L3rcttG1ij6Kn2451TsGYAmqbtUqTOKLxN/iR2PJceZhP7CJtAUEQHdCLohikl517zDfoP9Y/8/r3Ae",
+	"ZZ7kVK/VDTRAgBeJsmNHX301sYjb6tWr1/3yeycQSSo440p2jn/vsGuapDGDfz8PWZIKxXgwf85fZeIi",
+	"YxIuyDxJaDbvHHfOp4xMokwqkrFfcyYViSSRKopjQhWZieyy43WuaJwz/VwgQtY57kTle/2I+6l9s9cJ",
+	"maJR3DnunBbvm0VqStSUEUkTRhyQ/G/YXH/NfOeEqGxO6AWNOKETxTJ46CK6YpyoKGHdjtcx73wedo47",
+	"vf7RwXgQ7Pp7tDfxD2i/7x8Gg4HfC/tsMNmhu+O9oON1pKIql53j3d6R11GRilkTdJEkzqLIZQUy/WU1",
+	"T/WDj9JMjGOWyEdtOHj/3uu8YjyM+MUTkdCIV/F9SkL4lfySA84vIqlYxsIKljNGFQtPVee4M+gN9v3e",
+	"vt8/PO/3jnv6/7u9Xu/HjtcJcqlE8oJG8bNMJPZjnYRGcXcu8gw/1A1EojeGy9csEFkoO8c//d7hNNHL",
+	"+VnfLBUNLhefEGPJsisWdo5/eud10jxLhdTPfDfjLJPTKDX7EWnoj1WWsxLZFgMacSruHPcPe70Ch+c/",
+	"nJer7RQQ+FcsiyZRQFUk+Je/DpK9q+vfdubj/RlXh8EvWX9yIekRy3enaXhw2XnvFavAX9qf6P6MC7tk",
+	"8/WX+eSb5y9uusLHL09fPHXWuBLA8DJKujShvwkumQTInPU172gb4C9On39Lnr3+7sbQv/jBAb3fIxPG",
+	"wrHeIJmotJtLn1Gp/P624D179Ww7lHT1pUwnfRLxIM5DdlwBj/xPGscujD+HCc2CDcjhxenrxxU4JzSW",
+	"NwUU3tY/IemXXHB20nn/zuuE9gAvwBRV2N3+eND3D8I96h+ynYk/oP1xLzgKD9nBpON1YirV4ykLLpF/",
+	"8DyOG2HEn14zKgW3t+EBLB/UrOycJWlMFXsaRqrGybhQU82l2bXyCBdE5uNfWKBcTmZ/Mh/Qt3aOO1+z",
+	"OBbk99/1Vrx/Dxzze/PppSxzNhWSkQzZGJmxjJGJyPkfm3femMFtznQtEj8trnsj7rgRq16Klw/Nq9fn",
+	"qJtz9aULvXu2vgYH3oTzb0DO22b9DSx6Q2mwEfAfTBzUWOKOyxKbQF8lJdrfp5n6WzaeCnG5KDqecjqO",
+	"GYkUqvsu/2ZwyRDDe/2WKaMhy8BsOQ0ClqpXVAVT/WfIZJBFqeZcxpJJWBhRorEsiZpSBSaESFkG7I0o",
+	"eskkefD62WOyd3B49FAr9sZe6hx3aJrGhhE+Slh2wfxUf+lvv0jBPeJe1b80UW4wZQnVkJl9lirT0lav",
+	"4rHgkzgK1GumsvmpNm8WV3DGAsFDSZQgMxopMmYTkTFtFkX8AlHVJa8yJhlXZDbV8k/fpy9OWZxKj8ym",
+	"UTDVlsuoxTwZVZbcd2GeiCyhek8jrnYGHa+T0OsoyZPO8aC/e7B7uLO/e+B1kojjj/2CmiOu2AXLOl7n",
+	"2r8QfvkrLPypZhvfCsRc866lVE2JmMBmJUxKesGqO/Poqv+Igch65Fh9/Z5/EAQ7/lG4y/z+pEcH451g",
+	"N9xjS7emWGaeRX7GJixjPGClhefsWWGrqtcsjelcv64O/0i/f2R2Qy+AcjljGclYyqiS7k9KEMoJo1kc",
+	"wQ1N5vGoZh+PuuR0DPsNytYskqw75BXkaAA67goZ1/vzE154V19YdZec1a6/RxmTIs8ChkdsRiUxWtfi",
+	"riHjcrZtObvayra9pop9GyXIdKoreasBjiSJ2UTZ1Vyy+ReSZFQxEnH4Jc1EwKThILh5LDwmo2xkd016",
+	"hPKQ0Di2b/k1F4q63oshH6kRkeZIPwgzOlF+xNTEnyqV0jTy9SdjDadvWJzf7z3sklMy1myHBCLnShIq",
+	"ieCsIJeJyAijwZT0eyRSLJFkzC5yfkJmU6qGPFKGyY3ZXPAQfi0WHEmS0igk47nZRlyL8bZEqqA1pGYu",
+	"CIAHHiGm6nQ37Fyy+bBzkn3ZPzo6OlFf9itUmFKlWKaR/t/lnT/1/KN3fztR5h9/Wb5/r0QcBfNmeqzu",
+	"GmDEbNsxGf1abpS+Ssks4qGY6b0azYpNGfJNduUGmPn1y0Gv1zuZfTlYhZlfLWZmyzFzS+FR4/1rnLbt",
+	"yoKzPE21FIoEX5/bSPMQCwkNQ/0vj4jMXo0jqUrumzFCM0Yku2IZjRfZkSwBkI9yybK/m+tGtdoK/3n7",
+	"9u1prqaMK60vsOYVwpsZyATnXpAGnj7zWkfZP9jrkSmV+mhWlvIVoxkgeRMN5IfXpfO0DtFLmoDGFEnC",
+	"roMp5RcFMwSdOPtCklhcaOY0Y3Hsa2ywkIx+8M1L/efhqBQPyKoe9P/z7//VHxwSMRnymGmilx4Jo4tI",
+	"889Rd+SR0c/6f/zRQ32SLlm6cJTWdfIW607o9beMX6hp57g/OAQaLf5e3Kz3XielGU2YshpmGn3D5k0o",
+	"0psWhY7Q6DYDehDsDPwDtj/2jya7PX9nPAj6YY8dTQ57WnfXr9LU3fGsORKFaxJeDnc2qJZ5JkXWDPGI",
+	"s2uFNxT7k9ILZtiDB/Kk+LEUBM81A4kFvwCGogUQHDQxgX+L7ILy6DdUqjXJDrXdolmhvmMSxRqduJWw",
+	"4F9zls3LFQcIcMu27fUH9W1zOOZPp/6P1P+t5x/97LexyScsjq5YtsY2hubOlr2kk/09/6B/xPzDwcGO",
+	"v8/2JrsUd7R5L8Pyy7fbU/RIrbEANAybwV+ua90FKYKyvxpqo+QDo3MUZMvwGQ/JBb1iC3xvTeX/Llbm",
+	"6OXfsAad5AVoXZEikk6AraMB4DLEY0LBWarXqY16ImacBFMRBYw8uIpkpG3i07PHz5+jOzWlAZMPPUIJ",
+	"ZzM4d4Xyp6YRvxhyZbQ7JciYWSXcIzIPphq1lGSUhyIhb948f9IlZ4yRIeoQ+ukOoWNxxZxjigpPibSa",
+	"LdJ2YAd7e8sO7P/l/8+2g9qipX8tZiShfE4YV1nE9EKAPWlRSBVJhKzSxV6vmc+AjlaBOmQTmscKH2lX",
+	"cvq93i20Gxaeop7SIvkb9JmUZQHjymc8EKHewqmYaR2GoI45yyKlWO2YN6gvDYRvPrEe9evTOxbXiAq7",
+	"nTuDXmV7d5p20oYJVp99Ze5sOdmH4e6OfzA5CHza2+v7u8FOOGD6fB/17+hkf88yrQ++zJMxa5GiHK7p",
+	"FVByhbd7ZJKJhPTrOnUDhOaJzp0q3I6/bfUezPDGli04Ynu7/kHvMPTH/f2Bvxfusp0JCo872YL3+mGZ",
+	"gsO21MGswwzTDrhiHP7puuFMLB4cdPXUB3YdSVXLddBarlZrc8kakhou2dzXC/LNo24yAyc5z9iVuGQh",
+	"5AYUHNxVhKbUqND6LYTGGaPhfLtZC+bb5VcQVvdjC4kK9XVpfMeW8TqJIEIg071kc9mCHrSLMy2CwD3s",
+	"IqiCioTOyVRLcMOuSb/Xq6JQbhMxmroXtoLKcj0EjKgCrFY8VRcIpFnS8V8yNukcd/7HozLh5hFelY9e",
+	"4VvwkerRayIe1QRwsatg35bWrMYdPpNowB1/eMXT1QSeufdReaPrX/FLB8taD5vbtS3p2H2rHnfsTsAO",
+	"Hu9nIhtHYcj4jc93wFhYO+AvhDb+A2Hc/2jAgloU8QvA/ZS20bZ5oQ+3g3VSUPd5/S2hYJJwoZDGQWfV",
+	"HzXauDzW8vr2+Uo79ZMfUK4/inoeKISgABrIjbbcSNf1xSFhi5TV8BdJqdeIlxbxlOB13153MBRJJ87C",
+	"AZ4SLzSNfH0Mt48YvTWnr54DemIaXGpdEb7ZiIoq/Ns53sYZab5erNlbPOMR0gwNVHRVnHHQ7fXzM5HH",
+	"IRJUosk4FWASZYQOuTbEWUbiaMJKui72H+kB9h90+U+dQXxFw2cxvbghY5iYRx2xzyJMVMlyRrjICMRq",
+	"G8j7isZRCF/wJzSKqyIONCiML782zNx4yMDqsLsL77g1hfeqFO6kZla+sUDgiyvYkgwziyycZRqUnF9y",
+	"MeNAyRosEwoTGRkBhkfdz4MYn4ffZcbmvwE9XuKTDjlqHsDr6aY3IceFXFqkR1zKH5cgtXETowe5ATPg",
+	"rLjR4SwOJEQPLLdF58fndiBXLRjFz0I0Wd/EklTNPWJkCoiTwd4eCaY0owH66E3S9SwKmDncQ15zUBUa",
+	"aqRFbo07fDZy6NtIKvPrDY9/UDjn3YRG/BVdCCyWDAJYNyF686ImSQSOemMrxhG6zO55wGfPAwq8whml",
+	"SwQ3RFFzcEdHSmJEW34mMvuf4Am+P7KfjNgSnK0kWG+RXOGZwhy/EGU6FeRLfS7kfDsZFHHYz5qtz5Ix",
+	"y0yS0zhj9NIYr7DFG9J1mmnjX83JsCPzX8YsUMOOs3Edr8OyTGSYP7/BU6mIOGS7dB6ZOyA39tMQY/o0",
+	"/9fZdy9JKII80XvW4FGxj/smp7TCKsYinBPGQxYW6TzT2jsx/U7ovVaMPBjPFSP9h9tmHACIw6QqIDS7",
+	"WqoL2x77cPZrlgl+4WluIqc0BVU14iRhlEf84kQDO434BWAoFJx9DrwA8wLuIDbyuqhEtMGEBmpF/2ZD",
+	"gORfjcGQsroRRZop47mDyMh5kQqh6SJbWEsjiVZXo7EbVYpkm/bFovFRc2ntitCK8Q+3Y/Z2ARbz+g8W",
+	"WTHfWye40ri+7TGF5lhKld5AVdDXHFQZlaM5F3tJQfAfxr6FbA6/SAld9nRDBcItmdFtYzgRR1949bR8",
+	"5+5l6TBvODTurvvFy2oytEIaVrm2IYNIEpnLFETstsMS7b7/xhPSvJgPHKjBIotjyXj4J4nSmCjM8s36",
+	"1LUGR1jdUnW4vYTcTjhiY459z6/rOYyvWS7RbLkBHWTFw4sF4WAs5Dw0HTxgZ5ojHG6R2iWb++atdX5V",
+	"j3ME+o2w89R80iUH41yIqVRksEumIs9urRINBlVmVic0J1e6BtLK3iHOurfpY6nCBxizKd9NmOuSl5+h",
+	"tfScK5ZxGj/NMnTo3Yjj4TsWehKwSa3ZgSVq84APLo+6OoLlFAQ9CEgvcsayk0rlRBRCHhAKqogHUWjM",
+	"7FvQ8F7dpq9A0kym1ZVsK5SMmCuzvTUYJf1FkqB3Wgm0cMaM8SaKvA1hvLDeCSdT9wa0sTSGoVUpUqbf",
+	"buwnNo82OUs/zySDFYu2HuIlYcfPgGUVlPk8vAuivA+sbSW4/tmT4UuhnkFrnRvSIJpwdQrEyhRbPt5A",
+	"h1wo37b0cekPMc1rL9A7tJCGfWtq3K1QY/OXG8mxBH47ZKhPLFAZeqmMwuau9QuJeoOaWT1CQsYw6AtR",
+	"gBWwnzopvqLzWNDwXIhvaXbBbkiRsX3WcTRdGQvF1gnVqTHFL/tKCB+fb4rPWJ9S6VWJTHQSFbx+b/dw",
+	"72C/R8ZzxW5tifR3miMzSggCMDaS5uJKtscpLQTw3szmp1YQAi0JPhNaTKAdiK11uVmCAU3Tung+SxkP",
+	"SUBTUnr/6/QIjko/oGljhAB642gNGpCP6cSY9401l4KraTwn0n7o1oyyZhMvfABDMQBoI1EuLkejmF1P",
+	"aS7VgnMhjsWM8oARbSpDgWSKm0ESpqaiCV+TjDFfRSzzy5fWTrC+hdDi3fYspyyLRAixaMlCkqfQ7kM5",
+	"4qD68W3jsgZWCUcjIpvWub3z3QoLOhIWcFH4VNsI4VNnAubP8yhhIr+pI1XGYragHjmNdOu0bKjLV+ar",
+	"TZIooSFDQRApFbPidSdYUh2hf0zkiqQ0l7eXRb3DBlkURiGqylkWXWEXCdO8d4Fu62vaskyqQnJc5ANA",
+	"ApF1Fe7ZbjCQMctJbBr/cLJLvom+ItRcL7LcTc+f8g37PfuKLnH8Kubr8EXNPIJYSOPRCQTnLLDK6qd+",
+	"HM4YD2+dolQWRdf9bBkLojTS7AWCdcVtTUfE3OlXbivOyevmN3VbspOW3O6kJSmx1Yyk1vW2HKCGFes9",
+	"ybnt0tfQ7TsTiV8mS4CJXXb8a0lM0LaNc1eF95h3iQkZdvTLMYkLzWX7jHNTo8XWtAHberezW/oVW88g",
+	"W4LQZbkQFZRuj/WZ3hob5kf9mrP885DOmh3dJyZ8kMQE0CLCllynsch5wKQmOkhPpBFXTYqNxJbUvnmZ",
+	"g6QzvIJt60DnhGZFSz+wTVwtfL/ZiqnCf5+w8fHLauVNCOezKFnSJHsuxAvK5+bKTUNbxoFVSxKlilnX",
+	"VpMCRhXzy8tVGtabqTdGlq0ZJ1Qq6zHCBMK7ngEycFMbLT1YeJpVLHdNGsUu7S0qV1XvbNklst2pU2Gv",
+	"1hO5MrEW3gbIQQ6AafwmCxOtPU4oCencSH1rx3xQDK9GyGqJgyjZLlNZSYfNeWF11Jdtgdo3YchxFx68",
+	"OX/8sLYXn2Qa6fbSkc5YdhUF7A2nVzSK6Ti+qW8/ZKAo8WC+mKRhrxDIB57xJhOnuMnPHVjqVg5VdEwl",
+	"K+SNvfGOT9RetQ9IdUUVQJqNjebFwdnIaMQXonSOC0MrodNcgVO5DXf2HXV23/IKB1nbxMsSoJuxYsHe",
+	"Dl/57oplsaDQuc2+2qSWL1JgJdVlSuOJL5XIWFhDjcsWPsbptB3dbu3agXrz5o4cU5XE0JEDBsNsmJZA",
+	"FYkZlUXVJLwM3PTs2ogYE6Vpdi9s8nzpQvij1Z81lJuccsKuU8olhN6KFpEmPtiAZtuSz7eFgg6WNVaO",
+	"TXIaD7GWx+DH7SCw2z/a3entEhEoBmZeE8Zv+i7HgXNFs0gzMLn1fbBIsF2WxiWUjduxgDTgJHOu6HVd",
+	"Ckl09hZ7AU2cYtHsxVy2GXHEGekfm7w5fOmwA23gS8dY8eamLdjsDQ7i9d79EXF+d2WFlKQ0Uw5oKc2k",
+	"KatHKIGHl/23KGq3Vcca8vbPwbFmBcIHb8xY7Hpbd8aSjj5WX0YXgI2aMzau7UOUItoPy2UIv0U5otfr",
+	"9cqPfLCSxOKL6xQltqxzW3nOVaLYpOEjIM+0fNykRHHI72sUW7jW0zBS95zrQ3Au0+5YtjCe4vISdJl7",
+	"lvCfEu4W1mM/s23OU3zX5Tr2YxsxneZFbqvnrJ3NuSELinDaEJRJL+Dxk9dg7j3jd+cZ/6D+2e6f2W/6",
+	"htNcTUUW/XbjDNS89opKFlouYTpjc8lm5clasJZQdF8UoUMqybBzau4HqI4Jzi4iifw5jq7Yz//59/8Z",
+	"dm7NpPvNoctIEhObtNlb7e6VysK2lcCvocBpVbZZb7VDW9HYil2nUcZCtC2hu2yNxN++fevXp0otI5r6",
+	"EKpb0xy7Tlmg2K06q9nGTjX/SL3jl+sniSPZzFJXlizV3zoEepF5pcfU51i71FKW5Nkc5oWBqPwzKfd9",
+	"w2WepiJTLHzBwoiez9ObhpTUvJ7B8VIoaHvVyBOL7/owgRYnw9S5o7KJqcAWHyNQvgbyeGG67LDjFcm6",
+	"lJgFEBgPE/GLWxeR7LW39wpZEFNonSRhvS3MsnHF2y8qaYJI21tvzp/5h8BZMZxsMGQH6Hxm1AwTjz9R",
+	"aq5PUh529K4NO/cUvx7FU6R5QCMBNIJDCEH1Nj8LWCfkF0O0l5GkO2+7Plj3UzlGZijSkwi02vCWPqDQ",
+	"vGbxNNnB5YsHykxb8otna4qKuW4337zoxPxDb+okyrbQDLbmyWj+bCPxL6xge2TfDsWnzr8N4cEbP3rX",
+	"peXBALMJcgnx3jwUMOgV7/9gYQD7wXUccs0rvMPehA5Cbtp/8N6zX5yvcybVPVPfDlP3/iD93dpXcn9g",
+	"bnpgin1xZiwuzol8O6XILsfMtGGCoZeXbH5CuJlIKolkQcaAdk0L78gUtuME2lPV9GLG7eRs7FmN91Zn",
+	"UA56g32/t+v3Buf9wXGvd9zrdXu93o8dZ1prSBWDktGFUZLVsazn+hYoKE+jjMmVQEklUgnUgtVReRxD",
+	"3QAsu9sGgb4NU1dx7OU6EEV3Nl58xahNrxPJ06KyqeasNDl5dlIhF5n1SlZAqSxzLETMKNdvvmTzVxmb",
+	"RNdtE/0z5azO+PigT8kkYosj7uk46A+u5781LSKmUr2Ra9IZ9AHMpea9mq5jekHGcyJFwoqy3QYS3Pf7",
+	"h+e9o+O9vVUkeBMCSKi8ZGHjAbQhEOBs5Vkj+EgVVOtDt7j6+T///t/F/zchDue1Nk64Bf6J3eQhqFT9",
+	"0qtMhDlkizW91pDMWtth7jXnK5rYj3KhtnrGcApkC4OzAGmCCIX+LmTArZJYZ1jfVABAs4zOOzi/1jYE",
+	"+Qmn4QKm3UPhbnoBXYWUXU7l4tQ5tJ7DYd8VYIjxLzAYwY7W/DaSDTthYiLSI5zNtOws9I+11m4EBhDv",
+	"9XN8YgDe7wouvM5XVAVTfcNrJmHUduMOjBm0pBQTiIxoCBqkCWhaaykRj/Wt703KY9Mn59hKUbHEUOEv",
+	"EMw4IWnGJIxR0ISKtFgl/dcr67HLg2AzLn9vrMt15m3QjNk0Q5NjqWGKqd5lokQB7NrbY/CAjS7fL+5K",
+	"tO5M/kaMOOXBGw/jXy2SeMhahIZe+heSpDHFZl9Oj0wzf7tXgWnpUPejI2eAdm+dme6lnr2CLzAenuGd",
+	"C8wAFle8qOnQwoFpOyzfcb1ifY2koHyxxG5YgYhIW+Ah6ijVE0TBf8fCJSP2gbrIjGWsaZP760/JXxOj",
+	"9uStB5K9+86B0hiWzehnXGXzAvuepUNAeW0v1j6udSZZYat2CfbPFfKm2GQHueWSmijuMQgR5OhObQcN",
+	"w0ivm8avHCqCUZ5tiRpKGD1+kfZupHYX2J3kKs/YlrTwVs1Hm/jjmPLLE5Lz6NecEZoI6KC1ULhYG15O",
+	"Xgrws2cidiYnLlGaEnr9LeMXalrub/F3k0YDFTHHxmjdUKE5gYguShq1dHb15qqPQ6Y7y6jU6yBGzWW9",
+	"LXXCNTqSWVg7oeLMm5sTqmnNoUQxGGaRWvGeBq3JPJOB1wa0ZJPNMWaxmJFInZBYzFjmB1SyEEPsecax",
+	"9V+a87nWYjxCySTiNCahUBB013b1BKjo+ashN11vPZLm4zgKiMwnk+haf2kWxWFAs7BLTgt36pFDcaBJ",
+	"xGwCG809MptGwZTEjF4xSTIhEix9n7Ihx47SZnpaxgKRhRJzAgpP7d6AKHHBwA4EA2SU0Ch+lonkLB8j",
+	"ikZtpA/pxiXxz0We4RPdQCTuubUNEwzKK0dj0K8ejZ21jsYCkM3aREzHLLYc+8Xp82/Js9ffvbDkgftp",
+	"MyBPcOkj1IIAwSKvmaj6hgpD4tKHb1TXtL9TP+11bpVSpVimwfzvn079H6n/W88/eveg/Lf/7q/OhYf/",
+	"z1+WuT58eRmlvkjxhPhFDU/TETToaj97Z0bhjQSXNz+Bhr4ZNMi3OnSDumJvW9y/rzSdF9e75Dk3pK6P",
+	"nd7QudGpI6WgXbhhcgmgdgm7Lrhfua+5ZNnfzZ914tV7PhbX1R3eGdyMah2Bv5nEL/DUvnE27/3mm1bk",
+	"DpdCXjOhSs3kaKqSeARMZKQXOHLrJhc3GIrIGs8mFF+ORTjvktHvv2tW9f79iEhFeSiBhVFiS/88wmRA",
+	"Uxa27CoZ55rHjiWABQVvMN6wJp2Hea+3E6TwH/Z1ROxX8fdH5kJdckMr1w08EssOo0MVeuXtasqbFbpJ",
+	"WWazjlrylsWBSNhWdJIcqa5BbJpLsHdpxq4iNsMNgR+Y0GeLvDWJftKY1zCz2jw5KgcE8HCThXnFVlaX",
+	"eHR0uIoR33YbS8zgD783HqtrtTalX7FsTFWU3I7UHer+oPTcpO+1cywTz7s5w7IRo2VGyZXWals2Zp6i",
+	"foQ3gf4mNrDpDPxP9dOQq1Xj8Ztqy14nz+JG4yljFkYt8zSQLDwmlBM6liLOFdN8WaVyRN68/rbMqtJy",
+	"zVQS6XOY0QuY3km+4/GcXMRiTON4TjKRK00KhVbK8DOmaSUotiB/RyG7GnkE+ifhB0cwz4TEQqRjGlyW",
+	"wxwk9o+FZ0V3yNfSIGEJx48eOZL4kZOoUPqVsqimRPZ2qyf9cA1mVqNVjXrPkks7zYZtcTRjIH8hScIU",
+	"DamiZfrtRNu0JsJTJU99pfV1xWPkOTLNKUxJQYU1wE3VKk9ZcbwkUvBj8iz78YeX8b92/isO//HjlA6+",
+	"/+3Hty/nP/7wOvnXWxUHg+9/CZLvey/Onzf57C7ZfF2HcQ2xWFVgF7oEs67m2SBgSo1SyxBwFoF/XZPg",
+	"mDmOWo8wGkwBRQ1mH1W0GdsF8dccPpFVPEHnhO+CIx0OVri+PV2u7na6IKygCY1PtMKujbwm6fzk5Zkx",
+	"AdFMHceRnC6ipz1eBMSIdWNl0qbKaBRj35WaqbQ7TcODy18Hyd7V9W878/H+jKvD4JesP7mQ9Ijl3Z/R",
+	"EtHkvWA5LlCfGEOvlxaXNmRqmLifZBjJatDyV4IUXkZJlyb0N8G1ydECixsNWXS7p3mWCrkyilHs1Stz",
+	"f2WTGyQAFveVvg1sCxgppH6tBZHR96a36Git8O16nu4CUOvu9jpKtaj0KkrAdohNTMNQme2cjH1JGyKw",
+	"/cPeUj/+oL97sHu4s7974Dh6++s5em0i9FprtEK8SP1pobXaEdoyidXOu8nFNr4zBA03oaQ254liY51T",
+	"s5RbvCoptsXPaPhGBNpql7wQWXHmEjonmvgADVzvy0+dJ988f9HxOoW/peN1zl4963id72acZXIapR2v",
+	"8+TF6evHGrASeea5hQNXJ8EFQEev0ME0cmemI4+Ohbj089QjI9OP0/h3sPQew9Cc4eWEqmBava7/B+pq",
+	"pTfkozdYQVTeYl9vR6o1owa1HIMcA2rH63xfNlc2sOG/AIyO1zFfq+KofLwdTbZsoKnlib6u7cd5ylZv",
+	"5OOXpy+eaqB+6Hid8x/Oq6DYq4uAtHpWbZtOw8OKXK5SOBnpnmbiipkMkc0TjuzrKwPJW3M++r0tpR0F",
+	"uVQieWFck0+W+CUXXJEPoK8jv2KxSNH+ZdkX8qG2l0HPaZgEVJTvmy5oUyoRbXzIi/y4wtOJcyBBqeEQ",
+	"WJ2ILGB1BTyhUbyGNA4tpcllZCZrXHItLanUYRpC2stcvaiZlI55EDbWG99d7qheDFCvjJ2b55vD4/vj",
+	"Qd8/CPeof8h2Jv6A9se94Cg8ZAeTdcLjWo95PGXBsgQbx6OPXAqUH82OiqEh20usWU9RAIyUWgI+9ZpR",
+	"k37bIFuMC2TM1IxVjy64Fwt1xnNdSOvE/myT9XW5BCAPBnmVLeax5B4bQUEfZ7FFpDYlEBXRkUJ+V1DY",
+	"wl8qp7Gy8johrUolwhc2pxKdVRj3TTOKDMiLoe/6Qa/Q0hJxn3MVxYRdsWxe+KCttpIxKeIrbc2NnoF0",
+	"HpktPRjghODCjJF5EDApu+S02P0htyFETac4x8M9chMax5KAy0MJUgKEXyhmEN9UH0CA15b8TyEu1SBv",
+	"TYZPabHpNYxFGLGGWMw4CFrZOeZDSUwNHscRD0kg0rlHJEtppomKjGF1CSZTrTyh637rll9ZQ1mw0xM0",
+	"H7CJFXevK0De2Av8dHv2moUN1cuN2eAkE0kLbZxPSzXDej6qq55Gf5+LvE1C6le/bPUVFG8OI5nGdA7S",
+	"ufr602C9NI6109juJlVNa1RRyOxWPQ/bUv3MCI4QOcYpWHjk7OkZuTBJFy5svYGG73CyD7D4e+Eu25kM",
+	"qK/1BF+D5h9OjqjfG/eDQbjDdid71O/B/62DMszqWpvomzL97oLky6O9CNhTw8Jt4mWRCy1mnKAYXFvK",
+	"AMUXOZxVabO33NOmgUzj+bloc8LryxGT5ELcnClJxlXr5jiEoyCy0Ubgizs02HrS+nqKH+Db0fvaIoTA",
+	"GEyMMI600e12/myKVi6gTtGLtlAOvZCtW1K+e1a8e+U2KbGEdZa0vMZHG7ILlnt8gBWVzNvhtiVYIEI9",
+	"ENol1ZbYd7TIRRZWEz8Gr5UT6nCRgmJXKZAAGATDmnSRCQ0UoWP0Gzsk3eyeX0lw8J0n+u73ZR1eo5Ux",
+	"pWnK+KL4LDeosqNfSJzjXh3qBilc7mk8JjJR6QnZ2+uRvW6/28dgm+13sxXJBsGoFrl2GO7u+AeTg8A/",
+	"pHt9fzfYCQdMS7ej/jpyTQRBnmVLDcwCcasYz972RMOK01aMWwgED1jGpUkXtYnr9mfA3mwqYlaqwKLs",
+	"MuR0Alp6SlfziDWcyyW1one56awbF2+JhoKkPTwRlQ1bfvaeNAa44CSwGIcZlGV+HGnsxES4yooF25gU",
+	"m9lLItDlAH7DxSyuZBxd5CKXp0qxJG1Mq56QEYzM6GpmMjo2ltLUZoBT86SGqoi2mQnXaKILqbrkKdVQ",
+	"2npziSRRqjNKiPXzxm8TVaC5EgltTGovVyrg9JhcKfwpiCNtjY+ONcmCS4/izE6aeDhvnOLgJco55prH",
+	"Eb+UWAKbZuJ6bi1SGsohjxJ6oS1TTmh4RXmgZSo1kSLK9SMsk4LrJ8d0HOOATCk8/RVH0/glDy+Y7JJv",
+	"TdKjBi5jcKlIq5N0XvMWtsWVcNjSWT5u9kOX+MEbERlUwec0ZUrL/gKayxqn/gfjLKNxE0fDt63/zdEr",
+	"liVUn9WRR0bnGeVSH72RxvXoDQ+ZYlkS8Xo0rVM81gSELWBq+zwacrDiuZFHuPs1lcGUYTY6X1lM56uW",
+	"CTfBhwpElvQ1eoEpjc/yOK4tzrnS+O2IXnAhVRQ8XrFQi2eX+EugZk5kqZC6RuBKGtUkzgpBu2ibMhaO",
+	"aXC5Ckl2FFiBp8uIg+wtZoQ5OKPjXLJRvWIVmwAvivbUZCvchj1kOGey+sn+0aDb6w66/UbHccQvly64",
+	"eD3OwOeXJpeCSjIRmK/TXSMjp1U/X8NaXhAEGhR99EsTeqvW8qL5laj0NZOp4HLVEYqutHWyMb0O9npk",
+	"0N3v9ojBg36MRVfN5xn19NudJ4weTbUECI25TDQrIg9eP3tMdnb3dx5WQYSD1ASNPlunF42a2JqUq2Ex",
+	"TA2pC2VOjc+I36I4po/2ur1Ga2iJftNS60pSjegil6+MdRUUHjMKVRro7LeO63Wzg/C1mzkh0BZa7e7m",
+	"7Fo9zjPZVMiqvx3ANSsW9d2wWqP8ChOKprigFUprUzJRBYLl2mUzT63YWceN3gvywD32D7224wTPRaq4",
+	"vTyGD4nIhjxjE5jv6Nxiz0b9pSRj2L5N30y12j+jXP/5YFEAPPQqtfAkT+FreiXOF1FppXFcvMIIdHhc",
+	"EgMsDn7C0+kuBE5r+SU8RkP+oHqsHqK2B+w5KupxLX8ugTcn7iHOIAeqVtOMMRJMKb9ghAvDCjAPcVTo",
+	"rKMhNwluevctWeELZoIoFsey0Euw6Namb6+OZ5SbrH+sbmHxi9mx4u9yI4qfig6vFewVfyOuyhcgMqoR",
+	"k/q3muMmq/iJod+GmNe6rMO+YTPmcWbaEn0u7ON1u42PJc/21ELcp9VBxNqdco1hjNXON6+j9b7NvMrf",
+	"6Cdu5iGtYZAZbx7AsLRqvAGC5kTNiMUmDAEZqlWmuDrrRwnXuVg5UXCp+Ri1BWttwQf6HJRAy91kLNYi",
+	"OKSIWEKqM7pxptHFVB+7sozR+Ci/MOyNye6QD/mpmfJryhhLc3BUse6AFVZM1BEZGbNyZPsgadsZuWUU",
+	"gM9/jlTpBCimYsgvRMX94FjwXJvRvpj4YjKJAs2LVRSwY9Ouc/SV1eYwgK2qQ9wLVI0ZKXgnMPEhHz0p",
+	"5CFyZjVlnAjuYZoyVdCxCROX9Ws1Q8eCUVB+ugQjLZhOZBCGaRiAxNFZMGVhHhfa3WOtU+KfGSNpTDmH",
+	"vjor5cA/wX3cgQHFWhQ8cYTAVwVLfuwy/meW5RdA6DsMAFVCPGuxvyucc7OAOKy3pK77+Ph9fPw+Pn4f",
+	"H/+Q8fH70PN96PlPGnrePNr8NaOxmrbx1+wK+KtNH2kwJNajMPxKi+6+RFmvPLeYwSguR6sVcXFZVXrE",
+	"ZRNhvsJS69tV/2OphzDHgtCyFYBWlBaRVw7lbf0O0nYtjTQfSxWpXP8pPRPrgtECMJVETVlyQugY4noi",
+	"Q/s0YZSXA0sKbNhStc4ZTYyN7H4di+paTlq5TWbWWUupD14s8XJiLGUFjWg1z6zCWgFwsKJnVa8adWwB",
+	"1UYhG52itp9uk/cCL5FQBHmiQQRP8NHu3sHDrbTdW5pxMQMLKcPeBZGEurD27AsDy5wMOzL/ZcwCVZnX",
+	"s52ue2WTOw0G9ALd7fVu3GxvhUfG6e/cBOLI7elbdD1g1+i4a1XUlrWHbgkrNH//6/PzV05WXfGx3eVl",
+	"eHuVfnq7vTVbrZlm1Y310ibgZqjVpZGTssmz/hFzvC1VG1/AYmnHGgOZFrM3mlrXqinaV+AFxKwlIOUa",
+	"xNWvL5v1VC1f9zM2YRnjAVu3/A+x6MjWIkEETq9Lc+/aWUVzmKl9K2xweqWsKiac+b9gsULjsC7Iqfe5",
+	"UP5VmexeKDR+WcKtF1xMGxXKN2VE1QvluHQrjvykKKSrTa2bZEzroyzz2fWU5mbCmEwZD/2Aps6YA/MK",
+	"H5qUdbyOW3PlR5zavqy2qVVKcwT4ks19MxjcB9VF6AOhoYfKEr1SkZv12F8SpqYihJ9Mv4QSTeXwWPy7",
+	"Po9Bf686ZVb/Ur+rbZpDQzf7ltm1rbOhVw5vdbqz+xH3U9sxvnpFQ50xg0RDxWA6iFxrgSmdx4KGvhLC",
+	"j2kGSmPrwKLa1M3K3uE4DA+YVcZp7GPrWH2SNBkALDmnVzRCQex1woxGHMlJXLFMg1F3RDWReYOK5kiP",
+	"Ru83Cq0iQQ1EVkOIYZnQtY/Z3Ol2gWsYI8U8R+PcaDTuba+XdjnrOQOLXuHtqGrsH/X6D08IS1I1tx3p",
+	"TEoetMKpMs4mx3KND1pgCs7XxObQ67iqHqaMCbsOrSquP7Jf5fZtaFdEE7C9YzMpUbdVdiPrh5QzSM6T",
+	"3XrwTx5r1mhDc/I4Y7Tkagt/zrJIaYzQNNKcoLhe/G1vGEdxHPELe932hVn4295ftMiyd5Q/2Fuk03DE",
+	"3lX5DW9cDCoWS1zYN70jpr3vTeywN6m2Nvq9nhN2hGYmAZbxaTs/UpLFk5bImFwRgiwzKMeM5OZr5EX0",
+	"lQdh7aIX5AB+XL+5CeOhiU/hsjdpb6u1RsNHmW8+19Grbg6WtdBzHYLNEI9M2IahGnveebbhnel9h9Sk",
+	"FfilHfAawwavl4QMbD9ckYGiO1JitFYzNJoF0+iKrehj6MeRVLWeYPs7h7t32RptHQzcbu366T/gwieZ",
+	"SJoF/tjpbqnFoizqkWGQa1GFbH5sGOYOGe3YwlRwthaWpiyOxd/b+7RusdXlTeIf6yzBhEUqvb96d7mF",
+	"f+AGlmv0rezdXePKDcIVNz3VRslfTbEf42yvHWzYQtfHNdp5NvS6XOOYNkc1HoskoX4RXPCKdtH9nu2t",
+	"NiH9//z7f+3vkpgpDaFHwugiUtIjo5+1pPT1/3RHXXIGvemIyqIkYeG6nQDLYEmx1YpeNG1zb7B7t109",
+	"rZhv9LJat0TpL2/g1F1yyknE4Vib9rkis8qENiyzKDT9BVKarS74or3VBV+rY0x/rHalH5p7KdEsl4u+",
+	"7CIjkl2xjMZNUTa8nESBiCGSATa3yJzOeBXJNuS2l/tez03hiDgwQ4+MgsCmJul/WTV8zc7ra7SvbueQ",
+	"G4v2bcR+jgl+QXqE5+Cv94gpITLpqhpeQDOq+Eh5hQmHFnyOjcCTk4JBHQ55zK5YLEnIWOqRQc/r9XrW",
+	"etVGaxx3yUvoiw+JaH1tAQ16PSICxZTU/ArgIlMRh4S30fSQNxG1R7DjPod28mZhJI5Y0eLm//t/B/+9",
+	"t9MlbyFHrcDkqB70opZhDLmdEg3XcbhppLGV0cAkLek1VSliG8GxmukFqqyHGYBW9LXZYUtzAcs5UHqR",
+	"ZroNNT2fV7mZf7VZZcXck4pxXlxetMud7puLjJwXqngxQaPSaqusgoNgpWhtZN/MUSvKvqsMFa1F6413",
+	"k5Rizl8c65ugrRUxba2ULEyFtg5X6yS9Lsn9Oosgj9ImwzhNfavTsO62KHiptxMccFCmPZeahiSNQhOn",
+	"iZyyLUhyL4rWrHDGvMeNisxWylNwTaxKfwLqMgnpIC6oJGXuO8IPzX417XNBYsEvWAaTOVmqtuJpXLmQ",
+	"rOjYtWY3W9OfqmVkQad4oxOysshalePhfGVVmn5JmW4j35um7JdzJ7bR3vcTTNlf3N/FJBZM4x0dl+n6",
+	"dpCd5RiW1LXsvhAi7JKRzfhVo2Pb4AVGkJpKnfJVVBKZ0qQ75KMXlOc0hgfgyDh7La5MovPpq+frlKcg",
+	"zE7msVaK8P1VUVLcuHBAbKZNEzVW0maw9haHU9uQtUkeMRGzm7W3LD+yfKjudtMT13GE3GzcxhZyXC1K",
+	"vKpjttQstmFTNTRq1Jv5/bIcIlQCy4M8c3bf02ZCRieK5DwGAVuMxCgNy3re04ZpRfU0oltMhF2SHFmA",
+	"uwEuiuwq6AQJTSZyaTkc1kVAq1JZImOjmYAb5let6dBZMtzkBMuE1xpusnKKyVbs9yUjQVa+P0/DpYzI",
+	"0AlUDbIwAjdRxrDgSKOkcc8qjKm/Fca0ZBRv9Xg2UKmbswrszaDVVUtcTDQJSisNVuknhel6c6WkHPqz",
+	"rlJigfuMagntkkzaa/P8PsztLhB2o7FUZY6422TI5VxT2pCXuiD2zmiyucSzeUytfBqiZoX/wBmJYbJv",
+	"gDeBh4ML1Ig8IkHFcqZjnJBRF6KXFUs8jiQ2WhrySGJeKzm349ZgLh4mdUxZxk5sAu9M5HGoDRVTLd0l",
+	"p0QyGIXpOMWweX4E/VNlOb8ExlxB1+oEtbWG4Q3mTLck8TnzF2IasKmIQ9aWIFqgTxvXJQo1MAZi2YAr",
+	"r+jYU44BsbgWmR1mfgvA1xE/N6XJQsKc0WRLwuWmoOCJWLOJ8xq52TaTp7Gg45bKUo1BXa0UGxXiK0/x",
+	"Mj62pFixVGrdakVjUHxKpsO9/n6vv9+9/v7n0Fg310xb9/S02EM4Z1Xfxa1ZjXn3F8VrAPtmXOvn7a6Q",
+	"r4p09dZRTiWvaD5I641wujdZ11UYGpmXhz0U+rdhTGsrDS5ZrGN5rnGmVxmd5uO3sDntGzY2OQ2En6Hl",
+	"WVvZumy1qsUBE4LxkOz602Sw91zus+JCy/nOG9A0tlNjbKocodlPperFztwnUtG5dHIdijZ+xh+BCdeJ",
+	"uNLG50JGVZJLNeRj9FWgP+HPPpO8c1zc231p/vET3vaukkQVJanIYGNTqj/VuYjUNB9D309B08gPRMgu",
+	"GH9UfPr9/ejzz230+R+LWj7/Cet/xNP5vlUI3Hpoe1Ggb0VBKZ+rEqChxIljrWqrvrEwJH0tBeN+Rvz9",
+	"jPjWGfGLx6C5J9kbzFrhITGVith4pmhmn2eZZvwpyyLRVCYW4ZF92lLFh7+TMZsLM1QekEfriWz9Qb2J",
+	"w/6uqzoe9XoH/aOjwd7uwW7v6KjvqJG9Jq8altydNfbtNDDZIlqb2ohLPCnm8tmeiYHIgTrlglN0d8tA",
+	"TzLGXgiupvH81GKpFXzQLAMhFeFCTfXGVdZRAXSnt31AX2sU88Zo39sKX5ws2fatQjWl8hWdazbwAvoT",
+	"LOG37VRJAsrJmMFpWJMPJ7hlZynj4WOaPm7nypDsXeTq4kaZjC+poOAo0A8b58AEAnQkoGkFjL1bbeZq",
+	"hzSC9ZSHS4x49GMg/GN2EXHZZLkf+L3+eW9bljt+7hs2b3G00JjxkGYEtkPj8s3540Z/AnRnUIpl+tH/",
+	"/qnnH737ffe9j/8YvP9LY6gBPn6maLbMt1FihLa4MraKkCwK2CuW9S+XkBzcBIVPUFJg+bU5AiXN1Trq",
+	"bO9c1vshFLtYRapLdxX23cIW60zIq4uiRfw0cIiWw9vkSzAaUZMd9eb1t3iqFxSZxqT7dbxkRjf4sAFP",
+	"21SlffrxvDK7297vQlxthlQZc2Vmkq3V8vGPoDLbTlzl+7ekOtd9yKsDzQa5LfHkI7a36x/0DkN/3N8f",
+	"FH1H++NesF4zVHYViVyesSBj6inM8JFN1PkGwqOwnabBc2T0aRpLQWR0wVlY5hBLeJ+Z4o6EYyqMnLwL",
+	"zM8xZLG1PpybBFXRmvsAx2sTC6i7ifWwRm9M/e2C/MvjtXDm26lhkxiuOQJmrlpLySJe1FaWIaZirltD",
+	"ndKSjVwibbdZ10PbFvNcSeMgLzzi5NS6zK3/1+TUQOcDfgH2uDZxDQ6wZ1smgqKWK4yg6njbU+E0k88z",
+	"8Em+aGCDX4sZFO9otCpg5hEnibYLJQsED6tawuHBVi225jZTtme2RdViz+yalIGx6CysHyEYhsNDcB+Z",
+	"HkAsJHvYTHGN6iKcvPT0OmBZ2uLOA0VYKyOWa9unTObZLvkm+srWfEIHKnAAWo/GohOhxiozzH+C5LSa",
+	"eyGkio4pjkkM1yz9WjbBqdZu0RibNGEwPN6FS0OjJXvdRFlGrEeVjoy9tbqIVmq0zFHUh7JToejKqha3",
+	"zVLZEp5lGv7PG8stgTvZoZIzOkcXkSOc61yrba7kedmQ1d6EU4Ag0m3oJynj3psoHpbrVtSOQYPasY4e",
+	"iiv+cCNV4XvP1xsx65kq1JFtChiFIxLQTGsldzN+lrmzpNbYCktMFV1wEnGIY65STpwZGiIr5jtVMtXU",
+	"FEPmW9ObVmuidlZUC4LpZH/PP+gfMf9wcLDj77O9yS7dGQ+CfrgOgjm7VoZ+l6EnkvbYsBB8EdDrAwiD",
+	"ZnHEpKoJhUiSMdOcuXwM2h7EMWRyjyHOFcXMVbYhj7wwcQonm/PpOhdeOBD9/p10mN+U/M7gmUa90J43",
+	"l7btR+rbUdUAHTL2Sk63BmddMpDNmmGVY17oUMWBWF1wf0fjvFrGd9m2gF2nPaz5JeeLvxUvrXRbmdHM",
+	"ODKsPNHiYcPRYDVUr0q0Kq24TZKryqcWE7Q2EVSFqP0MsqwaT9xi7fEr7L5rJyg5JkChtpIHzrCkh8S0",
+	"II1tXz8kHvJg9MyM8FunfNh8tjbPyAwuelcdE2zvbKUtIOIn7dQB1z2TBwPdSmH8YGUyfI3U4JH27PCq",
+	"rFloq3WDwlvzfLMM2x8P+v5BuEf9Q7Yz8dGRchQesoPJ9nqgIhqdISDwr3bPG1U2McA2ZSnXgS14vjeM",
+	"ZrThQKEmsWB2xOnbXYFv2QmAJ3GEaHPmG1oURY2EFqpmGY4nZjOP6Qed+m8Z4zocrjwra5Flu1qbsZRR",
+	"JZ328oKbSKXhIHej8aoNlN1y51HVbSIs0/DaVSQAn+tR1GqtwbqQTFMVak/6So3hJhK8wjkXX9DGQSFA",
+	"8WTV3E2XgwoeMEch0j9Bh5e2XtsbzPm1xLlqclllPkab+8UqyXV/QHUC0BfS9MDBKIIdVOs0pz4mt+1r",
+	"c4cz0j650WVi4gzJ8pCYgGMuZjTc+RCzux6QBcGHsjr285iXZTpC2QkhF/QKG8hte2hWOSmrTLA2g64K",
+	"PaA2B6tpVJblQUt4ujNnfLGNl0gYshEr09HN1jpb91PVDko58PkrB7VR7NvSDVZNeF+qGhSN0/9Y3oQb",
+	"WfwtZ8lmYhXZCKW7+oSMFIwRxsHpSFbgKjMIwXh41aAMI/32JOIwJub4905C09TmgFV0o7V1xUZN6wZP",
+	"3+jZKnrXJeGFLdv8wZI4Nn62JL2NH11rbxqeM5S68XNwZDZ4qtEhtvz575xH7GsqDrTlj58zqfCx94VY",
+	"mWMHeDxr772O4Oy7Sef4pw0ZXee9t6ndtO4ji4te80Fnue9qzKOZgZrBKjYdKaBcK1z6jjGD3GkczC2x",
+	"XfaEBgvslWDahxVf+j/aWMgYBNGMNwAT58npkJfjBEZXpUMjFtK0msYfA2xw+mBU8ozRQ4iTmCQjcgFv",
+	"wehqxMnBgExFnknyYDSxjrMhHzUR3IhIOrctVYUgSY6dwxuKesCMQe4BTX+jhr6YQ75qEk3FVfcJe65v",
+	"JLhWuahtmssmDmr7zO3c05+RW9rlF82Oh1OSOVn/4G0+ICGdy2Pbcsg1SEDPnNIMOmfOpiJxT0LZNxNi",
+	"bFPhnAnsTDTkkFMPbUYCKKk0JAT1ZSIOTesi6BINB7l0IWe2DQzOEIEuLNOMSWh8HXHrHW0qoKSTCTZf",
+	"XjWivmlR3uJiqimze9tMhlnmEa85TXEKC6AFtDcnebzAl80ihDlmlbO73LO+uuEXozLP1jUCXrM0V5iq",
+	"YZ7TQhcHEbYmetrlai0WbiVczLxifXbSTFb8Up02UwTKiSYFrbaWNYvZFcuGPGMyT0C6HGt+UQydgmw8",
+	"65wCv8KoOjxxhBSK3bu1jJNkRiNViwqbgrLFXNSsMUR0XhwtMamcOUgt68Hkq2oJRbdXob1Q5DgGsKjR",
+	"S8ZIVOXbVp8AW6OAdAUDjw1Q1bKdLReWFEd5GWKoMtYKpJSiTWcYxwJm1kBMnbHa0IelbbNTLnAVXHol",
+	"YymoeU1e3BYmub3W8dk4SRZE1+fvK1mgkK26TJrfvonnZHFQzMqR8CvVxZZUiDatcVGStLo+jKqxGkhz",
+	"omA0sWmyLatAlne0waXtqyer9NIioUXbpzcb4nmH9QCLZLaEmEp7srERoDSpza0Zkp8qVyr2+fPnRsUW",
+	"b5ULVd+6nPsAIa0+v+1pU5Ur7Yf3baSmWPXQRM328GqVDzwXcOd9ddd9ddd9ddcHru7SoET8ou2snpfQ",
+	"YS1NdTXOQpDvXrK5bWwzppLt7/ohC0TIQphrZ3wPo9lUsuDnEcy50YdkKmYclj3kpbcCAiyaqStoLVIW",
+	"gmDkNuchdBeTxJkkr7+/MEgQPvZj8iz78YeX8b92/isO//HjlA6+/+3Hty/nP/7wOvnXWxUHg+9/CZLv",
+	"ey/On39ZLWrG53869X+k/m89/+hvj9797cu/NlY235fKfbBSuTrlvmuaXiZZkGeRmp9phmMcV2lkyt7H",
+	"jGYse1ZMyZM/a9L+2bTjytgkusbWW+YnPAZFN66FgpbTV8+B/BsH9drRbaPTXE1FZn4/Jl8BEMR+/D//",
+	"/j8jvQfAIYEjw/US2XpLOu/12iI+gQGGgeCKYkKHmfj2AhM+gkuzAeVGQjW3vtK9EgL/EYgEJ21VTn1G",
+	"uaQBdvTB8nYcs0PJ66dn55M8xnH/MHFHr4hxFQVUsaLhB55RYHDULtIgqGAU4C4S8RUDL+Fc5FkNaZoL",
+	"2BdKkWcBuE9kIFKMv4J/aMj/+lfTiUj+9a9AywAbNC145h92yRtMdbJdh7yi/RDWgahZFGDXFpXRCNq2",
+	"aI1rwWU15KPdXm/kEc5ApGciTbHjiYxiZpyvk4jFIbJKM2F9pLnyCP4C3m+60hGY83UK5WyEa+CLCYY7",
+	"g2KEIbTwF3FYXhz0cJ6hXQOqUCyRJ3aeIs4tRP/kGx5p7us20yGn5Ndc4zSlGU2YsoWVasqGHP16lXl3",
+	"cSSVh6nTaGlh6/+ijAbQ52E/PkRWHF2yWSRZl4y+fnr6ZERmIruUGKjSmBv94+n5CD7gGcQWGjuGcaD/",
+	"llaONHeHnl64zefsWnX/+leCzIsaZGuSoBEQRPvERvCzS+Zu6jF587eeRqUS8K/+Mw/+e/DM/nL0zBty",
+	"arqaQBswk7IkMkne/G3QGxwC/uGfR10DV1PjMPguu8YmOfUP9w7xw72vzH8fe0MO/3jqwoZf0vDBMAZi",
+	"tCgSCv6FMtYP6g5UEiO/pAfDFnMJM/BimKIJvtCLPKYZYdd2wpfePRoOOUzNsw+TMJpMWMa4is2pLa5Y",
+	"kpmTUOCQiYRRXppeOGfTFt+Z/XuaZSKzhzTNxDhmCQlFkCcghh68fvaYHO3uHXhkRNM0NpHJR+bOv/0i",
+	"BR89tExFKuzlltBgGnHma/ixPdVIk/yoS55SbSJiYga4XdNiAJ+rm8N/ZMFJVDaP+IUms1MyevXd2fnI",
+	"VGyCGJJEFilVil7C0Agyel5qIP43bD7yiBRGKy55IcQWDIGDFiCkGnLTIge3j4Vuqj8Pi4/aZFA4bF3y",
+	"DZtLU/5s561VhlVCsCfDkYFwkAa7GLI1lEMTppmvq0gVO6dF2AVT0i2h5OwLaUHHINIDDDZ7yL8gZ/5b",
+	"gfs1sqe6RIvyX7M0pnNN+1o1HT30oOEbsIOpNtxQGSIygpkkVK+XZRDrBlhGu4PB6ERb/aauDAHTm6ii",
+	"OAY3tsguPeDRRyMTYoDN9E+1zjky3cxMnBjHBQZQI24RdexsljNTAnmascj0JhjttFR2JxljQ449Bscw",
+	"CxvH8Zc6wRfWxIX2pbBqjPIDocAmQ6kzZ4aouKhrtSeEi0wfNugZCXQpzYgWJJKCRh6YlvEAKsSd5/BP",
+	"05US/p3BduA/hYKvP7RMNkqYPqNlUN3KYasqYjsgxLFb0F7O3By16bEjaBBX4pny+ZBrXVZviD7+Ozs7",
+	"R1hLGAoD0KmBQkvQi0zM9NF8CbGlUgJyNiOM54n1aehTRdOU0ayyDvgg0d87IUEMIYchl1MYXBNdcDS+",
+	"GIafLHPTMlDrD2hWxFHAuHTn6754fr6gZ4mUcVRYuiK7eGQeepRE4LZRkYorepomk47TNrjT7/a6PUiX",
+	"SRmnadQ57ux0e90dNEymoMg+mjIaq+lv+t8XjW4Ws+pBr0eA3fALm/1q2yMg67O7IZ1DCSNmWcp4yHig",
+	"rb0Qmu8U+sHzsHOsP/s1AOGUhwNsg17PqqbGn+ny81+My8SYFfAENgOStqF251Srwxonej/hkkl21neC",
+	"/ovib5WLwcAHTzQ1dEI86I9BVgQ2/QOIfvCNVuljWnjTV8ztj34wtz4P8Uu7uP6mRwo8PXrD2XUKsa5/",
+	"5qZyb2+d555zLYJpDNK0YuZ0jn965zlIfFuOK6ou1eYiH//UQSrqvNPveaRl6Hw9iipm/RTtElxuAU49",
+	"2ALrDSgaOLuilzOGfTAW6Oo1o2HE7fDYrZKWfvX8zknLrFAzIs3SQTx9ohSmn9pZ/dQZy66igL3h9IpG",
+	"pvfsmsTZhKw2Gr3qP6Jp5F+yuWwl1HMUzrLZFncTmaw1p6YsyoyQlsfG6sx5xq7EJQtB0j/oa0aKZthD",
+	"VALw9UMO33IHsOFTUZmURI56kAIEP+gXLd4NuUvkO0CK811ZDl0TuToZcm0+ERcNj36PQuh1HEFqEQ0l",
+	"ZAahwKqeLG3MnYIHBJq6WQtQQkZms/t4EZTI5D8LqKYYgUIHzdchPWOEo+1xykHht0TFM2QTmseoBQmF",
+	"LkGLQzxWpb1i5DNh13YYHY6Zo8VbxtDNJpEsvtKmpB0lF6ErEcarm1lyHAfDZ3M7Z+e4E/EgzkP2GlfX",
+	"cQ993Rn+/t2teRCN45p80/gsNUksScb5wGnGQqZ5tcggmAUpSWYTCg+xeQRI0iGPkq39VImeGMfirt8b",
+	"nPcHVcciK93YPI9jdLKXLvODYGfgH7D9sX802e352H+ix44mhz2YJXAaKC2qjcv5ks1fgeusc9yh46A/",
+	"uJ7/BlONpHojK7CActg7Ot7bc2BJqLxk2JeycMjZ1/z8n3//7+L/y408DZOIR1IhlYO4AFyV6wGHETAS",
+	"e2KO9SnpeOXfsyxSrPPuvdeEtR2/178B1vr+Ad3r+Yesv1D3XGLNZDS5aBNxeHSYX81qaMOvNCHIPnAD",
+	"BNXpou+scAO0vXvvdQpmWSX0t2CJVU/bl8goMPexwmQlobHg7J6Mb0fG79bXYlAaQOZwiyaj31zTXF7D",
+	"tFttzqxQW8ob33vlU/4rEUfBfO2Hze3vvbtXmb6i4bOYQjBnt9dfR8WixqHPQnxoDU3pmcjGURgyCLTu",
+	"Do5WP3EuxAvK59bP/ZE0ueJQa3Kxvg3XmCgUs3de59q30SC/jXI120hFU876Y+P3oqB5gTvLWBfFZLpJ",
+	"HsdGYfNsyBR98PqRgHKtCxjXiDY+rNtQw2Jn26rSzQ0+zEhJFk88cLUUBovIFRhNJFJdcmrc8Frw1jhX",
+	"yqrxiyb9C+HBM9fBeBmT6isRzjdUKLDoukGnKGMPgsdzUJlcW2eBSxr28yoTYR4Y1lPuF/YOPoa3vNvA",
+	"NnrsrNOOiWhnLzAHAp7odtwgopl2UNO9+huiysiPKq7OcZSn/rqLHk1ULWx7gwByBwRILYHljyS72nWJ",
+	"FVKqQiZLJFSdbjYknNCckHaS+UKShCkaUkVLLRpYAujVmFEgTIt8R3JZJ/Uq4VHc58qtz1HaFafzLgUe",
+	"bmdV7PUOVz9ngDuPEqaNG3jsaN3PPRZ8EkeYKbfbXwPKV3QeCxqeC/EtzS4YPre3DkpknqYwLfwFCyNq",
+	"U5k+RcmO54/QInTRKt0Teu2PRTj3x3OlD/3+3t7O/iqxbxXUmiMHPBioBcSsqZIDDQdZRF20WIZEoSLF",
+	"E11ICzEcqWim3LZZo0Fvd+REq7XCYBgZ+HGs5jDG2e4qutL86ATvibCdL4bAImlehqNrFmQ9vtWR9RUp",
+	"ttvqtULgAKI/jdr9gsYTkSUsfB5+SNUbd2H5Ey+FeiZyHn6qJxqPDmrSN1LVC99Is6/1rZPrgnk2kGcM",
+	"YtjqxzB8RZ0YX2s143fB9d92Yjb2uRmtqKIic4I/1xW/z01R26o7YVNvwhK97Z6j3XO023K0fzC1joKy",
+	"nvuhGgJpgqy8xZC33tF3RoMxg94e5bbXW2s8yo6EM3ONTFi0edISBEuw2ApKEtk1DdSxab6cMdB1bHhp",
+	"yFWZrWmSjmAam3Ta8jSoJxdMvTGNp27JaH/JeY3NvqISS9smGXPmgXnWCZPi4CBtwuHkoIIP12fg4Sw7",
+	"dwKdGRTXON7NzGarTlTrNU0zQw7cPG0Mh4I5o7uWjeByJmm5M7HcEVfLBlYtzJ3a7W3AbnEDW7jt4rjB",
+	"PwXjbQh633ty2+09JBLfcKW8PsHS4a72lzbmaq5b3moYJJaAt4fqTc+bah+GhrB9PfxeDeIXXuEnL89I",
+	"xgKRNeWVxJFUTww8t08rqTO97zgjaWUdK8JYjWUeQS6VSF7QKH6WieSJ6V3RgQ4wCz0lQi5f42LhE0b3",
+	"+7lM8194QoxReGA2RppnqZD6me9mnGVyGqULDtiyz6Tb0FrFneP+odPH5fyH83K5nQIC3+0x9OWvg2Tv",
+	"6vq3nfl4f8bVYfBL1p9cSHrE8t1pGh5cQuslswr8pf2J7s+4MK1Urr3MJ988f3HTFT5+efriqbPGlQCG",
+	"l1HSpdAtVDJpKi2K9TXvaBvgL06ff0uevf7uxtC/+MEBvd8jE8bCsd4gmai0m0ufUan8/rbgPXv1bDuU",
+	"dPWlTCd9YgLIxxXwyP+kcezC+HOY0CzYgBxenL5+XIHTxONvBCi8rX9C0i+54Oyk8/5d2XxmsR9M1XJc",
+	"3iddm4SPpyyoGnCLMFYbn+NttvOUfXCT4DCyn2XBYcPe77WLe+2iLU5cle1uuNj+0qZRmOurgsWv2UUk",
+	"YW6/28ZfknJCxEIAWd/oqAow0h2z5qshXgPBkC8Ed8FEGxVic2ReBbNVbNUMlF6ge9p99sT07HOgjSMm",
+	"hxzbcBXFD9VONfYcF0MhYA3fPH9RLMIkvLs9qceMcSKLHl5NwegnVlXZzBR2Sl7A4/PuNtHsskWXG822",
+	"TbnQZiwkIJH5uK5f/b6E0SZGlzorHkNh1tk4LImoWhHPNlArQTJDl3cR1DaKZhvc9tZH5giYTd6U8y9f",
+	"o1eepYZzVJUIDaVAq/hz+UjxxHvvPoD7UQK4Hyx0i3T3BwjdDtYQmhUW+JpBt7JPNkqEvGphkEybuN4k",
+	"/GvleC36a35eI/ibiCvmSvcueWEbC2LWu+kbCH39IkUgT1wSO9fJ5VNaNV70DOCnC1G4Xqy2bK97YWY/",
+	"3Ec27iMbtzmFT4AMi0k7N1CVVwRrzysKcrUdCZiXJ+5wxlhA9DZPCRezxlht24npfYLqzP0Bvj/A2whN",
+	"whBnx3SpuaVvZf9uZKIh0bvRSlfiPsLScDh9N31tm0X+rRCXsmjdAnYxMpFmS7zkSBO9+Z5tNN/vETsr",
+	"nTjj7sYsEIm2l8sxfWj0YmttRGNhkpgeM/Dls6d6G7S+h9pEFDKuIjXXn9a7qe0Xrf50h/x7WzhPaKlH",
+	"GEBNUpne2KIXvrhiWZcURqtNPpuzsHx8IjKyY+oAoa0BZ7OKCY/tr+DFwnoWLAJtr5wmSx63clvMuJz+",
+	"sYIbW/TfkXVp6YH8kktlRdA9h77n0LczdHxQdYAla55g2ODNVS3DW1lihwU2al7WYGmKXJpGwFFGxiKE",
+	"1no8dDqIly5JLVrEhIyQEY48MlJC/6+2e9DLOVL0YjTkJh8POjR5ZMxkFDJJRjYGCR1R8H7z01dQWDrq",
+	"kldgVXEWYcP4yyiFahjTXqicRIKtWMBTKYecZll0xdoqjk0yx6byyx7ZlTeaoQ36zirSoeVL0YMeefIU",
+	"Jh1EdlxKt6U+uBzWuhZHq0zZWwmIMH2acGCiR2am1jridkeDAEuqx0EwagNRiQp4RYNADcpYXGPv+G8Z",
+	"v1DTzvHOoAcN44u/G/r3LYcajGsX7ja49I0fFDKjSESSKHrRii16UQHK6fBY9nb8ueu/+73v7e++/0tn",
+	"YzAw7YqFxHa5wMY2GYmp8QI3weWeyWastTd8XB8kt7WoftUKaJAdbA7O7SvltTG6WKoFJmqK2Wqlyx96",
+	"TP/0e2ccBDba6fxrvXyL6qxWfNQZeFqdX6ovmIFWpwEgoBrFXT6OtGHa6G1nhKLfa9UaM5bG83NRBI4Z",
+	"Vy2PDIribxtcPsPpScXYUHfgJwhMZ0pnMYRzcX6mpgx3wg9EotdXGOG9bXHocsCRpfs/U7nyfRx6zTi0",
+	"JQ5H1TM6W5umZ6oYV9Uqa3VSusOKPZujizaiMwvGdISp5QJrRQz6wYFLTokL1AasfTzkM5FdQss6O78H",
+	"WoeOBr0BlDKFeaYXfezCYCaZJJFS1b4hpo1fJIlWYBWEhp9aSx3hJA9KLcRDHeQhpiNDb0mYQAfpQA36",
+	"ngbRTr79iBHlqUoWOq4UqqvGq74BC0fZtapkIDcJE1BpjjtTFsfi7wsR5kWxgJ/vmF7C2DP46wj/fJQW",
+	"PYTrjHktJsuSVCsUGtv4GKzguPN1BCy4eXpxMcbZst7KTy6ezvKxVJHKFXQFhe55JOLYy1RUG2ctx8rC",
+	"ajzy++9azXj/vuMAXflRQ39GE4KYqq8D8eaR05CaO2hIF2/o1NZmVJszmnQ2KUU+s5S8IuBvycr6jtaI",
+	"9g82pGYU8zV6NqqduyGbaCOFhDcv3wAz/4QnnpZJFEtGpks7z1KfNWjsOIaxa+pjJwigSvFJZwl4nTji",
+	"l4A+1j793G4FbIA2gccsoNhxM2quwGvi34a4/mIpuauZwf94FIXmTK2lrugjtZWUhcFaKQEJkIY5iusq",
+	"OxrGD5bu4Mi8P0HOg0btH0wzBFZGKJERv4iNWtOiINYzHvq93cO9g/3ecuXRtsBwnYSPxlQFU3BCNGqU",
+	"qI5FiiWgxWFkloznpj/NcdmbxnYXJ1keA7MdZewXSE8dlcEnTHrAhMHSYcdM0kRXPyPzWMmRaTUP+h1X",
+	"2Rxa2mgwPAJjIUMIcXDC+BWLbRsd1CQFvyAPuMBW9B5JRMaGXE0pJ/1ez9M6RF7pwv/QbRiPveqxZ/Nu",
+	"rzeCxr/nZZdnjQicPmK79UywtWBZWkbMwEqZMh6SgKYkwDnHmPUhVVe/ejAqJlvCN4c8sn2tYepkPMe+",
+	"plSRmFHjcIXPp1RqSE0yJ6jn6EbGroMcyvXiENsGYLI5rGK029sZNU+8NMu3w1JUMDVO1cUpnU3jOG27",
+	"eSwKxBttF2o3RRR2xDrvAIcYbIPOk0grZQcVBKOyNYzj+mxNDhCQvsWQj17lKYm1SGus2zF2gzkONlvQ",
+	"GkRmIC4AiUE+Z8/HbC4MYCGN4rn5Cu4sTg3QW4vgj3YHReNvFwAfHmrGtl1bsZoT0+pffyaF3vCBAF88",
+	"PhupIQfCabN8voKD/VEtHzUTNf/ZTLi2b9kKygQsftpYke+sY3O897byXi2rMqYPX82ftKEmDzuzniYv",
+	"71KVT6Lruib/Hbe82AOGY4+lu1nWkds57msQzA34BzBv2MdN9P+Ih+waqmMXLAFPryhk0MPEnFS/3Afr",
+	"NIVgmvUYaD2/uKNrb7F9ZRV6BZfcnopIC/jOceeREnACDHx9B75i3Rvtvtl5jaWmjX9bVYlZIXvvykC5",
+	"z0a+V+3vVfsPpdrnKYz57vWMBrKmcj/oHR309wY3Ue5tOnNrAmZhkJejXmyY7sGsaJ0tTTLAQw8b5mDu",
+	"k1XUzJ8FwyoYdVdrY5U+kNA1uxg/lTHa4AaQZeikuVWEdQncMronzX1NblkA+OzpGRQuKXrJ+Eq37H2M",
+	"z4nxlQPpfyr8QU2u4MsIelpg9kAlzIeK58ePFW4YF1yhzt1njd1njW2l5VDFk1ry5JvFE72aDNnUZgTK",
+	"d3N7HenzqBzeu6TnxoQGqvDgoG8GZ9LTMo6JTRYr81ugYoDRjJuRFWiwH5s34XXNNbwhN8NitV2D495D",
+	"j9h58CzEr3lkAtmxHgkZqMgeETCjnIiMBHEUXLKwS57RQNlBGPbTymwExylS4J46JiMRQOOb8FSNiGJx",
+	"LNHOZzSYlvPP3XRi47SwmzsRcSxmxmPizrAjpVzFBLvbC9YiOe6pnZB6xxlyt8/PMRu5VIjbe5pydexg",
+	"eLznLB/j0PLOPxhnGdUqBl4xP79iWUI5ypUwohdcSBUFj9E6lYlKT8jeXo/sdfvdPtGSxPoZC7lk7oU7",
+	"cNKpsUbPXU/UF5LAlNNiXjfOEoFpNA51HJMV36zqCssny5eUunwIfwEkDCXRyPm7jJI8pkpktX4dRUYW",
+	"xuftRkCamEH81jUUB6dNPRH3J1pfov2+fzQe9Oojt1fgYNCAAxP0dtcprfZy2xQjOIer84yQv95nGd1r",
+	"FbdPSwKRYQUTDj03zOYPolhYR10klrTxOsWUYFZOhq1GAYrIDQhNJapp8F0yMjnFJisdQ1Y4NXks1LRI",
+	"Zu8O+YoMdW7Tkysp6mR5hvqZu8aPlKdeTQmfiplpluumauH0TJzfTMnobyOtxPAQhl0RSmRKA3YMd0Ng",
+	"iEoy+r8HX43ax2CZ732IdG1akEjp+jWRrUg6ldlNYGZ2TPyaDv9yO00zpI+Vmmzx22iJL3dfFPK/0FhW",
+	"6B7MnNy1nRUGq8edr0BPAMIsAY4ZvVoP5IPz3uHxjuuNqCoEBWD4Z/HZF5TnNL6t4HY2e7XkdkivoMd7",
+	"OX6fLbzYtaqBUByBXBGKbWLZvWlVFrGlYiatyxrG/Bff9tAWzTzTPKoMySd2nGIp+jwIa3fJM4z6w9SD",
+	"/ogITrgYcidhkfK5+xbrhzbTLa3Jjz02ZlSbs0rYBD4w3CUkhFiJa70JJfKGnMYwVRaKYaXxeUfSq6en",
+	"nJSf08uhCQuJ1BKQxlCwIm0iAQx1ae1mdStBfvdxeJeUythu8ePxTyB8F7huAyvefBqTi5oVgfBSVCtR",
+	"bOZdtLFaQNJ3nKEHqTx+mLuOoXEYnz5bIWkbUfi5yNqj28razYcxVc7USoqhshj66u4iFzPPlj+Aq876",
+	"3cwJ+9jpwK4Wcd867FNsHfbnCrj/wXQme3zWVJZacmnX0aNqZffutUe/m68vbSd2Tu0kKau2iMli3uIX",
+	"EgZdmzHfeN35Fl40LOwUfLAQu6YBqCkekcJGCpykMm2SZ8wpFOYhqlIwUapLzqaQROq8z4yiKtDu1Wq4",
+	"Rnu9nZHNChhyuyJUtpwUqwaFCfHj8L21G5/Zr4DeSWLBL1hWy+f6cwVcjffr3j+6ZaaCvkLXpwcH5VZ2",
+	"2MpxVlh8idUy89WeTAe6EzLa7e2OjIVmG6lJJVJnFgvygca6m6VncVNvVYIK38L4K8shHAV7Tqa0Oib2",
+	"Y3iBbuTxadNHF833e650z5W2mAuySGBb8g5t5LEovEblZtuwja0Tbo/ZnNs7lvckMjxndWsg+8VNAi8F",
+	"DJ9C7sNNAgBrpii25Q3Q3mLeAOBLfc8yYIDHgyJKUqbbmSbcLCzu6nudPA0bQem7oNzSGW/3c7UnvqDP",
+	"e/f7vft9wf2uHL5guWr5WxtLLe5Y6W3Hbhslz/LIbCqkrT67wlMDLnESZnSijkHdk3Y6cC4hvmraapgS",
+	"PHvmoF9bWT8oJkM+mqokth3a2LUyE4hxAV2CCXkpzUwtX1aU3uGrsYT+WMNLL0onuTC1cHbAKimcEUP+",
+	"QL8torH0SEyTcUilR4Ip5RcsJCGDCjeWSY/knMmApiwkwLug44MG9iEWcRJTwwnBCL0Rnv6WZAG2h+BM",
+	"ajvWLffcJzG7YrEkIWMpmLtQ0+nphSOu/Yhf0TgKR86sDXy/3T6yMG6j1eFvGc7HdfbbvOZaVpz5mZjk",
+	"+UI6NLcHKTphLPQJWeDvG/fW2Njra/G6IlJQyHwlCG7IXYQJjBBdlL2czQoQlo/zbZS6m+7DLaR0fy0p",
+	"3dIHZnXnlDbZXlnwDeT4qn33LIO8n/expU4eBTk3ut6K82YLgcwpstnGSHVWgDV6GVo45lYafNh3f3bB",
+	"Bbuw+8jCB59QCqzcUdXaNcJ6VGG3f7S709tdqSzWQgrFhZWTSXBeAwYTSusX5lVBUwNpD6J0JpZgFQVz",
+	"4wBGj9TKUs7pZAJVzscYR52KGOsKhnxGtdLIQ5Yt8+g753s9d34B+f0kk3sn2bYnmaw+tWsdzSXzTKoH",
+	"b7VMNH1TRhUFbWQNqlFdKRt5JpBn31oahSdk9I+n52SRZzyyx/7R7+Zf70dQICSrtVRoU+aybUB7+1He",
+	"1HUF8NbNk2KpdeaFy/tjK9Rru722qE3371ibvue895x3O+GJW7LdG4YjzsvepDAcxrY5qzfMpRzaths/",
+	"FhR2gEEDwUa3Z9djw3OVqasUCXPnqyaQymHYlUdm0yiYlkzVTkKFLl8FazgmFNwG1scHbjbo+oRiwqQZ",
+	"Fvd7GMiYRdJMbNXfQvddGtOAhV3ymnGaRPwC0mZLQVHMgMEVSapZjwaZcFFKo6oLzAoO8IAVbAHKVbVm",
+	"i8Lnv86+e0kSll0wAige8gevnz0mBztH+w89kmsFkZgoTaJtB6LmKTsmI57H8QhqGvVbwN1IZ3TeJHyQ",
+	"A1bkz40TYYHDrhglY7/0NNRMbG3G+qYCZumr8ipQAap8QNXf/igQNvchUsI4adfxom1FB0ByxgkhQKal",
+	"UmBo8XNTA6pNk1kciz+C6C8y4/9Ug44+sr9oU3XgAziYNHv5GE6mV5o7lk6mT0/v0YgjkI6gz/LH8xc9",
+	"SjN2FbHZ5oP16tpTy7B7Ld6xSath0J6rvuQ8hjw5M0Te1tI4s7pR3So6pHfJafFHEVrMGA2mmKA65FMK",
+	"eZ4gBGAsKJsowpJUzVFpiyAGGHEySiIpI34xOjFjhMuPauWn/CaZlc1Soc+oBsJ6toYcNJOEzsmUXjFC",
+	"jYK0S15EX3lmNpa+FSchFNcHPYxSSsVSSR7oPS/gM11QzbIenmBsM5ImNjnkDcHJBq3IbO1W1CLcr6Z0",
+	"Etdb4QrfbTS1f1VdwRr6COIaOrtEanoXeond+CouXptfrUsCFrw6hnpGkwX1wpBl5/gnfay00j4VMQrX",
+	"nxCR7xrdBBq5rocA/74qVI8bqAEG/23agEXFn88j8OfQBD5OxOhTnNIITIdWHZMiV84InPXl+vLqkgWv",
+	"R4tYR6PijsT6i6Iopcr/W/zFnm3ozQhn1yYXXfAueYVQagxZ90pp0JlS3CEPjAfGpKg3ijp8anse6AKM",
+	"1V7oz8HiHGzV8Ty48zSOohy7Rn9lVtu9b/reN31Ltm64UwOfu2V4sJllW2fq0m68hcdVTCr5oMtS4ivD",
+	"w7pLE9u/tzB8kvnt1j9os42WOgdX5rz3aznv8lUpEyY0lmwVz3RUb2/91Hr3M9piWfsr/S0lwxsaWJ0T",
+	"X2SL/IlS4jVWPgWN/5PNpG/lcR8xNricX5dZE+395sr4nVVcijoly3KdTKuSb0FMkENrtTLS0pp48X3B",
+	"5e5G+z3/WAGXTXlio7bqMMobM8U2zdTJYL3XOu/Z4G0zIhx3+R+FCa7W7MwReZknY5aVXHPGxlMhLper",
+	"tfamxplcDwY96zZ/WO/EecaCjJlm21BTNIXO4NCgolHTfWvB+XNXcIaR1LQXmoaTtuidw4+WydrG7D/V",
+	"GjSb6vhu2R1d02DVSXHE9nb9g95h6I/7+4N6I2UITYhc4vY9vU6jjMnTIty9Vn2I18kzmIehVCqPHz1y",
+	"iv5LorulTmyoZbUubD94Xx56Xx662DS55DmWexc/tTFve8NibWhA43hMAzNJ98rwkt//YluTYSVMnsXv",
+	"22d2YrhsGknbQl7fBk1/NPd98/pbFDsGiC455XMyuL4G9TXipL9nZg1Kk5+lnwJQTgjlc+wkwrSJPOSU",
+	"ZCyMMqzBJBEP4jxkoUciSVQWsRCZNaETxTIz0qF4u0f2SBLxHKr+d3rlvwdkKvIMruM/hrzfw3+C9W//",
+	"6JLRbr83IobdIaBmVVqm4MSIPRLSOcge2wVlnGPDyDxjkoSCUElmLI67OOgTwsOwXBJQbnoGOAWo+NZq",
+	"NHlkvupH4QjDwshd3TfgcAgzurTByy244UfQ+H1Rgi3K1Si0EhW+5pXwCG5mMVGl9QTwCxkOuv5MAGh+",
+	"jGykrPssF7oQfW3s25zncOfKtsxvbeqjgRg6LyY0ZNCpz9KjjLTJ1D866Olf35w/ri6sf3DYPzjYP+zt",
+	"rQIf2ngqmqRLV+G0mh70IIdUs5HOcee/f+r5R+/+9pd1Vja66nsjZ6qpZPu75OsXp4/9s69PB3v7eg9H",
+	"aBWVyEXrqFv9uQC6clVzBPxBk54kZ4rykGYhscoQmVI55JHqkrfQDINqdGYMAjJjpg9EJpSWyBpAU/qj",
+	"ZsIjkmkSVNiWx3T0RsotUX7V977ZEz9Ofnt5tPfj0Zvv8/5TOflnMvn+5T+n/PLHQfrLkTh6+eTlo68f",
+	"pc93v1y1LzK64FTlGVt3X/q9Xm+NTdDHZcqu63hXNpcVE1WL84MI6pLnigRC6+qEC1KgH3ulibL9UpoJ",
+	"xQI15MDtpMJ83PkJSTM2YVnJHorljep4HIyP6P5heMgGk4PJbj/sj8MD2mf7dJf2J/t0h+6E/fEe7bHd",
+	"sEf7wd74gB5Mdth+cBQejvu014bYH/wXNIrPFA0u/bO1kFujcupP3v2+v/u+idZvVad+w+kt6zZPNSNG",
+	"sO+T88GFYS7v60PZlk5jscOINxnE0jrf7SNPcyuGpX1VoPnW89I2GzvTPCFmYw0eJWaL9wZk49q5QjUT",
+	"wGhGNT2oi4kQvWZzl/EQRsiSGdUqABeoPKBGcFJRUiJplZewi7olC/IsUnPMD6p0S2NGLVhUMt83rPxr",
+	"7H1rMuyMNqL1QBzsYRRBj2iOVCY2GcFQ9M4Gexs0SWh1Dbn/F3kUajE95KNHoQhkYY6NiNSK1lTM9Beu",
+	"WBZNQGxYrlPWFwx6pU9g/fYaZrM/bncNqzdW2ZbmsWakuZnWhEpfZcb1Rvb2Otbvpn00DAJXtNGwtHmn",
+	"XTTMRxablBjl3U61A3q8gRP6j+0B0Uci4hd4VbPWqWTBzz8mz7Iff3gZ/2vnv+LwHz9O6eD73358+3L+",
+	"4w+vk3+9VXEw+P6XIPm+9+L8+ZedrbpRNma4byM1NdAvpyInmQP30jNMBfjJfZ+O++bam5cnFG675OOU",
+	"J9z3wIBq+lkhjpvdXvXMx/29vZ39Vf4wk0Sjb0N+4f//7F1Lb9tGEP4rC196sWVJtuPYPgW1CxhoG7RO",
+	"0EMdoCtxFBGWuCp3FUUo/N+LnZl9UCStp2FH5s2KxNklw53nN98QvzTbnYWqw1qkGD7d9ReNDrU6aaBy",
+	"3+lkhJ8ReuUBixQf+y+EZOdorMbU9DnniSRMLVnDgxFcl9VoMGL/EAU0kLem+Lg7IoxlR3eFE/oUCwb/",
+	"9ioy++6IPVnB+wqm9qC0d+pg7p1H+ZLO4BIXsNFcjebaDZHENmprQ5AEv+KrkUhQTnDcg5zxXjJ3o0JF",
+	"iG1jylRWH+IrUKIogxnnag65YqC0n3WeGuuv3GeunzJUSlIjVCammUlH7M44wTzM48Z+5B7FgcpxObtb",
+	"XwXDJXBUOPF/cS2snudBrEDzcIW5L3wgWAjrAfM+1LM8xPp/0xQN3ftSEgWXO9yEQ6GUSVmP5OEldvgC",
+	"JA+NDX4tNvhtMjo0/ZsNGYOzzs+csKjMTBxz3iB9YvAFJyN0lGPg8ozPoCqkTsBhp4utQCD7w1K7HAIq",
+	"0TXQLXHtt4DeyANMzH02ULk4aSMupm4YBuuVcPkP2zREdzAvkOo718n6P8XycpjhyY+QPzxdbeYfI7lP",
+	"MqVH+Zs+uHx/zsXlxdIgZbUgEWftdiuKdm++9yG3gnAjPamRGSKhOjLVa39WCRxcnrXb9oGtWA1Hm3i7",
+	"RmEWL/hUVZ09PBikGaL1g+UrGlE5eHd2dN65gKP33fOTo3dwNjiVJ71uv2OvzuC7+UCPq3rXnY7btb1f",
+	"qtVjn/WO4J78Ss+Xwz7D8W2An00Auz1SNImV6YuEsEus1PF/TlveJo/HBGJan2QgWnC58r/2Cy5lJJBB",
+	"lydToCm+s6E02EDVA4xekWb3sMh77TR5NCKFw2IPDxEPABONv06Zacj+jY5AS3yMpoFTQYBFuoJAql1B",
+	"wFESGcUZAMZfig9Zse1hLOeMEhOddvs+SyI77ZCrjHWVDH88FAOYQc4jrexdjLRiHgY0/A5h0oO5wuSB",
+	"NI6/Et9Tu7vT7kWVyaetLGjIcha2u6ZB/ncK00WI1zX93xVG/AVbu582Ley6ZNM2tl91IZ8/JNZxmDY8",
+	"vq8u3Fu9xH3N+Y5ClfvHLDzZV7I0MXX9qlOlASP4MheMt7JXSy1QBrMFIEuEjvtF5aJ7yo0KkULvyzyf",
+	"CzNTAQunD3keF/PmOKk04zmD+4y/4n/2putKSIJrU78FK/l0jLEFU7qPcKR9Bs6SVCp8fGZ863cOZvWs",
+	"Cb/9RXWFPV+UmCWeFevVeaVYr/BCN+anCZ62ZmBDXUXqkE5TUCE7NiWOB3P3FuQP6wprIRmMjap/Pgmt",
+	"Yy279D+ISEKT4pXmSGUQBTqpEXras5J7OMi/JW5NwdoYGI14SE8cFFWHIOigi247DiCKAUjXxx8bBRZW",
+	"7k6B2/sZj8QvwVsKR3aG+d3rlNxt8jHHE7AfYc0n0EXg7lvD0N5BliDvh9O52xmyYt+Q1YKpfVsu//5i",
+	"VSY1rtX1EA+pJUjTllslJ1JO0pZ1m7WR/YfWN6XoD+r1qhLIfXLG96Anqj8dUzf1GJArNKxyjEqdb700",
+	"GJnpVcduWh3RbcvEM4oG+2aGgGK56xE9fV2zw0SNZeoomYLw3O49M7jDqL/7+vc7kUNf5QlfMcnVN1hc",
+	"kGXWrPgAc4cICgZKC3tIITP2M3hGaxYoJ+mRvaxGIs/5d8idEquKb01FNlajIsnxrP8K6XfUAUhPu6cS",
+	"61Lgw4jJqrEpO2byonE3i/NqolUDoU15yRtyOzxkqtimFt/XT1rYmPvzn79q17rWKjURVy3xGXtK8ZbS",
+	"ESKh0PK5ALw/zXGIzwTyVMUi+dcHlQ3rCHdCKsJc9UFrYS0dI7dm/HVKLAJ4KiK5Q5AjMzx4/PL4fwAA",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -661,7 +661,7 @@ told AS (
         json_build_object(
             'id', wanted.id,
             'type', wanted.type,
-            'createdAt', to_char(wanted.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+            'createdAt', to_char(wanted.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
             'data', json_build_object(
                 'id', wanted.email_id,
                 'fromEmail', message.from_email,

@@ -20,10 +20,10 @@ func APIKey(row db.APIKey, now time.Time) api.APIKey {
 		KeyPrefix:  row.Prefix,
 		MaskedKey:  apikey.Mask(row.Prefix),
 		Scopes:     scopes,
-		LastUsedAt: UTC(row.LastUsedAt),
-		ExpiresAt:  UTC(row.ExpiresAt),
-		RevokedAt:  UTC(row.RevokedAt),
+		LastUsedAt: TimeOrNull(row.LastUsedAt),
+		ExpiresAt:  TimeOrNull(row.ExpiresAt),
+		RevokedAt:  TimeOrNull(row.RevokedAt),
 		IsActive:   row.RevokedAt == nil && (row.ExpiresAt == nil || row.ExpiresAt.After(now)),
-		CreatedAt:  row.CreatedAt.UTC(),
+		CreatedAt:  Time(row.CreatedAt),
 	}
 }

@@ -11,8 +11,8 @@ func Usage(period billing.Period, row db.UsageGetRow) api.Usage {
 	account := billing.Usage{Sent: row.EmailsSent, FreeAllowance: row.FreeMonthlyAllowance}
 	return api.Usage{
 		PeriodKey:            period.Key,
-		PeriodStart:          period.Start,
-		PeriodEnd:            period.End,
+		PeriodStart:          Time(period.Start),
+		PeriodEnd:            Time(period.End),
 		EmailsSent:           row.EmailsSent,
 		FreeMonthlyAllowance: row.FreeMonthlyAllowance,
 		FreeRemaining:        account.FreeRemaining(),

@@ -10,7 +10,7 @@ func WebhookDelivery(row db.Delivery, attempts []api.WebhookAttempt) api.Webhook
 	if attempts == nil {
 		attempts = []api.WebhookAttempt{}
 	}
-	next := UTC(row.DueAt)
+	next := TimeOrNull(row.DueAt)
 	if row.LeasedUntil != nil {
 		next = nil
 	}
@@ -20,8 +20,8 @@ func WebhookDelivery(row db.Delivery, attempts []api.WebhookAttempt) api.Webhook
 		EventType:     api.WebhookDeliveryEventType(row.EventType),
 		State:         api.WebhookDeliveryState(row.State),
 		NextAttemptAt: next,
-		CreatedAt:     row.CreatedAt.UTC(),
-		FinishedAt:    UTC(row.FinishedAt),
+		CreatedAt:     Time(row.CreatedAt),
+		FinishedAt:    TimeOrNull(row.FinishedAt),
 		Attempts:      attempts,
 	}
 }
@@ -30,7 +30,7 @@ func WebhookDelivery(row db.Delivery, attempts []api.WebhookAttempt) api.Webhook
 func WebhookAttempt(row db.DeliveryAttempt) api.WebhookAttempt {
 	return api.WebhookAttempt{
 		Attempt:         row.Attempt,
-		At:              row.At.UTC(),
+		At:              Time(row.At),
 		DurationMs:      row.DurationMs,
 		StatusCode:      row.StatusCode,
 		ResponseExcerpt: row.ResponseExcerpt,

@@ -27,8 +27,8 @@ func Domain(view domain.View) api.Domain {
 		StatusReason:         view.StatusReason,
 		CustomMailFromDomain: view.MailFromDomain,
 		DNSRecords:           records,
-		VerifiedAt:           UTC(view.VerifiedAt),
-		LastCheckedAt:        UTC(view.CheckedAt),
-		CreatedAt:            view.CreatedAt.UTC(),
+		VerifiedAt:           TimeOrNull(view.VerifiedAt),
+		LastCheckedAt:        TimeOrNull(view.CheckedAt),
+		CreatedAt:            Time(view.CreatedAt),
 	}
 }

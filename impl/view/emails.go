@@ -57,15 +57,15 @@ func EmailSummary(row db.Email) api.EmailSummary {
 		ProviderMessageID: row.ProviderMessageID,
 		ErrorMessage:      row.ErrorMessage,
 		Tags:              OrNull(strings.Join(row.Tags, ",")),
-		QueuedAt:          row.QueuedAt.UTC(),
-		SentAt:            UTC(row.SentAt),
-		CreatedAt:         row.CreatedAt.UTC(),
+		QueuedAt:          Time(row.QueuedAt),
+		SentAt:            TimeOrNull(row.SentAt),
+		CreatedAt:         Time(row.CreatedAt),
 	}
 }
 
 // EmailEvent returns an email event, with the recipient and the reason apart from the rest of its data.
 func EmailEvent(row db.Event) (api.EmailEvent, error) {
-	event := api.EmailEvent{ID: row.ID, Type: api.EmailEventType(row.Type), OccurredAt: row.OccurredAt.UTC()}
+	event := api.EmailEvent{ID: row.ID, Type: api.EmailEventType(row.Type), OccurredAt: Time(row.OccurredAt)}
 	var apart struct{ Recipient, Reason string }
 	if err := errors.Join(json.Unmarshal(row.Data, &event.Data), json.Unmarshal(row.Data, &apart)); err != nil {
 		return event, fmt.Errorf("read the data of an event: %w", err)

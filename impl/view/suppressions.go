@@ -21,6 +21,6 @@ func Suppression(row db.Suppression) api.Suppression {
 		Reason:    api.SuppressionReason(row.Reason),
 		Detail:    row.Detail,
 		EmailID:   row.EmailID,
-		CreatedAt: row.CreatedAt.UTC(),
+		CreatedAt: Time(row.CreatedAt),
 	}
 }

@@ -12,8 +12,8 @@ func TemplateSummary(row db.Template) api.TemplateSummary {
 		Name:             row.Name,
 		LatestVersion:    row.LatestVersion,
 		PublishedVersion: row.PublishedVersion,
-		CreatedAt:        row.CreatedAt.UTC(),
-		UpdatedAt:        row.UpdatedAt.UTC(),
+		CreatedAt:        Time(row.CreatedAt),
+		UpdatedAt:        Time(row.UpdatedAt),
 	}
 }
 

@@ -5,14 +5,21 @@
 //   - time.go: times and empty values
 package view
 
-import "time"
+import (
+	"time"
 
-// UTC returns a time in UTC, as every response shows it. Nil stays nil.
-func UTC(at *time.Time) *time.Time {
+	"github.com/voostack/mailstack/gen/api"
+)
+
+// Time returns a time as every response shows it.
+func Time(at time.Time) api.Time { return api.Time{Time: at.UTC()} }
+
+// TimeOrNull returns a time as every response shows it. Nil stays nil.
+func TimeOrNull(at *time.Time) *api.Time {
 	if at == nil {
 		return nil
 	}
-	shown := at.UTC()
+	shown := Time(*at)
 	return &shown
 }
 

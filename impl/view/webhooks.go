@@ -14,7 +14,7 @@ func Webhook(row db.Webhook, now time.Time) api.Webhook {
 	for i, event := range row.Events {
 		events[i] = api.WebhookEventType(event)
 	}
-	expires := UTC(row.PreviousSecretExpiresAt)
+	expires := TimeOrNull(row.PreviousSecretExpiresAt)
 	if expires != nil && !expires.After(now) {
 		expires = nil
 	}
@@ -25,8 +25,8 @@ func Webhook(row db.Webhook, now time.Time) api.Webhook {
 		Enabled:                 row.Enabled,
 		DisabledReason:          row.DisabledReason,
 		PreviousSecretExpiresAt: expires,
-		CreatedAt:               row.CreatedAt.UTC(),
-		UpdatedAt:               row.UpdatedAt.UTC(),
+		CreatedAt:               Time(row.CreatedAt),
+		UpdatedAt:               Time(row.UpdatedAt),
 	}
 }
 

@@ -12,20 +12,20 @@ import (
 
 // DomainEvent returns the body of an event about a domain.
 func DomainEvent(id uuid.UUID, kind api.WebhookDomainEventType, at time.Time, data api.WebhookDomainData) (string, error) {
-	return encode(api.WebhookDomainEvent{ID: id, Type: kind, CreatedAt: at.UTC(), Data: data})
+	return encode(api.WebhookDomainEvent{ID: id, Type: kind, CreatedAt: api.Time{Time: at.UTC()}, Data: data})
 }
 
 // OrganizationEvent returns the body of a warning to an organization.
 func OrganizationEvent(id uuid.UUID, at time.Time, data api.WebhookOrganizationData) (string, error) {
 	return encode(api.WebhookOrganizationEvent{
-		ID: id, Type: api.WebhookOrganizationEventTypeOrganizationWarning, CreatedAt: at.UTC(), Data: data,
+		ID: id, Type: api.WebhookOrganizationEventTypeOrganizationWarning, CreatedAt: api.Time{Time: at.UTC()}, Data: data,
 	})
 }
 
 // TestEvent returns the body of an event that tests a webhook.
 func TestEvent(id, webhookID uuid.UUID, at time.Time) (string, error) {
 	return encode(api.WebhookTestEvent{
-		ID: id, Type: api.WebhookTestEventTypeWebhookTest, CreatedAt: at.UTC(), Data: api.WebhookTestData{ID: webhookID},
+		ID: id, Type: api.WebhookTestEventTypeWebhookTest, CreatedAt: api.Time{Time: at.UTC()}, Data: api.WebhookTestData{ID: webhookID},
 	})
 }
 

@@ -25,7 +25,7 @@ const (
   "errors": [{"pointer": "/to", "detail": "is abroad", "border": 7}], "embassy": {"open": false}
 }`
 	futureEvent = `{
-  "id": "0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91", "type": "email.teleported", "createdAt": "2036-06-18T10:00:05.000001Z",
+  "id": "0197b2c4-8d43-7f7c-8a51-4c3d2e1f0a91", "type": "email.teleported", "createdAt": "2036-06-18T10:00:05.001Z",
   "data": {
     "id": "0197b2c4-5a10-7cc3-9d4e-000000000200", "fromEmail": "hello@mail.test", "toEmail": "sam@example.com",
     "subject": "From the future", "tags": null, "status": "Teleported", "errorMessage": null, "providerMessageId": null,

@@ -270,7 +270,7 @@ func (ops *Operations) ListTemplateVersions(
 	listed := make([]api.TemplateVersionSummary, 0, len(rows))
 	for _, row := range rows {
 		listed = append(listed, api.TemplateVersionSummary{
-			Version: row.Version, IsPublished: row.IsPublished, Subject: view.OrNull(row.Subject), CreatedAt: row.CreatedAt.UTC(),
+			Version: row.Version, IsPublished: row.IsPublished, Subject: view.OrNull(row.Subject), CreatedAt: view.Time(row.CreatedAt),
 		})
 	}
 	return api.ListTemplateVersions200JSONResponse{
@@ -305,6 +305,6 @@ func (ops *Operations) GetTemplateVersion(
 		Subject:     view.OrNull(version.Subject),
 		HTML:        view.OrNull(version.HTML),
 		Text:        view.OrNull(version.Text),
-		CreatedAt:   version.CreatedAt.UTC(),
+		CreatedAt:   view.Time(version.CreatedAt),
 	}}, nil
 }
