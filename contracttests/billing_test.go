@@ -69,7 +69,7 @@ func TestUsage(t *testing.T) {
 			if got := decoded[api.Usage](answer); !reflect.DeepEqual(got, want) {
 				t.Errorf("usage is %+v, want %+v", got, want)
 			}
-			if !strings.Contains(string(answer.body), start.Format(`"periodStart":"2006-01-02T00:00:00Z"`)) {
+			if !strings.Contains(string(answer.body), start.Format(`"periodStart":"2006-01-02T00:00:00.000Z"`)) {
 				t.Errorf("the period is not in UTC: %s", answer.body)
 			}
 		})

@@ -173,7 +173,7 @@ class Steps {
     }
 
     private fun listKeys(target: Target, input: JsonNode): Observed {
-        val answer = target.keys.listApiKeysWithHttpInfo()
+        val answer = target.keys.listApiKeysWithHttpInfo(null)
         val keys: List<ApiKey> = decoded(answer)
         return mapOf(
             "http" to answer.statusCode,
