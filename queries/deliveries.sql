@@ -1,25 +1,17 @@
 -- Deliveries of events about messages are inserted by EventInsert, in the statement that stores the event.
 
 -- DeliveryInsertSubscribed inserts the deliveries of an event for every enabled webhook of the organization that
--- subscribes to its type, and wakes the workers.
+-- subscribes to its type. The caller wakes the workers after the commit.
 -- name: DeliveryInsertSubscribed :exec
-WITH told AS (
-    INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
-    SELECT uuid_beside(@event_id::uuid), webhooks.organization_id, webhooks.id, @event_id, @event_type::text, @payload::text, @now::timestamptz, @now
-    FROM webhooks
-    WHERE webhooks.organization_id = @organization_id AND webhooks.enabled AND @event_type = ANY (webhooks.events)
-    RETURNING id
-)
-SELECT pg_notify('deliveries', '') FROM told LIMIT 1;
+INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
+SELECT uuid_beside(@event_id::uuid), webhooks.organization_id, webhooks.id, @event_id, @event_type::text, @payload::text, @now::timestamptz, @now
+FROM webhooks
+WHERE webhooks.organization_id = @organization_id AND webhooks.enabled AND @event_type = ANY (webhooks.events);
 
 -- name: DeliveryInsert :one
 INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
 VALUES (@id, @organization_id, @webhook_id, @event_id, @event_type, @payload, @now::timestamptz, @now)
 RETURNING *;
-
--- DeliveryNotify wakes the workers when the transaction commits.
--- name: DeliveryNotify :exec
-SELECT pg_notify('deliveries', '');
 
 -- DeliveryList reads a page as EmailList does.
 -- name: DeliveryList :many

@@ -318,14 +318,10 @@ func (q *Queries) DeliveryInsert(ctx context.Context, arg DeliveryInsertParams) 
 
 const deliveryInsertSubscribed = `-- name: DeliveryInsertSubscribed :exec
 
-WITH told AS (
-    INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
-    SELECT uuid_beside($1::uuid), webhooks.organization_id, webhooks.id, $1, $2::text, $3::text, $4::timestamptz, $4
-    FROM webhooks
-    WHERE webhooks.organization_id = $5 AND webhooks.enabled AND $2 = ANY (webhooks.events)
-    RETURNING id
-)
-SELECT pg_notify('deliveries', '') FROM told LIMIT 1
+INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
+SELECT uuid_beside($1::uuid), webhooks.organization_id, webhooks.id, $1, $2::text, $3::text, $4::timestamptz, $4
+FROM webhooks
+WHERE webhooks.organization_id = $5 AND webhooks.enabled AND $2 = ANY (webhooks.events)
 `
 
 type DeliveryInsertSubscribedParams struct {
@@ -338,7 +334,7 @@ type DeliveryInsertSubscribedParams struct {
 
 // Deliveries of events about messages are inserted by EventInsert, in the statement that stores the event.
 // DeliveryInsertSubscribed inserts the deliveries of an event for every enabled webhook of the organization that
-// subscribes to its type, and wakes the workers.
+// subscribes to its type. The caller wakes the workers after the commit.
 func (q *Queries) DeliveryInsertSubscribed(ctx context.Context, arg DeliveryInsertSubscribedParams) error {
 	_, err := q.db.Exec(ctx, deliveryInsertSubscribed,
 		arg.EventID,
@@ -409,16 +405,6 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 		return nil, err
 	}
 	return items, nil
-}
-
-const deliveryNotify = `-- name: DeliveryNotify :exec
-SELECT pg_notify('deliveries', '')
-`
-
-// DeliveryNotify wakes the workers when the transaction commits.
-func (q *Queries) DeliveryNotify(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, deliveryNotify)
-	return err
 }
 
 const deliveryReplay = `-- name: DeliveryReplay :one

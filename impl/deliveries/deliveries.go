@@ -31,7 +31,6 @@ import (
 )
 
 const (
-	channel = "deliveries"
 	// quickSlots and otherSlots bound how many deliveries are in flight to quick endpoints and to others. They are many
 	// because a delivery mostly waits for the endpoint.
 	quickSlots = 512
@@ -113,7 +112,7 @@ func New(config Config) (*Deliverer, error) {
 
 // Run delivers until ctx ends, and then finishes what is in flight.
 func (d *Deliverer) Run(ctx context.Context) {
-	d.config.Store.ListenWhile(ctx, channel, func(string) { d.queue.Wake() }, d.queue.Run)
+	d.config.Store.ListenWhile(ctx, store.DeliveriesChannel, func(string) { d.queue.Wake() }, d.queue.Run)
 }
 
 // RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.

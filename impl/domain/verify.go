@@ -12,6 +12,7 @@ import (
 
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/ses"
+	"github.com/voostack/mailstack/impl/store"
 )
 
 const (
@@ -220,6 +221,7 @@ func (s *Service) record(
 		return fmt.Errorf("record the check: %w", err)
 	}
 	if stored > 0 && before.Status != after.Status {
+		s.store.NotifySoon(store.DeliveriesChannel)
 		s.log.InfoContext(ctx, "domain status changed", slog.String("domain_id", d.ID.String()),
 			slog.String("from", before.Status), slog.String("to", after.Status))
 	}

@@ -93,6 +93,9 @@ func (w *Watcher) judge(ctx context.Context, organization uuid.UUID) error {
 	}
 	for _, one := range found {
 		one.log(ctx, w.Log, organization)
+		if one.news != nil {
+			w.Store.NotifySoon(store.DeliveriesChannel)
+		}
 	}
 	return nil
 }

@@ -12,8 +12,11 @@ import (
 	"github.com/voostack/mailstack/gen/db"
 )
 
-// NotificationsChannel is the channel on which workers listen for notifications of SES that were stored.
-const NotificationsChannel = "notifications"
+// The channels on which workers listen for what was stored: notifications of SES, and deliveries to webhooks.
+const (
+	NotificationsChannel = "notifications"
+	DeliveriesChannel    = "deliveries"
+)
 
 const (
 	// notifyDelay is how long the notifications of a channel are gathered into one.

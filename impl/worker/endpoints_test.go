@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/voostack/mailstack/gen/db"
+	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
 	"github.com/voostack/mailstack/impl/worker"
 )
@@ -106,5 +107,6 @@ func (h *house) enqueue(t testing.TB, o tenant) uuid.UUID {
 	must(t, h.store.Queries().DeliveryInsertSubscribed(t.Context(), db.DeliveryInsertSubscribedParams{
 		EventID: id, OrganizationID: o.id, EventType: "x", Payload: `{"id":"` + id.String() + `"}`, Now: h.clock.Now(),
 	}))
+	h.store.NotifySoon(store.DeliveriesChannel)
 	return id
 }

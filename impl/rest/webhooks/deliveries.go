@@ -70,6 +70,7 @@ func (ops *Operations) ReplayWebhookDelivery(
 	if err != nil {
 		return nil, queueProblem(err)
 	}
+	ops.Store.NotifySoon(store.DeliveriesChannel)
 	return queued, nil
 }
 
@@ -99,11 +100,11 @@ func (ops *Operations) TestWebhook(
 	if err != nil {
 		return nil, queueProblem(err)
 	}
+	ops.Store.NotifySoon(store.DeliveriesChannel)
 	return queued, nil
 }
 
-// queue calls enqueue, which makes a delivery due, and wakes the workers. It returns a problem if the webhook is
-// not enabled.
+// queue calls enqueue, which makes a delivery due. It returns a problem if the webhook is not enabled.
 func queue(
 	ctx context.Context, tx *db.Queries, webhookID uuid.UUID, enqueue func() (db.Delivery, error),
 ) (api.WebhookDelivery, error) {
@@ -119,9 +120,6 @@ func queue(
 		return api.WebhookDelivery{}, &problem.Problem{
 			Code: api.ProblemCodeWebhookDisabled, Detail: "The webhook is not enabled; enable it first.",
 		}
-	}
-	if err := tx.DeliveryNotify(ctx); err != nil {
-		return api.WebhookDelivery{}, err
 	}
 	shown, err := deliveriesOf(ctx, tx, []db.Delivery{row})
 	if err != nil {

@@ -122,18 +122,9 @@ func (ops *Operations) UpdateWebhook(
 	if err := ops.checkWebhookURL(request.JSONBody.URL); err != nil {
 		return nil, err
 	}
-	var row db.Webhook
-	err := ops.Store.Tx(ctx, func(tx *db.Queries) error {
-		var err error
-		row, err = tx.WebhookUpdate(ctx, db.WebhookUpdateParams{
-			OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.JSONBody.URL,
-			Events: eventTypes(request.JSONBody.Events), Enabled: request.JSONBody.Enabled, Now: ops.Now(),
-		})
-		if err != nil {
-			return err
-		}
-		// Deliveries that waited for the webhook to be enabled, or for a better URL, may be sent now.
-		return tx.DeliveryNotify(ctx)
+	row, err := ops.Store.Queries().WebhookUpdate(ctx, db.WebhookUpdateParams{
+		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID, URL: request.JSONBody.URL,
+		Events: eventTypes(request.JSONBody.Events), Enabled: request.JSONBody.Enabled, Now: ops.Now(),
 	})
 	if store.IsNoRows(err) {
 		return nil, problem.NotFound()
@@ -141,6 +132,8 @@ func (ops *Operations) UpdateWebhook(
 	if err != nil {
 		return nil, fmt.Errorf("change the webhook: %w", err)
 	}
+	// Deliveries that waited for the webhook to be enabled, or for a better URL, may be sent now.
+	ops.Store.NotifySoon(store.DeliveriesChannel)
 	return api.UpdateWebhook200JSONResponse{Body: view.Webhook(row, ops.Now())}, nil
 }
 
