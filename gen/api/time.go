@@ -1,3 +1,5 @@
+// Package api holds the types, the server interface and the client of the operations, generated from openapi.yaml
+// (api.gen.go), and the one type of theirs that is written by hand (time.go).
 package api
 
 import (
