@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto standins guide
+.PHONY: lint-spec breaking released schemathesis boto standins guide browser
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -66,3 +66,14 @@ $(VENV)/%/installed: contracttests/%/requirements.txt
 ## guide: run the receivers that /docs/webhooks shows, in Go, JavaScript and Python
 guide:
 	$(GO) test -tags runtimes -run '^TestGuide' -count=1 -v ./contracttests
+
+# 1 min.
+## browser: every page in Chromium at two widths, light and dark, and every operation of /docs executed; SCREENSHOTS=folder ONLY=path
+browser: build contracttests/browser/node_modules/.package-lock.json
+	@mkdir -p bin && $(GO) build -o bin/browser ./contracttests/browser
+	@contracttests/with-dev.sh bin/browser -axe=contracttests/browser/node_modules/axe-core/axe.min.js -screenshots='$(SCREENSHOTS)' -only='$(ONLY)'
+
+contracttests/browser/node_modules/.package-lock.json: contracttests/browser/package-lock.json
+	@command -v npm >/dev/null || { echo "browser needs node with npm" >&2; exit 1; }
+	npm ci --prefix contracttests/browser --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
