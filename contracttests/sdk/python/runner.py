@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
+import signatures
 import webhooks
 from mailstack import AuthenticatedClient
 from mailstack.api.api_keys import create_api_key, list_api_keys, revoke_api_key
@@ -102,9 +103,9 @@ class Runner:
             "decode an event about a message": webhooks.email_event,
             "decode an event about a domain": webhooks.domain_event,
             "decode an event of a type and with members that are not in the document": webhooks.future_event,
-            "verify what was delivered": webhooks.verify,
-            "refuse what was altered, is replayed or was signed by others": webhooks.verify,
-            "verify the HMAC of the body alone": webhooks.verify_body,
+            "verify what was delivered": signatures.verify,
+            "refuse what was altered, is replayed or was signed by others": signatures.verify,
+            "verify the HMAC of the body alone": signatures.verify_body,
         }
 
     def register_domain(self, step: Step) -> Observed:

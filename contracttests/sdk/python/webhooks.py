@@ -1,12 +1,7 @@
-"""The steps about what a webhook received."""
+"""The steps that decode what a webhook received."""
 
-import base64
-import hashlib
-import hmac
 import json
 from typing import Any
-
-from standardwebhooks import Webhook, WebhookVerificationError
 
 from mailstack.models import WebhookDomainEvent, WebhookEmailEvent
 
@@ -53,25 +48,3 @@ def future_event(step: dict[str, Any]) -> dict[str, Any]:
         "subject": event.data.subject,
         "status": event.data.status,
     }
-
-
-def verify(step: dict[str, Any]) -> dict[str, Any]:
-    return {"accepted": [is_signed(one) for one in step["input"]["deliveries"]]}
-
-
-def is_signed(delivery: dict[str, Any]) -> bool:
-    try:
-        Webhook(delivery["secret"]).verify(delivery["body"], delivery["headers"], json_parse=False)
-    except WebhookVerificationError:
-        return False
-    return True
-
-
-def verify_body(step: dict[str, Any]) -> dict[str, Any]:
-    return {"accepted": [is_authentic(one) for one in step["input"]["deliveries"]]}
-
-
-def is_authentic(delivery: dict[str, Any]) -> bool:
-    key = base64.b64decode(delivery["secret"].removeprefix("whsec_"))
-    code = hmac.new(key, delivery["body"].encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(code, delivery["headers"]["X-MailStack-Signature"])

@@ -41,6 +41,17 @@ func languages(root string) []language {
 			run: command{"./venv/bin/python", "runner.py"},
 		},
 		{
+			name: "python-openapi-generator", folder: "python", tools: []string{"java", "mvn", "python3"}, sources: ".py",
+			raw: regexp.MustCompile(`httpx|requests|urllib|http\.client|aiohttp|importlib|__import__|call_api|without_preload`),
+			prepare: []command{
+				generator,
+				{"python3", "-m", "venv", "venv"},
+				{"./venv/bin/pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "-r", "requirements.txt"},
+				generate(document, "python", "packageName=mailstack", "--template-dir", "templates-openapi-generator"),
+			},
+			run: command{"env", "PYTHONPATH=generated", "./venv/bin/python", "openapi_generator.py"},
+		},
+		{
 			name: "java", folder: "java", tools: []string{"java", "javac", "mvn"}, sources: ".java",
 			raw: regexp.MustCompile(`java\.net|javax\.net|HttpClient|HttpRequest|URLConnection|invokeAPI|Class\.forName`),
 			prepare: []command{
