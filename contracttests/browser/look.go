@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -35,12 +36,13 @@ type looker struct {
 	failed []string
 
 	mu sync.Mutex
-	// requests are the hosts asked since the page was opened, errors what it logged.
-	requests, errors []string
+	// requests are those to other hosts since the page was opened, by their ids, errors what it logged.
+	requests map[network.RequestID]string
+	errors   []string
 }
 
 func newLooker(tab context.Context, set settings, axe string) *looker {
-	return &looker{tab: tab, set: set, axe: axe}
+	return &looker{tab: tab, set: set, axe: axe, requests: map[network.RequestID]string{}}
 }
 
 // open starts the browser and listens to what its tab asks for and logs.
@@ -56,7 +58,12 @@ func (l *looker) open() error {
 		case *network.EventRequestWillBeSent:
 			asked, err := url.Parse(event.Request.URL)
 			if err != nil || asked.Scheme != "data" && asked.Host != own.Host {
-				l.requests = append(l.requests, event.Request.URL)
+				l.requests[event.RequestID] = event.Request.URL
+			}
+		case *network.EventLoadingFailed:
+			// The page's policy refused it before it was sent.
+			if event.BlockedReason == network.BlockedReasonCsp {
+				delete(l.requests, event.RequestID)
 			}
 		case *runtime.EventExceptionThrown:
 			l.errors = append(l.errors, event.ExceptionDetails.Text)
@@ -124,7 +131,7 @@ const examine = `(async () => {
 
 func (l *looker) once(tab context.Context, path string, width int64, scheme string) error {
 	l.mu.Lock()
-	l.requests, l.errors = nil, nil
+	l.requests, l.errors = map[network.RequestID]string{}, nil
 	l.mu.Unlock()
 	if err := l.show(tab, path, width, scheme); err != nil {
 		return err
@@ -144,7 +151,7 @@ func (l *looker) once(tab context.Context, path string, width int64, scheme stri
 		return fmt.Errorf("look: %w", err)
 	}
 	l.mu.Lock()
-	requests, logged := slices.Clone(l.requests), slices.Clone(l.errors)
+	requests, logged := slices.Collect(maps.Values(l.requests)), slices.Clone(l.errors)
 	l.mu.Unlock()
 	where := fmt.Sprintf("%s at %d in %s", path, width, scheme)
 	l.check(len(requests) == 0, "%s: asks another host: %q", where, requests)
