@@ -14,6 +14,8 @@ const (
 	webhooksOfEach = 20
 	// deliveryBacklog is how many deliveries wait for each second of a load.
 	deliveryBacklog = 15_000
+	// perEndpoint is how many deliveries each endpoint answers, on average, before the measurement begins.
+	perEndpoint = 200
 	// eventRate is the events per second of the endpoint that is measured beside others.
 	eventRate = 50
 )
@@ -38,7 +40,7 @@ func (w *world) deliverTo(ctx context.Context, name string, endpoints int, into 
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	backlog := int((w.set.each+warmUp).Seconds()+1) * deliveryBacklog / endpoints
+	backlog := perEndpoint + int(w.set.each.Seconds()+1)*deliveryBacklog/endpoints
 	for range (endpoints + webhooksOfEach - 1) / webhooksOfEach {
 		tenant, err := d.subscribe(ctx, "/slow", min(endpoints, webhooksOfEach))
 		if err != nil {
@@ -56,7 +58,8 @@ func (w *world) deliverTo(ctx context.Context, name string, endpoints int, into 
 	if err := d.startWorker(ctx); err != nil {
 		return err
 	}
-	if err := wait(ctx, warmUp); err != nil {
+	// The connections are made, and the concurrency has grown.
+	if err := d.await(ctx, func(got received) bool { return got.Answered >= int64(endpoints*perEndpoint) }); err != nil {
 		return err
 	}
 	*into, err = d.rate(ctx)
