@@ -203,6 +203,8 @@ def without_controls(value):
 
 def complete(operation, body):
     body.update(without_controls(body))
+    if isinstance(body.get("name"), str) and not body["name"].strip():
+        body["name"] = "not blank"
     match operation:
         case "POST /v1/suppressions":
             complete_suppressions(body)
