@@ -135,7 +135,16 @@ func (w *world) besideHanging(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := d.await(ctx, func(got received) bool { return got.Hanging >= 2*webhooksOfEach }); err != nil {
+	// Their first connections, which are made on the same processors, are not part of it.
+	var last int64
+	err = d.await(ctx, func(got received) bool {
+		if got.Hanging < 2*webhooksOfEach || got.Hanging != last {
+			last = got.Hanging
+			return wait(ctx, warmUp) != nil
+		}
+		return true
+	})
+	if err != nil {
 		return err
 	}
 	return d.events(ctx, quiet, d.set.each, &w.report.Deliveries.Beside)
