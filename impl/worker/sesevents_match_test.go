@@ -171,8 +171,7 @@ func TestEarlyEventNamesTheProvidersID(t *testing.T) {
 	id := h.accept(t, o, 1)[0]
 	h.noSends(t)
 	h.notify(t, deliveryEvent(id, firstRecipient), openEvent(id))
-	h.pass(t, 3) // two events, and one of them as a delivery
-	h.pass(t, 1) // the other one
+	h.pass(t, 4) // two events, and each of them as a delivery
 	came := e.to("https://a.example")
 	if len(came) != 2 {
 		t.Fatalf("%d deliveries came", len(came))
