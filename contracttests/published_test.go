@@ -83,7 +83,7 @@ func TestPublishedDocumentHasNoHints(t *testing.T) {
 // portable matches what ECMA-262 (with the flag u, as JSON Schema has it), RE2, PCRE2, Python, Java, Ruby and .NET read the
 // same way, for strings without line breaks: a pattern with both anchors, of printable ASCII characters, sets of them, groups and
 // quantifiers. Sets are not negated, and hold no character that a dialect gives a meaning there (`[ & \ ^`, two
-// hyphens). There are no escapes but those of punctuation that all dialects require, and no classes such as \d, in
+// hyphens). There are no escapes except for punctuation that all dialects require, and no classes such as \d, in
 // which some dialects have all digits of Unicode.
 var portable = regexp.MustCompile(`^\^(` + atom + `(` + quantifier + `)?|\(|\)(` + quantifier + `)?|\|)+\$$`)
 

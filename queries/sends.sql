@@ -20,7 +20,7 @@ FROM (
 GROUP BY named.part;
 
 -- SendNotifyAlone is SendNotify as a transaction of its own. It has nothing to keep, so that its commit need not wait for the
--- disk, and those of other transactions that notify for it.
+-- disk, nor do the commits of other transactions that notify wait for it.
 -- name: SendNotifyAlone :exec
 SELECT
     set_config('synchronous_commit', 'off', true),

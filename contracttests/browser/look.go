@@ -115,7 +115,7 @@ type finding struct {
 }
 
 // examine opens what is folded, measures, and lets axe look. The reference has thousands of folded elements of few kinds:
-// axe sees those of the first operations open.
+// axe sees the folded elements of the first operations open.
 const examine = `(async () => {
   const all = [...document.querySelectorAll("details")];
   for (const folded of all) folded.open = true;

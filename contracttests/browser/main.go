@@ -75,7 +75,7 @@ func run(ctx context.Context, set settings) error {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		// Nothing leaves this machine, also where a page would ask for it.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-		// The frame of a mail reports its requests with those of its page.
+		// The frame of a mail reports its requests together with the requests of its page.
 		chromedp.Flag("disable-features", "IsolateSandboxedIframes,Translate"),
 	)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)

@@ -524,7 +524,7 @@ type SendNotifyAloneParams struct {
 }
 
 // SendNotifyAlone is SendNotify as a transaction of its own. It has nothing to keep, so that its commit need not wait for the
-// disk, and those of other transactions that notify for it.
+// disk, nor do the commits of other transactions that notify wait for it.
 func (q *Queries) SendNotifyAlone(ctx context.Context, arg SendNotifyAloneParams) error {
 	_, err := q.db.Exec(ctx, sendNotifyAlone, arg.DueAt, arg.OrganizationIds)
 	return err

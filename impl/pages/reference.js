@@ -101,7 +101,7 @@ for (const select of all(".examples")) {
 
 let sender = "";
 
-// The examples send from a domain that nobody owns. With a key that may list domains, they send from a verified one.
+// The examples send from a domain that has no owner. With a key that may list domains, they send from a verified one.
 async function useVerifiedDomain(key) {
   const answer = await call("GET", "/v1/domains", { Authorization: `Bearer ${key}` });
   if (!answer.ok) return;

@@ -32,7 +32,7 @@ type JSONFlags struct {
 	JSON bool `name:"json" help:"Print JSON, for scripts."`
 }
 
-// URL returns the URL of the database: the given one, or that of the "mailstack dev" which runs on the data folder.
+// URL returns the URL of the database: the given one, or the database of the "mailstack dev" which runs on the data folder.
 func (flags Flags) URL() (string, error) {
 	if flags.DatabaseURL != "" {
 		return flags.DatabaseURL, nil

@@ -31,7 +31,7 @@ type Page struct {
 	Title string
 	// Style is the path of the stylesheet, Script of a script, if the page has one.
 	Style, Script string
-	// Links are those of the header; the first is the word mark's as well. Here is the path of the one that is shown.
+	// The links are in the header; the first is the word mark's as well. Here is the path of the one that is shown.
 	Links []Link
 	Here  string
 	// Wide gives the page the whole width of the window.
