@@ -265,10 +265,9 @@ func TestEventsComeThroughTheQueue(t *testing.T) {
 	if printed := doctor.stdout.String(); lastLine(printed) != "all is well" || !strings.Contains(printed, "doctor@acme.example") {
 		t.Errorf("the doctor says:\n%s", printed)
 	}
+	// A probe has several events, of which the doctor waits for one. What a stop leaves in the queue is for the next process.
+	eventually(t, "the queue is emptied", func() bool { return p.simulator.Topics().Held("events") == 0 })
 	serving.stops()
-	if held := p.simulator.Topics().Held("events"); held != 0 {
-		t.Errorf("%d messages are left in the queue", held)
-	}
 	policy := printedPolicy(t)
 	calls := p.simulator.Calls()
 	permitted(t, slices.DeleteFunc(slices.Clone(calls), func(call string) bool {
