@@ -16,6 +16,10 @@ import (
 // largeBody is the size from which a body takes a turn. A smaller one costs less than waiting for it would.
 const largeBody = 16 << 10
 
+// maxWaiting is how many requests of an organization may wait for a turn of a kind. Each holds a connection and a goroutine,
+// tens of kilobytes, until its timeout; the rate limit alone would let one organization have tens of thousands of them.
+const maxWaiting = 1024
+
 // turns shares what requests of a kind take among organizations: decoding and validating a large body takes a turn, and so do
 // rendering templates and reading. When turns are wanted by several organizations, they go round, so that one with many
 // requests makes the others wait for one of its requests and not for all of them. No organization has more than half of the
@@ -36,7 +40,7 @@ func newTurns(atOnce int) *turns {
 }
 
 // take returns when it is the turn of a request; release ends the turn, and may be called more than once. It returns a 503
-// problem if ctx ends before.
+// problem if ctx ends before, or if maxWaiting requests of the holder wait already.
 func (t *turns) take(ctx context.Context, holder any) (release func(), err error) {
 	release = sync.OnceFunc(func() { t.release(holder) })
 	t.mutex.Lock()
@@ -45,6 +49,10 @@ func (t *turns) take(ctx context.Context, holder any) (release func(), err error
 		t.held[holder]++
 		t.mutex.Unlock()
 		return release, nil
+	}
+	if len(t.waiting[holder]) >= maxWaiting {
+		t.mutex.Unlock()
+		return nil, errTooManyWait()
 	}
 	granted := make(chan struct{})
 	if len(t.waiting[holder]) == 0 {
@@ -59,9 +67,13 @@ func (t *turns) take(ctx context.Context, holder any) (release func(), err error
 		if !t.leave(holder, granted) {
 			release() // it was granted meanwhile
 		}
-		return nil, &problem.Problem{
-			Code: api.ProblemCodeOverloaded, Detail: "More requests wait than this server takes on; try again.", RetryAfter: 1,
-		}
+		return nil, errTooManyWait()
+	}
+}
+
+func errTooManyWait() error {
+	return &problem.Problem{
+		Code: api.ProblemCodeOverloaded, Detail: "More requests wait than this server takes on; try again.", RetryAfter: 1,
 	}
 }
 

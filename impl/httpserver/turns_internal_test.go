@@ -2,11 +2,15 @@ package httpserver
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"github.com/voostack/mailstack/gen/api"
+	"github.com/voostack/mailstack/impl/problem"
 )
 
 // Turns go round the holders that wait, however many requests each has.
@@ -38,6 +42,46 @@ func TestTurnsGoRound(t *testing.T) {
 		if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(order, want) {
 			t.Errorf("turns went to %v, want %v", order, want)
 		}
+		if turns.free != 1 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+			t.Errorf("left %+v", turns)
+		}
+	})
+}
+
+// What waits is bounded for each holder: the request beyond the bound is refused at once, and others still wait.
+func TestTurnsBoundWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns(1)
+		first, err := turns.take(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		wait := func(holder string) {
+			running.Go(func() {
+				if release, err := turns.take(ctx, holder); err == nil {
+					release()
+				}
+			})
+		}
+		for range maxWaiting {
+			wait("a")
+		}
+		synctest.Wait()
+		var refused *problem.Problem
+		if _, err := turns.take(t.Context(), "a"); !errors.As(err, &refused) || refused.Code != api.ProblemCodeOverloaded {
+			t.Errorf("the request beyond the bound got %v", err)
+		}
+		wait("b")
+		synctest.Wait()
+		if len(turns.waiting["a"]) != maxWaiting || len(turns.waiting["b"]) != 1 {
+			t.Errorf("%d and %d wait", len(turns.waiting["a"]), len(turns.waiting["b"]))
+		}
+		cancel()
+		running.Wait()
+		first()
 		if turns.free != 1 || len(turns.waiting) != 0 || len(turns.order) != 0 {
 			t.Errorf("left %+v", turns)
 		}
