@@ -64,7 +64,10 @@ func TestStaticAnswersAreSmallAndKept(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	total := 0
-	for _, path := range []string{"/docs/", "/docs/style.css", "/docs/reference.js", "/docs/webhooks", "/problems", "/problems/draining", "/openapi.yaml", "/openapi.json"} {
+	for _, path := range []string{
+		"/docs/", "/docs/style.css", "/docs/reference.js", "/docs/webhooks", "/problems", "/problems/draining",
+		"/openapi.yaml", "/openapi.json", "/openapi-3.1.yaml", "/openapi-3.1.json",
+	} {
 		ask := func(fields ...string) *httptest.ResponseRecorder {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			for i := 0; i < len(fields); i += 2 {

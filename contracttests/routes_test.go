@@ -16,8 +16,8 @@ import (
 
 // served are the routes outside the spec; add every new one here.
 var served = []string{
-	"GET /", "GET /openapi.yaml", "GET /openapi.json", "GET /docs", "GET /docs/", "GET /docs/style.css", "GET /docs/reference.js",
-	"GET /docs/webhooks", "GET /problems", "GET /problems/:code",
+	"GET /", "GET /openapi.yaml", "GET /openapi.json", "GET /openapi-3.1.yaml", "GET /openapi-3.1.json", "GET /docs", "GET /docs/",
+	"GET /docs/style.css", "GET /docs/reference.js", "GET /docs/webhooks", "GET /problems", "GET /problems/:code",
 }
 
 func TestRoutesAreTheDocumentAndTheTable(t *testing.T) {
@@ -143,8 +143,8 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 		check(path, "")
 	}
 	for _, path := range []string{
-		"/", "/openapi.yaml", "/openapi.json", "/docs", "/docs/", "/docs/style.css", "/docs/reference.js", "/docs/webhooks", "/problems",
-		"/problems/draining", "/problems/none",
+		"/", "/openapi.yaml", "/openapi.json", "/openapi-3.1.yaml", "/openapi-3.1.json", "/docs", "/docs/", "/docs/style.css", "/docs/reference.js",
+		"/docs/webhooks", "/problems", "/problems/draining", "/problems/none",
 	} {
 		check(path, "")
 	}

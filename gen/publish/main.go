@@ -1,6 +1,11 @@
-// Command publish writes gen/openapi/openapi.yaml and openapi.json, the documents that clients get, from openapi.yaml.
-// They are openapi.yaml without the extensions that only this server and its generator read. All other text is kept as
-// it is, so that the published document reads like its source.
+// Command publish writes the documents that clients get into gen/openapi, from openapi.yaml.
+//
+// openapi.yaml and openapi.json are openapi.yaml without the extensions that only this server and its generator read. All
+// other text is kept as it is, so that the published document reads like its source. openapi-3.1.yaml and openapi-3.1.json
+// say the same in OpenAPI 3.1.
+//
+//   - main.go: the files, and what is left out
+//   - dialect.go: from OpenAPI 3.0 to 3.1; schema.go: its schemas; nodes.go: members of YAML maps
 package main
 
 import (
@@ -40,7 +45,13 @@ func publish(source, folder string) error {
 	if err := compare(text, asJSON); err != nil {
 		return err
 	}
-	for name, document := range map[string][]byte{"openapi.yaml": asYAML, "openapi.json": asJSON} {
+	newerYAML, newerJSON, err := newer(asYAML)
+	if err != nil {
+		return err
+	}
+	for name, document := range map[string][]byte{
+		"openapi.yaml": asYAML, "openapi.json": asJSON, "openapi-3.1.yaml": newerYAML, "openapi-3.1.json": newerJSON,
+	} {
 		if err := os.WriteFile(filepath.Join(folder, name), document, 0o600); err != nil {
 			return fmt.Errorf("write the published document: %w", err)
 		}

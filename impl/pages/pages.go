@@ -50,6 +50,8 @@ func Routes(exampleDomain string) []httpserver.Route {
 		fixed("/docs", http.RedirectHandler("/docs/", http.StatusMovedPermanently)),
 		fixed("/openapi.yaml", design.NewStatic("application/yaml", "", openapi.YAML())),
 		fixed("/openapi.json", design.NewStatic("application/json", "", openapi.JSON())),
+		fixed("/openapi-3.1.yaml", design.NewStatic("application/yaml", "", openapi.NewerYAML())),
+		fixed("/openapi-3.1.json", design.NewStatic("application/json", "", openapi.NewerJSON())),
 		fixed(stylePath, design.Stylesheet()),
 		fixed(scriptPath, design.NewStatic("text/javascript; charset=utf-8", "", script)),
 		page("/docs/", func(s *site, _ *http.Request) http.Handler { return s.reference }),
