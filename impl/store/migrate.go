@@ -34,7 +34,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	}
 	// A migration may run long, but must not wait long for a lock: other statements queue up behind it.
 	config.RuntimeParams["statement_timeout"] = "0"
-	setLimits(config, "mailstack migrate")
+	setParameters(config, "mailstack migrate")
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connecting to migrate: %w", err)

@@ -74,7 +74,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the database URL: %w", err)
 	}
-	setLimits(poolConfig.ConnConfig, config.Name)
+	setParameters(poolConfig.ConnConfig, config.Name)
 	watch := &connectionWatch{}
 	poolConfig.ConnConfig.Tracer = watch
 	poolConfig.ShouldPing = watch.shouldPing
@@ -107,8 +107,8 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	return s, nil
 }
 
-// setLimits bounds the waits of a connection. Settings of the URL stay.
-func setLimits(config *pgx.ConnConfig, name string) {
+// setParameters bounds the waits of a connection, and has lists read in the order of their index. Settings of the URL stay.
+func setParameters(config *pgx.ConnConfig, name string) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
@@ -124,6 +124,9 @@ func setLimits(config *pgx.ConnConfig, name string) {
 		"statement_timeout":                   "30s",
 		"lock_timeout":                        "10s",
 		"idle_in_transaction_session_timeout": "30s",
+		// Lists and claims end after a page of an index. Without statistics, as in the partition of a month that has just begun,
+		// Postgres expects few matches, and would rather collect all of them as a bitmap and sort them.
+		"enable_bitmapscan": "off",
 	} {
 		if _, set := config.RuntimeParams[parameter]; !set {
 			config.RuntimeParams[parameter] = value
