@@ -2,10 +2,11 @@
 
 - formats: generators for the formats of our own
 - complete: a positive case is given what no schema can say: a verified domain, a body, a time to come
-- sent, delivery: there is a message to read, and a delivery to replay
-- spare: the run does not delete what it lives on: its key, its domain, its webhook
+- sent, delivery, KEPT: there is a message to read, a delivery to replay, a suppressed address, so that links of lists lead on
+- spare: the run does not delete what it lives on: its key, its domain, and the first of everything else
 - make_room: the limits of an organization do not end the positive cases
-- judges_items, batch_items: the one exception, and the stricter check that stands in its place
+- judges_items, batch_items: an exception, and the stricter check that stands in its place
+- revoked: the other exception, a revoked key, which can be read
 """
 
 import os
@@ -20,7 +21,7 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core.failures import AcceptedNegativeData
-from schemathesis.openapi.checks import EnsureResourceAvailability
+from schemathesis.openapi.checks import EnsureResourceAvailability, UseAfterFree
 
 # The domain that `mailstack dev` has verified.
 VERIFIED = "mail.test"
@@ -175,9 +176,12 @@ def complete_preview(body):
         body.pop("variables")
 
 
-def complete_query(operation, query):
-    # A cursor that is made up is none, and a list takes one filter.
+def complete_query(operation, query, follows):
+    # A cursor that is made up is none, and a list takes one filter; a filter that is made up leaves no item to follow.
     query.pop("cursor", None)
+    if follows and operation in ("GET /v1/emails", "GET /v1/suppressions"):
+        for name in [name for name in query if name != "limit"]:
+            query.pop(name)
     if operation == "GET /v1/emails":
         for name in [name for name in ("status", "to", "from", "tag") if name in query][1:]:
             query.pop(name)
@@ -235,7 +239,7 @@ def send():
 
 
 def deliver():
-    """The path of a delivery. No link leads from an operation to one, and an id that is made up names none."""
+    """The path of a delivery. The links to one begin at a webhook, and an id that is made up names none."""
     webhook = {"url": f"https://hooks.{VERIFIED}/events", "events": ["email.bounced"]}
     answer = caller.post(url + "/v1/webhooks", json=webhook, timeout=LIMIT)
     answer.raise_for_status()
@@ -244,20 +248,39 @@ def deliver():
     return {"id": answer.json()["id"], "deliveryId": test.json()["id"]}
 
 
+def suppress(address):
+    caller.post(url + "/v1/suppressions", json={"addresses": [address]}, timeout=LIMIT).raise_for_status()
+
+
+def compose():
+    answer = caller.post(url + "/v1/templates", json={"name": "Kept", "subject": "Welcome", "text": "Hi"}, timeout=LIMIT)
+    answer.raise_for_status()
+    return answer.json()["id"]
+
+
 REPLAY = "POST /v1/webhooks/{id}/deliveries/{deliveryId}/replay"
+KEPT = "kept@example.com"
 sent = send()
 delivery = deliver()
+suppress(KEPT)
+template = compose()
 
-# The run lives on this key, on this domain and on this webhook.
-spared = {key["id"] for key in listed("/v1/api-keys")} | {domain["id"] for domain in listed("/v1/domains")} | {delivery["id"]}
+# The run lives on this key, on this domain, and on what was just made.
+spared = {one["id"] for path in ("/v1/api-keys", "/v1/domains") for one in listed(path)} | {delivery["id"], template, KEPT}
 stand_ins = set()
+
+
+def named(case):
+    """The id or address in the path."""
+    return case.path_parameters.get("id") or case.path_parameters.get("address")
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    if case.method.upper() == "DELETE" and case.path_parameters.get("id") in spared:
-        case.path_parameters["id"] = str(uuid4())
-        stand_ins.add(case.path_parameters["id"])
+    if case.method.upper() == "DELETE" and named(case) in spared:
+        stand_in = {"id": str(uuid4())} if "id" in case.path_parameters else {"address": uuid4().hex + "@example.com"}
+        case.path_parameters.update(stand_in)
+        stand_ins.update(stand_in.values())
     if not positive(case):
         return
     if isinstance(case.body, dict):
@@ -266,7 +289,7 @@ def before_call(context, case, kwargs):
         # A key that came with another request before is refused, and one with the same replays what may be gone since.
         case.headers["Idempotency-Key"] = (case.headers["Idempotency-Key"] + uuid4().hex)[-255:]
     if isinstance(case.query, dict):
-        complete_query(case.operation.label, case.query)
+        complete_query(case.operation.label, case.query, case.meta.phase.name == "stateful")
     # A link from a member that is null leads nowhere.
     if case.path_parameters.get("id") in (None, "None") and "{id}" in case.operation.path:
         case.path_parameters["id"] = sent if case.operation.path.startswith("/v1/emails/") else str(uuid4())
@@ -275,8 +298,11 @@ def before_call(context, case, kwargs):
         # Half of the ids that are made up name a message.
         if case.path_parameters["id"][-1] in "02468ace":
             case.path_parameters["id"] = sent
-    if case.operation.label == REPLAY and case.path_parameters["deliveryId"][-1] in "02468ace":
+    if case.operation.label == REPLAY and case.meta.phase.name != "stateful" and case.path_parameters["deliveryId"][-1] in "02468ace":
         case.path_parameters.update(delivery)
+    if case.operation.label == "GET /v1/webhooks/{id}/deliveries" and case.meta.phase.name == "stateful":
+        # To a webhook that was just made nothing was posted.
+        case.path_parameters["id"] = delivery["id"]
 
 
 @schemathesis.hook
@@ -302,11 +328,14 @@ def is_envelope(body):
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """judges_items: a batch whose envelope is right is answered 202 whatever its items are; each is judged by itself,
-    as the document says. batch_items looks at them instead. And an id that stands in for a spared one is not there."""
+    as the document says. batch_items looks at them instead. revoked: a revoked key stays readable for 90 days, and says
+    so. And an id that stands in for a spared one is not there."""
     if isinstance(failure, AcceptedNegativeData):
         return not (case.operation.label == BATCH and response.status_code == 202 and is_envelope(case.body))
     if isinstance(failure, EnsureResourceAvailability):
-        return case.path_parameters.get("id") not in stand_ins
+        return named(case) not in stand_ins
+    if isinstance(failure, UseAfterFree) and case.operation.label == "GET /v1/api-keys/{id}":
+        return not response.json()["revokedAt"]
     return True
 
 
