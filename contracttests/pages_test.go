@@ -141,7 +141,9 @@ func TestReferenceShowsTheDocument(t *testing.T) {
 	for _, op := range all {
 		wanted := []string{
 			"<code>" + op.path + "</code>", html.EscapeString(op.spec.Summary), `data-method="` + op.method + `"`, `data-path="` + op.path + `"`,
-			`data-language="curl"`, `data-language="JavaScript"`, `data-language="Python"`, `data-language="Go"`,
+		}
+		for _, language := range []string{"curl", "TypeScript", "Python", "Go", "Java", "PHP", "Ruby", "C#"} {
+			wanted = append(wanted, `<pre tabindex="0" data-language="`+language+`"`)
 		}
 		for status := range op.spec.Responses.Map() {
 			wanted = append(wanted, `">`+status+"</span>")

@@ -1,8 +1,8 @@
 // Command publish writes the documents that clients get into gen/openapi, from openapi.yaml.
 //
-// openapi.yaml and openapi.json are openapi.yaml without the extensions that only this server and its generator read. All
-// other text is kept as it is, so that the published document reads like its source. openapi-3.1.yaml and openapi-3.1.json
-// say the same in OpenAPI 3.1.
+// openapi.yaml and openapi.json are openapi.yaml without the extensions that only this server and its generator read, and
+// with a sample of each operation in several languages. All other text is kept as it is, so that the published document reads
+// like its source. openapi-3.1.yaml and openapi-3.1.json say the same in OpenAPI 3.1.
 //
 //   - main.go: the files, and what is left out
 //   - dialect.go: from OpenAPI 3.0 to 3.1; schema.go: its schemas; nodes.go: members of YAML maps
@@ -21,6 +21,8 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/voostack/mailstack/gen/samples"
 )
 
 func main() {
@@ -37,12 +39,16 @@ func publish(source, folder string) error {
 	if err != nil {
 		return fmt.Errorf("read the spec: %w", err)
 	}
-	asYAML := withoutHints(text)
-	asJSON, err := toJSON(asYAML)
-	if err != nil {
+	bare := withoutHints(text)
+	if err := compare(text, bare); err != nil {
 		return err
 	}
-	if err := compare(text, asJSON); err != nil {
+	asYAML, err := samples.Add(bare)
+	if err != nil {
+		return fmt.Errorf("add the samples: %w", err)
+	}
+	asJSON, err := toJSON(asYAML)
+	if err != nil {
 		return err
 	}
 	newerYAML, newerJSON, err := newer(asYAML)
@@ -100,20 +106,21 @@ func toJSON(document []byte) ([]byte, error) {
 	return append(encoded, '\n'), nil
 }
 
-// compare fails unless the published document is its source without the hints, member by member: lines are removed
+// compare fails unless the bare document is its source without the hints, member by member: lines are removed
 // from text, and a line of prose that looks like an extension would go with them.
-func compare(source, published []byte) error {
-	whole, err := toJSON(source)
-	if err != nil {
+func compare(source, bare []byte) error {
+	whole, sourceErr := toJSON(source)
+	part, bareErr := toJSON(bare)
+	if err := errors.Join(sourceErr, bareErr); err != nil {
 		return err
 	}
 	var want, got any
-	if err := errors.Join(json.Unmarshal(whole, &want), json.Unmarshal(published, &got)); err != nil {
+	if err := errors.Join(json.Unmarshal(whole, &want), json.Unmarshal(part, &got)); err != nil {
 		return fmt.Errorf("compare the documents: %w", err)
 	}
 	removeHints(want)
 	if !reflect.DeepEqual(want, got) {
-		return errors.New("the published document is not the spec without its hints")
+		return errors.New("the document is not the spec without its hints")
 	}
 	return nil
 }

@@ -65,7 +65,6 @@ type reference struct {
 	Title, Version string
 	About          template.HTML
 	Chapters       []chapter
-	Languages      []string
 }
 
 // reference returns what the reference shows.
@@ -74,7 +73,7 @@ func (d *document) reference(operations []*operation) (*reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &reference{Title: d.Info.Title, Version: d.Info.Version, About: about, Languages: languages()}
+	made := &reference{Title: d.Info.Title, Version: d.Info.Version, About: about}
 	for _, tag := range d.Tags {
 		about, err := prose(tag.Description)
 		if err != nil {
@@ -155,8 +154,8 @@ func (d *document) newOperation(path, method string, item *openapi3.PathItem, op
 	if made.Answers, err = newAnswers(op.Responses); err != nil {
 		return nil, err
 	}
-	made.Samples = samples(made)
-	return made, nil
+	made.Samples, err = samplesOf(op)
+	return made, err
 }
 
 // placeOf orders parameters: those that are needed come first.

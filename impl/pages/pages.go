@@ -5,7 +5,7 @@
 //   - site.go: all pages, made when the first is asked for
 //   - document.go: the published document, in the order in which it is written
 //   - operations.go, fields.go: what the reference shows of operations, and of schemas
-//   - samples.go: a request in several languages
+//   - samples.go: the document's samples
 //   - guide.go: the guide to webhooks
 //   - problems.go: the pages that the type of a problem points to
 package pages
