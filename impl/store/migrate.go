@@ -34,6 +34,9 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	}
 	// A migration may run long, but must not wait long for a lock: other statements queue up behind it.
 	config.RuntimeParams["statement_timeout"] = "0"
+	// It may read whole tables, which the statements of the server never do.
+	config.RuntimeParams["enable_seqscan"] = "on"
+	config.RuntimeParams["enable_bitmapscan"] = "on"
 	setParameters(config, "mailstack migrate")
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

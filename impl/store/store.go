@@ -124,9 +124,13 @@ func setParameters(config *pgx.ConnConfig, name string) {
 		"statement_timeout":                   "30s",
 		"lock_timeout":                        "10s",
 		"idle_in_transaction_session_timeout": "30s",
-		// Lists and claims end after a page of an index. Without statistics, as in the partition of a month that has just begun,
-		// Postgres expects few matches, and would rather collect all of them as a bitmap and sort them.
+		// Every statement reads rows by an index and in its order. Postgres would rather read a small table whole, or collect
+		// all matches as a bitmap and sort them; it keeps such a plan until the table is analyzed, by when the table of a new
+		// installation, or the partition of a month that has just begun, may have a million rows.
 		"enable_bitmapscan": "off",
+		"enable_seqscan":    "off",
+		// The cost that stands for "off" would have Postgres compile the few statements on tables without an index.
+		"jit": "off",
 	} {
 		if _, set := config.RuntimeParams[parameter]; !set {
 			config.RuntimeParams[parameter] = value
