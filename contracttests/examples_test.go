@@ -64,14 +64,14 @@ func asRead(value any) any {
 // that it notices faults. TestExamplesAreWhatTheyIllustrate does so for the examples of bodies.
 func TestExamplesOfMembers(t *testing.T) {
 	t.Parallel()
-	must(t, document(t).Validate(t.Context()))
+	must(t, ownDocument(t).Validate(t.Context()))
 	changes := map[string]func(openapi3.Components){
 		"a parameter": func(c openapi3.Components) { c.Parameters["EmailId"].Value.Example = 5 },
 		"a member":    func(c openapi3.Components) { c.Schemas["Email"].Value.Properties["subject"].Value.Example = 5 },
 		"an enum":     func(c openapi3.Components) { c.Schemas["DomainStatus"].Value.Example = "Lost" },
 	}
 	for what, change := range changes {
-		doc := document(t)
+		doc := ownDocument(t)
 		change(*doc.Components)
 		if doc.Validate(t.Context()) == nil {
 			t.Errorf("a wrong example of %s is not noticed", what)

@@ -129,11 +129,9 @@ func TestLockedRowIsNotWaitedFor(t *testing.T) {
 // hurried returns the tenant at a server with a short request timeout.
 func (t *tenant) hurried() *tenant {
 	t.t.Helper()
-	source, err := os.ReadFile("../openapi.yaml")
-	must(t.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	server, err := rest.New(rest.Config{
-		Spec: source, Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(t.t),
+		Spec: prepared(t.t), Store: t.store, Domains: t.domains, Now: t.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(t.t),
 		Intake: intake.New(intake.Config{Store: t.store, Now: t.clock.now, Random: rand.Reader}),
 		Log:    slog.New(slog.DiscardHandler), RequestTimeout: 500 * time.Millisecond,
 	})

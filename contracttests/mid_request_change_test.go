@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -34,11 +33,9 @@ func (m midway) TxPipelined(ctx context.Context, work func(tx *db.Queries) error
 // interrupted returns the stack with a server that calls happen midway.
 func (s *stack) interrupted(happen func()) *stack {
 	s.t.Helper()
-	document, err := os.ReadFile("../openapi.yaml")
-	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	server, err := rest.New(rest.Config{
-		Spec: document, Store: s.store, Domains: s.domains,
+		Spec: prepared(s.t), Store: s.store, Domains: s.domains,
 		Intake: intake.New(intake.Config{Store: midway{s.store, happen}, Now: s.clock.now, Random: rand.Reader}),
 		Now:    s.clock.now, NewID: newID, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -30,13 +31,30 @@ type operation struct {
 	spec    *openapi3.Operation
 }
 
+// sharedDocument is the spec of all tests in the process; it is only read.
+var sharedDocument = sync.OnceValues(readDocument)
+
 func document(t testing.TB) *openapi3.T {
 	t.Helper()
-	source, err := os.ReadFile("../openapi.yaml")
-	must(t, err)
-	doc, err := readSpec(source)
+	doc, err := sharedDocument()
 	must(t, err)
 	return doc
+}
+
+// ownDocument returns a spec that the test may change.
+func ownDocument(t testing.TB) *openapi3.T {
+	t.Helper()
+	doc, err := readDocument()
+	must(t, err)
+	return doc
+}
+
+func readDocument() (*openapi3.T, error) {
+	source, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return readSpec(source)
 }
 
 // The rules for control characters, as patterns: the spec says them in words and names them by x-text.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -216,11 +215,9 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 // A panic gets a problem that reveals nothing about it; the log has everything needed to find the defect.
 func TestPanicIsAnswered(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("../openapi.yaml")
-	must(t, err)
 	var log bytes.Buffer
 	server, err := rest.New(rest.Config{
-		Spec: source, Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		Spec: prepared(t), Now: time.Now, NewID: uuid.New, Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 		ExtraRoutes: []httpserver.Route{{Method: http.MethodGet, Path: "/defect/:id", Handler: http.HandlerFunc(defect)}},
 	})
 	must(t, err)

@@ -25,6 +25,7 @@ import (
 	"github.com/voostack/mailstack/impl/sessim"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/snsreceiver"
+	"github.com/voostack/mailstack/impl/spec"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
 	"github.com/voostack/mailstack/impl/webhook"
@@ -156,12 +157,11 @@ func (s *stack) startSES(resolver *dns.Resolver, log *slog.Logger) *ses.Client {
 }
 
 func (s *stack) startAPI(option options, log *slog.Logger) {
-	document, err := os.ReadFile("../openapi.yaml")
-	must(s.t, err)
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	s.intake = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, QueueSize: option.waiting})
+	var err error
 	s.server, err = rest.New(rest.Config{
-		Spec: document, Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
+		Spec: prepared(s.t), Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: s.intake, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
 		RequestsPerSecond: option.requestsPerSecond, BodyBudget: option.bodies, BodyPace: option.pace, ValidateResponses: true, ExtraRoutes: s.receiver(option, log),
 		ExampleDomain: option.exampleDomain,
@@ -182,6 +182,22 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 			URL: cmp.Or(option.publishTo, s.url+eventsPath), TopicARN: eventsTopic, Own: s.simURL, SignatureVersion: option.events,
 		}))
 	}
+}
+
+// sharedSpec is the spec of all servers in the process; it is only read.
+var sharedSpec = sync.OnceValues(func() (*spec.Prepared, error) {
+	source, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return spec.Prepare(source)
+})
+
+func prepared(t testing.TB) *spec.Prepared {
+	t.Helper()
+	found, err := sharedSpec()
+	must(t, err)
+	return found
 }
 
 const (

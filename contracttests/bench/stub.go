@@ -16,6 +16,7 @@ import (
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/spec"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -40,6 +41,10 @@ func serveStub(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("read the spec: %w", err)
 	}
+	read, err := spec.Prepare(document)
+	if err != nil {
+		return err
+	}
 	database, err := store.Open(ctx, store.Config{URL: os.Getenv("DATABASE_URL"), Name: "stub"})
 	if err != nil {
 		return err
@@ -50,7 +55,7 @@ func serveStub(ctx context.Context, address string) error {
 		return err
 	}
 	server, err := rest.New(rest.Config{
-		Spec: document, Store: database, Intake: unwritten{}, Now: time.Now, Random: rand.Reader, Sealer: sealer,
+		Spec: read, Store: database, Intake: unwritten{}, Now: time.Now, Random: rand.Reader, Sealer: sealer,
 		NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/voostack/mailstack/impl/devdb"
 	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/spec"
 	"github.com/voostack/mailstack/impl/store"
 )
 
@@ -105,8 +106,12 @@ func (d *database) serve(document []byte, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("make a sealer: %w", err)
 	}
+	read, err := spec.Prepare(document)
+	if err != nil {
+		return err
+	}
 	api, err := rest.New(rest.Config{
-		Spec: document, Store: d.store, Sealer: sealer, Random: rand.Reader, Log: log,
+		Spec: read, Store: d.store, Sealer: sealer, Random: rand.Reader, Log: log,
 		Now: time.Now, NewID: func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sns"
 	"github.com/voostack/mailstack/impl/snsreceiver"
+	"github.com/voostack/mailstack/impl/spec"
 	"github.com/voostack/mailstack/impl/sqsconsumer"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/tenancy"
@@ -136,13 +137,17 @@ func (p *Components) API(
 	database *store.Store, sealer *sealed.Sealer, flags APIFlags, policy webhook.Policy, receiver *snsreceiver.Receiver,
 	extra ...httpserver.Route,
 ) (*rest.Server, error) {
+	prepared, err := spec.Prepare(p.Process.Spec)
+	if err != nil {
+		return nil, err
+	}
 	accepting := intake.Config{
 		Store: database, Now: p.Clock.Now, Random: p.Process.Random,
 		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptConcurrency, QueueSize: flags.AcceptQueueSize,
 		Limits: flags.Limits(),
 	}
 	config := rest.Config{
-		Spec:                p.Process.Spec,
+		Spec:                prepared,
 		Store:               database,
 		Domains:             p.Domains(database),
 		AccountSuppressions: p.SES,

@@ -28,16 +28,12 @@ func FuzzSendEmailBody(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	doc, err := spec.Load(source)
-	if err != nil {
-		f.Fatal(err)
-	}
-	operations, err := spec.Operations(doc)
+	prepared, err := spec.Prepare(source)
 	if err != nil {
 		f.Fatal(err)
 	}
 	var rules *spec.Body
-	for _, op := range operations {
+	for _, op := range prepared.Operations {
 		if op.ID == "sendEmail" {
 			rules = op.Body
 		}

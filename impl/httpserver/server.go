@@ -63,8 +63,8 @@ type Authorizer interface {
 // Config holds the parts of a [Server]. Spec, Register, Store, Intake, Authorizer, Now, NewID, Sealer and Log are
 // required.
 type Config struct {
-	// Spec is openapi.yaml.
-	Spec []byte
+	// Spec is openapi.yaml, prepared.
+	Spec *spec.Prepared
 	// Register adds the operations of the spec to the router, each behind its middleware.
 	Register func(router *echo.Echo, middleware map[string][]echo.MiddlewareFunc)
 	// Routes are served outside the spec.
@@ -120,7 +120,7 @@ const readsPerProcessor = 4
 // refusalInterval is the least time between two log lines about requests refused for the same reason.
 const refusalInterval = time.Second
 
-// New makes a Server. It fails if the spec is not valid or does not match the generated code.
+// New makes a Server.
 func New(config Config) (*Server, error) {
 	if config.RequestTimeout <= 0 {
 		config.RequestTimeout = DefaultRequestTimeout
@@ -147,17 +147,9 @@ func New(config Config) (*Server, error) {
 	}
 	server.echo.Use(server.recoverPanic, server.strictRouting, server.refuseOptions, server.refuseWhileDraining)
 
-	doc, err := spec.Load(config.Spec)
-	if err != nil {
-		return nil, err
-	}
-	operations, err := spec.Operations(doc)
-	if err != nil {
-		return nil, err
-	}
-	server.instrumentRoutes(operations)
-	middleware := make(map[string][]echo.MiddlewareFunc, len(operations))
-	for _, op := range operations {
+	server.instrumentRoutes(config.Spec.Operations)
+	middleware := make(map[string][]echo.MiddlewareFunc, len(config.Spec.Operations))
+	for _, op := range config.Spec.Operations {
 		middleware[op.ID] = []echo.MiddlewareFunc{server.replay, server.guard(op), server.withTimeout, server.idempotent}
 	}
 	config.Register(server.echo, middleware)

@@ -31,10 +31,9 @@ type responseValidator struct {
 	invalid atomic.Int64
 }
 
-// newResponseValidator prepares a copy of the spec in which every response is closed: an unlisted member is as
-// wrong as a missing one.
-func newResponseValidator(source []byte) (*responseValidator, error) {
-	doc, err := spec.Load(source)
+// newResponseValidator returns a validator with the closed copy of the spec.
+func newResponseValidator(prepared *spec.Prepared) (*responseValidator, error) {
+	doc, err := prepared.Closed()
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +44,6 @@ func newResponseValidator(source []byte) (*responseValidator, error) {
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
 			w.routes[method+" "+asRoute(path)] = &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: operation}
-			for _, response := range operation.Responses.Map() {
-				for _, media := range response.Value.Content {
-					closeSchema(media.Schema)
-				}
-			}
 		}
 	}
 	return w, nil
@@ -58,19 +52,6 @@ func newResponseValidator(source []byte) (*responseValidator, error) {
 // asRoute returns a path of the spec in the router's notation.
 func asRoute(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
-}
-
-func closeSchema(schema *openapi3.SchemaRef) {
-	if schema == nil {
-		return
-	}
-	if len(schema.Value.Properties) > 0 {
-		schema.Value.AdditionalProperties = openapi3.AdditionalProperties{Has: new(bool)}
-	}
-	for _, property := range schema.Value.Properties {
-		closeSchema(property)
-	}
-	closeSchema(schema.Value.Items)
 }
 
 // InvalidResponses returns how many responses broke the spec. It is 0 unless [Config.ValidateResponses] is set.

@@ -21,14 +21,15 @@ import (
 	"github.com/voostack/mailstack/impl/pages"
 	"github.com/voostack/mailstack/impl/rest/suppressions"
 	"github.com/voostack/mailstack/impl/sealed"
+	"github.com/voostack/mailstack/impl/spec"
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/webhook"
 )
 
 // Config holds the parts of a [Server].
 type Config struct {
-	// Spec is openapi.yaml.
-	Spec    []byte
+	// Spec is openapi.yaml, prepared. Servers may share it.
+	Spec    *spec.Prepared
 	Store   *store.Store
 	Intake  httpserver.Acceptor
 	Domains *domain.Service
@@ -71,7 +72,7 @@ type Server struct {
 	auth *auth.Authenticator
 }
 
-// New makes a Server. It fails if the spec is not valid or does not match the generated code.
+// New makes a Server.
 func New(config Config) (*Server, error) {
 	if config.RequestTimeout <= 0 {
 		config.RequestTimeout = httpserver.DefaultRequestTimeout

@@ -1,7 +1,8 @@
 // Package spec prepares openapi.yaml for the validation of requests and responses. It knows schemas and bytes, and no
 // router.
 //
-//   - operation.go: loading the spec, and its rules for each operation
+//   - prepared.go: loading the spec, once for all servers of a process
+//   - operation.go: its rules for each operation
 //   - formats.go, pattern.go: the formats and patterns that its schemas name
 //   - parameters.go: validation of path, query and header
 //   - body.go: reading, decoding and validating a body
@@ -10,7 +11,6 @@
 package spec
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +19,6 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/apikey"
 )
 
@@ -46,64 +45,6 @@ type Operation struct {
 	// secret.
 	Idempotent bool
 	HasSecret  bool
-}
-
-// Load reads and validates the spec, with the formats that it uses.
-func Load(source []byte) (*openapi3.T, error) {
-	doc, err := openapi3.NewLoader().LoadFromData(source)
-	if err != nil {
-		return nil, fmt.Errorf("read the spec: %w", err)
-	}
-	if err := setTextPatterns(doc); err != nil {
-		return nil, fmt.Errorf("read the spec: %w", err)
-	}
-	for name, check := range formats() {
-		doc.SetStringFormatValidator(name, check)
-	}
-	if err := doc.Validate(context.Background(), openapi3.SetRegexCompiler(CompilePattern)); err != nil {
-		return nil, fmt.Errorf("check the spec: %w", err)
-	}
-	return doc, nil
-}
-
-// Operations prepares every operation of the spec. A secured operation without a scope is an error, and so is one
-// that the generated code does not have: the server does not start with an unguarded operation.
-func Operations(doc *openapi3.T) ([]*Operation, error) {
-	var operations []*Operation
-	for path, item := range doc.Paths.Map() {
-		for method, spec := range item.Operations() {
-			prepared, err := prepareOperation(doc, path, method, item, spec)
-			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", method, path, err)
-			}
-			operations = append(operations, prepared)
-		}
-	}
-	return operations, matchGenerated(operations)
-}
-
-// matchGenerated compares the operations with those that the generated code registers. Guards are attached by
-// operation ID, so an operation with another ID in the spec would be served unguarded.
-func matchGenerated(operations []*Operation) error {
-	generated, err := api.GetSpec()
-	if err != nil {
-		return fmt.Errorf("read the document of the generated code: %w", err)
-	}
-	registered := make(map[string]string)
-	for path, item := range generated.Paths.Map() {
-		for method, spec := range item.Operations() {
-			registered[method+" "+path] = spec.OperationID
-		}
-	}
-	for _, op := range operations {
-		if id, found := registered[op.Method+" "+op.Path]; !found || id != op.ID {
-			return fmt.Errorf("%s %s: operation %s is not in the generated code", op.Method, op.Path, op.ID)
-		}
-	}
-	if len(registered) != len(operations) {
-		return fmt.Errorf("the generated code has %d operations, the document %d", len(registered), len(operations))
-	}
-	return nil
 }
 
 func prepareOperation(
