@@ -88,7 +88,7 @@ func tableMutations(c *contract, proof []evidence) []mutation {
 // answerMutations change each recorded response in every way that the spec describes.
 func answerMutations(c *contract, proof []evidence) []mutation {
 	var found []mutation
-	cells := c.cells()
+	cells, operations := c.cells(), operationsOf(c.doc)
 	for i, one := range proof {
 		add := func(name string, changed exchange) {
 			found = append(found, mutation{one.row.String() + ": " + name, func() iter.Seq[string] {
@@ -97,7 +97,7 @@ func answerMutations(c *contract, proof []evidence) []mutation {
 				return judge(c, cells, append([]evidence{{one.row, changed}}, rest...))
 			}})
 		}
-		response := c.responseTo(one)
+		response := responseTo(operations, one)
 		for name, changed := range statusMutations(cells, one) {
 			add(name, changed)
 		}
@@ -111,8 +111,8 @@ func answerMutations(c *contract, proof []evidence) []mutation {
 	return found
 }
 
-func (c *contract) responseTo(one evidence) *openapi3.Response {
-	for _, op := range operationsOf(c.doc) {
+func responseTo(operations []operation, one evidence) *openapi3.Response {
+	for _, op := range operations {
 		if op.id == one.row.operation {
 			return op.spec.Responses.Status(one.row.status).Value
 		}

@@ -138,7 +138,7 @@ func TestSESIsGone(t *testing.T) {
 					if owner.read(id).Status == api.EmailStatusSent {
 						return true
 					}
-					s.clock.advance(time.Second) // the next attempt is some time away
+					s.clock.advance(200 * time.Millisecond) // the next attempt is some time away
 					return false
 				})
 			}
