@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import boto3
 from botocore.config import Config
 
-STARTS_WITHIN = 30  # seconds
+STARTS_WITHIN = 120  # seconds
 REGION, ACCOUNT = "us-east-1", "000000000000"
 SERVICES = ("sesv2", "sns", "sqs", "sts")
 PREFIXES = {"sesv2": "ses", "sns": "sns", "sqs": "sqs", "sts": "sts"}
@@ -43,7 +43,7 @@ class Simulator:
     def control(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_sim/{path}", data, method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def messages(self):
@@ -51,7 +51,7 @@ class Simulator:
 
     def end(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def __enter__(self):
         return self
@@ -74,7 +74,7 @@ class Recorder:
             aws_access_key_id="test",
             aws_secret_access_key="test",
             # What an error is must be seen, not what a second try makes of it. The simulator is to refuse what is out of range.
-            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, **options),
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=60, **options),
         )
         made.meta.events.register(f"before-parse.{service}", self.record)
         return made
@@ -89,7 +89,7 @@ class Recorder:
         """Sends what no SDK sends, and records the response as one of the operation."""
         request = urllib.request.Request(url + path, body, {"Content-Type": "application/x-www-form-urlencoded", **headers}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 self.add(operation, answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refusal:
             self.add(operation, refusal.code, refusal.headers, refusal.read())
@@ -102,7 +102,7 @@ class World:
     def __init__(self, simulator, recorder):
         self.simulator, self.recorder = simulator, recorder
         for service in SERVICES:
-            setattr(self, service, recorder.client(service, simulator.url, read_timeout=10))
+            setattr(self, service, recorder.client(service, simulator.url, read_timeout=60))
 
     def operations(self):
         """All operations that the simulator offers: name of the service and model of the operation."""

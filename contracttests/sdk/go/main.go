@@ -16,7 +16,7 @@ import (
 )
 
 // sentLimit bounds the wait for a message to be sent.
-const sentLimit = 30 * time.Second
+const sentLimit = 2 * time.Minute
 
 type step struct {
 	Name   string          `json:"name"`
@@ -28,7 +28,7 @@ type step struct {
 type observed map[string]any
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)

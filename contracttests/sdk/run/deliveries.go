@@ -19,7 +19,7 @@ import (
 )
 
 // deliveryLimit bounds the wait for one delivery.
-const deliveryLimit = 30 * time.Second
+const deliveryLimit = 2 * time.Minute
 
 // delivery is a webhook request as the server posted it.
 type delivery struct {

@@ -47,7 +47,7 @@ import (
 )
 
 // runLimit bounds one language's run of the scenario.
-const runLimit = 2 * time.Minute
+const runLimit = 6 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
