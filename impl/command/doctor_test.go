@@ -65,11 +65,11 @@ func TestDoctorPassesWithAQueue(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t, migrated(t), startResolver(t))
 	a.setUp(t, "--queue=events")
-	if printed := diagnose(t, a.environment, 0, "--wait=6s"); !strings.Contains(printed, "until the doctor collected") {
+	if printed := diagnose(t, a.environment, 0, "--wait=15s"); !strings.Contains(printed, "until the doctor collected") {
 		t.Errorf("without a worker the doctor says:\n%s", printed)
 	}
 	a.setUp(t, "--queue=events", "--tracking")
-	if printed := diagnose(t, a.environment, 0, "--wait=6s"); !strings.Contains(printed, "warning: opens and clicks are tracked") {
+	if printed := diagnose(t, a.environment, 0, "--wait=15s"); !strings.Contains(printed, "warning: opens and clicks are tracked") {
 		t.Errorf("with tracking the doctor says:\n%s", printed)
 	}
 	a.setUp(t, "--queue=events")
@@ -196,7 +196,7 @@ func TestDoctorNamesTheHop(t *testing.T) {
 			breaks: func(_ *testing.T, a *account) { a.SetFaults(sessim.Faults{Throttle: -1}) },
 		},
 		"a queue that may not be read": {
-			step: "event", says: "receiving from the queue failed", arguments: []string{"--wait=3s"},
+			step: "event", says: "receiving from the queue failed", arguments: []string{"--wait=9s"},
 			breaks: func(_ *testing.T, a *account) {
 				a.Topics().Forbid("events")
 				a.SetFaults(sessim.Faults{Operations: []string{"ReceiveMessage"}, Forbid: -1})

@@ -113,7 +113,7 @@ func TestServeSendsAndDrains(t *testing.T) {
 	}
 
 	// A message in flight when the signal arrives is finished and stored.
-	p.simulator.SetFaults(sessim.Faults{DelayMs: 500})
+	p.simulator.SetFaults(sessim.Faults{DelayMs: 5000}) // a slow machine has noticed it by then
 	slow := c.send(t, "hello@acme.example")
 	s := storetest.Open(t, p.database)
 	eventually(t, "the email is being sent", func() bool {

@@ -155,7 +155,7 @@ func TestProgramKilledWhileCreating(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	killed := startChild(t, dir)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		found, err := filepath.Glob(filepath.Join(dir, "creating-*", "base"))
 		if err != nil {

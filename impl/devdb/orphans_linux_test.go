@@ -146,7 +146,7 @@ func stateOf(t *testing.T, pid int) string {
 
 func awaitAnswer(t *testing.T, cmd *exec.Cmd, dsn string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		conn, err := pgx.Connect(t.Context(), dsn)
 		if err == nil {

@@ -233,7 +233,7 @@ func TestSilenceIsAmbiguous(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	url := listen(t, func(net.Conn) { <-release })
-	client := connect(t, ses.Config{Endpoint: url, Timeout: 200 * time.Millisecond})
+	client := connect(t, ses.Config{Endpoint: url, Timeout: 2 * time.Second})
 	_, err := client.Send(t.Context(), message())
 	close(release)
 	wantFailure(t, err, ses.Ambiguous)

@@ -197,11 +197,11 @@ func TestTimeoutBoundsTheWholeCall(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()
-	client := connect(t, ses.Config{Endpoint: server.URL, Timeout: 100 * time.Millisecond})
+	client := connect(t, ses.Config{Endpoint: server.URL, Timeout: time.Second})
 	begin := time.Now()
 	_, err := client.GetQuota(t.Context())
 	wantFailure(t, err, ses.Ambiguous)
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 20*time.Second {
 		t.Error("took", took)
 	}
 }

@@ -23,7 +23,7 @@ func TestAnswersThatNobodyGotAreCounted(t *testing.T) {
 		wantClass(t, err, ses.Ambiguous)
 	}
 	r.SetFaults(sessim.Faults{Hang: 1})
-	hasty := r.connect(t, ses.Config{Timeout: 50 * time.Millisecond})
+	hasty := r.connect(t, ses.Config{Timeout: 2 * time.Second})
 	_, err := hasty.Send(t.Context(), message())
 	wantClass(t, err, ses.Ambiguous)
 	eventually(t, "the call ends", func() bool { return r.Answers().UnderWay == 0 })

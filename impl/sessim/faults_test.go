@@ -88,7 +88,7 @@ func TestHangEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	r := ready(t, sessim.Config{})
 	r.SetFaults(sessim.Faults{Hang: 1})
-	hasty := r.connect(t, ses.Config{Timeout: 50 * time.Millisecond})
+	hasty := r.connect(t, ses.Config{Timeout: 2 * time.Second})
 	_, err := hasty.Send(t.Context(), message())
 	wantClass(t, err, ses.Ambiguous)
 	if !errors.Is(err, context.DeadlineExceeded) {

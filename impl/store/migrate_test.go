@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/voostack/mailstack/impl/store"
 	"github.com/voostack/mailstack/impl/store/storetest"
@@ -19,7 +18,6 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 	if err != nil || have != 0 || want < 7 {
 		t.Fatalf("before: have %d, want %d, error %v", have, want, err)
 	}
-	started := time.Now()
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -29,9 +27,6 @@ func TestMigrateFromFourProcessesAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if took := time.Since(started); took > 15*time.Second {
-		t.Errorf("took %v", took)
-	}
 	have, want, err = s.SchemaVersion(t.Context())
 	if err != nil || have != want {
 		t.Errorf("after: have %d, want %d, error %v", have, want, err)

@@ -148,7 +148,7 @@ func TestAttemptsEndHoweverTheEndpointAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sender := plainSender(func(c *webhook.Config) { c.Timeout = 2 * time.Second })
+			sender := plainSender(func(c *webhook.Config) { c.Timeout = 5 * time.Second })
 			result := sender.Send(t.Context(), delivery(raw(t, c.answer)))
 			if result.Failure != c.failure {
 				t.Errorf("%+v", result)

@@ -70,8 +70,9 @@ func TestAnotherOrganizationIsSentWithinASecond(t *testing.T) {
 	slowest := time.Duration(0)
 	for range 5 {
 		other := h.tenant(t)
-		before, accepted := h.ses.Stats().Accepted, time.Now()
+		before := h.ses.Stats().Accepted
 		id := h.accept(t, other, 1)[0].String()
+		queued, accepted := h.ses.Stats().Accepted, time.Now()
 		var found sessim.Record
 		eventually(t, "another's message is sent", func() bool {
 			for _, record := range h.ses.Records(before, 1000) {
@@ -82,7 +83,7 @@ func TestAnotherOrganizationIsSentWithinASecond(t *testing.T) {
 			}
 			return false
 		})
-		if ahead := (found.Sequence - before) * perMessage; ahead > perSecond {
+		if ahead := (found.Sequence - queued) * perMessage; ahead > perSecond {
 			t.Errorf("%d recipients of the backlog went before another organization's message", ahead)
 		}
 		slowest = max(slowest, found.ReceivedAt.Sub(accepted))
@@ -96,25 +97,26 @@ func TestAnotherOrganizationIsSentWithinASecond(t *testing.T) {
 
 func TestDispatchersShareTheRate(t *testing.T) {
 	t.Parallel()
-	const perSecond, messages = 200, 300
-	h := limited(t, perSecond)
+	const perSecond, burst, messages = 200, 0.2, 300
+	// What a busy machine holds up arrives at SES at once, which takes more than it says.
+	h := limited(t, 2*perSecond)
 	ids := h.accept(t, h.tenant(t), messages)
 	var sent [2]atomic.Int64
 	var throttled atomic.Int64
+	began := time.Now()
 	for i := range sent {
-		start(t, h.newWorker(t, live(h, &sent[i], &throttled)))
+		start(t, h.newWorker(t, live(h, &sent[i], &throttled), told(perSecond)))
 	}
 	eventually(t, "all are sent", h.idle(t))
 	requireEachOnce(t, h, ids)
-	records := h.ses.Records(0, messages)
-	// Beyond the rate, allow the burst of 0.2 seconds, and half a second for a busy machine.
-	for i, first := range records {
-		recipients := 0
-		for _, last := range records[i:] {
-			recipients += last.Recipients
-			if most := perSecond * (last.ReceivedAt.Sub(first.ReceivedAt).Seconds() + 0.2 + 0.5); float64(recipients) > most {
-				t.Fatalf("%d recipients within %s", recipients, last.ReceivedAt.Sub(first.ReceivedAt))
-			}
+	// There is a backlog from the beginning, so that at no time more than the rate and one burst may have been sent since
+	// then. A claim may go beyond by one message.
+	recipients := 0
+	for _, one := range h.ses.Records(0, messages) {
+		recipients += one.Recipients
+		since := one.ReceivedAt.Sub(began)
+		if most := perSecond*(since.Seconds()+burst) + perMessage; float64(recipients) > most {
+			t.Fatalf("%d recipients within %s", recipients, since)
 		}
 	}
 	if a, b := sent[0].Load(), sent[1].Load(); min(a, b) < messages/10 {
@@ -126,19 +128,24 @@ func TestDispatchersShareTheRate(t *testing.T) {
 	h.requireNoneFailed(t)
 }
 
+// told has a worker believe that the account may send to perSecond recipients a second.
+func told(perSecond float64) func(*worker.Config) {
+	return func(c *worker.Config) {
+		c.FetchQuota = func(context.Context) (ses.Quota, error) {
+			return ses.Quota{Max24Hour: -1, MaxPerSecond: perSecond}, nil
+		}
+	}
+}
+
+// SES takes so little that any machine sends more.
 func TestQuotaThatLies(t *testing.T) {
 	t.Parallel()
-	const told, messages = 1000, 200
-	h := limited(t, 100)
+	const messages = 60
+	h := limited(t, 30)
 	ids := h.accept(t, h.tenant(t), messages)
 	var taken, throttled atomic.Int64
 	for range 2 {
-		start(t, h.newWorker(t, func(c *worker.Config) {
-			live(h, &taken, &throttled)(c)
-			c.FetchQuota = func(context.Context) (ses.Quota, error) {
-				return ses.Quota{Max24Hour: -1, MaxPerSecond: told}, nil
-			}
-		}))
+		start(t, h.newWorker(t, live(h, &taken, &throttled), told(1000)))
 	}
 	eventually(t, "all are sent", h.idle(t))
 	requireEachOnce(t, h, ids)
@@ -178,7 +185,7 @@ func TestDailyQuotaDefers(t *testing.T) {
 // paid.
 func TestManyRecipientsAreADebt(t *testing.T) {
 	t.Parallel()
-	h := limited(t, 10)
+	h := limited(t, 1) // the debt is paid so slowly that it is there for all of the test
 	o := h.tenant(t)
 	large := h.accept(t, o, 1)[0]
 	h.exec(t, `INSERT INTO recipients (email_id, position, organization_id, kind, name, address, address_key)

@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // testTimeout bounds how long a test waits for something that must happen.
-const testTimeout = 30 * time.Second
+const testTimeout = 2 * time.Minute
 
 // house is the environment of a test: a database, a simulated SES, a clock, and a worker on them.
 type house struct {

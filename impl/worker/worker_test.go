@@ -241,7 +241,11 @@ func TestAClaimThatTakesTooLongIsTriedWithFewer(t *testing.T) {
 	h := newHouse(t)
 	h.accept(t, h.tenant(t), 20)
 	h.worker = h.newWorker(t, func(c *worker.Config) { c.FetchQuota, c.SendConcurrency = nil, 8 })
-	h.exec(t, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END $$`)
+	// Two are claimed at once, a third takes too long.
+	h.exec(t, `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF (SELECT count(*) FROM sends WHERE leased_until IS NOT NULL) >= 2 THEN PERFORM pg_sleep(600); END IF;
+		RETURN NEW;
+	END $$`)
 	h.exec(t, `CREATE TRIGGER dawdle BEFORE UPDATE ON sends FOR EACH ROW WHEN (NEW.leased_until IS NOT NULL) EXECUTE FUNCTION dawdle()`)
 	if n, err := h.worker.RunOnce(t.Context()); err == nil {
 		t.Fatalf("%d messages were claimed in time", n)
@@ -307,7 +311,7 @@ func TestStopCutsOffWhatNeverEnds(t *testing.T) {
 	id := h.accept(t, o, 1)[0]
 	asked := make(chan struct{})
 	d := h.newWorker(t, func(c *worker.Config) {
-		c.DrainTimeout = time.Second
+		c.DrainTimeout = 10 * time.Second // the last fifth is for storing
 		c.SES = sender(func(ctx context.Context, _ ses.Message) (string, error) {
 			close(asked)
 			<-ctx.Done()
