@@ -30,7 +30,7 @@ import (
 )
 
 // setupTimeout bounds setup and cleanup of a test, on a machine that is busy with other tests.
-const setupTimeout = 3 * time.Minute
+const setupTimeout = 10 * time.Minute
 
 // maxConns is the pool size per test function: many run at once on one server.
 const maxConns = 8
