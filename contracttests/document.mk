@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto standins guide browser
+.PHONY: lint-spec breaking released schemathesis boto standins guide browser samples
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -76,4 +76,15 @@ browser: build contracttests/browser/node_modules/.package-lock.json
 contracttests/browser/node_modules/.package-lock.json: contracttests/browser/package-lock.json
 	@command -v npm >/dev/null || { echo "browser needs node with npm" >&2; exit 1; }
 	npm ci --prefix contracttests/browser --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# 30 s, 45 s.
+## samples: run the samples of the published document against a server, in every language; ONLY=curl,Go selects some
+samples: build contracttests/samples/node_modules/.package-lock.json $(VENV)/samples/installed
+	@$(GO) build -trimpath -o bin/run-samples ./contracttests/samples
+	@contracttests/with-dev.sh bin/run-samples -parser=$(VENV)/samples/bin/python -only='$(ONLY)'
+
+contracttests/samples/node_modules/.package-lock.json: contracttests/samples/package-lock.json
+	@command -v npm >/dev/null || { echo "samples needs node with npm" >&2; exit 1; }
+	npm ci --prefix contracttests/samples --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
