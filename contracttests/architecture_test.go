@@ -110,7 +110,7 @@ type laws struct {
 func lawsOfImports() laws {
 	return laws{
 		entryPoints: []string{"impl/rest", "impl/snsreceiver"},
-		workers:     []string{"impl/worker", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance", "impl/reputation"},
+		workers:     []string{"impl/worker", "impl/takeover", "impl/sending", "impl/sesevents", "impl/deliveries", "impl/maintenance", "impl/reputation"},
 		apart: [][2]string{
 			{"impl/sessim", "impl/ses"},
 			{"impl/sessim", "impl/awsevents"},

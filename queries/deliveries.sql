@@ -141,7 +141,8 @@ taken AS (
 UPDATE deliveries
 SET attempt = deliveries.attempt + 1,
     due_at = @leased_until::timestamptz,
-    leased_until = @leased_until::timestamptz
+    leased_until = @leased_until::timestamptz,
+    worker_id = sqlc.narg(worker_id)::uuid
 FROM taken
 JOIN webhooks ON webhooks.id = taken.lane
 WHERE deliveries.id = taken.id

@@ -126,7 +126,8 @@ taken AS (
 UPDATE domain_checks
 SET attempt = domain_checks.attempt + 1,
     due_at = @leased_until::timestamptz,
-    leased_until = @leased_until::timestamptz
+    leased_until = @leased_until::timestamptz,
+    worker_id = sqlc.narg(worker_id)::uuid
 FROM taken
 WHERE domain_checks.domain_id = taken.domain_id
 RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.attempt;

@@ -72,9 +72,9 @@ WITH RECURSIVE lanes AS (
 ),
 busy AS MATERIALIZED (
     SELECT
-        unnest($2::uuid[]) AS organization_id,
-        unnest($3::integer[]) AS quick_in_flight,
-        unnest($4::integer[]) AS other_in_flight
+        unnest($3::uuid[]) AS organization_id,
+        unnest($4::integer[]) AS quick_in_flight,
+        unnest($5::integer[]) AS other_in_flight
 ),
 active AS MATERIALIZED (
     SELECT
@@ -82,26 +82,26 @@ active AS MATERIALIZED (
         webhooks.organization_id,
         webhooks.quick,
         webhooks.concurrency - (
-            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > $5::timestamptz
+            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > $6::timestamptz
         ) AS room,
         coalesce(CASE WHEN webhooks.quick THEN busy.quick_in_flight ELSE busy.other_in_flight END, 0) AS in_flight,
         CAST(CASE
-            WHEN webhooks.quick THEN $6::integer
-            WHEN webhooks.failing_since IS NULL THEN $7::integer
-            ELSE $8::integer
+            WHEN webhooks.quick THEN $7::integer
+            WHEN webhooks.failing_since IS NULL THEN $8::integer
+            ELSE $9::integer
         END AS integer) AS free
     FROM lanes
     JOIN webhooks ON webhooks.id = lanes.lane AND webhooks.enabled
     LEFT JOIN busy ON busy.organization_id = webhooks.organization_id
-    WHERE coalesce(webhooks.paused_until <= $5::timestamptz, true)
-      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= $5::timestamptz)
+    WHERE coalesce(webhooks.paused_until <= $6::timestamptz, true)
+      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= $6::timestamptz)
 ),
 ordered AS MATERIALIZED (
     SELECT turns.lane, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
-        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, $9::bigint)) AS place
+        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, $10::bigint)) AS place
     FROM (
         SELECT active.lane, active.organization_id, active.quick, active.room, active.in_flight, active.free, row_number() OVER (
-            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, $9::bigint)
+            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, $10::bigint)
         ) AS turn
         FROM active
         WHERE active.room > 0 AND active.free > 0 AND active.in_flight < greatest(active.free - 1, 1)
@@ -119,7 +119,7 @@ candidates AS MATERIALIZED (
     FROM served
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = served.lane AND d.due_at <= $5::timestamptz
+        WHERE d.webhook_id = served.lane AND d.due_at <= $6::timestamptz
         ORDER BY d.due_at
         LIMIT least(served.room, ceil(served.free::numeric / served.lanes))
         FOR UPDATE SKIP LOCKED
@@ -129,13 +129,13 @@ ranked AS (
     SELECT candidates.id, candidates.lane, candidates.organization_id, candidates.quick, candidates.in_flight, candidates.free,
         row_number() OVER (
             PARTITION BY candidates.quick, candidates.organization_id
-            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, $9::bigint)
+            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, $10::bigint)
         ) AS turn
     FROM candidates
 ),
 placed AS (
     SELECT ranked.id, ranked.lane, ranked.in_flight, ranked.free, ranked.turn,
-        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, $9::bigint)) AS place
+        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, $10::bigint)) AS place
     FROM ranked
 ),
 taken AS (
@@ -145,7 +145,8 @@ taken AS (
 UPDATE deliveries
 SET attempt = deliveries.attempt + 1,
     due_at = $1::timestamptz,
-    leased_until = $1::timestamptz
+    leased_until = $1::timestamptz,
+    worker_id = $2::uuid
 FROM taken
 JOIN webhooks ON webhooks.id = taken.lane
 WHERE deliveries.id = taken.id
@@ -157,6 +158,7 @@ RETURNING
 
 type DeliveryClaimParams struct {
 	LeasedUntil     time.Time
+	WorkerID        *uuid.UUID
 	OrganizationIds []uuid.UUID
 	QuickInFlight   []int32
 	OtherInFlight   []int32
@@ -191,6 +193,7 @@ type DeliveryClaimRow struct {
 func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([]DeliveryClaimRow, error) {
 	rows, err := q.db.Query(ctx, deliveryClaim,
 		arg.LeasedUntil,
+		arg.WorkerID,
 		arg.OrganizationIds,
 		arg.QuickInFlight,
 		arg.OtherInFlight,
@@ -274,7 +277,7 @@ func (q *Queries) DeliveryDeleteOrphaned(ctx context.Context, maxRows int32) (in
 const deliveryInsert = `-- name: DeliveryInsert :one
 INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, $7)
-RETURNING id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at
+RETURNING id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at, worker_id
 `
 
 type DeliveryInsertParams struct {
@@ -312,6 +315,7 @@ func (q *Queries) DeliveryInsert(ctx context.Context, arg DeliveryInsertParams) 
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.FinishedAt,
+		&i.WorkerID,
 	)
 	return i, err
 }
@@ -347,8 +351,8 @@ func (q *Queries) DeliveryInsertSubscribed(ctx context.Context, arg DeliveryInse
 }
 
 const deliveryList = `-- name: DeliveryList :many
-SELECT deliveries.id, deliveries.organization_id, deliveries.webhook_id, deliveries.event_id, deliveries.event_type, deliveries.payload, deliveries.state, deliveries.due_at, deliveries.attempt, deliveries.attempts_before, deliveries.leased_until, deliveries.created_at, deliveries.finished_at FROM (
-    SELECT id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at FROM deliveries
+SELECT deliveries.id, deliveries.organization_id, deliveries.webhook_id, deliveries.event_id, deliveries.event_type, deliveries.payload, deliveries.state, deliveries.due_at, deliveries.attempt, deliveries.attempts_before, deliveries.leased_until, deliveries.created_at, deliveries.finished_at, deliveries.worker_id FROM (
+    SELECT id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at, worker_id FROM deliveries
     WHERE organization_id = $1
       AND (webhook_id, id) >= ($2::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
       AND (webhook_id, id) <= ($2::uuid, $3::uuid)
@@ -396,6 +400,7 @@ func (q *Queries) DeliveryList(ctx context.Context, arg DeliveryListParams) ([]D
 			&i.LeasedUntil,
 			&i.CreatedAt,
 			&i.FinishedAt,
+			&i.WorkerID,
 		); err != nil {
 			return nil, err
 		}
@@ -415,7 +420,7 @@ SET state = CASE WHEN leased_until > $1::timestamptz THEN state ELSE 'Pending' E
     attempts_before = CASE WHEN leased_until > $1 THEN attempts_before ELSE attempt END,
     finished_at = CASE WHEN leased_until > $1 THEN finished_at END
 WHERE organization_id = $2 AND webhook_id = $3 AND id = $4
-RETURNING id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at
+RETURNING id, organization_id, webhook_id, event_id, event_type, payload, state, due_at, attempt, attempts_before, leased_until, created_at, finished_at, worker_id
 `
 
 type DeliveryReplayParams struct {
@@ -448,6 +453,7 @@ func (q *Queries) DeliveryReplay(ctx context.Context, arg DeliveryReplayParams) 
 		&i.LeasedUntil,
 		&i.CreatedAt,
 		&i.FinishedAt,
+		&i.WorkerID,
 	)
 	return i, err
 }

@@ -25,18 +25,18 @@ WITH RECURSIVE lanes AS (
 ),
 active AS MATERIALIZED (
     SELECT lanes.lane FROM lanes
-    WHERE EXISTS (SELECT 1 FROM domain_checks c WHERE c.organization_id = lanes.lane AND c.due_at <= $2::timestamptz)
-    ORDER BY uuid_hash_extended(lanes.lane, $3::bigint)
-    LIMIT $4
+    WHERE EXISTS (SELECT 1 FROM domain_checks c WHERE c.organization_id = lanes.lane AND c.due_at <= $3::timestamptz)
+    ORDER BY uuid_hash_extended(lanes.lane, $4::bigint)
+    LIMIT $5
 ),
 candidates AS MATERIALIZED (
     SELECT active.lane, due.domain_id, due.due_at
     FROM active
     CROSS JOIN LATERAL (
         SELECT c.domain_id, c.due_at FROM domain_checks c
-        WHERE c.organization_id = active.lane AND c.due_at <= $2::timestamptz
+        WHERE c.organization_id = active.lane AND c.due_at <= $3::timestamptz
         ORDER BY c.due_at
-        LIMIT least($5::integer, (SELECT ceil(CAST($4 AS integer)::numeric / nullif(count(*), 0)) FROM active))
+        LIMIT least($6::integer, (SELECT ceil(CAST($5 AS integer)::numeric / nullif(count(*), 0)) FROM active))
         FOR UPDATE SKIP LOCKED
     ) AS due
 ),
@@ -46,13 +46,14 @@ taken AS (
         SELECT domain_id, lane, row_number() OVER (PARTITION BY lane ORDER BY due_at, domain_id) AS turn
         FROM candidates
     ) AS ranked
-    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $3::bigint)
-    LIMIT $4
+    ORDER BY ranked.turn, uuid_hash_extended(ranked.lane, $4::bigint)
+    LIMIT $5
 )
 UPDATE domain_checks
 SET attempt = domain_checks.attempt + 1,
     due_at = $1::timestamptz,
-    leased_until = $1::timestamptz
+    leased_until = $1::timestamptz,
+    worker_id = $2::uuid
 FROM taken
 WHERE domain_checks.domain_id = taken.domain_id
 RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.attempt
@@ -60,6 +61,7 @@ RETURNING domain_checks.domain_id, domain_checks.organization_id, domain_checks.
 
 type DomainCheckClaimParams struct {
 	LeasedUntil time.Time
+	WorkerID    *uuid.UUID
 	Now         time.Time
 	Seed        int64
 	MaxRows     int32
@@ -76,6 +78,7 @@ type DomainCheckClaimRow struct {
 func (q *Queries) DomainCheckClaim(ctx context.Context, arg DomainCheckClaimParams) ([]DomainCheckClaimRow, error) {
 	rows, err := q.db.Query(ctx, domainCheckClaim,
 		arg.LeasedUntil,
+		arg.WorkerID,
 		arg.Now,
 		arg.Seed,
 		arg.MaxRows,

@@ -37,6 +37,7 @@ type Delivery struct {
 	LeasedUntil    *time.Time
 	CreatedAt      time.Time
 	FinishedAt     *time.Time
+	WorkerID       *uuid.UUID
 }
 
 type DeliveryAttempt struct {

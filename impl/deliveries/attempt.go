@@ -19,7 +19,13 @@ const (
 )
 
 func (d *Deliverer) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]db.DeliveryClaimRow, error) {
-	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, d.slots.claimParams(claim))
+	worker, ready := d.config.Worker()
+	if !ready {
+		return nil, nil
+	}
+	params := d.slots.claimParams(claim)
+	params.WorkerID = worker
+	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, params)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}

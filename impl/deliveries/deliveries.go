@@ -22,6 +22,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/voostack/mailstack/gen/db"
 	"github.com/voostack/mailstack/impl/loglimit"
 	"github.com/voostack/mailstack/impl/sealed"
@@ -60,6 +62,9 @@ type Config struct {
 	Sender Sender
 	// Sealer opens the signing keys of webhooks.
 	Sealer *sealed.Sealer
+	// Worker returns the id of the worker under which deliveries are claimed; nil means that leases end by time alone. ready
+	// is false while nothing may be claimed. Nil means that leases end by time alone.
+	Worker func() (id *uuid.UUID, ready bool)
 	// PollInterval is how long an idle deliverer waits before it looks for work, unless it is notified.
 	// Zero means 500 ms.
 	PollInterval time.Duration
@@ -87,6 +92,9 @@ func New(config Config) (*Deliverer, error) {
 	if config.Store == nil || config.Sender == nil || config.Sealer == nil {
 		return nil, errors.New("deliveries: Store, Sender and Sealer are required")
 	}
+	if config.Worker == nil {
+		config.Worker = func() (*uuid.UUID, bool) { return nil, true }
+	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
@@ -109,6 +117,9 @@ func New(config Config) (*Deliverer, error) {
 	}
 	return d, nil
 }
+
+// Wake makes an idle deliverer look for work at once. It never blocks.
+func (d *Deliverer) Wake() { d.queue.Wake() }
 
 // Run delivers until ctx ends, and then finishes what is in flight.
 func (d *Deliverer) Run(ctx context.Context) {

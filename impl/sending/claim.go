@@ -40,7 +40,8 @@ type claimResult struct {
 // waiting result could expire, and the message would be sent twice. After a claim that ran out of time, the next
 // groups are smaller: a claim locks the quota for all workers until it ends.
 func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
-	if s.settler.IsStalled() {
+	worker, ready := s.worker()
+	if !ready || s.settler.IsStalled() {
 		return nil, nil
 	}
 	if wait := max(s.throttleCooldown.Remaining(claim.Now), s.accountCooldown.Remaining(claim.Now), s.limiter.PausedFor(claim.Now)); wait > 0 {
@@ -60,8 +61,10 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	}
 	var made claimResult
 	err = s.config.Store.TxPipelined(ctx, func(tx *db.Queries) (err error) {
-		made, err = s.claimWithin(ctx, tx, claim, expiredLeaseUntil, lanes, floors)
-		return err
+		if made, err = s.claimWithin(ctx, tx, claim, expiredLeaseUntil, lanes, floors); err != nil {
+			return err
+		}
+		return noteUnstarted(ctx, tx, worker, claim.LeasedUntil, made.group)
 	})
 	if errors.Is(err, sendlimit.ErrNoQuota) {
 		if err := s.RefreshQuota(ctx); err != nil {
@@ -81,7 +84,7 @@ func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]mes
 	}
 	if len(made.group) > 0 {
 		s.claimSize.grow()
-		s.holdBodies(ctx, made.group)
+		made.group = s.start(ctx, worker, claim.LeasedUntil, made.group)
 	}
 	if made.deferred > 0 {
 		s.queue.Wake() // the deferred messages may have hidden others that are due

@@ -2,6 +2,7 @@
 //
 //   - sending.go: [Sender], its configuration, running and stopping
 //   - claim.go: which messages are next; claim_size.go: how many one claim may ask for; lanes.go: where it begins
+//   - start.go: from a claim to attempts; what a lost session does to it
 //   - body_budget.go: how many bytes of bodies may be in memory; bodies.go: reading them
 //   - preflight.go: checks again what acceptance checked
 //   - attempt.go: one attempt for one message
@@ -55,10 +56,22 @@ type Provider interface {
 	Send(ctx context.Context, message ses.Message) (providerMessageID string, err error)
 }
 
+// Session is the session of Postgres by which a worker lives. A message that was claimed and not started is given to
+// another worker when the session ends; nothing is started after that. *takeover.Session is one.
+type Session interface {
+	// Worker returns the id to claim under; nil means that leases end by time alone. ready is false while nothing may be
+	// claimed.
+	Worker() (id *uuid.UUID, ready bool)
+	// Start notes that the messages of a claim may be at SES from now on. When it fails, none may be sent.
+	Start(ctx context.Context, worker uuid.UUID, leasedUntil time.Time) error
+}
+
 // Config of a [Sender]. Store and SES are required.
 type Config struct {
 	Store *store.Store
 	SES   Provider
+	// Session is that of this process. Nil means that leases end by time alone.
+	Session Session
 	// FetchQuota reads from SES what the account may send. Nil means that only SES itself limits.
 	FetchQuota func(ctx context.Context) (ses.Quota, error)
 	// OnDomainNotReady is called once for each domain that SES did not know, after the results of a group are

@@ -57,12 +57,7 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func(payloa
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	// A failed close loses nothing.
-	defer func() {
-		finish, cancel := detach(ctx)
-		defer cancel()
-		_ = conn.Close(finish)
-	}()
+	defer closeNow(ctx, conn)
 	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}

@@ -4,6 +4,7 @@
 //   - store.go: the pool of connections and its limits
 //   - tx.go: transactions; pipeline.go: transactions in fewer round trips
 //   - listen.go, notify.go: notifications
+//   - session.go: connections outside the pool
 //   - clock.go: the clock of Postgres, which all processes read
 //   - migrate.go: the schema and its version
 //   - partitions.go: monthly partitions, for retention; partition_indexes.go: indexes on them, built while they are used

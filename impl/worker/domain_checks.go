@@ -33,8 +33,12 @@ type domainCheck struct {
 }
 
 func (w *Worker) claimChecks(ctx context.Context, claim workqueue.ClaimRequest) ([]domainCheck, error) {
+	worker, ready := w.session.Worker()
+	if !ready {
+		return nil, nil
+	}
 	rows, err := w.config.Store.Queries().DomainCheckClaim(ctx, db.DomainCheckClaimParams{
-		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total,
+		Now: claim.Now, LeasedUntil: claim.LeasedUntil, Seed: claim.Seed, PerLane: claim.PerLane, MaxRows: claim.Total, WorkerID: worker,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim domain checks: %w", err)

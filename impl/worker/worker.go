@@ -28,6 +28,7 @@ import (
 	"github.com/voostack/mailstack/impl/ses"
 	"github.com/voostack/mailstack/impl/sesevents"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/takeover"
 	"github.com/voostack/mailstack/impl/tenancy"
 	"github.com/voostack/mailstack/impl/workqueue"
 )
@@ -108,6 +109,7 @@ type Worker struct {
 	Reputation *reputation.Watcher
 
 	config       Config
+	session      *takeover.Session
 	domainChecks *workqueue.Runner[domainCheck]
 }
 
@@ -123,6 +125,7 @@ func New(config Config) (*Worker, error) {
 			Store: config.Store, Contents: config.ContentRetention, Messages: config.MessageRetention, Now: config.Now, Log: config.Log,
 		},
 		Reputation: &reputation.Watcher{Store: config.Store, Thresholds: config.Reputation, Now: config.Now, Log: config.Log},
+		session:    takeover.New(takeover.Config{Store: config.Store, Now: config.Now, Random: config.Random, Log: config.Log}),
 	}
 	drain := time.Duration(float64(config.DrainTimeout) * drainShareOfWork)
 	var err error
@@ -132,7 +135,7 @@ func New(config Config) (*Worker, error) {
 	}
 	if w.Sending, err = sending.New(sending.Config{
 		OnTenantRefused: forget,
-		Store:           config.Store, SES: config.SES, FetchQuota: config.FetchQuota, OnDomainNotReady: w.domainRefused,
+		Store:           config.Store, SES: config.SES, Session: w.session, FetchQuota: config.FetchQuota, OnDomainNotReady: w.domainRefused,
 		Concurrency: config.SendConcurrency, PollInterval: config.PollInterval, DrainTimeout: config.DrainTimeout,
 		Observer: config.Observer, Tracer: config.Tracer, Now: config.Now, Random: config.Random, Log: config.Log,
 	}); err != nil {
@@ -144,7 +147,7 @@ func New(config Config) (*Worker, error) {
 		return nil, err
 	}
 	if w.Deliveries, err = deliveries.New(deliveries.Config{
-		Store: config.Store, Sender: config.WebhookSender, Sealer: config.Sealer, PollInterval: config.PollInterval,
+		Store: config.Store, Sender: config.WebhookSender, Sealer: config.Sealer, Worker: w.session.Worker, PollInterval: config.PollInterval,
 		DrainTimeout: drain, Now: config.Now, Random: config.Random, Log: config.Log,
 	}); err != nil {
 		return nil, err
@@ -182,6 +185,7 @@ func (w *Worker) Wake() { w.Sending.Wake() }
 // timeout. It returns an error when results of sends could not be stored by then; their messages will be tried
 // again as ambiguous.
 func (w *Worker) Run(ctx context.Context) error {
+	defer w.live(ctx)()
 	jobs := &maintenance.Runner{Jobs: w.jobs(), Random: w.config.Random, Observer: w.config.Observer, Log: w.config.Log}
 	var running sync.WaitGroup
 	for _, part := range []func(context.Context){w.domainChecks.Run, w.Events.Run, w.Deliveries.Run, jobs.Run} {
@@ -190,6 +194,23 @@ func (w *Worker) Run(ctx context.Context) error {
 	err := w.Sending.Run(ctx)
 	running.Wait()
 	return err
+}
+
+// live keeps the session of this worker until the returned function is called, which waits for its end: after the drain.
+func (w *Worker) live(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var living sync.WaitGroup
+	living.Go(func() {
+		w.session.Run(ctx, func() {
+			w.Sending.Wake()
+			w.Deliveries.Wake()
+			w.domainChecks.Wake()
+		})
+	})
+	return func() {
+		cancel()
+		living.Wait()
+	}
 }
 
 // jobs returns the periodic jobs of all parts.

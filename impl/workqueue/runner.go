@@ -8,8 +8,8 @@
 // The rules of the rows: a claim takes rows whose due_at has come, in turn over their lanes (fairness keys: no
 // lane holds up another). It counts the attempt, moves due_at to the end of the lease, and is committed before any
 // work begins. The process that does the work settles it in the row, as long as no later attempt has begun. A
-// process that dies settles nothing, so its rows come due again when their leases end, and any process takes them
-// over.
+// process that dies settles nothing, so its rows come due again when their leases end, or before (package takeover), and
+// any process takes them over.
 package workqueue
 
 import (
