@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto standins guide browser samples
+.PHONY: lint-spec breaking released schemathesis boto standins guide browser samples workflows
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -83,6 +83,11 @@ contracttests/browser/node_modules/.package-lock.json: contracttests/browser/pac
 samples: build contracttests/samples/node_modules/.package-lock.json $(VENV)/samples/installed
 	@$(GO) build -trimpath -o bin/run-samples ./contracttests/samples
 	@contracttests/with-dev.sh bin/run-samples -parser=$(VENV)/samples/bin/python -only='$(ONLY)'
+
+# 30 s, 45 s.
+## workflows: lint the Arazzo workflows, and run them against a server
+workflows: build $(LINTERS)
+	@contracttests/with-dev.sh node contracttests/workflows/run.mjs
 
 contracttests/samples/node_modules/.package-lock.json: contracttests/samples/package-lock.json
 	@command -v npm >/dev/null || { echo "samples needs node with npm" >&2; exit 1; }
