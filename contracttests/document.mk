@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec breaking released schemathesis boto standins guide browser samples workflows
+.PHONY: lint-spec dialects breaking released schemathesis boto standins guide browser samples workflows
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -20,6 +20,12 @@ $(LINTERS): contracttests/lint/package-lock.json
 	@command -v npm >/dev/null || { echo "lint-spec needs node with npm" >&2; exit 1; }
 	npm ci --prefix contracttests/lint --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
+
+# 20 s, 1 min.
+## dialects: every schema in OpenAPI 3.0 and 3.1 accepts and refuses the same VALUES (1000)
+VALUES ?= 1000
+dialects:
+	$(GO) test ./gen/publish -count=1 -v -run '^TestDialectsAgree$$' -rapid.checks=$(VALUES)
 
 # 3 s, 1 min. Not the newest oasdiff: v1.34 and v1.35 need a module that the Go proxy does not serve.
 ## breaking: fail when the published document would break a client of the released spec

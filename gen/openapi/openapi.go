@@ -3,16 +3,17 @@ package openapi
 
 import _ "embed" // for the documents
 
-var (
-	//go:embed openapi.yaml
-	yaml []byte
-	//go:embed openapi.json
-	json []byte
-	//go:embed openapi-3.1.yaml
-	newerYAML []byte
-	//go:embed openapi-3.1.json
-	newerJSON []byte
-)
+//go:embed openapi.yaml
+var yaml []byte
+
+//go:embed openapi.json
+var json []byte
+
+//go:embed openapi-3.1.yaml
+var newerYAML []byte
+
+//go:embed openapi-3.1.json
+var newerJSON []byte
 
 // YAML returns the published document as YAML.
 func YAML() []byte { return yaml }
