@@ -169,3 +169,25 @@ func TestControlCharactersAreRefusedInWords(t *testing.T) {
 		t.Errorf("seen %v", seen)
 	}
 }
+
+// Each operation says in words which scopes it needs.
+func TestPublishedDocumentSaysScopes(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../gen/openapi/openapi.yaml")
+	must(t, err)
+	doc, err := openapi3.NewLoader().LoadFromData(source)
+	must(t, err)
+	told := 0
+	for _, op := range operationsOf(doc) {
+		want := "Needs a key with the scope `" + strings.Join(op.scopes, "` or `") + "`."
+		if op.secured != strings.HasSuffix(strings.TrimSpace(op.spec.Description), "\n\n"+want) {
+			t.Errorf("%s says %q", op.id, op.spec.Description)
+		}
+		if op.secured {
+			told++
+		}
+	}
+	if told == 0 {
+		t.Error("no operation needs a key")
+	}
+}

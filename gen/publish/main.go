@@ -1,10 +1,11 @@
 // Command publish writes the documents that clients get into gen/openapi, from openapi.yaml.
 //
 // openapi.yaml and openapi.json are openapi.yaml without the extensions that only this server and its generator read, and
-// with a sample of each operation in several languages. All other text is kept as it is, so that the published document reads
-// like its source. openapi-3.1.yaml and openapi-3.1.json say the same in OpenAPI 3.1.
+// with a sample of each operation in several languages and its scopes in words. All other text is kept as it is, so that the
+// published document reads like its source. openapi-3.1.yaml and openapi-3.1.json say the same in OpenAPI 3.1.
 //
 //   - main.go: the files, and what is left out
+//   - scopes.go: the scopes in words
 //   - dialect.go: from OpenAPI 3.0 to 3.1; schema.go: its schemas; nodes.go: members of YAML maps
 package main
 
@@ -43,7 +44,11 @@ func publish(source, folder string) error {
 	if err := compare(text, bare); err != nil {
 		return err
 	}
-	asYAML, err := samples.Add(bare)
+	told, err := withScopes(bare)
+	if err != nil {
+		return err
+	}
+	asYAML, err := samples.Add(told)
 	if err != nil {
 		return fmt.Errorf("add the samples: %w", err)
 	}

@@ -18,7 +18,6 @@ type operation struct {
 	ID, Method, Path, Tag, Summary string
 	About                          template.HTML
 	Secured                        bool
-	Scopes                         []string
 	Parameters                     []parameter
 	Body                           *requestBody
 	Answers                        []answer
@@ -134,10 +133,6 @@ func (d *document) newOperation(path, method string, item *openapi3.PathItem, op
 		security = &d.Security
 	}
 	made.Secured = len(*security) > 0
-	scopes, _ := op.Extensions["x-required-scopes"].([]any)
-	for _, scope := range scopes {
-		made.Scopes = append(made.Scopes, fmt.Sprint(scope))
-	}
 	for _, listed := range slices.Concat(item.Parameters, op.Parameters) {
 		shown, err := newParameter(listed.Value)
 		if err != nil {
