@@ -129,16 +129,21 @@ func (server *Server) readBody(op *spec.Operation, c echo.Context, reservation *
 // validateBody decodes and validates a body. It leaves the decoded value for the handler to bind.
 func (server *Server) validateBody(op *spec.Operation, c echo.Context, raw []byte) error {
 	request, rules := c.Request(), op.Body
-	value, err := spec.Decode(raw)
-	if err != nil {
-		return err
+	value, plain := rules.Accept(raw)
+	var err error
+	if !plain {
+		if value, err = spec.Decode(raw); err != nil {
+			return err
+		}
 	}
 	if op.Secured {
 		server.config.Authorizer.Charge(request.Context(), c.Response().Header(), rules.Items(value))
 	}
-	items, err := rules.Validate(value, raw)
-	if err != nil {
-		return err
+	var items map[int]*problem.Problem
+	if !plain {
+		if items, err = rules.Validate(value, raw); err != nil {
+			return err
+		}
 	}
 	if items != nil {
 		request = request.WithContext(context.WithValue(request.Context(), itemProblemsKey{}, items))

@@ -34,6 +34,8 @@ type Body struct {
 	options []openapi3.SchemaValidationOption
 	// each is set if the items of a list are validated one by one.
 	each *itemRules
+	// plain is set if bodies can be plain.
+	plain *plainRules
 }
 
 func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
@@ -52,6 +54,7 @@ func prepareBody(doc *openapi3.T, spec *openapi3.Operation) (*Body, error) {
 		options: append(doc.GetSchemaValidationOptions(),
 			openapi3.VisitAsRequest(), openapi3.MultiErrors(), openapi3.SetSchemaRegexCompiler(CompilePattern)),
 	}
+	rules.plain = preparePlain(rules.schema)
 	return rules, rules.prepareItems()
 }
 
@@ -184,6 +187,15 @@ func measureJSON(raw []byte) (depth, values int) {
 		}
 	}
 	return depth, values
+}
+
+// Accept decodes and validates a body at once, if it is plainly within the rules: [Decode] and [Body.Validate] would return
+// the same value and no problem. It returns false for any other.
+func (rules *Body) Accept(raw []byte) (value any, ok bool) {
+	if rules.plain == nil {
+		return nil, false
+	}
+	return rules.plain.accept(raw)
 }
 
 // Validate validates a decoded body. If the spec has the items of a list validated one by one, it returns the

@@ -6,6 +6,7 @@
 //   - formats.go, pattern.go: the formats and patterns that its schemas name
 //   - parameters.go: validation of path, query and header
 //   - body.go: reading, decoding and validating a body
+//   - plain.go: decoding and validating a plain body at once
 //   - items.go: lists whose items are validated one by one
 //   - schema_problem.go: schema errors as JSON pointers and sentences
 package spec
