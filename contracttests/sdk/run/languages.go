@@ -11,9 +11,10 @@ const (
 )
 
 // languages returns every client. Versions are pinned beside the runners: by lock files, pom.xml and
-// requirements.txt; Go's client is gen/api, which go.mod pins.
+// requirements.txt; Go's client is gen/api, which go.mod pins. Names that end in -3.1 are clients that are generated from
+// the document in OpenAPI 3.1, by generators that read it.
 func languages(root string) []language {
-	document := filepath.Join(root, "gen/openapi/openapi.yaml")
+	document, newer := filepath.Join(root, "gen/openapi/openapi.yaml"), filepath.Join(root, "gen/openapi/openapi-3.1.yaml")
 	// The dependencies in pom.xml go into lib, the generator for the JVM languages into generator.
 	libraries := maven(dependencyPlugin+":copy-dependencies", "-DoutputDirectory=lib")
 	generator := maven(dependencyPlugin+":copy", "-Dartifact=org.openapitools:openapi-generator-cli:"+generatorVersion, "-DoutputDirectory=generator")
@@ -24,8 +25,8 @@ func languages(root string) []language {
 			prepare: []command{{"go", "build", "-C", root, "-o", filepath.Join(root, "bin/sdk/go/runner"), "./contracttests/sdk/go"}},
 			run:     command{"./runner"},
 		},
-		typescript("openapi-fetch", command{"npx", "--no-install", "openapi-typescript", document, "-o", "src/api.d.ts"}),
-		typescript("hey-api", command{"npx", "--no-install", "openapi-ts", "-i", document, "-o", "src/api"}),
+		openapiFetch("", document), openapiFetch("-3.1", newer),
+		heyAPI("", document), heyAPI("-3.1", newer),
 		{
 			name: "python", folder: "python", tools: []string{"python3"}, sources: ".py",
 			raw: regexp.MustCompile(`httpx|requests|urllib|http\.client|aiohttp|importlib|__import__`),
@@ -99,10 +100,18 @@ func languages(root string) []language {
 	}
 }
 
+func openapiFetch(dialect, document string) language {
+	return typescript("openapi-fetch", dialect, command{"npx", "--no-install", "openapi-typescript", document, "-o", "src/api.d.ts"})
+}
+
+func heyAPI(dialect, document string) language {
+	return typescript("hey-api", dialect, command{"npx", "--no-install", "openapi-ts", "-i", document, "-o", "src/api"})
+}
+
 // typescript returns a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node.
-func typescript(client string, generate command) language {
+func typescript(client, dialect string, generate command) language {
 	return language{
-		name: "typescript-" + client, folder: "typescript", tools: []string{"node", "npm", "npx"}, sources: ".ts",
+		name: "typescript-" + client + dialect, folder: "typescript", tools: []string{"node", "npm", "npx"}, sources: ".ts",
 		raw: regexp.MustCompile(`\bfetch\(|XMLHttpRequest|axios|undici|node:https?\b|["']https?["']|[cC]lient(Of\(\w+\))?\.(get|post|put|patch|delete|request)\(|\bimport\(|require\(`),
 		prepare: []command{
 			{"npm", "ci", "--no-audit", "--no-fund"},
