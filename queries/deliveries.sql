@@ -50,21 +50,56 @@ SET state = CASE WHEN leased_until > @now::timestamptz THEN state ELSE 'Pending'
 WHERE organization_id = @organization_id AND webhook_id = @webhook_id AND id = @id
 RETURNING *;
 
--- DeliveryClaim leases due deliveries, in turn over organizations and their webhooks. A webhook has at most as many in
--- flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
+-- DeliveryLanes finds the webhooks that have deliveries to make, and when the first of each is due. It walks past all rows
+-- that have ended and are not removed yet.
+-- name: DeliveryLanes :many
+WITH RECURSIVE lanes AS (
+    (SELECT d.webhook_id, d.due_at FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id, d.due_at LIMIT 1)
+    UNION ALL
+    SELECT following.webhook_id, following.due_at
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT d.webhook_id, d.due_at FROM deliveries d
+        WHERE d.webhook_id > lanes.webhook_id AND d.due_at IS NOT NULL ORDER BY d.webhook_id, d.due_at LIMIT 1
+    ) AS following
+)
+SELECT webhook_id::uuid AS webhook_id, due_at::timestamptz AS due_at FROM lanes;
+
+-- DeliveryHeads finds when the first delivery of each webhook is due of those that are not due before its floor, and when
+-- the first lease ends of those that do not end before its lease floor, at most last_lease.
+-- name: DeliveryHeads :many
+SELECT
+    given.webhook_id::uuid AS webhook_id,
+    head.due_at::timestamptz AS due_at,
+    least((
+        SELECT d.leased_until FROM deliveries d
+        WHERE d.webhook_id = given.webhook_id AND d.leased_until >= given.lease_floor
+        ORDER BY d.leased_until LIMIT 1
+    ), @last_lease::timestamptz)::timestamptz AS leased_until
+FROM (
+    SELECT
+        unnest(@webhook_ids::uuid[]) AS webhook_id,
+        unnest(@floors::timestamptz[]) AS floor,
+        unnest(@lease_floors::timestamptz[]) AS lease_floor
+) AS given
+CROSS JOIN LATERAL (
+    SELECT d.due_at FROM deliveries d
+    WHERE d.webhook_id = given.webhook_id AND d.due_at >= given.floor
+    ORDER BY d.due_at LIMIT 1
+) AS head;
+
+-- DeliveryClaim leases due deliveries of webhooks that have some, in turn over organizations and their webhooks. What is due
+-- before the floor of its webhook, and leases that end before its lease floor, are not looked at. A webhook has at most as
+-- many in flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
 -- others, failing_rows of them for webhooks that fail. The lists say how many slots of either sort organizations have now.
 -- No organization may have more slots of a sort than it leaves free: one alone gets half of them, and the more there are
 -- that take all they can, the less each gets, so that some are left for the next.
 -- name: DeliveryClaim :many
-WITH RECURSIVE lanes AS (
-    (SELECT d.webhook_id AS lane FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT d.webhook_id FROM deliveries d
-        WHERE d.webhook_id > lanes.lane AND d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1
-    )
-    FROM lanes
-    WHERE lanes.lane IS NOT NULL
+WITH lanes AS (
+    SELECT
+        unnest(@lanes::uuid[]) AS lane,
+        unnest(@floors::timestamptz[]) AS floor,
+        unnest(@lease_floors::timestamptz[]) AS lease_floor
 ),
 busy AS MATERIALIZED (
     SELECT
@@ -75,10 +110,12 @@ busy AS MATERIALIZED (
 active AS MATERIALIZED (
     SELECT
         webhooks.id AS lane,
+        lanes.floor,
         webhooks.organization_id,
         webhooks.quick,
         webhooks.concurrency - (
-            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > @now::timestamptz
+            SELECT count(*) FROM deliveries d
+            WHERE d.webhook_id = webhooks.id AND d.leased_until > @now::timestamptz AND d.leased_until >= lanes.lease_floor
         ) AS room,
         coalesce(CASE WHEN webhooks.quick THEN busy.quick_in_flight ELSE busy.other_in_flight END, 0) AS in_flight,
         CAST(CASE
@@ -90,10 +127,9 @@ active AS MATERIALIZED (
     JOIN webhooks ON webhooks.id = lanes.lane AND webhooks.enabled
     LEFT JOIN busy ON busy.organization_id = webhooks.organization_id
     WHERE coalesce(webhooks.paused_until <= @now::timestamptz, true)
-      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= @now::timestamptz)
 ),
 ordered AS MATERIALIZED (
-    SELECT turns.lane, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
+    SELECT turns.lane, turns.floor, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
         row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, @seed::bigint)) AS place
     FROM (
         SELECT active.*, row_number() OVER (
@@ -104,7 +140,7 @@ ordered AS MATERIALIZED (
     ) AS turns
 ),
 served AS MATERIALIZED (
-    SELECT ordered.lane, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
+    SELECT ordered.lane, ordered.floor, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
         count(*) OVER (PARTITION BY ordered.quick) AS lanes
     FROM ordered
     WHERE ordered.place <= ordered.free
@@ -115,7 +151,7 @@ candidates AS MATERIALIZED (
     FROM served
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = served.lane AND d.due_at <= @now::timestamptz
+        WHERE d.webhook_id = served.lane AND d.due_at >= served.floor AND d.due_at <= @now::timestamptz
         ORDER BY d.due_at
         LIMIT least(served.room, ceil(served.free::numeric / served.lanes))
         FOR UPDATE SKIP LOCKED

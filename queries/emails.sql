@@ -76,7 +76,7 @@ WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id;
 -- subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
 -- implies, or a higher stored one, so that the order of the two writes does not matter; impl/mail defines what each
 -- event means. If the event raises the status, the stored error belongs to a lower one and is left out. Package store
--- notifies what it returns after the commit.
+-- notifies what it returns after the commit. No delivery is due before due_from: claims would begin to look that far back.
 -- name: EventInsert :exec
 WITH stored AS (
     INSERT INTO events (email_id, fact_key, id, organization_id, type, data, occurred_at)
@@ -127,16 +127,16 @@ told AS (
                 'details', wanted.data
             )
         )::text,
-        least(wanted.occurred_at, now()), wanted.occurred_at
+        greatest(least(wanted.occurred_at, now()), @due_from::timestamptz), wanted.occurred_at
     FROM wanted
     CROSS JOIN LATERAL (
         SELECT emails.* FROM emails
         WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
         LIMIT 1
     ) AS message
-    RETURNING id
+    RETURNING webhook_id, due_at
 )
-SELECT 'deliveries'::text AS notify_after_commit FROM told LIMIT 1;
+SELECT 'deliveries'::text AS notify_after_commit, told.webhook_id, min(told.due_at) FROM told GROUP BY told.webhook_id;
 
 -- TagInsert indexes messages by their tags.
 -- name: TagInsert :exec

@@ -9,16 +9,16 @@ ON CONFLICT (message_id) DO NOTHING;
 
 -- NotificationTake locks due notifications and returns them, the longest due first. The lock is the lease: it ends with
 -- the transaction, also where the process dies. They have no lanes: their organization is known only after they are
--- parsed. What exceeds max_bytes of bodies is left out, but for the first.
+-- parsed. What is due before the floor is not looked at. What exceeds max_bytes of bodies is left out, but for the first.
 -- name: NotificationTake :many
 WITH due AS MATERIALIZED (
-    SELECT n.message_id, n.body, n.received_at, n.attempt FROM notifications n
-    WHERE n.due_at <= @now::timestamptz
+    SELECT n.message_id, n.body, n.received_at, n.due_at, n.attempt FROM notifications n
+    WHERE n.due_at >= @floor::timestamptz AND n.due_at <= @now::timestamptz
     ORDER BY n.due_at
     LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
 )
-SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.attempt
+SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.due_at::timestamptz AS due_at, taken.attempt
 FROM (
     SELECT due.*, sum(octet_length(due.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - octet_length(due.body) AS bytes_before
     FROM due
@@ -27,7 +27,7 @@ WHERE coalesce(taken.bytes_before, 0) < @max_bytes::bigint;
 
 -- NotificationTakeAgain does the same for some of those that were taken before.
 -- name: NotificationTakeAgain :many
-SELECT message_id, coalesce(body, '')::text AS body, received_at, attempt FROM notifications
+SELECT message_id, coalesce(body, '')::text AS body, received_at, due_at::timestamptz AS due_at, attempt FROM notifications
 WHERE message_id = ANY (@message_ids::text[]) AND due_at <= @now::timestamptz
 ORDER BY due_at
 FOR UPDATE SKIP LOCKED;

@@ -60,55 +60,52 @@ func (q *Queries) DeliveryAttempts(ctx context.Context, arg DeliveryAttemptsPara
 }
 
 const deliveryClaim = `-- name: DeliveryClaim :many
-WITH RECURSIVE lanes AS (
-    (SELECT d.webhook_id AS lane FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT d.webhook_id FROM deliveries d
-        WHERE d.webhook_id > lanes.lane AND d.due_at IS NOT NULL ORDER BY d.webhook_id LIMIT 1
-    )
-    FROM lanes
-    WHERE lanes.lane IS NOT NULL
+WITH lanes AS (
+    SELECT
+        unnest($3::uuid[]) AS lane,
+        unnest($4::timestamptz[]) AS floor,
+        unnest($5::timestamptz[]) AS lease_floor
 ),
 busy AS MATERIALIZED (
     SELECT
-        unnest($3::uuid[]) AS organization_id,
-        unnest($4::integer[]) AS quick_in_flight,
-        unnest($5::integer[]) AS other_in_flight
+        unnest($6::uuid[]) AS organization_id,
+        unnest($7::integer[]) AS quick_in_flight,
+        unnest($8::integer[]) AS other_in_flight
 ),
 active AS MATERIALIZED (
     SELECT
         webhooks.id AS lane,
+        lanes.floor,
         webhooks.organization_id,
         webhooks.quick,
         webhooks.concurrency - (
-            SELECT count(*) FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.leased_until > $6::timestamptz
+            SELECT count(*) FROM deliveries d
+            WHERE d.webhook_id = webhooks.id AND d.leased_until > $9::timestamptz AND d.leased_until >= lanes.lease_floor
         ) AS room,
         coalesce(CASE WHEN webhooks.quick THEN busy.quick_in_flight ELSE busy.other_in_flight END, 0) AS in_flight,
         CAST(CASE
-            WHEN webhooks.quick THEN $7::integer
-            WHEN webhooks.failing_since IS NULL THEN $8::integer
-            ELSE $9::integer
+            WHEN webhooks.quick THEN $10::integer
+            WHEN webhooks.failing_since IS NULL THEN $11::integer
+            ELSE $12::integer
         END AS integer) AS free
     FROM lanes
     JOIN webhooks ON webhooks.id = lanes.lane AND webhooks.enabled
     LEFT JOIN busy ON busy.organization_id = webhooks.organization_id
-    WHERE coalesce(webhooks.paused_until <= $6::timestamptz, true)
-      AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.due_at <= $6::timestamptz)
+    WHERE coalesce(webhooks.paused_until <= $9::timestamptz, true)
 ),
 ordered AS MATERIALIZED (
-    SELECT turns.lane, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
-        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, $10::bigint)) AS place
+    SELECT turns.lane, turns.floor, turns.organization_id, turns.quick, turns.room, turns.in_flight, turns.free,
+        row_number() OVER (PARTITION BY turns.quick ORDER BY turns.turn, uuid_hash_extended(turns.organization_id, $13::bigint)) AS place
     FROM (
-        SELECT active.lane, active.organization_id, active.quick, active.room, active.in_flight, active.free, row_number() OVER (
-            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, $10::bigint)
+        SELECT active.lane, active.floor, active.organization_id, active.quick, active.room, active.in_flight, active.free, row_number() OVER (
+            PARTITION BY active.quick, active.organization_id ORDER BY uuid_hash_extended(active.lane, $13::bigint)
         ) AS turn
         FROM active
         WHERE active.room > 0 AND active.free > 0 AND active.in_flight < greatest(active.free - 1, 1)
     ) AS turns
 ),
 served AS MATERIALIZED (
-    SELECT ordered.lane, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
+    SELECT ordered.lane, ordered.floor, ordered.organization_id, ordered.quick, ordered.room, ordered.in_flight, ordered.free,
         count(*) OVER (PARTITION BY ordered.quick) AS lanes
     FROM ordered
     WHERE ordered.place <= ordered.free
@@ -119,7 +116,7 @@ candidates AS MATERIALIZED (
     FROM served
     CROSS JOIN LATERAL (
         SELECT d.id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = served.lane AND d.due_at <= $6::timestamptz
+        WHERE d.webhook_id = served.lane AND d.due_at >= served.floor AND d.due_at <= $9::timestamptz
         ORDER BY d.due_at
         LIMIT least(served.room, ceil(served.free::numeric / served.lanes))
         FOR UPDATE SKIP LOCKED
@@ -129,13 +126,13 @@ ranked AS (
     SELECT candidates.id, candidates.lane, candidates.organization_id, candidates.quick, candidates.in_flight, candidates.free,
         row_number() OVER (
             PARTITION BY candidates.quick, candidates.organization_id
-            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, $10::bigint)
+            ORDER BY candidates.turn, uuid_hash_extended(candidates.lane, $13::bigint)
         ) AS turn
     FROM candidates
 ),
 placed AS (
     SELECT ranked.id, ranked.lane, ranked.in_flight, ranked.free, ranked.turn,
-        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, $10::bigint)) AS place
+        row_number() OVER (PARTITION BY ranked.quick ORDER BY ranked.turn, uuid_hash_extended(ranked.organization_id, $13::bigint)) AS place
     FROM ranked
 ),
 taken AS (
@@ -159,6 +156,9 @@ RETURNING
 type DeliveryClaimParams struct {
 	LeasedUntil     time.Time
 	WorkerID        *uuid.UUID
+	Lanes           []uuid.UUID
+	Floors          []time.Time
+	LeaseFloors     []time.Time
 	OrganizationIds []uuid.UUID
 	QuickInFlight   []int32
 	OtherInFlight   []int32
@@ -185,8 +185,9 @@ type DeliveryClaimRow struct {
 	Concurrency             int32
 }
 
-// DeliveryClaim leases due deliveries, in turn over organizations and their webhooks. A webhook has at most as many in
-// flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
+// DeliveryClaim leases due deliveries of webhooks that have some, in turn over organizations and their webhooks. What is due
+// before the floor of its webhook, and leases that end before its lease floor, are not looked at. A webhook has at most as
+// many in flight as its concurrency. The claiming process has quick_rows free slots for quick webhooks and other_rows for the
 // others, failing_rows of them for webhooks that fail. The lists say how many slots of either sort organizations have now.
 // No organization may have more slots of a sort than it leaves free: one alone gets half of them, and the more there are
 // that take all they can, the less each gets, so that some are left for the next.
@@ -194,6 +195,9 @@ func (q *Queries) DeliveryClaim(ctx context.Context, arg DeliveryClaimParams) ([
 	rows, err := q.db.Query(ctx, deliveryClaim,
 		arg.LeasedUntil,
 		arg.WorkerID,
+		arg.Lanes,
+		arg.Floors,
+		arg.LeaseFloors,
 		arg.OrganizationIds,
 		arg.QuickInFlight,
 		arg.OtherInFlight,
@@ -274,6 +278,68 @@ func (q *Queries) DeliveryDeleteOrphaned(ctx context.Context, maxRows int32) (in
 	return result.RowsAffected(), nil
 }
 
+const deliveryHeads = `-- name: DeliveryHeads :many
+SELECT
+    given.webhook_id::uuid AS webhook_id,
+    head.due_at::timestamptz AS due_at,
+    least((
+        SELECT d.leased_until FROM deliveries d
+        WHERE d.webhook_id = given.webhook_id AND d.leased_until >= given.lease_floor
+        ORDER BY d.leased_until LIMIT 1
+    ), $1::timestamptz)::timestamptz AS leased_until
+FROM (
+    SELECT
+        unnest($2::uuid[]) AS webhook_id,
+        unnest($3::timestamptz[]) AS floor,
+        unnest($4::timestamptz[]) AS lease_floor
+) AS given
+CROSS JOIN LATERAL (
+    SELECT d.due_at FROM deliveries d
+    WHERE d.webhook_id = given.webhook_id AND d.due_at >= given.floor
+    ORDER BY d.due_at LIMIT 1
+) AS head
+`
+
+type DeliveryHeadsParams struct {
+	LastLease   time.Time
+	WebhookIds  []uuid.UUID
+	Floors      []time.Time
+	LeaseFloors []time.Time
+}
+
+type DeliveryHeadsRow struct {
+	WebhookID   uuid.UUID
+	DueAt       time.Time
+	LeasedUntil time.Time
+}
+
+// DeliveryHeads finds when the first delivery of each webhook is due of those that are not due before its floor, and when
+// the first lease ends of those that do not end before its lease floor, at most last_lease.
+func (q *Queries) DeliveryHeads(ctx context.Context, arg DeliveryHeadsParams) ([]DeliveryHeadsRow, error) {
+	rows, err := q.db.Query(ctx, deliveryHeads,
+		arg.LastLease,
+		arg.WebhookIds,
+		arg.Floors,
+		arg.LeaseFloors,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryHeadsRow
+	for rows.Next() {
+		var i DeliveryHeadsRow
+		if err := rows.Scan(&i.WebhookID, &i.DueAt, &i.LeasedUntil); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deliveryInsert = `-- name: DeliveryInsert :one
 INSERT INTO deliveries (id, organization_id, webhook_id, event_id, event_type, payload, due_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, $7)
@@ -348,6 +414,47 @@ func (q *Queries) DeliveryInsertSubscribed(ctx context.Context, arg DeliveryInse
 		arg.OrganizationID,
 	)
 	return err
+}
+
+const deliveryLanes = `-- name: DeliveryLanes :many
+WITH RECURSIVE lanes AS (
+    (SELECT d.webhook_id, d.due_at FROM deliveries d WHERE d.due_at IS NOT NULL ORDER BY d.webhook_id, d.due_at LIMIT 1)
+    UNION ALL
+    SELECT following.webhook_id, following.due_at
+    FROM lanes
+    CROSS JOIN LATERAL (
+        SELECT d.webhook_id, d.due_at FROM deliveries d
+        WHERE d.webhook_id > lanes.webhook_id AND d.due_at IS NOT NULL ORDER BY d.webhook_id, d.due_at LIMIT 1
+    ) AS following
+)
+SELECT webhook_id::uuid AS webhook_id, due_at::timestamptz AS due_at FROM lanes
+`
+
+type DeliveryLanesRow struct {
+	WebhookID uuid.UUID
+	DueAt     time.Time
+}
+
+// DeliveryLanes finds the webhooks that have deliveries to make, and when the first of each is due. It walks past all rows
+// that have ended and are not removed yet.
+func (q *Queries) DeliveryLanes(ctx context.Context) ([]DeliveryLanesRow, error) {
+	rows, err := q.db.Query(ctx, deliveryLanes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeliveryLanesRow
+	for rows.Next() {
+		var i DeliveryLanesRow
+		if err := rows.Scan(&i.WebhookID, &i.DueAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deliveryList = `-- name: DeliveryList :many

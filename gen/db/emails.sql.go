@@ -677,16 +677,16 @@ told AS (
                 'details', wanted.data
             )
         )::text,
-        least(wanted.occurred_at, now()), wanted.occurred_at
+        greatest(least(wanted.occurred_at, now()), $8::timestamptz), wanted.occurred_at
     FROM wanted
     CROSS JOIN LATERAL (
         SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM emails
         WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
         LIMIT 1
     ) AS message
-    RETURNING id
+    RETURNING webhook_id, due_at
 )
-SELECT 'deliveries'::text AS notify_after_commit FROM told LIMIT 1
+SELECT 'deliveries'::text AS notify_after_commit, told.webhook_id, min(told.due_at) FROM told GROUP BY told.webhook_id
 `
 
 type EventInsertParams struct {
@@ -697,13 +697,14 @@ type EventInsertParams struct {
 	Types           []string
 	Data            [][]byte
 	OccurredAt      []time.Time
+	DueFrom         time.Time
 }
 
 // EventInsert stores events, each once, and inserts the deliveries of the new ones for every enabled webhook that
 // subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
 // implies, or a higher stored one, so that the order of the two writes does not matter; impl/mail defines what each
 // event means. If the event raises the status, the stored error belongs to a lower one and is left out. Package store
-// notifies what it returns after the commit.
+// notifies what it returns after the commit. No delivery is due before due_from: claims would begin to look that far back.
 func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error {
 	_, err := q.db.Exec(ctx, eventInsert,
 		arg.EmailIds,
@@ -713,6 +714,7 @@ func (q *Queries) EventInsert(ctx context.Context, arg EventInsertParams) error 
 		arg.Types,
 		arg.Data,
 		arg.OccurredAt,
+		arg.DueFrom,
 	)
 	return err
 }

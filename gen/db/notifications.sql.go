@@ -347,15 +347,15 @@ func (q *Queries) NotificationSettleProbe(ctx context.Context, arg NotificationS
 
 const notificationTake = `-- name: NotificationTake :many
 WITH due AS MATERIALIZED (
-    SELECT n.message_id, n.body, n.received_at, n.attempt FROM notifications n
-    WHERE n.due_at <= $2::timestamptz
+    SELECT n.message_id, n.body, n.received_at, n.due_at, n.attempt FROM notifications n
+    WHERE n.due_at >= $2::timestamptz AND n.due_at <= $3::timestamptz
     ORDER BY n.due_at
-    LIMIT $3
+    LIMIT $4
     FOR UPDATE SKIP LOCKED
 )
-SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.attempt
+SELECT taken.message_id, coalesce(taken.body, '')::text AS body, taken.received_at, taken.due_at::timestamptz AS due_at, taken.attempt
 FROM (
-    SELECT due.message_id, due.body, due.received_at, due.attempt, sum(octet_length(due.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - octet_length(due.body) AS bytes_before
+    SELECT due.message_id, due.body, due.received_at, due.due_at, due.attempt, sum(octet_length(due.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - octet_length(due.body) AS bytes_before
     FROM due
 ) AS taken
 WHERE coalesce(taken.bytes_before, 0) < $1::bigint
@@ -363,6 +363,7 @@ WHERE coalesce(taken.bytes_before, 0) < $1::bigint
 
 type NotificationTakeParams struct {
 	MaxBytes int64
+	Floor    time.Time
 	Now      time.Time
 	MaxRows  int32
 }
@@ -371,14 +372,20 @@ type NotificationTakeRow struct {
 	MessageID  string
 	Body       string
 	ReceivedAt time.Time
+	DueAt      time.Time
 	Attempt    int32
 }
 
 // NotificationTake locks due notifications and returns them, the longest due first. The lock is the lease: it ends with
 // the transaction, also where the process dies. They have no lanes: their organization is known only after they are
-// parsed. What exceeds max_bytes of bodies is left out, but for the first.
+// parsed. What is due before the floor is not looked at. What exceeds max_bytes of bodies is left out, but for the first.
 func (q *Queries) NotificationTake(ctx context.Context, arg NotificationTakeParams) ([]NotificationTakeRow, error) {
-	rows, err := q.db.Query(ctx, notificationTake, arg.MaxBytes, arg.Now, arg.MaxRows)
+	rows, err := q.db.Query(ctx, notificationTake,
+		arg.MaxBytes,
+		arg.Floor,
+		arg.Now,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -390,6 +397,7 @@ func (q *Queries) NotificationTake(ctx context.Context, arg NotificationTakePara
 			&i.MessageID,
 			&i.Body,
 			&i.ReceivedAt,
+			&i.DueAt,
 			&i.Attempt,
 		); err != nil {
 			return nil, err
@@ -403,7 +411,7 @@ func (q *Queries) NotificationTake(ctx context.Context, arg NotificationTakePara
 }
 
 const notificationTakeAgain = `-- name: NotificationTakeAgain :many
-SELECT message_id, coalesce(body, '')::text AS body, received_at, attempt FROM notifications
+SELECT message_id, coalesce(body, '')::text AS body, received_at, due_at::timestamptz AS due_at, attempt FROM notifications
 WHERE message_id = ANY ($1::text[]) AND due_at <= $2::timestamptz
 ORDER BY due_at
 FOR UPDATE SKIP LOCKED
@@ -418,6 +426,7 @@ type NotificationTakeAgainRow struct {
 	MessageID  string
 	Body       string
 	ReceivedAt time.Time
+	DueAt      time.Time
 	Attempt    int32
 }
 
@@ -435,6 +444,7 @@ func (q *Queries) NotificationTakeAgain(ctx context.Context, arg NotificationTak
 			&i.MessageID,
 			&i.Body,
 			&i.ReceivedAt,
+			&i.DueAt,
 			&i.Attempt,
 		); err != nil {
 			return nil, err

@@ -23,8 +23,12 @@ func (d *Deliverer) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]
 	if !ready {
 		return nil, nil
 	}
+	lanes, floors, err := d.lanes.Due(ctx, claim.Now)
+	if err != nil || len(lanes) == 0 {
+		return nil, err
+	}
 	params := d.slots.claimParams(claim)
-	params.WorkerID = worker
+	params.WorkerID, params.Lanes, params.Floors, params.LeaseFloors = worker, lanes, floors, d.leases.of(lanes, claim.Now)
 	rows, err := d.config.Store.Queries().DeliveryClaim(ctx, params)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)

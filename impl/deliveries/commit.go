@@ -34,6 +34,7 @@ func (d *Deliverer) commit(ctx context.Context, group []*settlement) error {
 	if err != nil {
 		return err
 	}
+	d.notePutBack(group)
 	for _, id := range disabled {
 		d.config.Log.InfoContext(ctx, "a webhook was disabled", slog.String("webhook_id", id.String()))
 	}

@@ -4,6 +4,7 @@
 //   - attempt.go: claiming, one attempt, and what it means for the delivery
 //   - settle.go: storing results in groups; commit.go: a group in one transaction, and what it means for webhooks
 //   - slots.go: how many deliveries of each organization are in flight
+//   - lanes.go: where a claim begins in the deliveries of each webhook, and in their leases
 //
 // While its webhook is enabled, an event is delivered at least once, or tried eight times over a day and kept as
 // failed. Every attempt has the same id and bytes. The lane (the fairness key) is the webhook, in turn within its
@@ -83,6 +84,8 @@ type Deliverer struct {
 	config  Config
 	queue   *workqueue.Runner[db.DeliveryClaimRow]
 	slots   *slots
+	lanes   *workqueue.Lanes
+	leases  leaseFloors
 	settler *settler
 	keyLogs *loglimit.Limiter
 }
@@ -105,6 +108,9 @@ func New(config Config) (*Deliverer, error) {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Deliverer{config: config, slots: newSlots(), keyLogs: loglimit.New(logInterval)}
+	d.lanes = workqueue.NewLanesWithHeads(d.surveyLanes, d.heads, func(err error) {
+		config.Log.Warn("looking for webhooks with deliveries failed", slog.Any("error", err))
+	})
 	d.settler = &settler{commit: d.commit, random: config.Random, log: config.Log}
 	var err error
 	d.queue, err = workqueue.New(workqueue.Config[db.DeliveryClaimRow]{
@@ -123,11 +129,15 @@ func (d *Deliverer) Wake() { d.queue.Wake() }
 
 // Run delivers until ctx ends, and then finishes what is in flight.
 func (d *Deliverer) Run(ctx context.Context) {
-	d.config.Store.ListenWhile(ctx, store.DeliveriesChannel, func(string) { d.queue.Wake() }, d.queue.Run)
+	d.config.Store.ListenWhile(ctx, store.DeliveriesChannel, d.notified, d.queue.Run)
+	d.lanes.Wait()
 }
 
 // RunOnce makes one claim, waits until its deliveries are done, and returns how many there were.
-func (d *Deliverer) RunOnce(ctx context.Context) (int, error) { return d.queue.RunOnce(ctx) }
+func (d *Deliverer) RunOnce(ctx context.Context) (int, error) {
+	d.lanes.Forget()
+	return d.queue.RunOnce(ctx)
+}
 
 // DeleteExpired deletes deliveries after 30 days, and pending deliveries of deleted webhooks.
 func (d *Deliverer) DeleteExpired(ctx context.Context) error {

@@ -31,8 +31,8 @@ func (i *Inserter) withdraw(one *submission) {
 // run stores group after group until none waits.
 func (i *Inserter) run() {
 	for group := i.next(); len(group) > 0; group = i.next() {
-		if i.storeAll(group) {
-			i.store.NotifySoon(store.NotificationsChannel)
+		if dueAt := i.now(); i.storeAll(group) {
+			i.store.NotifyNotifications(dueAt)
 		}
 		for _, one := range group {
 			close(one.done)

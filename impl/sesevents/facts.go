@@ -86,7 +86,7 @@ func (g *group) insertOthers(ctx context.Context, tx *db.Queries) error {
 }
 
 func (g *group) insertEvents(ctx context.Context, tx *db.Queries, wanted func(mail.Outcome) bool) error {
-	var rows db.EventInsertParams
+	rows := db.EventInsertParams{DueFrom: g.now.Add(-dueSlack)}
 	for _, one := range g.facts {
 		if !wanted(one.outcome()) {
 			continue

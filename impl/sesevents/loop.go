@@ -32,11 +32,23 @@ func (r *Recorder) loop(ctx, work context.Context) {
 
 // recordDue records a group of at most size notifications, and returns how many it took, and whether more may be due.
 func (r *Recorder) recordDue(ctx context.Context, size int) (taken int, more bool, err error) {
+	var first time.Time
+	putBack := func() {
+		if !first.IsZero() {
+			r.floor.Lower(first)
+		}
+	}
 	g, err := r.record(ctx, func(ctx context.Context, tx *db.Queries) ([]db.NotificationTakeRow, error) {
-		return tx.NotificationTake(ctx, db.NotificationTakeParams{
-			Now: r.config.Now(), MaxRows: int32(size), MaxBytes: maxGroupBytes,
-		})
+		putBack() // by a transaction that is repeated
+		rows, err := r.takeDue(ctx, tx, size)
+		if len(rows) > 0 {
+			first = rows[0].DueAt
+		}
+		return rows, err
 	})
+	if err != nil {
+		putBack()
+	}
 	taken, more = len(g.notifications), len(g.notifications) == size || g.bytes() >= maxGroupBytes
 	switch {
 	case err == nil:
@@ -48,6 +60,27 @@ func (r *Recorder) recordDue(ctx context.Context, size int) (taken int, more boo
 		return taken, true, r.putBack(ctx, g.notifications[0].NotificationTakeRow)
 	}
 	return taken, true, err
+}
+
+// takeDue takes a group of at most size notifications, from the floor on. What it takes is no longer due once its transaction
+// ends, or the floor is lowered again.
+func (r *Recorder) takeDue(ctx context.Context, tx *db.Queries, size int) ([]db.NotificationTakeRow, error) {
+	var left time.Time
+	take := r.floor.Begin()
+	defer func() { r.floor.End(take, left) }()
+	now := r.config.Now()
+	rows, err := tx.NotificationTake(ctx, db.NotificationTakeParams{
+		Floor: take.From, Now: now, MaxRows: int32(size), MaxBytes: maxGroupBytes,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rows) == 0:
+		left = now
+	default:
+		left = rows[len(rows)-1].DueAt
+	}
+	return rows, nil
 }
 
 // signal makes an idle loop look for work at once. It never blocks.

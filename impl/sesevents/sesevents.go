@@ -25,6 +25,7 @@ import (
 
 	"github.com/voostack/mailstack/impl/loglimit"
 	"github.com/voostack/mailstack/impl/store"
+	"github.com/voostack/mailstack/impl/workqueue"
 )
 
 const (
@@ -36,6 +37,8 @@ const (
 	pollInterval = time.Second
 	// groupTimeout bounds the transaction of a group.
 	groupTimeout = 15 * time.Second
+	// dueSlack is how long before their event is stored deliveries may become due, in the order in which events happened.
+	dueSlack = time.Second
 	// settleTimeout bounds putting a notification back.
 	settleTimeout = 10 * time.Second
 	// The pause after a group that failed doubles from minRetryDelay to maxRetryDelay.
@@ -78,6 +81,7 @@ type Config struct {
 // Recorder stores what notifications say. It can be run once.
 type Recorder struct {
 	config      Config
+	floor       *workqueue.Floor
 	wake        chan struct{}
 	discardLogs *loglimit.Limiter
 	discarded   discardCounts
@@ -100,7 +104,9 @@ func New(config Config) (*Recorder, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Recorder{config: config, wake: make(chan struct{}, 1), discardLogs: loglimit.New(logInterval)}, nil
+	return &Recorder{
+		config: config, floor: workqueue.NewFloor(), wake: make(chan struct{}, 1), discardLogs: loglimit.New(logInterval),
+	}, nil
 }
 
 // Run records events until ctx ends, and then finishes the groups in hand.
@@ -111,7 +117,7 @@ func (r *Recorder) Run(ctx context.Context) {
 		stop := context.AfterFunc(ctx, func() { time.AfterFunc(r.config.DrainTimeout, cancel) })
 		defer stop()
 	}
-	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, func(string) { r.signal() }, func(ctx context.Context) {
+	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, r.notified, func(ctx context.Context) {
 		var running sync.WaitGroup
 		for range loops {
 			running.Go(func() { r.loop(ctx, work) })
@@ -120,8 +126,14 @@ func (r *Recorder) Run(ctx context.Context) {
 	})
 }
 
+func (r *Recorder) notified(payload string) {
+	r.floor.Notified(payload)
+	r.signal()
+}
+
 // RunOnce records one group, and returns how many notifications it had.
 func (r *Recorder) RunOnce(ctx context.Context) (int, error) {
+	r.floor.Forget()
 	taken, _, err := r.recordDue(ctx, maxGroupSize)
 	return taken, err
 }

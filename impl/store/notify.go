@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -22,12 +23,15 @@ const (
 	// notifyDelay is how long the notifications of a channel are gathered into one.
 	notifyDelay   = 5 * time.Millisecond
 	notifyTimeout = 5 * time.Second
+	// maxNotifiedLanes bounds a payload, which may have 8,000 bytes, and notifiedTogether how far apart its lanes are due.
+	maxNotifiedLanes = 100
+	notifiedTogether = time.Second
 )
 
 // notifier holds the channels with a notification to send, and the sends to tell of.
 type notifier struct {
 	mutex   sync.Mutex
-	pending map[string]bool
+	pending map[string]*notice
 
 	sends sendsNotice
 	// telling is set while a goroutine tells of sends.
@@ -40,32 +44,86 @@ type sendsNotice struct {
 	organizations map[uuid.UUID]bool
 }
 
-// NotifySoon notifies a channel, without a payload, within milliseconds. It is called after a commit. A notification in the
-// transaction itself would make its commit, and its wait for the disk, exclude the commits of all other transactions that
-// notify: Postgres keeps notifications in the order of commits by one lock for all databases.
+// notice is what to tell on a channel: lanes and when the first row of each is due, or that anything may be.
+type notice struct {
+	anything bool
+	lanes    map[uuid.UUID]time.Time
+}
+
+// NotifySoon notifies a channel within milliseconds, without a payload: anything may be due. It is called after a commit. A
+// notification in the transaction itself would make its commit, and its wait for the disk, exclude the commits of all other
+// transactions that notify: Postgres keeps notifications in the order of commits by one lock for all databases.
 //
 // A notification that is lost with this process delays work until workers look by themselves.
 func (s *Store) NotifySoon(channel string) {
+	s.gather(channel, func(one *notice) { one.anything = true })
+}
+
+// NotifyLanes is NotifySoon for rows of these lanes that have become due at dueAt. Workers look there and nowhere else.
+func (s *Store) NotifyLanes(channel string, dueAt time.Time, lanes ...uuid.UUID) {
+	if len(lanes) == 0 {
+		return
+	}
+	s.gather(channel, func(one *notice) {
+		for _, lane := range lanes {
+			if known, found := one.lanes[lane]; !found || dueAt.Before(known) {
+				one.lanes[lane] = dueAt
+			}
+		}
+	})
+}
+
+// NotifyNotifications is NotifyLanes for notifications of SES, which have no lanes.
+func (s *Store) NotifyNotifications(dueAt time.Time) {
+	s.NotifyLanes(NotificationsChannel, dueAt, uuid.Nil)
+}
+
+func (s *Store) gather(channel string, add func(one *notice)) {
 	s.notifier.mutex.Lock()
 	defer s.notifier.mutex.Unlock()
-	if s.notifier.pending[channel] {
+	if one := s.notifier.pending[channel]; one != nil {
+		add(one)
 		return
 	}
 	if s.notifier.pending == nil {
-		s.notifier.pending = map[string]bool{}
+		s.notifier.pending = map[string]*notice{}
 	}
-	s.notifier.pending[channel] = true
+	one := &notice{lanes: map[uuid.UUID]time.Time{}}
+	add(one)
+	s.notifier.pending[channel] = one
 	time.AfterFunc(notifyDelay, func() { s.notify(channel) })
 }
 
 func (s *Store) notify(channel string) {
 	s.notifier.mutex.Lock()
+	one := s.notifier.pending[channel]
 	delete(s.notifier.pending, channel)
 	s.notifier.mutex.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
 	// Workers look by themselves, and the loss of the database is told elsewhere.
-	_, _ = s.pool.Exec(ctx, "SELECT "+withoutFlush+", pg_notify($1, '')", channel)
+	_, _ = s.pool.Exec(ctx, "SELECT "+withoutFlush+", pg_notify($1, unnest($2::text[]))", channel, one.payloads())
+}
+
+// payloads returns what tells of a notice, in the form that SendNotify has. The lanes of a payload become due within a
+// second, so that one that is due since long ago is no reason to look for old rows in the others.
+func (n *notice) payloads() []string {
+	var payloads []string
+	if n.anything {
+		payloads = append(payloads, "")
+	}
+	lanes := slices.SortedFunc(maps.Keys(n.lanes), func(a, b uuid.UUID) int { return n.lanes[a].Compare(n.lanes[b]) })
+	for len(lanes) > 0 {
+		first, count := n.lanes[lanes[0]], 1
+		payload := strconv.FormatInt(first.UnixMicro(), 10) + " " + lanes[0].String()
+		for count < min(len(lanes), maxNotifiedLanes) && n.lanes[lanes[count]].Sub(first) < notifiedTogether {
+			payload += "," + lanes[count].String()
+			count++
+		}
+		payloads = append(payloads, payload)
+		lanes = lanes[count:]
+	}
+	return payloads
 }
 
 // withoutFlush lets the commit of a transaction that only notifies return before it is on disk, where it has nothing to

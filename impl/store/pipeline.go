@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,7 +18,8 @@ import (
 // is: these transactions hold rows for which the other processes wait, and never wait for anything but Postgres themselves.
 const endWhenIdle = "set local idle_in_transaction_session_timeout = '3s'"
 
-// notifyColumn is the name of the only column of a statement that returns channels to notify after the commit.
+// notifyColumn is the name of the first column of a statement that returns what to notify of after the commit: a channel, a
+// lane, and when its first row is due.
 const notifyColumn = "notify_after_commit"
 
 // TxPipelined is Tx with one round trip per statement that returns rows. Statements that return none are queued, and
@@ -25,7 +27,7 @@ const notifyColumn = "notify_after_commit"
 // the statement it was sent with, so do must not attribute an error to a statement; nor may do use a statement that
 // counts the rows it touched. It makes a transaction of one message about as fast as a stored procedure.
 //
-// A queued statement that returns a column notify_after_commit names channels for [Store.NotifySoon].
+// A queued statement whose first column is notify_after_commit names channels, lanes and due times for [Store.NotifyLanes].
 func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) error {
 	revived := false
 	for attempt := 1; ; attempt++ {
@@ -33,8 +35,8 @@ func (s *Store) TxPipelined(ctx context.Context, do func(tx *db.Queries) error) 
 		err := s.runTxPipelined(ctx, run, do)
 		switch {
 		case err == nil:
-			for channel := range run.notify {
-				s.NotifySoon(channel)
+			for _, one := range run.notify {
+				s.NotifyLanes(one.channel, one.dueAt, one.lane)
 			}
 			return nil
 		case !revived && ctx.Err() == nil && run.conn != nil && !run.committing && connectionDied(err):
@@ -77,7 +79,14 @@ type pipeline struct {
 	conn       *pgxpool.Conn
 	batch      pgx.Batch
 	committing bool
-	notify     map[string]bool // channels
+	notify     []dueLane
+}
+
+// dueLane is a lane to notify of.
+type dueLane struct {
+	channel string
+	lane    uuid.UUID
+	dueAt   time.Time
 }
 
 var _ db.DBTX = (*pipeline)(nil)
@@ -152,16 +161,13 @@ func (p *pipeline) readQueued(results pgx.BatchResults) error {
 	}
 	defer rows.Close()
 	columns := rows.FieldDescriptions()
-	if len(columns) == 1 && columns[0].Name == notifyColumn {
+	if len(columns) > 0 && columns[0].Name == notifyColumn {
 		for rows.Next() {
-			var channel string
-			if err := rows.Scan(&channel); err != nil {
+			var one dueLane
+			if err := rows.Scan(&one.channel, &one.lane, &one.dueAt); err != nil {
 				return err
 			}
-			if p.notify == nil {
-				p.notify = map[string]bool{}
-			}
-			p.notify[channel] = true
+			p.notify = append(p.notify, one)
 		}
 	}
 	rows.Close()

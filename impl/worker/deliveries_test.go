@@ -277,6 +277,7 @@ func TestDeliveryOfADeadProcessIsTakenOver(t *testing.T) {
 	event := h.enqueue(t, o)
 	now := h.clock.Now()
 	claimed, err := h.store.Queries().DeliveryClaim(t.Context(), db.DeliveryClaimParams{
+		Lanes: []uuid.UUID{hook}, Floors: []time.Time{now}, LeaseFloors: []time.Time{now},
 		Now: now, LeasedUntil: now.Add(time.Minute), QuickRows: 10, OtherRows: 10, FailingRows: 10,
 	})
 	if err != nil || len(claimed) != 1 {

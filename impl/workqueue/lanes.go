@@ -27,15 +27,16 @@ const (
 // begins at the first entry of each lane in the index, and walks past all rows that have ended since the oldest snapshot
 // in use began: beside a backup that is hundreds of thousands. A survey finds lanes and floors, by that walk. While it is
 // cheap, it precedes every claim. When it is not, claims go on with what is known from the last one, from notifications
-// and from their own results.
+// and from their own results, or from heads.
 type Lanes struct {
 	survey func(ctx context.Context) (map[uuid.UUID]time.Time, error)
+	heads  HeadsFunc
 	failed func(err error)
 
 	mu       sync.Mutex
 	floors   map[uuid.UUID]time.Time
 	notified map[uuid.UUID]time.Time // since the survey in progress began
-	lowered  map[uuid.UUID]bool      // since the claim in progress began
+	lowered  map[uuid.UUID]time.Time // since the claim in progress began
 	took     time.Duration           // the last survey
 	ended    time.Time
 	running  sync.WaitGroup
@@ -48,37 +49,93 @@ func NewLanes(survey func(ctx context.Context) (map[uuid.UUID]time.Time, error),
 	return &Lanes{survey: survey, failed: failed}
 }
 
+// HeadsFunc returns when the first row of each lane is due of those that are not due before its floor, also one to come. A
+// lane that has none is left out.
+type HeadsFunc func(ctx context.Context, lanes []uuid.UUID, floors []time.Time) (map[uuid.UUID]time.Time, error)
+
+// NewLanesWithHeads is NewLanes for claims that do not know what they leave in a lane: a claim that no survey precedes is
+// preceded by heads, and they raise the floors instead of [Lanes.Raise].
+func NewLanesWithHeads(survey func(ctx context.Context) (map[uuid.UUID]time.Time, error), heads HeadsFunc, failed func(err error)) *Lanes {
+	l := NewLanes(survey, failed)
+	l.heads = heads
+	return l
+}
+
 // Due returns the lanes in which rows may be due at a time, and their floors.
 func (l *Lanes) Due(ctx context.Context, now time.Time) (lanes []uuid.UUID, floors []time.Time, err error) {
-	if err := l.refresh(ctx); err != nil {
+	surveyed, err := l.refresh(ctx)
+	if err != nil {
 		return nil, nil, err
 	}
+	lanes, floors = l.known(now)
+	if surveyed || l.heads == nil || len(lanes) == 0 {
+		return lanes, floors, nil
+	}
+	found, err := l.heads(ctx, lanes, floors)
+	if err != nil {
+		return nil, nil, err
+	}
+	lanes, floors = l.advance(now, lanes, found)
+	return lanes, floors, nil
+}
+
+// advance raises the floors of lanes to the first rows found in them, but not beyond now: what other processes put back is
+// due later than that. It forgets lanes without rows, and returns the lanes in which rows are due.
+func (l *Lanes) advance(now time.Time, lanes []uuid.UUID, found map[uuid.UUID]time.Time) (due []uuid.UUID, floors []time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lowered = map[uuid.UUID]bool{}
+	for _, lane := range lanes {
+		head, any := found[lane]
+		lowered, changed := l.lowered[lane]
+		switch {
+		case any:
+			l.raise(lane, earlier(head, now))
+		case changed:
+			l.raise(lane, lowered)
+		default:
+			delete(l.floors, lane)
+		}
+		if any && !head.After(now) {
+			due, floors = append(due, lane), append(floors, head)
+		}
+	}
+	return due, floors
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (l *Lanes) known(now time.Time) (lanes []uuid.UUID, floors []time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lowered = map[uuid.UUID]time.Time{}
 	for lane, floor := range l.floors {
 		if !floor.After(now) {
 			lanes = append(lanes, lane)
 			floors = append(floors, floor.Add(-commitSlack))
 		}
 	}
-	return lanes, floors, nil
+	return lanes, floors
 }
 
-// refresh makes a survey if it is time: before the claim where that is cheap, else beside it.
-func (l *Lanes) refresh(ctx context.Context) error {
+// refresh makes a survey if it is time: before the claim where that is cheap, and then it returns true, else beside it.
+func (l *Lanes) refresh(ctx context.Context) (surveyed bool, err error) {
 	l.mu.Lock()
 	dear := l.took > cheapSurvey
 	wait := dear && (l.busy || time.Since(l.ended) < max(minSurveyPause, surveyShare*l.took))
 	if wait {
 		l.mu.Unlock()
-		return nil
+		return false, nil
 	}
 	l.notified = map[uuid.UUID]time.Time{}
 	l.busy = true
 	l.mu.Unlock()
 	if !dear {
-		return l.run(ctx)
+		return true, l.run(ctx)
 	}
 	l.running.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surveyTimeout)
@@ -87,7 +144,7 @@ func (l *Lanes) refresh(ctx context.Context) error {
 			l.failed(err)
 		}
 	})
-	return nil
+	return false, nil
 }
 
 func (l *Lanes) run(ctx context.Context) error {
@@ -125,8 +182,8 @@ func (l *Lanes) Lower(lane uuid.UUID, dueAt time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lower(lane, dueAt)
-	if l.lowered != nil {
-		l.lowered[lane] = true
+	if known, found := l.lowered[lane]; l.lowered != nil && (!found || dueAt.Before(known)) {
+		l.lowered[lane] = dueAt
 	}
 	if l.busy {
 		if known, found := l.notified[lane]; !found || dueAt.Before(known) {
@@ -149,7 +206,14 @@ func (l *Lanes) lower(lane uuid.UUID, dueAt time.Time) {
 func (l *Lanes) Raise(lane uuid.UUID, dueAt time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if floor, found := l.floors[lane]; found && dueAt.After(floor) && !l.lowered[lane] {
+	l.raise(lane, dueAt)
+}
+
+func (l *Lanes) raise(lane uuid.UUID, dueAt time.Time) {
+	if lowered, changed := l.lowered[lane]; changed {
+		dueAt = earlier(dueAt, lowered)
+	}
+	if floor, found := l.floors[lane]; found && dueAt.After(floor) {
 		l.floors[lane] = dueAt
 	}
 }
@@ -157,14 +221,19 @@ func (l *Lanes) Raise(lane uuid.UUID, dueAt time.Time) {
 // Notified takes in the payload of a notification: a due time in microseconds since 1970, and the lanes that have a row
 // which is due then. An empty one says nothing, as a notification that was missed.
 func (l *Lanes) Notified(payload string) {
-	at, lanes, _ := strings.Cut(payload, " ")
-	microseconds, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
+	dueAt, lanes, known := parseNotice(payload)
+	if !known {
 		return
 	}
 	for text := range strings.SplitSeq(lanes, ",") {
 		if lane, err := uuid.Parse(text); err == nil {
-			l.Lower(lane, time.UnixMicro(microseconds))
+			l.Lower(lane, dueAt)
 		}
 	}
+}
+
+func parseNotice(payload string) (dueAt time.Time, lanes string, known bool) {
+	at, lanes, _ := strings.Cut(payload, " ")
+	microseconds, err := strconv.ParseInt(at, 10, 64)
+	return time.UnixMicro(microseconds), lanes, err == nil
 }

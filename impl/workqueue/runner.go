@@ -3,7 +3,7 @@
 //
 //   - runner.go: claim what is due, hand it to a bounded number of goroutines, claim again
 //   - slots.go: how many items are in flight
-//   - lanes.go: where a claim begins in each lane
+//   - lanes.go: where a claim begins in each lane; floor.go: where it begins if there are no lanes
 //
 // The rules of the rows: a claim takes rows whose due_at has come, in turn over their lanes (fairness keys: no
 // lane holds up another). It counts the attempt, moves due_at to the end of the lease, and is committed before any

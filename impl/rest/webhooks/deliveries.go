@@ -59,10 +59,11 @@ func (ops *Operations) ReplayWebhookDelivery(
 		return nil, err
 	}
 	var queued api.ReplayWebhookDelivery202JSONResponse
+	now := ops.Now()
 	err := ops.Store.Tx(ctx, func(tx *db.Queries) (err error) {
 		queued.Body, err = queue(ctx, tx, request.ID, func() (db.Delivery, error) {
 			return tx.DeliveryReplay(ctx, db.DeliveryReplayParams{
-				OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: ops.Now(),
+				OrganizationID: auth.CallerFromContext(ctx).OrganizationID, WebhookID: request.ID, ID: request.DeliveryID, Now: now,
 			})
 		})
 		return err
@@ -70,7 +71,7 @@ func (ops *Operations) ReplayWebhookDelivery(
 	if err != nil {
 		return nil, queueProblem(err)
 	}
-	ops.Store.NotifySoon(store.DeliveriesChannel)
+	ops.Store.NotifyLanes(store.DeliveriesChannel, now, request.ID)
 	return queued, nil
 }
 
@@ -100,7 +101,7 @@ func (ops *Operations) TestWebhook(
 	if err != nil {
 		return nil, queueProblem(err)
 	}
-	ops.Store.NotifySoon(store.DeliveriesChannel)
+	ops.Store.NotifyLanes(store.DeliveriesChannel, now, request.ID)
 	return queued, nil
 }
 

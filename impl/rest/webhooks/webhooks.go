@@ -133,7 +133,7 @@ func (ops *Operations) UpdateWebhook(
 		return nil, fmt.Errorf("change the webhook: %w", err)
 	}
 	// Deliveries that waited for the webhook to be enabled, or for a better URL, may be sent now.
-	ops.Store.NotifySoon(store.DeliveriesChannel)
+	ops.Store.NotifyLanes(store.DeliveriesChannel, ops.Now(), row.ID)
 	return api.UpdateWebhook200JSONResponse{Body: view.Webhook(row, ops.Now())}, nil
 }
 
