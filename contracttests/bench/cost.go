@@ -75,10 +75,10 @@ func (w *world) postmaster() (int, error) {
 	return strconv.Atoi(first)
 }
 
-// spent is the processor time that a server and Postgres have used so far.
+// spent is the processor time that a server, Postgres and this program have used so far, and how much Postgres has logged.
 type spent struct {
-	server, postgres time.Duration
-	allocations      float64
+	server, postgres, client time.Duration
+	allocations, logged      float64
 }
 
 func (w *world) spent(ctx context.Context, at api) (spent, error) {
@@ -93,18 +93,22 @@ func (w *world) spent(ctx context.Context, at api) (spent, error) {
 	if now.postgres, err = processorTime(postmaster); err != nil {
 		return now, err
 	}
+	now.client = ownTime()
+	if err := w.store.Pool().QueryRow(ctx, "SELECT (pg_current_wal_insert_lsn() - '0/0')::float8").Scan(&now.logged); err != nil {
+		return now, fmt.Errorf("ask Postgres for its log: %w", err)
+	}
 	now.allocations, err = metric(ctx, at.admin, "go_memstats_mallocs_total")
 	return now, err
 }
 
 // cost drives a server once more, and reports what one accepted email costs.
-func (w *world) cost(ctx context.Context, at api) error {
+func (w *world) cost(ctx context.Context, at api, connections int) error {
 	before, err := w.spent(ctx, at)
 	if err != nil {
 		return err
 	}
 	counted := countInstructions(ctx, at.PID, w.set.each)
-	load, err := harness.Drive(ctx, at.address, most, w.set.each, harness.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
+	load, err := harness.Drive(ctx, at.address, connections, w.set.each, harness.Request{Path: singlePath, Key: w.tenant.Key}, w.single)
 	if err != nil {
 		return err
 	}
@@ -117,11 +121,16 @@ func (w *world) cost(ctx context.Context, at api) error {
 		return err
 	}
 	emails := float64(load.Requests)
-	w.report.Cost = cost{
-		Server:      float64((after.server - before.server).Microseconds()) / emails,
-		Postgres:    float64((after.postgres - before.postgres).Microseconds()) / emails,
-		Allocations: (after.allocations - before.allocations) / emails,
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / emails }
+	found := cost{
+		Server: each(after.server - before.server), Postgres: each(after.postgres - before.postgres), Client: each(after.client - before.client),
+		Allocations: (after.allocations - before.allocations) / emails, Logged: (after.logged - before.logged) / emails,
 		ResidentMiB: mebibytes(peak), Instructions: counted() / emails,
+	}
+	if connections == most {
+		w.report.Cost = found
+	} else {
+		w.report.CostOfMany = found
 	}
 	return nil
 }

@@ -69,14 +69,17 @@ func (d *deliveryWorld) close() error {
 	return nil
 }
 
-// subscribe makes an organization with webhooks.
-func (d *deliveryWorld) subscribe(ctx context.Context, path string, webhooks int) (harness.Tenant, error) {
+// subscribe makes an organization with webhooks for events, that mail was sent if none are given.
+func (d *deliveryWorld) subscribe(ctx context.Context, path string, webhooks int, events ...string) (harness.Tenant, error) {
+	if len(events) == 0 {
+		events = []string{"email.sent"}
+	}
 	tenant, err := harness.NewTenant(ctx, d.database, plenty)
 	if err != nil {
 		return tenant, err
 	}
 	for range webhooks {
-		body, err := json.Marshal(map[string]any{"url": d.url(path, d.subscribed), "events": []string{"email.sent"}})
+		body, err := json.Marshal(map[string]any{"url": d.url(path, d.subscribed), "events": events})
 		if err != nil {
 			return tenant, err
 		}

@@ -4,7 +4,9 @@
 //   - main.go: the settings and the order
 //   - world.go: the tenant, the servers and their addresses
 //   - singles.go, batches.go, sends.go, deliveries.go, memory.go, rows.go: one measurement each
+//   - sends_backlog.go: the worker over a hundred organizations, and beside an open snapshot
 //   - events.go, events_posted.go, events_queue.go: SES events, stored before, posted, and out of a queue
+//   - pipeline.go: the highest rate with which everything keeps up
 //   - delivery_world.go: webhooks, a worker and endpoints, for deliveries.go
 //   - cost.go: processor time, memory and instructions of a process; metrics.go: values from its /metrics
 //   - pgbench.go: the same work done by pgbench
@@ -45,7 +47,7 @@ func main() {
 	flag.DurationVar(&set.each, "each", 6*time.Second, "duration of each load")
 	flag.IntVar(&set.rows, "rows", 1_000_000, "messages in the large table; 0 leaves it out")
 	flag.BoolVar(&set.large, "large", false, "measure the large table only")
-	flag.StringVar(&set.only, "only", "", "the one measurement to make: singles, batches, sends, events, deliveries, memory or rows")
+	flag.StringVar(&set.only, "only", "", "the one measurement to make: singles, batches, sends, events, deliveries, pipeline, memory or rows")
 	flag.StringVar(&set.json, "json", "bin/bench.json", "file for the figures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -78,6 +80,7 @@ func bench(ctx context.Context, set settings) (err error) {
 		{"sends", w.sends},
 		{"events", w.events},
 		{"deliveries", w.deliveries},
+		{"pipeline", w.pipeline},
 		{"memory", w.memory},
 		{"rows", w.rows},
 	} {

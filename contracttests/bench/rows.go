@@ -57,6 +57,13 @@ func (w *world) among(ctx context.Context, name string, messages int) (figures, 
 // fill stores messages as acceptance would, one for every millisecond until now: queued with their bodies, or sent
 // and without.
 func fill(ctx context.Context, database *store.Store, tenant harness.Tenant, messages int, queued bool) error {
+	if err := fillRows(ctx, database, tenant, messages, queued); err != nil {
+		return err
+	}
+	return settle(ctx, database)
+}
+
+func fillRows(ctx context.Context, database *store.Store, tenant harness.Tenant, messages int, queued bool) error {
 	const step = 50_000
 	for done := 0; done < messages; done += step {
 		_, err := database.Pool().Exec(ctx, `
@@ -84,6 +91,11 @@ INSERT INTO sends (email_id, organization_id, due_at) SELECT id, $3, now() FROM 
 			return fmt.Errorf("fill the tables: %w", err)
 		}
 	}
+	return nil
+}
+
+// settle leaves the tables as they are once Postgres has had time for them.
+func settle(ctx context.Context, database *store.Store) error {
 	if _, err := database.Pool().Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		return fmt.Errorf("analyze the tables: %w", err)
 	}

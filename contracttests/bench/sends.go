@@ -76,7 +76,14 @@ func (w *world) sends(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(at.Stop(), worker.Stop(), simulator.Stop())
+	if err := errors.Join(at.Stop(), worker.Stop(), simulator.Stop()); err != nil {
+		return err
+	}
+	if w.report.Sends.Hundred, err = w.sendsOfMany(ctx); err != nil {
+		return err
+	}
+	w.report.Sends.Snapshot, err = w.sendsBesideSnapshot(ctx)
+	return err
 }
 
 // toSES sends at a rate and returns the time from acceptance to SES.
@@ -122,13 +129,13 @@ type simulator struct {
 	harness.Simulator
 }
 
-func (w *world) simulate(ctx context.Context) (simulator, error) {
+func (w *world) simulate(ctx context.Context, arguments ...string) (simulator, error) {
 	address, err := harness.FreeAddress(ctx)
 	if err != nil {
 		return simulator{}, err
 	}
 	process, err := w.harness.Start(ctx, "simulator", devdb.Database,
-		[]string{"MAILSTACK_SIMULATOR_ADDR=" + address, "MAILSTACK_LOG_LEVEL=warn"}, "simulator")
+		[]string{"MAILSTACK_SIMULATOR_ADDR=" + address, "MAILSTACK_LOG_LEVEL=warn"}, append([]string{"simulator"}, arguments...)...)
 	if err != nil {
 		return simulator{}, err
 	}

@@ -26,15 +26,23 @@ func (w *world) singles(ctx context.Context) error {
 		},
 		"stub": w.serveStub,
 	}
-	for _, connections := range []int{1, 16, 64} {
+	for _, connections := range []int{1, 16, most, many} {
 		// The first send opens the billing period, which pgbench needs.
 		found := map[string]figures{}
-		for _, name := range []string{"grouped", "alone", "stub"} {
+		names := []string{"grouped", "alone", "stub"}
+		if connections == many {
+			names = []string{"grouped", "stub"}
+		}
+		for _, name := range names {
 			load, err := w.singleLoad(ctx, name, servers[name], connections)
 			if err != nil {
 				return err
 			}
 			found[name] = load
+		}
+		if connections == many {
+			w.report.singles(connections, found)
+			continue
 		}
 		perSecond, latency, err := w.pgbench(ctx, naive, connections)
 		if err != nil {
@@ -58,8 +66,8 @@ func (w *world) singleLoad(
 	if err != nil {
 		return figures{}, fmt.Errorf("%s over %d connections: %w", name, connections, err)
 	}
-	if name == "grouped" && connections == most {
-		if err := w.cost(ctx, at); err != nil {
+	if name == "grouped" && connections >= most {
+		if err := w.cost(ctx, at, connections); err != nil {
 			return figures{}, err
 		}
 	}
