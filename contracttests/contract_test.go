@@ -24,6 +24,10 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 )
 
+// always are the headers that every answer of an operation has, with their values; empty means any. The document does not
+// call them required: the generated server would have each operation set them.
+var always = map[string]string{"X-Request-Id": "", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
 // contract judges exchanges by the spec. Its copy of every response schema is closed: a member or header that the
 // spec does not list is as wrong as a missing one.
 type contract struct {
@@ -155,8 +159,13 @@ func (c *contract) checkExtras(x exchange, response *openapi3.Response) error {
 	if c.behindProxy {
 		return nil
 	}
+	for name, value := range always {
+		if got := x.header.Get(name); got == "" || value != "" && got != value {
+			return fmt.Errorf("the header %s is %q", name, got)
+		}
+	}
 	// What says nothing of the operation is not listed.
-	known := []string{"Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "X-Content-Type-Options"}
+	known := []string{"Connection", "Content-Length", "Content-Type", "Date"}
 	for name := range response.Headers {
 		known = append(known, http.CanonicalHeaderKey(name))
 	}

@@ -31,7 +31,7 @@ func everyAnswer(t *testing.T) happenings {
 	t.Helper()
 	all := happenings{}
 	for _, part := range []func(*testing.T) happenings{
-		tableAnswers, drainingAnswers, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers, suppressionAnswers,
+		tableAnswers, drainingAnswers, overloadedSends, refusedSends, sentAnswers, domainAnswers, keyAnswers, usageAnswers, suppressionAnswers,
 		templateAnswers, webhookAnswers,
 	} {
 		for at, bodies := range part(t) {
@@ -60,6 +60,31 @@ func drainingAnswers(t *testing.T) happenings {
 	return found
 }
 
+// overloadedSends holds one message in the accept queue, which is then full.
+func overloadedSends(t *testing.T) happenings {
+	found := happenings{}
+	s := newStack(t, options{waiting: 1})
+	owner, from := s.newSender()
+	tx, err := s.store.Pool().Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE emails IN ACCESS EXCLUSIVE MODE")
+	must(t, err)
+	statuses := make(chan int, 2)
+	for waiting := range 2 {
+		go func() { statuses <- owner.call(http.MethodPost, singlePath, email(from)).status }()
+		eventually(t, "one is in flight, one waits", func() bool { return s.intake.Waiting() == waiting+1 })
+	}
+	found.add("sendEmail", owner.call(http.MethodPost, singlePath, email(from)))
+	found.add("sendBatch", owner.call(http.MethodPost, batchPath, batchOf(email(from))))
+	must(t, tx.Rollback(t.Context()))
+	for range 2 {
+		if status := <-statuses; status != http.StatusAccepted {
+			t.Errorf("one that waited got %d", status)
+		}
+	}
+	return found
+}
+
 func refusedSends(t *testing.T) happenings {
 	found := happenings{}
 	s := newStack(t)
@@ -67,6 +92,8 @@ func refusedSends(t *testing.T) happenings {
 	send := func(body any) { found.add("sendEmail", owner.call(http.MethodPost, singlePath, body)) }
 	batch := func(body any) { found.add("sendBatch", owner.call(http.MethodPost, batchPath, body)) }
 	owner.suppress("suppressed@example.com")
+	send(email(from, "templateId", uuid.New()))
+	send(email(from, "text", "Hi {{name}}", "variables", values{}))
 	send(email(from, "to", "suppressed@example.com"))
 	batch(batchOf(email(from), email(from, "to", "suppressed@example.com")))
 	batch(map[string]any{"emails": []any{email(from)}, "sujbect": "Welcome"})

@@ -146,7 +146,7 @@ func headerMutations(x exchange, response *openapi3.Response) iter.Seq2[string, 
 	}
 	return func(yield func(string, exchange) bool) {
 		for name, header := range response.Headers {
-			if !header.Value.Required && name != "X-Request-Id" {
+			if _, sent := always[name]; !sent && !header.Value.Required {
 				continue
 			}
 			if !yield("without "+name, with(func(header http.Header) { header.Del(name) })) {

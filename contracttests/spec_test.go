@@ -25,8 +25,8 @@ func TestDocumentIsValid(t *testing.T) {
 	t.Parallel()
 	doc := ownDocument(t)
 	must(t, doc.Validate(context.Background()))
-	if doc.OpenAPI != "3.0.3" || len(doc.Servers) != 2 || doc.Servers[0].URL != "https://api.mailstack.voostack.com" || doc.Servers[1].URL != "/" {
-		t.Errorf("OpenAPI %s with servers %+v", doc.OpenAPI, doc.Servers)
+	if doc.OpenAPI != "3.0.3" {
+		t.Errorf("OpenAPI %s", doc.OpenAPI)
 	}
 	var scopes []string
 	for _, scope := range doc.Components.Schemas["Scope"].Value.Enum {
@@ -141,8 +141,10 @@ func TestExamplesAreWhatTheyIllustrate(t *testing.T) {
 		}
 		for status, response := range op.spec.Responses.Map() {
 			where := op.id + " " + status
-			if response.Value.Headers["X-Request-Id"] == nil {
-				t.Errorf("%s: no X-Request-Id", where)
+			for name := range always {
+				if response.Value.Headers[name] == nil {
+					t.Errorf("%s: no %s", where, name)
+				}
 			}
 			if status == "204" {
 				if len(response.Value.Content) != 0 {

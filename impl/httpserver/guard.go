@@ -24,8 +24,6 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 			if !op.Secured {
 				return server.validateAndCall(op, c, next)
 			}
-			// Answers hold secrets or personal data, which no cache may keep.
-			c.Response().Header().Set("Cache-Control", "no-store")
 			request := c.Request()
 			if op.Accepts && server.config.Intake.Full(request.ContentLength) {
 				full := acceptQueueFull()

@@ -165,6 +165,7 @@ func (server *Server) write(c echo.Context, response *problem.Problem) {
 
 func writeProblem(c echo.Context, response *problem.Problem) error {
 	header := c.Response().Header()
+	header.Set("Cache-Control", "no-store")
 	switch status := response.Status(); status {
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge(c.Request().Header))

@@ -150,7 +150,7 @@ func New(config Config) (*Server, error) {
 	server.instrumentRoutes(config.Spec.Operations)
 	middleware := make(map[string][]echo.MiddlewareFunc, len(config.Spec.Operations))
 	for _, op := range config.Spec.Operations {
-		middleware[op.ID] = []echo.MiddlewareFunc{server.replay, server.guard(op), server.withTimeout, server.idempotent}
+		middleware[op.ID] = []echo.MiddlewareFunc{forbidCaching, server.replay, server.guard(op), server.withTimeout, server.idempotent}
 	}
 	config.Register(server.echo, middleware)
 	for _, route := range config.Routes {
@@ -185,6 +185,15 @@ func (server *Server) closeConnections(next echo.HandlerFunc) echo.HandlerFunc {
 func forbidSniffing(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
+
+// forbidCaching keeps the answers of operations out of caches: they hold secrets or personal data, or say how things are at
+// this moment. Problems of other routes get the same from writeProblem.
+func forbidCaching(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "no-store")
 		return next(c)
 	}
 }
