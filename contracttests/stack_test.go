@@ -89,6 +89,8 @@ type options struct {
 	requestsPerSecond float64
 	// exampleDomain is the domain of the examples of /docs.
 	exampleDomain string
+	// document is served instead of openapi.yaml.
+	document string
 	// worker runs the workers beside the API.
 	worker bool
 	// events has the simulator report events, with this signature version. Empty means no events.
@@ -175,7 +177,7 @@ func (s *stack) startAPI(option options, log *slog.Logger) {
 	s.intake = intake.New(intake.Config{Store: s.store, Now: s.clock.now, Random: rand.Reader, QueueSize: option.waiting})
 	var err error
 	s.server, err = rest.New(rest.Config{
-		Spec: prepared(s.t), Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
+		Spec: option.specOf(s.t), Store: s.store, Domains: s.domains, AccountSuppressions: s.ses,
 		Intake: s.intake, Now: s.clock.now, NewID: newID, Random: rand.Reader, Sealer: sealer(s.t), Log: log, WebhookPolicy: webhookPolicy(s.t),
 		// A slow machine is no database that hangs.
 		RequestTimeout:    2 * time.Minute,
@@ -208,6 +210,17 @@ var sharedSpec = sync.OnceValues(func() (*spec.Prepared, error) {
 	}
 	return spec.Prepare(source)
 })
+
+// specOf returns the spec of the options, or openapi.yaml.
+func (o options) specOf(t testing.TB) *spec.Prepared {
+	t.Helper()
+	if o.document == "" {
+		return prepared(t)
+	}
+	found, err := spec.Prepare([]byte(o.document))
+	must(t, err)
+	return found
+}
 
 func prepared(t testing.TB) *spec.Prepared {
 	t.Helper()

@@ -73,7 +73,7 @@ func publish(source, folder string) error {
 // isHint matches the names of the extensions that are not published.
 func isHint(name string) bool {
 	switch name {
-	case "x-text", "x-validate-items", "x-secret-answer":
+	case "x-text", "x-validate-items", "x-secret-answer", "x-deprecated-since", "x-sunset":
 		return true
 	}
 	return strings.HasPrefix(name, "x-go-")

@@ -134,6 +134,7 @@ func (server *Server) validateBody(op *spec.Operation, c echo.Context, raw []byt
 			return err
 		}
 	}
+	deprecate(c, op.DeprecationsIn(value))
 	if op.Secured {
 		server.config.Authorizer.Charge(request.Context(), c.Response().Header(), rules.Items(value))
 	}

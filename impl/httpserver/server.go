@@ -8,6 +8,7 @@
 //   - body_budget.go: the limit on the bytes of all bodies in memory, and the share of each organization
 //   - body_read.go: reading a body, and how fast it must arrive
 //   - turns.go: the share of each organization in what large bodies and reads take
+//   - deprecation.go: what the answers to a request say that uses something deprecated
 //   - linger.go: discarding a body that is not read
 //   - problems.go: errors become problem documents
 //   - idempotency.go: requests repeated under an idempotency key
@@ -150,7 +151,7 @@ func New(config Config) (*Server, error) {
 	server.instrumentRoutes(config.Spec.Operations)
 	middleware := make(map[string][]echo.MiddlewareFunc, len(config.Spec.Operations))
 	for _, op := range config.Spec.Operations {
-		middleware[op.ID] = []echo.MiddlewareFunc{forbidCaching, server.replay, server.guard(op), server.withTimeout, server.idempotent}
+		middleware[op.ID] = []echo.MiddlewareFunc{forbidCaching, announceDeprecation(op), server.replay, server.guard(op), server.withTimeout, server.idempotent}
 	}
 	config.Register(server.echo, middleware)
 	for _, route := range config.Routes {

@@ -4,6 +4,7 @@
 //   - prepared.go: loading the spec, once for all servers of a process
 //   - operation.go: its rules for each operation
 //   - formats.go, pattern.go: the formats and patterns that its schemas name
+//   - deprecation.go: what is deprecated, since when and until when
 //   - parameters.go: validation of path, query and header
 //   - body.go: reading, decoding and validating a body
 //   - plain.go: decoding and validating a plain body at once
@@ -46,6 +47,7 @@ type Operation struct {
 	// secret.
 	Idempotent bool
 	HasSecret  bool
+	deprecated deprecations
 }
 
 func prepareOperation(
@@ -83,7 +85,7 @@ func prepareOperation(
 		}
 		op.Body = rules
 	}
-	return op, nil
+	return op, op.prepareDeprecations()
 }
 
 // extension reads the value of an x- extension of the spec.
