@@ -152,6 +152,7 @@ func lawsOfImports() laws {
 			"github.com/getkin/kin-openapi":  {"impl/spec", "impl/httpserver", "impl/pages", "gen/api", "gen/publish"},
 			"go.yaml.in/yaml":                {"gen/publish"},
 			"github.com/yuin/goldmark":       {"impl/pages"},
+			"github.com/JohannesKaufmann":    {"impl/pages"},
 			"github.com/pressly/goose":       {"impl/store"},
 			"github.com/oapi-codegen":        {"gen/api"},
 			"golang.org/x/net/publicsuffix":  {"impl/mail"},

@@ -18,7 +18,7 @@ import (
 
 // pagePaths are pages of every kind.
 func pagePaths() []string {
-	return []string{"/docs/", "/docs/webhooks", "/problems", "/problems/draining", "/problems/none"}
+	return []string{"/docs/", "/docs/webhooks", "/docs/versioning", "/problems", "/problems/draining", "/problems/none"}
 }
 
 // A page takes everything from this server, and runs nothing but the script of the reference.
@@ -57,6 +57,8 @@ func TestPagesStayAtHome(t *testing.T) {
 	}
 }
 
+const stylePath, scriptPath = "/docs/style.css", "/docs/reference.js"
+
 // maxReference bounds what a browser loads to show the reference, compressed.
 const maxReference = 100_000
 
@@ -65,7 +67,8 @@ func TestStaticAnswersAreSmallAndKept(t *testing.T) {
 	s := newStack(t)
 	total := 0
 	for _, path := range []string{
-		"/docs/", "/docs/style.css", "/docs/reference.js", "/docs/webhooks", "/problems", "/problems/draining",
+		"/docs/", stylePath, scriptPath, "/docs/webhooks", "/problems", "/problems/draining",
+		"/docs/versioning", "/docs.md", "/docs/versioning.md", "/problems/draining.md", "/llms.txt",
 		"/openapi.yaml", "/openapi.json", "/openapi-3.1.yaml", "/openapi-3.1.json",
 	} {
 		ask := func(fields ...string) *httptest.ResponseRecorder {
@@ -82,7 +85,7 @@ func TestStaticAnswersAreSmallAndKept(t *testing.T) {
 			t.Errorf("%s: %v and %v", path, plain.Header(), packed.Header())
 			continue
 		}
-		if strings.HasPrefix(path, "/docs/") && path != "/docs/webhooks" {
+		if path == "/docs/" || path == stylePath || path == scriptPath {
 			total += packed.Body.Len()
 		}
 		for encoding, answer := range map[string]*httptest.ResponseRecorder{"": plain, "gzip": packed} {
@@ -115,7 +118,7 @@ func TestAnswersAreNotCached(t *testing.T) {
 		r := w.succeeding(op)
 		for _, key := range []string{r.key, ""} {
 			got := s.exchange(op.method, op.within(r.id, r.deliveryID), key, r.body)
-			if kept := got.header.Get("Cache-Control"); secured(op) && kept != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			if kept := got.header.Get("Cache-Control"); kept != "no-store" || got.header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s: %d with Cache-Control %q and %q", op.id, got.status, kept, got.header.Get("X-Content-Type-Options"))
 			}
 		}

@@ -17,7 +17,8 @@ import (
 // served are the routes outside the spec; add every new one here.
 var served = []string{
 	"GET /", "GET /openapi.yaml", "GET /openapi.json", "GET /openapi-3.1.yaml", "GET /openapi-3.1.json", "GET /docs", "GET /docs/",
-	"GET /docs/style.css", "GET /docs/reference.js", "GET /docs/webhooks", "GET /problems", "GET /problems/:code",
+	"GET /docs/style.css", "GET /docs/reference.js", "GET /docs/webhooks", "GET /docs/versioning", "GET /problems", "GET /problems/:code",
+	"GET /docs.md", "GET /docs/webhooks.md", "GET /docs/versioning.md", "GET /problems.md", "GET /llms.txt",
 }
 
 func TestRoutesAreTheDocumentAndTheTable(t *testing.T) {
@@ -144,7 +145,8 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/", "/openapi.yaml", "/openapi.json", "/openapi-3.1.yaml", "/openapi-3.1.json", "/docs", "/docs/", "/docs/style.css", "/docs/reference.js",
-		"/docs/webhooks", "/problems", "/problems/draining", "/problems/none",
+		"/docs/webhooks", "/docs/versioning", "/problems", "/problems/draining", "/problems/none",
+		"/docs.md", "/docs/webhooks.md", "/docs/versioning.md", "/problems.md", "/problems/draining.md", "/problems/none.md", "/llms.txt",
 	} {
 		check(path, "")
 	}

@@ -28,10 +28,13 @@ func TestExamplesOfDocsCanBeExecuted(t *testing.T) {
 		owner := s.newTenant()
 		owner.verified(domain)
 		path, headers := form.prefilled()
-		for _, body := range form.bodies {
-			came := owner.call(form.method, path, body, headers...)
+		if form.method == http.MethodPatch && !slices.Equal(form.media, []string{"application/json", mergePatchType}) {
+			t.Errorf("%s can be sent as %q", form.path, form.media)
+		}
+		for _, request := range form.requests() {
+			came := owner.call(form.method, path, request.body, append(slices.Clone(headers), request.header...)...)
 			if came.status >= http.StatusBadRequest && (came.status != http.StatusNotFound || !strings.Contains(form.path, "{")) {
-				t.Errorf("%s %s %s: %d %s", form.method, path, body, came.status, came.body)
+				t.Errorf("%s %s %s: %d %s", form.method, path, request.body, came.status, came.body)
 			}
 		}
 	}
@@ -42,8 +45,29 @@ type tryForm struct {
 	method, path string
 	// inputs are what is filled in, by where it goes and its name.
 	inputs map[[2]string]string
-	// bodies are the examples of the body, or nil alone.
+	// bodies are the examples of the body, or nil alone; media are the types that a body can be sent as.
 	bodies []any
+	media  []string
+}
+
+// tryRequest is a body with the header that tells its type.
+type tryRequest struct {
+	body   any
+	header []string
+}
+
+// requests returns every example of a body in every type that it can be sent as.
+func (form tryForm) requests() []tryRequest {
+	var all []tryRequest
+	for _, body := range form.bodies {
+		if body == nil {
+			all = append(all, tryRequest{})
+		}
+		for _, media := range form.media {
+			all = append(all, tryRequest{body, []string{"Content-Type", media}})
+		}
+	}
+	return all
 }
 
 func formsIn(root *html.Node) []tryForm {
@@ -60,8 +84,15 @@ func formsIn(root *html.Node) []tryForm {
 					form.inputs[[2]string{in, attribute(inner, "name")}] = attribute(inner, "value")
 				}
 			case "option":
+				if attribute(inner.Parent, "name") == "type" {
+					form.media = append(form.media, inner.FirstChild.Data)
+					continue
+				}
 				form.bodies = append(form.bodies, attribute(inner, "data-body"))
 			case "textarea":
+				if len(form.media) == 0 {
+					form.media = []string{attribute(inner, "data-type")}
+				}
 				if len(form.bodies) == 0 {
 					form.bodies = []any{inner.FirstChild.Data}
 				}

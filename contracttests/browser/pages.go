@@ -61,7 +61,7 @@ func sendMail(ctx context.Context, set settings) ([]string, error) {
 
 // allPages returns the paths of every page.
 func allPages(ctx context.Context, set settings, messages []string) ([]string, error) {
-	paths := []string{"/docs/", "/docs/webhooks", "/problems", "/dev/inbox"}
+	paths := []string{"/docs/", "/docs/webhooks", "/docs/versioning", "/problems", "/dev/inbox"}
 	index, err := ask(ctx, set, http.MethodGet, "/problems", nil)
 	if err != nil {
 		return nil, err

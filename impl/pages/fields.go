@@ -17,6 +17,7 @@ const maxDepth = 6
 type field struct {
 	Name, Type string
 	Required   bool
+	Deprecated bool
 	About      template.HTML
 	// Limits are what a value must keep to, Values those that are possible.
 	Limits, Values []string
@@ -61,7 +62,7 @@ func newField(name string, ref *openapi3.SchemaRef, required bool, depth int) (f
 	if err != nil {
 		return field{}, err
 	}
-	made := field{Name: name, Type: typeOf(ref.Value), Required: required, About: about, Limits: limits(ref.Value), Members: inner}
+	made := field{Name: name, Type: typeOf(ref.Value), Required: required, Deprecated: ref.Value.Deprecated, About: about, Limits: limits(ref.Value), Members: inner}
 	valued := ref.Value
 	if valued.Items != nil {
 		valued = valued.Items.Value

@@ -17,7 +17,7 @@ import (
 type operation struct {
 	ID, Method, Path, Tag, Summary string
 	About                          template.HTML
-	Secured                        bool
+	Secured, Deprecated            bool
 	Parameters                     []parameter
 	Body                           *requestBody
 	Answers                        []answer
@@ -32,6 +32,8 @@ type parameter struct {
 }
 
 type requestBody struct {
+	// Types are the media types that a body may have, Type the one that is sent unless the reader chooses another.
+	Types    []string
 	Type     string
 	Required bool
 	Members  []field
@@ -124,7 +126,8 @@ func (d *document) newOperation(path, method string, item *openapi3.PathItem, op
 	if err != nil {
 		return nil, err
 	}
-	made := &operation{ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, About: about, Callback: len(op.Callbacks) > 0}
+	made := &operation{ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, About: about}
+	made.Callback, made.Deprecated = len(op.Callbacks) > 0, op.Deprecated
 	if len(op.Tags) > 0 {
 		made.Tag = op.Tags[0]
 	}
@@ -164,17 +167,24 @@ func newParameter(given *openapi3.Parameter) (parameter, error) {
 	if made.About, err = prose(given.Description); err != nil {
 		return parameter{}, err
 	}
+	made.Deprecated = given.Deprecated
 	if given.Example != nil {
 		made.Example = fmt.Sprint(given.Example)
 	}
 	return parameter{field: made, In: given.In}, nil
 }
 
+// mergePatch is what a PATCH sends (RFC 7396).
+const mergePatch = "application/merge-patch+json"
+
 func newBody(given *openapi3.RequestBody) (*requestBody, error) {
-	made := &requestBody{Required: given.Required, Type: "application/json"}
-	media := given.Content.Get("application/json")
+	made := &requestBody{Required: given.Required, Types: slices.Sorted(maps.Keys(given.Content)), Type: "application/json"}
+	if slices.Contains(made.Types, mergePatch) {
+		made.Type = mergePatch
+	}
+	media := given.Content[made.Type]
 	if media == nil {
-		return nil, fmt.Errorf("there is no application/json among %v", slices.Sorted(maps.Keys(given.Content)))
+		return nil, fmt.Errorf("there is no %s among %v", made.Type, made.Types)
 	}
 	var err error
 	if made.Members, err = members(media.Schema, 0); err != nil {

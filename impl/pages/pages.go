@@ -7,7 +7,9 @@
 //   - operations.go, fields.go: what the reference shows of operations, and of schemas
 //   - samples.go: the document's samples
 //   - guide.go: the guide to webhooks
+//   - versioning.go: the guide to versions and deprecation
 //   - problems.go: the pages that the type of a problem points to
+//   - markdown.go, llms.go: the same pages as Markdown, and the list of them
 package pages
 
 import (
@@ -55,8 +57,14 @@ func Routes(exampleDomain string) []httpserver.Route {
 		fixed(stylePath, design.Stylesheet()),
 		fixed(scriptPath, design.NewStatic("text/javascript; charset=utf-8", "", script)),
 		page("/docs/", func(s *site, _ *http.Request) http.Handler { return s.reference }),
+		page("/docs.md", func(s *site, _ *http.Request) http.Handler { return s.reference.asMarkdown() }),
 		page("/docs/webhooks", func(s *site, _ *http.Request) http.Handler { return s.guide }),
+		page("/docs/webhooks.md", func(s *site, _ *http.Request) http.Handler { return s.guide.asMarkdown() }),
+		page("/docs/versioning", func(s *site, _ *http.Request) http.Handler { return s.versioning }),
+		page("/docs/versioning.md", func(s *site, _ *http.Request) http.Handler { return s.versioning.asMarkdown() }),
 		page("/problems", func(s *site, _ *http.Request) http.Handler { return s.problems }),
+		page("/problems.md", func(s *site, _ *http.Request) http.Handler { return s.problems.asMarkdown() }),
+		page("/llms.txt", func(s *site, _ *http.Request) http.Handler { return s.llms }),
 		page("/problems/:code", (*site).problem),
 	}
 }

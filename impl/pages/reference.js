@@ -130,7 +130,7 @@ function requestOf(form) {
   }
   if (form.elements.key) headers.Authorization = `Bearer ${form.elements.key.value}`;
   const body = form.elements.body;
-  if (body) headers["Content-Type"] = body.dataset.type;
+  if (body) headers["Content-Type"] = form.elements.type?.value ?? body.dataset.type;
   return { method: form.dataset.method, path: query.size > 0 ? `${path}?${query}` : path, headers, body: body?.value };
 }
 

@@ -19,8 +19,9 @@ const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'
 
 // site holds the pages. They don't change while the process runs.
 type site struct {
-	reference, guide, problems, missing http.Handler
-	byCode                              map[string]http.Handler
+	reference, guide, versioning, problems, missing bothForms
+	byCode                                          map[string]bothForms
+	llms                                            http.Handler
 }
 
 // newSite makes all pages from the published document.
@@ -33,63 +34,89 @@ func newSite(exampleDomain string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &site{byCode: map[string]http.Handler{}}
 	reference, err := doc.reference(operations)
 	if err != nil {
-		return nil, err
-	}
-	page := design.Page{Title: "API reference", Here: "/docs/", Script: scriptPath, Wide: true}
-	if made.reference, err = render("reference.html", referencePolicy, page, reference); err != nil {
 		return nil, err
 	}
 	guide, err := doc.guide()
 	if err != nil {
 		return nil, err
 	}
-	if made.guide, err = render("webhooks.html", design.Policy, design.Page{Title: "Webhooks", Here: "/docs/webhooks"}, guide); err != nil {
-		return nil, err
-	}
 	entries := problemEntries(operations)
-	if made.problems, err = render("problems.html", design.Policy, design.Page{Title: "Problems", Here: "/problems"}, entries); err != nil {
-		return nil, err
+	made := &site{byCode: map[string]bothForms{}, llms: doc.llms(entries)}
+	for _, page := range []struct {
+		into     *bothForms
+		template string
+		policy   string
+		page     design.Page
+		data     any
+	}{
+		{
+			&made.reference, "reference.html", referencePolicy,
+			design.Page{Title: "API reference", Here: "/docs/", Markdown: "/docs.md", Script: scriptPath, Wide: true},
+			reference,
+		},
+		{&made.guide, "webhooks.html", design.Policy, design.Page{Title: "Webhooks", Here: "/docs/webhooks", Markdown: "/docs/webhooks.md"}, guide},
+		{
+			&made.versioning, "versioning.html", design.Policy,
+			design.Page{Title: "Versions and deprecation", Here: "/docs/versioning", Markdown: "/docs/versioning.md"},
+			versioning(),
+		},
+		{&made.problems, "problems.html", design.Policy, design.Page{Title: "Problems", Here: "/problems", Markdown: "/problems.md"}, entries},
+		{&made.missing, "no-problem.html", design.Policy, design.Page{Title: "There is no such problem"}, nil},
+	} {
+		if *page.into, err = render(page.template, page.policy, page.page, page.data); err != nil {
+			return nil, err
+		}
 	}
-	missing, err := render("no-problem.html", design.Policy, design.Page{Title: "There is no such problem"}, nil)
-	if err != nil {
-		return nil, err
-	}
-	made.missing = missing.WithStatus(http.StatusNotFound)
+	made.missing = made.missing.withStatus(http.StatusNotFound)
 	for _, entry := range entries {
-		title := strings.TrimSuffix(entry.Title, ".")
-		if made.byCode[string(entry.Code)], err = render("problem.html", design.Policy, design.Page{Title: title}, entry); err != nil {
+		page := design.Page{Title: strings.TrimSuffix(entry.Title, "."), Markdown: "/problems/" + string(entry.Code) + ".md"}
+		if made.byCode[string(entry.Code)], err = render("problem.html", design.Policy, page, entry); err != nil {
 			return nil, err
 		}
 	}
 	return made, nil
 }
 
-// problem returns the page of the problem that a path names.
+// problem returns the page of the problem that a path names, as Markdown where the path ends in .md.
 func (s *site) problem(r *http.Request) http.Handler {
-	if known, found := s.byCode[strings.TrimPrefix(r.URL.Path, "/problems/")]; found {
-		return known
+	code, asMarkdown := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/problems/"), ".md")
+	page, known := s.byCode[code]
+	if !known {
+		page = s.missing
 	}
-	return s.missing
+	if asMarkdown {
+		return page.asMarkdown()
+	}
+	return page
 }
 
 // render makes a page from the template of that name.
-func render(name, policy string, page design.Page, data any) (*design.Static, error) {
+func render(name, policy string, page design.Page, data any) (bothForms, error) {
 	parsed, err := design.Parse(templates, template.FuncMap{"class": statusClass, "lower": strings.ToLower}, "html/"+name)
 	if err != nil {
-		return nil, err
+		return bothForms{}, err
 	}
 	page.Style = stylePath
 	page.Links = []design.Link{
-		{Title: "Reference", Path: "/docs/"}, {Title: "Webhooks", Path: "/docs/webhooks"}, {Title: "Problems", Path: "/problems"},
+		{Title: "Reference", Path: "/docs/"},
+		{Title: "Webhooks", Path: "/docs/webhooks"},
+		{Title: "Versions", Path: "/docs/versioning"},
+		{Title: "Problems", Path: "/problems"},
 	}
 	var shown bytes.Buffer
 	if err := design.Render(&shown, parsed, page, data); err != nil {
-		return nil, err
+		return bothForms{}, err
 	}
-	return design.NewStatic("text/html; charset=utf-8", policy, shown.Bytes()), nil
+	text, err := toMarkdown(shown.Bytes())
+	if err != nil {
+		return bothForms{}, err
+	}
+	return bothForms{
+		design.NewStatic("text/html; charset=utf-8", policy, shown.Bytes()),
+		design.NewStatic("text/markdown; charset=utf-8", "", text),
+	}, nil
 }
 
 // statusClass returns the class of a status in the stylesheet: s2, s4 or s5.

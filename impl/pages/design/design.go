@@ -34,6 +34,8 @@ type Page struct {
 	// The links are in the header; the first is the word mark's as well. Here is the path of the one that is shown.
 	Links []Link
 	Here  string
+	// Markdown is the path of the same page as Markdown, if there is one.
+	Markdown string
 	// Wide gives the page the whole width of the window.
 	Wide bool
 }
