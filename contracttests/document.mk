@@ -7,7 +7,7 @@ OASDIFF := $(TOOLS)/oasdiff-$(OASDIFF_VERSION)
 LINTERS := contracttests/lint/node_modules/.package-lock.json
 VENV := bin/venv
 
-.PHONY: lint-spec dialects breaking released schemathesis boto standins guide browser samples workflows
+.PHONY: lint-spec dialects breaking changelog released schemathesis boto standins guide browser samples workflows
 
 # The times are on two cores: first with everything installed, then with nothing installed.
 
@@ -28,12 +28,19 @@ dialects:
 	$(GO) test ./gen/publish -count=1 -v -run '^TestDialectsAgree$$' -rapid.checks=$(VALUES)
 
 # 3 s, 1 min. Not the newest oasdiff: v1.34 and v1.35 need a module that the Go proxy does not serve.
-## breaking: fail when the published document would break a client of the released spec
+## breaking: fail when the published document would break a client of the released spec, or CHANGELOG.md does not tell the difference
 breaking: $(OASDIFF)
 	@contracttests/breaking/run.sh $(OASDIFF)
+	@$(GO) run ./contracttests/changelog -check $(OASDIFF)
 
-## released: make the published document the released spec; only as part of a release
-released:
+## changelog: write into CHANGELOG.md how the published document differs from the released spec
+changelog: $(OASDIFF)
+	@$(GO) run ./contracttests/changelog $(OASDIFF)
+
+## released: make the published document the released spec, and name its changes VERSION (1.0.0); only as part of a release
+VERSION ?= 1.0.0
+released: $(OASDIFF)
+	@$(GO) run ./contracttests/changelog -release=$(VERSION) $(OASDIFF)
 	cp gen/openapi/openapi.yaml contracttests/released.yaml
 
 $(OASDIFF):
