@@ -97,7 +97,7 @@ samples: build contracttests/samples/node_modules/.package-lock.json $(VENV)/sam
 	@$(GO) build -trimpath -o bin/run-samples ./contracttests/samples
 	@contracttests/with-dev.sh bin/run-samples -parser=$(VENV)/samples/bin/python -only='$(ONLY)'
 
-# 30 s, 45 s.
+# 20 s, 35 s.
 ## workflows: lint the Arazzo workflows, and run them against a server
 workflows: build $(LINTERS)
 	@contracttests/with-dev.sh node contracttests/workflows/run.mjs
