@@ -316,6 +316,7 @@ func TestUnreadResponses(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, options{})
 	stalled, from := s.newSender()
+	other, _ := s.newSender()
 	many := make([]string, 50)
 	for i := range many {
 		many[i] = fmt.Sprintf("x%d@%sexample.com", i, strings.Repeat(strings.Repeat("x", 59)+".", 3))
@@ -335,7 +336,6 @@ func TestUnreadResponses(t *testing.T) {
 		_, err = conn.Read(make([]byte, 1))
 		must(t, err)
 	}
-	other, _ := s.newSender()
 	for range 50 {
 		other.exchange(http.MethodGet, singlePath, other.key, nil).is(http.StatusOK)
 	}
