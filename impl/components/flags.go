@@ -143,7 +143,7 @@ func (flags EventsRouteFlags) Check() error {
 // WorkerFlags sets how much a worker sends at once, and how long messages are kept.
 type WorkerFlags struct {
 	ReputationFlags
-	SendConcurrency  int       `env:"MAILSTACK_SEND_CONCURRENCY,MAILSTACK_SENDERS" aliases:"senders" default:"64" placeholder:"N" help:"Maximum messages in flight. Default: 64."`
+	SendConcurrency  int       `env:"MAILSTACK_SEND_CONCURRENCY,MAILSTACK_SENDERS" aliases:"senders" default:"256" placeholder:"N" help:"Maximum messages in flight. Default: 256."`
 	ContentRetention Retention `env:"MAILSTACK_CONTENT_RETENTION" default:"30d" placeholder:"TIME" help:"Retention of message bodies, rounded up to whole months, such as 30d or 720h. Default: 30d."`
 	MessageRetention Retention `env:"MAILSTACK_MESSAGE_RETENTION" default:"400d" placeholder:"TIME" help:"Retention of messages without their bodies, rounded up to whole months. Default: 400d."`
 }

@@ -41,7 +41,7 @@ import (
 )
 
 const (
-	defaultConcurrency  = 64
+	defaultConcurrency  = 256
 	defaultDrainTimeout = 25 * time.Second
 	// drainShareOfSending is the part of the drain timeout for calls that are in flight; the rest is for storing
 	// results.
@@ -81,7 +81,7 @@ type Config struct {
 	// refusal is taken to be about the account.
 	OnTenantRefused func(ctx context.Context, organizationID uuid.UUID) error
 	// Concurrency is how many messages are in flight at once: being sent, or sent and not yet stored. Fewer are while
-	// their bodies are large. Zero means 64.
+	// their bodies are large. Zero means 256.
 	Concurrency int
 	// PollInterval is how long an idle sender waits before it looks for mail, unless it is notified.
 	// Zero means 500 ms.

@@ -70,7 +70,7 @@ type Config struct {
 	FetchQuota func(ctx context.Context) (ses.Quota, error)
 	// Sealer opens the signing keys of webhooks.
 	Sealer *sealed.Sealer
-	// SendConcurrency is how many messages are in flight at once; their bodies are in memory. Zero means 64.
+	// SendConcurrency is how many messages are in flight at once; their bodies are in memory. Zero means 256.
 	SendConcurrency int
 	// PollInterval is how long an idle queue waits before it looks for work, unless it is notified.
 	// Zero means 500 ms.
