@@ -23,8 +23,11 @@ SELECT pg_try_advisory_xact_lock(uuid_hash_extended(@id::uuid, 34)) AS locked;
 -- name: WorkerDelete :execrows
 DELETE FROM workers WHERE id = @id;
 
+-- UnstartedSendInsert notes what a claim leased. An earlier claim with the same end of its leases may have left its note: its
+-- messages were put back, or wait for that end.
 -- name: UnstartedSendInsert :exec
-INSERT INTO unstarted_sends (worker_id, leased_until, email_ids) VALUES (@worker_id, @leased_until::timestamptz, @email_ids::uuid[]);
+INSERT INTO unstarted_sends (worker_id, leased_until, email_ids) VALUES (@worker_id, @leased_until::timestamptz, @email_ids::uuid[])
+ON CONFLICT ON CONSTRAINT unstarted_sends_pkey DO UPDATE SET email_ids = unstarted_sends.email_ids || excluded.email_ids;
 
 -- UnstartedSendStart notes that the messages of a claim may be at SES from now on, if they are still the worker's and the
 -- session is its own.

@@ -111,6 +111,7 @@ func (q *Queries) UnstartedSendDelete(ctx context.Context, arg UnstartedSendDele
 
 const unstartedSendInsert = `-- name: UnstartedSendInsert :exec
 INSERT INTO unstarted_sends (worker_id, leased_until, email_ids) VALUES ($1, $2::timestamptz, $3::uuid[])
+ON CONFLICT ON CONSTRAINT unstarted_sends_pkey DO UPDATE SET email_ids = unstarted_sends.email_ids || excluded.email_ids
 `
 
 type UnstartedSendInsertParams struct {
@@ -119,6 +120,8 @@ type UnstartedSendInsertParams struct {
 	EmailIds    []uuid.UUID
 }
 
+// UnstartedSendInsert notes what a claim leased. An earlier claim with the same end of its leases may have left its note: its
+// messages were put back, or wait for that end.
 func (q *Queries) UnstartedSendInsert(ctx context.Context, arg UnstartedSendInsertParams) error {
 	_, err := q.db.Exec(ctx, unstartedSendInsert, arg.WorkerID, arg.LeasedUntil, arg.EmailIds)
 	return err
