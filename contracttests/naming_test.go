@@ -166,13 +166,13 @@ func TestOneThingHasOneName(t *testing.T) {
 func TestSecondNamesAreNoticed(t *testing.T) {
 	t.Parallel()
 	for name, format := range map[string]string{"created_at": "date-time", "timestamp": "date-time", "emailUuid": "uuid", "brandNew": "", "sentOn": "date-time"} {
-		doc := document(t)
+		doc := ownDocument(t)
 		doc.Components.Schemas["Usage"].Value.Properties[name] = openapi3.NewSchemaRef("", openapi3.NewStringSchema().WithFormat(format))
 		if len(namingFaults(t, doc)) == 0 {
 			t.Errorf("%s passes", name)
 		}
 	}
-	doc := document(t)
+	doc := ownDocument(t)
 	doc.Components.Schemas["EmailStatus"].Value.Enum = append(doc.Components.Schemas["EmailStatus"].Value.Enum, "on-hold")
 	if len(namingFaults(t, doc)) == 0 {
 		t.Error("another form of an enum's values passes")
