@@ -35,7 +35,7 @@ INSERT INTO contents (email_id, organization_id, html, text)
 SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), unnest(@htmls::text[]), unnest(@texts::text[]);
 
 -- name: EmailGet :one
-SELECT * FROM emails WHERE organization_id = @organization_id AND id = @id;
+SELECT * FROM emails WHERE organization_id IS NOT DISTINCT FROM @organization_id AND id = @id;
 
 -- name: RecipientList :many
 SELECT * FROM recipients
@@ -57,7 +57,7 @@ FROM (
         unnest(@provider_message_ids::text[]) AS provider_message_id,
         unnest(@sent_at::timestamptz[]) AS sent_at
 ) AS sent
-WHERE emails.id = sent.id AND emails.organization_id = sent.organization_id;
+WHERE emails.id = sent.id AND emails.organization_id IS NOT DISTINCT FROM sent.organization_id;
 
 -- EmailMarkFailed stores that we gave up. A message that SES has accepted stays accepted.
 -- name: EmailMarkFailed :exec
@@ -70,7 +70,7 @@ FROM (
         unnest(@organization_ids::uuid[]) AS organization_id,
         unnest(@error_messages::text[]) AS error_message
 ) AS failed
-WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id;
+WHERE emails.id = failed.id AND emails.organization_id IS NOT DISTINCT FROM failed.organization_id;
 
 -- EventInsert stores events, each once, and inserts the deliveries of the new ones for every enabled webhook that
 -- subscribes to their type. It reads a message only for a delivery. The delivery has the status that the event
@@ -131,7 +131,7 @@ told AS (
     FROM wanted
     CROSS JOIN LATERAL (
         SELECT emails.* FROM emails
-        WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
+        WHERE emails.id = wanted.email_id AND emails.organization_id IS NOT DISTINCT FROM wanted.organization_id
         LIMIT 1
     ) AS message
     RETURNING webhook_id, due_at
@@ -235,7 +235,7 @@ SELECT emails.* FROM (
     LIMIT 101
 ) AS found
 CROSS JOIN LATERAL (
-    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id IS NOT DISTINCT FROM @organization_id LIMIT 1
 ) AS emails
 WHERE emails.id >= @from_id
 ORDER BY emails.id DESC
@@ -251,7 +251,7 @@ SELECT emails.* FROM (
     LIMIT 101
 ) AS found
 CROSS JOIN LATERAL (
-    SELECT * FROM emails WHERE id = found.email_id AND organization_id = @organization_id LIMIT 1
+    SELECT * FROM emails WHERE id = found.email_id AND organization_id IS NOT DISTINCT FROM @organization_id LIMIT 1
 ) AS emails
 ORDER BY emails.id DESC
 LIMIT @max_rows;

@@ -118,7 +118,7 @@ FROM (
         unnest(@organization_ids::uuid[]) AS organization_id,
         unnest(@provider_message_ids::text[]) AS provider_message_id
 ) AS given
-WHERE emails.id = given.id AND emails.organization_id = given.organization_id AND emails.provider_message_id IS NULL;
+WHERE emails.id = given.id AND emails.organization_id IS NOT DISTINCT FROM given.organization_id AND emails.provider_message_id IS NULL;
 
 -- RecipientRaiseOutcome stores the outcome of recipients. The highest outcome stands.
 -- name: RecipientRaiseOutcome :exec
@@ -161,7 +161,7 @@ FROM (
         unnest(@outcomes::smallint[]) AS outcome,
         nullif(unnest(@sent_at::timestamptz[]), '0001-01-01 00:00:00+00') AS sent_at
 ) AS raised
-WHERE emails.id = raised.id AND emails.organization_id = raised.organization_id;
+WHERE emails.id = raised.id AND emails.organization_id IS NOT DISTINCT FROM raised.organization_id;
 
 -- EventList reads a page of the events of a message, newest first, with the two limits of EmailList.
 -- name: EventList :many

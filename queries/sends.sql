@@ -82,7 +82,7 @@ candidates AS MATERIALIZED (
             s.leased_until IS NOT NULL AND sqlc.narg(expired_lease_until)::timestamptz IS NOT NULL AS put_off,
             coalesce(s.body_bytes, (
                 SELECT octet_length(c.html) + octet_length(c.text) FROM contents c
-                WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
+                WHERE c.email_id = s.email_id AND c.organization_id IS NOT DISTINCT FROM s.organization_id
             ), 0) AS body_bytes
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at >= active.floor AND s.due_at <= @now::timestamptz
@@ -159,12 +159,12 @@ SELECT
     ) AS domain_verified
 FROM emails
 JOIN organizations ON organizations.id = emails.organization_id
-WHERE emails.id = ANY (@ids::uuid[]) AND emails.organization_id = ANY (@organization_ids::uuid[]);
+WHERE emails.id = ANY (@ids::uuid[]) AND (emails.organization_id = ANY (@organization_ids::uuid[])) IS TRUE;
 
 -- SendBodies reads the bodies of claimed messages.
 -- name: SendBodies :many
 SELECT email_id, html, text FROM contents
-WHERE email_id = ANY (@email_ids::uuid[]) AND organization_id = ANY (@organization_ids::uuid[]);
+WHERE email_id = ANY (@email_ids::uuid[]) AND (organization_id = ANY (@organization_ids::uuid[])) IS TRUE;
 
 -- SendRecipients looks each message up separately: before a new partition has statistics, one lookup for all would
 -- read the whole partition. For the same reason the organization is compared in a way that no index serves: by the

@@ -35,7 +35,7 @@ func (q *Queries) ContentInsert(ctx context.Context, arg ContentInsertParams) er
 }
 
 const emailGet = `-- name: EmailGet :one
-SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE organization_id = $1 AND id = $2
+SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE organization_id IS NOT DISTINCT FROM $1 AND id = $2
 `
 
 type EmailGetParams struct {
@@ -426,7 +426,7 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
     LIMIT 101
 ) AS found
 CROSS JOIN LATERAL (
-    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id IS NOT DISTINCT FROM $1 LIMIT 1
 ) AS emails
 ORDER BY emails.id DESC
 LIMIT $5
@@ -496,7 +496,7 @@ SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, e
     LIMIT 101
 ) AS found
 CROSS JOIN LATERAL (
-    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id = $1 LIMIT 1
+    SELECT id, organization_id, api_key_id, domain_id, from_email, from_name, to_email, cc, bcc, reply_to, subject, tags, outcome, provider_message_id, error_message, queued_at, sent_at, created_at FROM emails WHERE id = found.email_id AND organization_id IS NOT DISTINCT FROM $1 LIMIT 1
 ) AS emails
 WHERE emails.id >= $4
 ORDER BY emails.id DESC
@@ -569,7 +569,7 @@ FROM (
         unnest($3::uuid[]) AS organization_id,
         unnest($4::text[]) AS error_message
 ) AS failed
-WHERE emails.id = failed.id AND emails.organization_id = failed.organization_id
+WHERE emails.id = failed.id AND emails.organization_id IS NOT DISTINCT FROM failed.organization_id
 `
 
 type EmailMarkFailedParams struct {
@@ -603,7 +603,7 @@ FROM (
         unnest($4::text[]) AS provider_message_id,
         unnest($5::timestamptz[]) AS sent_at
 ) AS sent
-WHERE emails.id = sent.id AND emails.organization_id = sent.organization_id
+WHERE emails.id = sent.id AND emails.organization_id IS NOT DISTINCT FROM sent.organization_id
 `
 
 type EmailMarkSentParams struct {
@@ -681,7 +681,7 @@ told AS (
     FROM wanted
     CROSS JOIN LATERAL (
         SELECT emails.id, emails.organization_id, emails.api_key_id, emails.domain_id, emails.from_email, emails.from_name, emails.to_email, emails.cc, emails.bcc, emails.reply_to, emails.subject, emails.tags, emails.outcome, emails.provider_message_id, emails.error_message, emails.queued_at, emails.sent_at, emails.created_at FROM emails
-        WHERE emails.id = wanted.email_id AND emails.organization_id = wanted.organization_id
+        WHERE emails.id = wanted.email_id AND emails.organization_id IS NOT DISTINCT FROM wanted.organization_id
         LIMIT 1
     ) AS message
     RETURNING webhook_id, due_at

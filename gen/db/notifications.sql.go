@@ -115,7 +115,7 @@ FROM (
         unnest($3::smallint[]) AS outcome,
         nullif(unnest($4::timestamptz[]), '0001-01-01 00:00:00+00') AS sent_at
 ) AS raised
-WHERE emails.id = raised.id AND emails.organization_id = raised.organization_id
+WHERE emails.id = raised.id AND emails.organization_id IS NOT DISTINCT FROM raised.organization_id
 `
 
 type EmailRaiseOutcomeParams struct {
@@ -146,7 +146,7 @@ FROM (
         unnest($2::uuid[]) AS organization_id,
         unnest($3::text[]) AS provider_message_id
 ) AS given
-WHERE emails.id = given.id AND emails.organization_id = given.organization_id AND emails.provider_message_id IS NULL
+WHERE emails.id = given.id AND emails.organization_id IS NOT DISTINCT FROM given.organization_id AND emails.provider_message_id IS NULL
 `
 
 type EmailSetProviderIDParams struct {

@@ -59,7 +59,7 @@ func (q *Queries) RecipientSetOutcome(ctx context.Context, arg RecipientSetOutco
 
 const sendBodies = `-- name: SendBodies :many
 SELECT email_id, html, text FROM contents
-WHERE email_id = ANY ($1::uuid[]) AND organization_id = ANY ($2::uuid[])
+WHERE email_id = ANY ($1::uuid[]) AND (organization_id = ANY ($2::uuid[])) IS TRUE
 `
 
 type SendBodiesParams struct {
@@ -121,7 +121,7 @@ candidates AS MATERIALIZED (
             s.leased_until IS NOT NULL AND $1::timestamptz IS NOT NULL AS put_off,
             coalesce(s.body_bytes, (
                 SELECT octet_length(c.html) + octet_length(c.text) FROM contents c
-                WHERE c.email_id = s.email_id AND c.organization_id = s.organization_id
+                WHERE c.email_id = s.email_id AND c.organization_id IS NOT DISTINCT FROM s.organization_id
             ), 0) AS body_bytes
         FROM sends s
         WHERE s.organization_id = active.lane AND s.due_at >= active.floor AND s.due_at <= $5::timestamptz
@@ -417,7 +417,7 @@ SELECT
     ) AS domain_verified
 FROM emails
 JOIN organizations ON organizations.id = emails.organization_id
-WHERE emails.id = ANY ($1::uuid[]) AND emails.organization_id = ANY ($2::uuid[])
+WHERE emails.id = ANY ($1::uuid[]) AND (emails.organization_id = ANY ($2::uuid[])) IS TRUE
 `
 
 type SendLoadParams struct {
