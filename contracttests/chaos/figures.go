@@ -10,7 +10,7 @@ import (
 // The minimum of a run of five minutes (wholeRun); a shorter run needs its share.
 const (
 	wholeRun         = 5 * time.Minute
-	enoughAccepted   = 25_000
+	enoughAccepted   = 50_000
 	enoughKills      = 10
 	enoughStops      = 10
 	enoughDropped    = 100

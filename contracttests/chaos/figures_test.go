@@ -8,7 +8,7 @@ import (
 )
 
 func good() figures {
-	return figures{accepted: 25_000, sent: 25_000, duplicated: 5, ambiguous: 5, kills: 10, stops: 10, dropped: 100, capped: 2, snapshot: 0.6}
+	return figures{accepted: 50_000, sent: 50_000, duplicated: 5, ambiguous: 5, kills: 10, stops: 10, dropped: 100, capped: 2, snapshot: 0.6}
 }
 
 func TestVerdict(t *testing.T) {

@@ -18,8 +18,8 @@
 //
 // It prints a line for each attack: the median and the 99th percentile of the quiet organization's requests and webhooks,
 // alone and beside it, how many of its requests failed, and the peak memory of the server. It exits with 1 if a 99th
-// percentile is more than 3 times the one of alone plus 100 ms, also when measured twice more, or if a request or a webhook of
-// the quiet organization failed.
+// percentile is more than 3 times the one of alone plus 100 ms, also when measured again, or if a request or a webhook of the
+// quiet organization failed.
 package main
 
 import (
@@ -116,20 +116,14 @@ func run(ctx context.Context, set settings) (err error) {
 	return table.verdict()
 }
 
-// again is how often a line that is too slow is measured again: a stall of the machine is no attack, and what an attack
-// costs it costs every time. In a short run the 99th percentile is the slowest request.
-const again = 2
-
-// beside measures the quiet organization beside attacks, and adds the line of the table. A failed request counts at once.
+// beside measures the quiet organization beside attacks, and adds the line of the table. A line that is too slow is measured
+// once more, because a stall of the machine is no attack; a failed request counts at once.
 func beside(ctx context.Context, w *world, set settings, table *report, title string, names ...string) error {
 	found, err := w.measure(ctx, set, names)
 	if err != nil {
 		return fmt.Errorf("measure beside %s: %w", title, err)
 	}
-	for range again {
-		if len(found.failed) > 0 || !table.slow(found) {
-			break
-		}
+	if len(found.failed) == 0 && table.slow(found) {
 		if err := table.print(title, found); err != nil {
 			return err
 		}
