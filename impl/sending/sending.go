@@ -70,7 +70,7 @@ type Session interface {
 type Config struct {
 	Store *store.Store
 	SES   Provider
-	// Session is that of this process. Nil means that leases end by time alone.
+	// Session is the session of this process. Nil means that leases end by time alone.
 	Session Session
 	// FetchQuota reads from SES what the account may send. Nil means that only SES itself limits.
 	FetchQuota func(ctx context.Context) (ses.Quota, error)

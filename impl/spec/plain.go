@@ -116,7 +116,7 @@ func (rules *plainRules) accept(raw []byte) (members map[string]any, ok bool) {
 	return members, true
 }
 
-// whitespace is that of JSON.
+// whitespace is what JSON counts as such (RFC 8259, section 2).
 const whitespace = " \t\r\n"
 
 func (rules *plainRules) add(members map[string]any, name, raw []byte, escaped bool) bool {
