@@ -34,6 +34,9 @@ SELECT
 INSERT INTO contents (email_id, organization_id, html, text)
 SELECT unnest(@email_ids::uuid[]), unnest(@organization_ids::uuid[]), unnest(@htmls::text[]), unnest(@texts::text[]);
 
+-- EmailGet reads a message by its id. IS NOT DISTINCT FROM, which no index serves, keeps Postgres from an index that begins with
+-- the organization: planned while a partition is small, it would walk all messages of the organization for each one. Other
+-- statements that look up by an id do the same, those with a list of organizations by IS TRUE.
 -- name: EmailGet :one
 SELECT * FROM emails WHERE organization_id IS NOT DISTINCT FROM @organization_id AND id = @id;
 
