@@ -240,14 +240,19 @@ WHERE sends.email_id = postponed.email_id
   AND sends.attempt = postponed.attempt
   AND sends.leased_until IS NOT NULL;
 
--- SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: the messages of a domain whose
--- sending was paused among them. Messages that SES may have accepted go on waiting for their events.
--- name: SendDueNow :execrows
-UPDATE sends SET due_at = @now::timestamptz
-WHERE sends.email_id IN (
-    SELECT s.email_id FROM sends s
-    WHERE s.organization_id = @organization_id AND s.due_at > @now AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
+-- SendDueNow makes messages of an organization that were postponed due, at most max_rows of them, from floor on: the messages of a
+-- domain whose sending was paused among them. It returns how many they were and when the last of them would have been due, which is
+-- the floor of what is left: what an earlier call moved is not walked again. Messages that SES may have accepted go on waiting for
+-- their events.
+-- name: SendDueNow :one
+WITH postponed AS (
+    SELECT s.email_id, s.due_at FROM sends s
+    WHERE s.organization_id = @organization_id AND s.due_at > @now AND s.due_at >= @floor
+      AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
     ORDER BY s.due_at
     LIMIT @max_rows
     FOR UPDATE SKIP LOCKED
-);
+), moved AS (
+    UPDATE sends SET due_at = @now::timestamptz WHERE sends.email_id IN (SELECT postponed.email_id FROM postponed)
+)
+SELECT count(*) AS moved, coalesce(max(postponed.due_at), @floor)::timestamptz AS last FROM postponed;

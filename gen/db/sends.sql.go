@@ -260,31 +260,46 @@ func (q *Queries) SendComplete(ctx context.Context, emailIds []uuid.UUID) error 
 	return err
 }
 
-const sendDueNow = `-- name: SendDueNow :execrows
-UPDATE sends SET due_at = $1::timestamptz
-WHERE sends.email_id IN (
-    SELECT s.email_id FROM sends s
-    WHERE s.organization_id = $2 AND s.due_at > $1 AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
+const sendDueNow = `-- name: SendDueNow :one
+WITH postponed AS (
+    SELECT s.email_id, s.due_at FROM sends s
+    WHERE s.organization_id = $2 AND s.due_at > $3 AND s.due_at >= $1
+      AND s.leased_until IS NULL AND s.ambiguous_attempts = 0
     ORDER BY s.due_at
-    LIMIT $3
+    LIMIT $4
     FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE sends SET due_at = $3::timestamptz WHERE sends.email_id IN (SELECT postponed.email_id FROM postponed)
 )
+SELECT count(*) AS moved, coalesce(max(postponed.due_at), $1)::timestamptz AS last FROM postponed
 `
 
 type SendDueNowParams struct {
-	Now            time.Time
+	Floor          time.Time
 	OrganizationID uuid.UUID
+	Now            time.Time
 	MaxRows        int32
 }
 
-// SendDueNow makes messages of an organization that were postponed due, at most max_rows of them: the messages of a domain whose
-// sending was paused among them. Messages that SES may have accepted go on waiting for their events.
-func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sendDueNow, arg.Now, arg.OrganizationID, arg.MaxRows)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type SendDueNowRow struct {
+	Moved int64
+	Last  time.Time
+}
+
+// SendDueNow makes messages of an organization that were postponed due, at most max_rows of them, from floor on: the messages of a
+// domain whose sending was paused among them. It returns how many they were and when the last of them would have been due, which is
+// the floor of what is left: what an earlier call moved is not walked again. Messages that SES may have accepted go on waiting for
+// their events.
+func (q *Queries) SendDueNow(ctx context.Context, arg SendDueNowParams) (SendDueNowRow, error) {
+	row := q.db.QueryRow(ctx, sendDueNow,
+		arg.Floor,
+		arg.OrganizationID,
+		arg.Now,
+		arg.MaxRows,
+	)
+	var i SendDueNowRow
+	err := row.Scan(&i.Moved, &i.Last)
+	return i, err
 }
 
 const sendFail = `-- name: SendFail :many

@@ -21,7 +21,8 @@ func waitedEnough(d db.Domain, at time.Time) bool {
 
 // release makes messages that waited for a parked domain due.
 func release(ctx context.Context, tx *db.Queries, organization uuid.UUID, now time.Time) error {
-	if _, err := tx.SendDueNow(ctx, db.SendDueNowParams{OrganizationID: organization, Now: now, MaxRows: releasedAtOnce}); err != nil {
+	waiting := db.SendDueNowParams{OrganizationID: organization, Now: now, Floor: now, MaxRows: releasedAtOnce}
+	if _, err := tx.SendDueNow(ctx, waiting); err != nil {
 		return fmt.Errorf("make the waiting messages due: %w", err)
 	}
 	if err := tx.SendNotify(ctx, db.SendNotifyParams{DueAt: now, OrganizationIds: []uuid.UUID{organization}}); err != nil {

@@ -49,14 +49,15 @@ func resetReputation(ctx context.Context, tx *db.Queries, id uuid.UUID, now time
 
 // makeDue makes what was postponed due, in small transactions: there can be a million messages.
 func (o Organizations) makeDue(ctx context.Context, id uuid.UUID, now time.Time) error {
-	for {
-		moved, err := o.Store.Queries().SendDueNow(ctx, db.SendDueNowParams{OrganizationID: id, Now: now, MaxRows: resumeBatch})
+	for floor := now; ; {
+		row, err := o.Store.Queries().SendDueNow(ctx, db.SendDueNowParams{OrganizationID: id, Now: now, Floor: floor, MaxRows: resumeBatch})
 		if err != nil {
 			return fmt.Errorf("make the waiting messages due: %w", err)
 		}
-		if moved < resumeBatch {
+		if row.Moved < resumeBatch {
 			return o.wake(ctx, id)
 		}
+		floor = row.Last
 	}
 }
 
