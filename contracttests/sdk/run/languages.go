@@ -27,6 +27,7 @@ func languages(root string) []language {
 		},
 		openapiFetch("", document), openapiFetch("-3.1", newer),
 		heyAPI("", document), heyAPI("-3.1", newer),
+		orval("", document), orval("-3.1", newer),
 		{
 			name: "python", folder: "python", tools: []string{"python3"}, sources: ".py",
 			raw: regexp.MustCompile(`httpx|requests|urllib|http\.client|aiohttp|importlib|__import__`),
@@ -106,6 +107,10 @@ func openapiFetch(dialect, document string) language {
 
 func heyAPI(dialect, document string) language {
 	return typescript("hey-api", dialect, command{"npx", "--no-install", "openapi-ts", "-i", document, "-o", "src/api"})
+}
+
+func orval(dialect, document string) language {
+	return typescript("orval", dialect, command{"env", "DOCUMENT=" + document, "npx", "--no-install", "orval", "--config", "orval.config.mjs"})
 }
 
 // typescript returns a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node.
