@@ -204,8 +204,8 @@ WHERE recipients.email_id = marked.email_id
 -- name: SendLock :exec
 SELECT email_id FROM sends WHERE email_id = ANY (@email_ids::uuid[]) ORDER BY email_id FOR UPDATE;
 
--- EmailLock locks messages in the order of their ids, after their due rows, as EmailLockForEvents does: a statement that
--- updates several locks them in the order of its plan.
+-- EmailLock locks messages in the order of their ids, after their due rows: a statement that updates several locks them in the
+-- order of its plan.
 -- name: EmailLock :exec
 SELECT locked.id
 FROM (SELECT DISTINCT unnest(@ids::uuid[]) AS id ORDER BY id) AS wanted

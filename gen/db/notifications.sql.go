@@ -14,42 +14,60 @@ import (
 
 const emailLockForEvents = `-- name: EmailLockForEvents :many
 
-WITH named AS (
-    SELECT unnest($1::uuid[]) AS id
+WITH done AS MATERIALIZED (
+    SELECT s.email_id FROM sends s WHERE s.email_id = ANY ($1::uuid[]) ORDER BY s.email_id FOR UPDATE SKIP LOCKED
+), ended AS (
+    DELETE FROM sends WHERE email_id IN (SELECT done.email_id FROM done)
+), busy AS MATERIALIZED (
+    SELECT s.email_id FROM sends s
+    WHERE s.email_id = ANY ($1::uuid[]) AND NOT EXISTS (SELECT FROM done WHERE done.email_id = s.email_id)
+), named AS (
+    SELECT unnest($2::uuid[]) AS id
     UNION ALL
     SELECT found.id
-    FROM (SELECT unnest($2::text[]) AS provider_message_id) AS given
+    FROM (SELECT unnest($3::text[]) AS provider_message_id) AS given
     CROSS JOIN LATERAL (
         SELECT e.id FROM emails e WHERE e.provider_message_id = given.provider_message_id ORDER BY e.id LIMIT 1
     ) AS found
 )
-SELECT locked.id, locked.organization_id, locked.outcome, locked.provider_message_id, locked.has_sent_at::boolean AS has_sent_at,
+SELECT wanted.id::uuid AS id, (locked.id IS NULL)::boolean AS is_busy,
+    coalesce(locked.organization_id, seen.organization_id)::uuid AS organization_id, coalesce(locked.outcome, 0)::smallint AS outcome,
+    coalesce(locked.provider_message_id, seen.provider_message_id, '')::text AS provider_message_id,
+    coalesce(locked.has_sent_at, false)::boolean AS has_sent_at,
     coalesce(known.position, -1)::smallint AS position, coalesce(known.address, '')::text AS address,
     coalesce(known.address_key, '')::text AS address_key, coalesce(known.outcome, 0)::smallint AS recipient_outcome
-FROM (SELECT DISTINCT named.id FROM named ORDER BY named.id) AS wanted
-CROSS JOIN LATERAL (
+FROM (SELECT DISTINCT named.id FROM named) AS wanted
+LEFT JOIN busy ON busy.email_id = wanted.id
+LEFT JOIN LATERAL (
     SELECT e.id, e.organization_id, e.outcome, e.provider_message_id, e.sent_at IS NOT NULL AS has_sent_at
-    FROM emails e WHERE e.id = wanted.id LIMIT 1
-    FOR NO KEY UPDATE
-) AS locked
+    FROM emails e WHERE e.id = wanted.id AND busy.email_id IS NULL LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS locked ON true
+LEFT JOIN LATERAL (
+    SELECT e.organization_id, e.provider_message_id FROM emails e WHERE e.id = wanted.id AND locked.id IS NULL LIMIT 1
+) AS seen ON true
 LEFT JOIN LATERAL (
     SELECT r.position, r.address, r.address_key, r.outcome FROM recipients r
     WHERE r.email_id = locked.id AND r.organization_id IS NOT DISTINCT FROM locked.organization_id
     ORDER BY r.email_id, r.position
     LIMIT 50
 ) AS known ON true
+WHERE locked.id IS NOT NULL OR seen.organization_id IS NOT NULL
+ORDER BY wanted.id, known.position
 `
 
 type EmailLockForEventsParams struct {
+	Accepted           []uuid.UUID
 	Ids                []uuid.UUID
 	ProviderMessageIds []string
 }
 
 type EmailLockForEventsRow struct {
 	ID                uuid.UUID
+	IsBusy            bool
 	OrganizationID    uuid.UUID
 	Outcome           int16
-	ProviderMessageID *string
+	ProviderMessageID string
 	HasSentAt         bool
 	Position          int16
 	Address           string
@@ -61,10 +79,11 @@ type EmailLockForEventsRow struct {
 // verified notification, so the message determines the organization.
 // EmailLockForEvents finds and locks the messages that notifications name, by our ids or by SES's, with a row for each of
 // their recipients, of which a message has at most 50; position is -1 where it has none. While a message is locked, no
-// other transaction stores events about it. All transactions lock messages in the order of their ids, so that they never
-// deadlock. Each message is looked up by itself, whatever Postgres knows about the tables.
+// other transaction stores events about it. It ends the work of sending the messages that SES accepted, as SendComplete does.
+// A message of which another transaction has a row is busy: it is neither locked nor waited for. Each message is looked up by
+// itself, whatever Postgres knows about the tables.
 func (q *Queries) EmailLockForEvents(ctx context.Context, arg EmailLockForEventsParams) ([]EmailLockForEventsRow, error) {
-	rows, err := q.db.Query(ctx, emailLockForEvents, arg.Ids, arg.ProviderMessageIds)
+	rows, err := q.db.Query(ctx, emailLockForEvents, arg.Accepted, arg.Ids, arg.ProviderMessageIds)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +93,7 @@ func (q *Queries) EmailLockForEvents(ctx context.Context, arg EmailLockForEvents
 		var i EmailLockForEventsRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.IsBusy,
 			&i.OrganizationID,
 			&i.Outcome,
 			&i.ProviderMessageID,

@@ -18,8 +18,8 @@ FROM (SELECT DISTINCT unnest($1::uuid[]) AS id ORDER BY id) AS wanted
 CROSS JOIN LATERAL (SELECT e.id FROM emails e WHERE e.id = wanted.id LIMIT 1 FOR NO KEY UPDATE) AS locked
 `
 
-// EmailLock locks messages in the order of their ids, after their due rows, as EmailLockForEvents does: a statement that
-// updates several locks them in the order of its plan.
+// EmailLock locks messages in the order of their ids, after their due rows: a statement that updates several locks them in the
+// order of its plan.
 func (q *Queries) EmailLock(ctx context.Context, ids []uuid.UUID) error {
 	_, err := q.db.Exec(ctx, emailLock, ids)
 	return err

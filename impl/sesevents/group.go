@@ -28,6 +28,8 @@ const (
 	early
 	// broken means that reading it panicked.
 	broken
+	// busy means that another transaction has its message: it stays due.
+	busy
 )
 
 // group is the notifications of one transaction, and what it found.
@@ -36,6 +38,9 @@ type group struct {
 	notifications []notification
 	targets       []*target // in the order of their ids
 	facts         []fact    // each once
+	// busyIDs and busyProviderIDs are of the messages that other transactions have.
+	busyIDs         map[uuid.UUID]bool
+	busyProviderIDs map[string]bool
 }
 
 type notification struct {
@@ -65,6 +70,19 @@ type target struct {
 type fact struct {
 	emailEvent
 	target *target
+}
+
+// firstBusy returns when the first of the notifications whose messages are busy is due, and how many they are.
+func (g *group) firstBusy() (dueAt time.Time, count int) {
+	for _, one := range g.notifications {
+		if one.fate != busy {
+			continue
+		}
+		if count++; count == 1 {
+			dueAt = one.DueAt
+		}
+	}
+	return dueAt, count
 }
 
 // bytes returns the size of the bodies.
@@ -141,9 +159,9 @@ func (n *notification) guard(do func()) {
 // lockTargets finds and locks the messages of the events: by our tag, or by SES's id where there is none. It also ends the
 // work of sending the messages that SES accepted, as their events imply. That is right whichever process holds their
 // leases: from then on, a result of an attempt in flight changes nothing. Only an acceptance is still stored, and it is
-// known already. Due rows are locked before messages, both in the order of ids, as in package sending.
+// known already. It waits for no other transaction: events often come while the result of their message is being stored, and
+// the events of all organizations would wait for that.
 func (g *group) lockTargets(ctx context.Context, tx *db.Queries) error {
-	var accepted []uuid.UUID
 	var named db.EmailLockForEventsParams
 	for i := range g.notifications {
 		one := &g.notifications[i]
@@ -156,21 +174,13 @@ func (g *group) lockTargets(ctx context.Context, tx *db.Queries) error {
 			named.Ids = append(named.Ids, one.event.MessageID)
 			one.guard(func() {
 				if highestOutcome(emailEventsFrom(one.event, nil)) > mail.OutcomeSendFailed {
-					accepted = append(accepted, one.event.MessageID)
+					named.Accepted = append(named.Accepted, one.event.MessageID)
 				}
 			})
 		}
 	}
 	if len(named.Ids)+len(named.ProviderMessageIds) == 0 {
 		return nil
-	}
-	if len(accepted) > 0 {
-		if err := tx.SendLock(ctx, accepted); err != nil {
-			return fmt.Errorf("lock the due rows of messages that SES took: %w", err)
-		}
-		if err := tx.SendComplete(ctx, accepted); err != nil {
-			return fmt.Errorf("end the work of messages that SES took: %w", err)
-		}
 	}
 	rows, err := tx.EmailLockForEvents(ctx, named)
 	if err != nil {
@@ -183,13 +193,16 @@ func (g *group) lockTargets(ctx context.Context, tx *db.Queries) error {
 // addTargets makes the targets of rows, of which each has a recipient.
 func (g *group) addTargets(rows []db.EmailLockForEventsRow) {
 	var last *target
+	g.busyIDs, g.busyProviderIDs = map[uuid.UUID]bool{}, map[string]bool{}
 	for _, row := range rows {
+		if row.IsBusy {
+			g.busyIDs[row.ID], g.busyProviderIDs[row.ProviderMessageID] = true, row.ProviderMessageID != ""
+			continue
+		}
 		if last == nil || last.id != row.ID {
 			last = &target{
 				id: row.ID, organizationID: row.OrganizationID, outcome: mail.Outcome(row.Outcome), hasSentAt: row.HasSentAt,
-			}
-			if row.ProviderMessageID != nil {
-				last.providerID = *row.ProviderMessageID
+				providerID: row.ProviderMessageID,
 			}
 			last.reached = last.outcome
 			g.targets = append(g.targets, last)
@@ -240,6 +253,8 @@ type factID struct {
 func (g *group) collect(one *notification, about *target, seen map[factID]bool) {
 	if about == nil {
 		switch {
+		case g.busyIDs[one.event.MessageID], one.event.MessageID == uuid.Nil && g.busyProviderIDs[one.event.ProviderMessageID]:
+			one.fate = busy
 		case one.event.MessageID == uuid.Nil:
 			one.fate = foreign
 		case g.now.Sub(one.ReceivedAt) >= matchWindow:

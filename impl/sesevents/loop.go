@@ -9,57 +9,70 @@ import (
 	"github.com/voostack/mailstack/impl/store"
 )
 
-// loop records group after group until ctx ends. After a failure the next group is half as large, down to a notification
-// alone, which is put back: so what holds up one notification does not hold up the others for long.
-func (r *Recorder) loop(ctx, work context.Context) {
+// loop records group after group until ctx ends, when it is woken or a while has passed. After a failure the next group is
+// half as large, down to a notification alone, which is put back: so what holds up one notification does not hold up the
+// others for long. After a group of which all messages were busy it waits for a moment, since their transactions end soon.
+func (r *Recorder) loop(ctx, work context.Context, wake <-chan struct{}) {
 	size, wait := maxGroupSize, minRetryDelay
 	for ctx.Err() == nil {
-		taken, more, err := r.recordDue(work, size)
+		done, err := r.recordDue(work, size)
 		switch {
 		case err != nil:
-			r.config.Log.WarnContext(ctx, "events of SES could not be stored", "notifications", taken, "error", err, "retry_in", wait.String())
+			r.config.Log.WarnContext(ctx, "events of SES could not be stored", "notifications", done.taken, "error", err, "retry_in", wait.String())
 			_ = backoff.Sleep(ctx, r.jitter(wait)) // the loop checks ctx
-			size, wait = max(1, min(size, taken)/2), min(2*wait, maxRetryDelay)
+			size, wait = max(1, min(size, done.taken)/2), min(2*wait, maxRetryDelay)
 			continue
-		case more:
-			r.signal() // for another loop
-		default:
-			r.waitIdle(ctx)
+		case done.taken > 0 && done.taken == done.busy:
+			_ = backoff.Sleep(ctx, r.jitter(busyPause)) // the loop checks ctx
+		case done.more:
+			signal(r.wakeAnother)
+		case done.busy == 0:
+			r.waitIdle(ctx, wake)
 		}
 		size, wait = min(2*size, maxGroupSize), minRetryDelay
 	}
 }
 
-// recordDue records a group of at most size notifications, and returns how many it took, and whether more may be due.
-func (r *Recorder) recordDue(ctx context.Context, size int) (taken int, more bool, err error) {
+// recording says what became of a group: how many notifications it took, how many of them stay due because their messages
+// were busy, and whether more may be due.
+type recording struct {
+	taken, busy int
+	more        bool
+}
+
+// recordDue records a group of at most size notifications.
+func (r *Recorder) recordDue(ctx context.Context, size int) (recording, error) {
 	var first time.Time
-	putBack := func() {
-		if !first.IsZero() {
-			r.floor.Lower(first)
+	putBack := func(dueAt time.Time) {
+		if !dueAt.IsZero() {
+			r.floor.Lower(dueAt)
 		}
 	}
 	g, err := r.record(ctx, func(ctx context.Context, tx *db.Queries) ([]db.NotificationTakeRow, error) {
-		putBack() // by a transaction that is repeated
+		putBack(first) // by a transaction that is repeated
 		rows, err := r.takeDue(ctx, tx, size)
 		if len(rows) > 0 {
 			first = rows[0].DueAt
 		}
 		return rows, err
 	})
-	if err != nil {
-		putBack()
+	done := recording{taken: len(g.notifications)}
+	if err == nil {
+		first, done.busy = g.firstBusy()
+		putBack(first)
+		done.more = done.taken == size || g.bytes() >= maxGroupBytes
+		return done, nil
 	}
-	taken, more = len(g.notifications), len(g.notifications) == size || g.bytes() >= maxGroupBytes
+	putBack(first)
+	done.more = true
 	switch {
-	case err == nil:
-		return taken, more, nil
 	case store.IsStatementError(err):
-		return taken, true, r.recordApart(ctx, g, err)
-	case taken == 1 && ctx.Err() == nil:
+		return done, r.recordApart(ctx, g, err)
+	case done.taken == 1 && ctx.Err() == nil:
 		r.config.Log.WarnContext(ctx, "an event of SES could not be stored", "notification", g.notifications[0].MessageID, "error", err)
-		return taken, true, r.putBack(ctx, g.notifications[0].NotificationTakeRow)
+		return done, r.putBack(ctx, g.notifications[0].NotificationTakeRow)
 	}
-	return taken, true, err
+	return done, err
 }
 
 // takeDue takes a group of at most size notifications, from the floor on. What it takes is no longer due once its transaction
@@ -84,20 +97,20 @@ func (r *Recorder) takeDue(ctx context.Context, tx *db.Queries, size int) ([]db.
 }
 
 // signal makes an idle loop look for work at once. It never blocks.
-func (r *Recorder) signal() {
+func signal(wake chan<- struct{}) {
 	select {
-	case r.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default: // one is pending already
 	}
 }
 
-func (r *Recorder) waitIdle(ctx context.Context) {
+func (r *Recorder) waitIdle(ctx context.Context, wake <-chan struct{}) {
 	timer := time.NewTimer(r.jitter(pollInterval))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-	case <-r.wake:
+	case <-wake:
 	}
 }
 

@@ -32,9 +32,9 @@ const (
 	// maxGroupSize bounds how many notifications share a transaction, maxGroupBytes the memory for their bodies.
 	maxGroupSize  = 256
 	maxGroupBytes = 8 << 20
-	// loops is how many groups are stored at once. While one is in Postgres, the other is read.
-	loops        = 2
-	pollInterval = time.Second
+	pollInterval  = time.Second
+	// busyPause is the wait for messages of which other transactions have a row.
+	busyPause = 5 * time.Millisecond
 	// groupTimeout bounds the transaction of a group.
 	groupTimeout = 15 * time.Second
 	// dueSlack is how long before their event is stored deliveries may become due, in the order in which events happened.
@@ -80,11 +80,12 @@ type Config struct {
 
 // Recorder stores what notifications say. It can be run once.
 type Recorder struct {
-	config      Config
-	floor       *workqueue.Floor
-	wake        chan struct{}
-	discardLogs *loglimit.Limiter
-	discarded   discardCounts
+	config Config
+	floor  *workqueue.Floor
+	// wake is for the loop that records what arrives, wakeAnother for the one that helps it.
+	wake, wakeAnother chan struct{}
+	discardLogs       *loglimit.Limiter
+	discarded         discardCounts
 }
 
 // discardCounts counts the events that were discarded since the process began.
@@ -105,11 +106,13 @@ func New(config Config) (*Recorder, error) {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Recorder{
-		config: config, floor: workqueue.NewFloor(), wake: make(chan struct{}, 1), discardLogs: loglimit.New(logInterval),
+		config: config, floor: workqueue.NewFloor(), wake: make(chan struct{}, 1), wakeAnother: make(chan struct{}, 1),
+		discardLogs: loglimit.New(logInterval),
 	}, nil
 }
 
-// Run records events until ctx ends, and then finishes the groups in hand.
+// Run records events until ctx ends, and then finishes the groups in hand. It records one group at a time, so that what
+// arrives meanwhile forms the next one, and two while there is more than a group: one is read while the other is in Postgres.
 func (r *Recorder) Run(ctx context.Context) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -119,23 +122,22 @@ func (r *Recorder) Run(ctx context.Context) {
 	}
 	r.config.Store.ListenWhile(ctx, store.NotificationsChannel, r.notified, func(ctx context.Context) {
 		var running sync.WaitGroup
-		for range loops {
-			running.Go(func() { r.loop(ctx, work) })
-		}
+		running.Go(func() { r.loop(ctx, work, r.wake) })
+		running.Go(func() { r.loop(ctx, work, r.wakeAnother) })
 		running.Wait()
 	})
 }
 
 func (r *Recorder) notified(payload string) {
 	r.floor.Notified(payload)
-	r.signal()
+	signal(r.wake)
 }
 
 // RunOnce records one group, and returns how many notifications it had.
 func (r *Recorder) RunOnce(ctx context.Context) (int, error) {
 	r.floor.Forget()
-	taken, _, err := r.recordDue(ctx, maxGroupSize)
-	return taken, err
+	done, err := r.recordDue(ctx, maxGroupSize)
+	return done.taken, err
 }
 
 // Discarded returns how many events of SES were discarded since the process began, by reason.

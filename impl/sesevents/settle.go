@@ -11,7 +11,7 @@ import (
 )
 
 // settle ends the work of the notifications of a group, or puts them back: an event whose message may come to exist waits
-// for it, and so does not stand before the others.
+// for it, and so does not stand before the others. One whose message is busy stays due as it is.
 func (r *Recorder) settle(ctx context.Context, tx *db.Queries, g *group) error {
 	var done []string
 	var later db.NotificationPostponeParams
@@ -23,6 +23,7 @@ func (r *Recorder) settle(ctx context.Context, tx *db.Queries, g *group) error {
 			err = tx.NotificationSettleProbe(ctx, db.NotificationSettleProbeParams{MessageID: one.MessageID, Probe: one.event.Probe.String()})
 		case one.fate == broken && g.now.Sub(one.ReceivedAt) >= matchWindow:
 			err = tx.NotificationSetAside(ctx, r.setAsideRow(one.NotificationTakeRow, one.why))
+		case one.fate == busy:
 		case one.fate == early, one.fate == broken:
 			r.addPostponed(&later, one.NotificationTakeRow)
 		default:
@@ -73,7 +74,7 @@ func (r *Recorder) tell(ctx context.Context, g *group) {
 			r.discarding(ctx, &r.discarded.expired, "about an unknown message")
 		case broken:
 			r.config.Log.ErrorContext(ctx, "an event of SES could not be read", "notification", one.MessageID, "why", one.why)
-		case probe, early:
+		case probe, early, busy:
 		}
 	}
 }

@@ -184,6 +184,48 @@ func TestEarlyEventsHoldUpNone(t *testing.T) {
 	}
 }
 
+// Events whose messages another transaction has, such as the one that stores the result of sending them, hold up no others,
+// and are recorded when it ends.
+func TestBusyMessagesHoldUpNone(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"the due row is locked":           "SELECT FROM sends WHERE email_id = $1 FOR UPDATE",
+		"the message is locked":           "SELECT FROM emails WHERE id = $1 FOR NO KEY UPDATE",
+		"a row of the message is changed": "UPDATE emails SET sent_at = now() WHERE id = $1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			o := h.tenant(t)
+			ids := h.accept(t, o, 2)
+			h.exec(t, "UPDATE emails SET provider_message_id = 'ses-' || id WHERE id = $1", ids[0])
+			other, err := h.store.Pool().Begin(t.Context())
+			must(t, err)
+			_, err = other.Exec(t.Context(), statement, ids[0])
+			must(t, err)
+			untagged := strings.ReplaceAll(deliveryEvent(ids[0], firstRecipient), "mailstack-message-id", "other")
+			h.notify(t, sendEvent(ids[0]), untagged, sendEvent(ids[1]))
+
+			h.record(t, 3)
+			if outcome := mail.Outcome(h.email(t, o, ids[1]).Outcome); outcome != mail.OutcomeSent {
+				t.Errorf("the other message is %s", outcome.Status())
+			}
+			if n := h.count(t, "SELECT count(*) FROM notifications WHERE due_at IS NOT NULL AND attempt = 0"); n != 2 {
+				t.Errorf("%d notifications stay due as they were", n)
+			}
+			h.record(t, 2)
+			must(t, other.Rollback(t.Context()))
+			h.record(t, 2)
+			if outcome := mail.Outcome(h.email(t, o, ids[0]).Outcome); outcome != mail.OutcomeDelivered {
+				t.Errorf("the message is %s", outcome.Status())
+			}
+			if n := h.count(t, "SELECT count(*) FROM sends"); n != 0 {
+				t.Errorf("%d messages are still to be sent", n)
+			}
+		})
+	}
+}
+
 // TestThousandsOfEventsOfOneMessage: a message that is opened, deferred and bounced thousands of times.
 func TestThousandsOfEventsOfOneMessage(t *testing.T) {
 	t.Parallel()
