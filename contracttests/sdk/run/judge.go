@@ -21,9 +21,22 @@ type verdict struct {
 	failures []string
 	passed   int
 	steps    int
+	// files is the number of parsed files, in the place of steps, of a language without a runtime here.
+	files int
 }
 
-func (v verdict) ok() bool { return len(v.failures) == 0 && v.passed == v.steps }
+func (v verdict) ok() bool { return len(v.failures) == 0 && v.passed == v.steps && v.steps+v.files > 0 }
+
+func (v verdict) String() string {
+	switch {
+	case v.steps > 0:
+		return fmt.Sprintf("%d/%d passed", v.passed, v.steps)
+	case v.ok():
+		return fmt.Sprintf("generated and parsed, %d files (no runtime here)", v.files)
+	default:
+		return "not generated and parsed"
+	}
+}
 
 // judge compares the findings of a runner with the scenario: every step once, in order, no other, and every member.
 func judge(expected scenario, found []finding) verdict {

@@ -142,6 +142,33 @@ func TestScenario(t *testing.T) {
 	}
 }
 
+func TestParseFiles(t *testing.T) {
+	t.Parallel()
+	for script, right := range map[string]bool{
+		"echo 3": true, "echo 0": false, "true": false, "echo many": false, "echo Domain.cs:7 >&2; exit 1": false,
+	} {
+		one := language{parse: command{"sh", "-c", script}}
+		files, err := one.parseFiles(t.Context(), t.TempDir(), os.Environ())
+		result := verdict{files: files}
+		if (err == nil && result.ok()) != right {
+			t.Errorf("%s: %s, %v", script, result, err)
+		}
+	}
+}
+
+func TestVerdictLines(t *testing.T) {
+	t.Parallel()
+	for line, result := range map[string]verdict{
+		"2/3 passed": {passed: 2, steps: 3},
+		"generated and parsed, 4 files (no runtime here)": {files: 4},
+		"not generated and parsed":                        {},
+	} {
+		if got := result.String(); got != line {
+			t.Errorf("the line is %q, expected %q", got, line)
+		}
+	}
+}
+
 func TestSourcesOfGo(t *testing.T) {
 	t.Parallel()
 	known, err := choose(languages(t.TempDir()), []string{"go"})

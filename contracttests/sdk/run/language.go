@@ -28,6 +28,9 @@ type language struct {
 	// prepare installs the pinned dependencies, generates the client and builds the runner.
 	prepare []command
 	run     command
+	// parse is in the place of run, of a runner and of its sources, where the language has no runtime here. It parses the
+	// generated files and prints their number.
+	parse command
 }
 
 // command is a program and its arguments; it runs in the build folder.
@@ -77,8 +80,10 @@ func (l language) build(ctx context.Context, source, build string, environment [
 	if missing := l.missing(); len(missing) > 0 {
 		return fmt.Errorf("not installed: %s", strings.Join(missing, ", "))
 	}
-	if err := l.checkSources(source); err != nil {
-		return err
+	if l.parse == nil {
+		if err := l.checkSources(source); err != nil {
+			return err
+		}
 	}
 	if err := os.RemoveAll(build); err != nil {
 		return fmt.Errorf("clear the build folder: %w", err)
@@ -107,12 +112,17 @@ func (c command) do(ctx context.Context, folder string, environment []string, ma
 
 // runScenario runs the runner and returns its output.
 func (l language) runScenario(ctx context.Context, build string, environment []string) ([]byte, error) {
-	command := l.run.in(ctx, build, environment)
+	return l.run.output(ctx, build, environment)
+}
+
+// output runs the command and returns what it prints.
+func (c command) output(ctx context.Context, folder string, environment []string) ([]byte, error) {
+	command := c.in(ctx, folder, environment)
 	var failure bytes.Buffer
 	command.Stderr = &failure
 	output, err := command.Output()
 	if err != nil {
-		err = fmt.Errorf("%s: %w\n%s", strings.Join(l.run, " "), err, failure.String())
+		err = fmt.Errorf("%s: %w\n%s", strings.Join(c, " "), err, failure.String())
 	}
 	return output, err
 }

@@ -98,6 +98,10 @@ func languages(root string) []language {
 			},
 			run: command{"php", "runner.php"},
 		},
+		// Of the client's libraries, the default one has a statement that begins with required, which the parser takes for
+		// the modifier of C# 11.
+		parsed("csharp", ".cs", document, "library=httpclient", generator),
+		parsed("dart", ".dart", document, "", generator),
 	}
 }
 
