@@ -9,7 +9,8 @@
 //     notices every change
 //   - deployment_test.go: the same table against any server (-url, -key)
 //   - spec_test.go, examples_test.go: openapi.yaml itself; published_test.go: what is served of it; pages_test.go,
-//     guide_test.go: what a browser shows of it; try_it_test.go: what /docs fills in; generated_test.go: requests made from it
+//     guide_test.go: what a browser shows of it; try_it_test.go: what /docs fills in; generated_test.go: requests made from it;
+//     links_test.go: where its links lead, and links_pages_test.go: through the pages of lists
 //   - one file per tag for its operations; error_precedence_test.go, body_test.go and outage_test.go for rules of all
 //   - architecture_test.go: which package may import which, how large one may be, and the file lists of package docs
 package contracttests

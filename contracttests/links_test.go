@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +22,14 @@ type link struct {
 	name     string
 	// status is the response's.
 	status string
-	// parameters maps the names of the target's path parameters to runtime expressions.
+	// parameters maps the names of the target's parameters to runtime expressions.
 	parameters map[string]string
 }
 
 func (l link) String() string { return fmt.Sprintf("%s %s: %s", l.from.id, l.status, l.name) }
+
+// nextPage reports whether the link leads from a page of a list to the next one.
+func (l link) nextPage() bool { return l.name == "next" }
 
 // linksOf returns the links of an operation: what changes a resource, which enables a webhook, comes first, and what removes
 // it last.
@@ -79,14 +83,19 @@ func TestLinksReachEveryOperation(t *testing.T) {
 	for _, from := range all {
 		found := linksOf(t, from, all)
 		for _, one := range found {
-			reached[one.to.id] = true
-			if want, got := variablesOf(one.to.path), slices.Sorted(maps.Keys(one.parameters)); !slices.Equal(slices.Sorted(slices.Values(want)), got) {
+			reached[one.to.id] = reached[one.to.id] || !one.nextPage()
+			want := variablesOf(one.to.path)
+			if one.nextPage() {
+				for _, parameter := range one.to.spec.Parameters {
+					want = append(want, parameter.Value.Name)
+				}
+			}
+			if got := slices.Sorted(maps.Keys(one.parameters)); !slices.Equal(slices.Sorted(slices.Values(want)), got) {
 				t.Errorf("%s gives %q of the parameters %q", one, got, want)
 			}
 		}
-		// What happens to a message has no id, and a page of it leads nowhere.
 		created := from.method == http.MethodPost && (from.spec.Responses.Value("201") != nil || from.spec.Responses.Value("202") != nil)
-		leads := created && from.id != "replayWebhookDelivery" || strings.HasPrefix(from.id, "list") && from.id != "listEmailEvents"
+		leads := created && from.id != "replayWebhookDelivery" || strings.HasPrefix(from.id, "list")
 		if leads != (len(found) > 0) {
 			t.Errorf("%s has %d links", from.id, len(found))
 		}
@@ -98,17 +107,23 @@ func TestLinksReachEveryOperation(t *testing.T) {
 	}
 }
 
-// An expression names a member that is always there, or there in the first item, of the type that the parameter has.
+// An expression names a member that is always there, or there in the first item, of the type that the parameter has. The
+// cursor of the last page is null, and its link leads nowhere.
 func TestLinksLeadIntoTheirResponses(t *testing.T) {
 	t.Parallel()
-	doc, all := document(t), operationsByID(t)
+	all := operationsByID(t)
 	for _, from := range all {
 		for _, one := range linksOf(t, from, all) {
 			for name, expression := range one.parameters {
-				want := doc.Paths.Value(one.to.path).Parameters.GetByInAndName("path", name).Schema.Value
-				if variable, found := strings.CutPrefix(expression, "$request.path."); found {
-					if doc.Paths.Value(from.path).Parameters.GetByInAndName("path", variable) == nil {
-						t.Errorf("%s: the path %s has no %q", one, from.path, variable)
+				wanted := cmp.Or(parameterOf(t, one.to, "path", name), parameterOf(t, one.to, "query", name))
+				if wanted == nil {
+					t.Errorf("%s: %s has no parameter %q", one, one.to.id, name)
+					continue
+				}
+				want := wanted.Schema.Value
+				if in, variable, found := requestParameter(expression); found {
+					if parameterOf(t, from, in, variable) == nil {
+						t.Errorf("%s: the %s of %s has no %q", one, in, from.id, variable)
 					}
 					continue
 				}
@@ -121,12 +136,25 @@ func TestLinksLeadIntoTheirResponses(t *testing.T) {
 				got, err := schemaAt(schema, pointer)
 				if err != nil {
 					t.Errorf("%s: %s: %v", one, expression, err)
-				} else if got.Nullable || got.Type.Slice()[0] != want.Type.Slice()[0] || got.Format != "" && got.Format != want.Format {
+				} else if got.Nullable != one.nextPage() || got.Type.Slice()[0] != want.Type.Slice()[0] || got.Format != "" && got.Format != want.Format {
 					t.Errorf("%s: %s is a %v %q, and %s a %v %q", one, expression, got.Type.Slice(), got.Format, name, want.Type.Slice(), want.Format)
 				}
 			}
 		}
 	}
+}
+
+// parameterOf returns a parameter of an operation, or nil.
+func parameterOf(t *testing.T, op operation, in, name string) *openapi3.Parameter {
+	t.Helper()
+	return cmp.Or(document(t).Paths.Value(op.path).Parameters.GetByInAndName(in, name), op.spec.Parameters.GetByInAndName(in, name))
+}
+
+// requestParameter reads an expression that names a parameter of the request.
+func requestParameter(expression string) (in, name string, found bool) {
+	rest, found := strings.CutPrefix(expression, "$request.")
+	in, name, dotted := strings.Cut(rest, ".")
+	return in, name, found && dotted
 }
 
 func schemaAt(schema *openapi3.Schema, pointer string) (*openapi3.Schema, error) {
@@ -154,7 +182,7 @@ func TestLinksCanBeFollowed(t *testing.T) {
 	s := newStack(t)
 	all := operationsByID(t)
 	for _, from := range slices.SortedFunc(maps.Values(all), func(a, b operation) int { return strings.Compare(a.id, b.id) }) {
-		found := linksOf(t, from, all)
+		found := slices.DeleteFunc(linksOf(t, from, all), link.nextPage)
 		if len(found) == 0 {
 			continue
 		}
@@ -169,7 +197,11 @@ func TestLinksCanBeFollowed(t *testing.T) {
 		for _, one := range found {
 			path := one.to.path
 			for name, expression := range one.parameters {
-				path = strings.ReplaceAll(path, "{"+name+"}", evaluated(t, expression, asked, came))
+				value := evaluated(t, expression, asked, came)
+				if value == "" {
+					t.Fatalf("%s: %s names nothing in %s", one, expression, came.body)
+				}
+				path = strings.ReplaceAll(path, "{"+name+"}", value)
 			}
 			if got := owner.call(one.to.method, path, w.succeeding(one.to).body); got.status >= http.StatusMultipleChoices {
 				t.Errorf("%s: %s %s: %d %s", one, one.to.method, path, got.status, got.body)
@@ -178,11 +210,17 @@ func TestLinksCanBeFollowed(t *testing.T) {
 	}
 }
 
-// evaluated returns what an expression names in a request and its response.
+// evaluated returns what an expression names in a request and its response: empty for null, and for a parameter of the query
+// that was left out.
 func evaluated(t *testing.T, expression string, asked request, came answer) string {
 	t.Helper()
-	if expression == "$request.path.id" {
-		return asked.id
+	if in, name, found := requestParameter(expression); found {
+		if in == "path" {
+			return asked.id
+		}
+		query, err := url.ParseQuery(strings.TrimPrefix(asked.query, "?"))
+		must(t, err)
+		return query.Get(name)
 	}
 	var value any
 	must(t, json.Unmarshal(came.body, &value))
@@ -200,7 +238,7 @@ func evaluated(t *testing.T, expression string, asked request, came answer) stri
 		}
 	}
 	if value == nil {
-		t.Fatalf("%s names nothing in %s", expression, came.body)
+		return ""
 	}
 	return fmt.Sprint(value)
 }
