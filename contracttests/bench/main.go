@@ -6,7 +6,7 @@
 //   - singles.go, batches.go, sends.go, deliveries.go, memory.go, rows.go: one measurement each
 //   - sends_backlog.go: the worker over a hundred organizations, and beside an open snapshot
 //   - events.go, events_posted.go, events_queue.go: SES events, stored before, posted, and out of a queue
-//   - pipeline.go: the highest rate with which everything keeps up
+//   - pipeline.go: the highest rate with which everything keeps up; updates.go: how many updates write to no index
 //   - delivery_world.go: webhooks, a worker and endpoints, for deliveries.go
 //   - cost.go: processor time, memory and instructions of a process; metrics.go: values from its /metrics
 //   - pgbench.go: the same work done by pgbench

@@ -43,6 +43,8 @@ type pipelineFigures struct {
 	Worker    float64 `json:"workerMicroseconds"`
 	Postgres  float64 `json:"postgresMicroseconds"`
 	Client    float64 `json:"clientMicroseconds"`
+	// InPlace is about all rates that were tried.
+	InPlace inPlaceFigures `json:"updatesInPlacePercent"`
 }
 
 // pipelineWorld is everything that a message passes: API, Postgres, worker, SES with its queue of events, and webhooks.
@@ -80,6 +82,9 @@ func (w *world) pipeline(ctx context.Context) (err error) {
 		kept, err := p.keepsUp(ctx, rates[reached-1], whole)
 		if err != nil || kept.PerSecond > 0 {
 			*w.report.Pipeline = kept
+			if err == nil {
+				w.report.Pipeline.InPlace, err = updatesInPlace(ctx, p.database)
+			}
 			return err
 		}
 	}
@@ -296,4 +301,6 @@ func (f *pipelineFigures) write(line func(string, ...any)) {
 	line("\npipeline\tper second\tfor s\toldest due s\tserver us\tworker us\tPostgres us\tclient us")
 	line("two events and a webhook for each\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f",
 		f.PerSecond, f.Seconds, f.Oldest, f.Server, f.Worker, f.Postgres, f.Client)
+	line("\nupdates that write to no index (HOT)\temails %%\trecipients %%")
+	line("of the pipeline\t%.0f\t%.0f", f.InPlace.Emails, f.InPlace.Recipients)
 }

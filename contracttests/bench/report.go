@@ -176,7 +176,12 @@ func (r *report) aims() []aim {
 		)
 	}
 	if r.Pipeline != nil {
-		all = append(all, aim{name: "pipeline, messages per second", value: r.Pipeline.PerSecond, least: 1000})
+		all = append(
+			all,
+			aim{name: "pipeline, messages per second", value: r.Pipeline.PerSecond, least: 1000},
+			aim{name: "updates of emails that write to no index, %", value: r.Pipeline.InPlace.Emails, least: 80},
+			aim{name: "updates of recipients that write to no index, %", value: r.Pipeline.InPlace.Recipients, least: 80},
+		)
 	}
 	if r.Large.Accepted > 0 {
 		all = append(all, aim{name: "resident MiB, 64 batches of 20 MiB", value: r.Large.ResidentMiB, least: 1024, atMost: true})
