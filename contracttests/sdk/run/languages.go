@@ -98,10 +98,31 @@ func languages(root string) []language {
 			},
 			run: command{"php", "runner.php"},
 		},
+		rust("", document, generator), rust("-3.1", newer, generator),
 		// Of the client's libraries, the default one has a statement that begins with required, which the parser takes for
 		// the modifier of C# 11.
 		parsed("csharp", ".cs", document, "library=httpclient", generator),
 		parsed("dart", ".dart", document, "", generator),
+	}
+}
+
+// rust returns a runner that is compiled by cargo. What is compiled for all of them is kept in bin/sdk/cargo.
+func rust(dialect, document string, generator command) language {
+	return language{
+		name: "rust" + dialect, folder: "rust", tools: []string{"java", "mvn", "cargo", "rustc"}, sources: ".rs",
+		raw: regexp.MustCompile(`reqwest|hyper|std::net|Tcp|std::process|include!|#\[path|extern|unsafe`),
+		prepare: []command{
+			generator,
+			// Without the option, the status of a response is not to be had.
+			generate(document, "rust", "packageName=mailstack,supportMultipleResponses=true"),
+			// The client has a value for what an enum does not list, but does not decode it; and it takes the type of an
+			// event out of the event, where the event's own type then lacks it.
+			{"sh", "-c", `sed -i -e 's/#\[serde(rename = "unknown_default_open_api")\]/#[serde(rename = "unknown_default_open_api", other)]/' ` +
+				`-e 's/#\[serde(tag = "type")\]/#[serde(untagged)]/' generated/src/models/*.rs`},
+			{"./lock.sh"},
+			{"env", "CARGO_BUILD_BUILD_DIR=../cargo", "cargo", "build", "--quiet", "--locked"},
+		},
+		run: command{"./target/debug/runner"},
 	}
 }
 
