@@ -115,8 +115,8 @@ func rust(dialect, document string, generator command) language {
 			generator,
 			// Without the option, the status of a response is not to be had.
 			generate(document, "rust", "packageName=mailstack,supportMultipleResponses=true"),
-			// The client has a value for what an enum does not list, but does not decode it; and it takes the type of an
-			// event out of the event, where the event's own type then lacks it.
+			// The client has a value for what an enum does not list, but does not decode it; and of the types of events it
+			// knows the first about a message and about a domain, and no other.
 			{"sh", "-c", `sed -i -e 's/#\[serde(rename = "unknown_default_open_api")\]/#[serde(rename = "unknown_default_open_api", other)]/' ` +
 				`-e 's/#\[serde(tag = "type")\]/#[serde(untagged)]/' generated/src/models/*.rs`},
 			{"./lock.sh"},
