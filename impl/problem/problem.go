@@ -5,6 +5,7 @@
 package problem
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -57,6 +58,17 @@ func Unavailable(detail string) *Problem {
 // NotFound returns the same problem for what is absent and for what belongs to another organization.
 func NotFound() *Problem {
 	return &Problem{Code: api.ProblemCodeNotFound, Detail: "There is no such resource in your organization."}
+}
+
+// OfDelete returns why a delete did not happen, or nil: it failed, or there was no row.
+func OfDelete(what string, rows int64, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("delete %s: %w", what, err)
+	case rows == 0:
+		return NotFound()
+	}
+	return nil
 }
 
 // EscapePointer escapes a name for use in a JSON pointer (RFC 6901).

@@ -223,11 +223,8 @@ func (ops *Operations) DeleteSuppression(
 	deleted, err := queries.SuppressionDelete(ctx, db.SuppressionDeleteParams{
 		OrganizationID: organization, AddressKey: row.AddressKey,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("delete a suppression: %w", err)
-	}
-	if deleted == 0 {
-		return nil, problem.NotFound()
+	if err := problem.OfDelete("a suppression", deleted, err); err != nil {
+		return nil, err
 	}
 	return api.DeleteSuppression204Response{}, nil
 }

@@ -207,11 +207,8 @@ func (ops *Operations) DeleteTemplate(
 	deleted, err := ops.Store.Queries().TemplateDelete(ctx, db.TemplateDeleteParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("delete the template: %w", err)
-	}
-	if deleted == 0 {
-		return nil, problem.NotFound()
+	if err := problem.OfDelete("the template", deleted, err); err != nil {
+		return nil, err
 	}
 	return api.DeleteTemplate204Response{}, nil
 }

@@ -144,11 +144,8 @@ func (ops *Operations) DeleteWebhook(
 	deleted, err := ops.Store.Queries().WebhookDelete(ctx, db.WebhookDeleteParams{
 		OrganizationID: auth.CallerFromContext(ctx).OrganizationID, ID: request.ID,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("delete the webhook: %w", err)
-	}
-	if deleted == 0 {
-		return nil, problem.NotFound()
+	if err := problem.OfDelete("the webhook", deleted, err); err != nil {
+		return nil, err
 	}
 	return api.DeleteWebhook204Response{}, nil
 }
