@@ -23,13 +23,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 type settings struct {
@@ -39,7 +39,6 @@ type settings struct {
 	screenshots string
 	only        string
 	out         io.Writer
-	limit       time.Duration
 }
 
 func main() {
@@ -48,19 +47,12 @@ func main() {
 	flag.StringVar(&set.axe, "axe", "", "the file axe.min.js")
 	flag.StringVar(&set.screenshots, "screenshots", "", "a folder for pictures of all pages; none if empty")
 	flag.StringVar(&set.only, "only", "", "look only at pages whose path has this in it")
-	flag.DurationVar(&set.limit, "limit", 10*time.Minute, "time for everything")
+	limit := flag.Duration("limit", 20*time.Minute, "time for everything")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, set); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "browser:", err)
-		os.Exit(1)
-	}
+	harness.Main("browser", *limit, func(ctx context.Context) error { return run(ctx, set) })
 }
 
 func run(ctx context.Context, set settings) error {
-	ctx, cancel := context.WithTimeout(ctx, set.limit)
-	defer cancel()
 	axe, err := os.ReadFile(set.axe)
 	if err != nil {
 		return fmt.Errorf("read axe: %w", err)

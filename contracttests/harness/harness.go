@@ -4,6 +4,7 @@
 //
 //   - harness.go: the folder, the binary, Postgres and its databases
 //   - process.go: a process
+//   - program.go: the frame of a program that needs none of these but a signal and a limit
 //   - standby.go: a copy of Postgres that follows it
 //   - simulator.go: the control API of the simulated SES
 //   - account.go: what is still queued or held by a worker; the logs of a run

@@ -27,11 +27,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/voostack/mailstack/contracttests/harness"
 )
 
 type settings struct {
@@ -42,7 +42,6 @@ type settings struct {
 	// parser is a Python that has tree-sitter, and modules the folder with TypeScript.
 	parser, modules string
 	only            string
-	limit           time.Duration
 	out             io.Writer
 }
 
@@ -54,19 +53,12 @@ func main() {
 	flag.StringVar(&set.parser, "parser", "python3", "a Python that has tree-sitter")
 	flag.StringVar(&set.modules, "modules", "contracttests/samples/node_modules", "the folder with TypeScript")
 	flag.StringVar(&set.only, "only", "", "the languages, separated by commas; all if empty")
-	flag.DurationVar(&set.limit, "limit", 10*time.Minute, "time for everything")
+	limit := flag.Duration("limit", 10*time.Minute, "time for everything")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, set); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "samples:", err)
-		os.Exit(1)
-	}
+	harness.Main("samples", *limit, func(ctx context.Context) error { return run(ctx, set) })
 }
 
 func run(ctx context.Context, set settings) error {
-	ctx, cancel := context.WithTimeout(ctx, set.limit)
-	defer cancel()
 	found, err := readOperations(set.document)
 	if err != nil {
 		return err
