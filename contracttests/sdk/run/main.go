@@ -15,8 +15,8 @@
 // The files:
 //
 //   - main.go: the course of a run, and the result of each language
-//   - languages.go: every language; language.go: how one is checked, built and run
-//   - parse.go: languages without a runtime here
+//   - languages.go: every language; dialects.go: the ones with a client from each dialect of OpenAPI
+//   - language.go: how a language is checked, built and run; parse.go: languages without a runtime here
 //   - scenario.go: the steps; judge.go: what a runner printed against them; record.go: what it called against them
 //   - server.go: the server and its organizations; future.go: responses of a later version
 //   - deliveries.go: the webhook's deliveries
