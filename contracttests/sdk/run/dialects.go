@@ -2,7 +2,7 @@ package main
 
 import "regexp"
 
-// The clients that can be generated from both dialects. The dialect ends their names: none for OpenAPI 3.0, or -3.1.
+// The clients that are generated from both dialects. The dialect ends their names: none for OpenAPI 3.0, or -3.1.
 
 func openapiFetch(dialect, document string) language {
 	generate := command{"npx", "--no-install", "openapi-typescript", document, "-o", "src/api.d.ts"}
