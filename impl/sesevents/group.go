@@ -72,10 +72,11 @@ type fact struct {
 	target *target
 }
 
-// firstBusy returns when the first of the notifications whose messages are busy is due, and how many they are.
+// firstBusy returns when the first of the notifications that stay due is, because their messages are busy, and how many they
+// are.
 func (g *group) firstBusy() (dueAt time.Time, count int) {
 	for _, one := range g.notifications {
-		if one.fate != busy {
+		if one.fate != busy || g.now.Sub(one.DueAt) >= busyLimit {
 			continue
 		}
 		if count++; count == 1 {

@@ -33,8 +33,10 @@ const (
 	maxGroupSize  = 256
 	maxGroupBytes = 8 << 20
 	pollInterval  = time.Second
-	// busyPause is the wait for messages of which other transactions have a row.
+	// busyPause is the wait for messages of which other transactions have a row. After busyLimit their events are put back, so
+	// that they do not stand before others.
 	busyPause = 5 * time.Millisecond
+	busyLimit = time.Second
 	// groupTimeout bounds the transaction of a group.
 	groupTimeout = 15 * time.Second
 	// dueSlack is how long before their event is stored deliveries may become due, in the order in which events happened.

@@ -11,7 +11,8 @@ import (
 )
 
 // settle ends the work of the notifications of a group, or puts them back: an event whose message may come to exist waits
-// for it, and so does not stand before the others. One whose message is busy stays due as it is.
+// for it, and so does not stand before the others. One whose message is busy stays due as it is
+// for a while.
 func (r *Recorder) settle(ctx context.Context, tx *db.Queries, g *group) error {
 	var done []string
 	var later db.NotificationPostponeParams
@@ -23,8 +24,8 @@ func (r *Recorder) settle(ctx context.Context, tx *db.Queries, g *group) error {
 			err = tx.NotificationSettleProbe(ctx, db.NotificationSettleProbeParams{MessageID: one.MessageID, Probe: one.event.Probe.String()})
 		case one.fate == broken && g.now.Sub(one.ReceivedAt) >= matchWindow:
 			err = tx.NotificationSetAside(ctx, r.setAsideRow(one.NotificationTakeRow, one.why))
-		case one.fate == busy:
-		case one.fate == early, one.fate == broken:
+		case one.fate == busy && g.now.Sub(one.DueAt) < busyLimit:
+		case one.fate == early, one.fate == busy, one.fate == broken:
 			r.addPostponed(&later, one.NotificationTakeRow)
 		default:
 			done = append(done, one.MessageID)
