@@ -84,7 +84,8 @@ func (w *world) start(ctx context.Context) error {
 	}
 	w.simulator = harness.Simulator{URL: "http://" + ses}
 	simulator, err := w.harness.Start(ctx, "simulator", devdb.Database, nil, "simulator", "--addr="+ses, "--log-level=warn",
-		"--max-per-second="+strconv.Itoa(accountRate), "--deliver-all", "--events-url=http://"+w.address+"/internal/ses/events", "--events-topic="+topic)
+		"--max-per-second="+strconv.Itoa(accountRate), "--deliver-all", "--signing-key-bits=1024",
+		"--events-url=http://"+w.address+"/internal/ses/events", "--events-topic="+topic)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,8 @@ type Config struct {
 	LossGrace time.Duration
 	// DeliverAll also reports delivery to addresses outside SES's mailbox simulator.
 	DeliverAll bool
+	// SigningKeyBits is the length of the RSA key that signs what SNS posts. Zero means 2048, as with SNS.
+	SigningKeyBits int
 	// OnSend is called for every accepted message after it is journalled and before the response, by concurrent
 	// requests. Nil means no call.
 	OnSend func(Accepted)
@@ -121,7 +123,7 @@ func New(c Config) (*Simulator, error) {
 	}
 	s.setDefaults()
 	s.topics = snssim.New(snssim.Config{
-		Region: s.region, Now: s.now, Log: s.log, Before: s.beforeTopics, Record: s.recordTopics,
+		Region: s.region, Now: s.now, Log: s.log, Before: s.beforeTopics, Record: s.recordTopics, SigningKeyBits: c.SigningKeyBits,
 	})
 	s.state.topics = s.topics
 	s.routes()

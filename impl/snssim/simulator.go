@@ -14,6 +14,7 @@
 package snssim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -50,6 +51,8 @@ type Config struct {
 	Region string           // required
 	Now    func() time.Time // required
 	Log    *slog.Logger     // required
+	// SigningKeyBits is the length of the RSA key that signs messages. Zero means 2048, as with SNS.
+	SigningKeyBits int
 	// Before is called before every call, such as sns:CreateTopic, and may refuse it with a *Refusal. Nil refuses
 	// none.
 	Before func(r *http.Request, call string) error
@@ -89,7 +92,7 @@ func New(config Config) *Simulator {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Simulator{
 		config: config, context: ctx, cancel: cancel, skipping: make(chan struct{}),
-		keys:   sync.OnceValues(func() (*signing.Signer, error) { return signing.New(config.Now()) }),
+		keys:   sync.OnceValues(func() (*signing.Signer, error) { return signing.New(config.Now(), cmp.Or(config.SigningKeyBits, 2048)) }),
 		client: &http.Client{Timeout: postTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: workers}},
 		topics: map[string]Topic{}, subscriptions: map[string]Subscription{},
 		subscribers: map[string]*subscriber{}, queues: map[string]*queue{},

@@ -17,14 +17,15 @@ const simulatorDrain = 5 * time.Second
 
 // Simulator is "mailstack simulator".
 type Simulator struct {
-	Addr         string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Listen address. Default: 127.0.0.1:8579."`
-	Journal      string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: none, a restart loses them."`
-	MaxPerSecond float64 `placeholder:"N" help:"Sending rate of the account, in recipients per second. Default: 100000."`
-	Max24Hour    float64 `name:"max-24-hour" placeholder:"N" help:"Daily quota of the account, in recipients; -1 is unlimited. Default: unlimited."`
-	DNSServer    string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver for verifying identities. Default: none, every identity is verified at once."`
-	EventsURL    string  `name:"events-url" placeholder:"URL" help:"URL to which events are posted in the form of SNS. Default: none, no events."`
-	EventsTopic  string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"ARN of the topic that events name. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
-	DeliverAll   bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
+	Addr           string  `env:"MAILSTACK_SIMULATOR_ADDR" default:"127.0.0.1:8579" placeholder:"HOST:PORT" help:"Listen address. Default: 127.0.0.1:8579."`
+	Journal        string  `placeholder:"FILE" help:"File that keeps identities and mail across restarts. Default: none, a restart loses them."`
+	MaxPerSecond   float64 `placeholder:"N" help:"Sending rate of the account, in recipients per second. Default: 100000."`
+	Max24Hour      float64 `name:"max-24-hour" placeholder:"N" help:"Daily quota of the account, in recipients; -1 is unlimited. Default: unlimited."`
+	DNSServer      string  `name:"dns-server" env:"MAILSTACK_DNS_SERVER" placeholder:"HOST:PORT" help:"Resolver for verifying identities. Default: none, every identity is verified at once."`
+	EventsURL      string  `name:"events-url" placeholder:"URL" help:"URL to which events are posted in the form of SNS. Default: none, no events."`
+	EventsTopic    string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"ARN of the topic that events name. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
+	DeliverAll     bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
+	SigningKeyBits int     `name:"signing-key-bits" default:"2048" placeholder:"N" help:"Length of the RSA key that signs events. SNS has 2048 bits; a shorter key leaves more of the processor to what is measured."`
 	components.LogFlags
 }
 
@@ -42,7 +43,7 @@ func (c *Simulator) Run(ctx context.Context, process *components.Process) (err e
 	}
 	defer func() { err = errors.Join(err, components.IgnoreClosed(listener.Close)()) }()
 	config := sessim.Config{
-		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour, DeliverAll: c.DeliverAll,
+		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour, DeliverAll: c.DeliverAll, SigningKeyBits: c.SigningKeyBits,
 		Now: process.Now, Random: process.Random, Log: log,
 	}
 	if c.DNSServer != "" {

@@ -51,9 +51,9 @@ type Signer struct {
 	Path string
 }
 
-// New returns a signer with a key and a certificate of its own.
-func New(now time.Time) (*Signer, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+// New returns a signer with a key of that many bits, and a certificate of its own. SNS has 2048.
+func New(now time.Time, bits int) (*Signer, error) {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		return nil, fmt.Errorf("make the key of the simulated SNS: %w", err)
 	}
