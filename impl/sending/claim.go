@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// claimInterval is the pause after a claim found no quota. What a worker holds at once is thus about 100 ms of
+	// claimInterval is the pause after a claim found no quota. What a worker holds at once is thus about 25 ms of
 	// the rate, and a new message waits behind no more than that.
-	claimInterval = 100 * time.Millisecond
+	claimInterval = 25 * time.Millisecond
 	// quotaPause is the pause after a claim found the daily quota used up.
 	quotaPause = 5 * time.Second
 )
@@ -36,9 +36,10 @@ type claimResult struct {
 }
 
 // claim claims a group and loads it in the same transaction, so that a group that cannot be loaded was never
-// claimed. Bodies, which can be large, are read after it: the transaction may have locked the quota for all workers. It claims nothing during a cooldown or pause, nor while results cannot be stored: the lease of a
-// waiting result could expire, and the message would be sent twice. After a claim that ran out of time, the next
-// groups are smaller: a claim locks the quota for all workers until it ends.
+// claimed. Bodies, which can be large, are read after it: the transaction may have locked the quota for all workers. It
+// claims nothing during a cooldown or pause, nor while results cannot be stored: the lease of a waiting result could expire,
+// and the message would be sent twice. After a claim that ran out of time, the next groups are smaller: a claim locks the
+// quota for all workers until it ends.
 func (s *Sender) claim(ctx context.Context, claim workqueue.ClaimRequest) ([]message, error) {
 	worker, ready := s.worker()
 	if !ready || s.settler.IsStalled() {
