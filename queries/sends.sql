@@ -19,17 +19,6 @@ FROM (
 ) AS named
 GROUP BY named.part;
 
--- SendNotifyAlone is SendNotify as a transaction of its own. It has nothing to keep, so that its commit need not wait for the
--- disk, nor do the commits of other transactions that notify wait for it.
--- name: SendNotifyAlone :exec
-SELECT
-    set_config('synchronous_commit', 'off', true),
-    pg_notify('sends', (extract(epoch FROM @due_at::timestamptz) * 1000000)::bigint || ' ' || string_agg(named.id::text, ','))
-FROM (
-    SELECT given.id, row_number() OVER () / 100 AS part FROM (SELECT DISTINCT unnest(@organization_ids::uuid[]) AS id) AS given
-) AS named
-GROUP BY named.part;
-
 -- SendLanes finds the organizations that have messages to send, and when the first of each is due. It walks past all
 -- rows that are dead and not removed yet.
 -- name: SendLanes :many

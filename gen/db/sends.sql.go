@@ -523,28 +523,6 @@ func (q *Queries) SendNotify(ctx context.Context, arg SendNotifyParams) error {
 	return err
 }
 
-const sendNotifyAlone = `-- name: SendNotifyAlone :exec
-SELECT
-    set_config('synchronous_commit', 'off', true),
-    pg_notify('sends', (extract(epoch FROM $1::timestamptz) * 1000000)::bigint || ' ' || string_agg(named.id::text, ','))
-FROM (
-    SELECT given.id, row_number() OVER () / 100 AS part FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS given
-) AS named
-GROUP BY named.part
-`
-
-type SendNotifyAloneParams struct {
-	DueAt           time.Time
-	OrganizationIds []uuid.UUID
-}
-
-// SendNotifyAlone is SendNotify as a transaction of its own. It has nothing to keep, so that its commit need not wait for the
-// disk, nor do the commits of other transactions that notify wait for it.
-func (q *Queries) SendNotifyAlone(ctx context.Context, arg SendNotifyAloneParams) error {
-	_, err := q.db.Exec(ctx, sendNotifyAlone, arg.DueAt, arg.OrganizationIds)
-	return err
-}
-
 const sendPostpone = `-- name: SendPostpone :exec
 UPDATE sends
 SET due_at = postponed.due_at,

@@ -46,7 +46,6 @@ const (
 	// drainShareOfSending is the part of the drain timeout for calls that are in flight; the rest is for storing
 	// results.
 	drainShareOfSending = 0.8
-	channel             = "sends"
 	// operatorLogInterval is how often the log repeats what an operator must do.
 	operatorLogInterval = 10 * time.Minute
 )
@@ -191,7 +190,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	})
 	defer unwatch()
 	defer close(stopped)
-	s.config.Store.ListenWhile(ctx, channel, s.notified, s.queue.Run)
+	s.config.Store.ListenWhile(ctx, store.SendsChannel, s.notified, s.queue.Run)
 	s.lanes.Wait()
 	if n := s.settler.PendingCount(); n > 0 {
 		return fmt.Errorf("sending: the results of %d messages could not be stored in time", n)

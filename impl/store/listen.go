@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,12 +22,12 @@ const (
 )
 
 // Listen calls wake after each notification on a channel, with its payload, and once after every connect with none, since
-// notifications sent before are lost. It holds a connection outside the pool, reconnects forever, and returns when ctx
-// ends. wake must not block.
+// notifications sent before are lost. What this Store sends by itself wakes its listeners without a way through Postgres. It
+// holds a connection outside the pool, reconnects forever, and returns when ctx ends. wake is called concurrently, and must
+// not block.
 func (s *Store) Listen(ctx context.Context, channel string, wake func(payload string)) {
 	wait := firstBackoff
-	s.listeners.set(channel, false)
-	defer s.listeners.remove(channel)
+	defer s.listeners.add(channel, wake)()
 	for ctx.Err() == nil {
 		connected := false
 		err := s.listenOnce(ctx, channel, func(payload string) {
@@ -67,7 +68,7 @@ func (s *Store) listenOnce(ctx context.Context, channel string, wake func(payloa
 		if err != nil {
 			return err
 		}
-		if notified {
+		if payload, origin, _ := strings.Cut(payload, originMark); notified && origin != s.origin {
 			wake(payload)
 		}
 	}

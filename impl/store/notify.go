@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/voostack/mailstack/gen/db"
 )
 
-// The channels on which workers listen for what was stored: notifications of SES, and deliveries to webhooks.
+// The channels on which workers listen for what was stored: messages to send, notifications of SES, and deliveries to
+// webhooks.
 const (
+	SendsChannel         = "sends"
 	NotificationsChannel = "notifications"
 	DeliveriesChannel    = "deliveries"
 )
@@ -27,6 +27,10 @@ const (
 	maxNotifiedLanes = 100
 	notifiedTogether = time.Second
 )
+
+// originMark comes before the name of the store that sent a payload: its listeners know what it says. It stands where a lane
+// would, as one that nothing is about.
+const originMark = ",~"
 
 // notifier holds the channels with a notification to send, and the sends to tell of.
 type notifier struct {
@@ -101,8 +105,20 @@ func (s *Store) notify(channel string) {
 	s.notifier.mutex.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
+	s.send(ctx, channel, one)
+}
+
+// send tells the listeners of this process at once, and those of others through Postgres.
+func (s *Store) send(ctx context.Context, channel string, one *notice) {
+	payloads := one.payloads()
+	s.listeners.wake(channel, payloads)
+	for i, payload := range payloads {
+		if payload != "" { // an empty one says that anything may be due, and comes back
+			payloads[i] += originMark + s.origin
+		}
+	}
 	// Workers look by themselves, and the loss of the database is told elsewhere.
-	_, _ = s.pool.Exec(ctx, "SELECT "+withoutFlush+", pg_notify($1, unnest($2::text[]))", channel, one.payloads())
+	_, _ = s.pool.Exec(ctx, "SELECT "+withoutFlush+", pg_notify($1, unnest($2::text[]))", channel, payloads)
 }
 
 // payloads returns what tells of a notice, in the form that SendNotify has. The lanes of a payload become due within a
@@ -165,11 +181,12 @@ func (s *Store) tellOfSends() {
 	}
 }
 
-func (s *Store) notifySends(notice sendsNotice) {
+func (s *Store) notifySends(told sendsNotice) {
 	ctx, cancel := context.WithTimeout(context.Background(), notifyTimeout)
 	defer cancel()
-	// As in notify, an error costs time only.
-	_ = s.queries.SendNotifyAlone(ctx, db.SendNotifyAloneParams{
-		DueAt: notice.dueAt, OrganizationIds: slices.Collect(maps.Keys(notice.organizations)),
-	})
+	one := &notice{lanes: map[uuid.UUID]time.Time{}}
+	for organization := range told.organizations {
+		one.lanes[organization] = told.dueAt
+	}
+	s.send(ctx, SendsChannel, one)
 }

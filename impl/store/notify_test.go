@@ -51,6 +51,37 @@ func TestNotifySoonWakesListeners(t *testing.T) {
 	}
 }
 
+// TestListenersOfTheStoreAreToldOnce: a listener hears what its own Store tells, and what another one does, and each once.
+func TestListenersOfTheStoreAreToldOnce(t *testing.T) {
+	t.Parallel()
+	url := storetest.URL(t)
+	told, other := storetest.Open(t, url), storetest.Open(t, url)
+	ctx, stop := context.WithCancel(t.Context())
+	mine, theirs := make(chan string, 100), make(chan string, 100)
+	var listening sync.WaitGroup
+	listening.Go(func() { told.Listen(ctx, "sends", func(payload string) { mine <- payload }) })
+	listening.Go(func() { other.Listen(ctx, "sends", func(payload string) { theirs <- payload }) })
+	defer listening.Wait()
+	defer stop()
+	<-mine // the connects
+	<-theirs
+	due, first, second := time.UnixMicro(1_700_000_000_000_000), uuid.New(), uuid.New()
+	payload := func(organization uuid.UUID) string {
+		return strconv.FormatInt(due.UnixMicro(), 10) + " " + organization.String()
+	}
+	told.NotifySends(due, []uuid.UUID{first})
+	if got := <-theirs; got != payload(first) {
+		t.Errorf("the other Store hears %q", got)
+	}
+	// What Postgres would tell a second time comes before what the other Store tells now.
+	other.NotifySends(due, []uuid.UUID{second})
+	for _, want := range []string{payload(first), payload(second)} {
+		if got := <-mine; got != want {
+			t.Errorf("the Store hears %q, want %q", got, want)
+		}
+	}
+}
+
 // TestNotifySendsNamesOrganizations: every organization is named to listeners, however many calls there are at once and
 // however many organizations, and the first time at which anything is due.
 func TestNotifySendsNamesOrganizations(t *testing.T) {

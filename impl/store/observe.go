@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,10 +30,46 @@ func (s *Store) PoolState() PoolState {
 	}
 }
 
-// listeners holds, for each channel that is listened to, whether its connection stands.
+// listeners holds, for each channel that is listened to, whether its connection stands, and whom to wake.
 type listeners struct {
 	mu       sync.Mutex
 	channels map[string]bool
+	wakes    map[string]map[int]func(payload string)
+	added    int
+}
+
+// add adds a listener whose connection does not stand yet.
+func (l *listeners) add(channel string, wake func(payload string)) (remove func()) {
+	l.set(channel, false)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.added++
+	number := l.added
+	if l.wakes == nil {
+		l.wakes = map[string]map[int]func(payload string){}
+	}
+	if l.wakes[channel] == nil {
+		l.wakes[channel] = map[int]func(payload string){}
+	}
+	l.wakes[channel][number] = wake
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.channels, channel)
+		delete(l.wakes[channel], number)
+	}
+}
+
+// wake wakes the listeners of a channel with each of the payloads.
+func (l *listeners) wake(channel string, payloads []string) {
+	l.mu.Lock()
+	wakes := slices.Collect(maps.Values(l.wakes[channel]))
+	l.mu.Unlock()
+	for _, payload := range payloads {
+		for _, wake := range wakes {
+			wake(payload)
+		}
+	}
 }
 
 func (l *listeners) set(channel string, connected bool) {
@@ -42,12 +79,6 @@ func (l *listeners) set(channel string, connected bool) {
 		l.channels = map[string]bool{}
 	}
 	l.channels[channel] = connected
-}
-
-func (l *listeners) remove(channel string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.channels, channel)
 }
 
 // Listening returns, for each channel that [Store.Listen] listens to, whether it is connected. While it is not, work is

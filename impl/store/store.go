@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
@@ -66,6 +67,8 @@ type Store struct {
 
 	listeners listeners
 	notifier  notifier
+	// origin tells the notifications of this Store from others.
+	origin string
 }
 
 // Open prepares a pool. It does not connect: Postgres may come and go later, and the error of each use shows whether it
@@ -100,7 +103,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	s := &Store{pool: pool, queries: db.New(pool), conn: poolConfig.ConnConfig.Copy(), log: config.Log}
+	s := &Store{pool: pool, queries: db.New(pool), conn: poolConfig.ConnConfig.Copy(), log: config.Log, origin: uuid.NewString()}
 	s.conn.Tracer = nil
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
