@@ -21,7 +21,7 @@ $(LINTERS): contracttests/lint/package-lock.json
 	npm ci --prefix contracttests/lint --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
-# 10 s, 2 min. CI does not run it: most of the time is its build, with a module of its own for what it depends on.
+# 10 s, more than 6 min. CI does not run it: most of the time is its build, with a module of its own for what it depends on.
 ## libopenapi: libopenapi-validator accepts the published document in both dialects, and its examples as requests and responses
 libopenapi:
 	@$(GO) run -C contracttests/lint/libopenapi . $(CURDIR)/gen/openapi/openapi.yaml $(CURDIR)/gen/openapi/openapi-3.1.yaml
