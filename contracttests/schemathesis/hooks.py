@@ -42,7 +42,9 @@ def listed(path):
 # tests of impl/mail. Each draws a single number: Schemathesis draws thousands of values to find one of a certain length.
 
 LOWER, DIGITS = string.ascii_lowercase, string.digits
-ATOM = string.ascii_letters + DIGITS + "!#$%&'*+/=?^_`{|}~-"
+# Without the percent sign: of a value that a link carries into a path, Schemathesis takes "%e9" for an escaped byte, and asks
+# for another address.
+ATOM = string.ascii_letters + DIGITS + "!#$&'*+/=?^_`{|}~-"
 
 
 def drawn(make):
