@@ -71,7 +71,8 @@ type Config struct {
 	LossGrace time.Duration
 	// DeliverAll also reports delivery to addresses outside SES's mailbox simulator.
 	DeliverAll bool
-	// SigningKeyBits is the length of the RSA key that signs what SNS posts. Zero means 2048, as with SNS.
+	// SigningKeyBits is the length of the RSA key that signs what SNS publishes. Zero means 2048, as with SNS; negative leaves
+	// it unsigned.
 	SigningKeyBits int
 	// OnSend is called for every accepted message after it is journalled and before the response, by concurrent
 	// requests. Nil means no call.

@@ -51,7 +51,8 @@ type Config struct {
 	Region string           // required
 	Now    func() time.Time // required
 	Log    *slog.Logger     // required
-	// SigningKeyBits is the length of the RSA key that signs messages. Zero means 2048, as with SNS.
+	// SigningKeyBits is the length of the RSA key that signs messages. Zero means 2048, as with SNS; negative leaves them
+	// unsigned.
 	SigningKeyBits int
 	// Before is called before every call, such as sns:CreateTopic, and may refuse it with a *Refusal. Nil refuses
 	// none.

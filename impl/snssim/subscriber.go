@@ -140,6 +140,9 @@ func (s *Simulator) encode(m *signing.Message, raw bool) ([]byte, error) {
 	if raw && m.Type == signing.TypeNotification {
 		return []byte(m.Message), nil
 	}
+	if s.config.SigningKeyBits < 0 {
+		return json.Marshal(m)
+	}
 	keys, err := s.keys()
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type Simulator struct {
 	EventsURL      string  `name:"events-url" placeholder:"URL" help:"URL to which events are posted in the form of SNS. Default: none, no events."`
 	EventsTopic    string  `default:"arn:aws:sns:us-east-1:000000000000:mailstack" placeholder:"ARN" help:"ARN of the topic that events name. Default: arn:aws:sns:us-east-1:000000000000:mailstack."`
 	DeliverAll     bool    `help:"Report every message as delivered, not only those to success@simulator.amazonses.com."`
-	SigningKeyBits int     `name:"signing-key-bits" default:"2048" placeholder:"N" help:"Length of the RSA key that signs events. SNS has 2048 bits; a shorter key leaves more of the processor to what is measured."`
+	SigningKeyBits int     `name:"signing-key-bits" default:"2048" placeholder:"N" help:"Length of the RSA key that signs events; 0 leaves them unsigned, as readers of a queue do not check that. SNS has 2048 bits; a shorter key leaves more of the processor to what is measured."`
 	components.LogFlags
 }
 
@@ -42,6 +42,9 @@ func (c *Simulator) Run(ctx context.Context, process *components.Process) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, components.IgnoreClosed(listener.Close)()) }()
+	if c.SigningKeyBits == 0 {
+		c.SigningKeyBits = -1
+	}
 	config := sessim.Config{
 		Journal: c.Journal, MaxPerSecond: c.MaxPerSecond, Max24Hour: c.Max24Hour, DeliverAll: c.DeliverAll, SigningKeyBits: c.SigningKeyBits,
 		Now: process.Now, Random: process.Random, Log: log,
