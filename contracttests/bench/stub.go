@@ -33,7 +33,7 @@ func (unwritten) AcceptOnce(_ context.Context, messages []intake.Message, _ *int
 }
 
 // Full always returns false.
-func (unwritten) Full(int64) bool { return false }
+func (unwritten) Full(int64, bool) bool { return false }
 
 // serveStub serves the API without its database write until ctx ends.
 func serveStub(ctx context.Context, address string) error {

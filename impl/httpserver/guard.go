@@ -25,7 +25,7 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 				return server.validateAndCall(op, c, next)
 			}
 			request := c.Request()
-			if op.Accepts && server.config.Intake.Full(request.ContentLength) {
+			if op.Accepts && server.config.Intake.Full(request.ContentLength, op.Body.HasItems()) {
 				full := acceptQueueFull()
 				full.BodyUnread = true
 				return full

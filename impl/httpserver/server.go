@@ -43,9 +43,9 @@ import (
 type Acceptor interface {
 	// AcceptOnce accepts the messages of a request, under its idempotency key if key is not nil.
 	AcceptOnce(ctx context.Context, messages []intake.Message, key *intake.Idempotency) ([]intake.Result, error)
-	// Full reports whether AcceptOnce would refuse a request of size bytes because its queue is full. A negative size
-	// means that the length is unknown.
-	Full(size int64) bool
+	// Full reports whether AcceptOnce would refuse a request of size bytes because its queue is full; several says that it may
+	// have more messages than one. A negative size means that the length is unknown.
+	Full(size int64, several bool) bool
 }
 
 // Authorizer authenticates and authorizes requests. *auth.Authenticator implements it.

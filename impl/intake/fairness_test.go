@@ -21,7 +21,7 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 	if _, err := accepting.Accept(t.Context(), []intake.Message{flooding.message("a@acme.test", "user@example.com")}); !errors.Is(err, intake.ErrOverloaded) {
 		t.Fatalf("beyond the capacity: %v", err)
 	}
-	if accepting.Full(1) {
+	if accepting.Full(1, false) {
 		t.Error("full for everybody")
 	}
 	var waiting []<-chan outcome
@@ -37,6 +37,26 @@ func TestOrganizationsTakeTurns(t *testing.T) {
 		t.Errorf("stored %d and %d", flooding.stored(), quiet.stored())
 	}
 	close(g.release)
+	allAccepted(t, came)
+}
+
+// A batch, whose transaction takes several times as long, is not what a single message waits for.
+func TestSingleMessagesDoNotWaitForBatches(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	flooding, quiet := newSender(t, g.Store), newSender(t, g.Store)
+	accepting := g.open(intake.Config{})
+	batch := make([]intake.Message, 100)
+	for i := range batch {
+		batch[i] = flooding.message("a@acme.test", "user@example.com")
+	}
+	came := []<-chan outcome{submit(t.Context(), accepting, batch...)}
+	<-g.entered // its transaction
+	single := []<-chan outcome{submit(t.Context(), accepting, quiet.message("a@acme.test", "user@example.com"))}
+	<-g.entered
+	g.release <- struct{}{}
+	g.release <- struct{}{}
+	allAccepted(t, single)
 	allAccepted(t, came)
 }
 

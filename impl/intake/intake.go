@@ -72,11 +72,13 @@ type Config struct {
 const (
 	defaultGroup   = 256
 	defaultWaiting = 10_000
-	// maxGroupBytes bounds the bodies of a group. Requests with bodies of more than largeRequest bytes have a
-	// queue of their own: a hundred messages of 100 KB take longer than a thousand small ones, which must not wait
-	// for them.
+	// maxGroupBytes bounds the bodies of a group.
 	maxGroupBytes = 8 << 20
-	largeRequest  = 1 << 20
+	// Requests with bodies of more than largeRequest bytes have a queue of their own: a hundred messages of 100 KB take longer
+	// than a thousand small ones, which must not wait for them. So have those of more than fewMessages messages, for which a
+	// single message would wait several times as long as for others like it.
+	largeRequest = 1 << 20
+	fewMessages  = 10
 	// transactionTimeout bounds a transaction.
 	transactionTimeout = 15 * time.Second
 	// lockRetries is how often a group is tried again whose lock timed out and is free by then.
@@ -85,11 +87,13 @@ const (
 
 // Intake accepts messages.
 type Intake struct {
-	config       Config
-	small, large *commitQueue
-	ids          ids
-	locked       lockedUsage
-	rates        rates
+	config Config
+	// small is for requests of few messages, batches for those of more, large for large bodies.
+	small, batches, large *commitQueue
+
+	ids    ids
+	locked lockedUsage
+	rates  rates
 }
 
 // New returns an Intake.
@@ -105,6 +109,7 @@ func New(config Config) *Intake {
 	}
 	intake := &Intake{config: config, ids: ids{random: config.Random}}
 	intake.small = newCommitQueue(config, intake.store)
+	intake.batches = newCommitQueue(config, intake.store)
 	intake.large = newCommitQueue(config, intake.store)
 	return intake
 }
@@ -127,24 +132,32 @@ func (intake *Intake) Accept(ctx context.Context, messages []Message) ([]Result,
 func (intake *Intake) AcceptOnce(ctx context.Context, messages []Message, claim *Idempotency) ([]Result, error) {
 	submitted := &submission{messages: messages, key: claim, ctx: ctx, done: make(chan struct{})}
 	defer intake.startTrace(submitted)()
-	queue := intake.small
-	if submitted.bytes() > largeRequest {
-		queue = intake.large
-	}
-	if err := intake.submit(queue, submitted); err != nil {
+	if err := intake.submit(intake.queueOf(submitted), submitted); err != nil {
 		return nil, fmt.Errorf("accept messages: %w", err)
 	}
 	return submitted.results, nil
 }
 
-// Waiting returns how many messages wait for a transaction or are in one.
-func (intake *Intake) Waiting() int { return intake.small.depth() + intake.large.depth() }
+func (intake *Intake) queueOf(submitted *submission) *commitQueue {
+	switch {
+	case submitted.bytes() > largeRequest:
+		return intake.large
+	case len(submitted.messages) > fewMessages:
+		return intake.batches
+	}
+	return intake.small
+}
 
-// Full reports whether Accept would return [ErrOverloaded] to every organization. size is the size of the request in bytes, negative
-// where it is unknown. The queue of small requests decides for up to 1 MiB; above that, and when the size is
-// unknown, both queues must be full.
-func (intake *Intake) Full(size int64) bool {
-	return intake.small.full() && (size >= 0 && size <= largeRequest || intake.large.full())
+// Waiting returns how many messages wait for a transaction or are in one.
+func (intake *Intake) Waiting() int {
+	return intake.small.depth() + intake.batches.depth() + intake.large.depth()
+}
+
+// Full reports whether Accept would return [ErrOverloaded] to every organization. size is the size of the request in bytes,
+// negative where it is unknown; several says that it may have more messages than one. Each queue in which the request may
+// have to wait must be full.
+func (intake *Intake) Full(size int64, several bool) bool {
+	return intake.small.full() && (!several || intake.batches.full()) && (size >= 0 && size <= largeRequest || intake.large.full())
 }
 
 // store accepts a group in one transaction. When Postgres refuses a statement, or the code panics, the group is

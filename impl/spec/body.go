@@ -207,6 +207,9 @@ func (rules *Body) Validate(value any, raw []byte) (items map[int]*problem.Probl
 	return nil, schemaProblem(rules.schema.VisitJSON(value, rules.options...))
 }
 
+// HasItems reports whether bodies hold a list whose items are judged one by one.
+func (rules *Body) HasItems() bool { return rules.each != nil }
+
 // Items returns how many items a decoded body holds in the list whose items are judged one by one; 1 where there is none.
 func (rules *Body) Items(value any) int {
 	if rules.each == nil {
