@@ -33,6 +33,7 @@ import (
 	"github.com/voostack/mailstack/gen/api"
 	"github.com/voostack/mailstack/impl/intake"
 	"github.com/voostack/mailstack/impl/loglimit"
+	"github.com/voostack/mailstack/impl/pressure"
 	"github.com/voostack/mailstack/impl/problem"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/spec"
@@ -115,7 +116,8 @@ type Server struct {
 	responses *responseValidator
 }
 
-// readsPerProcessor is how many reads are at work at once. They wait for the database most of the time.
+// readsPerProcessor is how many reads are at work at once: they wait for the database most of the time. While processors are
+// short there is one for each, because with Postgres on the same machine every read takes a processor of its own.
 const readsPerProcessor = 4
 
 // refusalInterval is the least time between two log lines about requests refused for the same reason.
@@ -134,6 +136,7 @@ func New(config Config) (*Server, error) {
 	// What takes processor time leaves half of the processors to everything else, and reads leave connections to it.
 	server.processor = newTurns(max(1, runtime.GOMAXPROCS(0)/2))
 	server.reads = newTurns(readsPerProcessor * runtime.GOMAXPROCS(0))
+	server.reads.least, server.reads.pressure = runtime.GOMAXPROCS(0), pressure.New(time.Now).Look
 	server.echo.HTTPErrorHandler = server.handleError
 	server.echo.Use(server.assignRequestID, server.closeConnections, forbidSniffing)
 	if config.Observer != nil || config.Tracer != nil {

@@ -25,18 +25,22 @@ const maxWaiting = 1024
 // requests makes the others wait for one of its requests and not for all of them. No organization has more than half of the
 // turns, because a request of another that comes then would still wait.
 type turns struct {
-	most int // of one holder
+	// least and most bound atOnce, which falls while pressure says that the processors are wanted by others, and grows again
+	// when it does not. Nil means that it stays as it is.
+	least, most int
+	pressure    func() (high, isNew bool)
 
-	mutex sync.Mutex
-	free  int
-	held  map[any]int
+	mutex  sync.Mutex
+	atOnce int
+	taken  int
+	held   map[any]int
 	// waiting holds the requests of each holder, oldest first; order holds the holders, the next one first.
 	waiting map[any][]chan struct{}
 	order   []any
 }
 
 func newTurns(atOnce int) *turns {
-	return &turns{most: max(1, atOnce/2), free: atOnce, held: map[any]int{}, waiting: map[any][]chan struct{}{}}
+	return &turns{least: atOnce, most: atOnce, atOnce: atOnce, held: map[any]int{}, waiting: map[any][]chan struct{}{}}
 }
 
 // take returns when it is the turn of a request; release ends the turn, and may be called more than once. It returns a 503
@@ -44,8 +48,9 @@ func newTurns(atOnce int) *turns {
 func (t *turns) take(ctx context.Context, holder any) (release func(), err error) {
 	release = sync.OnceFunc(func() { t.release(holder) })
 	t.mutex.Lock()
+	t.adapt()
 	if t.mayTake(holder) {
-		t.free--
+		t.taken++
 		t.held[holder]++
 		t.mutex.Unlock()
 		return release, nil
@@ -78,23 +83,45 @@ func errTooManyWait() error {
 }
 
 // mayTake reports whether another turn of a holder may begin. The mutex must be held.
-func (t *turns) mayTake(holder any) bool { return t.free > 0 && t.held[holder] < t.most }
+func (t *turns) mayTake(holder any) bool {
+	return t.taken < t.atOnce && t.held[holder] < max(1, t.atOnce/2)
+}
+
+// adapt lets one turn fewer or more be taken at once, as the pressure on the processors asks. The mutex must be held.
+func (t *turns) adapt() {
+	if t.pressure == nil {
+		return
+	}
+	switch high, isNew := t.pressure(); {
+	case !isNew:
+	case high:
+		t.atOnce = max(t.least, t.atOnce-1)
+	case t.atOnce < t.most:
+		t.atOnce++
+		t.beginNext()
+	}
+}
 
 // release ends a turn, and begins the next of the first holder that may have one.
 func (t *turns) release(holder any) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	t.free++
+	t.taken--
 	if t.held[holder]--; t.held[holder] == 0 {
 		delete(t.held, holder)
 	}
+	t.beginNext()
+}
+
+// beginNext begins the next turn of the first holder that may have one. The mutex must be held.
+func (t *turns) beginNext() {
 	at := slices.IndexFunc(t.order, t.mayTake)
 	if at < 0 {
 		return
 	}
 	next := t.order[at]
 	t.order = slices.Delete(t.order, at, at+1)
-	t.free--
+	t.taken++
 	t.held[next]++
 	queue := t.waiting[next]
 	close(queue[0])

@@ -42,7 +42,7 @@ func TestTurnsGoRound(t *testing.T) {
 		if want := []string{"a", "b", "c", "a", "b", "a"}; !slices.Equal(order, want) {
 			t.Errorf("turns went to %v, want %v", order, want)
 		}
-		if turns.free != 1 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+		if turns.taken != 0 || len(turns.waiting) != 0 || len(turns.order) != 0 {
 			t.Errorf("left %+v", turns)
 		}
 	})
@@ -82,7 +82,7 @@ func TestTurnsBoundWhatWaits(t *testing.T) {
 		cancel()
 		running.Wait()
 		first()
-		if turns.free != 1 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+		if turns.taken != 0 || len(turns.waiting) != 0 || len(turns.order) != 0 {
 			t.Errorf("left %+v", turns)
 		}
 	})
@@ -119,8 +119,8 @@ func TestTurnsLeaveHalf(t *testing.T) {
 		}
 		close(end)
 		running.Wait()
-		if begun.Load() != 8 || turns.free != 2 {
-			t.Errorf("%d requests had a turn, %d are free", begun.Load(), turns.free)
+		if begun.Load() != 8 || turns.taken != 2 {
+			t.Errorf("%d requests had a turn, %d have one", begun.Load(), turns.taken)
 		}
 	})
 }
@@ -141,7 +141,59 @@ func TestTurnsOfRequestsThatAreGivenUp(t *testing.T) {
 		running.Go(cancel)
 	}
 	running.Wait()
-	if turns.free != 2 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+	if turns.taken != 0 || len(turns.waiting) != 0 || len(turns.order) != 0 {
 		t.Errorf("left %+v", turns)
 	}
+}
+
+// Under pressure fewer turns are taken at once, down to the least, and one holder has at most half of them. When the
+// pressure ends, what waits gets them back one by one.
+func TestTurnsGiveWayUnderPressure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var high atomic.Bool
+		turns := newTurns(8)
+		turns.least, turns.pressure = 2, func() (bool, bool) { return high.Load(), true }
+		var begun, ended atomic.Int64
+		end := make(chan struct{})
+		var running sync.WaitGroup
+		ask := func() {
+			running.Go(func() {
+				release, err := turns.take(t.Context(), "a")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				begun.Add(1)
+				<-end
+				ended.Add(1)
+				release()
+			})
+			synctest.Wait()
+		}
+		high.Store(true)
+		for range 10 {
+			ask()
+		}
+		if turns.atOnce != 2 {
+			t.Errorf("%d turns at once under pressure", turns.atOnce)
+		}
+		for ended.Load() < begun.Load()-1 {
+			end <- struct{}{}
+			synctest.Wait()
+		}
+		before := begun.Load()
+		high.Store(false)
+		for range 6 {
+			ask()
+		}
+		if held := begun.Load() - ended.Load(); turns.atOnce != 8 || held != 4 || begun.Load() == before {
+			t.Errorf("%d of %d turns are held after it", held, turns.atOnce)
+		}
+		close(end)
+		running.Wait()
+		if turns.taken != 0 || len(turns.waiting) != 0 || len(turns.order) != 0 {
+			t.Errorf("left %+v", turns)
+		}
+	})
 }
