@@ -39,10 +39,26 @@ func (server *Server) guard(op *spec.Operation) echo.MiddlewareFunc {
 			if errors.Is(err, intake.ErrOverloaded) {
 				return err // an overloaded server does not look up the key again
 			}
+			if err == nil {
+				return nil
+			}
 			// The operation's own context has ended by now, so use the one from before it.
-			return server.config.Authorizer.KeyErrorOr(ctx, err)
+			return server.keyErrorOr(ctx, err)
 		}
 	}
+}
+
+// keyErrorOr returns err, or why the key of the request is no longer valid. It reads the key, in turn with other reads. A
+// client that has closed its half of the connection, which ends ctx, may still read the response.
+func (server *Server) keyErrorOr(ctx context.Context, err error) error {
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), server.config.RequestTimeout)
+	defer cancel()
+	release, full := server.reads.take(waiting, auth.CallerFromContext(ctx).OrganizationID)
+	if full != nil {
+		return full
+	}
+	defer release()
+	return server.config.Authorizer.KeyErrorOr(ctx, err)
 }
 
 // validateAndCall validates the request against the spec, then calls next. The body's media type and size are

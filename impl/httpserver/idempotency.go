@@ -86,8 +86,13 @@ func (server *Server) replay(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // lookup returns the result for the key as prior, such as an [idempotency.Replay], or the error of the lookup
-// itself.
+// itself. It is a read like others, and takes turns with them.
 func (server *Server) lookup(ctx context.Context, claim *idempotentRequest) (prior, err error) {
+	release, err := server.reads.take(ctx, auth.CallerFromContext(ctx).OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	found, err := idempotency.Lookup(ctx, server.config.Store.Queries(), server.config.Now(), claim.Claim)
 	if err != nil {
 		return nil, err
