@@ -20,6 +20,7 @@ import (
 	"github.com/voostack/mailstack/impl/domain"
 	"github.com/voostack/mailstack/impl/httpserver"
 	"github.com/voostack/mailstack/impl/intake"
+	"github.com/voostack/mailstack/impl/pressure"
 	"github.com/voostack/mailstack/impl/rest"
 	"github.com/voostack/mailstack/impl/sealed"
 	"github.com/voostack/mailstack/impl/ses"
@@ -144,7 +145,7 @@ func (p *Components) API(
 	accepting := intake.Config{
 		Store: database, Now: p.Clock.Now, Random: p.Process.Random,
 		GroupSize: flags.AcceptGroup, MaxTransactions: flags.AcceptConcurrency, QueueSize: flags.AcceptQueueSize,
-		Limits: flags.Limits(),
+		Limits: flags.Limits(), Pressure: pressure.New(time.Now).IsHigh,
 	}
 	config := rest.Config{
 		Spec:                prepared,

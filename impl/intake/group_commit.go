@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -71,6 +72,7 @@ func (submitted *submission) finish(err error) {
 type commitQueue struct {
 	groupSize, transactions, capacity int
 	store                             func(queue *commitQueue, group []*submission)
+	rests                             *rests
 	// reserveFirst: see insertAndReserve.
 	reserveFirst atomic.Bool
 
@@ -88,9 +90,9 @@ type lane struct {
 	messages    int
 }
 
-func newCommitQueue(config Config, store func(queue *commitQueue, group []*submission)) *commitQueue {
+func newCommitQueue(config Config, store func(queue *commitQueue, group []*submission), rests *rests) *commitQueue {
 	return &commitQueue{
-		groupSize: config.GroupSize, transactions: config.MaxTransactions, capacity: config.QueueSize, store: store,
+		groupSize: config.GroupSize, transactions: config.MaxTransactions, capacity: config.QueueSize, store: store, rests: rests,
 		waiting: make(map[uuid.UUID]*lane),
 	}
 }
@@ -122,6 +124,7 @@ func (q *commitQueue) enqueue(submitted *submission) bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	organization := submitted.organization()
+	q.rests.came(organization)
 	own := q.waiting[organization]
 	if own == nil {
 		own = &lane{}
@@ -136,11 +139,16 @@ func (q *commitQueue) enqueue(submitted *submission) bool {
 	own.submissions = append(own.submissions, submitted)
 	own.messages += len(submitted.messages)
 	q.messages += len(submitted.messages)
+	q.begin()
+	return true
+}
+
+// begin begins another transaction if one may run. The mutex must be held.
+func (q *commitQueue) begin() {
 	if q.running < q.transactions {
 		q.running++
 		go q.run()
 	}
-	return true
 }
 
 // hasSpace reports whether so many messages of an organization may wait. Beyond the capacity there is as much space once
@@ -183,15 +191,26 @@ func (q *commitQueue) taken(own *lane, submitted *submission) {
 	q.messages -= len(submitted.messages)
 }
 
-// run runs one transaction after the other until the queue is empty.
+// run runs one transaction after the other until the queue is empty, but for organizations that rest.
 func (q *commitQueue) run() {
 	for {
 		group := q.nextGroup()
 		if len(group) == 0 {
 			return
 		}
+		began := time.Now()
 		q.store(q, group)
+		q.rests.begin(group, time.Since(began))
 		q.finishGroup(group)
+	}
+}
+
+// resume runs a transaction for what waited while its organization rested.
+func (q *commitQueue) resume() {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if len(q.turns) > 0 {
+		q.begin()
 	}
 }
 
@@ -200,9 +219,16 @@ func (q *commitQueue) nextGroup() []*submission {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	var group []*submission
-	messages, bytes := 0, 0
-	for len(q.turns) > 0 {
-		organization := q.turns[0]
+	messages, bytes, resting := 0, 0, 0
+	var rest time.Duration
+	for resting < len(q.turns) {
+		organization := q.turns[resting]
+		if left := q.rests.left(organization); left > 0 {
+			if resting++; resting == 1 || left < rest {
+				rest = left
+			}
+			continue
+		}
 		own := q.waiting[organization]
 		next := own.submissions[0]
 		messages += len(next.messages)
@@ -214,7 +240,7 @@ func (q *commitQueue) nextGroup() []*submission {
 		own.submissions = own.submissions[1:]
 		q.taken(own, next)
 		q.storing += len(next.messages)
-		q.turns = q.turns[1:]
+		q.turns = slices.Delete(q.turns, resting, resting+1)
 		if len(own.submissions) > 0 {
 			q.turns = append(q.turns, organization)
 		} else {
@@ -223,6 +249,9 @@ func (q *commitQueue) nextGroup() []*submission {
 	}
 	if len(group) == 0 {
 		q.running--
+		if resting > 0 {
+			time.AfterFunc(rest, q.resume)
+		}
 	}
 	return group
 }

@@ -1,7 +1,7 @@
 // Package intake accepts mail: every message that is sent goes through it.
 //
 //   - intake.go: the entry point (Accept) and the one transaction behind it
-//   - group_commit.go: how requests that arrive together share a transaction
+//   - group_commit.go: how requests that arrive together share a transaction; rests.go: when floods give way
 //   - idempotency.go: idempotency keys
 //   - check.go: the checks in that transaction: keys, domains, suppressions
 //   - reserve.go: the allowance; usage_lock.go: usage rows that another transaction holds for long
@@ -63,6 +63,8 @@ type Config struct {
 	// Limits are how many emails organizations may send by default. The daily ones are exact; those per second hold in each
 	// process. The zero value means no limits.
 	Limits Limits
+	// Pressure reports whether the processors of the machine are short. Nil means never.
+	Pressure func() bool
 	// Observer receives every transaction and every request. Nil means none.
 	Observer Observer
 	// Tracer traces requests into the transaction. Nil means none.
@@ -108,9 +110,10 @@ func New(config Config) *Intake {
 		config.QueueSize = defaultWaiting
 	}
 	intake := &Intake{config: config, ids: ids{random: config.Random}}
-	intake.small = newCommitQueue(config, intake.store)
-	intake.batches = newCommitQueue(config, intake.store)
-	intake.large = newCommitQueue(config, intake.store)
+	rests := newRests(config.Pressure)
+	intake.small = newCommitQueue(config, intake.store, rests)
+	intake.batches = newCommitQueue(config, intake.store, rests)
+	intake.large = newCommitQueue(config, intake.store, rests)
 	return intake
 }
 
