@@ -6,7 +6,7 @@ import "regexp"
 
 func openapiFetch(dialect, document string) language {
 	generate := command{"npx", "--no-install", "openapi-typescript", document, "-o", "src/api.d.ts"}
-	return typescript("openapi-fetch", dialect, generate, "--omit=optional")
+	return typescript("openapi-fetch", dialect, generate, "--omit=dev")
 }
 
 func heyAPI(dialect, document string) language {
@@ -18,7 +18,7 @@ func orval(dialect, document string) language {
 }
 
 // typescript returns a runner that is compiled with `tsc --strict` (tsconfig.json) and run by node. Generators that only
-// one client needs are optional dependencies, so that the others can omit them.
+// one client needs are development dependencies, so that the others can omit them.
 func typescript(client, dialect string, generate command, install ...string) language {
 	return language{
 		name: "typescript-" + client + dialect, folder: "typescript", tools: []string{"node", "npm", "npx"}, sources: ".ts",
