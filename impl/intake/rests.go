@@ -36,9 +36,11 @@ func newRests(pressure func() bool) *rests {
 
 // came notes a request of an organization.
 func (r *rests) came(organization uuid.UUID) {
+	now := time.Now()
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	r.active[organization] = time.Now()
+	r.sweep(now)
+	r.active[organization] = now
 }
 
 // left returns how long an organization still rests.
