@@ -77,8 +77,8 @@ const (
 	// maxGroupBytes bounds the bodies of a group.
 	maxGroupBytes = 8 << 20
 	// Requests with bodies of more than largeRequest bytes have a queue of their own: a hundred messages of 100 KB take longer
-	// than a thousand small ones, which must not wait for them. So have those of more than fewMessages messages, for which a
-	// single message would wait several times as long as for others like it.
+	// than a thousand small ones, which must not wait for them. So have requests with more than fewMessages messages: a single
+	// message would wait for one several times as long as for another single message.
 	largeRequest = 1 << 20
 	fewMessages  = 10
 	// transactionTimeout bounds a transaction.
@@ -90,7 +90,7 @@ const (
 // Intake accepts messages.
 type Intake struct {
 	config Config
-	// small is for requests of few messages, batches for those of more, large for large bodies.
+	// small is for requests with few messages, batches for requests with more, large for large bodies.
 	small, batches, large *commitQueue
 
 	ids    ids

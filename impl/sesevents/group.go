@@ -72,11 +72,16 @@ type fact struct {
 	target *target
 }
 
+// staysDue reports whether a notification stays due as it is, because its message is busy and has not been for long.
+func (g *group) staysDue(one notification) bool {
+	return one.fate == busy && g.now.Sub(one.DueAt) < busyLimit
+}
+
 // firstBusy returns when the first of the notifications that stay due is, because their messages are busy, and how many they
 // are.
 func (g *group) firstBusy() (dueAt time.Time, count int) {
 	for _, one := range g.notifications {
-		if one.fate != busy || g.now.Sub(one.DueAt) >= busyLimit {
+		if !g.staysDue(one) {
 			continue
 		}
 		if count++; count == 1 {

@@ -24,7 +24,7 @@ func (r *Recorder) settle(ctx context.Context, tx *db.Queries, g *group) error {
 			err = tx.NotificationSettleProbe(ctx, db.NotificationSettleProbeParams{MessageID: one.MessageID, Probe: one.event.Probe.String()})
 		case one.fate == broken && g.now.Sub(one.ReceivedAt) >= matchWindow:
 			err = tx.NotificationSetAside(ctx, r.setAsideRow(one.NotificationTakeRow, one.why))
-		case one.fate == busy && g.now.Sub(one.DueAt) < busyLimit:
+		case g.staysDue(one):
 		case one.fate == early, one.fate == busy, one.fate == broken:
 			r.addPostponed(&later, one.NotificationTakeRow)
 		default:

@@ -108,7 +108,7 @@ func (s *Store) notify(channel string) {
 	s.send(ctx, channel, one)
 }
 
-// send tells the listeners of this process at once, and those of others through Postgres.
+// send tells the listeners of this process at once, and other processes through Postgres.
 func (s *Store) send(ctx context.Context, channel string, one *notice) {
 	payloads := one.payloads()
 	s.listeners.wake(channel, payloads)
